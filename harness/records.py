@@ -1,0 +1,254 @@
+"""What a trial is (TrialSpec), what it left behind (TrialRecord), and the Parquet schema of both.
+
+A TrialSpec holds only names and numbers, so it pickles, becomes a row and hashes. The columns and their types are
+the interface to everyone who opens the files; raise SCHEMA_VERSION when one changes its meaning.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+Scalar = float | int | str | bool
+Role = Literal["default", "tune", "confirm", "timing"]
+Scale = Literal["paper", "short", "smoke"]
+Status = Literal[
+    "completed", "stopped_early", "diverged", "failed", "timeout", "out_of_memory", "crashed", "skipped"
+]  # fmt: skip
+
+ROLES: tuple[str, ...] = get_args(Role)
+SCALES: tuple[str, ...] = get_args(Scale)
+STATUSES: tuple[str, ...] = get_args(Status)
+SUCCESSES: tuple[str, ...] = ("completed", "stopped_early")
+
+HYPERPARAMETER_PREFIX = "hp."
+METRIC_PREFIX = "metric."
+
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+TRIAL_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
+    # identity
+    ("schema_version", pa.int32()),
+    ("trial_id", pa.string()),
+    ("campaign_id", pa.string()),
+    ("suite", pa.string()),
+    ("task", pa.string()),
+    ("dataset", pa.string()),
+    ("architecture", pa.string()),
+    ("regularizer", pa.string()),
+    ("scale", pa.string()),
+    ("role", pa.string()),
+    ("seed", pa.int64()),
+    ("tune_index", pa.int64()),
+    ("frozen_from", pa.string()),
+    ("code_hash", pa.string()),
+    ("dataset_fingerprint", pa.string()),
+    # outcome
+    ("status", pa.string()),
+    ("error_type", pa.string()),
+    ("error_message", pa.string()),
+    ("reason", pa.string()),
+    ("attempts", pa.int32()),
+    # value
+    ("metric", pa.string()),
+    ("higher_is_better", pa.bool_()),
+    ("validation_value", pa.float64()),
+    ("test_value", pa.float64()),
+    ("test_value_at_best_validation", pa.float64()),
+    ("train_value", pa.float64()),
+    # effort
+    ("epochs_planned", pa.int64()),
+    ("epochs_run", pa.int64()),
+    ("num_parameters", pa.int64()),
+    ("train_seconds", pa.float64()),
+    ("evaluation_seconds", pa.float64()),
+    ("setup_seconds", pa.float64()),
+    ("seconds_per_step", pa.float64()),
+    ("samples_per_second", pa.float64()),
+    ("peak_memory_bytes", pa.int64()),
+    # machine
+    ("device", pa.string()),
+    ("hardware_key", pa.string()),
+    ("gpu_fraction", pa.float64()),
+    ("cpu_threads", pa.int32()),
+    ("exclusive", pa.bool_()),
+    # provenance
+    ("started_at", _TIMESTAMP),
+    ("finished_at", _TIMESTAMP),
+    ("git_commit", pa.string()),
+    ("git_dirty", pa.bool_()),
+    ("python_version", pa.string()),
+    ("torch_version", pa.string()),
+    ("ray_version", pa.string()),
+    ("optuna_version", pa.string()),
+    ("regarena_version", pa.string()),
+)
+TRIAL_COLUMNS: tuple[str, ...] = tuple(name for name, _ in TRIAL_FIELDS)
+
+CURVE_SCHEMA = pa.schema(
+    [
+        ("trial_id", pa.string()),
+        ("epoch", pa.int64()),
+        ("split", pa.string()),
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+    ]
+)
+CURVE_COLUMNS: tuple[str, ...] = tuple(CURVE_SCHEMA.names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSpec:
+    """One trial still to run: everything that defines it, as names and numbers.
+
+    `hyperparameters` holds the regularizer's fields and the shared settings alike, with resolved types: 1 and 1.0
+    would be two different trials. `campaign_id`, `suite`, `tune_index` and `frozen_from` say why the trial runs and
+    are no part of its identity: the same training asked for by two suites is one trial.
+    """
+
+    task: str
+    regularizer: str
+    hyperparameters: Mapping[str, Scalar]
+    seed: int
+    role: Role
+    scale: Scale
+    code_hash: str
+    campaign_id: str = ""
+    suite: str = ""
+    tune_index: int | None = None  # position in the cell's study, for role "tune"
+    frozen_from: str | None = None  # trial_id of the tune trial that won, for role "confirm"
+
+    def __post_init__(self) -> None:
+        """Reject what cannot be hashed or stored."""
+        for name, value in self.hyperparameters.items():
+            if not isinstance(value, bool | int | float | str):
+                raise TypeError(f"Hyperparameter {name!r} must be a number, text or boolean, got {value!r}.")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"Hyperparameter {name!r} must be finite, got {value!r}.")
+
+    @property
+    def trial_id(self) -> str:
+        """20 hexadecimal digits of SHA-256 over what defines the trial; the same on every machine."""
+        identity = {
+            "task": self.task,
+            "regularizer": self.regularizer,
+            "hyperparameters": dict(sorted(self.hyperparameters.items())),
+            "seed": self.seed,
+            "role": self.role,
+            "scale": self.scale,
+            "code_hash": self.code_hash,
+        }
+        text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+        return hashlib.sha256(text.encode("ascii")).hexdigest()[:20]
+
+    @property
+    def cell(self) -> tuple[str, str]:
+        """(task, regularizer)."""
+        return (self.task, self.regularizer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """One measurement during a trial. Epoch 0 is the network before training."""
+
+    epoch: int
+    split: str  # "train", "validation", "test", or "regularizer" for what a regularizer logs about itself
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """What one trial left behind: its spec, its status, and a value for each column it could fill.
+
+    `values` holds the columns of the outcome, value, effort, machine and provenance groups; a missing one is null.
+    """
+
+    spec: TrialSpec
+    status: Status
+    values: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curves: tuple[CurvePoint, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Hold the borders: known columns only, and no test value in a tune row."""
+        unknown = set(self.values) - set(TRIAL_COLUMNS)
+        if unknown:
+            raise ValueError(f"These are not columns of a trial row: {sorted(unknown)}.")
+        if self.spec.role == "tune":
+            leaked = [name for name in ("test_value", "test_value_at_best_validation") if self.values.get(name) is not None]
+            if leaked or any(point.split == "test" for point in self.curves):
+                raise ValueError(f"A tune trial must not see the test split, but it reports {leaked or 'a test curve'}.")
+
+    @property
+    def trial_id(self) -> str:
+        """Identity of the trial."""
+        return self.spec.trial_id
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the trial trained to an end that counts."""
+        return self.status in SUCCESSES
+
+    def row(self) -> dict[str, Any]:
+        """The trial as one flat row of the Parquet table."""
+        spec = self.spec
+        row: dict[str, Any] = dict.fromkeys(TRIAL_COLUMNS)
+        row.update(self.values)
+        row.update(
+            schema_version=SCHEMA_VERSION,
+            trial_id=self.trial_id,
+            campaign_id=spec.campaign_id,
+            suite=spec.suite,
+            task=spec.task,
+            regularizer=spec.regularizer,
+            scale=spec.scale,
+            role=spec.role,
+            seed=spec.seed,
+            tune_index=spec.tune_index,
+            frozen_from=spec.frozen_from,
+            code_hash=spec.code_hash,
+            status=self.status,
+        )
+        row.update({HYPERPARAMETER_PREFIX + name: value for name, value in sorted(spec.hyperparameters.items())})
+        row.update({METRIC_PREFIX + name: float(value) for name, value in sorted(self.metrics.items())})
+        return row
+
+    def with_values(self, **values: Any) -> TrialRecord:
+        """A copy with further column values."""
+        return dataclasses.replace(self, values={**self.values, **values})
+
+
+def schema_of(row: Mapping[str, Any]) -> pa.Schema:
+    """The schema of one row: fixed columns first, then its own `hp.*` and `metric.*` columns, typed by value."""
+    fields = list(TRIAL_FIELDS)
+    for name, value in row.items():
+        if name.startswith(HYPERPARAMETER_PREFIX):
+            fields.append((name, _scalar_type(value)))
+        elif name.startswith(METRIC_PREFIX):
+            fields.append((name, pa.float64()))
+    return pa.schema(fields)
+
+
+def _scalar_type(value: Scalar) -> pa.DataType:
+    """Arrow type of a hyperparameter; bool before int, because True is an int in Python."""
+    if isinstance(value, bool):
+        return pa.bool_()
+    if isinstance(value, int):
+        return pa.int64()
+    return pa.float64() if isinstance(value, float) else pa.string()
+
+
+def utc_now() -> datetime:
+    """Now, in UTC; what `started_at` and `finished_at` hold."""
+    return datetime.now(UTC)

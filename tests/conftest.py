@@ -1,0 +1,4 @@
+import torch
+
+# One thread, as in every trial: results are reproducible to the bit, and tests share the machine well.
+torch.set_num_threads(1)
