@@ -1,0 +1,144 @@
+"""How often DropBlock drops a pixel: the rate of its seeds, and the chance of each pixel to be kept.
+
+DropBlock (Ghiasi et al. 2018, arXiv:1810.12890) draws seeds and drops the union of the blocks that hang on them.
+LocalDrop (Lu et al. 2021, section 4.2, eq. 26) learns the drop rate through the resulting matrix of keep rates.
+"""
+
+from typing import Literal, overload
+
+import torch
+from torch import Tensor
+
+from tasks.theory.checks import require_count
+
+KeepForm = Literal["exact", "union"]
+
+
+@overload
+def seed_rate(drop_rate: float, block_size: int, height: int, width: int) -> float: ...
+@overload
+def seed_rate(drop_rate: Tensor, block_size: int, height: int, width: int) -> Tensor: ...
+def seed_rate(drop_rate: float | Tensor, block_size: int, height: int, width: int) -> float | Tensor:
+    """Rate of the seeds for which the blocks cover, counted with overlaps, the share `drop_rate` of the map.
+
+    Formula:
+        gamma = drop * h w / (bh bw (h - bh + 1) (w - bw + 1)), clipped to [0, 1], with bh = min(b, h), bw = min(b, w).
+        Seeds are Ber(gamma), one for each block that lies wholly on the map; a pixel is dropped if a block that covers
+        it has its seed set. Cutting the block per axis makes the units of a layer, a 1 x d map with 1 x b blocks, a
+        special case.
+
+    Args:
+        drop_rate: in [0, 1]; a number (checked), or a tensor of any shape, in which gamma is differentiable, at 0 and 1
+            too. A tensor is not checked, which would make the device wait; clipped entries have gradient zero.
+        block_size: side b >= 1 of the block; cut to the map on each axis.
+        height: rows h >= 1 of the map.
+        width: columns w >= 1 of the map.
+
+    Returns:
+        A number for a number, else a tensor of the shape, dtype and device of `drop_rate`.
+
+    Source:
+        Lu et al. 2021, eq. 26 (square maps); the rectangular form is checked by the identity
+        mean over pixels of (number of covering blocks) * gamma = drop rate.
+
+    Raises:
+        ValueError: if a drop rate given as a number lies outside [0, 1], or a size is not a positive integer.
+
+    Example:
+        >>> seed_rate(0.1, 1, 8, 8)
+        0.1
+        >>> round(seed_rate(0.1, 3, 5, 5), 12)  # 0.1 * 25 / (9 * 9)
+        0.030864197531
+    """
+    require_count("block_size", block_size)
+    require_count("height", height)
+    require_count("width", width)
+    block_height, block_width = min(block_size, height), min(block_size, width)
+    num_covered = block_height * block_width * (height - block_height + 1) * (width - block_width + 1)
+    if isinstance(drop_rate, Tensor):
+        return _clip_to_unit_interval(drop_rate * (height * width / num_covered))
+    if not 0 <= drop_rate <= 1:
+        raise ValueError(f"drop_rate must lie in [0, 1], got {drop_rate}.")
+    return min(drop_rate * height * width / num_covered, 1.0)
+
+
+def coverage_counts(block_size: int, height: int, width: int) -> Tensor:
+    """Count, for each pixel, the blocks on the map that cover it.
+
+    Formula:
+        n(i, j) = n_h(i) n_w(j) with n_h(i) = min(i, h - b) - max(0, i - b + 1) + 1 for 0-based i, likewise n_w.
+
+    Args:
+        block_size: side b >= 1 of the block; cut to the map on each axis.
+        height: rows h >= 1 of the map.
+        width: columns w >= 1 of the map.
+
+    Returns:
+        An int64 tensor of shape (height, width), every entry >= 1.
+
+    Source:
+        Lu et al. 2021, section 4.2. Corrected: the printed border strips stop at (b + 1) / 2 in their middle columns,
+        and presume an odd block of at most half the map. The form here is checked by counting, block by block.
+
+    Raises:
+        ValueError: if a size is not a positive integer.
+
+    Example:
+        >>> coverage_counts(3, 1, 6)
+        tensor([[1, 2, 3, 3, 2, 1]])
+    """
+    require_count("block_size", block_size)
+    require_count("height", height)
+    require_count("width", width)
+    return _axis_counts(block_size, height)[:, None] * _axis_counts(block_size, width)[None, :]
+
+
+def keep_matrix(
+    drop_rate: float | Tensor, block_size: int, height: int, width: int, form: KeepForm = "exact"
+) -> Tensor:
+    """Chance of each pixel to survive DropBlock.
+
+    Formula:
+        exact: theta(i, j) = (1 - gamma)^n(i, j); union: theta(i, j) = 1 - n(i, j) gamma, clipped to [0, 1],
+        with gamma of `seed_rate` and n of `coverage_counts`. The union form is the union bound, hence never above the
+        exact one; where it is not clipped its mean is 1 - drop rate. The exact mean is larger unless b is 1 or the map.
+
+    Args:
+        drop_rate: in [0, 1]; a number, or a tensor of shape (...), in which the result is differentiable.
+        block_size: side b >= 1 of the block; cut to the map on each axis.
+        height: rows h >= 1 of the map.
+        width: columns w >= 1 of the map.
+        form: "exact", or "union" for the entries that the paper prints.
+
+    Returns:
+        Keep rates: (height, width) in float64 if `drop_rate` is a number, else (..., height, width) in its dtype.
+
+    Source:
+        Lu et al. 2021, section 4.2 (union form). Corrected: the exact form is the law of the masks, checked by listing
+        all seeds; the printed entries may fall below 0 and are clipped here.
+
+    Raises:
+        ValueError: as `seed_rate`, or if `form` is unknown.
+
+    Example:
+        >>> keep_matrix(0.3, 2, 1, 3)  # gamma = 0.3 * 3 / (2 * 2) = 0.225
+        tensor([[0.7750, 0.6006, 0.7750]], dtype=torch.float64)
+    """
+    if form not in ("exact", "union"):
+        raise ValueError(f"form must be 'exact' or 'union', got {form!r}.")
+    rate = seed_rate(drop_rate, block_size, height, width)
+    gamma = rate if isinstance(rate, Tensor) else torch.tensor(rate, dtype=torch.float64)
+    counts = coverage_counts(block_size, height, width).to(dtype=gamma.dtype, device=gamma.device)
+    gamma = gamma[..., None, None]
+    return (1 - gamma) ** counts if form == "exact" else _clip_to_unit_interval(1 - counts * gamma)
+
+
+def _axis_counts(block_size: int, length: int) -> Tensor:
+    block = min(block_size, length)
+    position = torch.arange(length)
+    return position.clamp(max=length - block) - (position - block + 1).clamp(min=0) + 1
+
+
+def _clip_to_unit_interval(value: Tensor) -> Tensor:
+    # Not torch.clamp: its gradient at the ends of the interval is zero in some versions, and learning starts at rate 0.
+    return torch.where((value >= 0) & (value <= 1), value, value.detach().clamp(0.0, 1.0))
