@@ -1,0 +1,65 @@
+"""Which rows count now: those of the newest code, and of the confirmations only those of the current winner.
+
+A results folder only grows. When code changed, or a longer search found a better winner, the older rows stay in the
+files and are left out here.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.notes import notes_of, with_notes
+from harness.records import SUCCESSES
+
+CELL = ["task", "regularizer", "scale"]
+
+
+def current_rows(trials: pd.DataFrame) -> pd.DataFrame:
+    """The rows that count, in their order, with a note on how many were left out and why.
+
+    In each cell (task, regularizer, scale) the code whose last row finished latest counts. Confirm rows count when they
+    were frozen from the tune row that is best now (`winners`).
+    """
+    fresh = _newest_code(trials)
+    current = _of_the_winner(fresh)
+    notes = []
+    if len(fresh) < len(trials):
+        notes.append(f"{len(trials) - len(fresh)} row(s) of older code left out; each cell shows its newest code.")
+    if len(current) < len(fresh):
+        notes.append(
+            f"{len(fresh) - len(current)} confirm row(s) left out: the search went on and found a better winner since."
+        )
+    return with_notes(current.reset_index(drop=True), notes_of(trials), notes)
+
+
+def winners(trials: pd.DataFrame) -> pd.DataFrame:
+    """The tune row that won each cell: the best validation value of those that succeeded, of equals the earliest."""
+    tuned = trials[(trials["role"] == "tune") & trials["status"].isin(SUCCESSES) & trials["validation_value"].notna()]
+    higher = tuned["higher_is_better"].astype("boolean").fillna(True).astype(bool)
+    loss = tuned["validation_value"].where(~higher, -tuned["validation_value"])
+    ordered = tuned.assign(_loss=loss).sort_values(["_loss", "tune_index", "trial_id"], kind="stable")
+    return ordered.drop(columns="_loss").drop_duplicates(CELL).sort_values(CELL).reset_index(drop=True)
+
+
+def succeeded(trials: pd.DataFrame) -> pd.DataFrame:
+    """The rows of trials that trained to an end that counts."""
+    return trials[trials["status"].isin(SUCCESSES)]
+
+
+def _newest_code(trials: pd.DataFrame) -> pd.DataFrame:
+    codes = trials.groupby([*CELL, "code_hash"], dropna=False).agg(finished_at=("finished_at", "max")).reset_index()
+    newest = codes.sort_values(["finished_at", "code_hash"], na_position="first").drop_duplicates(CELL, keep="last")
+    if len(newest) == len(codes):
+        return trials
+    keys = pd.MultiIndex.from_frame(trials[[*CELL, "code_hash"]].fillna(""))
+    return trials[keys.isin(pd.MultiIndex.from_frame(newest[[*CELL, "code_hash"]].fillna("")))]
+
+
+def _of_the_winner(trials: pd.DataFrame) -> pd.DataFrame:
+    """Drop confirm rows of past winners; where no tune row was loaded, what was confirmed last is the winner."""
+    confirm = trials[trials["role"] == "confirm"]
+    latest = confirm.sort_values("finished_at", na_position="first", kind="stable").drop_duplicates(CELL, keep="last")
+    winner = latest.set_index(CELL)["frozen_from"].to_dict() | winners(trials).set_index(CELL)["trial_id"].to_dict()
+    wanted = [winner[cell] for cell in confirm[CELL].itertuples(index=False, name=None)]
+    stale = confirm.index[confirm["frozen_from"].fillna("") != pd.Series(wanted, index=confirm.index).fillna("")]
+    return trials.drop(index=stale)

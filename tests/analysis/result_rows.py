@@ -1,0 +1,92 @@
+"""Rows for the tests of the analysis, and files of them, written with plain pyarrow."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import analysis
+from harness.records import SUCCESSES, TrialRecord, TrialSpec, schema_of
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def row(
+    task="digits",
+    regularizer="none",
+    role="confirm",
+    seed=0,
+    test=None,
+    validation=None,
+    status="completed",
+    scale="smoke",
+    hp=None,
+    code="code1",
+    tune_index=None,
+    frozen_from=None,
+    minute=0,
+    metrics=None,
+    higher=True,
+    metric="accuracy",
+    suite="",
+    **values,
+):
+    """One row; a test value for every role but tune, and the metric wherever the trial succeeded."""
+    spec = TrialSpec(
+        task=task,
+        regularizer=regularizer,
+        hyperparameters={"lr": 0.1} if hp is None else hp,
+        seed=seed,
+        role=role,
+        scale=scale,
+        code_hash=code,
+        tune_index=tune_index,
+        frozen_from=frozen_from,
+        suite=suite,
+    )
+    if status in SUCCESSES:
+        values = {"metric": metric, "higher_is_better": higher, "validation_value": validation, **values}
+        if role != "tune":
+            values["test_value"] = test
+    values.setdefault("finished_at", START + timedelta(minutes=minute))
+    return TrialRecord(spec=spec, status=status, values=values, metrics=metrics or {}).row()
+
+
+def confirmed(regularizer, test_values, task="digits", **more):
+    """Confirm rows on seeds 0, 1, …, one per value; None is a trial that diverged."""
+    return [
+        row(task, regularizer, "confirm", seed, value, status="diverged" if value is None else "completed", **more)
+        for seed, value in enumerate(test_values)
+    ]
+
+
+def timed(regularizer, ratio, hardware="cpu-a", exclusive=True, seed=0, task="digits", twin=0.01, **more):
+    """One timing row."""
+    return row(
+        task,
+        regularizer,
+        "timing",
+        seed,
+        0.9,
+        seconds_per_step=twin * ratio,
+        metrics={"twin_seconds_per_step": twin, "step_ratio": ratio},
+        hardware_key=hardware,
+        exclusive=exclusive,
+        **more,
+    )
+
+
+def write(folder: Path, rows, kind="trials"):
+    """One Parquet file per row, as a campaign leaves them."""
+    (folder / kind).mkdir(parents=True, exist_ok=True)
+    for number, each in enumerate(rows):
+        path = folder / kind / f"{number:05d}-{each['trial_id']}.parquet"
+        pq.write_table(pa.Table.from_pylist([each], schema=schema_of(each)), path)
+    return folder
+
+
+def frame(folder: Path, rows) -> pd.DataFrame:
+    """The rows by way of files, as `load_trials` gives them."""
+    return analysis.load_trials(write(folder, rows))
