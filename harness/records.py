@@ -186,9 +186,13 @@ class TrialRecord:
         if unknown:
             raise ValueError(f"These are not columns of a trial row: {sorted(unknown)}.")
         if self.spec.role == "tune":
-            leaked = [name for name in ("test_value", "test_value_at_best_validation") if self.values.get(name) is not None]
+            leaked = [
+                name for name in ("test_value", "test_value_at_best_validation") if self.values.get(name) is not None
+            ]
             if leaked or any(point.split == "test" for point in self.curves):
-                raise ValueError(f"A tune trial must not see the test split, but it reports {leaked or 'a test curve'}.")
+                raise ValueError(
+                    f"A tune trial must not see the test split, but it reports {leaked or 'a test curve'}."
+                )
 
     @property
     def trial_id(self) -> str:

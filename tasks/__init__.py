@@ -6,3 +6,25 @@ code version of a trial leaves them out, so that a new line in a table does not 
 Legend of shape letters at the end of tensor names: B batch, C channels, H height, W width, D features of a dense
 layer or hidden units, O output units, K classes, L number of sites or layers.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.table import Table
+
+if TYPE_CHECKING:
+    from tasks.task import Task
+
+TASKS: Table[Task] = Table(
+    "task",
+    "regarena.tasks",
+    {
+        "digits-convnet": "tasks.classification:DIGITS_CONVNET",
+        "digits-mlp": "tasks.classification:DIGITS_MLP",
+        "mnist-lenet": "tasks.classification:MNIST_LENET",
+        "fashion-lenet": "tasks.classification:FASHION_LENET",
+        "shallow-linear-dropblock": "tasks.theory.shallow_linear:SHALLOW_LINEAR_DROPBLOCK",
+        "shallow-linear-dropblock-keep-0.8": "tasks.theory.shallow_linear:SHALLOW_LINEAR_DROPBLOCK_KEEP_08",
+    },
+)

@@ -1,0 +1,103 @@
+"""A split of a data set in memory, on the training device, and its shuffled, augmented batches.
+
+Images stay uint8 until their batch is made: a quarter of the memory, and one pass turns bytes into normalised floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tasks.regularizers.base import Batch
+from tasks.streams import torch_stream
+
+CROP_PADDING = 4  # pixels on each side, as in nearly all CIFAR papers (He et al. 2016, section 4.2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Inputs (N, ...) as uint8 images (N, C, H, W) or floats, and targets (N, K) as floats.
+
+    `mean` and `std` (per channel, in [0, 1] units) normalise uint8 images; floats are used as they are.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def first(self, num_samples: int | None) -> Split:
+        """The first `num_samples` samples, or all."""
+        if num_samples is None or num_samples >= len(self):
+            return self
+        return replace(self, inputs=self.inputs[:num_samples], targets=self.targets[:num_samples])
+
+    def to(self, device: torch.device) -> Split:
+        """The split on `device`."""
+        return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device))
+
+    def normalised(self, inputs: Tensor) -> Tensor:
+        """Raw inputs as the network takes them: (x / 255 - mean) / std for uint8, unchanged for floats."""
+        if inputs.dtype != torch.uint8:
+            return inputs
+        shape = (1, -1, 1, 1)
+        scale = torch.tensor([1 / (255 * std) for std in self.std], device=inputs.device).view(shape)
+        shift = torch.tensor([-mean / std for mean, std in zip(self.mean, self.std, strict=True)]).view(shape)
+        return torch.addcmul(shift.to(inputs.device), inputs.float(), scale)
+
+    def in_order(self, batch_size: int = 1000) -> Iterator[Batch]:
+        """All samples once, in order, without augmentation: for evaluation."""
+        for start in range(0, len(self), batch_size):
+            part = slice(start, start + batch_size)
+            yield Batch(self.normalised(self.inputs[part]), self.targets[part])
+
+
+class Batches:
+    """Shuffled batches of a split; the last, smaller one of an epoch is dropped, so that every step costs alike."""
+
+    def __init__(self, split: Split, batch_size: int, seed: int, augmentation: Sequence[str] = ()) -> None:
+        self.split = split
+        self.batch_size = min(batch_size, len(split))
+        self.augmentation = tuple(augmentation)
+        self._order = torch_stream(seed, "order")
+        self._draws = torch_stream(seed, "augmentation", split.inputs.device)
+
+    def __len__(self) -> int:
+        return len(self.split) // self.batch_size
+
+    def epoch(self) -> Iterator[Batch]:
+        """One pass over the split in a fresh order."""
+        order = torch.randperm(len(self.split), generator=self._order).to(self.split.inputs.device)
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            inputs = self._augmented(self.split.inputs[chosen])
+            yield Batch(self.split.normalised(inputs), self.split.targets[chosen])
+
+    def _augmented(self, images: Tensor) -> Tensor:
+        if "crop" in self.augmentation:
+            images = self._cropped(images)
+        if "flip" in self.augmentation:
+            flips = torch.rand(len(images), generator=self._draws, device=images.device) < 0.5
+            images = torch.where(flips.view(-1, 1, 1, 1), images.flip(3), images)
+        return images
+
+    def _cropped(self, images_BCHW: Tensor) -> Tensor:
+        """Each image shifted by up to CROP_PADDING pixels in both directions, zeros moving in."""
+        num_images, channels, height, width = images_BCHW.shape
+        padded = F.pad(images_BCHW, (CROP_PADDING,) * 4)
+        corners = torch.randint(
+            0, 2 * CROP_PADDING + 1, (2, num_images), generator=self._draws, device=images_BCHW.device
+        )
+        rows = corners[0, :, None] + torch.arange(height, device=images_BCHW.device)
+        columns = corners[1, :, None] + torch.arange(width, device=images_BCHW.device)
+        image = torch.arange(num_images, device=images_BCHW.device)[:, None, None]
+        # Index over (image, row, column) with channels last, so that each index moves a contiguous pixel.
+        shifted = padded.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]]
+        return shifted.permute(0, 3, 1, 2).reshape(num_images, channels, height, width)

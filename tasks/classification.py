@@ -1,0 +1,119 @@
+"""Image classification: a data set, an architecture and a protocol, ranked by test accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tasks.architectures import ARCHITECTURES
+from tasks.batches import Batches, Split
+from tasks.datasets import DATASETS
+from tasks.metrics import accuracy, average, cross_entropy
+from tasks.protocols import DIGITS, LENET, Protocol
+from tasks.regularizers.base import Scalar
+from tasks.sites import measure_sites
+from tasks.streams import stream_seed
+from tasks.task import Regularizers, Setting, Task
+from tasks.training import Training
+
+METRICS = {"accuracy": accuracy, "cross_entropy": cross_entropy}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classification(Task):
+    """Train `architecture` on `dataset` by `protocol`; the value is accuracy in [0, 1], higher is better."""
+
+    dataset: str
+    architecture: str
+    protocol: Protocol
+    options: Mapping[str, Scalar] = field(default_factory=dict)  # of the architecture
+    metric: str = "accuracy"
+    higher_is_better: bool = True
+
+    def __hash__(self) -> int:
+        return id(self)  # a constant of its module; needed by the cache of its example network
+
+    @property
+    def needs_data(self) -> bool:  # type: ignore[override]  # follows from the data set
+        """Whether the data set is read from files."""
+        return bool(DATASETS[self.dataset].files)
+
+    def default_learning_rate(self, scale: str) -> float:
+        """The protocol's."""
+        return self.protocol.at(scale).learning_rate
+
+    def epochs(self, scale: str) -> int:
+        """The protocol's."""
+        return self.protocol.at(scale).epochs
+
+    def example_network(self) -> nn.Module:
+        """The network, with sites measured on zeros."""
+        return _example_network(self)
+
+    def check_data(self, data_dir: Path | None) -> None:
+        """Files there, or fetched."""
+        DATASETS[self.dataset].check(data_dir)
+
+    def dataset_fingerprint(self, data_dir: Path | None) -> str:
+        """Of all images and labels."""
+        return DATASETS[self.dataset].splits(data_dir).fingerprint
+
+    def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
+        """The network, initialised from the seed alone, on the data."""
+        protocol = self.protocol.at(setting.scale)
+        splits = DATASETS[self.dataset].splits(setting.data_dir).to(setting.device)
+        train = splits.train.first(protocol.max_train_samples)
+        network = self._network(stream_seed(setting.seed, "weights")).to(setting.device)
+        seen = {"validation": splits.validation} | ({"test": splits.test} if setting.with_test else {})
+        return Training(
+            network,
+            regularizers,
+            Batches(train, protocol.batch_size, setting.seed, protocol.augmentation),
+            cross_entropy,
+            lambda trained: {name: evaluate(trained, split) for name, split in seen.items()},
+            selection=(self.metric, self.higher_is_better),
+            protocol=protocol,
+            learning_rate=setting.learning_rate,
+            seed=setting.seed,
+        )
+
+    def _network(self, seed: int) -> nn.Module:
+        """A fresh network whose initial weights depend on `seed` alone."""
+        data = DATASETS[self.dataset]
+        channels, size, _ = data.shape
+        with torch.random.fork_rng(devices=[]):  # torch's layers draw their weights from the global generator
+            torch.manual_seed(seed)
+            network = ARCHITECTURES[self.architecture](
+                num_classes=data.num_classes, in_channels=channels, image_size=size, **self.options
+            )
+            measure_sites(network, torch.zeros(1, channels, size, size))
+        return network
+
+
+@cache
+def _example_network(task: Classification) -> nn.Module:
+    return task._network(seed=0)
+
+
+def evaluate(network: nn.Module, split: Split) -> dict[str, float]:
+    """Accuracy and cross-entropy of `network` (in eval mode) over the whole of `split`."""
+    outputs = torch.cat([network(batch.inputs) for batch in split.in_order()])
+    return average(METRICS, outputs, split.targets)
+
+
+DIGITS_CONVNET = Classification(dataset="digits", architecture="convnet_small", protocol=DIGITS)
+"""Small conv net (two conv sites, one dense) on scikit-learn's 8x8 digits."""
+
+DIGITS_MLP = Classification(dataset="digits", architecture="mlp", protocol=DIGITS)
+"""Two hidden layers of 128 units on scikit-learn's 8x8 digits."""
+
+MNIST_LENET = Classification(dataset="mnist", architecture="lenet", protocol=LENET)
+"""LeNet with a top dense layer of 500 units on MNIST."""
+
+FASHION_LENET = Classification(dataset="fashion_mnist", architecture="lenet", protocol=LENET)
+"""LeNet with a top dense layer of 500 units on Fashion-MNIST."""

@@ -1,0 +1,34 @@
+"""Digits: 1,797 grey images of 8x8 pixels, embedded in scikit-learn (Alpaydin and Kaynak 1998, UCI)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from sklearn.datasets import load_digits
+
+from tasks.datasets.dataset import Dataset, Raw
+from tasks.streams import torch_stream
+
+NUM_TEST = 497  # leaves 1,300 images to train on and select with
+
+
+def _load(data_dir: Path | None) -> Raw:
+    digits = load_digits()
+    images = torch.from_numpy(digits.images * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
+    labels = torch.from_numpy(digits.target).long()
+    order = torch.randperm(len(images), generator=torch_stream(0, "split/digits-test"))
+    test, train = order[:NUM_TEST], order[NUM_TEST:]
+    return images[train], labels[train], images[test], labels[test]
+
+
+DIGITS = Dataset(
+    name="digits",
+    load=_load,
+    num_classes=10,
+    shape=(1, 8, 8),
+    validation_fraction=300 / 1300,
+    mean=(0.305,),
+    std=(0.376,),
+)
+"""1,797 grey digits of 8x8 pixels from scikit-learn; needs no files."""

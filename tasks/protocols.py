@@ -1,0 +1,102 @@
+"""Protocols: how a network is trained, taken from a paper with the section cited, and how a scale shortens it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from tasks.regularizers.base import OptimizerSettings
+
+Augmentation = Literal["crop", "flip"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """Epochs, batches, optimizer, schedule and augmentation of one training.
+
+    `learning_rate` is a default: it is tuned by every contestant alike.
+    """
+
+    source: str  # paper and section
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 0.0
+    milestones: tuple[float, ...] = ()  # fractions of the training after which the learning rate is multiplied
+    decay: float = 0.5  # the factor at each milestone
+    augmentation: tuple[Augmentation, ...] = ()
+    evaluate_every_epochs: int = 1
+    max_train_samples: int | None = None  # only the first so many of the (fixed, shuffled) training split
+    scales: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def at(self, scale: str) -> Protocol:
+        """This protocol at `scale`: `paper` is the whole of it, the others replace epochs and data size.
+
+        Raises:
+            ValueError: for a scale that the protocol does not define.
+        """
+        if scale == "paper":
+            return self
+        if scale not in self.scales:
+            raise ValueError(f"Scale must be one of paper, {', '.join(self.scales)}, got {scale!r}.")
+        return replace(self, **self.scales[scale])  # type: ignore[arg-type]  # the fields named there are all ints
+
+    def optimizer(self, learning_rate: float) -> OptimizerSettings:
+        """Settings of the optimizer at a given initial learning rate."""
+        return OptimizerSettings(
+            learning_rate=learning_rate,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+        )
+
+    def learning_rate_factor(self, progress: float) -> float:
+        """What the initial learning rate is multiplied by when `progress` (in [0, 1]) of the training is done."""
+        return math.pow(self.decay, sum(progress >= milestone for milestone in self.milestones))
+
+
+DIGITS = Protocol(
+    source="regarena; Zhai and Wang 2018, section 4 for the optimizer (SGD, Nesterov momentum)",
+    epochs=100,
+    batch_size=64,
+    learning_rate=0.05,
+    milestones=(0.5, 0.75),
+    decay=0.2,
+    evaluate_every_epochs=5,
+    scales={
+        "short": {"epochs": 30, "evaluate_every_epochs": 3},
+        "smoke": {"epochs": 15, "evaluate_every_epochs": 3},
+    },
+)
+
+LENET = Protocol(
+    source="Mianjy and Arora 2020, section 5 (batch 64, 25 epochs, constant learning rate 0.01); momentum added",
+    epochs=25,
+    batch_size=64,
+    learning_rate=0.01,
+    momentum=0.9,
+    scales={
+        "short": {"epochs": 3, "max_train_samples": 20_000},
+        "smoke": {"epochs": 2, "max_train_samples": 2_000},
+    },
+)
+
+SHALLOW_LINEAR = Protocol(
+    source="Pal et al. 2020, section 5.1 (one sample a step, 1e5 steps; the learning rate is not given)",
+    epochs=100,
+    batch_size=1,
+    learning_rate=5e-5,
+    momentum=0.0,
+    nesterov=False,
+    milestones=(0.5, 0.75),
+    decay=0.2,
+    evaluate_every_epochs=5,
+    scales={
+        "short": {"epochs": 200, "batch_size": 20, "evaluate_every_epochs": 10},
+        "smoke": {"epochs": 60, "batch_size": 50, "evaluate_every_epochs": 6},
+    },
+)

@@ -1,0 +1,235 @@
+"""What a regularizer is: frozen hyperparameters, sites to fill, and the hooks that the training loop calls.
+
+A regularizer is a frozen dataclass; its fields are at once the constructor, the keys of its search space and the
+stored hyperparameters. What lives during training is made by `attach`. Most regularizers need one or two hooks:
+
+* masks and noise fill sites (`fill`); a schedule moves them (`progress`);
+* penalties add to the loss (`penalty`); attacks and augmentations change the batch (`transform_batch`);
+* projections and alternating steps follow a step (`after_step`), weight surgery follows an epoch (`after_epoch`);
+* methods that change the gradient step itself wrap it (`compute_gradients`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tasks.sites import Site, sites_of
+from tasks.streams import MaskStream, numpy_stream
+
+Scalar = float | int | str | bool
+
+
+class Batch(NamedTuple):
+    """Inputs (B, ...) and targets (B, K): class probabilities, or the regression target."""
+
+    inputs: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSettings:
+    """Stochastic gradient descent with momentum; `weight_decay` is coupled: w <- w - lr (g + weight_decay w)."""
+
+    learning_rate: float
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a regularizer may know when it is attached."""
+
+    seed: int
+    device: torch.device
+    name: str  # of the contestant: names its random streams
+    num_train_samples: int
+    num_epochs: int
+    num_steps: int
+    learning_rate: float
+
+    def masks(self, purpose: str) -> MaskStream:
+        """A fresh stream of masks or noise; `purpose` tells this regularizer's streams apart (a site's name, say)."""
+        return MaskStream(self.seed, f"{self.name}/{purpose}", self.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of training, as a hook sees it."""
+
+    network: nn.Module
+    loss: Callable[[Batch], Tensor]  # mean loss of the network on a batch, in the mode that the network is in
+    rng: np.random.Generator  # this regularizer's own stream
+    index: int  # from 0, over the whole training
+    epoch: int  # from 1
+    progress: float  # in [0, 1)
+    batch: Batch | None = None  # the transformed batch; None while it is being transformed
+    learning_rate: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """The validation values so far, one per evaluation, and the network they belong to."""
+
+    network: nn.Module
+    values: Sequence[float]
+    higher_is_better: bool
+    num_evaluations: int  # planned, over the whole training
+
+    @property
+    def newest_is_best(self) -> bool:
+        """Whether the last value is better than all before it; the first of equals counts."""
+        if len(self.values) < 2:
+            return True
+        *earlier, newest = self.values
+        return newest > max(earlier) if self.higher_is_better else newest < min(earlier)
+
+
+class Hooks:
+    """What the training loop calls, in this order. All do nothing by default."""
+
+    def optimizer_settings(self, settings: OptimizerSettings) -> OptimizerSettings:
+        """Settings of the optimizer, once before training."""
+        return settings
+
+    def progress(self, fraction: float) -> None:
+        """Training has come to `fraction` in [0, 1); called before every step, for schedules."""
+
+    def transform_batch(self, batch: Batch, step: Step) -> Batch:
+        """The batch to train on instead: augmented inputs, softened targets, adversarial examples."""
+        return batch
+
+    def penalty(self, step: Step) -> Tensor | None:
+        """A scalar to add to the loss."""
+        return None
+
+    def compute_gradients(self, backward: Callable[[], Tensor], step: Step) -> Tensor:
+        """Fill the gradients and return the loss. `backward` clears them, runs forward and backward once."""
+        return backward()
+
+    def after_step(self, step: Step) -> None:
+        """The optimizer has stepped: projections, and steps on variables of the regularizer's own."""
+
+    def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
+        """An epoch (from 1) has ended: weight surgery. What is returned goes into the curves."""
+        return {}
+
+    def should_stop(self, history: History) -> bool:
+        """Whether to stop after the evaluation just made."""
+        return False
+
+    def finish(self, network: nn.Module) -> bool:
+        """Training has ended. Returns whether the weights were changed, so that they are evaluated again."""
+        return False
+
+
+class Regularizer(Hooks):
+    """A contestant. Subclasses are frozen, keyword-only dataclasses whose defaults are the paper's values.
+
+    Class attributes:
+        acts_on: kinds of sites it needs; a network that has none of them is skipped with a reason. Empty if it needs
+            no site (penalties, optimizer settings).
+        needs_class_targets: whether targets must be class probabilities; a regression task skips it then.
+        off: field values that switch it off; then training equals the baseline's bit for bit.
+        source: paper, with section or equation.
+        formula: what it computes, in one line.
+    """
+
+    acts_on: ClassVar[tuple[str, ...]] = ()
+    needs_class_targets: ClassVar[bool] = False
+    off: ClassVar[Mapping[str, Scalar]] = {}
+    source: ClassVar[str] = ""
+    formula: ClassVar[str] = ""
+
+    def chosen_sites(self, network: nn.Module) -> list[Site]:
+        """The sites that it fills; override to make the place a hyperparameter."""
+        return sites_of(network, self.acts_on)
+
+    def skip_reason(self, network: nn.Module) -> str | None:
+        """Why this regularizer makes no sense in `network` (sites measured), or None if it does."""
+        if self.acts_on and not self.chosen_sites(network):
+            kinds = " or ".join(self.acts_on)
+            return f"{type(self).__name__} needs a {kinds} site; the network has none."
+        return None
+
+    def fill(self, site: Site, context: Context) -> nn.Module | None:
+        """The module to place in `site`, or None for nothing."""
+        return None
+
+    def attach(self, network: nn.Module, context: Context) -> Hooks:
+        """Fill the sites and return whatever answers the hooks during this training; by default itself."""
+        for site in self.chosen_sites(network):
+            filling = self.fill(site, context)
+            if filling is not None:
+                site.fill(filling)
+        return self
+
+
+@dataclass(frozen=True)
+class Chain(Hooks):
+    """Several attached regularizers as one: each hook goes through the parts in order, each with its own stream."""
+
+    parts: Sequence[Hooks]
+    rngs: Sequence[np.random.Generator] = field(repr=False)
+
+    @classmethod
+    def attach(cls, regularizers: Iterable[tuple[str, Regularizer]], network: nn.Module, context: Context) -> Chain:
+        """Attach (name, regularizer) pairs to `network` one after the other."""
+        pairs = [(name, part.attach(network, replace(context, name=name))) for name, part in regularizers]
+        return cls([part for _, part in pairs], [numpy_stream(context.seed, f"{name}/batch") for name, _ in pairs])
+
+    def optimizer_settings(self, settings: OptimizerSettings) -> OptimizerSettings:
+        """Each part sees what the one before it returned."""
+        for part in self.parts:
+            settings = part.optimizer_settings(settings)
+        return settings
+
+    def progress(self, fraction: float) -> None:
+        """Tell every part."""
+        for part in self.parts:
+            part.progress(fraction)
+
+    def transform_batch(self, batch: Batch, step: Step) -> Batch:
+        """Each part transforms what the one before it returned."""
+        for part, rng in zip(self.parts, self.rngs, strict=True):
+            batch = part.transform_batch(batch, replace(step, rng=rng))
+        return batch
+
+    def penalty(self, step: Step) -> Tensor | None:
+        """The sum of the parts' penalties."""
+        penalties = [penalty for part in self.parts if (penalty := part.penalty(step)) is not None]
+        return sum(penalties[1:], penalties[0]) if penalties else None
+
+    def compute_gradients(self, backward: Callable[[], Tensor], step: Step) -> Tensor:
+        """The first part wraps the second, and so on."""
+        for part in reversed(self.parts):
+            backward = _wrapped(part, backward, step)
+        return backward()
+
+    def after_step(self, step: Step) -> None:
+        """Tell every part."""
+        for part in self.parts:
+            part.after_step(step)
+
+    def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
+        """All that the parts report."""
+        return {key: value for part in self.parts for key, value in part.after_epoch(epoch, network).items()}
+
+    def should_stop(self, history: History) -> bool:
+        """Whether any part wants to stop; every part is asked, since a part may count evaluations."""
+        return any([part.should_stop(history) for part in self.parts])
+
+    def finish(self, network: nn.Module) -> bool:
+        """Whether any part changed the weights."""
+        return any([part.finish(network) for part in self.parts])
+
+
+def _wrapped(part: Hooks, backward: Callable[[], Tensor], step: Step) -> Callable[[], Tensor]:
+    """`backward` as changed by one part."""
+    return lambda: part.compute_gradients(backward, step)

@@ -1,0 +1,33 @@
+"""Checks of hyperparameters: each ends in one sentence with the rule, the value received and what is allowed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from tasks.table import unknown_name_message
+
+
+def check_rate(owner: object, field: str, *, below_one: bool = True) -> None:
+    """Raise ValueError unless the field is a rate in [0, 1), or in [0, 1] where `below_one` is False."""
+    value = getattr(owner, field)
+    inside = 0 <= value < 1 if below_one else 0 <= value <= 1
+    if not inside:
+        raise ValueError(
+            f"{type(owner).__name__}.{field} must lie in [0, 1{')' if below_one else ']'} "
+            f"(0 switches it off), got {value}."
+        )
+
+
+def check_at_least(owner: object, field: str, least: float) -> None:
+    """Raise ValueError unless the field is finite and not below `least`."""
+    value = getattr(owner, field)
+    if not (math.isfinite(value) and value >= least):
+        raise ValueError(f"{type(owner).__name__}.{field} must be finite and >= {least:g}, got {value}.")
+
+
+def check_choice(owner: object, field: str, allowed: Iterable[str]) -> None:
+    """Raise ValueError unless the field is one of the `allowed` words; the nearest are offered."""
+    value, words = getattr(owner, field), list(allowed)
+    if value not in words:
+        raise ValueError(unknown_name_message(f"{type(owner).__name__}.{field}", str(value), words))

@@ -1,0 +1,56 @@
+"""Cutout blanks one square of each training image (DeVries and Taylor 2017, arXiv:1708.04552, section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from tasks.regularizers.base import Batch, Regularizer, Scalar, Step
+from tasks.regularizers.checks import check_rate
+from tasks.sites import sites_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cutout(Regularizer):
+    """Sets a square of zeros into each normalised image, centred uniformly on its pixels and cut at the border.
+
+    The side is a fraction of the image: 16 of 32 pixels for CIFAR-10, 8 of 32 for CIFAR-100 in the paper. With side L
+    at least L^2 / 4 and at most L^2 pixels are blanked.
+    """
+
+    side_fraction: float = 0.5  # in [0, 1], of the image's height
+
+    acts_on: ClassVar[tuple[str, ...]] = ("input",)
+    off: ClassVar[dict[str, Scalar]] = {"side_fraction": 0.0}
+    formula: ClassVar[str] = "x[centre - L/2 : centre + L/2] <- 0, L = round(side_fraction * height)"
+    source: ClassVar[str] = "DeVries and Taylor 2017, section 3.2"
+
+    def __post_init__(self) -> None:
+        """Check the side."""
+        check_rate(self, "side_fraction", below_one=False)
+
+    def skip_reason(self, network: nn.Module) -> str | None:
+        """It needs images."""
+        if not any(site.is_spatial for site in sites_of(network, self.acts_on)):
+            return "Cutout needs images at an input site; the network has none."
+        return None
+
+    def transform_batch(self, batch: Batch, step: Step) -> Batch:
+        """The batch with one hole in every image."""
+        height, width = batch.inputs.shape[2:]
+        side = round(self.side_fraction * height)
+        if side == 0:
+            return batch
+        tops, lefts = (
+            torch.from_numpy(step.rng.integers(size, size=(len(batch.inputs), 1)) - side // 2).to(batch.inputs.device)
+            for size in (height, width)
+        )
+        rows = torch.arange(height, device=batch.inputs.device)
+        columns = torch.arange(width, device=batch.inputs.device)
+        in_rows = (rows >= tops) & (rows < tops + side)
+        in_columns = (columns >= lefts) & (columns < lefts + side)
+        hole = in_rows[:, None, :, None] & in_columns[:, None, None, :]
+        return Batch(batch.inputs.masked_fill(hole, 0), batch.targets)

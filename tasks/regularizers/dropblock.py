@@ -1,0 +1,93 @@
+"""DropBlock drops square regions of a map (Ghiasi et al. 2018, arXiv:1810.12890)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+from torch import Tensor, nn
+
+from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
+from tasks.regularizers.checks import check_at_least, check_choice, check_rate
+from tasks.regularizers.masking import apply_mask, block_mask, realised_scale
+from tasks.streams import MaskStream
+from tasks.theory.drop_rates import keep_matrix
+
+Schedule = Literal["linear", "constant"]
+Scaling = Literal["realised", "expected"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropBlock(Regularizer):
+    """Seeds of rate gamma each drop a block of block_size^2 pixels, per sample and channel; blocks may overlap.
+
+    gamma = drop_rate H W / (b^2 (H - b + 1) (W - b + 1)), so that `drop_rate` is the share covered if overlaps counted
+    twice: the true rate is a little smaller. A block larger than the map is cut to it. At a hidden site the units are
+    a 1 x D map. The output is divided by the kept fraction: the `realised` one of the whole batch (the paper), or
+    the `expected` one of each position, which makes E[y] = x. With the `linear` schedule the rate grows from 0.
+    """
+
+    drop_rate: float = 0.1  # in [0, 1)
+    block_size: int = 7  # >= 1
+    schedule: Schedule = "linear"
+    scaling: Scaling = "realised"
+
+    acts_on: ClassVar[tuple[str, ...]] = ("conv", "hidden")
+    off: ClassVar[dict[str, Scalar]] = {"drop_rate": 0.0}
+    formula: ClassVar[str] = "y = x m |m| / sum(m), m = 0 on the union of the blocks of seeds Ber(gamma)"
+    source: ClassVar[str] = "Ghiasi et al. 2018, algorithm 1; Lu et al. 2021, eq. 26 and section 5.2"
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_rate(self, "drop_rate")
+        check_at_least(self, "block_size", 1)
+        check_choice(self, "schedule", get_args(Schedule))
+        check_choice(self, "scaling", get_args(Scaling))
+
+    def skip_reason(self, network: nn.Module) -> str | None:
+        """It needs maps."""
+        if not self.chosen_sites(network):
+            return "DropBlock needs a spatial site; the network has none."
+        return None
+
+    def attach(self, network: nn.Module, context: Context) -> Hooks:
+        """Block masks at every site, moved by one schedule."""
+        masks = []
+        for site in self.chosen_sites(network):
+            masks.append(BlockMask(self, context.masks(site.name)))
+            site.fill(masks[-1])
+        return LinearSchedule(masks, self.drop_rate) if self.schedule == "linear" else self
+
+
+class BlockMask(nn.Module):
+    """DropBlock at one site; `drop_rate` may be moved by a schedule."""
+
+    def __init__(self, settings: DropBlock, stream: MaskStream) -> None:
+        super().__init__()
+        self.drop_rate = settings.drop_rate
+        self._block_size, self._scaling = settings.block_size, settings.scaling
+        self._stream = stream
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Masked and rescaled in training, `x` itself in eval mode and at drop rate 0."""
+        if not self.training or self.drop_rate == 0:
+            return x
+        map_shape = tuple(x.shape) if x.dim() == 4 else (len(x), 1, 1, x.shape[1])
+        keep = block_mask(self._stream, map_shape, self.drop_rate, self._block_size)  # type: ignore[arg-type]
+        if self._scaling == "realised":
+            return apply_mask(x, keep.view(x.shape), realised_scale(keep))
+        expected = keep_matrix(self.drop_rate, self._block_size, *map_shape[2:]).to(x)
+        return apply_mask(x, keep.view(x.shape), 1 / expected.view(1, *x.shape[1:]) if x.dim() == 2 else 1 / expected)
+
+
+@dataclass
+class LinearSchedule(Hooks):
+    """Moves the drop rate of masks from 0 to `final_drop_rate` over the whole training, step by step."""
+
+    masks: list[BlockMask]
+    final_drop_rate: float
+
+    def progress(self, fraction: float) -> None:
+        """drop_rate = final_drop_rate * fraction."""
+        for mask in self.masks:
+            mask.drop_rate = self.final_drop_rate * fraction

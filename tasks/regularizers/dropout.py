@@ -1,0 +1,63 @@
+"""Dropout sets random units to zero while training (Srivastava et al. 2014)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+from torch import Tensor, nn
+
+from tasks.regularizers.base import Context, Regularizer, Scalar
+from tasks.regularizers.checks import check_choice, check_rate
+from tasks.regularizers.masking import apply_mask
+from tasks.sites import Site, sites_of
+from tasks.streams import MaskStream
+
+Where = Literal["dense", "conv", "all", "last"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropout(Regularizer):
+    """y = x m / (1 - drop_rate) with m ~ Ber(1 - drop_rate), independent for every element; eval is the identity.
+
+    `where` says at which sites: `dense` (and hidden units), `conv`, `all` of them, or only the `last` dense one.
+    """
+
+    drop_rate: float = 0.5  # in [0, 1)
+    where: Where = "dense"
+
+    acts_on: ClassVar[tuple[str, ...]] = ("dense", "hidden", "conv")
+    off: ClassVar[dict[str, Scalar]] = {"drop_rate": 0.0}
+    formula: ClassVar[str] = "y = x m / (1 - drop_rate), m ~ Ber(1 - drop_rate)"
+    source: ClassVar[str] = "Srivastava et al. 2014, section 4"
+
+    def __post_init__(self) -> None:
+        """Check the rate and the place."""
+        check_rate(self, "drop_rate")
+        check_choice(self, "where", get_args(Where))
+
+    def chosen_sites(self, network: nn.Module) -> list[Site]:
+        """The sites that `where` names."""
+        kinds = {"conv": ("conv",), "all": self.acts_on}.get(self.where, ("dense", "hidden"))
+        sites = sites_of(network, kinds)
+        return sites[-1:] if self.where == "last" else sites
+
+    def fill(self, site: Site, context: Context) -> nn.Module:
+        """One mask module per site, with a stream of its own."""
+        return ElementMask(self.drop_rate, context.masks(site.name))
+
+
+class ElementMask(nn.Module):
+    """Inverted dropout of single elements."""
+
+    def __init__(self, drop_rate: float, stream: MaskStream) -> None:
+        super().__init__()
+        self.drop_rate = drop_rate
+        self._stream = stream
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Masked and rescaled in training, `x` itself in eval mode and at drop rate 0."""
+        if not self.training or self.drop_rate == 0:
+            return x
+        keep_rate = 1 - self.drop_rate
+        return apply_mask(x, self._stream.bernoulli(tuple(x.shape), keep_rate), 1 / keep_rate)

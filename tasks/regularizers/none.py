@@ -1,0 +1,16 @@
+"""The baseline: no regularizer. It tunes the shared settings like everyone else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tasks.regularizers.base import Regularizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unregularized(Regularizer):
+    """Trains the network as it is; what every contestant is compared with."""
+
+    formula: ClassVar[str] = "the loss alone"
+    source: ClassVar[str] = "every paper's first row"

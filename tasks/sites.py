@@ -1,0 +1,114 @@
+"""Sites: named places in a network where a regularizer may act.
+
+An architecture marks its sites; a regularizer fills them. So every regularizer works in every architecture that has
+sites of its kind, and neither knows the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+SiteKind = Literal["input", "conv", "dense", "branch", "hidden"]
+SITE_KINDS: tuple[str, ...] = get_args(SiteKind)
+
+WeightLayer = nn.Linear | nn.Conv2d
+
+
+class Site(nn.Module):
+    """The identity, until a regularizer fills it with modules, which then act one after the other.
+
+    Args:
+        kind: `input` (the batch as it enters), `conv` (a map behind a conv layer), `dense` (units behind a dense
+            layer), `branch` (the residual branch of a block, before it is added), `hidden` (the units of a linear
+            pair, where the theory of dropout lives).
+        group: stage of the network, from 1 (nearest the input) up to the last; 0 for the input itself.
+        next_layer: the weight layer that reads this site, if there is one alone.
+    """
+
+    def __init__(self, kind: SiteKind, *, group: int = 1, next_layer: WeightLayer | None = None) -> None:
+        super().__init__()
+        if kind not in SITE_KINDS:
+            raise ValueError(f"A site's kind must be one of {', '.join(SITE_KINDS)}, got {kind!r}.")
+        self.kind: SiteKind = kind
+        self.group = group
+        self.name = ""  # dotted path in the network, set by `measure_sites`
+        self.shape: tuple[int, ...] | None = None  # of one sample here, set by `measure_sites`
+        self.fillings = nn.ModuleList()
+        self._next_layer = (next_layer,)  # in a tuple, so that it is not registered twice as a submodule
+
+    @property
+    def next_layer(self) -> WeightLayer | None:
+        """The weight layer that reads this site."""
+        return self._next_layer[0]
+
+    @next_layer.setter
+    def next_layer(self, layer: WeightLayer | None) -> None:
+        self._next_layer = (layer,)
+
+    @property
+    def is_spatial(self) -> bool:
+        """Whether a sample is a map (channels, height, width) here. Needs `measure_sites` first."""
+        return self.shape is not None and len(self.shape) == 3
+
+    def fill(self, module: nn.Module) -> None:
+        """Let `module` act here, behind what already acts."""
+        self.fillings.append(module)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pass through the fillings, in the order in which they came."""
+        for filling in self.fillings:
+            x = filling(x)
+        return x
+
+
+def sites_of(network: nn.Module, kinds: Iterable[str] = SITE_KINDS) -> list[Site]:
+    """The sites of the given kinds, in the order of the forward pass as the architecture lists them."""
+    wanted = set(kinds)
+    return [module for module in network.modules() if isinstance(module, Site) and module.kind in wanted]
+
+
+@torch.no_grad()
+def measure_sites(network: nn.Module, example: Tensor) -> None:
+    """Run one forward pass in eval mode, and write each site's name and the shape of one sample into it.
+
+    Args:
+        network: any module with sites.
+        example: a batch of at least one input.
+    """
+
+    def record(site: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        site.shape = tuple(inputs[0].shape[1:])  # type: ignore[assignment]  # a Site, by the filter below
+
+    handles = []
+    for name, module in network.named_modules():
+        if isinstance(module, Site):
+            module.name = name
+            handles.append(module.register_forward_pre_hook(record))
+    was_training = network.training
+    network.eval()
+    network(example)
+    network.train(was_training)
+    for handle in handles:
+        handle.remove()
+
+
+def last_group(sites: list[Site]) -> list[Site]:
+    """Those sites that stand in the highest group among them."""
+    highest = max((site.group for site in sites), default=0)
+    return [site for site in sites if site.group == highest]
+
+
+def chain_next_layers(network: nn.Module) -> None:
+    """Give each site the first conv or dense layer listed behind it: right for networks that are one chain."""
+    waiting: list[Site] = []
+    for module in network.modules():
+        if isinstance(module, Site):
+            waiting.append(module)
+        elif isinstance(module, nn.Linear | nn.Conv2d):
+            for site in waiting:
+                site.next_layer = module
+            waiting = []

@@ -1,0 +1,87 @@
+"""What a task is: data set, architecture, protocol and metric, or a theory experiment, behind one interface."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from tasks.regularizers.base import Regularizer, Scalar
+from tasks.training import Training
+
+Regularizers = Sequence[tuple[str, Regularizer]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How a task is to be run this time."""
+
+    seed: int
+    scale: str
+    learning_rate: float
+    device: torch.device = torch.device("cpu")
+    data_dir: Path | None = None
+    with_test: bool = True  # False while tuning: the test split is then not even evaluated
+
+
+class DataError(ValueError):
+    """The data a task needs is missing, damaged or of the wrong form; the message says what to do."""
+
+
+class Task(ABC):
+    """One thing that is measured.
+
+    Class attributes (instances may set them):
+        dataset, architecture: names, for the rows; architecture is "" where the task brings its own model.
+        metric: name of the value that is ranked, one of those that evaluation reports for every split.
+        higher_is_better: its direction.
+        pins: hyperparameters that the task itself fixes, for every regularizer that has a field of that name.
+        needs_data: whether files below `--data` are read.
+    """
+
+    dataset: str
+    architecture: str
+    metric: str
+    higher_is_better: bool
+    pins: ClassVar[Mapping[str, Scalar]] = {}
+    needs_data: ClassVar[bool] = False
+
+    @abstractmethod
+    def default_learning_rate(self, scale: str) -> float:
+        """The protocol's own learning rate: where tuning of the shared settings starts from."""
+
+    @abstractmethod
+    def epochs(self, scale: str) -> int:
+        """Epochs planned at `scale`."""
+
+    @abstractmethod
+    def example_network(self) -> nn.Module:
+        """The network with its sites measured, untrained: what `skip_reason` and the plan look at."""
+
+    @abstractmethod
+    def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
+        """Data, network and regularizers, ready to train.
+
+        Raises:
+            DataError: when the data is not there or damaged.
+        """
+
+    def check_data(self, data_dir: Path | None) -> None:  # noqa: B027  # most tasks need no files: nothing to check
+        """Make sure that what `prepare` reads is there, without reading it all.
+
+        Raises:
+            DataError: when it is not.
+        """
+
+    def dataset_fingerprint(self, data_dir: Path | None) -> str:
+        """Hash of the data's content, so that rows tell which copy they were measured on."""
+        return ""
+
+    def skip_reason(self, regularizer: Regularizer) -> str | None:
+        """Why this cell makes no sense, or None."""
+        return regularizer.skip_reason(self.example_network())

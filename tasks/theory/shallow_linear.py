@@ -1,0 +1,190 @@
+"""A linear pair trained with DropBlock, against the closed-form minimum (Pal et al. 2020, section 5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tasks.batches import Batches, Split
+from tasks.datasets.dataset import fingerprint
+from tasks.metrics import squared_error
+from tasks.protocols import SHALLOW_LINEAR, Protocol
+from tasks.regularizers.base import Regularizer, Scalar
+from tasks.sites import Site, chain_next_layers, measure_sites
+from tasks.streams import torch_stream
+from tasks.task import Regularizers, Setting, Task
+from tasks.theory.structured import dropblock_global_minimum, dropblock_objective
+from tasks.training import Training
+
+NUM_SAMPLES, NUM_INPUTS, NUM_OUTPUTS, NUM_HIDDEN = 1000, 100, 80, 50
+NUM_MASKS = 64  # averaged for one reading of the stochastic objective
+
+
+class LinearPair(nn.Module):
+    """x -> U (site (V^T x)), without biases: the network on which the theory of dropout is written.
+
+    Weights are drawn from N(0, 1): V (inputs x hidden) and U (outputs x hidden), held by two linear layers.
+    """
+
+    def __init__(self, num_inputs: int, num_hidden: int, num_outputs: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.first = nn.Linear(num_inputs, num_hidden, bias=False)
+        self.site = Site("hidden")
+        self.second = nn.Linear(num_hidden, num_outputs, bias=False)
+        chain_next_layers(self)
+        with torch.no_grad():
+            for layer in (self.first, self.second):
+                layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator))
+
+    def forward(self, x_BD: Tensor) -> Tensor:
+        """Predictions (B, outputs) of inputs (B, inputs)."""
+        predictions: Tensor = self.second(self.site(self.first(x_BD)))
+        return predictions
+
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """U (outputs x hidden) and V (inputs x hidden) in float64."""
+        return self.second.weight.detach().double(), self.first.weight.detach().T.double()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShallowLinear(Task):
+    """Train a linear pair on Y = MX and say how near it comes to DropBlock's global minimum.
+
+    The reference is the deterministic objective F of DropBlock with blocks of `block_size` units kept with
+    probability `keep` (Lemma 1), whose minimum F* is known in closed form (Theorem 7). Metrics:
+
+    * `relative_distance` = (F - F*) / F*, lower is better, never negative: the value that is ranked;
+    * `stochastic_deviation` = |average over masks of the regularizer's own training objective - F| / F, which goes to
+      the sampling error where the regularizer's law is DropBlock's (the non-overlapping form), and stays away from 0
+      where it is another;
+    * `largest_stochastic_deviation` = the largest of these since training began.
+
+    Only training is studied, so validation and test are readings of the same quantity; fresh seeds draw fresh initial
+    weights and masks, the data being the same for all, as in the paper. `drop_rate`, `block_size` and the scaling by
+    expected keep rates are facts of the problem and pinned for every regularizer that has such a field.
+    """
+
+    keep: float
+    block_size: int = 5
+    protocol: Protocol = SHALLOW_LINEAR
+    dataset: str = "synthetic_linear"
+    architecture: str = "linear_pair"
+    metric: str = "relative_distance"
+    higher_is_better: bool = False
+
+    @property
+    def pins(self) -> Mapping[str, Scalar]:  # type: ignore[override]  # they follow from the fields
+        """What the problem fixes."""
+        return {
+            "drop_rate": 1 - self.keep,
+            "block_size": self.block_size,
+            "scaling": "expected",
+            "schedule": "constant",
+        }
+
+    def default_learning_rate(self, scale: str) -> float:
+        """The protocol's."""
+        return self.protocol.at(scale).learning_rate
+
+    def epochs(self, scale: str) -> int:
+        """The protocol's."""
+        return self.protocol.at(scale).epochs
+
+    def dataset_fingerprint(self, data_dir: Path | None) -> str:
+        """Of X and Y."""
+        return fingerprint(*_data())
+
+    def example_network(self) -> nn.Module:
+        """The pair with its hidden site measured."""
+        network = LinearPair(NUM_INPUTS, NUM_HIDDEN, NUM_OUTPUTS, torch_stream(0, "weights"))
+        measure_sites(network, torch.zeros(1, NUM_INPUTS))
+        return network
+
+    def skip_reason(self, regularizer: Regularizer) -> str | None:
+        """There are no classes to smooth or mix."""
+        if regularizer.needs_class_targets:
+            return f"{type(regularizer).__name__} needs class targets; this task is a regression."
+        return regularizer.skip_reason(self.example_network())
+
+    def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
+        """The pair, drawn from the seed, on the paper's synthetic data."""
+        protocol = self.protocol.at(setting.scale)
+        inputs, targets = (tensor.to(setting.device) for tensor in _data())
+        network = LinearPair(NUM_INPUTS, NUM_HIDDEN, NUM_OUTPUTS, torch_stream(setting.seed, "weights"))
+        network = network.to(setting.device)
+        measure_sites(network, inputs[:1])
+        names = ("validation", "test") if setting.with_test else ("validation",)
+        reading = _Reading(self, inputs, targets)
+        return Training(
+            network,
+            regularizers,
+            Batches(Split(inputs=inputs, targets=targets), protocol.batch_size, setting.seed),
+            squared_error,
+            lambda trained: dict.fromkeys(names, reading.of(trained)),
+            selection=(self.metric, self.higher_is_better),
+            protocol=protocol,
+            learning_rate=setting.learning_rate,
+            seed=setting.seed,
+        )
+
+    def global_minimum(self) -> float:
+        """F*, summed over samples."""
+        beta = self.block_size / NUM_HIDDEN * (1 - self.keep) / self.keep
+        return float(dropblock_global_minimum(_target_spectrum(), beta, self.block_size)[1])
+
+
+class _Reading:
+    """Measures a linear pair against one task's closed form."""
+
+    def __init__(self, task: ShallowLinear, inputs: Tensor, targets: Tensor) -> None:
+        self._task, self._minimum = task, task.global_minimum()
+        self._inputs, self._targets = inputs, targets
+        self._largest_deviation = 0.0
+
+    def of(self, network: nn.Module) -> dict[str, float]:
+        assert isinstance(network, LinearPair)
+        U, V = network.factors()
+        Y, X = self._targets.double().T, self._inputs.double().T
+        objective = float(dropblock_objective(Y, X, U, V, self._task.keep, self._task.block_size))
+        deviation = abs(self._stochastic_objective(network) - objective) / objective
+        self._largest_deviation = max(self._largest_deviation, deviation)
+        return {
+            "relative_distance": objective / self._minimum - 1,
+            "objective": objective,
+            "stochastic_deviation": deviation,
+            "largest_stochastic_deviation": self._largest_deviation,
+        }
+
+    def _stochastic_objective(self, network: LinearPair) -> float:
+        """The training objective on all samples, averaged over masks: the very modules that train, in training mode."""
+        network.site.train()
+        total = sum(float(squared_error(network(self._inputs), self._targets)) for _ in range(NUM_MASKS))
+        network.site.eval()
+        return total / NUM_MASKS * NUM_SAMPLES
+
+
+@lru_cache(maxsize=1)
+def _data() -> tuple[Tensor, Tensor]:
+    """X (samples x inputs) ~ N(0, 1) and Y = X M^T with M = U_true V_true^T; the same for every seed."""
+    generator = torch_stream(0, "data/synthetic_linear")
+    inputs = torch.randn(NUM_SAMPLES, NUM_INPUTS, generator=generator)
+    left = torch.randn(NUM_OUTPUTS, NUM_HIDDEN, generator=generator)
+    right = torch.randn(NUM_INPUTS, NUM_HIDDEN, generator=generator)
+    return inputs, inputs @ right @ left.T
+
+
+@lru_cache(maxsize=1)
+def _target_spectrum() -> Tensor:
+    return torch.linalg.svdvals(_data()[1].double())
+
+
+SHALLOW_LINEAR_DROPBLOCK = ShallowLinear(keep=0.5)
+"""Linear pair 100-50-80 against DropBlock's closed-form minimum at block size 5 and keep rate 0.5."""
+
+SHALLOW_LINEAR_DROPBLOCK_KEEP_08 = replace(SHALLOW_LINEAR_DROPBLOCK, keep=0.8)
+"""Linear pair 100-50-80 against DropBlock's closed-form minimum at block size 5 and keep rate 0.8."""

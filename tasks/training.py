@@ -1,0 +1,213 @@
+"""The one training loop. Its hooks stand here in the order in which they are called."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tasks.batches import Batches
+from tasks.protocols import Protocol
+from tasks.regularizers.base import Batch, Chain, Context, History, Regularizer, Step
+from tasks.sites import Site
+
+Evaluate = Callable[[nn.Module], Mapping[str, Mapping[str, float]]]  # network -> split -> metric -> value
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+class Diverged(ArithmeticError):
+    """The training loss is no longer a finite number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One measurement: epoch 0 is the network before training."""
+
+    epoch: int
+    split: str
+    metric: str
+    value: float
+
+
+@dataclass
+class Trained:
+    """What a training leaves behind."""
+
+    epochs_run: int = 0
+    stopped_early: bool = False
+    train_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+    num_steps: int = 0
+    final: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    best: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    curves: list[Point] = field(default_factory=list)
+
+
+class Training:
+    """A network, its regularizers, its data and its optimizer: everything that one training needs.
+
+    Args:
+        network: with its sites measured; the regularizers are attached to it here.
+        regularizers: (name, regularizer) pairs, applied in this order.
+        batches: the training data.
+        loss: mean loss of outputs and targets.
+        evaluate: measures the network on the splits it may see; called in eval mode without gradients.
+        selection: (metric, higher_is_better) on the split `validation`, which tells the best epoch.
+        protocol: epochs, optimizer and schedule, at the scale wanted.
+        learning_rate: the initial one, in the loss's own units.
+        seed: of every random stream.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        regularizers: Sequence[tuple[str, Regularizer]],
+        batches: Batches,
+        loss: LossFunction,
+        evaluate: Evaluate,
+        *,
+        selection: tuple[str, bool],
+        protocol: Protocol,
+        learning_rate: float,
+        seed: int,
+    ) -> None:
+        self.network, self.batches, self.protocol = network, batches, protocol
+        self.num_parameters = sum(parameter.numel() for parameter in network.parameters())
+        self._loss, self._evaluate, self._selection = loss, evaluate, selection
+        self._num_steps = protocol.epochs * len(batches)
+        self._num_evaluations = -(-protocol.epochs // protocol.evaluate_every_epochs)
+        self._index = 0
+        context = Context(
+            seed=seed,
+            device=batches.split.inputs.device,
+            name="",
+            num_train_samples=len(batches.split),
+            num_epochs=protocol.epochs,
+            num_steps=self._num_steps,
+            learning_rate=learning_rate,
+        )
+        self.hooks = Chain.attach(regularizers, network, context)  # hook 1: attach to the network
+        settings = self.hooks.optimizer_settings(protocol.optimizer(learning_rate))  # hook 2
+        self._initial_learning_rate = settings.learning_rate
+        self._optimizer = torch.optim.SGD(
+            _parameter_groups(network, settings.weight_decay),
+            lr=settings.learning_rate,
+            momentum=settings.momentum,
+            nesterov=settings.nesterov and settings.momentum > 0,
+        )
+
+    def run(self) -> Trained:
+        """Train to the end, or until a regularizer stops it.
+
+        Raises:
+            Diverged: when the loss of an epoch is not finite.
+        """
+        trained, values = Trained(), list[float]()
+        metric, higher_is_better = self._selection
+        self._measure(0, trained)
+        for epoch in range(1, self.protocol.epochs + 1):
+            loss, seconds = self.run_epoch(epoch)
+            trained.train_seconds += seconds
+            trained.num_steps += len(self.batches)
+            trained.epochs_run = epoch
+            trained.curves.append(Point(epoch=epoch, split="train", metric="loss", value=loss))
+            started = time.perf_counter()
+            measured = self.hooks.after_epoch(epoch, self.network)  # hook 7: weight surgery
+            trained.train_seconds += time.perf_counter() - started
+            trained.curves += [Point(epoch=epoch, split="regularizer", metric=m, value=v) for m, v in measured.items()]
+            if epoch % self.protocol.evaluate_every_epochs and epoch != self.protocol.epochs:
+                continue
+            trained.final = self._measure(epoch, trained)
+            values.append(trained.final["validation"][metric])
+            history = History(
+                network=self.network,
+                values=values,
+                higher_is_better=higher_is_better,
+                num_evaluations=self._num_evaluations,
+            )
+            if history.newest_is_best:
+                trained.best = trained.final
+            if self.hooks.should_stop(history):  # hook 8
+                trained.stopped_early = epoch < self.protocol.epochs
+                break
+        if self.hooks.finish(self.network):
+            trained.final = self._measure(trained.epochs_run, trained)
+        return trained
+
+    def run_epoch(self, epoch: int) -> tuple[float, float]:
+        """All steps of one epoch; returns the mean training loss and the seconds they took."""
+        started = time.perf_counter()
+        self.network.train()
+        losses = [self.step(batch, epoch) for batch in self.batches.epoch()]
+        loss = float(torch.stack(losses).mean())  # the one moment of an epoch that waits for the device
+        seconds = time.perf_counter() - started
+        if not np.isfinite(loss):
+            raise Diverged(f"The training loss of epoch {epoch} is {loss}.")
+        return loss, seconds
+
+    def step(self, batch: Batch, epoch: int) -> Tensor:
+        """One step of stochastic gradient descent; returns the loss without penalties, detached."""
+        progress = self._index / self._num_steps
+        self._set_learning_rate(progress)
+        self.hooks.progress(progress)  # hook 3: schedules
+        step = Step(
+            network=self.network,
+            loss=self._batch_loss,
+            rng=_NO_STREAM,
+            index=self._index,
+            epoch=epoch,
+            progress=progress,
+            learning_rate=self._optimizer.param_groups[0]["lr"],
+        )
+        batch = self.hooks.transform_batch(batch, step)  # hook 4: augment, soften, attack
+        step = Step(**{**vars(step), "batch": batch})
+
+        def backward() -> Tensor:
+            self._optimizer.zero_grad(set_to_none=True)
+            loss = self._batch_loss(batch)
+            penalty = self.hooks.penalty(step)  # hook 5
+            (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
+            return loss.detach()
+
+        loss = self.hooks.compute_gradients(backward, step)
+        self._optimizer.step()
+        self.hooks.after_step(step)  # hook 6: projections, alternating steps
+        self._index += 1
+        return loss
+
+    def _batch_loss(self, batch: Batch) -> Tensor:
+        return self._loss(self.network(batch.inputs), batch.targets)
+
+    def _set_learning_rate(self, progress: float) -> None:
+        learning_rate = self._initial_learning_rate * self.protocol.learning_rate_factor(progress)
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+
+    @torch.no_grad()
+    def _measure(self, epoch: int, trained: Trained) -> Mapping[str, Mapping[str, float]]:
+        started = time.perf_counter()
+        self.network.eval()
+        measured = self._evaluate(self.network)
+        trained.evaluation_seconds += time.perf_counter() - started
+        trained.curves += [
+            Point(epoch=epoch, split=split, metric=metric, value=value)
+            for split, metrics in measured.items()
+            for metric, value in metrics.items()
+        ]
+        return measured
+
+
+_NO_STREAM = np.random.default_rng(0)  # replaced by each regularizer's own stream before a hook sees it
+
+
+def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Weight decay for the network's own parameters; none for those that regularizers brought into its sites."""
+    brought = {id(p) for site in network.modules() if isinstance(site, Site) for p in site.fillings.parameters()}
+    own = [p for p in network.parameters() if id(p) not in brought]
+    others = [p for p in network.parameters() if id(p) in brought]
+    groups: list[dict[str, object]] = [{"params": own, "weight_decay": weight_decay}]
+    return [*groups, {"params": others, "weight_decay": 0.0}] if others else groups
