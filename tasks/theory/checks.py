@@ -86,8 +86,9 @@ def require_singular_values(name: str, value: Tensor) -> None:
     if value.dim() < 1 or value.numel() == 0:
         raise ValueError(f"{name} must be a non-empty vector, got shape {tuple(value.shape)}.")
     require_finite(name, value)
-    if float(value.min()) < 0:
-        raise ValueError(f"{name} must not be negative, got {float(value.min())}.")
+    smallest = float(value.detach().min())
+    if smallest < 0:
+        raise ValueError(f"{name} must not be negative, got {smallest}.")
 
 
 def require_equal_sizes(rule: str, sizes: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""Structured dropout on one hidden layer: closed forms against listing masks, numerical minima, and the printed forms."""
+"""Structured dropout on one hidden layer: closed forms against listing masks, numerical minima, printed forms."""
 
 import itertools
 from collections.abc import Callable, Iterable
@@ -302,29 +302,41 @@ def trained_minima(Y: Tensor, X: Tensor, keep: float, block_size: int, width: in
         U, V = weights[: sizes[0]].view(-1, width), weights[sizes[0] :].view(-1, width)
         value = dropblock_objective(Y, X, U, V, keep, block_size)
         (gradient,) = torch.autograd.grad(value, weights)
-        return float(value), gradient.numpy()
+        return value.item(), gradient.numpy()
 
     rng = np.random.default_rng(0)
-    options = {"ftol": 1e-15, "gtol": 1e-10, "maxiter": 3000}
+    options = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 3000}
     return [
         float(minimize(objective, rng.normal(size=sum(sizes)), jac=True, method="L-BFGS-B", options=options).fun)
         for _ in range(starts)
     ]
 
 
-@pytest.mark.parametrize(("block_size", "width", "keep"), [(1, 3, 0.7), (2, 6, 0.6), (3, 9, 0.4)])
+def orthonormal_problem() -> tuple[Tensor, Tensor, Tensor]:
+    """Targets with singular values 3, 2.5, 2, linear in inputs that have more examples than rows."""
+    spectrum = torch.tensor([3.0, 2.5, 2.0], dtype=torch.float64)
+    X = torch.linalg.qr(network(inputs=4, examples=8)[1].T).Q.T
+    left, _, right = torch.linalg.svd(network(outputs=3, examples=4, seed=1)[0], full_matrices=False)
+    return left @ torch.diag(spectrum) @ right @ X, X, spectrum
+
+
+@pytest.mark.parametrize(("block_size", "width", "keep"), [(1, 3, 0.7), (2, 6, 0.4), (3, 6, 0.4)])
 def test_training_from_twenty_starts_reaches_the_global_minimum_and_never_beats_it(
     block_size: int, width: int, keep: float
 ) -> None:
-    X = network(inputs=4, examples=8)[
-        1
-    ]  # more examples than inputs: X has no full column rank, Y lies in its row space
-    Y = network(outputs=3, examples=4, seed=1)[0] @ X
-    spectrum = torch.linalg.svdvals(Y)
+    Y, X, spectrum = orthonormal_problem()
     _, minimum = dropblock_global_minimum(spectrum, block_size / width * (1 - keep) / keep, block_size)
     ends = trained_minima(Y, X, keep, block_size, width, starts=20)
     assert min(ends) >= float(minimum) - 1e-9
     assert max(ends) <= float(minimum) + 1e-6
+
+
+def test_a_layer_with_fewer_blocks_than_singular_values_stays_above_the_bound() -> None:
+    Y, X, spectrum = orthonormal_problem()
+    _, minimum = dropblock_global_minimum(spectrum, 2 / 4, 2)
+    assert min(trained_minima(Y, X, 0.5, block_size=2, width=4, starts=3)) > float(minimum) + 0.01
+    with pytest.raises(ValueError, match="num_projections must be large enough"):
+        dropblock_factors(Y, X, 0.5, block_size=2, width=4)
 
 
 def test_the_printed_optimum_of_proposition_12_lacks_the_width() -> None:
