@@ -1,0 +1,182 @@
+"""The report: tables as CSV, figures as PNG, and one page that holds both and opens without a network."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from analysis import campaign, report_tables
+from analysis.canvas import Looks, looks_of
+from analysis.figures import plot_overhead, plot_ranking
+from analysis.folders import Folder, Results, open_folder, open_folders
+from analysis.learning_curves import curve_means, interactive_learning_curves, plot_learning_curves
+from analysis.load import load_curves, load_trials
+from analysis.notes import notes_of
+from analysis.overall import overall_significance
+from analysis.papers import NOT_RUN, compare_with_papers
+from analysis.ranking import OVERALL, ranking_table
+from analysis.timing import timing_table
+
+PAGE_NAME = "report.html"
+MOST_BYTES = 6_000_000  # of the page; beyond that the interactive figures, which need 5 MB of plotly.js, stay out
+_DOTS_PER_INCH = 144
+
+
+def write_report(results: Results, out: str | os.PathLike[str] | None = None, interactive: bool = True) -> str:
+    """Write `tables/*.csv`, `figures/*.png` and `report.html`, and return where the page lies.
+
+    They go to `out`, by default to the (first) results folder. The page embeds all that it shows. Interactive learning
+    curves are added when the page stays below 6 MB with them.
+
+    Raises what `load_trials` raises.
+    """
+    trials, curves = load_trials(results), load_curves(results)
+    folder = open_folder(out) if out is not None else open_folders(results)[0]
+    report = _Report(folder=folder, looks=looks_of(trials["regularizer"]))
+    report.put_all(trials, curves)
+    page = _render(report.content)
+    if interactive and report.interactive:
+        richer = _render({**report.content, "interactive": report.interactive, "plotly": _plotly()})
+        page = richer if len(richer) <= MOST_BYTES else page
+    return folder.write(PAGE_NAME, page)
+
+
+@dataclass
+class _Report:
+    """Where the report goes, and what has been put into its page so far."""
+
+    folder: Folder
+    looks: Looks
+    content: dict[str, Any] = field(default_factory=dict)
+    interactive: list[str] = field(default_factory=list)
+
+    def put_all(self, trials: pd.DataFrame, curves: pd.DataFrame) -> None:
+        """All sections, in the order of the page."""
+        self.content |= _header(trials)
+        self.content["counts"] = report_tables.counts(campaign.status_counts(trials))
+        self._put_ranking(trials)
+        self._put_timing(trials)
+        self._put_curves(trials, curves)
+        self._put_campaign(trials)
+        self._put_comparison(trials)
+
+    def _put_ranking(self, trials: pd.DataFrame) -> None:
+        table = ranking_table(trials)
+        self._csv("ranking", table)
+        significance = overall_significance(trials)
+        self._csv("significance", significance)
+        tasks = table[table["task"] != OVERALL].groupby(["scale", "task"], sort=False)
+        self.content["tasks"] = [self._task(str(scale), str(task), rows) for (scale, task), rows in tasks]
+        overall = table[table["task"] == OVERALL]
+        self.content["overall"] = [
+            {**row, "table": report_tables.overall(overall[overall["scale"] == row["scale"]])}
+            for row in significance.to_dict("records")
+        ]
+        tuned = table[table["selection_optimism"].notna()]
+        self.content["optimism"] = [
+            {"scale": scale, "table": report_tables.optimism(rows)}
+            for scale, rows in tuned.groupby("scale", sort=False)
+        ]
+        self.content["notes"] = [*notes_of(table), *notes_of(significance)]
+
+    def _task(self, scale: str, task: str, rows: pd.DataFrame) -> dict[str, Any]:
+        higher = bool(rows["higher_is_better"].iloc[0])
+        return {
+            "task": task,
+            "scale": scale,
+            "metric": str(rows["metric"].iloc[0]).replace("_", " "),
+            "direction": "higher is better" if higher else "lower is better",
+            "table": report_tables.ranking(rows),
+            "figure": self._png(f"ranking-{task}-{scale}", plot_ranking(rows, self.looks)),
+        }
+
+    def _put_timing(self, trials: pd.DataFrame) -> None:
+        table = timing_table(trials)
+        self._csv("timing", table)
+        self.content["timing"] = report_tables.timing(table)
+        self.content["overhead"] = []
+        for place, ((scale, task, _), rows) in enumerate(table.groupby(["scale", "task", "hardware_key"], sort=False)):
+            source = self._png(f"overhead-{task}-{scale}-{place}", plot_overhead(rows, self.looks))
+            self.content["overhead"].append({"name": f"{task}, {scale}", "figure": source})
+
+    def _put_curves(self, trials: pd.DataFrame, curves: pd.DataFrame) -> None:
+        self.content["curves"] = []
+        subjects = trials.loc[trials["trial_id"].isin(curves["trial_id"]), ["scale", "task"]].drop_duplicates()
+        for scale, task in subjects.sort_values(["scale", "task"]).itertuples(index=False, name=None):
+            if curve_means(trials, curves, task, scale).empty:
+                continue
+            figure = plot_learning_curves(trials, curves, task, scale, self.looks)
+            source = self._png(f"curves-{task}-{scale}", figure)
+            self.content["curves"].append({"name": f"{task}, {scale}", "figure": source})
+            self.interactive.append(interactive_learning_curves(trials, curves, task, scale, self.looks))
+
+    def _put_campaign(self, trials: pd.DataFrame) -> None:
+        frames = {
+            "frozen": campaign.frozen_winners(trials),
+            "failed": campaign.failures(trials),
+            "skipped": campaign.skipped_cells(trials),
+            "origin": campaign.provenance(trials),
+        }
+        for name, frame in frames.items():
+            self._csv(name, frame)
+            self.content[name] = getattr(report_tables, name)(frame)
+        self.content["num_failures"] = len(frames["failed"])
+
+    def _put_comparison(self, trials: pd.DataFrame) -> None:
+        table = compare_with_papers(trials)
+        run = table[table["verdict"] != NOT_RUN]
+        self.content["comparison"] = report_tables.comparison(run)
+        if len(run):
+            self._csv("comparison", table)
+
+    def _csv(self, name: str, frame: pd.DataFrame) -> None:
+        self.folder.write(f"tables/{name}.csv", frame.to_csv(index=False).encode())
+
+    def _png(self, name: str, figure: Figure) -> str:
+        """Store a figure, and return it as a source that an <img> can hold."""
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH)
+        self.folder.write(f"figures/{name}.png", buffer.getvalue())
+        return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _header(trials: pd.DataFrame) -> dict[str, Any]:
+    def listed(column: str) -> str:
+        return ", ".join(sorted({str(each) for each in trials[column].dropna()} - {""}))
+
+    return {
+        "suites": listed("suite") or "campaign",
+        "scales": listed("scale"),
+        "first": trials["finished_at"].min(),
+        "last": trials["finished_at"].max(),
+        "num_trials": len(trials),
+        "num_tasks": trials["task"].nunique(),
+        "num_regularizers": trials["regularizer"].nunique(),
+        "legends": {
+            "ranking": report_tables.RANKING_LEGEND,
+            "overall": report_tables.OVERALL_LEGEND,
+            "timing": report_tables.TIMING_LEGEND,
+        },
+        "most_rows": report_tables.MOST_ROWS,
+        "interactive": [],
+        "plotly": "",
+    }
+
+
+def _render(content: dict[str, Any]) -> bytes:
+    loader = PackageLoader("analysis", "")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment.get_template("report.html.j2").render(**content).encode()
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())

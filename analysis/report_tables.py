@@ -1,0 +1,160 @@
+"""The tables of the page: what of each frame is shown, and in words what each heading means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.html_tables import Column, Table, interval, number, probability, signed, table_of, text
+
+MOST_ROWS = 100  # of failures on the page; the file has them all
+
+RANKING_LEGEND = {
+    "rank": "1 is best; equals share their mean rank. * marks a cell without a value: it takes the worst rank.",
+    "mean, 95 % interval, std": "over the seeds that succeeded; Student's interval of the mean.",
+    "seeds / failed": "trials with a value, and trials that ended without one.",
+    "against none": "win or loss where the paired t-test over common seeds is significant at 5 % after Holm's "
+    "correction over this table; tie otherwise.",
+    "p (Holm)": "the corrected p of that test.",
+    "untuned": "mean with the default hyperparameters, before any tuning.",
+    "optimism": "by how much the tuned validation value promised more than its mean on fresh seeds; plus is optimistic.",
+}
+OVERALL_LEGEND = {
+    "mean rank": "over the tasks where it was not skipped; * has the worst rank filled in for a missing cell.",
+    "wins / ties / losses": "against none, counted over the tasks.",
+}
+TIMING_LEGEND = {
+    "ratio": "seconds per training step over those of the unregularized twin run in turns with it; median trial.",
+    "range": "smallest and largest trial.",
+}
+
+
+def ranking(rows: pd.DataFrame) -> Table:
+    """One task of a `ranking_table`."""
+    return table_of(
+        rows,
+        (
+            Column(heading="regularizer", make=_starred),
+            number("rank"),
+            number("mean"),
+            interval("interval_low", "interval_high", "95 % interval"),
+            number("std"),
+            Column(
+                heading="seeds / failed", make=lambda row: f"{row['num_seeds']} / {row['num_failed']}", numeric=True
+            ),
+            text("outcome", "against none"),
+            number("p_holm", "p (Holm)", probability),
+            number("default_mean", "untuned"),
+            number("selection_optimism", "optimism", signed),
+            Column(heading="remark", make=_remark),
+        ),
+    )
+
+
+def overall(rows: pd.DataFrame) -> Table:
+    """The overall rows of a `ranking_table`."""
+    return table_of(
+        rows,
+        (
+            Column(heading="regularizer", make=_starred),
+            number("rank"),
+            number("mean_rank"),
+            number("num_tasks", "tasks"),
+            Column(
+                heading="wins / ties / losses",
+                make=lambda row: f"{row['wins']} / {row['ties']} / {row['losses']}",
+                numeric=True,
+            ),
+            Column(
+                heading="seeds / failed", make=lambda row: f"{row['num_seeds']} / {row['num_failed']}", numeric=True
+            ),
+        ),
+    )
+
+
+def timing(rows: pd.DataFrame) -> Table:
+    """A `timing_table`."""
+    return table_of(
+        rows,
+        (
+            text("regularizer"),
+            text("task"),
+            number("ratio"),
+            interval("ratio_low", "ratio_high", "range"),
+            number("seconds_per_step"),
+            number("twin_seconds_per_step", "twin's"),
+            number("num_trials", "trials"),
+            text("hardware_key", "hardware"),
+        ),
+    )
+
+
+def optimism(table: pd.DataFrame) -> Table:
+    """Selection optimism, one row per regularizer and one column per task."""
+    pivot = table.pivot_table(index="regularizer", columns="task", values="selection_optimism").reset_index()
+    tasks = [str(name) for name in pivot.columns[1:]]
+    return table_of(pivot, (text("regularizer"), *(number(task, task, signed) for task in tasks)))
+
+
+def counts(rows: pd.DataFrame) -> Table:
+    """Trials by role and status."""
+    return table_of(rows, (text("role"), *(number(str(name)) for name in rows.columns[1:])))
+
+
+def frozen(rows: pd.DataFrame) -> Table:
+    """Hyperparameters of the winners."""
+    names = ("regularizer", "task", "hyperparameters")
+    return table_of(rows, (*map(text, names), number("validation_value"), number("num_tune_trials", "tune trials")))
+
+
+def failed(rows: pd.DataFrame) -> Table:
+    """Failed trials with their messages."""
+    shown = ("regularizer", "task", "role", "seed", "status", "error_type", "error_message")
+    return table_of(rows.head(MOST_ROWS), map(text, shown))
+
+
+def skipped(rows: pd.DataFrame) -> Table:
+    """Cells that make no sense, with the reason."""
+    return table_of(rows, (text("regularizer"), text("task"), text("reason")))
+
+
+def origin(rows: pd.DataFrame) -> Table:
+    """Versions and machines."""
+    spans = (number("trials"), number("train_hours"), text("first"), text("last"))
+    texts = [str(name) for name in rows.columns if name not in ("trials", "train_hours", "first", "last")]
+    return table_of(rows, (*map(text, texts), *spans))
+
+
+def comparison(rows: pd.DataFrame) -> Table:
+    """A `compare_with_papers`, without what was not run."""
+    return table_of(
+        rows,
+        (
+            text("method"),
+            text("paper"),
+            text("experiment"),
+            text("dataset", "data set"),
+            text("architecture"),
+            text("setting"),
+            Column(heading="metric", make=lambda row: f"{row['metric']} ({row['unit']})".replace("_", " ")),
+            number("reported"),
+            number("ours"),
+            interval("interval_low", "interval_high", "95 % interval"),
+            number("num_seeds", "seeds"),
+            number("difference", None, signed),
+            text("verdict"),
+            text("note"),
+        ),
+    )
+
+
+def _starred(row: dict[str, Any]) -> str:
+    return f"{row['regularizer']} *" if row["imputed"] else str(row["regularizer"])
+
+
+def _remark(row: dict[str, Any]) -> str:
+    if row["status"] == "completed":
+        return "" if row["role"] == "confirm" else "default hyperparameters"
+    status = str(row["status"]).replace("_", " ")
+    return f"{status}: {row['reason']}" if row["reason"] else status
