@@ -16,6 +16,8 @@ from tasks.training import Training
 
 Regularizers = Sequence[tuple[str, Regularizer]]
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
@@ -24,7 +26,7 @@ class Setting:
     seed: int
     scale: str
     learning_rate: float
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
     data_dir: Path | None = None
     with_test: bool = True  # False while tuning: the test split is then not even evaluated
 

@@ -76,7 +76,7 @@ class BlockMask(nn.Module):
         keep = block_mask(self._stream, map_shape, self.drop_rate, self._block_size)  # type: ignore[arg-type]
         if self._scaling == "realised":
             return apply_mask(x, keep.view(x.shape), realised_scale(keep))
-        expected = keep_matrix(self.drop_rate, self._block_size, *map_shape[2:]).to(x)
+        expected = keep_matrix(self.drop_rate, self._block_size, map_shape[2], map_shape[3]).to(x)
         return apply_mask(x, keep.view(x.shape), 1 / expected.view(1, *x.shape[1:]) if x.dim() == 2 else 1 / expected)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
@@ -106,7 +107,7 @@ class _Stage:
         if self._settings.c_norm == "rms":
             return rms
         size = rates.numel() if self._is_conv else self.layer.weight.shape[1]
-        return rms * size**0.5
+        return rms * math.sqrt(size)
 
     def penalty(self) -> Tensor:
         """This layer's share of Reg."""

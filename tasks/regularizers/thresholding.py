@@ -49,4 +49,5 @@ def tail_sums(weight: Tensor, num_kept: int) -> Tensor:
     """Sum of all singular values but the `num_kept` largest, per matrix of a batch (..., rows, columns)."""
     if num_kept >= min(weight.shape[-2:]):
         return torch.zeros(weight.shape[:-2], dtype=weight.dtype, device=weight.device)
-    return torch.linalg.svdvals(weight)[..., num_kept:].sum(-1)
+    values: Tensor = torch.linalg.svdvals(weight)
+    return values[..., num_kept:].sum(-1)

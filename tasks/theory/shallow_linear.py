@@ -180,7 +180,8 @@ def _data() -> tuple[Tensor, Tensor]:
 
 @lru_cache(maxsize=1)
 def _target_spectrum() -> Tensor:
-    return torch.linalg.svdvals(_data()[1].double())
+    spectrum: Tensor = torch.linalg.svdvals(_data()[1].double())
+    return spectrum
 
 
 SHALLOW_LINEAR_DROPBLOCK = ShallowLinear(keep=0.5)
