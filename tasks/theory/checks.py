@@ -116,3 +116,38 @@ def require_block_size(block_size: int, width: int) -> None:
     if width % block_size:
         divisors = [size for size in range(1, width + 1) if width % size == 0]
         raise ValueError(f"block_size must divide the width {width}, got {block_size}; allowed are {divisors}.")
+
+
+def require_positive_semidefinite(name: str, value: Tensor, definite: bool = False) -> None:
+    """Raise ValueError unless `value` holds symmetric matrices without negative eigenvalues (if asked, all positive).
+
+    Eigenvalues within rounding of zero count as zero.
+
+    Example:
+        >>> require_positive_semidefinite("C", torch.diag(torch.tensor([1.0, -1.0])))
+        Traceback (most recent call last):
+        ValueError: C must be positive semidefinite, got the smallest eigenvalue -1.0.
+    """
+    require_matrix(name, value, square=True)
+    if not torch.allclose(value, value.mT):
+        raise ValueError(f"{name} must be symmetric, got a matrix that differs from its transpose.")
+    eigenvalues = torch.linalg.eigvalsh(value.detach())
+    smallest = float(eigenvalues.min())
+    rounding = 10 * value.shape[-1] * torch.finfo(value.dtype).eps * float(eigenvalues.abs().max())
+    if smallest < -rounding or (definite and smallest <= rounding):
+        kind = "definite" if definite else "semidefinite"
+        raise ValueError(f"{name} must be positive {kind}, got the smallest eigenvalue {smallest}.")
+
+
+def require_widths(hidden_widths: Sequence[int]) -> None:
+    """Raise ValueError unless there is at least one width and all are positive integers.
+
+    Example:
+        >>> require_widths([])
+        Traceback (most recent call last):
+        ValueError: hidden_widths must name at least one hidden layer, got none.
+    """
+    if not hidden_widths:
+        raise ValueError("hidden_widths must name at least one hidden layer, got none.")
+    for width in hidden_widths:
+        require_count("hidden_widths", width)
