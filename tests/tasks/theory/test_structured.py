@@ -127,6 +127,7 @@ def test_many_networks_at_once_give_the_objectives_of_each_alone() -> None:
         torch.testing.assert_close(objective(Y, X, U, V), alone, rtol=1e-12, atol=0)
 
 
+@settings(deadline=None)
 @given(keep=st.floats(0.01, 1.0), block_size=st.integers(1, 7), num_blocks=st.integers(1, 20))
 def test_the_adaptive_keep_rate_multiplies_the_odds_of_dropping_by_the_number_of_blocks(
     keep: float, block_size: int, num_blocks: int
@@ -181,6 +182,7 @@ def test_the_k_support_norm_is_its_variational_definition(values: list[float], k
     assert closed == pytest.approx(variational_norm_squared(values, k), rel=1e-5)
 
 
+@settings(deadline=None)
 @given(values=SPECTRA, k=st.integers(1, 6))
 def test_the_k_support_norm_goes_from_nuclear_down_to_frobenius(values: list[float], k: int) -> None:
     spectrum = torch.tensor(values, dtype=torch.float64)
@@ -190,6 +192,7 @@ def test_the_k_support_norm_goes_from_nuclear_down_to_frobenius(values: list[flo
     assert float(k_support_norm_squared(spectrum, k + 1)) <= norm * (1 + 1e-12)
 
 
+@settings(deadline=None)
 @given(values=SPECTRA, k=st.integers(1, 6))
 def test_the_k_support_norm_is_that_of_the_condition_by_argyriou(values: list[float], k: int) -> None:
     ordered = [float("inf"), *sorted(values, reverse=True), *[0.0] * k]
