@@ -49,6 +49,13 @@ class Site(nn.Module):
     def next_layer(self, layer: WeightLayer | None) -> None:
         self._next_layer = (layer,)
 
+    def __setattr__(self, name: str, value: object) -> None:
+        # nn.Module registers whatever module is assigned, before it would ask the property above.
+        if name == "next_layer":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)  # type: ignore[arg-type]
+
     @property
     def is_spatial(self) -> bool:
         """Whether a sample is a map (channels, height, width) here. Needs `measure_sites` first."""
