@@ -1,6 +1,6 @@
 """A split of a data set in memory, on the training device, and its shuffled, augmented batches.
 
-Images stay uint8 until their batch is made: a quarter of the memory, and one pass turns bytes into normalised floats.
+Images stay uint8 until the training step: a quarter of the memory, and one pass turns bytes into normalised floats.
 """
 
 from __future__ import annotations
@@ -73,12 +73,11 @@ class Batches:
         return len(self.split) // self.batch_size
 
     def epoch(self) -> Iterator[Batch]:
-        """One pass over the split in a fresh order."""
+        """One pass over the split in a fresh order; the inputs are raw, `Split.normalised` is the step's business."""
         order = torch.randperm(len(self.split), generator=self._order).to(self.split.inputs.device)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             chosen = order[start : start + self.batch_size]
-            inputs = self._augmented(self.split.inputs[chosen])
-            yield Batch(self.split.normalised(inputs), self.split.targets[chosen])
+            yield Batch(self._augmented(self.split.inputs[chosen]), self.split.targets[chosen])
 
     def _augmented(self, images: Tensor) -> Tensor:
         if "crop" in self.augmentation:

@@ -116,7 +116,7 @@ class Training:
             trained.epochs_run = epoch
             trained.curves.append(Point(epoch=epoch, split="train", metric="loss", value=loss))
             started = time.perf_counter()
-            measured = self.hooks.after_epoch(epoch, self.network)  # hook 7: weight surgery
+            measured = self.hooks.after_epoch(epoch, self.network)  # hook 8: weight surgery
             trained.train_seconds += time.perf_counter() - started
             trained.curves += [Point(epoch=epoch, split="regularizer", metric=m, value=v) for m, v in measured.items()]
             if epoch % self.protocol.evaluate_every_epochs and epoch != self.protocol.epochs:
@@ -131,7 +131,7 @@ class Training:
             )
             if history.newest_is_best:
                 trained.best = trained.final
-            if self.hooks.should_stop(history):  # hook 8
+            if self.hooks.should_stop(history):  # hook 9
                 trained.stopped_early = epoch < self.protocol.epochs
                 break
         if self.hooks.finish(self.network):
@@ -149,8 +149,8 @@ class Training:
             raise Diverged(f"The training loss of epoch {epoch} is {loss}.")
         return loss, seconds
 
-    def step(self, batch: Batch, epoch: int) -> Tensor:
-        """One step of stochastic gradient descent; returns the loss without penalties, detached."""
+    def step(self, raw: Batch, epoch: int) -> Tensor:
+        """One step of stochastic gradient descent on raw inputs; returns the loss without penalties, detached."""
         progress = self._index / self._num_steps
         self._set_learning_rate(progress)
         self.hooks.progress(progress)  # hook 3: schedules
@@ -163,19 +163,21 @@ class Training:
             progress=progress,
             learning_rate=self._optimizer.param_groups[0]["lr"],
         )
-        batch = self.hooks.transform_batch(batch, step)  # hook 4: augment, soften, attack
+        inputs = self.hooks.transform_raw(raw.inputs, step)  # hook 4: augment images while they are bytes
+        batch = Batch(self.batches.split.normalised(inputs), raw.targets)
+        batch = self.hooks.transform_batch(batch, step)  # hook 5: augment, soften, attack
         step = Step(**{**vars(step), "batch": batch})
 
         def backward() -> Tensor:
             self._optimizer.zero_grad(set_to_none=True)
             loss = self._batch_loss(batch)
-            penalty = self.hooks.penalty(step)  # hook 5
+            penalty = self.hooks.penalty(step)  # hook 6
             (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
             return loss.detach()
 
         loss = self.hooks.compute_gradients(backward, step)
         self._optimizer.step()
-        self.hooks.after_step(step)  # hook 6: projections, alternating steps
+        self.hooks.after_step(step)  # hook 7: projections, alternating steps
         self._index += 1
         return loss
 

@@ -4,7 +4,8 @@ A regularizer is a frozen dataclass; its fields are at once the constructor, the
 stored hyperparameters. What lives during training is made by `attach`. Most regularizers need one or two hooks:
 
 * masks and noise fill sites (`fill`); a schedule moves them (`progress`);
-* penalties add to the loss (`penalty`); attacks and augmentations change the batch (`transform_batch`);
+* penalties add to the loss (`penalty`); attacks and augmentations change the batch (`transform_batch`), or its bytes
+  before they are normalised (`transform_raw`);
 * projections and alternating steps follow a step (`after_step`), weight surgery follows an epoch (`after_epoch`);
 * methods that change the gradient step itself wrap it (`compute_gradients`).
 """
@@ -101,6 +102,10 @@ class Hooks:
     def progress(self, fraction: float) -> None:
         """Training has come to `fraction` in [0, 1); called before every step, for schedules."""
 
+    def transform_raw(self, inputs: Tensor, step: Step) -> Tensor:
+        """The inputs to train on instead, as the data set holds them: uint8 images not yet normalised, or floats."""
+        return inputs
+
     def transform_batch(self, batch: Batch, step: Step) -> Batch:
         """The batch to train on instead: augmented inputs, softened targets, adversarial examples."""
         return batch
@@ -194,6 +199,12 @@ class Chain(Hooks):
         """Tell every part."""
         for part in self.parts:
             part.progress(fraction)
+
+    def transform_raw(self, inputs: Tensor, step: Step) -> Tensor:
+        """Each part transforms what the one before it returned."""
+        for part, rng in zip(self.parts, self.rngs, strict=True):
+            inputs = part.transform_raw(inputs, replace(step, rng=rng))
+        return inputs
 
     def transform_batch(self, batch: Batch, step: Step) -> Batch:
         """Each part transforms what the one before it returned."""
