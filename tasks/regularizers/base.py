@@ -142,6 +142,8 @@ class Regularizer(Hooks):
             no site (penalties, optimizer settings).
         needs_class_targets: whether targets must be class probabilities; a regression task skips it then.
         off: field values that switch it off; then training equals the baseline's bit for bit.
+        eval_is_identity: whether its sites pass values through unchanged in eval mode, as inverted masks do; False for
+            those that multiply by keep rates there.
         source: paper, with section or equation.
         formula: what it computes, in one line.
     """
@@ -149,6 +151,7 @@ class Regularizer(Hooks):
     acts_on: ClassVar[tuple[str, ...]] = ()
     needs_class_targets: ClassVar[bool] = False
     off: ClassVar[Mapping[str, Scalar]] = {}
+    eval_is_identity: ClassVar[bool] = True
     source: ClassVar[str] = ""
     formula: ClassVar[str] = ""
 
@@ -158,10 +161,12 @@ class Regularizer(Hooks):
 
     def skip_reason(self, network: nn.Module) -> str | None:
         """Why this regularizer makes no sense in `network` (sites measured), or None if it does."""
-        if self.acts_on and not self.chosen_sites(network):
-            kinds = " or ".join(self.acts_on)
-            return f"{type(self).__name__} needs a {kinds} site; the network has none."
-        return None
+        if not self.acts_on or self.chosen_sites(network):
+            return None
+        kinds = " or ".join(self.acts_on)
+        if sites_of(network, self.acts_on):
+            return f"{type(self).__name__} as set here chooses none of the network's {kinds} sites."
+        return f"{type(self).__name__} needs a {kinds} site; the network has none."
 
     def fill(self, site: Site, context: Context) -> nn.Module | None:
         """The module to place in `site`, or None for nothing."""

@@ -13,10 +13,10 @@ def check_rate(owner: object, field: str, *, below_one: bool = True) -> None:
     value = getattr(owner, field)
     inside = 0 <= value < 1 if below_one else 0 <= value <= 1
     if not inside:
-        raise ValueError(
-            f"{type(owner).__name__}.{field} must lie in [0, 1{')' if below_one else ']'} "
-            f"(0 switches it off), got {value}."
-        )
+        off = getattr(owner, "off", {})
+        hint = f" ({off[field]:g} switches it off)" if list(off) == [field] else ""
+        allowed = "[0, 1)" if below_one else "[0, 1]"
+        raise ValueError(f"{type(owner).__name__}.{field} must lie in {allowed}{hint}, got {value}.")
 
 
 def check_at_least(owner: object, field: str, least: float) -> None:

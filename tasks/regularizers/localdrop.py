@@ -52,6 +52,7 @@ class LocalDrop(Regularizer):
 
     acts_on: ClassVar[tuple[str, ...]] = ("conv", "dense")
     off: ClassVar[dict[str, Scalar]] = {"lam": 0.0, "unit_drop_rate": 0.0, "keep_interval_steps": 10**9}
+    eval_is_identity: ClassVar[bool] = False
     formula: ClassVar[str] = "loss + lam sum_l ||theta_(l-1)|| sum_{j>h} sigma_j(W_l)"
     source: ClassVar[str] = "Lu et al. 2021, eqs. 10, 16, 22 and algorithm 1; eq. 24 with the missing clamp at zero"
 
