@@ -11,14 +11,14 @@ from tasks.theory.drop_rates import seed_rate
 
 
 def apply_mask(x: Tensor, keep: Tensor, scale: float | Tensor) -> Tensor:
-    """`x * keep * scale`, for a boolean mask `keep` that broadcasts to `x`."""
-    return x * (keep * scale).to(x.dtype)
+    """`x * keep * scale` in the precision of `x`, for a boolean mask `keep` that broadcasts to `x`."""
+    return x * (keep * torch.as_tensor(scale, dtype=x.dtype))
 
 
 def realised_scale(keep: Tensor) -> Tensor:
     """Numel / (number kept): what makes the mean of a constant input come out exact. 1 where nothing is kept."""
-    kept = keep.sum()
-    return torch.where(kept > 0, keep.numel() / kept.clamp(min=1), torch.ones_like(kept, dtype=torch.float))
+    kept = keep.sum().double()
+    return torch.where(kept > 0, keep.numel() / kept.clamp(min=1), 1.0)
 
 
 def block_mask(stream: MaskStream, shape: tuple[int, int, int, int], drop_rate: float, block_size: int) -> Tensor:
