@@ -21,9 +21,9 @@ def shrink_small_singular_values(weight: Tensor, num_kept: int, threshold: Tenso
     """Leave the `num_kept` largest singular values alone and shrink each other one by `threshold`, down to zero.
 
     It is the proximal operator of the partial nuclear norm: the result minimises
-    1/2 ||X - W||_F^2 + threshold sum_{j > num_kept} sigma_j(X) over matrices X near W with W's leading subspaces
-    (Lu et al. 2021, eq. 23 with the factor 1/2 that the printed threshold C needs, and eq. 24 with the clamp at zero
-    that it lacks). All singular vectors stay. `num_kept` at or above the rank, or a threshold of 0, is the identity.
+    1/2 ||X - W||_F^2 + threshold sum_{j > num_kept} sigma_j(X) over all matrices X (Lu et al. 2021, eq. 23 with the
+    factor 1/2 that the printed threshold C needs, and eq. 24 with the clamp at zero that it lacks). All singular
+    vectors stay. `num_kept` at or above the rank, or a threshold of 0, is the identity.
 
     Args:
         weight: (..., rows, columns); leading dimensions are a batch of matrices.
@@ -41,7 +41,7 @@ def shrink_small_singular_values(weight: Tensor, num_kept: int, threshold: Tenso
     return Shrunk(
         weight=weight - update,
         next_value=float(tail[..., 0].max()),
-        num_zeroed=int((removed >= tail).sum()),
+        num_zeroed=int(((removed >= tail) & (tail > 0)).sum()),
     )
 
 
