@@ -119,6 +119,8 @@ class Dataset:
 def _splits(dataset: Dataset, data_dir: Path | None) -> Splits:
     try:
         train_images, train_labels, test_images, test_labels = dataset.load(data_dir)
+        for images, labels in ((train_images, train_labels), (test_images, test_labels)):
+            _check_content(dataset, images, labels)
     except DataError:
         raise
     except Exception as error:
@@ -135,6 +137,17 @@ def _splits(dataset: Dataset, data_dir: Path | None) -> Splits:
         test=_split(dataset, test_images, test_labels),
         fingerprint=fingerprint(train_images, train_labels, test_images, test_labels),
     )
+
+
+def _check_content(dataset: Dataset, images: Tensor, labels: Tensor) -> None:
+    if tuple(images.shape[1:]) != dataset.shape or len(images) != len(labels):
+        raise ValueError(
+            f"{len(labels)} labels and images of shape {tuple(images.shape)}, where one image has shape {dataset.shape}"
+        )
+    if not 0 <= int(labels.min()) <= int(labels.max()) < dataset.num_classes:
+        raise ValueError(
+            f"labels run from {int(labels.min())} to {int(labels.max())}, not from 0 to {dataset.num_classes - 1}"
+        )
 
 
 def _split(dataset: Dataset, images: Tensor, labels: Tensor) -> Split:
