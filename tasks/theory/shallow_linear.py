@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -161,10 +162,12 @@ class _Reading:
         }
 
     def _stochastic_objective(self, network: LinearPair) -> float:
-        """The training objective on all samples, averaged over masks: the very modules that train, in training mode."""
-        network.site.train()
-        total = sum(float(squared_error(network(self._inputs), self._targets)) for _ in range(NUM_MASKS))
-        network.site.eval()
+        """The training objective on all samples, averaged over masks: the very modules that train, in training mode.
+
+        A copy of them draws, so that a reading does not shift the masks of the training that goes on.
+        """
+        copied = copy.deepcopy(network).train()
+        total = sum(float(squared_error(copied(self._inputs), self._targets)) for _ in range(NUM_MASKS))
         return total / NUM_MASKS * NUM_SAMPLES
 
 
