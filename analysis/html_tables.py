@@ -21,6 +21,7 @@ class Column:
     heading: str
     make: Callable[[dict[str, Any]], str]
     numeric: bool = False
+    wide: bool = False  # holds sentences, which may wrap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +42,9 @@ def table_of(frame: pd.DataFrame, columns: Iterable[Column]) -> Table:
     )
 
 
-def text(name: str, heading: str | None = None) -> Column:
-    """A column of words."""
-    return Column(heading=heading or name.replace("_", " "), make=lambda row: words(row[name]))
+def text(name: str, heading: str | None = None, wide: bool = False) -> Column:
+    """A column of words, or of sentences (`wide`)."""
+    return Column(heading=heading or name.replace("_", " "), make=lambda row: words(row[name]), wide=wide)
 
 
 def number(name: str, heading: str | None = None, show: Format | None = None) -> Column:
@@ -75,12 +76,32 @@ def words(value: Any) -> str:
 
 
 def digits(value: Any) -> str:
-    """Four significant digits.
+    """Four significant digits, so that the numbers of a column line up; whole numbers without a point.
 
-    >>> digits(0.984255), digits(12.0), digits(0.000012345), digits(float("nan"))
-    ('0.9843', '12', '1.234e-05', '–')
+    >>> digits(0.94), digits(12.0), digits(0.000012345), digits(float("nan"))
+    ('0.9400', '12', '1.234e-05', '–')
     """
-    return "–" if value is None or pd.isna(value) else f"{float(value):.4g}"
+    if value is None or pd.isna(value):
+        return "–"
+    return str(int(value)) if math.isfinite(value) and value == int(value) else f"{float(value):#.4g}".rstrip(".")
+
+
+def spread(value: Any) -> str:
+    """A standard deviation: two significant digits.
+
+    >>> spread(0.007), spread(12.3)
+    ('0.0070', '12')
+    """
+    return "–" if value is None or pd.isna(value) else f"{float(value):#.2g}".rstrip(".")
+
+
+def place(value: Any) -> str:
+    """A rank or a mean of ranks: at most two decimals.
+
+    >>> place(3.0), place(4.3333)
+    ('3', '4.33')
+    """
+    return "–" if value is None or pd.isna(value) else f"{float(value):.2f}".rstrip("0").rstrip(".")
 
 
 def probability(value: Any) -> str:

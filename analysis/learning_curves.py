@@ -12,6 +12,7 @@ from analysis.canvas import Looks, looks_of, new_figure, spans_decades
 from analysis.current import current_rows
 
 SPLITS = ("train", "validation", "test")
+_WARM_UP_FRACTION = 0.25  # of the epochs: all start far off, and showing that would press the ends onto one line
 
 
 def plot_learning_curves(
@@ -24,7 +25,8 @@ def plot_learning_curves(
 ) -> Figure:
     """One panel per split: the mean over seeds for each regularizer, the band one standard deviation to both sides.
 
-    The confirm trials are drawn where there are such, else the default ones. Raises `ValueError` when the task has no
+    A linear axis shows the range of the values after the first quarter of the epochs, where contestants part. The
+    confirm trials are drawn where there are such, else the default ones. Raises `ValueError` when the task has no
     curves.
     """
     points = curve_means(trials, curves, task, scale)
@@ -38,7 +40,10 @@ def plot_learning_curves(
         _draw(axis, points[points["split"] == split], looks)
         axis.set_title(f"{task}: {split}", loc="left")
         axis.set_ylabel(str(points["metric"].iloc[0]).replace("_", " "))
-        axis.set_yscale("log" if log else "linear")
+        if log:
+            axis.set_yscale("log")
+        else:
+            axis.set_ylim(*_limits(points[points["split"] == split]))
     axes[-1].set_xlabel("epoch")
     # Contestants may be many, and the lines fill the axes: the legend stands below, never on top of them.
     handles, labels = axes[0].get_legend_handles_labels()
@@ -58,7 +63,9 @@ def interactive_learning_curves(
     split = next((name for name in reversed(SPLITS) if name in set(points["split"])), SPLITS[0])
     for name, line in points[points["split"] == split].groupby("regularizer"):
         style = {"color": looks[str(name)].colour}
-        figure.add_scatter(x=line["epoch"].tolist(), y=line["mean"].round(6).tolist(), name=str(name), line=style)
+        figure.add_scatter(
+            x=line["epoch"].tolist(), y=line["mean"].round(6).tolist(), name=str(name), line=style, mode="lines"
+        )
     figure.update_layout(
         title=f"{task}: {split}",
         height=460,
@@ -69,7 +76,9 @@ def interactive_learning_curves(
     )
     if spans_decades(points["mean"].min(), points["mean"].max()):
         figure.update_yaxes(type="log")
-    settings = {"displaylogo": False, "responsive": True}
+    else:
+        figure.update_yaxes(range=_limits(points[points["split"] == split]))
+    settings = {"displayModeBar": False, "responsive": True}
     return str(figure.to_html(full_html=False, include_plotlyjs=False, config=settings))
 
 
@@ -90,6 +99,13 @@ def curve_means(trials: pd.DataFrame, curves: pd.DataFrame, task: str, scale: st
     points = curves.merge(rows[[*keys, "regularizer"]], on=keys)
     grouped = points.groupby(["regularizer", "split", "metric", "epoch"])["value"]
     return grouped.agg(mean="mean", std="std", num_seeds="count").reset_index()
+
+
+def _limits(points: pd.DataFrame) -> tuple[float, float]:
+    late = points[points["epoch"] >= _WARM_UP_FRACTION * points["epoch"].max()]
+    low, high = float(late["mean"].min()), float(late["mean"].max())
+    margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - margin, high + margin
 
 
 def _draw(axis: Axes, points: pd.DataFrame, looks: Looks) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
+from PIL import Image  # a dependency of matplotlib
 
 from analysis import campaign, report_tables
 from analysis.canvas import Looks, looks_of
@@ -84,7 +85,8 @@ class _Report:
             {"scale": scale, "table": report_tables.optimism(rows)}
             for scale, rows in tuned.groupby("scale", sort=False)
         ]
-        self.content["notes"] = [*notes_of(table), *notes_of(significance)]
+        self.content["notes"] = notes_of(table)
+        self.content["overall_notes"] = [note for note in notes_of(significance) if note not in notes_of(table)]
 
     def _task(self, scale: str, task: str, rows: pd.DataFrame) -> dict[str, Any]:
         higher = bool(rows["higher_is_better"].iloc[0])
@@ -141,10 +143,17 @@ class _Report:
 
     def _png(self, name: str, figure: Figure) -> str:
         """Store a figure, and return it as a source that an <img> can hold."""
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH)
-        self.folder.write(f"figures/{name}.png", buffer.getvalue())
-        return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+        content = _small_png(figure)
+        self.folder.write(f"figures/{name}.png", content)
+        return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
+def _small_png(figure: Figure) -> bytes:
+    """A PNG of 256 colours: a third of the size, and line drawings have no more."""
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=_DOTS_PER_INCH)
+    Image.open(drawn).convert("RGB").quantize(256).save(small, format="png", optimize=True)
+    return small.getvalue()
 
 
 def _header(trials: pd.DataFrame) -> dict[str, Any]:

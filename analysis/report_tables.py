@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.html_tables import Column, Table, interval, number, probability, signed, table_of, text
+from analysis.html_tables import Column, Table, interval, number, place, probability, signed, spread, table_of, text
 
 MOST_ROWS = 100  # of failures on the page; the file has them all
 
@@ -14,11 +14,10 @@ RANKING_LEGEND = {
     "rank": "1 is best; equals share their mean rank. * marks a cell without a value: it takes the worst rank.",
     "mean, 95 % interval, std": "over the seeds that succeeded; Student's interval of the mean.",
     "seeds / failed": "trials with a value, and trials that ended without one.",
-    "against none": "win or loss where the paired t-test over common seeds is significant at 5 % after Holm's "
-    "correction over this table; tie otherwise.",
-    "p (Holm)": "the corrected p of that test.",
+    "against none (p)": "win or loss where the paired t-test over common seeds is significant at 5 % after Holm's "
+    "correction over this table, tie otherwise; with the corrected p.",
     "untuned": "mean with the default hyperparameters, before any tuning.",
-    "optimism": "by how much the tuned validation value promised more than its mean on fresh seeds; plus is optimistic.",
+    "optimism": "by how much the tuned validation value promised more than its mean on fresh seeds.",
 }
 OVERALL_LEGEND = {
     "mean rank": "over the tasks where it was not skipped; * has the worst rank filled in for a missing cell.",
@@ -36,18 +35,17 @@ def ranking(rows: pd.DataFrame) -> Table:
         rows,
         (
             Column(heading="regularizer", make=_starred),
-            number("rank"),
+            number("rank", None, place),
             number("mean"),
             interval("interval_low", "interval_high", "95 % interval"),
-            number("std"),
+            number("std", None, spread),
             Column(
                 heading="seeds / failed", make=lambda row: f"{row['num_seeds']} / {row['num_failed']}", numeric=True
             ),
-            text("outcome", "against none"),
-            number("p_holm", "p (Holm)", probability),
+            Column(heading="against none (p)", make=_against),
             number("default_mean", "untuned"),
             number("selection_optimism", "optimism", signed),
-            Column(heading="remark", make=_remark),
+            Column(heading="remark", make=_remark, wide=True),
         ),
     )
 
@@ -58,8 +56,8 @@ def overall(rows: pd.DataFrame) -> Table:
         rows,
         (
             Column(heading="regularizer", make=_starred),
-            number("rank"),
-            number("mean_rank"),
+            number("rank", None, place),
+            number("mean_rank", None, place),
             number("num_tasks", "tasks"),
             Column(
                 heading="wins / ties / losses",
@@ -104,19 +102,19 @@ def counts(rows: pd.DataFrame) -> Table:
 
 def frozen(rows: pd.DataFrame) -> Table:
     """Hyperparameters of the winners."""
-    names = ("regularizer", "task", "hyperparameters")
-    return table_of(rows, (*map(text, names), number("validation_value"), number("num_tune_trials", "tune trials")))
+    numbers = (number("validation_value"), number("num_tune_trials", "tune trials"))
+    return table_of(rows, (text("regularizer"), text("task"), *numbers, text("hyperparameters", wide=True)))
 
 
 def failed(rows: pd.DataFrame) -> Table:
     """Failed trials with their messages."""
-    shown = ("regularizer", "task", "role", "seed", "status", "error_type", "error_message")
-    return table_of(rows.head(MOST_ROWS), map(text, shown))
+    shown = ("regularizer", "task", "role", "seed", "status", "error_type")
+    return table_of(rows.head(MOST_ROWS), (*map(text, shown), text("error_message", wide=True)))
 
 
 def skipped(rows: pd.DataFrame) -> Table:
     """Cells that make no sense, with the reason."""
-    return table_of(rows, (text("regularizer"), text("task"), text("reason")))
+    return table_of(rows, (text("regularizer"), text("task"), text("reason", wide=True)))
 
 
 def origin(rows: pd.DataFrame) -> Table:
@@ -144,13 +142,19 @@ def comparison(rows: pd.DataFrame) -> Table:
             number("num_seeds", "seeds"),
             number("difference", None, signed),
             text("verdict"),
-            text("note"),
+            text("note", wide=True),
         ),
     )
 
 
 def _starred(row: dict[str, Any]) -> str:
     return f"{row['regularizer']} *" if row["imputed"] else str(row["regularizer"])
+
+
+def _against(row: dict[str, Any]) -> str:
+    if pd.isna(row["outcome"]):
+        return "–"
+    return str(row["outcome"]) if pd.isna(row["p_holm"]) else f"{row['outcome']} ({probability(row['p_holm'])})"
 
 
 def _remark(row: dict[str, Any]) -> str:
