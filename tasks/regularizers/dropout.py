@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Regularizer, Scalar
 from tasks.regularizers.checks import check_choice, check_rate
 from tasks.regularizers.masking import apply_mask
-from tasks.sites import Site, sites_of
+from tasks.regularizers.places import PLACES, UNIT_SITES, Where, sites_at
+from tasks.sites import Site
 from tasks.streams import MaskStream
-
-Where = Literal["dense", "conv", "all", "last"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +25,7 @@ class Dropout(Regularizer):
     drop_rate: float = 0.5  # in [0, 1)
     where: Where = "dense"
 
-    acts_on: ClassVar[tuple[str, ...]] = ("dense", "hidden", "conv")
+    acts_on: ClassVar[tuple[str, ...]] = UNIT_SITES
     off: ClassVar[dict[str, Scalar]] = {"drop_rate": 0.0}
     formula: ClassVar[str] = "y = x m / (1 - drop_rate), m ~ Ber(1 - drop_rate)"
     source: ClassVar[str] = "Srivastava et al. 2014, section 4"
@@ -34,13 +33,11 @@ class Dropout(Regularizer):
     def __post_init__(self) -> None:
         """Check the rate and the place."""
         check_rate(self, "drop_rate")
-        check_choice(self, "where", get_args(Where))
+        check_choice(self, "where", PLACES)
 
     def chosen_sites(self, network: nn.Module) -> list[Site]:
         """The sites that `where` names."""
-        kinds = {"conv": ("conv",), "all": self.acts_on}.get(self.where, ("dense", "hidden"))
-        sites = sites_of(network, kinds)
-        return sites[-1:] if self.where == "last" else sites
+        return sites_at(network, self.where)
 
     def fill(self, site: Site, context: Context) -> nn.Module:
         """One mask module per site, with a stream of its own."""
