@@ -1,0 +1,62 @@
+import pandas as pd
+from result_rows import confirmed, frame, row
+
+import analysis
+from analysis.current import winners
+
+
+def tuned(index, validation, **more):
+    return row(role="tune", tune_index=index, validation=validation, hp={"lr": 0.1 + index}, **more)
+
+
+def test_confirm_rows_of_a_past_winner_do_not_count(tmp_path):
+    first, second = tuned(0, 0.8), tuned(1, 0.9)
+    rows = [first, second, row(test=0.5, seed=100, frozen_from=first["trial_id"], hp={"lr": 0.1})]
+    rows.append(row(test=0.7, seed=100, frozen_from=second["trial_id"], hp={"lr": 1.1}))
+    trials = frame(tmp_path, rows)
+    current = analysis.current_rows(trials)
+    assert current.loc[current["role"] == "confirm", "test_value"].tolist() == [0.7]
+    assert analysis.ranking_table(trials, role="confirm")["mean"].dropna().tolist() == [0.7]
+    assert any("1 confirm row(s) left out" in note for note in analysis.notes_of(analysis.ranking_table(trials)))
+
+
+def test_the_winner_has_the_best_validation_value_and_of_equals_the_lowest_index(tmp_path):
+    rows = [tuned(2, 0.9), tuned(1, 0.9), tuned(0, 0.8), tuned(3, 0.95, status="diverged"), tuned(4, None)]
+    assert winners(frame(tmp_path, rows))["tune_index"].tolist() == [1]
+
+
+def test_the_smallest_validation_value_wins_where_lower_is_better(tmp_path):
+    rows = [tuned(0, 0.3, higher=False), tuned(1, 0.1, higher=False), tuned(2, 0.2, higher=False)]
+    assert winners(frame(tmp_path, rows))["tune_index"].tolist() == [1]
+
+
+def test_a_run_that_stopped_early_may_win(tmp_path):
+    rows = [tuned(0, 0.8), tuned(1, 0.9, status="stopped_early")]
+    assert winners(frame(tmp_path, rows))["tune_index"].tolist() == [1]
+
+
+def test_only_rows_of_the_newest_code_count_and_a_note_says_how_many_did_not(tmp_path):
+    old = confirmed("none", [0.1, 0.2], code="z-old", minute=1)
+    new = confirmed("none", [0.5, 0.6], code="a-new", minute=2)
+    other = confirmed("dropout", [0.3], code="z-old", minute=0)
+    current = analysis.current_rows(frame(tmp_path, [*old, *new, *other]))
+    assert sorted(current["test_value"]) == [0.3, 0.5, 0.6]
+    assert analysis.notes_of(current) == ["2 row(s) of older code left out; each cell shows its newest code."]
+
+
+def test_confirm_rows_without_any_tune_row_count_as_one_configuration(tmp_path):
+    older = [row(seed=seed, test=0.1, frozen_from="x", hp={"lr": 1.0}, minute=1) for seed in (0, 1)]
+    newer = [row(seed=seed, test=0.2, frozen_from="y", hp={"lr": 2.0}, minute=2) for seed in (0, 1)]
+    current = analysis.current_rows(frame(tmp_path, [*older, *newer]))
+    assert current["test_value"].tolist() == [0.2, 0.2]
+
+
+def test_the_order_of_the_rows_changes_nothing(tmp_path):
+    best = tuned(1, 0.9)
+    rows = [tuned(0, 0.8), best, *confirmed("none", [0.5, 0.6], frozen_from=best["trial_id"])]
+    trials = frame(tmp_path, rows)
+    shuffled = analysis.current_rows(trials.sample(frac=1, random_state=0))
+    expected = analysis.current_rows(trials)
+    pd.testing.assert_frame_equal(
+        shuffled.sort_values("trial_id", ignore_index=True), expected.sort_values("trial_id", ignore_index=True)
+    )
