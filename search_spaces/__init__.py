@@ -12,6 +12,9 @@ from search_spaces import (
     early_stopping,
     label_smoothing,
     localdrop,
+    localdrop_fc_only,
+    localdrop_no_dropblock,
+    localdrop_no_dropout,
     max_norm,
     none,
     weight_decay,
@@ -29,6 +32,9 @@ SPACES: dict[str, Space] = {
     "dropblock": dropblock.SPACE,
     "dropblock_sample": dropblock_sample.SPACE,
     "localdrop": localdrop.SPACE,
+    "localdrop_fc_only": localdrop_fc_only.SPACE,
+    "localdrop_no_dropout": localdrop_no_dropout.SPACE,
+    "localdrop_no_dropblock": localdrop_no_dropblock.SPACE,
 }
 
 

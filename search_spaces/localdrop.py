@@ -9,5 +9,6 @@ SPACE: Space = {
     "h_conv": Integer(low=1, high=3, source="1 to 3 of 3x3 kernels in Lu et al. 2021, section 5.3"),
     "block_size": Integer(low=1, high=9, source="1 to 9 in Lu et al. 2021, table 6"),
     "unit_drop_rate": Real(low=0.05, high=0.6, source="0.1 to 0.5 in Zhai and Wang 2018, section 4.2"),
+    "input_drop_rate": Real(low=0.0, high=0.3, source="0.1 in Zhai and Wang 2018, section 4.2, and three times that"),
     "c_norm": Choice(options=("l2", "rms"), source="the printed norm, and the one that fits table 4 at h = 0"),
 }

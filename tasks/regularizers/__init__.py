@@ -23,5 +23,8 @@ REGULARIZERS: Table[type[Regularizer]] = Table(
         "dropblock": "tasks.regularizers.dropblock:DropBlock",
         "dropblock_sample": "tasks.regularizers.dropblock_sample:DropBlockSample",
         "localdrop": "tasks.regularizers.localdrop:LocalDrop",
+        "localdrop_fc_only": "tasks.regularizers.localdrop_fc_only:LocalDropFcOnly",
+        "localdrop_no_dropout": "tasks.regularizers.localdrop_no_dropout:LocalDropNoDropout",
+        "localdrop_no_dropblock": "tasks.regularizers.localdrop_no_dropblock:LocalDropNoDropblock",
     },
 )

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, get_args
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
 from tasks.regularizers.checks import check_at_least, check_choice, check_rate
+from tasks.regularizers.keep_rate_steps import KeepRateSteps
 from tasks.regularizers.localdrop_sites import BlockKeep, Keep, UnitKeep
-from tasks.regularizers.thresholding import shrink_small_singular_values, tail_sums
-from tasks.sites import Site, WeightLayer
+from tasks.regularizers.spectral_tails import Norm, Shrinkage, SpectralTail, charged_tails
+from tasks.sites import Site, sites_of
 from tasks.theory.drop_rates import KeepForm
-
-Norm = Literal["l2", "rms"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,14 +22,16 @@ class LocalDrop(Regularizer):
     """Alternates descent with dropout of learned keep rates and shrinkage of the small singular values of the weights.
 
     The penalty is lam * Reg with Reg = sum_l ||theta_(l-1)|| sum_{j > h} sigma_j(W_l), theta the keep rates of what the
-    layer l reads: one per unit for dense layers, a matrix for conv layers that follows from one learned DropBlock rate
-    per site (`form`: its exact marginals, or the paper's union bound). Three things alternate:
+    layer l reads: one per unit for dense layers (and for the features of an input that a dense layer reads), a matrix
+    for conv layers that follows from one learned DropBlock rate per site (`form`: its exact marginals, or the paper's
+    union bound). Three things alternate:
 
     * every step: descent on the weights with sampled masks, the penalty left aside;
-    * every `keep_interval_steps`: one gradient step on the keep rates, on the loss of the network with the rates
+    * every `keep_interval_steps`: one gradient step on the keep rates, on the mean loss of the network with the rates
       themselves as multipliers, plus the penalty; then projection to [0.001, 1], drop rates to [0, 0.5];
     * every `m` epochs: the singular values beyond the first h of each layer but the output are shrunk by
-      C = lam ||theta|| and stop at zero, which is the proximal step on the penalty.
+      C = lam ||theta|| and stop at zero, which is the proximal step on the penalty. A layer that reads no masked site
+      has C = lam.
 
     h is counted per layer kind: `h_dense_fraction` of the rank of dense layers, `h_conv` for each k x k kernel (at or
     above k: off; 1x1 kernels are always left alone). Masks are not rescaled in training; eval multiplies by the rates.
@@ -46,12 +45,18 @@ class LocalDrop(Regularizer):
     h_conv: int = 2  # >= 0
     block_size: int = 7  # >= 1
     unit_drop_rate: float = 0.5  # in [0, 1), where the learned rates of dense units start
+    input_drop_rate: float = 0.1  # in [0, 1), likewise for the features of an input that a dense layer reads
     keep_interval_steps: int = 10  # >= 1
     c_norm: Norm = "l2"
     form: KeepForm = "exact"
 
     acts_on: ClassVar[tuple[str, ...]] = ("conv", "dense")
-    off: ClassVar[dict[str, Scalar]] = {"lam": 0.0, "unit_drop_rate": 0.0, "keep_interval_steps": 10**9}
+    off: ClassVar[dict[str, Scalar]] = {
+        "lam": 0.0,
+        "unit_drop_rate": 0.0,
+        "input_drop_rate": 0.0,
+        "keep_interval_steps": 10**9,
+    }
     eval_is_identity: ClassVar[bool] = False
     formula: ClassVar[str] = "loss + lam sum_l ||theta_(l-1)|| sum_{j>h} sigma_j(W_l)"
     source: ClassVar[str] = "Lu et al. 2021, eqs. 10, 16, 22 and algorithm 1; eq. 24 with the missing clamp at zero"
@@ -64,94 +69,54 @@ class LocalDrop(Regularizer):
         check_at_least(self, "h_conv", 0)
         check_at_least(self, "block_size", 1)
         check_rate(self, "unit_drop_rate")
+        check_rate(self, "input_drop_rate")
         check_at_least(self, "keep_interval_steps", 1)
         check_choice(self, "c_norm", get_args(Norm))
         check_choice(self, "form", get_args(KeepForm))
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """Learned masks at every chosen site, and the layers behind them to shrink."""
-        output = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)][-1]
-        stages = []
-        for site in self.chosen_sites(network):
-            keep = self._keep(site, context)
-            site.fill(keep)
-            if site.next_layer is not None and site.next_layer is not output:
-                stages.append(_Stage(self, site.name, keep, site.next_layer))
-        return _Alternation(self, [site.fillings[-1] for site in self.chosen_sites(network)], stages)
+        """Learned masks at the sites, and every layer but the output to shrink."""
+        inputs = [site for site in sites_of(network, ("input",)) if isinstance(site.next_layer, nn.Linear)]
+        keeps = {}
+        for site in inputs + self.chosen_sites(network):
+            keeps[site] = self._keep(site, context)
+            site.fill(keeps[site])
+        tails = charged_tails(network, keeps, self.h_dense_fraction, self.h_conv, self.c_norm)
+        return Alternation.of(list(keeps.values()), tails, self.lam, self.m, self.keep_interval_steps)
 
     def _keep(self, site: Site, context: Context) -> Keep:
         stream = context.masks(site.name)
         if site.kind == "conv":
             return BlockKeep(site, self.block_size, self.form, stream, context.device)
-        return UnitKeep(site, 1 - self.unit_drop_rate, stream, context.device)
+        drop_rate = self.input_drop_rate if site.kind == "input" else self.unit_drop_rate
+        return UnitKeep(site, 1 - drop_rate, stream, context.device)
 
 
-class _Stage:
-    """One weight layer and the keep rates of what it reads: its share of the penalty, and its shrinkage."""
+@dataclass(frozen=True, kw_only=True)
+class Alternation(Hooks):
+    """Both parts of LocalDrop: steps on the keep rates, and shrinkage of the weights."""
 
-    def __init__(self, settings: LocalDrop, name: str, keep: Keep, layer: WeightLayer) -> None:
-        self.name, self.keep, self.layer = name, keep, layer
-        self._settings = settings
-        self._is_conv = isinstance(layer, nn.Conv2d)
-        kernel = min(layer.weight.shape[-2:])
-        self.num_kept = settings.h_conv if self._is_conv else round(settings.h_dense_fraction * kernel)
-        self.is_active = not (self._is_conv and kernel == 1)
-        self.refresh()
+    steps: KeepRateSteps
+    shrinkage: Shrinkage
 
-    def refresh(self) -> None:
-        """Measure the tail of the spectrum, which the penalty takes as constant between two shrinkages."""
-        self._tail = tail_sums(self.layer.weight.detach(), self.num_kept).sum()
-
-    def norm(self, rates: Tensor) -> Tensor:
-        """||theta|| of one input channel's map, or of all units that a dense layer reads."""
-        rms = rates.square().mean().sqrt()
-        if self._settings.c_norm == "rms":
-            return rms
-        size = rates.numel() if self._is_conv else self.layer.weight.shape[1]
-        return rms * math.sqrt(size)
-
-    def penalty(self) -> Tensor:
-        """This layer's share of Reg."""
-        return self.norm(self.keep.rates()) * self._tail
-
-    @torch.no_grad()
-    def shrink(self) -> dict[str, float]:
-        """Threshold the layer's singular values; returns what to log."""
-        threshold = float(self._settings.lam * self.norm(self.keep.rates()))
-        shrunk = shrink_small_singular_values(self.layer.weight, self.num_kept, threshold)
-        self.layer.weight.copy_(shrunk.weight)
-        self.refresh()
-        return {
-            f"localdrop.threshold/{self.name}": threshold,
-            f"localdrop.next_singular_value/{self.name}": shrunk.next_value,
-            f"localdrop.num_zeroed/{self.name}": float(shrunk.num_zeroed),
-        }
-
-
-class _Alternation(Hooks):
-    """The two alternating parts: steps on the keep rates, and shrinkage of the weights."""
-
-    def __init__(self, settings: LocalDrop, keeps: list[nn.Module], stages: list[_Stage]) -> None:
-        self._settings = settings
-        self._keeps = [keep for keep in keeps if isinstance(keep, Keep)]
-        self._stages = [stage for stage in stages if stage.is_active]
+    @classmethod
+    def of(
+        cls, keeps: list[Keep], tails: list[SpectralTail], lam: float, every_epochs: int, interval_steps: int
+    ) -> Alternation:
+        """The two parts, the first charged with the penalty that the second keeps account of."""
+        shrinkage = Shrinkage(lam=lam, every_epochs=every_epochs, tails=tails)
+        steps = KeepRateSteps(
+            label="localdrop",
+            keeps=keeps,
+            interval_steps=interval_steps,
+            penalty_of_rates=lambda _: shrinkage.penalty_of_rates(),
+        )
+        return cls(steps=steps, shrinkage=shrinkage)
 
     def after_step(self, step: Step) -> None:
-        if (step.index + 1) % self._settings.keep_interval_steps or step.batch is None:
-            return
-        variables = [keep.variable.requires_grad_() for keep in self._keeps]
-        step.network.eval()  # masks become multipliers, and batch norm uses its running averages
-        objective = step.loss(step.batch)
-        for stage in self._stages:
-            objective = objective + self._settings.lam * stage.penalty()
-        gradients = torch.autograd.grad(objective, variables, allow_unused=True)
-        step.network.train()
-        for keep, gradient in zip(self._keeps, gradients, strict=True):
-            keep.descend(gradient, step.learning_rate)
+        """Stage one, second block."""
+        self.steps.after_step(step)
 
     def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
-        measured = {f"localdrop.drop_rate/{keep.name}": keep.mean_drop_rate() for keep in self._keeps}
-        if epoch % self._settings.m == 0 and self._settings.lam > 0:
-            for stage in self._stages:
-                measured.update(stage.shrink())
-        return measured
+        """Stage two, and what both parts log."""
+        return {**self.steps.after_epoch(epoch, network), **self.shrinkage.after_epoch(epoch, network)}

@@ -1,0 +1,55 @@
+"""LocalDrop on the dense layers alone (Lu et al. 2021, table 1, "LocalDrop in FCNs")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, get_args
+
+from torch import nn
+
+from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
+from tasks.regularizers.checks import check_at_least, check_choice, check_rate
+from tasks.regularizers.localdrop import Alternation
+from tasks.regularizers.localdrop_sites import UnitKeep
+from tasks.regularizers.spectral_tails import Norm, charged_tails
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalDropFcOnly(Regularizer):
+    """Learned keep rates at the dense sites, and shrinkage of the dense layers but the output; conv layers are free.
+
+    As `localdrop`, with the parts that belong to maps left out. A dense layer that reads a map has no masks in front
+    of it, hence C = lam there.
+    """
+
+    lam: float = 0.1  # >= 0
+    m: int = 10  # >= 1, epochs from one shrinkage to the next
+    h_dense_fraction: float = 2000 / 2048  # in [0, 1], share of the singular values that is left alone
+    unit_drop_rate: float = 0.5  # in [0, 1), where the learned rates start
+    keep_interval_steps: int = 10  # >= 1
+    c_norm: Norm = "l2"
+
+    acts_on: ClassVar[tuple[str, ...]] = ("dense",)
+    off: ClassVar[dict[str, Scalar]] = {"lam": 0.0, "unit_drop_rate": 0.0, "keep_interval_steps": 10**9}
+    eval_is_identity: ClassVar[bool] = False
+    formula: ClassVar[str] = "loss + lam sum_(dense l) ||theta_(l-1)||_2 sum_{j>h} sigma_j(W_l)"
+    source: ClassVar[str] = "Lu et al. 2021, eqs. 10, 11 and algorithm 1; table 1"
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_at_least(self, "lam", 0)
+        check_at_least(self, "m", 1)
+        check_rate(self, "h_dense_fraction", below_one=False)
+        check_rate(self, "unit_drop_rate")
+        check_at_least(self, "keep_interval_steps", 1)
+        check_choice(self, "c_norm", get_args(Norm))
+
+    def attach(self, network: nn.Module, context: Context) -> Hooks:
+        """Learned masks at every dense site, and every dense layer but the output to shrink."""
+        keeps = {}
+        for site in self.chosen_sites(network):
+            keeps[site] = UnitKeep(site, 1 - self.unit_drop_rate, context.masks(site.name), context.device)
+            site.fill(keeps[site])
+        tails = charged_tails(network, keeps, self.h_dense_fraction, 0, self.c_norm)
+        dense = [tail for tail in tails if isinstance(tail.layer, nn.Linear)]
+        return Alternation.of(list(keeps.values()), dense, self.lam, self.m, self.keep_interval_steps)

@@ -1,0 +1,47 @@
+"""LocalDrop without masks: only the spectra are trimmed (Lu et al. 2021, table 1, "LocalDrop without dropout")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
+from tasks.regularizers.checks import check_at_least, check_rate
+from tasks.regularizers.spectral_tails import Shrinkage, charged_tails
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalDropNoDropout(Regularizer):
+    """Every `m` epochs, sigma_j <- max(sigma_j - lam, 0) for j > h, in every layer but the output.
+
+    h is counted as in `localdrop`. The printed objective has no lam here; it is kept, since it sets the threshold.
+    """
+
+    lam: float = 0.1  # >= 0
+    m: int = 10  # >= 1, epochs from one shrinkage to the next
+    h_dense_fraction: float = 2000 / 2048  # in [0, 1], share of the singular values that is left alone
+    h_conv: int = 2  # >= 0, of each k x k kernel; at or above k: off
+
+    off: ClassVar[dict[str, Scalar]] = {"lam": 0.0}
+    formula: ClassVar[str] = "loss + lam sum_l sum_{j>h} sigma_j(W_l)"
+    source: ClassVar[str] = "Lu et al. 2021, eqs. 12, 17 and table 1"
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_at_least(self, "lam", 0)
+        check_at_least(self, "m", 1)
+        check_rate(self, "h_dense_fraction", below_one=False)
+        check_at_least(self, "h_conv", 0)
+
+    def skip_reason(self, network: nn.Module) -> str | None:
+        """There must be something to trim, whatever h."""
+        if not charged_tails(network, {}, 0.0, 0, "l2"):
+            return "LocalDropNoDropout needs a conv or dense layer before the output; the network has none."
+        return None
+
+    def attach(self, network: nn.Module, context: Context) -> Hooks:
+        """All layers but the output, to shrink."""
+        tails = charged_tails(network, {}, self.h_dense_fraction, self.h_conv, "l2")
+        return Shrinkage(lam=self.lam, every_epochs=self.m, tails=tails)
