@@ -94,7 +94,7 @@ def global_optimum(cross_moment: Tensor, second_moment: Tensor, hidden_widths: S
         keep: theta in (0, 1].
 
     Returns:
-        W of shape (..., d_{k+1}, d_0); `rank_one_equalized` gives weights that attain it.
+        W of shape (..., d_{k+1}, d_0); where its rank is 1, `rank_one_equalized` gives weights that attain it.
 
     Source:
         Theorem 10 and Corollary 1. Corrected: the corollary prints C_yx / (1 + nu), which is right for C = I only.

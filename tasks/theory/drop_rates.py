@@ -1,7 +1,7 @@
 """How often DropBlock drops a pixel: the rate of its seeds, and the chance of each pixel to be kept.
 
 DropBlock (Ghiasi et al. 2018, arXiv:1810.12890) draws seeds and drops the union of the blocks that hang on them.
-LocalDrop (Lu et al. 2021, section 4.2, eq. 26) learns the drop rate through the resulting matrix of keep rates.
+LocalDrop (Lu et al. 2021, section 4, eq. 26) learns the drop rate through the resulting matrix of keep rates.
 """
 
 from typing import Literal, overload
@@ -77,7 +77,7 @@ def coverage_counts(block_size: int, height: int, width: int) -> Tensor:
         An int64 tensor of shape (height, width), every entry >= 1.
 
     Source:
-        Lu et al. 2021, section 4.2. Corrected: the printed border strips stop at (b + 1) / 2 in their middle columns,
+        Lu et al. 2021, appendix 7.2. Corrected: the printed border strips stop at (b + 1) / 2 in their middle columns,
         and presume an odd block of at most half the map. The form here is checked by counting, block by block.
 
     Raises:
@@ -114,7 +114,7 @@ def keep_matrix(
         Keep rates: (height, width) in float64 if `drop_rate` is a number, else (..., height, width) in its dtype.
 
     Source:
-        Lu et al. 2021, section 4.2 (union form). Corrected: the exact form is the law of the masks, checked by listing
+        Lu et al. 2021, appendix 7.2 (union form). Corrected: the exact form is the law of the masks, checked by listing
         all seeds; the printed entries may fall below 0 and are clipped here.
 
     Raises:
