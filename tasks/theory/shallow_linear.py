@@ -34,9 +34,10 @@ class LinearPair(nn.Module):
 
     def __init__(self, num_inputs: int, num_hidden: int, num_outputs: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.first = nn.Linear(num_inputs, num_hidden, bias=False)
-        self.site = Site("hidden")
-        self.second = nn.Linear(num_hidden, num_outputs, bias=False)
+        with torch.random.fork_rng(devices=[]):  # torch's layers draw weights from the global generator
+            self.first = nn.Linear(num_inputs, num_hidden, bias=False)
+            self.site = Site("hidden")
+            self.second = nn.Linear(num_hidden, num_outputs, bias=False)
         chain_next_layers(self)
         with torch.no_grad():
             for layer in (self.first, self.second):
