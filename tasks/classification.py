@@ -21,6 +21,7 @@ from tasks.streams import stream_seed
 from tasks.task import Regularizers, Setting, Task
 from tasks.training import Training
 
+MAX_TRAIN_EVALUATED = 10_000  # training images whose accuracy is read once at the end
 METRICS = {"accuracy": accuracy, "cross_entropy": cross_entropy}
 
 
@@ -80,6 +81,7 @@ class Classification(Task):
             protocol=protocol,
             learning_rate=setting.learning_rate,
             seed=setting.seed,
+            evaluate_train=lambda trained: evaluate(trained, train.first(MAX_TRAIN_EVALUATED)),
         )
 
     def _network(self, seed: int) -> nn.Module:

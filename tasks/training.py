@@ -60,6 +60,7 @@ class Training:
         protocol: epochs, optimizer and schedule, at the scale wanted.
         learning_rate: the initial one, in the loss's own units.
         seed: of every random stream.
+        evaluate_train: measures the trained network on (some of) its training data, once, at the very end.
     """
 
     def __init__(
@@ -74,10 +75,12 @@ class Training:
         protocol: Protocol,
         learning_rate: float,
         seed: int,
+        evaluate_train: Callable[[nn.Module], Mapping[str, float]] | None = None,
     ) -> None:
         self.network, self.batches, self.protocol = network, batches, protocol
         self.num_parameters = sum(parameter.numel() for parameter in network.parameters())
         self._loss, self._evaluate, self._selection = loss, evaluate, selection
+        self._evaluate_train = evaluate_train
         self._num_steps = protocol.epochs * len(batches)
         self._num_evaluations = -(-protocol.epochs // protocol.evaluate_every_epochs)
         self._index = 0
@@ -136,6 +139,10 @@ class Training:
                 break
         if self.hooks.finish(self.network):
             trained.final = self._measure(trained.epochs_run, trained)
+        if self._evaluate_train is not None:
+            self.network.eval()
+            with torch.no_grad():
+                trained.final = {**trained.final, "train": self._evaluate_train(self.network)}
         return trained
 
     def run_epoch(self, epoch: int) -> tuple[float, float]:

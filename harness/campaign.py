@@ -1,0 +1,210 @@
+"""A campaign from start to end: lock the folder, plan, run what is missing, compact. What the command `run` calls."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BadInput
+from harness.execution import Execution
+from harness.plan import Budget, Cell, CellProgress, Plan, Schedule, make_plan
+from harness.progress import Progress
+from harness.provenance import code_hash, software
+from harness.records import SUCCESSES, TrialRecord, TrialSpec, utc_now
+from harness.store import Finished, Store
+from harness.tuner import Cluster
+from tasks import TASKS
+from tasks.suites import Suite
+from tasks.task import DataError
+
+CAMPAIGN_FILE = "campaign.json"
+MEMORY_SHARE = 0.85  # of the machine's memory, divided among the trials that run at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a person asked for: a suite, narrowed, and how to run it."""
+
+    suite_name: str
+    suite: Suite
+    results: str
+    budget: Budget
+    only: Sequence[str] = ()
+    skip: Sequence[str] = ()
+    serial: bool = False
+    cluster: Cluster = field(default_factory=Cluster)
+    execution: Execution = field(default_factory=Execution)
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run of a campaign came to."""
+
+    plan: Plan
+    num_run: int
+    num_finished: int
+    num_failed: int
+    failures: dict[str, int]
+
+
+def plan_campaign(request: Request) -> tuple[Plan, dict[str, Finished]]:
+    """The plan and what is finished of it already; creates nothing, runs nothing.
+
+    Raises:
+        BadInput: for unknown names, impossible values, or a folder that holds another suite.
+    """
+    store = Store(request.results)
+    known = store.read_json(CAMPAIGN_FILE)
+    if known is not None and known["suite"] != request.suite_name:
+        raise BadInput(
+            f"{request.results} holds a campaign of the suite {known['suite']!r}, not of {request.suite_name!r}; "
+            "choose another folder with --results."
+        )
+    campaign_id = known["campaign_id"] if known else secrets.token_hex(8)
+    plan = make_plan(
+        request.suite_name, request.suite, request.budget, campaign_id, only=request.only, skip=request.skip
+    )
+    return plan, store.finished()
+
+
+def run_campaign(request: Request, announce: Callable[[str], None] = print) -> Outcome:
+    """Run all that is missing. The same request again resumes; a larger one extends.
+
+    Raises:
+        BadInput, CampaignLocked, Interrupted, ResultsError: see harness.errors.
+    """
+    store = Store(request.results)
+    plan, _ = plan_campaign(request)
+    _check_data(plan, request.execution)
+    store.prepare()
+    with store.lock():
+        stored = store.finished()
+        if request.retry_failed:
+            failed = [trial_id for trial_id, done in stored.items() if done.status not in (*SUCCESSES, "skipped")]
+            store.forget(failed)
+            stored = {trial_id: done for trial_id, done in stored.items() if trial_id not in set(failed)}
+        _note_request(store, plan, request)
+        _write_skipped(store, plan, stored)
+        outcome = _run(request, plan, store, stored, announce)
+        store.compact()
+    return outcome
+
+
+def _run(
+    request: Request, plan: Plan, store: Store, stored: dict[str, Finished], announce: Callable[[str], None]
+) -> Outcome:
+    schedule = Schedule(plan, stored)
+    timing = [spec for spec in plan.timing_specs() if spec.trial_id not in stored]
+    known = known_trials(plan, schedule.cells)
+    num_done = sum(trial_id in stored for trial_id in known)
+    if num_done:
+        announce(f"{num_done} trials of this campaign are finished already.")
+    execution = dataclasses.replace(
+        request.execution,
+        memory_bytes=request.execution.memory_bytes or _memory_share(request),
+        preload=tuple(dict.fromkeys(cell.task_name for cell in plan.running_cells)),
+    )
+    progress = Progress(plan, num_workers=1)
+    progress.already(known, stored)
+    with progress:
+        if request.serial:
+            from harness import serial
+
+            serial.run(schedule, timing, store, execution, progress)
+        else:
+            from harness import tuner
+
+            tuner.run(schedule, timing, store, execution, progress, request.cluster)
+    return Outcome(
+        plan=plan,
+        num_run=progress.num_run,
+        num_finished=sum(progress.statuses.values()),
+        num_failed=progress.num_failed,
+        failures={status: count for status, count in progress.statuses.items() if status not in SUCCESSES},
+    )
+
+
+def known_trials(plan: Plan, cells: Sequence[CellProgress]) -> dict[str, TrialSpec]:
+    """Every trial of the plan that is known by now: proposals to come and their winners are not yet."""
+    known = {trial_id: spec for cell in cells for trial_id, spec in cell.needed_ids().items()}
+    return known | {spec.trial_id: spec for spec in plan.timing_specs()}
+
+
+def _check_data(plan: Plan, execution: Execution) -> None:
+    """Make sure that every task's data is there before anything runs."""
+    folder = Path(execution.data_dir).absolute() if execution.data_dir else None
+    for name in dict.fromkeys(cell.task_name for cell in plan.running_cells):
+        try:
+            TASKS[name].check_data(folder)
+        except DataError as error:
+            raise BadInput(str(error)) from error
+
+
+def _memory_share(request: Request) -> int | None:
+    """A trial's share of this machine's memory, so that all that run at once fit."""
+    import os
+
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return None
+    at_once = 1 if request.serial else max(1, int((os.cpu_count() or 1) / request.cluster.cpus_per_trial))
+    return int(total * MEMORY_SHARE / at_once)
+
+
+def _note_request(store: Store, plan: Plan, request: Request) -> None:
+    """Add what was asked this time to campaign.json."""
+    known = store.read_json(CAMPAIGN_FILE) or {"campaign_id": plan.campaign_id, "suite": plan.suite, "requests": []}
+    asked: dict[str, Any] = {
+        "at": utc_now().isoformat(timespec="seconds"),
+        **dataclasses.asdict(plan.budget),
+        "only": list(request.only),
+        "skip": list(request.skip),
+        "selection": plan.selection.name,
+        "software": software(),
+    }
+    known["requests"].append(asked)
+    store.write_json(CAMPAIGN_FILE, known)
+
+
+def _write_skipped(store: Store, plan: Plan, stored: dict[str, Finished]) -> None:
+    """One row for each cell that makes no sense, so that every table can say why it is missing."""
+    for cell in plan.cells:
+        if cell.skip_reason is None:
+            continue
+        record = skipped_record(plan, cell)
+        if record.trial_id not in stored:
+            store.write(record)
+
+
+def skipped_record(plan: Plan, cell: Cell) -> TrialRecord:
+    """The row of a cell that is skipped."""
+    spec = TrialSpec(
+        task=cell.task_name,
+        regularizer=cell.regularizer,
+        hyperparameters={},
+        seed=0,
+        role="default",
+        scale=cell.scale,
+        code_hash=code_hash(cell.task_name, cell.contestant.parts),
+        campaign_id=plan.campaign_id,
+        suite=plan.suite,
+    )
+    now = utc_now()
+    values = {
+        "reason": cell.skip_reason,
+        "dataset": cell.task.dataset,
+        "architecture": cell.task.architecture,
+        "metric": cell.task.metric,
+        "higher_is_better": cell.task.higher_is_better,
+        "attempts": 0,
+        "started_at": now,
+        "finished_at": now,
+        **software(),
+    }
+    return TrialRecord(spec=spec, status="skipped", values=values)

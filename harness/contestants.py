@@ -1,0 +1,117 @@
+"""From a contestant's name to its hyperparameters, its search space and its regularizers.
+
+A name is an entry of REGULARIZERS, or several joined by "+", which is one contestant with the union of their fields.
+A field keeps its plain name; where two parts have fields of one name, both are qualified by the part ("dropout.where").
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from harness.errors import BadInput
+from harness.records import Scalar, Scale
+from search_spaces import space_of
+from search_spaces.shared import LEARNING_RATE, shared_space
+from search_spaces.space import Space
+from tasks.regularizers import REGULARIZERS
+from tasks.regularizers.base import Regularizer
+from tasks.task import Task
+
+
+class _Field(NamedTuple):
+    part: str
+    name: str
+    key: str  # what the hyperparameter is called in rows
+    default: Scalar
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A regularizer, or a combination of several, by name.
+
+    Raises:
+        UnknownNameError: if a part is not in the table.
+        BadInput: if a part stands in the name twice.
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        """Look every part up once."""
+        for part in self.parts:
+            REGULARIZERS.target(part)
+        if len(set(self.parts)) < len(self.parts):
+            raise BadInput(f"A combination names each regularizer once, got {self.name!r}.")
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of the regularizers, in the order in which they are attached."""
+        return tuple(self.name.split("+"))
+
+    def resolve(self, task: Task, scale: Scale, overrides: Mapping[str, Scalar] | None = None) -> dict[str, Scalar]:
+        """Every hyperparameter of a trial: the defaults, then `overrides`, then what the task pins.
+
+        Raises:
+            BadInput: for an override that is no hyperparameter here.
+        """
+        overrides = dict(overrides or {})
+        resolved: dict[str, Scalar] = {}
+        for field in self._fields():
+            value = task.pins.get(field.name, overrides.pop(field.key, field.default))
+            resolved[field.key] = type(field.default)(value)
+        resolved[LEARNING_RATE] = float(overrides.pop(LEARNING_RATE, task.default_learning_rate(scale)))
+        if overrides:
+            raise BadInput(
+                f"{self.name} has no hyperparameter {', '.join(map(repr, overrides))}; it has {', '.join(resolved)}."
+            )
+        return resolved
+
+    def space(self, task: Task, scale: Scale) -> Space:
+        """What is tuned: the parts' own ranges, but for what the task pins, and the shared settings."""
+        spaces = {part: space_of(part) for part in self.parts}
+        own = {
+            field.key: spaces[field.part][field.name]
+            for field in self._fields()
+            if field.name in spaces[field.part] and field.name not in task.pins
+        }
+        return {**own, **shared_space(task.default_learning_rate(scale))}
+
+    def build(self, hyperparameters: Mapping[str, Scalar]) -> list[tuple[str, Regularizer]]:
+        """The (name, regularizer) pairs of a trial.
+
+        Raises:
+            ValueError: when a regularizer refuses a value.
+        """
+        values: dict[str, dict[str, Scalar]] = {part: {} for part in self.parts}
+        for field in self._fields():
+            values[field.part][field.name] = hyperparameters.get(field.key, field.default)
+        return [(part, REGULARIZERS[part](**values[part])) for part in self.parts]
+
+    def skip_reason(self, task: Task, scale: Scale) -> str | None:
+        """Why this contestant makes no sense on `task`: the first part's reason, or None."""
+        for _, regularizer in self.build(self.resolve(task, scale)):
+            reason = task.skip_reason(regularizer)
+            if reason is not None:
+                return reason
+        return None
+
+    def _fields(self) -> Iterator[_Field]:
+        fields = [(part, field) for part in self.parts for field in _dataclass_fields(part)]
+        clashes = {name for name, count in Counter(field.name for _, field in fields).items() if count > 1}
+        for part, field in fields:
+            key = f"{part}.{field.name}" if field.name in clashes else field.name
+            yield _Field(part, field.name, key, field.default)
+
+
+def _dataclass_fields(part: str) -> tuple[dataclasses.Field[Scalar], ...]:
+    regularizer = REGULARIZERS[part]
+    if not dataclasses.is_dataclass(regularizer):
+        raise BadInput(f"The regularizer {part!r} must be a frozen dataclass; {regularizer!r} is none.")
+    without = [field.name for field in dataclasses.fields(regularizer) if field.default is dataclasses.MISSING]
+    if without:
+        raise BadInput(f"Every field of a regularizer needs the paper's value as default; {part!r} lacks {without}.")
+    return dataclasses.fields(regularizer)

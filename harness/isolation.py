@@ -1,0 +1,154 @@
+"""A trial's body in a child process that can be killed: a hang, a crash or too much memory becomes a record.
+
+Children are forked from a fork server that has imported torch and read the data once, so that a child costs
+milliseconds. A child dies with its parent (PR_SET_PDEATHSIG), whatever kills the parent.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import resource
+import signal
+import sys
+import time
+import types
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from harness.execution import Execution
+from harness.records import Status, TrialRecord, TrialSpec, utc_now
+
+PRELOAD_VARIABLE = "REGARENA_PRELOAD"  # names of tasks, for harness.preload
+DATA_VARIABLE = "REGARENA_DATA"
+MAX_ATTEMPTS = 2  # of a trial whose process died: the second try tells an accident from a habit
+_POLL_SECONDS = 0.05
+_PR_SET_PDEATHSIG = 1
+
+
+def run_isolated(spec: TrialSpec, execution: Execution) -> TrialRecord:
+    """Run one trial in a child process, again once if it crashes; always returns a record."""
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        record = _attempt(spec, execution).with_values(attempts=attempt)
+        if record.status != "crashed":
+            break
+    return record
+
+
+def _attempt(spec: TrialSpec, execution: Execution) -> TrialRecord:
+    context = _server(execution)
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_body, args=(spec, execution, sender), daemon=True)
+    _start(child)  # returns when the child exists: the server's own start does not count as the trial's time
+    started_at, started = utc_now(), time.monotonic()
+    sender.close()
+    try:
+        answer = _await(child, receiver, execution, started)
+    finally:
+        child.kill()
+        child.join()
+        receiver.close()
+    if isinstance(answer, TrialRecord):
+        return answer
+    status, message = answer
+    return lost_record(spec, execution, status, message).with_values(started_at=started_at)
+
+
+def lost_record(spec: TrialSpec, execution: Execution, status: Status, message: str) -> TrialRecord:
+    """The record of a trial that could not answer for itself."""
+    from harness.trial import base_values
+
+    values = base_values(spec, execution) | {"finished_at": utc_now(), "error_type": status, "error_message": message}
+    return TrialRecord(spec=spec, status=status, values=values)
+
+
+def _await(
+    child: BaseProcess, receiver: Connection, execution: Execution, started: float
+) -> TrialRecord | tuple[Status, str]:
+    """The child's record, or the status and message of why there is none."""
+    assert child.pid is not None
+    base = _resident_bytes(child.pid)
+    while True:
+        try:
+            if receiver.poll(_POLL_SECONDS):
+                record = receiver.recv()
+                assert isinstance(record, TrialRecord)
+                return record
+        except EOFError:
+            child.join(5)
+            return "crashed", f"The trial's process ended without a result ({_how(child.exitcode)})."
+        if execution.trial_seconds is not None and time.monotonic() - started > execution.trial_seconds:
+            return "timeout", f"The trial ran longer than its limit of {execution.trial_seconds:g} s and was ended."
+        limit = execution.memory_bytes
+        if limit is not None and _resident_bytes(child.pid) - base > limit:
+            return "out_of_memory", f"The trial used more than its limit of {limit / 2**20:.0f} MiB and was ended."
+
+
+def _how(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"killed by {signal.Signals(-exit_code).name}"
+    return f"exit code {exit_code}"
+
+
+def _resident_bytes(pid: int) -> int:
+    """Resident memory of a process, 0 where it is gone or the system does not tell."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
+
+
+def _server(execution: Execution) -> multiprocessing.context.ForkServerContext:
+    """The fork-server context; the first call starts the server, which preloads what the trials need."""
+    context = multiprocessing.get_context("forkserver")
+    os.environ[PRELOAD_VARIABLE] = ",".join(execution.preload)
+    os.environ[DATA_VARIABLE] = execution.data_dir or ""
+    if execution.device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves it unset for trials without GPUs: they would see all
+    package_root = str(Path(__file__).resolve().parent.parent)
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if package_root not in paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join([package_root, *filter(None, paths)])
+    context.set_forkserver_preload(["harness.preload"])
+    return context
+
+
+def _start(child: BaseProcess) -> None:
+    """Start the child without letting it import this process's main script again (Ray's worker script, pytest)."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        child.start()
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _body(spec: TrialSpec, execution: Execution, sender: Connection) -> None:
+    """What the child does."""
+    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; the parent decides
+    if execution.memory_bytes is not None and execution.device == "cpu":
+        _limit_data(execution.memory_bytes)
+    from harness.trial import run_trial
+
+    sender.send(run_trial(spec, execution))
+    sender.close()
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end this process when its parent, the fork server, ends; the server ends with the worker."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _limit_data(memory_bytes: int) -> None:
+    """Cap the process's writable memory: quicker than the parent's watching, and the trial can say what it was at."""
+    used = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE") if _HAS_PROC else 0
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (used + memory_bytes, hard))
+
+
+_HAS_PROC = Path("/proc/self/statm").exists()

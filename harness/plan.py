@@ -1,0 +1,293 @@
+"""From a suite and budgets to cells, and from cells and stored rows to what is still to run. Pure: runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from harness.contestants import Contestant
+from harness.errors import BadInput
+from harness.provenance import code_hash
+from harness.records import SCALES, SUCCESSES, Role, Scale, TrialSpec
+from harness.seeding import SEEDS_PER_ROLE, study_seed, trial_seed
+from harness.selection import BEST_VALIDATION, SelectionRule
+from harness.store import Finished
+from harness.studies import CellStudy
+from search_spaces.space import Space
+from tasks import TASKS
+from tasks.suites import Suite
+from tasks.table import unknown_name_message
+from tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How much is spent on each cell, and from which seed on."""
+
+    scale: Scale
+    tune_trials: int
+    seeds: int
+    timing_repeats: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check each number."""
+        if self.scale not in SCALES:
+            raise BadInput(f"--scale must be one of {', '.join(SCALES)}, got {self.scale!r}.")
+        for name, value, least in (
+            ("--tune-trials", self.tune_trials, 0),
+            ("--seeds", self.seeds, 1),
+            ("--seed", self.seed, 0),
+        ):
+            if value < least:
+                raise BadInput(f"{name} must be at least {least}, got {value}.")
+        if self.seeds > SEEDS_PER_ROLE:
+            raise BadInput(f"--seeds must be at most {SEEDS_PER_ROLE}, got {self.seeds}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One regularizer on one task."""
+
+    task_name: str
+    regularizer: str
+    scale: Scale
+    skip_reason: str | None = None
+    is_timed: bool = False
+
+    @property
+    def task(self) -> Task:
+        """What is measured."""
+        return TASKS[self.task_name]
+
+    @property
+    def contestant(self) -> Contestant:
+        """Who competes."""
+        return Contestant(self.regularizer)
+
+    @property
+    def space(self) -> Space:
+        """What is tuned."""
+        return self.contestant.space(self.task, self.scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The cells of a campaign and what is spent on each."""
+
+    suite: str
+    campaign_id: str
+    budget: Budget
+    cells: tuple[Cell, ...]
+    selection: SelectionRule = field(default=BEST_VALIDATION)
+
+    @property
+    def running_cells(self) -> tuple[Cell, ...]:
+        """The cells that are not skipped."""
+        return tuple(cell for cell in self.cells if cell.skip_reason is None)
+
+    def spec(self, cell: Cell, role: Role, seed_index: int, overrides: Mapping[str, object] | None = None) -> TrialSpec:
+        """One trial of a cell; without overrides at the paper's hyperparameters."""
+        return TrialSpec(
+            task=cell.task_name,
+            regularizer=cell.regularizer,
+            hyperparameters=cell.contestant.resolve(cell.task, cell.scale, overrides),  # type: ignore[arg-type]
+            seed=trial_seed(self.budget.seed, role, seed_index),
+            role=role,
+            scale=cell.scale,
+            code_hash=_code_hash(cell.task_name, cell.regularizer),
+            campaign_id=self.campaign_id,
+            suite=self.suite,
+        )
+
+    def default_specs(self, cell: Cell) -> list[TrialSpec]:
+        """The paper's hyperparameters on each seed."""
+        return [self.spec(cell, "default", index) for index in range(self.budget.seeds)]
+
+    def timing_specs(self) -> list[TrialSpec]:
+        """The timing trials of all timed cells, repeat by repeat, so that one cell's repeats are far apart."""
+        timed = [cell for cell in self.running_cells if cell.is_timed]
+        return [self.spec(cell, "timing", repeat) for repeat in range(self.budget.timing_repeats) for cell in timed]
+
+    def study(self, cell: Cell) -> CellStudy:
+        """The cell's search, nothing told yet."""
+        return CellStudy(
+            cell.space,
+            cell.contestant.resolve(cell.task, cell.scale),
+            cell.task.higher_is_better,
+            study_seed(self.budget.seed, cell.task_name, cell.regularizer),
+        )
+
+    def num_trials(self, cell: Cell) -> int:
+        """All trials that the cell needs if every one goes well."""
+        tuned = self.budget.tune_trials + (self.budget.seeds if self.budget.tune_trials else 0)
+        return self.budget.seeds + tuned + (self.budget.timing_repeats if cell.is_timed else 0)
+
+
+class CellProgress:
+    """Where one cell stands: its study replayed from stored trials, and the trials that are ready to run.
+
+    A trial is either a default trial (ready at once), the study's next proposal (ready when the last one is told), or
+    a confirm trial (ready when tuning has ended and a winner is frozen).
+    """
+
+    def __init__(self, plan: Plan, cell: Cell, stored: Mapping[str, Finished]) -> None:
+        self.cell = cell
+        self._plan, self._stored = plan, dict(stored)
+        self._waiting = [spec for spec in plan.default_specs(cell) if spec.trial_id not in stored]
+        self._study = plan.study(cell)
+        self._tuned: list[tuple[TrialSpec, Finished]] = []
+        self._proposal: TrialSpec | None = None
+        self._proposal_is_out = False
+        self._advance()
+
+    def next_tune(self) -> TrialSpec | None:
+        """The study's next trial, if it is ready."""
+        if self._proposal is None or self._proposal_is_out:
+            return None
+        self._proposal_is_out = True
+        return self._proposal
+
+    def next_other(self) -> TrialSpec | None:
+        """A default or confirm trial, if one is ready."""
+        return self._waiting.pop(0) if self._waiting else None
+
+    def record(self, spec: TrialSpec, finished: Finished) -> None:
+        """One of this cell's trials ended."""
+        self._stored[spec.trial_id] = finished
+        if self._proposal is not None and spec.trial_id == self._proposal.trial_id:
+            self._advance()
+
+    @property
+    def has_tuned(self) -> bool:
+        """Whether the study's budget is spent."""
+        return len(self._tuned) >= self._plan.budget.tune_trials
+
+    def winner(self) -> TrialSpec | None:
+        """The tune trial that the selection rule picks; None before tuning has ended, or if no trial succeeded."""
+        if not self.has_tuned:
+            return None
+        successes = [(spec, done) for spec, done in self._tuned if done.status in SUCCESSES]
+        return self._plan.selection.choose(successes, self.cell.task.higher_is_better) if successes else None
+
+    def needed_ids(self) -> dict[str, TrialSpec]:
+        """Every trial that is known to be part of this cell by now."""
+        specs = [*self._plan.default_specs(self.cell), *(spec for spec, _ in self._tuned)]
+        specs += [self._proposal] if self._proposal else []
+        return {spec.trial_id: spec for spec in (*specs, *self._confirm_specs())}
+
+    def _advance(self) -> None:
+        """Replay the study over stored trials up to the first that must run; after the last, freeze the winner."""
+        while not self.has_tuned:
+            spec = self._proposal or self._propose()
+            finished = self._stored.get(spec.trial_id)
+            if finished is None:
+                self._proposal, self._proposal_is_out = spec, False
+                return
+            self._study.tell(finished)
+            self._tuned.append((spec, finished))
+            self._proposal = None
+        self._waiting += [spec for spec in self._confirm_specs() if spec.trial_id not in self._stored]
+
+    def _propose(self) -> TrialSpec:
+        spec = self._plan.spec(self.cell, "tune", 0, self._study.ask())
+        return replace(spec, tune_index=len(self._tuned))
+
+    def _confirm_specs(self) -> list[TrialSpec]:
+        winner = self.winner()
+        if winner is None:
+            return []
+        specs = []
+        for index in range(self._plan.budget.seeds):
+            seed = trial_seed(self._plan.budget.seed, "confirm", index)
+            specs.append(
+                replace(winner, role="confirm", seed=seed, tune_index=None, frozen_from=winner.trial_id)
+            )
+        return specs
+
+
+class Schedule:
+    """Which trial runs next, over all cells: tuning first, since its trials wait for each other, then the rest."""
+
+    def __init__(self, plan: Plan, stored: Mapping[str, Finished]) -> None:
+        self.plan = plan
+        self.cells = [CellProgress(plan, cell, stored) for cell in plan.running_cells]
+        self._by_cell = {(p.cell.task_name, p.cell.regularizer): p for p in self.cells}
+        self._turn = 0
+
+    def next(self) -> TrialSpec | None:
+        """The next trial to start; None if nothing is ready now."""
+        for kind in (CellProgress.next_tune, CellProgress.next_other):
+            for offset in range(len(self.cells)):
+                position = (self._turn + offset) % len(self.cells)
+                spec = kind(self.cells[position])
+                if spec is not None:
+                    self._turn = position + 1
+                    return spec
+        return None
+
+    def record(self, spec: TrialSpec, finished: Finished) -> None:
+        """A trial that `next` gave out has ended."""
+        self._by_cell[spec.cell].record(spec, finished)
+
+    def again(self, stored: Mapping[str, Finished]) -> Schedule:
+        """The same plan, from what is stored by now."""
+        return Schedule(self.plan, stored)
+
+
+def make_plan(
+    suite_name: str,
+    suite: Suite,
+    budget: Budget,
+    campaign_id: str,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+) -> Plan:
+    """The cells of `suite`, narrowed or widened by `only` and narrowed by `skip` (names of tasks or regularizers).
+
+    A regularizer in `only` that the suite does not have competes on all its tasks.
+
+    Raises:
+        BadInput: for a name that nothing carries, or a selection that leaves nothing.
+    """
+    cells = _selected(suite, only, skip)
+    if not cells:
+        raise BadInput(f"Nothing is left of the suite {suite_name} with --only {','.join(only)} --skip {','.join(skip)}.")
+    return Plan(
+        suite=suite_name,
+        campaign_id=campaign_id,
+        budget=budget,
+        cells=tuple(_cell(task, name, budget.scale, task in suite.timing_tasks) for task, name in cells),
+    )
+
+
+def _cell(task_name: str, regularizer: str, scale: Scale, is_timed: bool) -> Cell:
+    try:
+        reason = Contestant(regularizer).skip_reason(TASKS[task_name], scale)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    return Cell(
+        task_name=task_name, regularizer=regularizer, scale=scale, skip_reason=reason, is_timed=is_timed
+    )
+
+
+def _selected(suite: Suite, only: Sequence[str], skip: Sequence[str]) -> list[tuple[str, str]]:
+    cells = suite.cells()
+    tasks, names = list(dict.fromkeys(t for t, _ in cells)), list(dict.fromkeys(n for _, n in cells))
+    for name in (*only, *skip):
+        if name not in TASKS and name not in names:
+            Contestant(name)  # raises for a mistyped one
+    unknown = [name for name in skip if name not in tasks and name not in names]
+    if unknown:
+        raise BadInput(unknown_name_message("task or regularizer of this suite", unknown[0], [*tasks, *names]))
+    if only:
+        only_tasks = [name for name in only if name in TASKS] or tasks
+        only_names = [name for name in only if name not in TASKS]
+        cells = [(task, name) for task in only_tasks for name in only_names or names]
+    return [(task, name) for task, name in cells if task not in skip and name not in skip]
+
+
+@lru_cache(maxsize=None)
+def _code_hash(task_name: str, regularizer: str) -> str:
+    return code_hash(task_name, Contestant(regularizer).parts)

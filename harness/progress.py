@@ -1,0 +1,155 @@
+"""What a person sees while a campaign runs: a live table on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from harness.plan import Plan
+from harness.records import SUCCESSES, TrialSpec
+from harness.store import Finished
+
+PLAIN_INTERVAL_SECONDS = 15.0
+REFRESHES_PER_SECOND = 4.0
+
+
+@dataclass
+class _CellState:
+    total: int
+    done: int = 0
+    running: int = 0
+    failed: int = 0
+    best: float | None = None
+    higher_is_better: bool = True
+
+    def note_value(self, value: float | None) -> None:
+        if value is None:
+            return
+        better = self.best is None or (value > self.best if self.higher_is_better else value < self.best)
+        self.best = value if better else self.best
+
+
+@dataclass
+class Progress:
+    """Counts trials as they start and end, and shows them.
+
+    Args:
+        plan: what is to run.
+        num_workers: trials that run at once, for the time left.
+        stream: where to; a live table if it is a terminal.
+    """
+
+    plan: Plan
+    num_workers: int
+    stream: TextIO = field(default_factory=lambda: sys.stderr)
+    statuses: Counter[str] = field(default_factory=Counter)
+    num_run: int = 0
+
+    def __post_init__(self) -> None:
+        """Make a line per cell."""
+        self._cells = {
+            (cell.task_name, cell.regularizer): _CellState(
+                total=self.plan.num_trials(cell), higher_is_better=cell.task.higher_is_better
+            )
+            for cell in self.plan.running_cells
+        }
+        self._seconds = 0.0
+        self._started = time.monotonic()
+        self._last_line = self._started
+        self._live = None
+        if self.stream.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(
+                console=Console(file=self.stream),
+                get_renderable=self._table,
+                refresh_per_second=REFRESHES_PER_SECOND,
+                transient=True,
+            )
+
+    def __enter__(self) -> Progress:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+        elif self.num_run:
+            self._print_line()
+
+    def already(self, spec_ids: dict[str, TrialSpec], stored: dict[str, Finished]) -> None:
+        """Count trials that were finished before this run."""
+        for trial_id, spec in spec_ids.items():
+            if trial_id in stored:
+                self._count(spec, stored[trial_id])
+
+    def started(self, spec: TrialSpec) -> None:
+        """A trial starts."""
+        self._cells[spec.cell].running += 1
+
+    def ended(self, spec: TrialSpec, finished: Finished) -> None:
+        """A trial ended."""
+        self._cells[spec.cell].running -= 1
+        self._seconds += finished.seconds
+        self.num_run += 1
+        self._count(spec, finished)
+        now = time.monotonic()
+        if self._live is None and now - self._last_line > PLAIN_INTERVAL_SECONDS:
+            self._last_line = now
+            self._print_line()
+
+    @property
+    def num_failed(self) -> int:
+        """Trials, of this run and earlier ones, that ended without a result."""
+        return sum(count for status, count in self.statuses.items() if status not in SUCCESSES)
+
+    def _count(self, spec: TrialSpec, finished: Finished) -> None:
+        state = self._cells[spec.cell]
+        state.done += 1
+        state.failed += finished.status not in SUCCESSES
+        self.statuses[finished.status] += 1
+        if spec.role in ("tune", "default", "confirm"):
+            state.note_value(finished.validation_value)
+
+    def _totals(self) -> tuple[int, int, int, int]:
+        states = self._cells.values()
+        return (
+            sum(state.done for state in states),
+            sum(state.running for state in states),
+            sum(state.failed for state in states),
+            sum(state.total for state in states),
+        )
+
+    def _time_left(self, done: int, total: int) -> str:
+        if not self.num_run:
+            return "?"
+        seconds = (time.monotonic() - self._started) / self.num_run * max(total - done, 0)
+        return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+    def _headline(self) -> str:
+        done, running, failed, total = self._totals()
+        left = self._time_left(done, total)
+        return f"{self.plan.suite}: {done} of {total} trials done, {running} running, {failed} failed, about {left} left"
+
+    def _print_line(self) -> None:
+        print(self._headline(), file=self.stream, flush=True)
+
+    def _table(self) -> object:
+        from rich.table import Table
+
+        table = Table(title=self._headline(), title_justify="left", box=None, pad_edge=False)
+        for heading in ("task", "regularizer"):
+            table.add_column(heading)
+        for heading in ("done", "running", "failed", "best validation"):
+            table.add_column(heading, justify="right")
+        for (task, regularizer), state in self._cells.items():
+            best = "" if state.best is None else f"{state.best:.4g}"
+            table.add_row(
+                task, regularizer, f"{state.done}/{state.total}", str(state.running or ""), str(state.failed or ""), best
+            )
+        return table

@@ -1,0 +1,160 @@
+"""Where a row comes from: versions, hardware, and a hash of the code that the trial uses. No host or user names."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import platform
+import subprocess
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tasks import TASKS
+from tasks.architectures import ARCHITECTURES
+from tasks.datasets import DATASETS
+from tasks.regularizers import REGULARIZERS
+from tasks.task import Task
+
+ALWAYS_USED = ("tasks.training", "tasks.task", "harness.trial")
+
+
+def package_version(name: str) -> str | None:
+    """Version of an installed distribution, or None."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+@lru_cache(maxsize=1)
+def software() -> dict[str, Any]:
+    """The provenance columns that are the same for all trials of a process."""
+    return {
+        **_git(),
+        "python_version": platform.python_version(),
+        "torch_version": package_version("torch"),
+        "ray_version": package_version("ray"),
+        "optuna_version": package_version("optuna"),
+        "regarena_version": package_version("regarena"),
+    }
+
+
+def _git() -> dict[str, Any]:
+    """Commit of the checkout that this code runs from; nulls where it is installed without one."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return {"git_commit": None, "git_dirty": None}
+    try:
+        commit = _output("git", "-C", str(root), "rev-parse", "HEAD")
+        status = _output("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return {"git_commit": None, "git_dirty": None}
+    return {"git_commit": commit, "git_dirty": bool(status)}
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+
+
+@lru_cache(maxsize=1)
+def processor() -> str:
+    """The processor's own name."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.partition(":")[2].split())
+    return platform.processor() or platform.machine()
+
+
+def hardware_key(device: str, cpu_threads: int) -> str:
+    """What times may be compared on: the device's name and the threads; equal keys mean comparable times."""
+    if device.startswith("cuda"):
+        import torch
+
+        return f"{torch.cuda.get_device_name(device)} | {processor()} x{cpu_threads}"
+    return f"{processor()} x{cpu_threads}"
+
+
+def code_hash(task_name: str, regularizer_names: Iterable[str]) -> str:
+    """Code version of what one cell uses: 12 hexadecimal digits over its modules and all of ours that they import.
+
+    Comments, docstrings and layout do not count, and neither do package `__init__` files, which hold tables and
+    prose: a new contestant leaves the trials of the others fresh.
+    """
+    task: Task = TASKS[task_name]
+    targets = [TASKS.target(task_name), *(REGULARIZERS.target(name) for name in regularizer_names)]
+    targets += [DATASETS.target(task.dataset)] if task.dataset in DATASETS else []
+    targets += [ARCHITECTURES.target(task.architecture)] if task.architecture in ARCHITECTURES else []
+    modules = {*ALWAYS_USED, *(target.partition(":")[0] for target in targets)}
+    return _hash_of(frozenset(modules))
+
+
+@lru_cache(maxsize=None)
+def _hash_of(roots: frozenset[str]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(_closure(roots)):
+        digest.update(f"{name}\n{_normalised(name)}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def _closure(roots: Iterable[str]) -> set[str]:
+    """The modules reached from `roots` by imports, within the root packages themselves."""
+    packages = {root.partition(".")[0] for root in roots} - {"harness"}
+    found: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        if name in found or _source(name) is None:
+            continue
+        found.add(name)
+        waiting += [imported for imported in _imports(name) if imported.partition(".")[0] in packages]
+    return found
+
+
+@lru_cache(maxsize=None)
+def _source(module: str) -> Path | None:
+    """Source file of a module, or None for packages and for names that are no module."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py") or spec.submodule_search_locations:
+        return None
+    return Path(spec.origin)
+
+
+@lru_cache(maxsize=None)
+def _tree(module: str) -> ast.Module:
+    source = _source(module)
+    assert source is not None
+    return ast.parse(source.read_text(encoding="utf-8"))
+
+
+def _imports(module: str) -> list[str]:
+    names: list[str] = []
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names
+
+
+@lru_cache(maxsize=None)
+def _normalised(module: str) -> str:
+    """The module's code without docstrings, comments and layout."""
+    tree = ast.parse(ast.unparse(_tree(module)))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            body = [part for part in node.body if not _is_text(part)]
+            node.body = body or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

@@ -1,0 +1,33 @@
+"""Which seed a trial gets, from its role and number: fresh ones for confirming, the same ones for every contestant.
+
+Pairs matter: the n-th confirm trial of every contestant has one seed, hence one initial network and data order, so
+that differences between contestants are paired by seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from harness.records import Role
+
+SEEDS_PER_ROLE = 1_000
+SEEDS_PER_CAMPAIGN = 10_000
+_OFFSETS: dict[Role, int] = {"tune": 0, "default": 1_000, "confirm": 2_000, "timing": 3_000}
+
+
+def trial_seed(campaign_seed: int, role: Role, index: int) -> int:
+    """Seed of the `index`-th trial of a role; all trials of one study share index 0.
+
+    Example:
+        >>> trial_seed(0, "confirm", 2), trial_seed(1, "confirm", 2)
+        (2002, 12002)
+    """
+    if not 0 <= index < SEEDS_PER_ROLE:
+        raise ValueError(f"A role has seeds 0 to {SEEDS_PER_ROLE - 1}, got {index}.")
+    return campaign_seed * SEEDS_PER_CAMPAIGN + _OFFSETS[role] + index
+
+
+def study_seed(campaign_seed: int, task: str, regularizer: str) -> int:
+    """Seed of the sampler of one cell's study: 31 bits from the campaign's seed and the cell's names."""
+    digest = hashlib.sha256(f"{campaign_seed}/{task}/{regularizer}".encode()).digest()
+    return int.from_bytes(digest[:4], "little") >> 1

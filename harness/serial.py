@@ -1,0 +1,45 @@
+"""The campaign in this process, one trial after the other: for debugging, tests, and machines without Ray.
+
+Each trial still runs in a child process, so that the same failures become the same rows; `harness.trial.run_trial`
+is the way to run a trial's body under a debugger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness.errors import ResultsError
+from harness.execution import Execution
+from harness.interrupts import interruptible
+from harness.isolation import run_isolated
+from harness.plan import Schedule
+from harness.progress import Progress
+from harness.records import TrialSpec
+from harness.store import Finished, Store
+
+
+def run(schedule: Schedule, timing: Sequence[TrialSpec], store: Store, execution: Execution, progress: Progress) -> None:
+    """Run all that is left, then the timing trials.
+
+    Raises:
+        Interrupted: on Ctrl-C or SIGTERM; the trial at hand is lost, all earlier ones are stored.
+        ResultsError: when a row cannot be written.
+    """
+    with interruptible():
+        while (spec := schedule.next()) is not None:
+            schedule.record(spec, _run_one(spec, store, execution, progress))
+        for spec in timing:
+            _run_one(spec, store, replace(execution, exclusive=True), progress)
+
+
+def _run_one(spec: TrialSpec, store: Store, execution: Execution, progress: Progress) -> Finished:
+    progress.started(spec)
+    record = run_isolated(spec, execution)
+    try:
+        store.write(record)
+    except OSError as error:
+        raise ResultsError(f"A row could not be written to {store.location}: {error}.") from error
+    finished = Finished.of(record)
+    progress.ended(spec, finished)
+    return finished

@@ -1,0 +1,288 @@
+"""The only writer of Parquet: one file per finished trial, compaction at the end, and the list of what is finished.
+
+A results folder is local, or any URI that pyarrow.fs opens. A file is either whole or not there: it is written under
+a name that readers ignore (a leading dot), flushed to the disk and renamed; an object store makes it visible at once.
+Each file carries a digest of its rows, so that `verify` can tell an edited file from a genuine one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+
+from harness.errors import BadInput, CampaignLocked
+from harness.records import CURVE_SCHEMA, TrialRecord, schema_of
+
+DIGEST_KEY = b"regarena.digest"
+TRIALS, CURVES = "trials", "curves"
+COMPACTED_PREFIX = "compacted-"
+_READERS = 8
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What the campaign must know of a trial that ended: enough to replay a study and to choose a winner."""
+
+    trial_id: str
+    status: str
+    validation_value: float | None
+    task: str = ""
+    regularizer: str = ""
+    role: str = ""
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, record: TrialRecord) -> Finished:
+        """From a record just made."""
+        values, spec = record.values, record.spec
+        seconds = sum(values.get(name) or 0.0 for name in _SECONDS)
+        return cls(
+            record.trial_id, record.status, values.get("validation_value"), spec.task, spec.regularizer, spec.role, seconds
+        )
+
+
+_SECONDS = ("train_seconds", "evaluation_seconds", "setup_seconds")
+_FINISHED_COLUMNS = ("trial_id", "status", "validation_value", "task", "regularizer", "role", *_SECONDS)
+
+
+class Store:
+    """A campaign's results folder.
+
+    Args:
+        location: a local folder, made if it is not there, or a URI ("s3://bucket/folder").
+
+    Raises:
+        BadInput: when the location cannot be opened.
+    """
+
+    def __init__(self, location: str | os.PathLike[str]) -> None:
+        self.location = str(location)
+        self.is_local = "://" not in self.location
+        if self.is_local:
+            self._fs: pa.fs.FileSystem = pa.fs.LocalFileSystem()
+            self.root = str(Path(self.location).absolute())
+        else:
+            try:
+                self._fs, self.root = pa.fs.FileSystem.from_uri(self.location)
+            except (OSError, ValueError, pa.ArrowException) as error:
+                raise BadInput(f"The results location {self.location!r} cannot be opened: {error}.") from error
+
+    def prepare(self) -> None:
+        """Make the folders, and prove that a file can be written.
+
+        Raises:
+            BadInput: when it cannot.
+        """
+        try:
+            for folder in (TRIALS, CURVES):
+                self._fs.create_dir(f"{self.root}/{folder}", recursive=True)
+            self._write_bytes(f"{self.root}/{TRIALS}/.probe", b"probe")
+            self._fs.delete_file(f"{self.root}/{TRIALS}/.probe")
+        except OSError as error:
+            raise BadInput(
+                f"The results folder {self.location} cannot be written ({_short(error)}); "
+                "choose another one with --results."
+            ) from error
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the campaign for this process; the operating system lets go of it however the process ends.
+
+        For a URI the lock guards against other runs on this machine only.
+
+        Raises:
+            CampaignLocked: when another process holds it.
+        """
+        import fcntl
+
+        name = hashlib.sha256(self.location.encode()).hexdigest()[:16]
+        path = Path(self.root) / ".lock" if self.is_local else Path(tempfile.gettempdir()) / f"regarena-{name}.lock"
+        with path.open("a") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CampaignLocked(
+                    f"Another run is working on the campaign in {self.location}; wait for it, or end it first."
+                ) from None
+            yield
+
+    def write(self, record: TrialRecord) -> None:
+        """Store one finished trial: its curves first, then its row, which is what makes it finished.
+
+        Raises:
+            OSError: when the disk is full or the folder cannot be written.
+        """
+        if record.curves:
+            points = [{"trial_id": record.trial_id, **dataclasses.asdict(point)} for point in record.curves]
+            self._write_table(CURVES, record.trial_id, pa.Table.from_pylist(points, schema=CURVE_SCHEMA))
+        row = record.row()
+        self._write_table(TRIALS, record.trial_id, pa.Table.from_pylist([row], schema=schema_of(row)))
+
+    def finished(self) -> dict[str, Finished]:
+        """Every trial that ended, by id. Damaged files are renamed to `*.damaged` and their trials run again."""
+        found: dict[str, Finished] = {}
+        for table in self._read_all(TRIALS, _FINISHED_COLUMNS):
+            for row in table.to_pylist():
+                seconds = sum(row.pop(name) or 0.0 for name in _SECONDS)
+                found[row["trial_id"]] = Finished(**row, seconds=seconds)
+        return found
+
+    def winners(self) -> dict[str, dict[str, Any]]:
+        """Rows of all tune trials as plain dictionaries, by trial id."""
+        rows: dict[str, dict[str, Any]] = {}
+        for table in self._read_all(TRIALS):
+            rows.update({row["trial_id"]: row for row in table.to_pylist() if row["role"] == "tune"})
+        return rows
+
+    def forget(self, trial_ids: Iterable[str]) -> None:
+        """Remove the rows and curves of these trials, so that they run again."""
+        gone = set(trial_ids)
+        for folder in (TRIALS, CURVES):
+            for path in self.files(folder):
+                table = self._read(path)
+                ids = table.column("trial_id").to_pylist()
+                if not gone.intersection(ids):
+                    continue
+                kept = table.filter(pa.array([trial_id not in gone for trial_id in ids]))
+                if kept.num_rows:
+                    self._write_table(folder, Path(path).stem, kept)
+                else:
+                    self._fs.delete_file(path)
+
+    def compact(self) -> None:
+        """Merge all files of a folder into one; a crash in between leaves duplicates, never a gap."""
+        for folder in (TRIALS, CURVES):
+            paths = self.files(folder)
+            if len(paths) < 2:
+                continue
+            table = concatenated([self._read(path) for path in paths])
+            if folder == TRIALS:
+                table = _first_of_each(table)
+            name = COMPACTED_PREFIX + uuid.uuid4().hex[:12]
+            self._write_table(folder, name, table)
+            for path in paths:
+                self._fs.delete_file(path)
+
+    def files(self, folder: str) -> list[str]:
+        """Paths of the whole files of `trials` or `curves`, sorted."""
+        selector = pa.fs.FileSelector(f"{self.root}/{folder}", allow_not_found=True)
+        names = [info.path for info in self._fs.get_file_info(selector) if info.type == pa.fs.FileType.File]
+        return sorted(path for path in names if path.endswith(".parquet") and not Path(path).name.startswith((".", "_")))
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """A JSON file of the folder, or None where there is none."""
+        try:
+            with self._fs.open_input_stream(f"{self.root}/{name}") as stream:
+                loaded: dict[str, Any] = json.loads(stream.read())
+                return loaded
+        except FileNotFoundError:
+            return None
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON file of the folder, whole or not at all."""
+        self._write_bytes(f"{self.root}/{name}", json.dumps(content, indent=2).encode())
+
+    def check(self, path: str) -> str | None:
+        """What is wrong with one Parquet file, or None: unreadable, or rows that do not fit their digest."""
+        try:
+            table = self._read(path)
+        except (OSError, pa.ArrowException) as error:
+            return f"cannot be read ({_short(error)})"
+        recorded = (table.schema.metadata or {}).get(DIGEST_KEY)
+        if recorded is None:
+            return "carries no digest: it was not written by regarena, or was edited"
+        return None if recorded.decode() == digest(table) else "was edited: its rows do not fit its digest"
+
+    def read(self, path: str) -> pa.Table:
+        """One file as a table."""
+        return self._read(path)
+
+    def _read_all(self, folder: str, columns: tuple[str, ...] | None = None) -> list[pa.Table]:
+        def read(path: str) -> pa.Table | None:
+            try:
+                return self._read(path, columns)
+            except (OSError, pa.ArrowException):
+                self._fs.move(path, f"{path}.damaged")
+                return None
+
+        with ThreadPoolExecutor(_READERS) as pool:
+            return [table for table in pool.map(read, self.files(folder)) if table is not None]
+
+    def _read(self, path: str, columns: tuple[str, ...] | None = None) -> pa.Table:
+        with self._fs.open_input_file(path) as source:
+            return pq.read_table(source, columns=list(columns) if columns else None, use_threads=False)
+
+    def _write_table(self, folder: str, name: str, table: pa.Table) -> None:
+        buffer = io.BytesIO()
+        pq.write_table(table.replace_schema_metadata({DIGEST_KEY: digest(table)}), buffer, compression="zstd")
+        self._write_bytes(f"{self.root}/{folder}/{name}.parquet", buffer.getvalue())
+
+    def _write_bytes(self, path: str, content: bytes) -> None:
+        if not self.is_local:
+            with self._fs.open_output_stream(path) as stream:
+                stream.write(content)
+            return
+        target = Path(path)
+        unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with unfinished.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            unfinished.replace(target)
+        except OSError:
+            with contextlib.suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+            raise
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def digest(table: pa.Table) -> str:
+    """SHA-256 over the names and values of a table's rows, whatever the file's encoding."""
+    hasher = hashlib.sha256()
+    for row in table.to_pylist():
+        text = json.dumps(row, sort_keys=True, default=_plain)
+        hasher.update(text.encode())
+    return hasher.hexdigest()
+
+
+def concatenated(tables: list[pa.Table]) -> pa.Table:
+    """Tables with different columns as one: a missing column is null, whole numbers give way to real ones."""
+    plain = [table.replace_schema_metadata(None) for table in tables]
+    return pa.concat_tables(plain, promote_options="permissive")
+
+
+def _first_of_each(table: pa.Table) -> pa.Table:
+    seen: set[str] = set()
+    first = [not (trial_id in seen or seen.add(trial_id)) for trial_id in table.column("trial_id").to_pylist()]  # type: ignore[func-returns-value]
+    return table.filter(pa.array(first))
+
+
+def _plain(value: Any) -> str:
+    assert isinstance(value, datetime)
+    return value.astimezone(UTC).isoformat()
+
+
+def _short(error: BaseException) -> str:
+    """The first line of an error's text."""
+    return str(error).strip().split("\n")[0].rstrip(".")

@@ -1,0 +1,172 @@
+"""One trial, from its spec to its record: look the names up, seed, train, time, and turn failure into a status.
+
+Knows no Ray, no Optuna and no Parquet. `run_trial` runs in the calling process, which is the way to debug a trial;
+campaigns call it in a child process (isolation.py) so that no trial can take them down.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.contestants import Contestant
+from harness.execution import Execution
+from harness.provenance import hardware_key, software
+from harness.records import CurvePoint, Status, TrialRecord, TrialSpec, utc_now
+from harness.timing import time_steps
+from search_spaces.shared import LEARNING_RATE
+from tasks import TASKS
+from tasks.task import Regularizers, Setting, Task
+from tasks.training import Diverged, Trained, Training
+
+_OUT_OF_MEMORY_TEXTS = ("out of memory", "can't allocate memory")
+
+
+def run_trial(spec: TrialSpec, execution: Execution) -> TrialRecord:
+    """Run one trial in this process. Whatever goes wrong inside it becomes a record with a status."""
+    torch.set_num_threads(execution.cpu_threads)
+    base = base_values(spec, execution)
+    started = time.perf_counter()
+    status: Status
+    try:
+        if spec.role == "timing":
+            values, metrics, curves = _timed(spec, execution, started)
+            status = "completed"
+        else:
+            status, values, metrics, curves = _trained(spec, execution, started)
+    except Diverged as error:
+        status, values, metrics, curves = "diverged", failure_values(error), {}, ()
+    except Exception as error:
+        status = "out_of_memory" if _is_out_of_memory(error) else "failed"
+        values, metrics, curves = failure_values(error), {}, ()
+    base |= {"finished_at": utc_now(), "peak_memory_bytes": _peak_memory_bytes(execution)}
+    return TrialRecord(spec=spec, status=status, values=base | values, metrics=metrics, curves=curves)
+
+
+def base_values(spec: TrialSpec, execution: Execution) -> dict[str, Any]:
+    """The columns that are known before a trial starts; what a trial that never answers is recorded with."""
+    task = TASKS[spec.task]
+    return {
+        "dataset": task.dataset,
+        "architecture": task.architecture,
+        "metric": task.metric,
+        "higher_is_better": task.higher_is_better,
+        "epochs_planned": task.epochs(spec.scale),
+        "attempts": 1,
+        "device": execution.device,
+        "hardware_key": hardware_key(execution.device, execution.cpu_threads),
+        "gpu_fraction": execution.gpu_fraction,
+        "cpu_threads": execution.cpu_threads,
+        "exclusive": execution.exclusive,
+        "started_at": utc_now(),
+        **software(),
+    }
+
+
+def failure_values(error: BaseException) -> dict[str, Any]:
+    """Type, message and place of an exception. The place is a module and line of the last frame, not a path."""
+    frames = traceback.extract_tb(error.__traceback__)
+    reason = f"in {Path(frames[-1].filename).stem}.{frames[-1].name}, line {frames[-1].lineno}" if frames else None
+    return {"error_type": type(error).__name__, "error_message": str(error), "reason": reason}
+
+
+Outcome = tuple[dict[str, Any], dict[str, float], tuple[CurvePoint, ...]]
+
+
+def _trained(spec: TrialSpec, execution: Execution, started: float) -> tuple[Status, *Outcome]:
+    task, training = _prepare(spec, execution)
+    setup_seconds = time.perf_counter() - started
+    trained = training.run()
+    values = _values(task, spec, execution, training, trained) | {"setup_seconds": setup_seconds}
+    curves = tuple(
+        CurvePoint(epoch=point.epoch, split=point.split, metric=point.metric, value=point.value)
+        for point in trained.curves
+    )
+    split = "validation" if spec.role == "tune" else "test"
+    metrics = {name: value for name, value in trained.final[split].items() if name != task.metric}
+    return ("stopped_early" if trained.stopped_early else "completed"), values, metrics, curves
+
+
+def _timed(spec: TrialSpec, execution: Execution, started: float) -> Outcome:
+    task, regularized = _prepare(spec, execution)
+    _, twin = _prepare(spec, execution, regularizers=())
+    setup_seconds = time.perf_counter() - started
+    timed = time_steps(regularized, twin, torch.device(execution.device))
+    values = {
+        "seconds_per_step": timed.seconds_per_step,
+        "samples_per_second": regularized.batches.batch_size / timed.seconds_per_step,
+        "num_parameters": regularized.num_parameters,
+        "train_seconds": timed.total_seconds,
+        "setup_seconds": setup_seconds,
+        "epochs_run": timed.num_epochs,
+        "dataset_fingerprint": task.dataset_fingerprint(_data_dir(execution)),
+    }
+    metrics = {
+        "twin_seconds_per_step": timed.twin_seconds_per_step,
+        "step_ratio": timed.seconds_per_step / timed.twin_seconds_per_step,
+    }
+    return values, metrics, ()
+
+
+def _prepare(
+    spec: TrialSpec, execution: Execution, regularizers: Regularizers | None = None
+) -> tuple[Task, Training]:
+    task = TASKS[spec.task]
+    if regularizers is None:
+        regularizers = Contestant(spec.regularizer).build(spec.hyperparameters)
+    setting = Setting(
+        seed=spec.seed,
+        scale=spec.scale,
+        learning_rate=float(spec.hyperparameters[LEARNING_RATE]),
+        device=torch.device(execution.device),
+        data_dir=_data_dir(execution),
+        with_test=spec.role != "tune",
+    )
+    return task, task.prepare(regularizers, setting)
+
+
+def _data_dir(execution: Execution) -> Path | None:
+    return Path(execution.data_dir) if execution.data_dir else None
+
+
+def _values(
+    task: Task, spec: TrialSpec, execution: Execution, training: Training, trained: Trained
+) -> dict[str, Any]:
+    final: Mapping[str, Mapping[str, float]] = trained.final
+    seconds_per_step = trained.train_seconds / max(trained.num_steps, 1)
+    values: dict[str, Any] = {
+        "validation_value": final["validation"][task.metric],
+        "train_value": final.get("train", {}).get(task.metric),
+        "epochs_run": trained.epochs_run,
+        "num_parameters": training.num_parameters,
+        "train_seconds": trained.train_seconds,
+        "evaluation_seconds": trained.evaluation_seconds,
+        "seconds_per_step": seconds_per_step,
+        "samples_per_second": training.batches.batch_size / seconds_per_step if seconds_per_step else None,
+        "dataset_fingerprint": task.dataset_fingerprint(_data_dir(execution)),
+    }
+    if spec.role != "tune":
+        values["test_value"] = final["test"][task.metric]
+        values["test_value_at_best_validation"] = trained.best["test"][task.metric]
+    return values
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY_TEXTS)
+
+
+def _peak_memory_bytes(execution: Execution) -> int:
+    """Highest memory of the device, or of this process where the device is the processor."""
+    if execution.device.startswith("cuda"):
+        return int(torch.cuda.max_memory_allocated(execution.device))
+    unit = 1 if sys.platform == "darwin" else 1024  # Linux reports kibibytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,350 @@
+"""The campaign on Ray Tune: the only module that imports ray.
+
+One Tune run carries all cells, because each further run costs seconds of cold actors and an idle tail. Its searcher
+gives out whatever the schedule has ready; actors are reused, since a fresh one costs a hundred times a small trial.
+Tune's own state is scratch and is thrown away: the rows are the only state, so nothing is restored from pickles.
+What is known of Tune's behaviour under faults, and why each setting here is as it is, stands beside the setting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import BadInput, Interrupted, ResultsError
+from harness.execution import Execution
+from harness.interrupts import interruptible
+from harness.isolation import lost_record, run_isolated
+from harness.records import TrialSpec
+from harness.store import Finished, Store
+
+if TYPE_CHECKING:  # the workers import this module too, and must not import torch: their fork servers do
+    from harness.plan import Schedule
+    from harness.progress import Progress
+
+# Set before ray is imported. Explicit token mode avoids a warning line; the flag named after other systems is what
+# makes every Ray process on Linux listen on the loopback address alone (a test lists the sockets).
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_worker_niceness": "0",  # Ray's default of 15 starves trials on a shared machine
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_WARN_SLOW_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "1000000",
+}
+_LOCAL_ENVIRONMENT = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_memory_monitor_refresh_ms": "0",  # its kills abort a whole Tune run; trials have limits of their own
+}
+_NOISY_LOGGERS = ("ray", "ray.tune.analysis.experiment_analysis", "ray.tune.tune", "ray.tune.execution.tune_controller")
+_OBJECT_STORE_BYTES = 100 * 2**20  # no data travels through it
+_MAX_WORKER_LOSSES = 2  # of one trial; then it becomes a row with status "crashed"
+_METRIC = "has_ended"  # Tune aborts the whole run over a report without its metric; the values travel as text beside it
+_MAX_RELAUNCHES = 3  # of the Tune run itself, while it still brings new rows
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Where to run, and the share of it that one trial takes."""
+
+    address: str | None = None
+    cpus_per_trial: float = 1.0
+    gpus_per_trial: float | None = None  # None: a GPU's share per trial where the cluster has GPUs
+    allow_no_token: bool = False
+
+
+def run(
+    schedule: Schedule,
+    timing: Sequence[TrialSpec],
+    store: Store,
+    execution: Execution,
+    progress: Progress,
+    cluster: Cluster,
+) -> None:
+    """Run all that is left, then the timing trials one by one, with a node to themselves.
+
+    Raises:
+        BadInput: when the cluster cannot be joined or cannot hold a trial.
+        Interrupted: on Ctrl-C or SIGTERM; finished trials are stored.
+        ResultsError: when rows cannot be written.
+    """
+    with _connected(cluster):
+        execution = _placed(execution, cluster)
+        _check_nodes(cluster, store, execution)
+        _fit(schedule, store, execution, progress, cluster)
+        _run_timing(timing, store, replace(execution, exclusive=True), progress)
+
+
+@contextlib.contextmanager
+def _connected(cluster: Cluster) -> Iterator[None]:
+    """A Ray of our own, quiet and on loopback, or the cluster at the given address."""
+    if cluster.address is None:
+        scratch = tempfile.mkdtemp(prefix="ra-")  # short: Ray's socket paths may have 107 characters
+        os.environ.update(_LOCAL_ENVIRONMENT)
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        os.environ["RAY_TMPDIR"] = scratch
+    elif not _has_token() and not cluster.allow_no_token:
+        raise BadInput(
+            f"Joining the cluster at {cluster.address} needs its token in RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or "
+            "~/.ray/auth_token; --allow-no-token joins without one."
+        )
+    os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ or cluster.address is None})
+    if cluster.address is not None and not _has_token():
+        os.environ["RAY_AUTH_MODE"] = "disabled"
+    import ray
+
+    arguments: dict[str, Any] = {"address": cluster.address or "local", "log_to_driver": False, "logging_level": "ERROR"}
+    if cluster.address is None:
+        arguments |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
+    else:
+        arguments["runtime_env"] = {"env_vars": {"PYTHONPATH": _package_root()}}
+    try:
+        ray.init(**arguments)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        if cluster.address is None:
+            raise
+        raise BadInput(f"The Ray cluster at {cluster.address} cannot be joined: {str(error).splitlines()[0]}") from error
+    for name in _NOISY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        if cluster.address is None:
+            shutil.rmtree(scratch, ignore_errors=True)  # Ray never deletes its session folders
+
+
+def _has_token() -> bool:
+    default = Path.home() / ".ray" / "auth_token"
+    return bool(os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH") or default.exists())
+
+
+def _package_root() -> str:
+    return str(Path(__file__).resolve().parent.parent)
+
+
+def _placed(execution: Execution, cluster: Cluster) -> Execution:
+    """The execution with device and GPU share, as the cluster has GPUs or not."""
+    import ray
+
+    total = float(ray.cluster_resources().get("GPU", 0))
+    wanted = execution.gpu_fraction if total else 0.0
+    fraction = wanted if cluster.gpus_per_trial is None else cluster.gpus_per_trial
+    if fraction > 0 and total == 0:
+        raise BadInput(f"--gpus-per-trial {fraction:g} was asked for, but the cluster has no GPU.")
+    return replace(execution, gpu_fraction=fraction, device="cuda" if fraction > 0 else "cpu")
+
+
+def _check_nodes(cluster: Cluster, store: Store, execution: Execution) -> None:
+    """Make sure that some node can hold a trial, and that every node has our code and sees the results folder."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    roomy = [
+        node
+        for node in nodes
+        if node["Resources"].get("CPU", 0) >= cluster.cpus_per_trial
+        and node["Resources"].get("GPU", 0) >= execution.gpu_fraction
+    ]
+    if not roomy:
+        raise BadInput(
+            f"No node has the {cluster.cpus_per_trial:g} CPUs and {execution.gpu_fraction:g} GPUs that one trial takes; "
+            "lower --cpus-per-trial or --gpus-per-trial."
+        )
+    if len(nodes) == 1:
+        return
+    store.write_json(".nodes.json", {"campaign": secrets.token_hex(8)})
+    expected = store.read_json(".nodes.json")
+    for node in nodes:
+        strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        probe = ray.remote(num_cpus=0, scheduling_strategy=strategy)(_probe)
+        try:
+            seen = ray.get(probe.remote(store.location), timeout=120)
+        except Exception as error:
+            raise BadInput(
+                f"The node {node['NodeManagerAddress']} cannot run trials ({type(error).__name__}); every node needs the "
+                "same versions of Python, ray, torch and regarena."
+            ) from error
+        if seen != expected:
+            raise BadInput(
+                f"The node {node['NodeManagerAddress']} does not see the results folder {store.location}; give --results "
+                "a folder that all nodes share, or a URI such as s3://bucket/folder."
+            )
+
+
+def _probe(location: str) -> dict[str, Any] | None:
+    import harness.trial  # noqa: F401  # that it can be imported is what is asked
+
+    return Store(location).read_json(".nodes.json")
+
+
+def _fit(
+    schedule: Schedule, store: Store, execution: Execution, progress: Progress, cluster: Cluster
+) -> None:
+    """Tune runs until the schedule is empty; a run that Ray aborts is started again while rows keep coming."""
+    for _ in range(1 + _MAX_RELAUNCHES):
+        before = progress.num_run
+        error = _fit_once(schedule, store, execution, progress, cluster)
+        if error is None:
+            return
+        if progress.num_run == before:
+            raise error
+        schedule = schedule.again(store.finished())
+    raise error
+
+
+def _fit_once(
+    schedule: Schedule, store: Store, execution: Execution, progress: Progress, cluster: Cluster
+) -> Exception | None:
+    import ray
+    from ray import tune
+
+    first = schedule.next()
+    if first is None:
+        return None
+    searcher = _make_searcher(schedule, first, store, execution, progress)
+    resources = {"cpu": cluster.cpus_per_trial, "gpu": execution.gpu_fraction}
+    workers = max(1, int(ray.cluster_resources().get("CPU", 1) / cluster.cpus_per_trial))
+    progress.num_workers = workers
+    scratch = tempfile.mkdtemp(prefix="regarena-tune-")
+    tuner = tune.Tuner(
+        tune.with_resources(tune.with_parameters(_trainable, location=store.location, execution=execution), resources),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            num_samples=-1,  # until the searcher says that it is finished
+            max_concurrent_trials=workers + 2,  # two wait at the door, so that a free actor is never idle
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name="campaign",
+            storage_path=scratch,
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=_MAX_WORKER_LOSSES),
+        ),
+    )
+    # Tune saves its state and returns normally on SIGINT and SIGUSR1, but dies at once on SIGTERM.
+    previous = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGUSR1))
+    try:
+        tuner.fit()
+    except Exception as error:
+        return error
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        shutil.rmtree(scratch, ignore_errors=True)
+    if searcher.write_error:
+        raise ResultsError(f"Rows could not be written to {store.location}: {searcher.write_error}.")
+    if not searcher.is_finished:
+        raise Interrupted("Stopped by a signal.")
+    return None
+
+
+def _trainable(config: dict[str, Any], location: str, execution: Execution) -> None:
+    """What a Tune trial does: one of our trials in a child process, then its row. It never raises for a trial's fault.
+
+    A row that cannot be written is reported, not raised: Tune would try again on a disk that is still full.
+    """
+    from ray import tune
+
+    spec = TrialSpec(**config["spec"])
+    record = run_isolated(spec, execution)
+    try:
+        Store(location).write(record)
+    except OSError as error:
+        tune.report({_METRIC: 0, "write_error": str(error)})
+        return
+    tune.report({_METRIC: 1, "finished": json.dumps(dataclasses.asdict(Finished.of(record)))})
+
+
+def _make_searcher(
+    schedule: Schedule, first: TrialSpec, store: Store, execution: Execution, progress: Progress
+) -> Any:
+    """A Tune searcher over the schedule. Made in a function because its base class needs ray."""
+    from ray.tune.search import Searcher
+
+    class ScheduleSearcher(Searcher):  # type: ignore[misc]  # ray's classes have no types here
+        def __init__(self) -> None:
+            super().__init__(metric=_METRIC, mode="max")
+            self.out: dict[str, TrialSpec] = {}
+            self.write_error = ""
+            self.is_finished = False
+            self._first: TrialSpec | None = first
+
+        def suggest(self, trial_id: str) -> Any:
+            spec, self._first = self._first or (None if self.write_error else schedule.next()), None
+            if spec is not None:
+                self.out[trial_id] = spec
+                progress.started(spec)
+                return {"spec": dataclasses.asdict(spec)}
+            if self.out:
+                return None  # ask again when one of those that are out has ended
+            self.is_finished = not self.write_error
+            return Searcher.FINISHED
+
+        def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+            spec = self.out.pop(trial_id, None)
+            if spec is None:
+                return
+            if result and result.get("write_error"):
+                self.write_error = result["write_error"]
+                return
+            if result and "finished" in result:
+                finished = Finished(**json.loads(result["finished"]))
+            elif error:
+                finished = self._bury(spec)
+            else:
+                return  # cut off by an interruption: not finished, and will run again
+            schedule.record(spec, finished)
+            progress.ended(spec, finished)
+
+        def _bury(self, spec: TrialSpec) -> Finished:
+            """A row for a trial whose worker was lost too often; without it a replay would differ from the study."""
+            message = f"The trial's worker was lost {_MAX_WORKER_LOSSES + 1} times."
+            record = lost_record(spec, execution, "crashed", message).with_values(attempts=_MAX_WORKER_LOSSES + 1)
+            store.write(record)
+            return Finished.of(record)
+
+        def save(self, checkpoint_path: str) -> None:
+            """Nothing: the rows are the only state."""
+
+        def restore(self, checkpoint_path: str) -> None:
+            """Nothing: the rows are the only state."""
+
+    return ScheduleSearcher()
+
+
+def _run_timing(timing: Sequence[TrialSpec], store: Store, execution: Execution, progress: Progress) -> None:
+    """Timing trials, one at a time, each with all CPUs of the largest node, so that nothing of ours runs beside it."""
+    import ray
+
+    if not timing:
+        return
+    num_cpus = max(node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"])
+    timed = ray.remote(num_cpus=num_cpus, num_gpus=1 if execution.gpu_fraction else 0, max_retries=0)(_time_one)
+    for spec in timing:
+        progress.started(spec)
+        try:
+            with interruptible():
+                finished = ray.get(timed.remote(spec, store.location, execution))
+        except ray.exceptions.RayTaskError as error:
+            raise ResultsError(f"A row could not be written to {store.location}: {error.cause}.") from error
+        progress.ended(spec, finished)
+
+
+def _time_one(spec: TrialSpec, location: str, execution: Execution) -> Finished:
+    record = run_isolated(spec, execution)
+    Store(location).write(record)
+    return Finished.of(record)
