@@ -79,7 +79,9 @@ def interactive_learning_curves(
     else:
         figure.update_yaxes(range=_limits(points[points["split"] == split]))
     settings = {"displayModeBar": False, "responsive": True}
-    return str(figure.to_html(full_html=False, include_plotlyjs=False, config=settings))
+    return str(
+        figure.to_html(full_html=False, include_plotlyjs=False, config=settings, div_id=f"curves-{task}-{scale}")
+    )
 
 
 def curve_means(trials: pd.DataFrame, curves: pd.DataFrame, task: str, scale: str | None = None) -> pd.DataFrame:

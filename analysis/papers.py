@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.cells import Value, summarize_cell
+from analysis.cells import Value, summarize_cell, trials_by_cell
 from analysis.current import current_rows
 from analysis.notes import notes_of, with_notes
 from analysis.paper_notes import provenance_note
@@ -112,10 +112,12 @@ def _measured(entry: dict[str, Any], rows: pd.DataFrame, value: Value) -> dict[s
     column = _column(entry["metric"], rows, value)
     if column is None:
         return result | {"verdict": f"not comparable: {entry['metric']} is not measured"}
-    cell = summarize_cell(rows, entry["method"], None, column)
-    if cell.by_seed.empty:
+    (trials,) = trials_by_cell(rows, column).values()
+    cell = summarize_cell(trials, entry["method"], None)
+    if not cell.by_seed:
         return result | {"verdict": f"not comparable: {cell.status}"}
-    values = cell.by_seed.map(_METRICS[entry["metric"]][1]).to_numpy(dtype=float)
+    convert = _METRICS[entry["metric"]][1]
+    values = np.array([convert(each) for each in cell.by_seed.values()])
     low, high = mean_interval(values)
     result |= {"ours": float(values.mean()), "interval_low": low, "interval_high": high, "num_seeds": len(values)}
     if scale != "paper":

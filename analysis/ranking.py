@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from statistics import fmean, stdev
 from typing import Any
 
 import pandas as pd
 
-from analysis.cells import Cell, RankedRole, Value, selection_optimism, summarize_cell
-from analysis.current import current_rows, winners
+from analysis.cells import Cell, RankedRole, Value, selection_optimism, summarize_cell, trials_by_cell
+from analysis.current import current_rows
 from analysis.notes import notes_of, with_notes
 from analysis.statistics import holm, mean_interval, paired_p_value
 from harness.records import ROLES, SCALES
@@ -45,19 +46,25 @@ def ranking_table(
     """
     _check(role, confidence)
     current = current_rows(trials)
+    ranked = current[current["role"] != "timing"]
+    by_cell, optimism = trials_by_cell(ranked, value), selection_optimism(ranked)
     notes = [notes_of(current)]
     tables = []
-    for scale in [name for name in SCALES if name in set(current["scale"])]:
-        rows = current[(current["scale"] == scale) & (current["role"] != "timing")]
-        contestants = sorted(set(rows["regularizer"]))
+    for scale in [name for name in SCALES if name in set(ranked["scale"])]:
+        of_scale = ranked[ranked["scale"] == scale]
+        contestants = sorted(set(of_scale["regularizer"]))
         tasks = []
-        for task, of_task in rows.groupby("task"):
-            cells = [summarize_cell(of_task[of_task["regularizer"] == name], name, role, value) for name in contestants]
+        for task, rows in of_scale.groupby("task"):
+            cells = [summarize_cell(by_cell.get((scale, str(task), name), []), name, role) for name in contestants]
             if all(cell.role is None and not cell.skipped for cell in cells):
                 notes.append([f"{task} ({scale}): no {role or 'default or confirm'} trial, so it is not ranked."])
                 continue
             notes.append(_sweep_notes(cells, str(task)))
-            tasks.append(_task_table(cells, of_task, baseline, confidence).assign(scale=scale, task=task))
+            table = _task_table(cells, _metric(rows), baseline, confidence)
+            table["selection_optimism"] = [
+                optimism.get((str(task), name, scale), math.nan) for name in table["regularizer"]
+            ]
+            tasks.append(table.assign(scale=scale, task=task))
         tables += [*tasks, _overall_table(tasks).assign(scale=scale)] if tasks else []
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(RANKING_COLUMNS))
     return with_notes(table[list(RANKING_COLUMNS)], *notes)
@@ -72,13 +79,12 @@ def _check(role: str | None, confidence: float) -> None:
         raise ValueError(f"confidence must lie between 0 and 1, for example 0.95; got {confidence}.")
 
 
-def _task_table(cells: list[Cell], rows: pd.DataFrame, baseline: str, confidence: float) -> pd.DataFrame:
-    metric, higher_is_better = _metric(rows)
+def _task_table(cells: list[Cell], measure: tuple[str, bool], baseline: str, confidence: float) -> pd.DataFrame:
+    metric, higher_is_better = measure
     reference = next((cell for cell in cells if cell.regularizer == baseline), None)
     table = pd.DataFrame([_describe(cell, reference, confidence) for cell in cells])
     table["metric"], table["higher_is_better"] = metric, higher_is_better
     table["rank"] = _ranks(table, higher_is_better)
-    table["selection_optimism"] = _optimism(rows, table["regularizer"], higher_is_better)
     table["p_holm"] = holm(table["p_value"].to_numpy())
     gain = (table["mean_difference"] if higher_is_better else -table["mean_difference"]).to_numpy()
     table["outcome"] = [
@@ -92,12 +98,13 @@ def _task_table(cells: list[Cell], rows: pd.DataFrame, baseline: str, confidence
 
 
 def _describe(cell: Cell, reference: Cell | None, confidence: float) -> dict[str, Any]:
-    low, high = mean_interval(cell.by_seed.to_numpy(), confidence)
+    values = list(cell.by_seed.values())
+    low, high = mean_interval(values, confidence)
     row: dict[str, Any] = {
         "regularizer": cell.regularizer,
         "role": cell.role,
-        "mean": cell.by_seed.mean(),
-        "std": cell.by_seed.std(),
+        "mean": fmean(values) if values else math.nan,
+        "std": stdev(values) if len(values) > 1 else math.nan,
         "interval_low": low,
         "interval_high": high,
         "num_seeds": len(cell.by_seed),
@@ -112,11 +119,11 @@ def _describe(cell: Cell, reference: Cell | None, confidence: float) -> dict[str
 
 def _against(cell: Cell, reference: Cell | None) -> dict[str, Any]:
     """The paired comparison over the seeds that both have."""
-    if reference is None or cell.regularizer == reference.regularizer or cell.by_seed.empty or reference.by_seed.empty:
+    if reference is None or cell is reference or not cell.by_seed or not reference.by_seed:
         return {"p_value": math.nan, "mean_difference": math.nan, "compared": False}
-    seeds = cell.by_seed.index.intersection(reference.by_seed.index)
-    first, second = (each.by_seed.loc[seeds].to_numpy(dtype=float) for each in (cell, reference))
-    difference = float((first - second).mean()) if len(seeds) else math.nan
+    seeds = [seed for seed in cell.by_seed if seed in reference.by_seed]
+    first, second = ([each.by_seed[seed] for seed in seeds] for each in (cell, reference))
+    difference = fmean(first) - fmean(second) if seeds else math.nan
     return {"p_value": paired_p_value(first, second), "mean_difference": difference, "compared": True}
 
 
@@ -131,17 +138,6 @@ def _outcome(p_holm: float, gain: float, level: float) -> str:
     if math.isnan(p_holm) or p_holm >= level:
         return "tie"
     return "win" if gain > 0 else "loss"
-
-
-def _optimism(rows: pd.DataFrame, regularizers: pd.Series, higher_is_better: bool) -> list[float]:
-    best = winners(rows)
-    confirmed = rows[rows["role"] == "confirm"]
-    return [
-        selection_optimism(
-            best[best["regularizer"] == name], confirmed[confirmed["regularizer"] == name], higher_is_better
-        )
-        for name in regularizers
-    ]
 
 
 def _metric(rows: pd.DataFrame) -> tuple[str, bool]:

@@ -22,7 +22,7 @@ def mean_interval(values: Numbers, confidence: float = 0.95) -> tuple[float, flo
     """
     if len(values) < 2:
         return math.nan, math.nan
-    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * stats.sem(values)
+    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
     return float(np.mean(values) - half), float(np.mean(values) + half)
 
 

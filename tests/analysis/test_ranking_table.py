@@ -130,8 +130,8 @@ def test_a_skipped_cell_is_shown_with_its_reason_and_has_no_rank(tmp_path):
 
 
 def test_confirmed_values_are_ranked_and_default_ones_only_where_nothing_was_confirmed(tmp_path):
-    rows = confirmed("none", [0.5, 0.6]) + [row(role="default", test=0.1), row(role="default", test=0.2, seed=1)]
-    rows += [row(regularizer="a", role="default", test=0.7)]
+    untuned = [row(role="default", test=0.1), row(role="default", test=0.2, seed=1)]
+    rows = [*confirmed("none", [0.5, 0.6]), *untuned, row(regularizer="a", role="default", test=0.7)]
     trials = frame(tmp_path, rows)
     both = on_task(analysis.ranking_table(trials))
     assert both["mean"].to_dict() == pytest.approx({"a": 0.7, "none": 0.55})

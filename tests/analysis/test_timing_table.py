@@ -36,16 +36,15 @@ def test_failed_and_nameless_timing_trials_are_counted_in_notes(tmp_path):
     rows = [row(regularizer="a", role="timing", status="timeout"), timed("dropout", 1.0, hardware=None)]
     table = analysis.timing_table(frame(tmp_path, rows))
     assert len(table) == 0
-    assert [note.split(":")[1] for note in analysis.notes_of(table)] == [
-        " they failed.",
-        " they name no hardware or no twin.",
-    ]
+    why = [note.split(": ")[1] for note in analysis.notes_of(table)]
+    assert why == ["they failed.", "they name no hardware or no twin."]
 
 
 def test_a_missing_ratio_is_taken_from_the_two_medians(tmp_path):
-    rows = [row(regularizer="a", role="timing", test=0.5, seconds_per_step=0.03, metrics={"twin_seconds_per_step": 0.02},
-                hardware_key="h", exclusive=True)]  # fmt: skip
-    assert analysis.timing_table(frame(tmp_path, rows))["ratio"].tolist() == pytest.approx([1.5])
+    machine = {"hardware_key": "h", "exclusive": True}
+    twin = {"twin_seconds_per_step": 0.02}
+    one = row(regularizer="a", role="timing", test=0.5, seconds_per_step=0.03, metrics=twin, **machine)
+    assert analysis.timing_table(frame(tmp_path, [one]))["ratio"].tolist() == pytest.approx([1.5])
 
 
 def test_no_timing_trials_are_an_empty_frame_with_the_columns(tmp_path):
