@@ -20,7 +20,7 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 class Diverged(ArithmeticError):
-    """The training loss is no longer a finite number."""
+    """The training loss, or the validation value that is selected by, is no longer a finite number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ class Training:
         """Train to the end, or until a regularizer stops it.
 
         Raises:
-            Diverged: when the loss of an epoch is not finite.
+            Diverged: when the loss of an epoch, or the value that tells the best one, is not finite.
         """
         trained, values = Trained(), list[float]()
         metric, higher_is_better = self._selection
@@ -125,7 +125,7 @@ class Training:
             if epoch % self.protocol.evaluate_every_epochs and epoch != self.protocol.epochs:
                 continue
             trained.final = self._measure(epoch, trained)
-            values.append(trained.final["validation"][metric])
+            values.append(_finite(trained.final["validation"][metric], f"validation {metric} after", epoch))
             history = History(
                 network=self.network,
                 values=values,
@@ -138,7 +138,7 @@ class Training:
                 trained.stopped_early = epoch < self.protocol.epochs
                 break
         if self.hooks.finish(self.network):
-            trained.final = self._measure(trained.epochs_run, trained)
+            trained.final = self._measure(None, trained)
         if self._evaluate_train is not None:
             self.network.eval()
             with torch.no_grad():
@@ -152,9 +152,7 @@ class Training:
         losses = [self.step(batch, epoch) for batch in self.batches.epoch()]
         loss = float(torch.stack(losses).mean())  # the one moment of an epoch that waits for the device
         seconds = time.perf_counter() - started
-        if not np.isfinite(loss):
-            raise Diverged(f"The training loss of epoch {epoch} is {loss}.")
-        return loss, seconds
+        return _finite(loss, "training loss of", epoch), seconds
 
     def step(self, raw: Batch, epoch: int) -> Tensor:
         """One step of stochastic gradient descent on raw inputs; returns the loss without penalties, detached."""
@@ -197,20 +195,28 @@ class Training:
             group["lr"] = learning_rate
 
     @torch.no_grad()
-    def _measure(self, epoch: int, trained: Trained) -> Mapping[str, Mapping[str, float]]:
+    def _measure(self, epoch: int | None, trained: Trained) -> Mapping[str, Mapping[str, float]]:
+        """Evaluate; a reading of an epoch's own weights (not None) joins the curves, which have one point an epoch."""
         started = time.perf_counter()
         self.network.eval()
         measured = self._evaluate(self.network)
         trained.evaluation_seconds += time.perf_counter() - started
-        trained.curves += [
-            Point(epoch=epoch, split=split, metric=metric, value=value)
-            for split, metrics in measured.items()
-            for metric, value in metrics.items()
-        ]
+        if epoch is not None:
+            trained.curves += [
+                Point(epoch=epoch, split=split, metric=metric, value=value)
+                for split, metrics in measured.items()
+                for metric, value in metrics.items()
+            ]
         return measured
 
 
 _NO_STREAM = np.random.default_rng(0)  # replaced by each regularizer's own stream before a hook sees it
+
+
+def _finite(value: float, what: str, epoch: int) -> float:
+    if not np.isfinite(value):
+        raise Diverged(f"The {what} epoch {epoch} is {value}.")
+    return value
 
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
