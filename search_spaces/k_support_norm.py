@@ -1,0 +1,8 @@
+"""The squared spectral k-support norm."""
+
+from search_spaces.space import Integer, Real, Space
+
+SPACE: Space = {
+    "drop_rate": Real(low=0.05, high=0.9, source="keep 0.5 in Pal et al. 2020, section 5.1, more in its appendix"),
+    "block_size": Integer(low=1, high=8, source="5 in Pal et al. 2020, section 5.2"),
+}

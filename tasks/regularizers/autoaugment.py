@@ -1,0 +1,110 @@
+"""AutoAugment distorts each training image by a learned policy (Cubuk et al. 2019, arXiv:1805.09501)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision.transforms.v2 import functional as F
+
+from tasks.regularizers.augmentation_policies import POLICIES
+from tasks.regularizers.base import Regularizer, Scalar, Step
+from tasks.regularizers.checks import check_choice, check_rate
+from tasks.sites import sites_of
+
+NUM_MAGNITUDES = 10
+SIGNED = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate", "brightness", "color", "contrast", "sharpness")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoAugment(Regularizer):
+    """Each image draws one of 25 sub-policies; its two operations follow one another, each with its own chance.
+
+    The policies, magnitudes and operations are those of torchvision's AutoAugment, whose law this has; images that draw
+    the same operation are transformed together. It works on the bytes of the images, before they are normalised and
+    after the protocol's own crops and flips. Pixels that move in from outside get the value `border`.
+    """
+
+    policy: Literal["cifar10", "imagenet"] = "cifar10"
+    image_fraction: float = 1.0  # in [0, 1], chance of an image to be augmented at all
+    border: int = 128  # 0 to 255
+
+    acts_on: ClassVar[tuple[str, ...]] = ("input",)
+    off: ClassVar[dict[str, Scalar]] = {"image_fraction": 0.0}
+    formula: ClassVar[str] = "x <- operation_2(operation_1(x)), the pair drawn uniformly from 25 learned ones"
+    source: ClassVar[str] = "Cubuk et al. 2019, sections 3.2 and 4, tables 6, 7 and 9; grey fill of its released code"
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_choice(self, "policy", POLICIES)
+        check_rate(self, "image_fraction", below_one=False)
+        if not 0 <= self.border <= 255:
+            raise ValueError(f"AutoAugment.border must be a byte, 0 to 255, got {self.border}.")
+
+    def skip_reason(self, network: nn.Module) -> str | None:
+        """It needs images."""
+        if not any(site.is_spatial for site in sites_of(network, self.acts_on)):
+            return "AutoAugment needs images at an input site; the network has none."
+        return None
+
+    def transform_raw(self, inputs: Tensor, step: Step) -> Tensor:
+        """The images (B, C, H, W), uint8, with every one distorted."""
+        if self.image_fraction == 0:
+            return inputs
+        if inputs.dtype != torch.uint8:
+            raise ValueError(f"AutoAugment needs uint8 images, got {inputs.dtype}; it cannot act on whitened data.")
+        chosen = step.rng.integers(len(POLICIES[self.policy]), size=len(inputs))
+        augmented = step.rng.random(len(inputs)) < self.image_fraction
+        for place in range(2):
+            applied = augmented & (step.rng.random(len(inputs)) < self._chances(place)[chosen])
+            negative = step.rng.random(len(inputs)) < 0.5
+            inputs = self._distorted(inputs, place, np.where(applied, chosen, -1), negative)
+        return inputs
+
+    def _chances(self, place: int) -> np.ndarray:
+        return np.array([pair[place].chance for pair in POLICIES[self.policy]])
+
+    def _distorted(self, images: Tensor, place: int, chosen: np.ndarray, negative: np.ndarray) -> Tensor:
+        """The images with operation `place` of the `chosen` sub-policies (none at -1), those alike done together."""
+        operations = [pair[place] for pair in POLICIES[self.policy]]
+        groups: dict[tuple[str, int, bool], list[int]] = {}
+        for image in np.flatnonzero(chosen >= 0):
+            operation = operations[chosen[image]]
+            sign = bool(negative[image]) and operation.name in SIGNED
+            groups.setdefault((operation.name, operation.magnitude, sign), []).append(int(image))
+        distorted = images.clone()
+        for (name, magnitude, sign), members in groups.items():
+            here = torch.tensor(members, device=images.device)
+            distorted[here] = distort(images[here], name, magnitude, negative=sign, border=self.border)
+        return distorted
+
+
+def distort(images: Tensor, name: str, magnitude: int, *, negative: bool = False, border: int = 128) -> Tensor:
+    """One operation on uint8 images (B, C, H, W), at `magnitude` of 0 to 9, to the other side if `negative`."""
+    height, width = images.shape[-2:]
+    share = magnitude / (NUM_MAGNITUDES - 1) * (-1 if negative else 1)
+    grey = [float(border)]
+    shear = math.degrees(math.atan(0.3 * share))
+    factor = 1 + 0.9 * share
+    actions = {
+        "shear_x": lambda: F.affine(images, 0.0, [0, 0], 1.0, [shear, 0.0], fill=grey, center=[0.0, 0.0]),
+        "shear_y": lambda: F.affine(images, 0.0, [0, 0], 1.0, [0.0, shear], fill=grey, center=[0.0, 0.0]),
+        "translate_x": lambda: F.affine(images, 0.0, [int(150 / 331 * width * share), 0], 1.0, [0.0, 0.0], fill=grey),
+        "translate_y": lambda: F.affine(images, 0.0, [0, int(150 / 331 * height * share)], 1.0, [0.0, 0.0], fill=grey),
+        "rotate": lambda: F.rotate(images, 30 * share, fill=grey),
+        "brightness": lambda: F.adjust_brightness(images, factor),
+        "color": lambda: F.adjust_saturation(images, factor),
+        "contrast": lambda: F.adjust_contrast(images, factor),
+        "sharpness": lambda: F.adjust_sharpness(images, factor),
+        "posterize": lambda: F.posterize(images, 8 - round(4 * share)),
+        "solarize": lambda: F.solarize(images, 255 * (1 - share)),
+        "autocontrast": lambda: F.autocontrast(images),
+        "equalize": lambda: F.equalize(images),
+        "invert": lambda: F.invert(images),
+    }
+    distorted: Tensor = actions[name]()
+    return distorted

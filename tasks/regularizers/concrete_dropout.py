@@ -1,0 +1,102 @@
+"""Concrete dropout learns its drop rates by gradient descent (Gal, Hron and Kendall 2017, arXiv:1705.07832)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
+from tasks.regularizers.checks import check_at_least, check_rate
+from tasks.sites import Site
+from tasks.streams import MaskStream
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConcreteDropout(Regularizer):
+    """Dropout with one learned rate per site, through a mask that is differentiable in it; eval is the identity.
+
+    The mask relaxes Ber(drop) to z = sigmoid((logit(drop) + logit(u)) / temperature), u uniform, and y = x (1 - z) /
+    (1 - drop). To the loss comes the Kullback-Leibler term, per training sample: a pull on the weights that read the
+    site, l^2 ||W||^2 / (2 (1 - drop)), and the entropy of the mask of its K units, which draws the rate towards 1/2 and
+    weighs less the more data there are. W is the layer's own weight: the paper's M is W / (1 - drop).
+    """
+
+    initial_drop_rate: float = 0.1  # in [0, 1); 0 switches the method off
+    temperature: float = 0.1  # > 0; at 0 the mask would be Bernoulli
+    length_scale: float = 1e-2  # l >= 0 of the prior
+    kl_weight: float = 1.0  # >= 0; 1 for a log likelihood, 2 for a squared error without the half
+
+    acts_on: ClassVar[tuple[str, ...]] = ("dense", "hidden")
+    off: ClassVar[dict[str, Scalar]] = {"initial_drop_rate": 0.0}
+    formula: ClassVar[str] = "loss + (l^2 ||W||^2 / (2 (1 - drop)) - K H(drop)) / N, drop learned"
+    source: ClassVar[str] = "Gal et al. 2017, eqs. 2 to 5; defaults of their released code"
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_rate(self, "initial_drop_rate")
+        check_at_least(self, "temperature", 1e-3)
+        check_at_least(self, "length_scale", 0)
+        check_at_least(self, "kl_weight", 0)
+
+    def attach(self, network: nn.Module, context: Context) -> Hooks:
+        """One mask with a learned rate per site; the network's optimizer steps on the rates."""
+        if self.initial_drop_rate == 0:
+            return self
+        masks = {site: ConcreteMask(self, context, context.masks(site.name)) for site in self.chosen_sites(network)}
+        for site, mask in masks.items():
+            site.fill(mask)
+        return _Divergence(self, masks, context.num_train_samples)
+
+
+class ConcreteMask(nn.Module):
+    """A relaxed Bernoulli mask; `logit` of the drop rate is a parameter."""
+
+    def __init__(self, settings: ConcreteDropout, context: Context, stream: MaskStream) -> None:
+        super().__init__()
+        rate = settings.initial_drop_rate
+        self.logit = nn.Parameter(torch.tensor(math.log(rate / (1 - rate)), device=context.device))
+        self._temperature, self._stream = settings.temperature, stream
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Masked and rescaled in training, `x` itself in eval mode."""
+        if not self.training:
+            return x
+        uniform = self._stream.uniform(tuple(x.shape), dtype=x.dtype)
+        dropped = torch.sigmoid((self.logit + torch.logit(uniform, eps=1e-7)) / self._temperature)
+        return x * (1 - dropped) / torch.sigmoid(-self.logit)
+
+    def negative_entropy(self) -> Tensor:
+        """Of the mask of one unit, d log d + (1 - d) log(1 - d) at drop rate d: at most 0, smallest at d = 1/2."""
+        both = torch.stack([self.logit, -self.logit])
+        return (torch.sigmoid(both) * F.logsigmoid(both)).sum()
+
+
+@dataclass
+class _Divergence(Hooks):
+    settings: ConcreteDropout
+    masks: dict[Site, ConcreteMask]
+    num_train_samples: int
+
+    def penalty(self, step: Step) -> Tensor:
+        terms = [_divergence(site, mask, self.settings.length_scale) for site, mask in self.masks.items()]
+        return torch.stack(terms).sum() * (self.settings.kl_weight / self.num_train_samples)
+
+    def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
+        return {
+            f"drop_rate/{site.name}": float(torch.sigmoid(mask.logit.detach())) for site, mask in self.masks.items()
+        }
+
+
+def _divergence(site: Site, mask: ConcreteMask, length_scale: float) -> Tensor:
+    """The Kullback-Leibler term of one site, up to a constant."""
+    assert site.shape is not None
+    term = mask.negative_entropy() * site.shape[0]
+    if site.next_layer is None:
+        return term
+    return term + length_scale**2 / 2 * site.next_layer.weight.square().sum() / torch.sigmoid(-mask.logit)

@@ -1,0 +1,61 @@
+"""Curriculum dropout begins with all units and drops more and more of them (Morerio et al. 2017, arXiv:1703.06229)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
+from tasks.regularizers.checks import check_at_least, check_choice, check_rate
+from tasks.regularizers.dropout import ElementMask
+from tasks.regularizers.places import PLACES, UNIT_SITES, Where, sites_at
+from tasks.sites import Site
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurriculumDropout(Regularizer):
+    """Dropout whose rate grows as drop_rate (1 - exp(-steepness t)) while t, the share of training done, goes 0 to 1.
+
+    With steepness 10 the rate is within 1 % of its end after half of the training.
+    """
+
+    drop_rate: float = 0.5  # in [0, 1), approached at the end
+    steepness: float = 10.0  # > 0; gamma times the number of steps in the paper
+    where: Where = "dense"
+
+    acts_on: ClassVar[tuple[str, ...]] = UNIT_SITES
+    off: ClassVar[dict[str, Scalar]] = {"drop_rate": 0.0}
+    formula: ClassVar[str] = "drop_rate(t) = drop_rate (1 - exp(-steepness t)), t in [0, 1)"
+    source: ClassVar[str] = "Morerio et al. 2017, section 3 (the exponential schedule, gamma = 10 / T)"
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_rate(self, "drop_rate")
+        check_choice(self, "where", PLACES)
+        check_at_least(self, "steepness", 0)
+        if self.steepness == 0:
+            raise ValueError("CurriculumDropout.steepness must be > 0 (at 0 nothing would ever be dropped), got 0.")
+
+    def chosen_sites(self, network: nn.Module) -> list[Site]:
+        """The sites that `where` names."""
+        return sites_at(network, self.where)
+
+    def attach(self, network: nn.Module, context: Context) -> Hooks:
+        """Dropout masks at every site, moved by one schedule."""
+        masks = [ElementMask(0.0, context.masks(site.name)) for site in self.chosen_sites(network)]
+        for site, mask in zip(self.chosen_sites(network), masks, strict=True):
+            site.fill(mask)
+        return _Curriculum(self, masks)
+
+
+@dataclass
+class _Curriculum(Hooks):
+    settings: CurriculumDropout
+    masks: list[ElementMask]
+
+    def progress(self, fraction: float) -> None:
+        for mask in self.masks:
+            mask.drop_rate = self.settings.drop_rate * -math.expm1(-self.settings.steepness * fraction)

@@ -1,0 +1,66 @@
+"""The two linear layers around a hidden site, for penalties on their product U V^T over the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from tasks.regularizers.base import Hooks, Step
+from tasks.regularizers.dropconnect import front_layers
+from tasks.sites import sites_of
+
+SpectralFunction = Callable[[Tensor, int], Tensor]  # singular values of U V^T X / sqrt(N), width of the pair -> penalty
+
+
+class HiddenPair:
+    """A layer V^T in front of a hidden site, a layer U behind it, and the second moment of the inputs X they have seen.
+
+    The singular values of U V^T X / sqrt(N) are those of U V^T R for any R with R R^T = X X^T / N, so the inputs count
+    through their second moment alone. It is summed up while training, hence exact from the end of the first epoch on
+    whatever the batch size; a single batch would give too small a norm. R is taken anew when twice as many were seen.
+    """
+
+    def __init__(self, front: nn.Linear, behind: nn.Linear) -> None:
+        self.width = front.out_features
+        self._front, self._behind = front, behind
+        self._sum = torch.zeros(front.in_features, front.in_features, dtype=torch.float64, device=front.weight.device)
+        self._num_inputs = self._num_at_root = 0
+        self._root = torch.empty(0)
+        front.register_forward_pre_hook(self._see)
+
+    def singular_values(self) -> Tensor:
+        """Of U V^T X / sqrt(N), differentiable in both layers' weights."""
+        if self._num_inputs >= 2 * self._num_at_root:
+            self._num_at_root = self._num_inputs
+            eigenvalues, eigenvectors = torch.linalg.eigh(self._sum / self._num_inputs)
+            self._root = (eigenvectors * eigenvalues.clamp(min=0).sqrt()).to(self._front.weight.dtype)
+        product = self._behind.weight @ (self._front.weight @ self._root)
+        singular_values: Tensor = torch.linalg.svdvals(product)
+        return singular_values
+
+    @torch.no_grad()
+    def _see(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if layer.training:
+            x = inputs[0].double()
+            self._sum += x.mT @ x
+            self._num_inputs += len(x)
+
+
+def hidden_pairs(network: nn.Module) -> list[HiddenPair]:
+    """The pairs around the hidden sites that have a dense layer on both sides."""
+    fronts = front_layers(network)
+    sites = [site for site in sites_of(network, ("hidden",)) if site in fronts]
+    return [HiddenPair(fronts[s], s.next_layer) for s in sites if isinstance(s.next_layer, nn.Linear)]
+
+
+class SpectralPenalty(Hooks):
+    """The sum over hidden pairs of a function of their singular values."""
+
+    def __init__(self, pairs: Sequence[HiddenPair], function: SpectralFunction) -> None:
+        self._pairs, self._function = pairs, function
+
+    def penalty(self, step: Step) -> Tensor:
+        """At the weights as they are."""
+        return torch.stack([self._function(pair.singular_values(), pair.width) for pair in self._pairs]).sum()

@@ -1,0 +1,37 @@
+"""L1 adds the sum of the weights' magnitudes to the loss (Tibshirani 1996)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from tasks.regularizers.base import Regularizer, Scalar, Step
+from tasks.regularizers.checks import check_at_least
+
+
+@dataclass(frozen=True, kw_only=True)
+class L1(Regularizer):
+    """Penalty rate * sum |w| over the weights of conv and dense layers; biases are left alone.
+
+    Its subgradient is rate * sign(w), 0 at w = 0. Unlike weight decay it pulls small weights as hard as large ones.
+    """
+
+    rate: float = 1e-5  # >= 0
+
+    off: ClassVar[dict[str, Scalar]] = {"rate": 0.0}
+    formula: ClassVar[str] = "loss + rate sum |w|"
+    source: ClassVar[str] = "Tibshirani 1996, section 2.1 (Lagrangian form); the default is regarena's"
+
+    def __post_init__(self) -> None:
+        """Check the rate."""
+        check_at_least(self, "rate", 0)
+
+    def penalty(self, step: Step) -> Tensor | None:
+        """The weighted sum of magnitudes, nothing at rate 0."""
+        layers = [module for module in step.network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+        if self.rate == 0 or not layers:
+            return None
+        return self.rate * torch.stack([layer.weight.abs().sum() for layer in layers]).sum()

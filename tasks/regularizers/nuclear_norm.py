@@ -1,0 +1,42 @@
+"""The squared nuclear norm: what dropout on a linear pair amounts to at its best (Cavazza et al. 2018)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
+from tasks.regularizers.checks import check_rate
+from tasks.regularizers.hidden_pair import SpectralPenalty, hidden_pairs
+
+
+@dataclass(frozen=True, kw_only=True)
+class NuclearNorm(Regularizer):
+    """Penalty beta ||U V^T X||_*^2 / N on a linear pair of width d, beta = drop_rate / (1 - drop_rate) / d.
+
+    Over all factors of one product, dropout's penalty (`path_norm`) is never below this one, and equal to it where the
+    factors are balanced; so both have the same minimum. X are the N training inputs, N as in the mean loss.
+    """
+
+    drop_rate: float = 0.5  # in [0, 1), of the dropout it stands for
+
+    acts_on: ClassVar[tuple[str, ...]] = ("hidden",)
+    off: ClassVar[dict[str, Scalar]] = {"drop_rate": 0.0}
+    formula: ClassVar[str] = "loss + drop_rate / (1 - drop_rate) / d ||U V^T X||_*^2 / N"
+    source: ClassVar[str] = "Cavazza et al. 2018, theorem 3; Pal et al. 2020, section 2.4 at block size 1"
+
+    def __post_init__(self) -> None:
+        """Check the rate."""
+        check_rate(self, "drop_rate")
+
+    def attach(self, network: nn.Module, context: Context) -> Hooks:
+        """The penalty on every hidden pair."""
+        if self.drop_rate == 0:
+            return self
+        return SpectralPenalty(hidden_pairs(network), self.of_spectrum)
+
+    def of_spectrum(self, singular_values: Tensor, width: int) -> Tensor:
+        """The penalty, from the singular values of U V^T X / sqrt(N)."""
+        return self.drop_rate / (1 - self.drop_rate) / width * singular_values.sum().square()

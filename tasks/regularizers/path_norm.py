@@ -1,0 +1,87 @@
+"""The path norm: dropout's own penalty on the last hidden layer, without its noise (Pal et al. 2020, Lemma 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
+from tasks.regularizers.checks import check_at_least, check_rate
+from tasks.sites import Site
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathNorm(Regularizer):
+    """Penalty drop_rate / (1 - drop_rate) sum_i ||U_i H_i||_F^2 / B over blocks i of block_size hidden units.
+
+    H (units x B) is what enters the last hidden or dense site, U the weight of the layer that reads it; on a linear
+    pair H = V^T X, and for block size 1 the sum is sum_i ||u_i||^2 ||v_i^T X||^2. With the squared error the loss is
+    then the mean one under dropout (block size 1) or `dropblock_sample`, on every batch. A last block may be shorter.
+    """
+
+    drop_rate: float = 0.5  # in [0, 1), of the dropout it stands for
+    block_size: int = 1  # >= 1
+
+    acts_on: ClassVar[tuple[str, ...]] = ("hidden", "dense")
+    off: ClassVar[dict[str, Scalar]] = {"drop_rate": 0.0}
+    formula: ClassVar[str] = "loss + drop_rate / (1 - drop_rate) sum_i ||U_i H_i||^2 / B"
+    source: ClassVar[str] = "Pal et al. 2020, eq. 2, Lemma 1 and Corollary 11 (with its missing factor)"
+
+    def __post_init__(self) -> None:
+        """Check both fields."""
+        check_rate(self, "drop_rate")
+        check_at_least(self, "block_size", 1)
+
+    def chosen_sites(self, network: nn.Module) -> list[Site]:
+        """The last one that a dense layer reads."""
+        return [site for site in super().chosen_sites(network) if isinstance(site.next_layer, nn.Linear)][-1:]
+
+    def attach(self, network: nn.Module, context: Context) -> Hooks:
+        """A recorder at the site, read by the penalty."""
+        if self.drop_rate == 0:
+            return self
+        (site,) = self.chosen_sites(network)
+        recorder = Recorder()
+        site.fill(recorder)
+        return _Penalty(self, site, recorder)
+
+    def of_layer(self, weight: Tensor, hidden_BD: Tensor) -> Tensor:
+        """The penalty, from U (outputs x units) and the hidden units of a batch."""
+        outgoing, incoming = self._gram(weight), self._gram(hidden_BD)
+        return self.drop_rate / (1 - self.drop_rate) / len(hidden_BD) * (outgoing * incoming).sum()
+
+    def _gram(self, rows: Tensor) -> Tensor:
+        """Inner products of the columns within each block, over the rows."""
+        missing = -rows.shape[1] % self.block_size
+        blocks = F.pad(rows, (0, missing)).reshape(len(rows), -1, self.block_size).movedim(0, 1)
+        gram: Tensor = blocks.mT @ blocks
+        return gram
+
+
+class Recorder(nn.Module):
+    """The identity, which remembers what passed in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` itself."""
+        if self.training:
+            self.seen = x
+        return x
+
+
+class _Penalty(Hooks):
+    def __init__(self, settings: PathNorm, site: Site, recorder: Recorder) -> None:
+        self._settings, self._site, self._recorder = settings, site, recorder
+
+    def penalty(self, step: Step) -> Tensor:
+        layer, hidden = self._site.next_layer, self._recorder.seen
+        assert layer is not None
+        assert hidden is not None
+        self._recorder.seen = None  # its graph belongs to this step alone
+        return self._settings.of_layer(layer.weight, hidden)
