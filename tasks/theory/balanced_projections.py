@@ -45,7 +45,7 @@ def balanced_projection_bases(diagonal: Tensor, num_projections: int) -> Tensor:
     require_count("num_projections", num_projections)
     require_singular_values("diagonal", diagonal)
     rank = round(float(diagonal.sum()))
-    if float(diagonal.min()) <= 0 or float(diagonal.max()) >= 1 or not math.isclose(rank, float(diagonal.sum())):
+    if float(diagonal.min()) <= 0 or float(diagonal.max()) >= 1 or abs(rank - float(diagonal.sum())) > 1e-6:
         raise ValueError(f"diagonal must have entries in (0, 1) with an integer sum, got {diagonal.tolist()}.")
     exact = diagonal.double() * (rank / float(diagonal.double().sum()))
     generator = torch.Generator().manual_seed(0)  # always the same starts: the same input gives the same factors

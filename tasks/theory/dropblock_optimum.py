@@ -152,7 +152,9 @@ def dropblock_factors(Y: Tensor, X: Tensor, keep: float, block_size: int, width:
 
 def _filling(values: Tensor, beta: float, total: int) -> Tensor:
     """Solve sum_i clip(c m_i - beta, 0, 1) = total for c exactly, as the left side is piecewise linear in c."""
-    positive = values > 0
+    largest = values.amax(-1, keepdim=True)
+    values = values / torch.where(largest > 0, largest, 1.0)  # c absorbs the scale
+    positive = values > 1e-100  # smaller ones change nothing, but their corners would overflow
     enough = positive.sum(-1, keepdim=True) <= total
     safe = torch.where(positive, values, 1.0)
     corners = torch.cat([beta / safe, (1 + beta) / safe], -1) * torch.cat([positive, positive], -1)
@@ -177,6 +179,11 @@ def _bases(shares: Tensor, block_size: int, num_blocks: int) -> Tensor:
     partial = ((shares > 1e-12) & (shares <= 1 - 1e-9)).nonzero().flatten()
     bases[:, whole, torch.arange(len(whole), device=shares.device)] = 1.0
     if len(partial):
-        fractions = shares[partial]
-        bases[:, partial, len(whole) :] = balanced_projection_bases(fractions, num_blocks)
+        try:
+            bases[:, partial, len(whole) :] = balanced_projection_bases(shares[partial], num_blocks)
+        except ValueError as error:
+            enough = block_size * len(partial)
+            raise ValueError(
+                f"width must leave room for balanced factors, as {enough} certainly does, got {num_blocks * block_size}."
+            ) from error
     return bases

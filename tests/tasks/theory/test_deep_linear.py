@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from tasks.theory.deep_linear import (
@@ -195,9 +196,11 @@ def trained(
 
     rng, best = np.random.default_rng(0), (math.inf, np.empty(0))
     options = {"ftol": 1e-15, "gtol": 1e-10, "maxiter": 3000}
-    for _ in range(starts):
-        end = minimize(value_and_gradient, rng.normal(size=sum(counts)), jac=True, method="L-BFGS-B", options=options)
-        best = min(best, (end.fun, end.x), key=lambda found: found[0])
+    with threadpool_limits(1):  # on a busy machine the linear algebra of small steps waits for its own threads
+        for _ in range(starts):
+            start = rng.normal(size=sum(counts))
+            end = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options)
+            best = min(best, (end.fun, end.x), key=lambda found: found[0])
     return best[0], product(unpack(torch.tensor(best[1])))
 
 

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from tasks.theory.balanced_projections import balanced_projection_bases
@@ -296,6 +297,17 @@ def test_without_dropping_the_targets_are_fitted_and_the_order_of_the_values_is_
     assert torch.equal(flipped.flip(-1), dropblock_global_minimum(targets, 0.7, 2)[0])
 
 
+def test_tiny_huge_and_vanishing_targets_are_handled_alike() -> None:
+    targets = torch.tensor([3.0, 1.0, 0.0], dtype=torch.float64)
+    values, minimum = dropblock_global_minimum(targets, 0.5, 1)
+    for scale in (1e-120, 1e120):
+        scaled, _ = dropblock_global_minimum(targets * scale, 0.5, 1)
+        torch.testing.assert_close(scaled / scale, values, rtol=1e-12, atol=1e-12)
+    denormal = torch.tensor([3.0, 1.0, 5e-324], dtype=torch.float64)
+    assert float(dropblock_global_minimum(denormal, 0.5, 1)[1]) == pytest.approx(float(minimum), rel=1e-12)
+    assert torch.equal(dropblock_global_minimum(targets * 0, 0.5, 1)[0], targets * 0)
+
+
 def trained_minima(Y: Tensor, X: Tensor, keep: float, block_size: int, width: int, starts: int) -> list[float]:
     """Ends of L-BFGS on the deterministic objective from random starts."""
     sizes = (Y.shape[0] * width, X.shape[0] * width)
@@ -309,10 +321,11 @@ def trained_minima(Y: Tensor, X: Tensor, keep: float, block_size: int, width: in
 
     rng = np.random.default_rng(0)
     options = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 3000}
-    return [
-        float(minimize(objective, rng.normal(size=sum(sizes)), jac=True, method="L-BFGS-B", options=options).fun)
-        for _ in range(starts)
-    ]
+    with threadpool_limits(1):  # on a busy machine the linear algebra of small steps waits for its own threads
+        return [
+            float(minimize(objective, rng.normal(size=sum(sizes)), jac=True, method="L-BFGS-B", options=options).fun)
+            for _ in range(starts)
+        ]
 
 
 def orthonormal_problem() -> tuple[Tensor, Tensor, Tensor]:
@@ -338,7 +351,7 @@ def test_a_layer_with_fewer_blocks_than_singular_values_stays_above_the_bound() 
     Y, X, spectrum = orthonormal_problem()
     _, minimum = dropblock_global_minimum(spectrum, 2 / 4, 2)
     assert min(trained_minima(Y, X, 0.5, block_size=2, width=4, starts=3)) > float(minimum) + 0.01
-    with pytest.raises(ValueError, match="num_projections must be large enough"):
+    with pytest.raises(ValueError, match="width must leave room for balanced factors, as 6 certainly does, got 4"):
         dropblock_factors(Y, X, 0.5, block_size=2, width=4)
 
 
@@ -412,7 +425,15 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "beta": (lambda: dropblock_global_minimum(ONE, -1.0, 1), "beta must be finite and >= 0, got -1.0"),
     "too narrow": (
         lambda: dropblock_factors(torch.eye(3).double(), torch.eye(3).double(), 0.9, 1, 2),
-        "num_projections must be large enough, for certain 3; none found for 2",
+        "width must leave room for balanced factors, as 3 certainly does, got 2",
+    ),
+    "too few projections": (
+        lambda: balanced_projection_bases(torch.full((4,), 0.25).double(), 2),
+        "num_projections must be large enough, for certain 4; none found for 2",
+    ),
+    "no integer sum": (
+        lambda: balanced_projection_bases(torch.full((4,), 0.3).double(), 4),
+        r"diagonal must have entries in \(0, 1\) with an integer sum",
     ),
 }
 
