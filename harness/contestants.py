@@ -100,18 +100,18 @@ class Contestant:
         return None
 
     def _fields(self) -> Iterator[_Field]:
-        fields = [(part, field) for part in self.parts for field in _dataclass_fields(part)]
-        clashes = {name for name, count in Counter(field.name for _, field in fields).items() if count > 1}
-        for part, field in fields:
-            key = f"{part}.{field.name}" if field.name in clashes else field.name
-            yield _Field(part, field.name, key, field.default)
+        defaults = [(part, name, value) for part in self.parts for name, value in _defaults(part).items()]
+        counts = Counter(name for _, name, _ in defaults)
+        for part, name, value in defaults:
+            yield _Field(part, name, f"{part}.{name}" if counts[name] > 1 else name, value)
 
 
-def _dataclass_fields(part: str) -> tuple[dataclasses.Field[Scalar], ...]:
+def _defaults(part: str) -> dict[str, Scalar]:
+    """Fields of a regularizer and their defaults."""
     regularizer = REGULARIZERS[part]
     if not dataclasses.is_dataclass(regularizer):
         raise BadInput(f"The regularizer {part!r} must be a frozen dataclass; {regularizer!r} is none.")
     without = [field.name for field in dataclasses.fields(regularizer) if field.default is dataclasses.MISSING]
     if without:
         raise BadInput(f"Every field of a regularizer needs the paper's value as default; {part!r} lacks {without}.")
-    return dataclasses.fields(regularizer)
+    return {field.name: field.default for field in dataclasses.fields(regularizer)}

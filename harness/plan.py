@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache
 
 from harness.contestants import Contestant
 from harness.errors import BadInput
@@ -164,6 +164,11 @@ class CellProgress:
         """Whether the study's budget is spent."""
         return len(self._tuned) >= self._plan.budget.tune_trials
 
+    @property
+    def num_tuned(self) -> int:
+        """Tune trials that the study has been told."""
+        return len(self._tuned)
+
     def winner(self) -> TrialSpec | None:
         """The tune trial that the selection rule picks; None before tuning has ended, or if no trial succeeded."""
         if not self.has_tuned:
@@ -201,9 +206,7 @@ class CellProgress:
         specs = []
         for index in range(self._plan.budget.seeds):
             seed = trial_seed(self._plan.budget.seed, "confirm", index)
-            specs.append(
-                replace(winner, role="confirm", seed=seed, tune_index=None, frozen_from=winner.trial_id)
-            )
+            specs.append(replace(winner, role="confirm", seed=seed, tune_index=None, frozen_from=winner.trial_id))
         return specs
 
 
@@ -253,7 +256,9 @@ def make_plan(
     """
     cells = _selected(suite, only, skip)
     if not cells:
-        raise BadInput(f"Nothing is left of the suite {suite_name} with --only {','.join(only)} --skip {','.join(skip)}.")
+        raise BadInput(
+            f"Nothing is left of the suite {suite_name} with --only {','.join(only)} --skip {','.join(skip)}."
+        )
     return Plan(
         suite=suite_name,
         campaign_id=campaign_id,
@@ -267,9 +272,7 @@ def _cell(task_name: str, regularizer: str, scale: Scale, is_timed: bool) -> Cel
         reason = Contestant(regularizer).skip_reason(TASKS[task_name], scale)
     except ValueError as error:
         raise BadInput(str(error)) from error
-    return Cell(
-        task_name=task_name, regularizer=regularizer, scale=scale, skip_reason=reason, is_timed=is_timed
-    )
+    return Cell(task_name=task_name, regularizer=regularizer, scale=scale, skip_reason=reason, is_timed=is_timed)
 
 
 def _selected(suite: Suite, only: Sequence[str], skip: Sequence[str]) -> list[tuple[str, str]]:
@@ -288,6 +291,6 @@ def _selected(suite: Suite, only: Sequence[str], skip: Sequence[str]) -> list[tu
     return [(task, name) for task, name in cells if task not in skip and name not in skip]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _code_hash(task_name: str, regularizer: str) -> str:
     return code_hash(task_name, Contestant(regularizer).parts)

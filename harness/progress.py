@@ -6,11 +6,14 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from harness.plan import Plan
 from harness.records import SUCCESSES, TrialSpec
 from harness.store import Finished
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 PLAIN_INTERVAL_SECONDS = 15.0
 REFRESHES_PER_SECOND = 4.0
@@ -134,12 +137,14 @@ class Progress:
     def _headline(self) -> str:
         done, running, failed, total = self._totals()
         left = self._time_left(done, total)
-        return f"{self.plan.suite}: {done} of {total} trials done, {running} running, {failed} failed, about {left} left"
+        return (
+            f"{self.plan.suite}: {done} of {total} trials done, {running} running, {failed} failed, about {left} left"
+        )
 
     def _print_line(self) -> None:
         print(self._headline(), file=self.stream, flush=True)
 
-    def _table(self) -> object:
+    def _table(self) -> Table:
         from rich.table import Table
 
         table = Table(title=self._headline(), title_justify="left", box=None, pad_edge=False)
@@ -150,6 +155,11 @@ class Progress:
         for (task, regularizer), state in self._cells.items():
             best = "" if state.best is None else f"{state.best:.4g}"
             table.add_row(
-                task, regularizer, f"{state.done}/{state.total}", str(state.running or ""), str(state.failed or ""), best
+                task,
+                regularizer,
+                f"{state.done}/{state.total}",
+                str(state.running or ""),
+                str(state.failed or ""),
+                best,
             )
         return table

@@ -8,7 +8,7 @@ import importlib.util
 import platform
 import subprocess
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ def code_hash(task_name: str, regularizer_names: Iterable[str]) -> str:
     return _hash_of(frozenset(modules))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _hash_of(roots: frozenset[str]) -> str:
     digest = hashlib.sha256()
     for name in sorted(_closure(roots)):
@@ -116,7 +116,7 @@ def _closure(roots: Iterable[str]) -> set[str]:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def _source(module: str) -> Path | None:
     """Source file of a module, or None for packages and for names that are no module."""
     try:
@@ -128,7 +128,7 @@ def _source(module: str) -> Path | None:
     return Path(spec.origin)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tree(module: str) -> ast.Module:
     source = _source(module)
     assert source is not None
@@ -145,7 +145,7 @@ def _imports(module: str) -> list[str]:
     return names
 
 
-@lru_cache(maxsize=None)
+@cache
 def _normalised(module: str) -> str:
     """The module's code without docstrings, comments and layout."""
     tree = ast.parse(ast.unparse(_tree(module)))

@@ -19,7 +19,9 @@ from harness.records import TrialSpec
 from harness.store import Finished, Store
 
 
-def run(schedule: Schedule, timing: Sequence[TrialSpec], store: Store, execution: Execution, progress: Progress) -> None:
+def run(
+    schedule: Schedule, timing: Sequence[TrialSpec], store: Store, execution: Execution, progress: Progress
+) -> None:
     """Run all that is left, then the timing trials.
 
     Raises:

@@ -53,7 +53,13 @@ class Finished:
         values, spec = record.values, record.spec
         seconds = sum(values.get(name) or 0.0 for name in _SECONDS)
         return cls(
-            record.trial_id, record.status, values.get("validation_value"), spec.task, spec.regularizer, spec.role, seconds
+            record.trial_id,
+            record.status,
+            values.get("validation_value"),
+            spec.task,
+            spec.regularizer,
+            spec.role,
+            seconds,
         )
 
 
@@ -143,13 +149,6 @@ class Store:
                 found[row["trial_id"]] = Finished(**row, seconds=seconds)
         return found
 
-    def winners(self) -> dict[str, dict[str, Any]]:
-        """Rows of all tune trials as plain dictionaries, by trial id."""
-        rows: dict[str, dict[str, Any]] = {}
-        for table in self._read_all(TRIALS):
-            rows.update({row["trial_id"]: row for row in table.to_pylist() if row["role"] == "tune"})
-        return rows
-
     def forget(self, trial_ids: Iterable[str]) -> None:
         """Remove the rows and curves of these trials, so that they run again."""
         gone = set(trial_ids)
@@ -164,6 +163,16 @@ class Store:
                     self._write_table(folder, Path(path).stem, kept)
                 else:
                     self._fs.delete_file(path)
+
+    def adopt(self, other: Store) -> None:
+        """Copy the rows and curves of trials that are finished elsewhere and not here."""
+        known = set(self.finished())
+        for folder in (CURVES, TRIALS):
+            for path in other.files(folder):
+                table = other.read(path)
+                fresh = [trial_id not in known for trial_id in table.column("trial_id").to_pylist()]
+                if any(fresh):
+                    self._write_table(folder, COMPACTED_PREFIX + uuid.uuid4().hex[:12], table.filter(pa.array(fresh)))
 
     def compact(self) -> None:
         """Merge all files of a folder into one; a crash in between leaves duplicates, never a gap."""
@@ -183,7 +192,9 @@ class Store:
         """Paths of the whole files of `trials` or `curves`, sorted."""
         selector = pa.fs.FileSelector(f"{self.root}/{folder}", allow_not_found=True)
         names = [info.path for info in self._fs.get_file_info(selector) if info.type == pa.fs.FileType.File]
-        return sorted(path for path in names if path.endswith(".parquet") and not Path(path).name.startswith((".", "_")))
+        return sorted(
+            path for path in names if path.endswith(".parquet") and not Path(path).name.startswith((".", "_"))
+        )
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """A JSON file of the folder, or None where there is none."""

@@ -41,7 +41,9 @@ class CellStudy:
         )
         self._study = _quietly_created(sampler, "maximize" if higher_is_better else "minimize")
         first = {name: value for name, value in defaults.items() if name in self._distributions}
-        if all(self._distributions[name]._contains(_internal(self._distributions[name], v)) for name, v in first.items()):
+        if all(
+            self._distributions[name]._contains(_internal(self._distributions[name], v)) for name, v in first.items()
+        ):
             self._study.enqueue_trial(first)
         self._asked: optuna.Trial | None = None
         self._values: list[float] = []

@@ -1,4 +1,4 @@
-"""Timing: a training and its unregularized twin, epoch by epoch in turn, so that each ratio is of one time and place."""
+"""Timing: a training and its unregularized twin, epoch by epoch in turn, so that a ratio is of one time and place."""
 
 from __future__ import annotations
 

@@ -115,9 +115,7 @@ def _timed(spec: TrialSpec, execution: Execution, started: float) -> Outcome:
     return values, metrics, ()
 
 
-def _prepare(
-    spec: TrialSpec, execution: Execution, regularizers: Regularizers | None = None
-) -> tuple[Task, Training]:
+def _prepare(spec: TrialSpec, execution: Execution, regularizers: Regularizers | None = None) -> tuple[Task, Training]:
     task = TASKS[spec.task]
     if regularizers is None:
         regularizers = Contestant(spec.regularizer).build(spec.hyperparameters)
@@ -136,9 +134,7 @@ def _data_dir(execution: Execution) -> Path | None:
     return Path(execution.data_dir) if execution.data_dir else None
 
 
-def _values(
-    task: Task, spec: TrialSpec, execution: Execution, training: Training, trained: Trained
-) -> dict[str, Any]:
+def _values(task: Task, spec: TrialSpec, execution: Execution, training: Training, trained: Trained) -> dict[str, Any]:
     final: Mapping[str, Mapping[str, float]] = trained.final
     seconds_per_step = trained.train_seconds / max(trained.num_steps, 1)
     values: dict[str, Any] = {

@@ -88,6 +88,15 @@ def run(
         _run_timing(timing, store, replace(execution, exclusive=True), progress)
 
 
+def cluster_resources(cluster: Cluster) -> dict[str, float]:
+    """Connect, ask what there is, and part again."""
+    with _connected(cluster):
+        import ray
+
+        resources = ray.cluster_resources()
+        return {name: float(resources.get(name, 0)) for name in ("CPU", "GPU")}
+
+
 @contextlib.contextmanager
 def _connected(cluster: Cluster) -> Iterator[None]:
     """A Ray of our own, quiet and on loopback, or the cluster at the given address."""
@@ -101,12 +110,18 @@ def _connected(cluster: Cluster) -> Iterator[None]:
             f"Joining the cluster at {cluster.address} needs its token in RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or "
             "~/.ray/auth_token; --allow-no-token joins without one."
         )
-    os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ or cluster.address is None})
+    os.environ.update(
+        {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ or cluster.address is None}
+    )
     if cluster.address is not None and not _has_token():
         os.environ["RAY_AUTH_MODE"] = "disabled"
     import ray
 
-    arguments: dict[str, Any] = {"address": cluster.address or "local", "log_to_driver": False, "logging_level": "ERROR"}
+    arguments: dict[str, Any] = {
+        "address": cluster.address or "local",
+        "log_to_driver": False,
+        "logging_level": "ERROR",
+    }
     if cluster.address is None:
         arguments |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
     else:
@@ -116,7 +131,9 @@ def _connected(cluster: Cluster) -> Iterator[None]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         if cluster.address is None:
             raise
-        raise BadInput(f"The Ray cluster at {cluster.address} cannot be joined: {str(error).splitlines()[0]}") from error
+        raise BadInput(
+            f"The Ray cluster at {cluster.address} cannot be joined: {str(error).splitlines()[0]}"
+        ) from error
     for name in _NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
@@ -162,8 +179,8 @@ def _check_nodes(cluster: Cluster, store: Store, execution: Execution) -> None:
     ]
     if not roomy:
         raise BadInput(
-            f"No node has the {cluster.cpus_per_trial:g} CPUs and {execution.gpu_fraction:g} GPUs that one trial takes; "
-            "lower --cpus-per-trial or --gpus-per-trial."
+            f"No node has the {cluster.cpus_per_trial:g} CPUs and {execution.gpu_fraction:g} GPUs that one trial "
+            "takes; lower --cpus-per-trial or --gpus-per-trial."
         )
     if len(nodes) == 1:
         return
@@ -176,13 +193,13 @@ def _check_nodes(cluster: Cluster, store: Store, execution: Execution) -> None:
             seen = ray.get(probe.remote(store.location), timeout=120)
         except Exception as error:
             raise BadInput(
-                f"The node {node['NodeManagerAddress']} cannot run trials ({type(error).__name__}); every node needs the "
-                "same versions of Python, ray, torch and regarena."
+                f"The node {node['NodeManagerAddress']} cannot run trials ({type(error).__name__}); every node needs "
+                "the same versions of Python, ray, torch and regarena."
             ) from error
         if seen != expected:
             raise BadInput(
-                f"The node {node['NodeManagerAddress']} does not see the results folder {store.location}; give --results "
-                "a folder that all nodes share, or a URI such as s3://bucket/folder."
+                f"The node {node['NodeManagerAddress']} does not see the results folder {store.location}; give "
+                "--results a folder that all nodes share, or a URI such as s3://bucket/folder."
             )
 
 
@@ -192,19 +209,16 @@ def _probe(location: str) -> dict[str, Any] | None:
     return Store(location).read_json(".nodes.json")
 
 
-def _fit(
-    schedule: Schedule, store: Store, execution: Execution, progress: Progress, cluster: Cluster
-) -> None:
+def _fit(schedule: Schedule, store: Store, execution: Execution, progress: Progress, cluster: Cluster) -> None:
     """Tune runs until the schedule is empty; a run that Ray aborts is started again while rows keep coming."""
-    for _ in range(1 + _MAX_RELAUNCHES):
+    for relaunches_left in reversed(range(1 + _MAX_RELAUNCHES)):
         before = progress.num_run
         error = _fit_once(schedule, store, execution, progress, cluster)
         if error is None:
             return
-        if progress.num_run == before:
+        if progress.num_run == before or not relaunches_left:
             raise error
         schedule = schedule.again(store.finished())
-    raise error
 
 
 def _fit_once(
@@ -213,10 +227,7 @@ def _fit_once(
     import ray
     from ray import tune
 
-    first = schedule.next()
-    if first is None:
-        return None
-    searcher = _make_searcher(schedule, first, store, execution, progress)
+    ledger = _Ledger(schedule, store, execution, progress)
     resources = {"cpu": cluster.cpus_per_trial, "gpu": execution.gpu_fraction}
     workers = max(1, int(ray.cluster_resources().get("CPU", 1) / cluster.cpus_per_trial))
     progress.num_workers = workers
@@ -224,7 +235,7 @@ def _fit_once(
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(_trainable, location=store.location, execution=execution), resources),
         tune_config=tune.TuneConfig(
-            search_alg=searcher,
+            search_alg=_searcher_over(ledger),
             num_samples=-1,  # until the searcher says that it is finished
             max_concurrent_trials=workers + 2,  # two wait at the door, so that a free actor is never idle
             reuse_actors=True,
@@ -245,9 +256,9 @@ def _fit_once(
     finally:
         signal.signal(signal.SIGTERM, previous)
         shutil.rmtree(scratch, ignore_errors=True)
-    if searcher.write_error:
-        raise ResultsError(f"Rows could not be written to {store.location}: {searcher.write_error}.")
-    if not searcher.is_finished:
+    if ledger.write_error:
+        raise ResultsError(f"Rows could not be written to {store.location}: {ledger.write_error}.")
+    if not ledger.is_finished:
         raise Interrupted("Stopped by a signal.")
     return None
 
@@ -269,53 +280,69 @@ def _trainable(config: dict[str, Any], location: str, execution: Execution) -> N
     tune.report({_METRIC: 1, "finished": json.dumps(dataclasses.asdict(Finished.of(record)))})
 
 
-def _make_searcher(
-    schedule: Schedule, first: TrialSpec, store: Store, execution: Execution, progress: Progress
-) -> Any:
-    """A Tune searcher over the schedule. Made in a function because its base class needs ray."""
+class _Ledger:
+    """Which of our trials each Tune trial carries, and what came of it. The searcher's memory, without any Ray."""
+
+    def __init__(self, schedule: Schedule, store: Store, execution: Execution, progress: Progress) -> None:
+        self._schedule, self._store, self._execution, self._progress = schedule, store, execution, progress
+        self._out: dict[str, TrialSpec] = {}
+        self.write_error = ""
+        self.is_finished = False
+
+    def give(self, tune_id: str) -> TrialSpec | None:
+        """The next trial, for the Tune trial `tune_id`; None if none is ready."""
+        spec = None if self.write_error else self._schedule.next()
+        if spec is not None:
+            self._out[tune_id] = spec
+            self._progress.started(spec)
+        self.is_finished = spec is None and not self._out and not self.write_error
+        return spec
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether trials are out whose end may make others ready."""
+        return bool(self._out)
+
+    def take(self, tune_id: str, result: dict[str, Any], was_lost: bool) -> None:
+        """The Tune trial `tune_id` ended. One that neither reports nor was lost was cut off, and will run again."""
+        spec = self._out.pop(tune_id, None)
+        if spec is None:
+            return
+        self.write_error = self.write_error or result.get("write_error", "")
+        if "finished" in result:
+            self._note(spec, Finished(**json.loads(result["finished"])))
+        elif was_lost:
+            self._note(spec, self._bury(spec))
+
+    def _note(self, spec: TrialSpec, finished: Finished) -> None:
+        self._schedule.record(spec, finished)
+        self._progress.ended(spec, finished)
+
+    def _bury(self, spec: TrialSpec) -> Finished:
+        """A row for a trial whose worker was lost too often; without it a replay would differ from the study."""
+        num_losses = _MAX_WORKER_LOSSES + 1
+        message = f"The trial's worker was lost {num_losses} times."
+        record = lost_record(spec, self._execution, "crashed", message).with_values(attempts=num_losses)
+        self._store.write(record)
+        return Finished.of(record)
+
+
+def _searcher_over(ledger: _Ledger) -> Any:
+    """A Tune searcher that asks the ledger. Made in a function because its base class needs ray."""
     from ray.tune.search import Searcher
 
-    class ScheduleSearcher(Searcher):  # type: ignore[misc]  # ray's classes have no types here
+    class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray's classes have no types here
         def __init__(self) -> None:
             super().__init__(metric=_METRIC, mode="max")
-            self.out: dict[str, TrialSpec] = {}
-            self.write_error = ""
-            self.is_finished = False
-            self._first: TrialSpec | None = first
 
         def suggest(self, trial_id: str) -> Any:
-            spec, self._first = self._first or (None if self.write_error else schedule.next()), None
+            spec = ledger.give(trial_id)
             if spec is not None:
-                self.out[trial_id] = spec
-                progress.started(spec)
                 return {"spec": dataclasses.asdict(spec)}
-            if self.out:
-                return None  # ask again when one of those that are out has ended
-            self.is_finished = not self.write_error
-            return Searcher.FINISHED
+            return None if ledger.is_waiting else Searcher.FINISHED
 
         def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-            spec = self.out.pop(trial_id, None)
-            if spec is None:
-                return
-            if result and result.get("write_error"):
-                self.write_error = result["write_error"]
-                return
-            if result and "finished" in result:
-                finished = Finished(**json.loads(result["finished"]))
-            elif error:
-                finished = self._bury(spec)
-            else:
-                return  # cut off by an interruption: not finished, and will run again
-            schedule.record(spec, finished)
-            progress.ended(spec, finished)
-
-        def _bury(self, spec: TrialSpec) -> Finished:
-            """A row for a trial whose worker was lost too often; without it a replay would differ from the study."""
-            message = f"The trial's worker was lost {_MAX_WORKER_LOSSES + 1} times."
-            record = lost_record(spec, execution, "crashed", message).with_values(attempts=_MAX_WORKER_LOSSES + 1)
-            store.write(record)
-            return Finished.of(record)
+            ledger.take(trial_id, result or {}, was_lost=error)
 
         def save(self, checkpoint_path: str) -> None:
             """Nothing: the rows are the only state."""
@@ -323,7 +350,7 @@ def _make_searcher(
         def restore(self, checkpoint_path: str) -> None:
             """Nothing: the rows are the only state."""
 
-    return ScheduleSearcher()
+    return LedgerSearcher()
 
 
 def _run_timing(timing: Sequence[TrialSpec], store: Store, execution: Execution, progress: Progress) -> None:

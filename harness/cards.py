@@ -1,0 +1,131 @@
+"""What `regarena show NAME` prints: the card of a regularizer, task, suite, architecture or data set."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.tables import TABLES
+from search_spaces import space_of
+from tasks.table import UnknownNameError, unknown_name_message
+
+
+def card(name: str, results: Sequence[str] | None = None) -> str:
+    """The card of the entry `name`.
+
+    Raises:
+        UnknownNameError: when no table has it.
+    """
+    for kind, table in TABLES.items():
+        if name in table:
+            return "\n".join(_CARDS[kind](name, table[name], results))
+    if "+" in name:
+        return "\n\n".join(card(part, results) for part in name.split("+"))
+    known = [known for table in TABLES.values() for known in table]
+    raise UnknownNameError(unknown_name_message("regularizer, task, suite, architecture or dataset", name, known))
+
+
+def _regularizer(name: str, cls: Any, results: Sequence[str] | None) -> Iterator[str]:
+    yield f"{name}: {_first_line(inspect.getmodule(cls))}"
+    yield ""
+    yield inspect.getdoc(cls) or ""
+    yield ""
+    yield f"formula   {cls.formula}"
+    yield f"source    {cls.source}"
+    yield f"acts on   {', '.join(cls.acts_on) or 'no site: the loss, the batch or the optimizer'}"
+    space = space_of(name)
+    fields = dataclasses.fields(cls)
+    if fields:
+        yield "fields    (default; what is tuned)"
+    for field in fields:
+        tuned = f"; {space[field.name]}   [{space[field.name].source}]" if field.name in space else ""
+        yield f"  {field.name} = {field.default!r}{tuned}"
+    yield f"cost      {_cost(name, results)}"
+    yield f"example   regarena tune digits-convnet --regularizer {name} --tune-trials 5 --scale smoke"
+
+
+def _task(name: str, task: Any, results: Sequence[str] | None) -> Iterator[str]:
+    from tasks.sites import sites_of
+
+    yield f"{name}: {TABLES['tasks'].summary(name)}"
+    yield ""
+    yield inspect.getdoc(type(task)) or ""
+    yield ""
+    yield f"dataset       {task.dataset}"
+    yield f"architecture  {task.architecture}"
+    yield f"metric        {task.metric} ({'higher' if task.higher_is_better else 'lower'} is better)"
+    yield f"protocol      {task.protocol.source}"
+    for scale in ("paper", *task.protocol.scales):
+        at = task.protocol.at(scale)
+        yield f"  {scale:<6} {at.epochs} epochs, batch {at.batch_size}, learning rate {at.learning_rate:g}"
+    if task.pins:
+        yield f"pinned        {', '.join(f'{key} = {value}' for key, value in task.pins.items())}"
+    sites = sites_of(task.example_network())
+    yield f"sites         {', '.join(f'{site.name} ({site.kind}, {site.shape})' for site in sites)}"
+    yield f"example       regarena tune {name} --regularizer dropout"
+
+
+def _suite(name: str, suite: Any, results: Sequence[str] | None) -> Iterator[str]:
+    yield f"{name}: {suite.summary}"
+    yield ""
+    for group in suite.groups:
+        yield f"tasks         {', '.join(group.tasks)}"
+        yield f"regularizers  {', '.join(group.regularizers)}"
+    yield f"budget        {suite.tune_trials} tune trials and {suite.seeds} seeds a cell, at scale {suite.scale}"
+    yield f"source        {suite.source}"
+    yield f"example       regarena run {name}"
+
+
+def _architecture(name: str, cls: Any, results: Sequence[str] | None) -> Iterator[str]:
+    import torch
+
+    from tasks.sites import measure_sites, sites_of
+
+    yield f"{name}: {TABLES['architectures'].summary(name)}"
+    yield ""
+    yield inspect.getdoc(cls) or ""
+    network = cls(num_classes=10, in_channels=1, image_size=28)
+    measure_sites(network, torch.zeros(1, 1, 28, 28))
+    yield ""
+    yield f"parameters    {sum(p.numel() for p in network.parameters()):,} (28x28 grey images, 10 classes)"
+    yield "sites"
+    for site in sites_of(network):
+        yield f"  {site.name:<16} {site.kind:<7} group {site.group}  {site.shape}"
+
+
+def _dataset(name: str, dataset: Any, results: Sequence[str] | None) -> Iterator[str]:
+    yield f"{name}: {TABLES['datasets'].summary(name)}"
+    yield ""
+    yield f"images   {dataset.shape}, {dataset.num_classes} classes"
+    yield f"files    {', '.join(dataset.files) or 'none needed'}{' (below --data)' if dataset.files else ''}"
+
+
+_CARDS = {
+    "regularizers": _regularizer,
+    "tasks": _task,
+    "suites": _suite,
+    "architectures": _architecture,
+    "datasets": _dataset,
+}
+
+
+def _cost(name: str, results: Sequence[str] | None) -> str:
+    """Step ratios to the unregularized twin, from the timing rows at hand."""
+    folders = list(results or []) or [
+        str(path) for path in sorted(Path("results").glob("*")) if (path / "trials").is_dir()
+    ]
+    if folders:
+        import analysis
+
+        timing = analysis.timing_table(analysis.load_trials(folders, on_damage="warn"))
+        rows = timing[timing["regularizer"] == name].to_dict("records")
+        if rows:
+            return "; ".join(f"{r['ratio']:.2f} x twin on {r['task']} (n={r['n']}, {r['hardware_key']})" for r in rows)
+    return "not measured here yet: `regarena run quickstart` times it"
+
+
+def _first_line(module: Any) -> str:
+    return (inspect.getdoc(module) or "").split("\n")[0]

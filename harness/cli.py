@@ -1,0 +1,373 @@
+"""The command `regarena`: parse, call, print. Heavy imports stand inside the commands that need them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.errors import BadInput, RegarenaError
+
+if TYPE_CHECKING:
+    from harness.campaign import Request
+
+app = typer.Typer(
+    name="regarena",
+    help="The arena in which neural-network regularizers compete: tuned alike, confirmed on fresh seeds, ranked.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class ScaleName(StrEnum):
+    """How much of a protocol is run."""
+
+    paper = "paper"
+    short = "short"
+    smoke = "smoke"
+
+
+class TableName(StrEnum):
+    """What `list` lists."""
+
+    tasks = "tasks"
+    suites = "suites"
+    regularizers = "regularizers"
+    architectures = "architectures"
+    datasets = "datasets"
+
+
+SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A name from `regarena list suites`.")]
+Folders = Annotated[list[str], typer.Argument(metavar="DIR...", help="Results folders, or URIs such as s3://...")]
+Results = Annotated[str | None, typer.Option(help="Results folder or URI. [default: results/SUITE]")]
+ScaleOption = Annotated[ScaleName | None, typer.Option(help="How much of the protocol is run. [default: the suite's]")]
+TuneTrials = Annotated[int | None, typer.Option(help="Tune trials of each cell. [default: the suite's]")]
+Seeds = Annotated[int | None, typer.Option(help="Default and confirm trials of each cell. [default: the suite's]")]
+Only = Annotated[str, typer.Option(help="Only these tasks or regularizers, comma-separated; others may join so.")]
+Skip = Annotated[str, typer.Option(help="Without these tasks or regularizers, comma-separated.")]
+Data = Annotated[Path | None, typer.Option(help="Folder of data sets in torchvision's layout.")]
+Seed = Annotated[int, typer.Option(help="Seed of the campaign: another one draws other seeds and proposals.")]
+Address = Annotated[str | None, typer.Option(help="Join the Ray cluster at this address (HOST:PORT or auto).")]
+Serial = Annotated[bool, typer.Option("--serial", help="Without Ray, one trial after the other; same values.")]
+TrialSeconds = Annotated[float | None, typer.Option(help="End a trial that runs longer.", min=0.001)]
+TrialMemory = Annotated[float | None, typer.Option(help="GiB a trial may take. [default: its share]", min=0.001)]
+Gpus = Annotated[float | None, typer.Option(help="GPUs of one trial, may be a fraction. [default: 0.25 if any]", min=0)]
+Cpus = Annotated[float, typer.Option(help="CPUs of one trial, which are also its threads.", min=0.1)]
+Retry = Annotated[bool, typer.Option("--retry-failed", help="Run trials again that ended without a result.")]
+NoToken = Annotated[bool, typer.Option("--allow-no-token", help="Join a cluster that has no token.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+
+DEFAULT_GPU_FRACTION = 0.25
+
+
+@app.command()
+def run(
+    suite: SuiteName,
+    results: Results = None,
+    scale: ScaleOption = None,
+    tune_trials: TuneTrials = None,
+    seeds: Seeds = None,
+    only: Only = "",
+    skip: Skip = "",
+    data: Data = None,
+    address: Address = None,
+    serial: Serial = False,
+    trial_seconds: TrialSeconds = None,
+    trial_memory: TrialMemory = None,
+    gpus_per_trial: Gpus = None,
+    cpus_per_trial: Cpus = 1.0,
+    seed: Seed = 0,
+    retry_failed: Retry = False,
+    allow_no_token: NoToken = False,
+) -> None:
+    """Run a suite: tune, freeze, confirm, rank. The same command again resumes; larger budgets extend."""
+    _run(_request(**locals()))
+
+
+@app.command()
+def plan(
+    suite: SuiteName,
+    results: Results = None,
+    scale: ScaleOption = None,
+    tune_trials: TuneTrials = None,
+    seeds: Seeds = None,
+    only: Only = "",
+    skip: Skip = "",
+    data: Data = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Show what would run and why: cells, trials done, missing and failed, what is skipped. Runs nothing."""
+    from harness.output import show_frame
+    from harness.overview import overview
+
+    frame, notes = overview(_request(suite, results, scale, tune_trials, seeds, only, skip, data, seed=seed))
+    show_frame(frame, as_json, as_csv, title=f"plan of {suite}", notes=notes)
+
+
+@app.command()
+def tune(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="A name from `regarena list tasks`.")],
+    regularizer: Annotated[str, typer.Option(help="Who is tuned; the baseline `none` is tuned along with it.")],
+    tune_trials: Annotated[int, typer.Option(help="Tune trials of each cell.")] = 30,
+    results: Annotated[str | None, typer.Option(help="Results folder. [default: results/tune-TASK]")] = None,
+    scale: ScaleOption = None,
+    seeds: Seeds = 5,
+    data: Data = None,
+    address: Address = None,
+    serial: Serial = False,
+    trial_seconds: TrialSeconds = None,
+    trial_memory: TrialMemory = None,
+    gpus_per_trial: Gpus = None,
+    cpus_per_trial: Cpus = 1.0,
+    seed: Seed = 0,
+    retry_failed: Retry = False,
+    allow_no_token: NoToken = False,
+) -> None:
+    """Tune one regularizer on one task, and confirm the winner beside the baseline."""
+    from tasks import TASKS
+    from tasks.suites import Group, Suite
+
+    TASKS.target(task)
+    only = f"none,{regularizer}" if regularizer != "none" else "none"
+    group = Group(tasks=(task,), regularizers=tuple(only.split(",")))
+    made = Suite(summary=f"Tuning on {task}.", groups=(group,), scale="short", tune_trials=tune_trials)
+    arguments = {
+        name: value for name, value in locals().items() if name not in ("task", "regularizer", "group", "made")
+    }
+    arguments.pop("TASKS"), arguments.pop("Group"), arguments.pop("Suite")
+    _run(_request(f"tune-{task}", skip="", made=made, **arguments))
+
+
+@app.command(name="list")
+def list_(table: TableName, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+    """List what there is: tasks, suites, regularizers, architectures or datasets."""
+    from harness.output import show_records
+    from harness.tables import table_named
+
+    names = table_named(table.value)
+    show_records([{"name": name, "what": names.summary(name)} for name in names], as_json, as_csv)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A regularizer, task, suite, architecture or data set.")],
+    results: Annotated[list[str] | None, typer.Option(help="Folders with timing rows. [default: results/*]")] = None,
+) -> None:
+    """Show one entry's card: what it is, where it comes from, its settings and ranges, an example."""
+    from harness.cards import card
+
+    print(card(name, results))
+
+
+@app.command()
+def rank(folders: Folders, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+    """Rank the regularizers on each task and overall."""
+    from harness.output import show_ranking
+
+    show_ranking(_trials(folders), as_json, as_csv)
+
+
+@app.command()
+def timing(folders: Folders, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+    """Compare training steps with the unregularized twin's."""
+    from harness.output import show_timing
+
+    show_timing(_trials(folders), as_json, as_csv)
+
+
+@app.command()
+def compare(
+    folders: Folders,
+    paper: Annotated[str | None, typer.Option(help="Only this paper's values.")] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Put measured values beside those that the papers report."""
+    import analysis
+    from harness.output import show_frame
+
+    try:
+        frame = analysis.compare_with_papers(_trials(folders), paper)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    show_frame(frame, as_json, as_csv, title="reported and measured", notes=analysis.notes_of(frame))
+
+
+@app.command()
+def report(
+    folders: Folders,
+    out: Annotated[Path | None, typer.Option(help="Where to write. [default: the first folder]")] = None,
+) -> None:
+    """Write tables, figures and one page that opens offline."""
+    import analysis
+
+    try:
+        print(f"Report: {analysis.write_report(folders, out)}")
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+
+
+@app.command()
+def verify(folders: Folders) -> None:
+    """Check every file and row; exit code 1 if anything is wrong."""
+    from harness.verify import verify_folder
+
+    findings = [f"{folder}: {finding}" for folder in folders for finding in verify_folder(folder)]
+    for finding in findings:
+        print(finding)
+    if findings:
+        raise RegarenaError(f"{len(findings)} finding(s).")
+    print(f"All well in {', '.join(folders)}.")
+
+
+@app.command()
+def merge(
+    folders: Folders,
+    into: Annotated[str, typer.Option(help="A new or existing results folder.")],
+) -> None:
+    """Bring the rows of several folders together in one."""
+    from harness.merge import merge_folders
+
+    print(merge_folders(folders, into))
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine: packages, memory, disk, GPUs, and whether a trial and a local Ray work."""
+    from harness.doctor import examine
+
+    problems = 0
+    for name, is_well, finding in examine():
+        print(f"{'ok  ' if is_well else 'FAIL'}  {name}: {finding}", flush=True)
+        problems += not is_well
+    if problems:
+        raise RegarenaError(f"{problems} check(s) failed.")
+
+
+def _request(
+    suite: str,
+    results: str | None = None,
+    scale: ScaleName | None = None,
+    tune_trials: int | None = None,
+    seeds: int | None = None,
+    only: str = "",
+    skip: str = "",
+    data: Path | None = None,
+    address: str | None = None,
+    serial: bool = False,
+    trial_seconds: float | None = None,
+    trial_memory: float | None = None,
+    gpus_per_trial: float | None = None,
+    cpus_per_trial: float = 1.0,
+    seed: int = 0,
+    retry_failed: bool = False,
+    allow_no_token: bool = False,
+    made: object = None,
+) -> Request:
+    """What the options ask for; names and values are checked here or in what is made of them."""
+    from harness.campaign import Request
+    from harness.execution import Execution
+    from harness.plan import Budget
+    from harness.tuner import Cluster
+    from tasks.suites import SUITES, Suite
+
+    chosen = made if isinstance(made, Suite) else SUITES[suite]
+    if data is not None and not data.is_dir():
+        raise BadInput(f"--data must be a folder that exists, got {data}.")
+    return Request(
+        suite_name=suite,
+        suite=chosen,
+        results=results or str(Path("results") / suite),
+        budget=Budget(
+            scale=(scale.value if scale else chosen.scale),  # type: ignore[arg-type]  # Budget checks it
+            tune_trials=chosen.tune_trials if tune_trials is None else tune_trials,
+            seeds=chosen.seeds if seeds is None else seeds,
+            timing_repeats=chosen.timing_repeats,
+            seed=seed,
+        ),
+        only=_names(only),
+        skip=_names(skip),
+        serial=serial,
+        cluster=Cluster(
+            address=address,
+            cpus_per_trial=cpus_per_trial,
+            gpus_per_trial=gpus_per_trial,
+            allow_no_token=allow_no_token,
+        ),
+        execution=Execution(
+            data_dir=str(data.absolute()) if data else None,
+            gpu_fraction=DEFAULT_GPU_FRACTION,
+            cpu_threads=max(1, int(cpus_per_trial)),
+            trial_seconds=trial_seconds,
+            memory_bytes=int(trial_memory * 2**30) if trial_memory else None,
+        ),
+        retry_failed=retry_failed,
+    )
+
+
+def _run(request: Request) -> None:
+    """Run a campaign, then show its tables and write its report."""
+    import analysis
+    from harness.campaign import run_campaign
+    from harness.errors import Interrupted
+    from harness.output import show_ranking, show_timing
+
+    try:
+        outcome = run_campaign(request)
+    except Interrupted as error:
+        raise Interrupted(f"{error} What is finished is kept; the same command resumes.") from error
+    trials = analysis.load_trials(request.results)
+    show_ranking(trials)
+    show_timing(trials)
+    print(f"\nReport: {analysis.write_report(request.results)}")
+    if outcome.num_failed:
+        failures = ", ".join(f"{count} {status}" for status, count in outcome.failures.items())
+        raise RegarenaError(
+            f"{outcome.num_failed} trial(s) ended without a result ({failures}); they stand in the report and in "
+            f"the rows. --retry-failed runs them again."
+        )
+
+
+def _trials(folders: list[str]):  # type: ignore[no-untyped-def]  # a DataFrame; pandas is not imported here
+    import analysis
+
+    try:
+        return analysis.load_trials(folders)
+    except (ValueError, OSError) as error:
+        raise BadInput(str(error)) from error
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (name.strip() for name in text.split(","))))
+
+
+def main() -> None:
+    """Run the command; a user's mistake ends in one sentence and an exit code, never in a stack trace."""
+    from tasks.table import UnknownNameError
+
+    try:
+        app(standalone_mode=True)
+    except UnknownNameError as error:
+        _end(str(error), BadInput.exit_code)
+    except RegarenaError as error:
+        _end(str(error), error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` closed the pipe: nothing to say
+
+
+def _end(message: str, exit_code: int) -> None:
+    print(f"regarena: {message}", file=sys.stderr)
+    raise SystemExit(exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""How frames reach a terminal, a pipe or another program. Knows columns and widths, computes nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Records = Sequence[Mapping[str, Any]]
+
+RANKING = {
+    "regularizer": "regularizer",
+    "rank": "rank",
+    "mean": "mean",
+    "interval": "95 % interval",
+    "num_seeds": "seeds",
+    "num_failed": "failed",
+    "outcome": "vs none",
+    "p_holm": "p (Holm)",
+    "default_mean": "untuned",
+    "selection_optimism": "optimism",
+}
+OVERALL = {
+    "regularizer": "regularizer",
+    "rank": "rank",
+    "mean_rank": "mean rank",
+    "num_tasks": "tasks",
+    "wins": "wins",
+    "ties": "ties",
+    "losses": "losses",
+    "imputed": "imputed",
+}
+TIMING = {
+    "regularizer": "regularizer",
+    "ratio": "x twin",
+    "seconds_per_step": "ms/step",
+    "twin_seconds_per_step": "twin ms/step",
+    "n": "n",
+}
+
+
+def show_records(records: Records, as_json: bool = False, as_csv: bool = False) -> None:
+    """Rows as aligned text, JSON or CSV."""
+    if as_json:
+        print(json.dumps(list(records), indent=2, default=str))
+    elif as_csv:
+        import csv
+
+        writer = csv.DictWriter(sys.stdout, fieldnames=list(records[0]) if records else [])
+        writer.writeheader()
+        writer.writerows(records)
+    else:
+        width = max((len(str(next(iter(record.values())))) for record in records), default=0)
+        for record in records:
+            first, *others = (str(value) for value in record.values())
+            print(f"{first:<{width}}  {'  '.join(others)}".rstrip())
+
+
+def show_frame(frame: Any, as_json: bool, as_csv: bool, title: str, notes: Sequence[str] = ()) -> None:
+    """A whole frame, every column."""
+    if as_json:
+        print(frame.to_json(orient="records", indent=2, date_format="iso"))
+    elif as_csv:
+        print(frame.to_csv(index=False), end="")
+    else:
+        _print_table(title, {name: name.replace("_", " ") for name in frame.columns}, frame.to_dict("records"))
+        _print_notes(notes)
+
+
+def show_ranking(trials: Any, as_json: bool = False, as_csv: bool = False) -> None:
+    """The ranking of each task and overall, what was skipped and why, and how far the evidence goes."""
+    import analysis
+
+    table = analysis.ranking_table(trials)
+    if as_json or as_csv:
+        show_frame(table, as_json, as_csv, title="")
+        return
+    for (scale, task), rows in table.groupby(["scale", "task"], sort=False):
+        records = rows.to_dict("records")
+        if task == "overall":
+            _print_table(f"overall ({scale})", OVERALL, [_without_zero(record) for record in records])
+            continue
+        ranked = [_ranked(record) for record in records if record["status"] != "skipped"]
+        better = "higher" if records[0]["higher_is_better"] else "lower"
+        metric = next((record["metric"] for record in records if record["metric"]), "value")
+        _print_table(f"{task} ({scale}): {metric}, {better} is better", RANKING, ranked)
+        _print_notes(f"{r['regularizer']}: skipped. {r['reason']}" for r in records if r["status"] == "skipped")
+    _print_notes(analysis.notes_of(table))
+    num_tasks = table.loc[table["task"] != "overall", "task"].nunique()
+    if num_tasks:
+        smallest = analysis.smallest_reachable_p(num_tasks)
+        _print_notes(
+            [f"With {num_tasks} task(s) the smallest p that a paired test over tasks can reach is {smallest:.3g}."]
+        )
+
+
+def show_timing(trials: Any, as_json: bool = False, as_csv: bool = False) -> None:
+    """Step times against the unregularized twin, one table per task and hardware."""
+    import analysis
+
+    table = analysis.timing_table(trials)
+    if as_json or as_csv:
+        show_frame(table, as_json, as_csv, title="")
+        return
+    for (task, scale, hardware), rows in table.groupby(["task", "scale", "hardware_key"], sort=False):
+        records = [
+            {**row, **{name: row[name] * 1e3 for name in ("seconds_per_step", "twin_seconds_per_step")}}
+            for row in rows.to_dict("records")
+        ]
+        _print_table(f"time of a training step on {task} ({scale}), {hardware}", TIMING, records)
+    _print_notes(analysis.notes_of(table))
+
+
+def _ranked(record: Mapping[Any, Any]) -> dict[str, Any]:
+    low, high = record["interval_low"], record["interval_high"]
+    interval = f"{_text(low)} .. {_text(high)}" if low == low and high == high else ""
+    return _without_zero({**record, "interval": interval, "rank": _rank(record)})
+
+
+def _rank(record: Mapping[Any, Any]) -> str:
+    return _text(record["rank"]) + ("*" if record.get("imputed") else "")
+
+
+def _without_zero(record: Mapping[Any, Any]) -> dict[str, Any]:
+    """Counts of failures stay empty where there are none."""
+    quiet = {"num_failed", "imputed"}
+    return {name: ("" if name in quiet and not value else value) for name, value in record.items()}
+
+
+def _print_table(title: str, columns: Mapping[str, str], records: Records) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, heading in columns.items():
+        is_text = any(isinstance(record.get(name), str) for record in records) and name not in ("rank", "interval")
+        table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
+    for record in records:
+        table.add_row(*(_text(record.get(name)) for name in columns))
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    console.print()
+    console.print(table)
+
+
+def _print_notes(notes: Any) -> None:
+    for note in notes:
+        print(f"  {note}")
+
+
+def _text(value: Any) -> str:
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, float):
+        return f"{value:.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.4g}"
+    return str(value)

@@ -1,0 +1,25 @@
+"""The tables of names, by the words of the command line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks import TASKS
+from tasks.architectures import ARCHITECTURES
+from tasks.datasets import DATASETS
+from tasks.regularizers import REGULARIZERS
+from tasks.suites import SUITES
+from tasks.table import Table
+
+TABLES: dict[str, Table[Any]] = {
+    "regularizers": REGULARIZERS,
+    "tasks": TASKS,
+    "suites": SUITES,
+    "architectures": ARCHITECTURES,
+    "datasets": DATASETS,
+}
+
+
+def table_named(name: str) -> Table[Any]:
+    """One of the tables."""
+    return TABLES[name]
