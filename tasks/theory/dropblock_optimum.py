@@ -182,8 +182,8 @@ def _bases(shares: Tensor, block_size: int, num_blocks: int) -> Tensor:
         try:
             bases[:, partial, len(whole) :] = balanced_projection_bases(shares[partial], num_blocks)
         except ValueError as error:
-            enough = block_size * len(partial)
+            enough, width = block_size * len(partial), block_size * num_blocks
             raise ValueError(
-                f"width must leave room for balanced factors, as {enough} certainly does, got {num_blocks * block_size}."
+                f"width must leave room for balanced factors, as {enough} certainly does, got {width}."
             ) from error
     return bases
