@@ -61,8 +61,10 @@ class MaskStream:
         words = self._numpy.bit_generator.random_raw(-(-size // 8))
         draws = np.asarray(words, dtype=np.uint64).view(np.uint8)[:size]
         mask = draws < threshold
-        ties = np.flatnonzero(draws == threshold)
-        mask[ties] = self._numpy.random(len(ties)) < 256 * rate - threshold
+        remainder = 256 * rate - threshold
+        if remainder > 0:
+            ties = np.flatnonzero(draws == threshold)
+            mask[ties] = self._numpy.random(len(ties)) < remainder
         return torch.from_numpy(mask).view(shape)
 
     def normal(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
@@ -76,11 +78,19 @@ class MaskStream:
     def positions(self, size: int, rate: float) -> Tensor:
         """Sorted positions (int64) of the successes among `size` independent trials with probability `rate`.
 
-        The number of successes is binomial and, given it, every subset is equally likely; so drawing the count and
-        then distinct positions is exact, and costs rate * size draws instead of size. Meant for small rates.
+        The gaps between successes are geometric, so drawing them is exact, and costs about rate * size draws instead
+        of size. Meant for small rates.
         """
         if self.device.type != "cpu":
             return torch.rand(size, generator=self._torch, device=self.device).lt(rate).nonzero().squeeze(1)
-        count = int(self._numpy.binomial(size, rate))
-        chosen = self._numpy.choice(size, size=count, replace=False, shuffle=False)
-        return torch.from_numpy(np.sort(chosen))
+        if rate <= 0:
+            return torch.empty(0, dtype=torch.int64)
+        expected = size * rate
+        num_gaps = math.ceil(expected + 5 * math.sqrt(expected)) + 10  # nearly always enough at once
+        parts, last = [np.empty(0, dtype=np.int64)], -1
+        while last < size:
+            gaps = np.minimum(self._numpy.geometric(rate, num_gaps), size + 1)  # at tiny rates their sum could overflow
+            parts.append(last + np.cumsum(gaps))
+            last = int(parts[-1][-1])
+        positions = np.concatenate(parts)
+        return torch.from_numpy(positions[: np.searchsorted(positions, size)])

@@ -1,7 +1,14 @@
-"""Masks that drop elements, and how they are applied. Every law here is exact; only the way of drawing is quick."""
+"""Masks that drop elements, and how they are applied. Every law here is exact; only the way of computing is quick.
+
+On a CPU the passes over memory go through numpy: it reads a boolean mask beside floats without making a float copy of
+it, counts it with vector instructions, and asks the system for large pages, which torch does not.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,16 +16,31 @@ from torch import Tensor
 from tasks.streams import MaskStream
 from tasks.theory.drop_rates import seed_rate
 
+NUMPY_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
+
 
 def apply_mask(x: Tensor, keep: Tensor, scale: float | Tensor) -> Tensor:
-    """`x * keep * scale` in the precision of `x`, for a boolean mask `keep` that broadcasts to `x`."""
-    return x * (keep * torch.as_tensor(scale, dtype=x.dtype))
+    """`x * keep * scale` in the precision of `x`, for a boolean mask `keep` and a constant that broadcast to `x`."""
+    if x.device.type == "cpu" and x.dtype in NUMPY_DTYPES and x.is_contiguous():
+        product: Tensor = _MaskedProduct.apply(x, keep, scale)
+        return product
+    return x * (keep * torch.as_tensor(scale, dtype=x.dtype, device=x.device))
 
 
 def realised_scale(keep: Tensor) -> Tensor:
     """Numel / (number kept): what makes the mean of a constant input come out exact. 1 where nothing is kept."""
-    kept = keep.sum().double()
-    return torch.where(kept > 0, keep.numel() / kept.clamp(min=1), 1.0)
+    if keep.device.type == "cpu":
+        kept = np.count_nonzero(keep.numpy())
+        return torch.tensor(keep.numel() / kept if kept else 1.0, dtype=torch.float64)
+    num_kept = keep.sum()
+    return torch.where(num_kept > 0, keep.numel() / num_kept.double().clamp(min=1), 1.0)
+
+
+def dropped_positions(keep: Tensor) -> Tensor:
+    """Positions (int64, sorted) in the flattened mask at which it is False."""
+    if keep.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(np.logical_not(keep.numpy())))
+    return keep.logical_not().flatten().nonzero().squeeze(1)
 
 
 def block_mask(stream: MaskStream, shape: tuple[int, int, int, int], drop_rate: float, block_size: int) -> Tensor:
@@ -31,14 +53,38 @@ def block_mask(stream: MaskStream, shape: tuple[int, int, int, int], drop_rate: 
     block_height, block_width = min(block_size, height), min(block_size, width)
     rows, columns = height - block_height + 1, width - block_width + 1
     gamma = seed_rate(drop_rate, block_size, height, width)
+    if block_height == block_width == 1:
+        return stream.bernoulli(shape, 1 - gamma)
     if stream.device.type != "cpu":
         seeds = stream.bernoulli((num_samples, channels, rows, columns), gamma).float()
         padding = (block_width - 1, block_width - 1, block_height - 1, block_height - 1)
         return F.max_pool2d(F.pad(seeds, padding), (block_height, block_width), stride=1) == 0
     seeds = stream.positions(num_samples * channels * rows * columns, gamma)
-    maps, place = seeds // (rows * columns), seeds % (rows * columns)
-    corners = maps * (height * width) + place // columns * width + place % columns
-    offsets = (torch.arange(block_height)[:, None] * width + torch.arange(block_width)).flatten()
-    keep = torch.ones(shape, dtype=torch.bool)
-    keep.view(-1)[(corners[:, None] + offsets).flatten()] = False
-    return keep
+    maps, place = np.divmod(seeds.numpy(), rows * columns)
+    row, column = np.divmod(place, columns)
+    corners = maps * (height * width) + row * width + column
+    keep = np.ones(shape, dtype=np.bool_)
+    pixels = keep.reshape(-1)
+    for down in range(block_height):
+        for right in range(block_width):
+            pixels[corners + (down * width + right)] = False
+    return torch.from_numpy(keep)
+
+
+class _MaskedProduct(torch.autograd.Function):
+    """`x * keep * scale` in two passes of numpy; all that is stored for the gradient is the mask."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, keep: Tensor, scale: float | Tensor) -> Tensor:
+        ctx.save_for_backward(keep)
+        ctx.scale = scale
+        values = x.detach().numpy()
+        constant = scale.numpy() if isinstance(scale, Tensor) else scale
+        factors = np.multiply(keep.numpy(), constant, dtype=NUMPY_DTYPES[x.dtype])
+        product = np.multiply(values, factors, out=factors if factors.shape == values.shape else None)
+        return torch.from_numpy(product)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (keep,) = ctx.saved_tensors
+        return apply_mask(gradient, keep, ctx.scale), None, None
