@@ -1,0 +1,33 @@
+# Everything runs in .venv, which the first target that needs it makes.
+PYTHON ?= python3
+BIN := .venv/bin
+DONE := .venv/.installed
+
+.PHONY: quickstart test check fix bench clean
+
+quickstart: $(DONE)  ## a whole small campaign on real data: tune, confirm, rank
+	$(BIN)/regarena run quickstart
+
+test: $(DONE)  ## all tests, the examples in docstrings included
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: $(DONE)  ## format, lint, types; changes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+fix: $(DONE)  ## format, and mend what lint can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(DONE)  ## speed as ratios, each pair interleaved in one run
+	$(BIN)/python -m benchmarks
+
+clean:  ## all that the other targets made, but results
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(DONE): pyproject.toml
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $(DONE)
