@@ -11,9 +11,9 @@ def tuned(index, validation, **more):
 
 def test_confirm_rows_of_a_past_winner_do_not_count(tmp_path):
     first, second = tuned(0, 0.8), tuned(1, 0.9)
-    rows = [first, second, row(test=0.5, seed=100, frozen_from=first["trial_id"], hp={"lr": 0.1})]
-    rows.append(row(test=0.7, seed=100, frozen_from=second["trial_id"], hp={"lr": 1.1}))
-    trials = frame(tmp_path, rows)
+    stale = row(test=0.5, seed=100, frozen_from=first["trial_id"], hp={"lr": 0.1}, minute=9)
+    fresh = row(test=0.7, seed=100, frozen_from=second["trial_id"], hp={"lr": 1.1}, minute=5)
+    trials = frame(tmp_path, [first, second, stale, fresh])
     current = analysis.current_rows(trials)
     assert current.loc[current["role"] == "confirm", "test_value"].tolist() == [0.7]
     assert analysis.ranking_table(trials, role="confirm")["mean"].dropna().tolist() == [0.7]
@@ -21,7 +21,8 @@ def test_confirm_rows_of_a_past_winner_do_not_count(tmp_path):
 
 
 def test_the_winner_has_the_best_validation_value_and_of_equals_the_lowest_index(tmp_path):
-    rows = [tuned(2, 0.9), tuned(1, 0.9), tuned(0, 0.8), tuned(3, 0.95, status="diverged"), tuned(4, None)]
+    tied = [tuned(index, 0.9) for index in (9, 8, 7, 6, 5, 4, 3, 2, 1)]
+    rows = [*tied, tuned(0, 0.8), tuned(10, 0.95, status="diverged", validation_value=0.95), tuned(11, None)]
     assert winners(frame(tmp_path, rows))["tune_index"].tolist() == [1]
 
 

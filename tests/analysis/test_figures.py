@@ -39,7 +39,8 @@ def boxes_overlap(figure):
 
 def test_each_regularizer_has_one_look_that_no_other_has():
     looks = looks_of(f"contestant{number}" for number in range(30))
-    assert len({(look.colour, look.marker, str(look.dash)) for look in looks.values()}) == 31
+    assert len({(look.colour, str(look.dash)) for look in looks.values()}) == 31  # lines
+    assert len({(look.colour, look.marker) for look in looks.values()}) == 31  # points
 
 
 def test_the_look_depends_on_the_set_of_names_and_not_on_their_order():

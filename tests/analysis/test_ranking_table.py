@@ -104,6 +104,12 @@ def test_a_cell_without_a_value_takes_the_worst_rank_and_is_marked(tmp_path):
     assert not overall(table).loc["a", "imputed"]
 
 
+def test_a_value_of_a_trial_that_failed_does_not_count(tmp_path):
+    rows = [*confirmed("none", [0.5]), row(seed=1, status="timeout", test_value=0.9)]
+    table = on_task(analysis.ranking_table(frame(tmp_path, rows)))
+    assert table.loc["none", ["mean", "num_seeds", "num_failed"]].tolist() == [0.5, 1, 1]
+
+
 def test_a_contestant_that_never_ran_on_a_task_is_missing_there(tmp_path):
     rows = confirmed("none", [0.5]) + confirmed("none", [0.5], "mlp") + confirmed("a", [0.6])
     missing = on_task(analysis.ranking_table(frame(tmp_path, rows)), "mlp").loc["a"]
