@@ -6,6 +6,7 @@ from importlib.metadata import entry_points
 
 from search_spaces import (
     autoaugment,
+    block_feature_map_distortion,
     concrete_dropout,
     curriculum_dropout,
     cutmix,
@@ -16,6 +17,7 @@ from search_spaces import (
     dropconnect,
     dropout,
     early_stopping,
+    feature_map_distortion,
     gaussian_dropout,
     generalized_dropout,
     k_support_norm,
@@ -67,6 +69,8 @@ SPACES: dict[str, Space] = {
     "localdrop_fc_only": localdrop_fc_only.SPACE,
     "localdrop_no_dropout": localdrop_no_dropout.SPACE,
     "localdrop_no_dropblock": localdrop_no_dropblock.SPACE,
+    "feature_map_distortion": feature_map_distortion.SPACE,
+    "block_feature_map_distortion": block_feature_map_distortion.SPACE,
 }
 
 

@@ -42,5 +42,7 @@ REGULARIZERS: Table[type[Regularizer]] = Table(
         "localdrop_fc_only": "tasks.regularizers.localdrop_fc_only:LocalDropFcOnly",
         "localdrop_no_dropout": "tasks.regularizers.localdrop_no_dropout:LocalDropNoDropout",
         "localdrop_no_dropblock": "tasks.regularizers.localdrop_no_dropblock:LocalDropNoDropblock",
+        "feature_map_distortion": "tasks.regularizers.feature_map_distortion:FeatureMapDistortion",
+        "block_feature_map_distortion": "tasks.regularizers.block_feature_map_distortion:BlockFeatureMapDistortion",
     },
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal, Protocol, get_args
 
 from torch import Tensor, nn
 
@@ -80,11 +81,17 @@ class BlockMask(nn.Module):
         return apply_mask(x, keep.view(x.shape), 1 / expected.view(1, *x.shape[1:]) if x.dim() == 2 else 1 / expected)
 
 
+class HasDropRate(Protocol):
+    """What a schedule can move."""
+
+    drop_rate: float
+
+
 @dataclass
 class LinearSchedule(Hooks):
     """Moves the drop rate of masks from 0 to `final_drop_rate` over the whole training, step by step."""
 
-    masks: list[BlockMask]
+    masks: Sequence[HasDropRate]
     final_drop_rate: float
 
     def progress(self, fraction: float) -> None:

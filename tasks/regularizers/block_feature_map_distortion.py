@@ -1,0 +1,96 @@
+"""Block feature map distortion replaces square regions of maps by noise (Tang et al. 2020, arXiv:2002.11022)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+from torch import Tensor, nn
+
+from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
+from tasks.regularizers.checks import check_at_least, check_choice, check_rate
+from tasks.regularizers.distortion import NoiseLaw, distorted, official_noise, paper_noise, weights_behind
+from tasks.regularizers.dropblock import LinearSchedule, Scaling, Schedule
+from tasks.regularizers.masking import apply_mask, block_mask, realised_scale
+from tasks.sites import Site
+from tasks.streams import MaskStream
+from tasks.theory.drop_rates import keep_matrix
+
+Mode = Literal["official", "paper"]
+NOISE_LAWS: Mapping[str, NoiseLaw] = {"official": official_noise, "paper": paper_noise}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockFeatureMapDistortion(Regularizer):
+    """The blocks that DropBlock would drop are replaced by zero-mean noise; then all is divided by the fraction kept.
+
+    The noise at channel c is step_size std(f) k_c u, std over the whole batch, k_c the mean over the taps of the next
+    conv layer's kernel of its largest weight on channel c, each tap with a random sign.
+
+    * `official` (the released code, default): signs per channel and tap, u ~ N(0, 1) per element, k_c a tenth of that
+      for 1x1 kernels; defaults of its CIFAR script.
+    * `paper` (eq. 22): divided by the batch size, hence step sizes near 30; signs per tap, u per channel and position,
+      times a sign per sample; and the share lam step_size std(f) / batch size of the feature remains.
+
+    Where no conv layer follows, k_c = 0.01. With step_size 0 it is DropBlock.
+    """
+
+    distortion_rate: float = 0.09  # in [0, 1)
+    block_size: int = 6  # >= 1
+    step_size: float = 5.0  # gamma or alpha >= 0
+    lam: float = 0.0  # >= 0, weight of the size of the distortion in the objective; mode paper only
+    mode: Mode = "official"
+    schedule: Schedule = "linear"
+    scaling: Scaling = "realised"
+
+    acts_on: ClassVar[tuple[str, ...]] = ("conv",)
+    off: ClassVar[dict[str, Scalar]] = {"distortion_rate": 0.0}
+    formula: ClassVar[str] = "y = (f keep + step_size std(f) k_c u (1 - keep)) |keep| / sum(keep), u ~ N(0, 1)"
+    source: ClassVar[str] = "Tang et al. 2020, eqs. 17 and 22; huawei-noah/Disout for mode official"
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_rate(self, "distortion_rate")
+        check_at_least(self, "block_size", 1)
+        check_at_least(self, "step_size", 0)
+        check_at_least(self, "lam", 0)
+        check_choice(self, "mode", get_args(Mode))
+        check_choice(self, "schedule", get_args(Schedule))
+        check_choice(self, "scaling", get_args(Scaling))
+        if self.lam > 0 and self.mode == "official":
+            raise ValueError(f"BlockFeatureMapDistortion.lam must be 0 in mode official (use paper), got {self.lam}.")
+
+    def attach(self, network: nn.Module, context: Context) -> Hooks:
+        """One distortion per conv site, moved by one schedule."""
+        masks = []
+        for site in self.chosen_sites(network):
+            masks.append(BlockDistortion(self, site, context.masks(site.name)))
+            site.fill(masks[-1])
+        return LinearSchedule(masks, self.distortion_rate) if self.schedule == "linear" else self
+
+
+class BlockDistortion(nn.Module):
+    """Distortion of maps (B, C, H, W); `drop_rate` may be moved by a schedule."""
+
+    def __init__(self, settings: BlockFeatureMapDistortion, site: Site, stream: MaskStream) -> None:
+        super().__init__()
+        self.drop_rate = settings.distortion_rate
+        self._settings, self._law = settings, NOISE_LAWS[settings.mode]
+        self._weights, self._stream = weights_behind(site, nn.Conv2d), stream
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Distorted and rescaled in training, `x` itself in eval mode and at rate 0."""
+        if not self.training or self.drop_rate == 0:
+            return x
+        num_samples, channels, height, width = x.shape
+        block_size, step_size = self._settings.block_size, self._settings.step_size
+        keep = block_mask(self._stream, (num_samples, channels, height, width), self.drop_rate, block_size)
+        scale = realised_scale(keep)
+        if self._settings.scaling == "expected":
+            scale = 1 / keep_matrix(self.drop_rate, block_size, height, width).to(x)
+        y = distorted(x, keep, scale, lambda num: self._law(x, num, self._weights(), self._stream), step_size)
+        if self._settings.lam == 0 or step_size == 0:
+            return y
+        remaining = step_size * x.detach().std(correction=0) * self._settings.lam / num_samples
+        return y + apply_mask(x, keep.logical_not(), scale * remaining)

@@ -1,0 +1,71 @@
+"""Feature map distortion replaces random units by noise instead of zeros (Tang et al. 2020, arXiv:2002.11022)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, get_args
+
+from torch import Tensor, nn
+
+from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
+from tasks.regularizers.checks import check_at_least, check_choice, check_rate
+from tasks.regularizers.distortion import distorted, unit_noise, weights_behind
+from tasks.regularizers.dropblock import LinearSchedule, Scaling, Schedule
+from tasks.regularizers.masking import realised_scale
+from tasks.sites import Site
+from tasks.streams import MaskStream
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureMapDistortion(Regularizer):
+    """Units behind dense layers are replaced, with probability `distortion_rate`, by zero-mean noise; then rescaled.
+
+    The noise at unit j is step_size std(f) K_M[j] u with u ~ N(0, 1), std over the whole batch, and K_M[j] the largest
+    weight with which the next dense layer reads unit j: the step that lowers that layer's Rademacher complexity most.
+    All is divided by the fraction kept, the `realised` one or the `expected` 1 - distortion_rate (the paper prints the
+    distortion rate there). With step_size 0 it is dropout. With the `linear` schedule the rate grows from 0.
+    """
+
+    distortion_rate: float = 0.5  # in [0, 1); 0.4 to 0.6 in the paper
+    step_size: float = 5.0  # gamma >= 0
+    schedule: Schedule = "linear"
+    scaling: Scaling = "realised"
+
+    acts_on: ClassVar[tuple[str, ...]] = ("dense",)
+    off: ClassVar[dict[str, Scalar]] = {"distortion_rate": 0.0}
+    formula: ClassVar[str] = "y = (f keep + step_size std(f) K_M u (1 - keep)) / P(keep), u ~ N(0, 1)"
+    source: ClassVar[str] = "Tang et al. 2020, eqs. 6, 15 and 16, with std(f) for the scale of the step"
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_rate(self, "distortion_rate")
+        check_at_least(self, "step_size", 0)
+        check_choice(self, "schedule", get_args(Schedule))
+        check_choice(self, "scaling", get_args(Scaling))
+
+    def attach(self, network: nn.Module, context: Context) -> Hooks:
+        """One distortion per dense site, moved by one schedule."""
+        masks = []
+        for site in self.chosen_sites(network):
+            masks.append(UnitDistortion(self, site, context.masks(site.name)))
+            site.fill(masks[-1])
+        return LinearSchedule(masks, self.distortion_rate) if self.schedule == "linear" else self
+
+
+class UnitDistortion(nn.Module):
+    """Distortion of units (B, D); `drop_rate` may be moved by a schedule."""
+
+    def __init__(self, settings: FeatureMapDistortion, site: Site, stream: MaskStream) -> None:
+        super().__init__()
+        self.drop_rate = settings.distortion_rate
+        self._step_size, self._scaling = settings.step_size, settings.scaling
+        self._weights, self._stream = weights_behind(site, nn.Linear), stream
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Distorted and rescaled in training, `x` itself in eval mode and at rate 0."""
+        if not self.training or self.drop_rate == 0:
+            return x
+        keep_rate = 1 - self.drop_rate
+        keep = self._stream.bernoulli(tuple(x.shape), keep_rate)
+        scale = realised_scale(keep) if self._scaling == "realised" else 1 / keep_rate
+        return distorted(x, keep, scale, lambda num: unit_noise(x, num, self._weights(), self._stream), self._step_size)
