@@ -119,3 +119,15 @@ def chain_next_layers(network: nn.Module) -> None:
             for site in waiting:
                 site.next_layer = module
             waiting = []
+
+
+def front_layers(network: nn.Module) -> dict[Site, nn.Linear]:
+    """For each dense or hidden site, the last dense layer listed in front of it: right where networks are one chain."""
+    fronts: dict[Site, nn.Linear] = {}
+    last: nn.Linear | None = None
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            last = module
+        elif isinstance(module, Site) and module.kind in ("dense", "hidden") and last is not None:
+            fronts[module] = last
+    return fronts

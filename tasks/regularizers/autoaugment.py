@@ -86,25 +86,31 @@ class AutoAugment(Regularizer):
 def distort(images: Tensor, name: str, magnitude: int, *, negative: bool = False, border: int = 128) -> Tensor:
     """One operation on uint8 images (B, C, H, W), at `magnitude` of 0 to 9, to the other side if `negative`."""
     height, width = images.shape[-2:]
-    share = magnitude / (NUM_MAGNITUDES - 1) * (-1 if negative else 1)
+    sign = -1 if negative else 1
     grey = [float(border)]
-    shear = math.degrees(math.atan(0.3 * share))
-    factor = 1 + 0.9 * share
+    shear = math.degrees(math.atan(sign * _level(0.3, magnitude)))
+    right, down = (sign * int(_level(150 / 331 * size, magnitude)) for size in (width, height))
+    factor = 1 + sign * _level(0.9, magnitude)
     actions = {
         "shear_x": lambda: F.affine(images, 0.0, [0, 0], 1.0, [shear, 0.0], fill=grey, center=[0.0, 0.0]),
         "shear_y": lambda: F.affine(images, 0.0, [0, 0], 1.0, [0.0, shear], fill=grey, center=[0.0, 0.0]),
-        "translate_x": lambda: F.affine(images, 0.0, [int(150 / 331 * width * share), 0], 1.0, [0.0, 0.0], fill=grey),
-        "translate_y": lambda: F.affine(images, 0.0, [0, int(150 / 331 * height * share)], 1.0, [0.0, 0.0], fill=grey),
-        "rotate": lambda: F.rotate(images, 30 * share, fill=grey),
+        "translate_x": lambda: F.affine(images, 0.0, [right, 0], 1.0, [0.0, 0.0], fill=grey),
+        "translate_y": lambda: F.affine(images, 0.0, [0, down], 1.0, [0.0, 0.0], fill=grey),
+        "rotate": lambda: F.rotate(images, sign * _level(30, magnitude), fill=grey),
         "brightness": lambda: F.adjust_brightness(images, factor),
         "color": lambda: F.adjust_saturation(images, factor),
         "contrast": lambda: F.adjust_contrast(images, factor),
         "sharpness": lambda: F.adjust_sharpness(images, factor),
-        "posterize": lambda: F.posterize(images, 8 - round(4 * share)),
-        "solarize": lambda: F.solarize(images, 255 * (1 - share)),
+        "posterize": lambda: F.posterize(images, 8 - round(_level(4, magnitude))),
+        "solarize": lambda: F.solarize(images, 255 * _level(1, NUM_MAGNITUDES - 1 - magnitude)),
         "autocontrast": lambda: F.autocontrast(images),
         "equalize": lambda: F.equalize(images),
         "invert": lambda: F.invert(images),
     }
     distorted: Tensor = actions[name]()
     return distorted
+
+
+def _level(largest: float, magnitude: int) -> float:
+    """The step `magnitude` from 0 to `largest`, rounded as torchvision rounds it, on which single pixels may hang."""
+    return float(torch.linspace(0.0, largest, NUM_MAGNITUDES)[magnitude])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
 from tasks.regularizers.checks import check_rate
 from tasks.regularizers.masking import apply_mask
-from tasks.sites import Site, sites_of
+from tasks.sites import Site, front_layers, sites_of
 from tasks.streams import MaskStream
 
 
@@ -72,22 +72,9 @@ class MaskedLinear(nn.Linear):
         if not self.training or self.drop_rate == 0:
             return super().forward(x)
         keep_rate = 1 - self.drop_rate
-        leading = (len(x),) if self._per_sample else ()
-        keep = self._stream.bernoulli((*leading, *self.weight.shape), keep_rate)
-        weight = apply_mask(self.weight, keep, 1 / keep_rate)
+        weight = self.weight.expand(len(x), -1, -1) if self._per_sample else self.weight
+        weight = apply_mask(weight, self._stream.bernoulli(tuple(weight.shape), keep_rate), 1 / keep_rate)
         if not self._per_sample:
             return F.linear(x, weight, self.bias)
         y = torch.einsum("bi,boi->bo", x, weight)
         return y if self.bias is None else y + self.bias
-
-
-def front_layers(network: nn.Module) -> dict[Site, nn.Linear]:
-    """For each dense or hidden site, the last dense layer listed in front of it: right where networks are one chain."""
-    fronts: dict[Site, nn.Linear] = {}
-    last: nn.Linear | None = None
-    for module in network.modules():
-        if isinstance(module, nn.Linear):
-            last = module
-        elif isinstance(module, Site) and module.kind in ("dense", "hidden") and last is not None:
-            fronts[module] = last
-    return fronts

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Hooks, Step
-from tasks.regularizers.dropconnect import front_layers
-from tasks.sites import sites_of
+from tasks.sites import front_layers, sites_of
 
 SpectralFunction = Callable[[Tensor, int], Tensor]  # singular values of U V^T X / sqrt(N), width of the pair -> penalty
 

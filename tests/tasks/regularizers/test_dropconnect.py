@@ -1,0 +1,111 @@
+"""DropConnect drops the weights it says, and trains on the objective that follows from listing all masks."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from tiny_tasks import IMAGE_TASK, binomial_bound, prepared
+from torch import Tensor, nn
+
+from tasks.regularizers.dropconnect import DropConnect, MaskedLinear
+from tasks.sites import front_layers, sites_of
+from tasks.streams import MaskStream
+from tasks.theory.structured import dropconnect_objective, dropout_objective
+
+KEEP = 0.6
+
+
+class GivenMask:
+    """Stands for a stream whose next mask is given."""
+
+    def __init__(self, mask: Tensor) -> None:
+        self.mask = mask
+
+    def bernoulli(self, shape: tuple[int, ...], rate: float) -> Tensor:
+        assert (shape, rate) == (tuple(self.mask.shape), pytest.approx(KEEP))
+        return self.mask
+
+
+def masked(layer: nn.Linear, mask: Tensor, *, per_sample: bool = False) -> MaskedLinear:
+    stream: MaskStream = GivenMask(mask)  # type: ignore[assignment]
+    return MaskedLinear(layer, DropConnect(drop_rate=1 - KEEP, per_sample=per_sample), stream)
+
+
+def mean_over_masks(U: Tensor, V: Tensor, X: Tensor, Y: Tensor, dropped: str) -> Tensor:
+    """E ||Y - prediction||^2 with every mask of one of the two layers listed, the layer itself doing the masking."""
+    first, second = nn.Linear(*V.shape, bias=False), nn.Linear(*U.T.shape, bias=False)
+    first.weight, second.weight = nn.Parameter(V.T), nn.Parameter(U)
+    layer = {"front": first, "behind": second}[dropped]
+    total = torch.zeros((), dtype=torch.float64)
+    for bits in itertools.product([True, False], repeat=layer.weight.numel()):
+        masking = masked(layer, torch.tensor(bits).view_as(layer.weight))
+        hidden = masking(X.T) if dropped == "front" else first(X.T)
+        predictions = second(hidden) if dropped == "front" else masking(hidden)
+        chance = KEEP ** sum(bits) * (1 - KEEP) ** (len(bits) - sum(bits))
+        total = total + chance * (Y.T - predictions).square().sum()
+    return total.detach()
+
+
+@pytest.fixture
+def pair() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(2, 3), (2, 3), (2, 5), (2, 5)]
+    U, V, X, Y = (torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes)
+    return U, V, X, Y
+
+
+def test_the_mean_loss_over_all_masks_is_the_exact_dropconnect_objective(pair: tuple[Tensor, ...]) -> None:
+    U, V, X, Y = pair
+    expected = dropconnect_objective(Y, X, U, V, KEEP, "exact")
+    assert float(mean_over_masks(U, V, X, Y, "front")) == pytest.approx(float(expected), rel=1e-12)
+    assert float(expected) != pytest.approx(float(dropconnect_objective(Y, X, U, V, KEEP, "printed")), rel=1e-2)
+
+
+def test_masks_on_the_layer_behind_would_be_dropout(pair: tuple[Tensor, ...]) -> None:
+    U, V, X, Y = pair
+    expected = dropout_objective(Y, X, U, V, KEEP)
+    assert float(mean_over_masks(U, V, X, Y, "behind")) == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_masks_per_sample_are_those_of_a_loop_over_samples() -> None:
+    generator = torch.Generator().manual_seed(0)
+    layer = nn.Linear(4, 3).double()
+    mask = torch.rand(6, 3, 4, generator=generator) < KEEP
+    x = torch.randn(6, 4, generator=generator, dtype=torch.float64)
+    y = masked(layer, mask, per_sample=True)(x)
+    expected = torch.stack([(layer.weight * mask[n]) @ x[n] / KEEP + layer.bias for n in range(6)])
+    assert torch.allclose(y, expected, rtol=1e-12)
+    gradients = [torch.autograd.grad(outputs.square().sum(), layer.weight)[0] for outputs in (y, expected)]
+    assert torch.allclose(*gradients, rtol=1e-12)
+
+
+def test_it_takes_the_place_of_the_layers_in_front_and_shares_their_parameters() -> None:
+    training = prepared(IMAGE_TASK, DropConnect(drop_rate=0.3))
+    network = training.network
+    (dense,) = sites_of(network, ("dense",))
+    replaced = front_layers(network)[dense]
+    assert isinstance(replaced, MaskedLinear)
+    assert not isinstance(dense.next_layer, MaskedLinear)
+    assert sites_of(network, ("conv",))[-1].next_layer is replaced  # the site before is read by the new layer
+    names = [name for name, _ in network.named_parameters()]
+    assert names == [name for name, _ in prepared(IMAGE_TASK).network.named_parameters()]
+
+
+@pytest.mark.parametrize("per_sample", [False, True])
+def test_the_share_of_weights_dropped_is_the_drop_rate(per_sample: bool) -> None:
+    layer = nn.Linear(50, 400, bias=False)
+    nn.init.ones_(layer.weight)
+    settings = DropConnect(drop_rate=0.3, per_sample=per_sample)
+    masking = MaskedLinear(layer, settings, MaskStream(0, "dropconnect", "cpu"))
+    kept = masking(torch.eye(50)).detach() * 0.7  # row j holds column j of the masked weight
+    assert kept.unique().tolist() == pytest.approx([0, 1])
+    assert abs(float(kept.mean()) - 0.7) <= float(binomial_bound(0.7, kept.numel()))
+
+
+def test_eval_mode_uses_the_weights_themselves() -> None:
+    layer = nn.Linear(5, 4)
+    masking = masked(layer, torch.zeros(4, 5, dtype=torch.bool)).eval()
+    x = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(masking(x), layer(x))
