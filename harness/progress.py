@@ -60,8 +60,7 @@ class Progress:
             for cell in self.plan.running_cells
         }
         self._seconds = 0.0
-        self._started = time.monotonic()
-        self._last_line = self._started
+        self._last_line = time.monotonic()
         self._live = None
         if self.stream.isatty():
             from rich.console import Console
@@ -129,9 +128,10 @@ class Progress:
         )
 
     def _time_left(self, done: int, total: int) -> str:
+        """From the trials' own seconds, so that the start of the workers does not count as if it came again."""
         if not self.num_run:
-            return "?"
-        seconds = (time.monotonic() - self._started) / self.num_run * max(total - done, 0)
+            return "some time"
+        seconds = self._seconds / self.num_run * max(total - done, 0) / self.num_workers
         return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
     def _headline(self) -> str:

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tasks.regularizers import REGULARIZERS
 from tasks.table import Table
+
+Scalar = float | int | str | bool
+Point = Mapping[str, Scalar]  # hyperparameters that take the place of the defaults
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Every regularizer of the group on every task of the group."""
+    """Every regularizer of the group on every task of the group, at every point of the grid.
+
+    `grid` names hyperparameters of these regularizers, and the values of each; a cell's default trials run at all
+    combinations of them, in place of the paper's values. Without a grid they run at the paper's values alone.
+    """
 
     tasks: tuple[str, ...]
     regularizers: tuple[str, ...]
+    grid: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+
+    def points(self) -> list[Point]:
+        """The grid's points in order, the last name running fastest.
+
+        >>> Group(tasks=("t",), regularizers=("r",), grid={"h": (1, 2), "m": (5,)}).points()
+        [{'h': 1, 'm': 5}, {'h': 2, 'm': 5}]
+        """
+        return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,23 +56,27 @@ class Suite:
         pairs = [(task, name) for group in self.groups for task in group.tasks for name in group.regularizers]
         return list(dict.fromkeys(pairs))
 
+    def points(self, task: str, regularizer: str) -> tuple[Point, ...]:
+        """Where the default trials of a cell run: the points of all groups that hold it, else the paper's values."""
+        groups = [group for group in self.groups if task in group.tasks and regularizer in group.regularizers]
+        return tuple(point for group in groups for point in group.points()) or ({},)
+
 
 CLASSIC = (
     "none",
     "weight_decay",
-    "max_norm",
     "label_smoothing",
     "cutout",
     "dropout",
     "dropblock",
+    "dropblock_sample",
     "localdrop",
 )
 
 QUICKSTART = Suite(
     summary="Eight contestants on two nets for digits and on one theory task: minutes on a laptop.",
     groups=(
-        Group(tasks=("digits-convnet", "digits-mlp"), regularizers=CLASSIC),
-        Group(tasks=("shallow-linear-dropblock",), regularizers=(*CLASSIC, "dropblock_sample")),
+        Group(tasks=("digits-convnet", "digits-mlp", "shallow-linear-dropblock"), regularizers=CLASSIC),
     ),
     scale="smoke",
     tune_trials=8,
@@ -62,13 +85,33 @@ QUICKSTART = Suite(
 """Eight contestants on two nets for digits and on one theory task: minutes on a laptop."""
 
 MNIST_DEMO = Suite(
-    summary="LeNet on MNIST with nine contestants; needs --data.",
-    groups=(Group(tasks=("mnist-lenet",), regularizers=(*CLASSIC, "early_stopping")),),
+    summary="LeNet on MNIST with ten contestants; needs --data.",
+    groups=(Group(tasks=("mnist-lenet",), regularizers=(*CLASSIC, "max_norm", "early_stopping")),),
     scale="short",
     tune_trials=8,
     seeds=5,
 )
-"""LeNet on MNIST with nine contestants; needs --data."""
+"""LeNet on MNIST with ten contestants; needs --data."""
+
+EVERYONE = tuple(REGULARIZERS)
+
+ZOO = Suite(
+    summary="Every contestant on two nets for digits and on one theory task, with small budgets.",
+    groups=(Group(tasks=("digits-convnet", "digits-mlp", "shallow-linear-dropblock"), regularizers=EVERYONE),),
+    scale="smoke",
+    tune_trials=4,
+    seeds=3,
+)
+"""Every contestant on two nets for digits and on one theory task, with small budgets."""
+
+ZOO_MNIST = Suite(
+    summary="Every contestant on LeNet and MNIST; needs --data.",
+    groups=(Group(tasks=("mnist-lenet",), regularizers=EVERYONE),),
+    scale="short",
+    tune_trials=4,
+    seeds=3,
+)
+"""Every contestant on LeNet and MNIST; needs --data."""
 
 SUITES: Table[Suite] = Table(
     "suite",
@@ -76,5 +119,7 @@ SUITES: Table[Suite] = Table(
     {
         "quickstart": "tasks.suites:QUICKSTART",
         "mnist-demo": "tasks.suites:MNIST_DEMO",
+        "zoo": "tasks.suites:ZOO",
+        "zoo-mnist": "tasks.suites:ZOO_MNIST",
     },
 )

@@ -1,0 +1,28 @@
+"""`python -m benchmarks [NAME...]`: run the benchmarks named, or all, and print a row per measurement."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+NAMES = ("start_up", "loading", "masks", "thresholding", "many_seeds", "harness_cost")
+
+
+def main() -> None:
+    chosen = sys.argv[1:] or NAMES
+    unknown = [name for name in chosen if name not in NAMES]
+    if unknown:
+        raise SystemExit(f"There is no benchmark {unknown[0]!r}; there are {', '.join(NAMES)}.")
+    for name in chosen:
+        module = importlib.import_module(f"benchmarks.{name}")
+        print(f"\n{name}: {(module.__doc__ or '').splitlines()[0]}", flush=True)
+        for row in module.run():
+            print("  " + "  ".join(f"{key}={_text(value)}" for key, value in row.items()), flush=True)
+
+
+def _text(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""The README's example of a regularizer is complete, short, and competes."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import analysis
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAX_CODE_LINES = 25
+
+
+def block(language: str, containing: str) -> str:
+    blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    (found,) = [text for text in blocks if containing in text]
+    return found
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> dict[str, str]:
+    """The environment of a machine on which the example's package is installed: its module, and its entry points."""
+    (tmp_path / "input_noise.py").write_text(block("python", "class InputNoise"), encoding="utf-8")
+    groups = tomllib.loads(block("toml", "regarena.regularizers"))["project"]["entry-points"]
+    information = tmp_path / "input_noise-0.1.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: input-noise\nVersion: 0.1\n")
+    lines = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in points.items()) for group, points in groups.items()]
+    (information / "entry_points.txt").write_text("\n".join(lines))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+
+
+def test_the_example_has_at_most_25_lines_of_code():
+    lines = [line for line in block("python", "class InputNoise").splitlines() if line.strip()]
+    assert len(lines) <= MAX_CODE_LINES
+
+
+def test_the_example_competes_beside_the_baseline_once_its_package_is_installed(installed, tmp_path):
+    results = tmp_path / "results"
+    command = "tune digits-mlp --regularizer input_noise --tune-trials 2 --seeds 2 --scale smoke --serial --results"
+    run = subprocess.run(
+        [sys.executable, "-m", "harness.cli", *command.split(), str(results)],
+        env=installed, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    trials = analysis.load_trials(results)
+    of_example = trials[trials["regularizer"] == "input_noise"]
+    assert set(of_example["role"]) == {"default", "tune", "confirm"}
+    assert set(of_example["status"]) == {"completed"}
+    assert of_example["hp.deviation"].between(0.01, 1.0).all()
+    assert "input_noise" in run.stdout
