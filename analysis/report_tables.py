@@ -82,7 +82,7 @@ def timing(rows: pd.DataFrame) -> Table:
             interval("ratio_low", "ratio_high", "range"),
             number("seconds_per_step"),
             number("twin_seconds_per_step", "twin's"),
-            number("num_trials", "trials"),
+            number("n", "trials"),
             text("hardware_key", "hardware"),
         ),
     )

@@ -10,7 +10,7 @@ from harness.records import METRIC_PREFIX
 
 TIMING_COLUMNS = (
     "scale", "task", "regularizer", "hardware_key", "ratio", "ratio_low", "ratio_high", "seconds_per_step",
-    "twin_seconds_per_step", "num_trials",
+    "twin_seconds_per_step", "n",
 )  # fmt: skip
 _KEYS = ["scale", "task", "regularizer", "hardware_key"]
 _TWIN = f"{METRIC_PREFIX}twin_seconds_per_step"
@@ -21,7 +21,7 @@ def timing_table(trials: pd.DataFrame) -> pd.DataFrame:
     """One row per (scale, task, regularizer, hardware_key); columns `TIMING_COLUMNS`. Empty without timing trials.
 
     Each timing trial trains the regularizer and its twin in turns in one process; its ratio is that of the median
-    seconds per step. `ratio` is the median of these over `num_trials` trials, `ratio_low` and `ratio_high` the smallest
+    seconds per step. `ratio` is the median of these over `n` trials, `ratio_low` and `ratio_high` the smallest
     and the largest: with a handful of trials the range says more than a bootstrap of it would. Two machines never share
     a row. Trials that failed, or that did not have the device to themselves, are left out with a note.
     """
@@ -38,7 +38,7 @@ def timing_table(trials: pd.DataFrame) -> pd.DataFrame:
         ratio_high=("ratio", "max"),
         seconds_per_step=("seconds_per_step", "median"),
         twin_seconds_per_step=(_TWIN, "median"),
-        num_trials=("trial_id", "nunique"),
+        n=("trial_id", "nunique"),
     ).reset_index()
     table = table.sort_values(["scale", "task", "hardware_key", "ratio"]).reset_index(drop=True)
     return with_notes(

@@ -11,7 +11,7 @@ def test_the_ratio_is_the_median_over_trials_and_its_interval_their_range(tmp_pa
     assert table == {
         "scale": "smoke", "task": "digits", "regularizer": "dropout", "hardware_key": "cpu-a",
         "ratio": pytest.approx(1.2), "ratio_low": pytest.approx(1.1), "ratio_high": pytest.approx(1.6),
-        "seconds_per_step": pytest.approx(0.024), "twin_seconds_per_step": pytest.approx(0.02), "num_trials": 3,
+        "seconds_per_step": pytest.approx(0.024), "twin_seconds_per_step": pytest.approx(0.02), "n": 3,
     }  # fmt: skip
 
 
@@ -28,7 +28,7 @@ def test_trials_that_shared_the_device_are_left_out_with_a_note(tmp_path):
         timed("dropout", 9.0, seed=2, exclusive=None),
     ]
     table = analysis.timing_table(frame(tmp_path, rows))
-    assert table[["ratio", "num_trials"]].to_numpy().tolist() == [[1.0, 1]]
+    assert table[["ratio", "n"]].to_numpy().tolist() == [[1.0, 1]]
     assert analysis.notes_of(table) == ["2 timing trial(s) left out: they shared the device with something else."]
 
 
