@@ -19,7 +19,8 @@ class KSupportNorm(Regularizer):
 
     ||A||_(r) is the spectral k-support norm with k = r = block_size: Euclidean on the largest singular values, their
     sum on the smaller ones. Over all factors of one product the penalty of `dropblock_sample` (`path_norm` with this
-    block size) is never below this one, and equal where the blocks are balanced. Block size 1 is `nuclear_norm`.
+    block size) is never below this one, and at the minimum of its objective both are equal. Block size 1 is
+    `nuclear_norm`.
     """
 
     drop_rate: float = 0.5  # in [0, 1), of the blocks it stands for

@@ -21,7 +21,7 @@ class Mixup(Regularizer):
     off: ClassVar[dict[str, Scalar]] = {"alpha": 0.0}
     needs_class_targets: ClassVar[bool] = True
     formula: ClassVar[str] = "(x, y) <- lam (x, y) + (1 - lam)(x', y'), lam ~ Beta(alpha, alpha)"
-    source: ClassVar[str] = "Zhang et al. 2018, eq. 2; alpha = 1 for CIFAR in section 3.2"
+    source: ClassVar[str] = "Zhang et al. 2018, section 2; alpha = 1 for CIFAR in section 3.2"
 
     def __post_init__(self) -> None:
         """Check alpha."""

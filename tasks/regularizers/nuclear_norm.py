@@ -25,7 +25,7 @@ class NuclearNorm(Regularizer):
     acts_on: ClassVar[tuple[str, ...]] = ("hidden",)
     off: ClassVar[dict[str, Scalar]] = {"drop_rate": 0.0}
     formula: ClassVar[str] = "loss + drop_rate / (1 - drop_rate) / d ||U V^T X||_*^2 / N"
-    source: ClassVar[str] = "Cavazza et al. 2018, theorem 3; Pal et al. 2020, section 2.4 at block size 1"
+    source: ClassVar[str] = "Pal et al. 2020, theorem 6 at block size 1; Cavazza et al. 2018"
 
     def __post_init__(self) -> None:
         """Check the rate."""
