@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 
 from search_spaces import (
+    adaptive_dropout_rc,
     autoaugment,
     block_feature_map_distortion,
     concrete_dropout,
@@ -71,6 +72,7 @@ SPACES: dict[str, Space] = {
     "localdrop_no_dropblock": localdrop_no_dropblock.SPACE,
     "feature_map_distortion": feature_map_distortion.SPACE,
     "block_feature_map_distortion": block_feature_map_distortion.SPACE,
+    "adaptive_dropout_rc": adaptive_dropout_rc.SPACE,
 }
 
 

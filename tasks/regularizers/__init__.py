@@ -44,5 +44,6 @@ REGULARIZERS: Table[type[Regularizer]] = Table(
         "localdrop_no_dropblock": "tasks.regularizers.localdrop_no_dropblock:LocalDropNoDropblock",
         "feature_map_distortion": "tasks.regularizers.feature_map_distortion:FeatureMapDistortion",
         "block_feature_map_distortion": "tasks.regularizers.block_feature_map_distortion:BlockFeatureMapDistortion",
+        "adaptive_dropout_rc": "tasks.regularizers.adaptive_dropout_rc:AdaptiveDropoutRC",
     },
 )

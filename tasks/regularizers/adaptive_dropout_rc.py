@@ -1,0 +1,133 @@
+"""Adaptive dropout learns keep rates against a bound on the Rademacher complexity (Zhai and Wang, ICLR 2018)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from tasks.regularizers.base import Batch, Context, Hooks, Regularizer, Scalar, Step
+from tasks.regularizers.checks import check_at_least, check_choice, check_rate
+from tasks.regularizers.keep_rate_steps import KeepRateSteps
+from tasks.regularizers.localdrop_sites import Keep, UnitKeep
+from tasks.sites import Site, WeightLayer
+
+Norms = Literal["2,2", "1,inf", "inf,1"]
+Scaling = Literal["fan_in", "none"]
+EXPONENTS: Mapping[str, tuple[float, float]] = {"2,2": (2, 2), "1,inf": (1, math.inf), "inf,1": (math.inf, 1)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptiveDropoutRC(Regularizer):
+    """Dropout with one learned keep rate per unit, weights and rates both charged with a Rademacher complexity bound.
+
+    Reg = k sqrt(log(d) / n) max|X| prod_l max_j ||W_l[j]||_p ||theta_(l-1)||_q s_l over all layers, with n samples of d
+    features in the batch, k outputs, W_l[j] the weights into output unit j and theta the keep rates of what the layer
+    reads (1 where nothing is dropped). A conv layer counts as the dense layer of one position: theta enters by its mean
+    power over the map, times the fan-in. Two blocks of variables alternate: the weights at every step, with sampled
+    masks; the rates every `keep_interval_steps`, with the rates as multipliers, projected to [0.001, 1].
+
+    With `scaling` fan_in, s_l = sqrt(fan_in + outputs) / fan_in makes a factor near 1 at usual initial weights at any
+    width (divided by sqrt(log outputs) for the norms 2,2; the paper prints the outputs where the fan-in is meant).
+    Masks are not rescaled in training; eval multiplies by the rates.
+    """
+
+    lam: float = 0.01  # >= 0
+    norms: Norms = "2,2"  # p of the weights, q of the keep rates
+    input_drop_rate: float = 0.1  # in [0, 1), where the learned rates start
+    conv_drop_rate: float = 0.25
+    unit_drop_rate: float = 0.5
+    keep_interval_steps: int = 10  # >= 1
+    scaling: Scaling = "fan_in"
+
+    acts_on: ClassVar[tuple[str, ...]] = ("input", "conv", "dense")
+    off: ClassVar[dict[str, Scalar]] = {
+        "lam": 0.0,
+        "input_drop_rate": 0.0,
+        "conv_drop_rate": 0.0,
+        "unit_drop_rate": 0.0,
+        "keep_interval_steps": 10**9,
+    }
+    eval_is_identity: ClassVar[bool] = False
+    formula: ClassVar[str] = "loss + lam k sqrt(log(d) / n) max|X| prod_l max_j ||W_l[j]||_p ||theta_(l-1)||_q s_l"
+    source: ClassVar[str] = "Zhai and Wang 2018, theorem 3.1 and section 3.3"
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_at_least(self, "lam", 0)
+        check_choice(self, "norms", get_args(Norms))
+        for field in ("input_drop_rate", "conv_drop_rate", "unit_drop_rate"):
+            check_rate(self, field)
+        check_at_least(self, "keep_interval_steps", 1)
+        check_choice(self, "scaling", get_args(Scaling))
+
+    def attach(self, network: nn.Module, context: Context) -> Hooks:
+        """Learned masks at every site; a factor of the bound for every layer."""
+        start = {"input": self.input_drop_rate, "conv": self.conv_drop_rate, "dense": self.unit_drop_rate}
+        keeps: dict[Site, Keep] = {}
+        for site in self.chosen_sites(network):
+            keeps[site] = UnitKeep(site, 1 - start[site.kind], context.masks(site.name), context.device)
+            site.fill(keeps[site])
+        read = {site.next_layer: keep for site, keep in keeps.items() if site.next_layer is not None}
+        layers = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+        factors = [Factor(layer, read.get(layer), *EXPONENTS[self.norms], self.scaling) for layer in layers]
+        return _TwoBlocks(self, list(keeps.values()), factors)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """What one layer contributes to the product in the bound."""
+
+    layer: WeightLayer
+    keep: Keep | None
+    p: float
+    q: float
+    scaling: Scaling
+
+    def value(self) -> Tensor:
+        """max_j ||W[j]||_p ||theta||_q s, of degree 1 in W and in theta, differentiable in both."""
+        weight = self.layer.weight.flatten(1)
+        outputs, fan_in = weight.shape
+        largest: Tensor = torch.linalg.vector_norm(weight, self.p, dim=1).amax()
+        rates = weight.new_ones(1) if self.keep is None else self.keep.rates().flatten()
+        # The q-norm of fan_in rates with the mean power of these; their own q-norm where they are fan_in many.
+        norm = torch.linalg.vector_norm(rates, self.q) * math.pow(fan_in / rates.numel(), 1 / self.q)
+        if self.scaling == "none":
+            return largest * norm
+        logarithm = math.log(max(outputs, 2)) if (self.p, self.q) == (2, 2) else 1.0
+        return largest * norm * (math.sqrt((fan_in + outputs) / logarithm) / fan_in)
+
+
+def rademacher_penalty(factors: Sequence[Factor], batch: Batch) -> Tensor:
+    """Reg of the class above."""
+    num_outputs, num_features = batch.targets[0].numel(), batch.inputs[0].numel()
+    constant = num_outputs * math.sqrt(math.log(num_features) / len(batch.inputs))
+    return torch.stack([factor.value() for factor in factors]).prod() * batch.inputs.abs().amax() * constant
+
+
+class _TwoBlocks(Hooks):
+    """The penalty on the weights at every step, and the steps on the rates."""
+
+    def __init__(self, settings: AdaptiveDropoutRC, keeps: Sequence[Keep], factors: Sequence[Factor]) -> None:
+        self._lam, self._factors = settings.lam, factors
+        self._steps = KeepRateSteps(
+            label="adaptive_dropout_rc",
+            keeps=keeps,
+            interval_steps=settings.keep_interval_steps,
+            penalty_of_rates=self.penalty,
+        )
+
+    def penalty(self, step: Step) -> Tensor | None:
+        if self._lam == 0 or step.batch is None:
+            return None
+        return self._lam * rademacher_penalty(self._factors, step.batch)
+
+    def after_step(self, step: Step) -> None:
+        self._steps.after_step(step)
+
+    def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
+        return self._steps.after_epoch(epoch, network)
