@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.errors import BadInput
 from harness.tables import TABLES
 from search_spaces import space_of
 from tasks.table import UnknownNameError, unknown_name_message
@@ -74,6 +75,7 @@ def _suite(name: str, suite: Any, results: Sequence[str] | None) -> Iterator[str
     for group in suite.groups:
         yield f"tasks         {', '.join(group.tasks)}"
         yield f"regularizers  {', '.join(group.regularizers)}"
+        yield from (f"  {name} in {', '.join(map(str, values))}" for name, values in group.grid.items())
     yield f"budget        {suite.tune_trials} tune trials and {suite.seeds} seeds a cell, at scale {suite.scale}"
     yield f"source        {suite.source}"
     yield f"example       regarena run {name}"
@@ -120,7 +122,10 @@ def _cost(name: str, results: Sequence[str] | None) -> str:
     if folders:
         import analysis
 
-        timing = analysis.timing_table(analysis.load_trials(folders, on_damage="warn"))
+        try:
+            timing = analysis.timing_table(analysis.load_trials(folders, on_damage="warn"))
+        except (ValueError, OSError) as error:
+            raise BadInput(str(error)) from error
         rows = timing[timing["regularizer"] == name].to_dict("records")
         if rows:
             return "; ".join(f"{r['ratio']:.2f} x twin on {r['task']} (n={r['n']}, {r['hardware_key']})" for r in rows)

@@ -16,7 +16,8 @@ from harness.store import Finished
 from harness.studies import CellStudy
 from search_spaces.space import Space
 from tasks import TASKS
-from tasks.suites import Suite
+from tasks.regularizers import REGULARIZERS
+from tasks.suites import Point, Suite
 from tasks.table import unknown_name_message
 from tasks.task import Task
 
@@ -55,6 +56,7 @@ class Cell:
     scale: Scale
     skip_reason: str | None = None
     is_timed: bool = False
+    points: tuple[Point, ...] = ({},)  # where its default trials run; the empty one is the paper's hyperparameters
 
     @property
     def task(self) -> Task:
@@ -102,8 +104,10 @@ class Plan:
         )
 
     def default_specs(self, cell: Cell) -> list[TrialSpec]:
-        """The paper's hyperparameters on each seed."""
-        return [self.spec(cell, "default", index) for index in range(self.budget.seeds)]
+        """Each seed at the paper's hyperparameters, or at every point of the cell's grid."""
+        seeds = range(self.budget.seeds)
+        specs = [self.spec(cell, "default", index, point) for index in seeds for point in cell.points]
+        return list({spec.trial_id: spec for spec in specs}.values())  # points differ no more where a task pins a value
 
     def timing_specs(self) -> list[TrialSpec]:
         """The timing trials of all timed cells, repeat by repeat, so that one cell's repeats are far apart."""
@@ -122,7 +126,7 @@ class Plan:
     def num_trials(self, cell: Cell) -> int:
         """All trials that the cell needs if every one goes well."""
         tuned = self.budget.tune_trials + (self.budget.seeds if self.budget.tune_trials else 0)
-        return self.budget.seeds + tuned + (self.budget.timing_repeats if cell.is_timed else 0)
+        return len(self.default_specs(cell)) + tuned + (self.budget.timing_repeats if cell.is_timed else 0)
 
 
 class CellProgress:
@@ -263,24 +267,34 @@ def make_plan(
         suite=suite_name,
         campaign_id=campaign_id,
         budget=budget,
-        cells=tuple(_cell(task, name, budget.scale, task in suite.timing_tasks) for task, name in cells),
+        cells=tuple(_cell(suite, task, name, budget.scale) for task, name in cells),
     )
 
 
-def _cell(task_name: str, regularizer: str, scale: Scale, is_timed: bool) -> Cell:
+def _cell(suite: Suite, task_name: str, regularizer: str, scale: Scale) -> Cell:
+    points = suite.points(task_name, regularizer)
     try:
+        for point in points:
+            Contestant(regularizer).resolve(TASKS[task_name], scale, point)
         reason = Contestant(regularizer).skip_reason(TASKS[task_name], scale)
     except ValueError as error:
         raise BadInput(str(error)) from error
-    return Cell(task_name=task_name, regularizer=regularizer, scale=scale, skip_reason=reason, is_timed=is_timed)
+    return Cell(
+        task_name=task_name,
+        regularizer=regularizer,
+        scale=scale,
+        skip_reason=reason,
+        is_timed=task_name in suite.timing_tasks,
+        points=points,
+    )
 
 
 def _selected(suite: Suite, only: Sequence[str], skip: Sequence[str]) -> list[tuple[str, str]]:
     cells = suite.cells()
     tasks, names = list(dict.fromkeys(t for t, _ in cells)), list(dict.fromkeys(n for _, n in cells))
-    for name in (*only, *skip):
-        if name not in TASKS and name not in names:
-            Contestant(name)  # raises for a mistyped one
+    for name in only:
+        if name not in TASKS and any(part not in REGULARIZERS for part in name.split("+")):
+            raise BadInput(unknown_name_message("task or regularizer", name, [*TASKS, *REGULARIZERS]))
     unknown = [name for name in skip if name not in tasks and name not in names]
     if unknown:
         raise BadInput(unknown_name_message("task or regularizer of this suite", unknown[0], [*tasks, *names]))
