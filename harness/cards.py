@@ -86,7 +86,7 @@ def _architecture(name: str, cls: Any, results: Sequence[str] | None) -> Iterato
 
     from tasks.sites import measure_sites, sites_of
 
-    yield f"{name}: {TABLES['architectures'].summary(name)}"
+    yield f"{name}: {_first_line(inspect.getmodule(cls))}"
     yield ""
     yield inspect.getdoc(cls) or ""
     network = cls(num_classes=10, in_channels=1, image_size=28)

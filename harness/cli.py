@@ -193,13 +193,13 @@ def compare(
 ) -> None:
     """Put measured values beside those that the papers report."""
     import analysis
-    from harness.output import show_frame
+    from harness.output import show_comparison
 
     try:
         frame = analysis.compare_with_papers(_trials(folders), paper)
     except ValueError as error:
         raise BadInput(str(error)) from error
-    show_frame(frame, as_json, as_csv, title="reported and measured", notes=analysis.notes_of(frame))
+    show_comparison(frame, as_json, as_csv)
 
 
 @app.command()

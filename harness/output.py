@@ -31,6 +31,19 @@ OVERALL = {
     "losses": "losses",
     "imputed": "imputed",
 }
+COMPARISON = {
+    "paper": "paper",
+    "experiment": "table",
+    "dataset": "data",
+    "architecture": "net",
+    "method": "method",
+    "setting": "setting",
+    "reported": "reported",
+    "ours": "ours",
+    "interval": "95 % interval",
+    "difference": "difference",
+    "verdict": "verdict",
+}
 TIMING = {
     "regularizer": "regularizer",
     "ratio": "x twin",
@@ -112,10 +125,29 @@ def show_timing(trials: Any, as_json: bool = False, as_csv: bool = False) -> Non
     _print_notes(analysis.notes_of(table))
 
 
-def _ranked(record: Mapping[Any, Any]) -> dict[str, Any]:
+def show_comparison(frame: Any, as_json: bool = False, as_csv: bool = False) -> None:
+    """Reported beside measured values; on a terminal only what was measured, with the number of the rest."""
+    import analysis
+
+    if as_json or as_csv:
+        show_frame(frame, as_json, as_csv, title="")
+        return
+    measured = frame[frame["ours"].notna()]
+    records = [{**record, "interval": _interval(record)} for record in measured.to_dict("records")]
+    if records:
+        _print_table("reported and measured", COMPARISON, records)
+        _print_notes(f"{note}" for note in measured["note"].dropna().unique() if note)
+    _print_notes(analysis.notes_of(frame))
+    print(f"{len(frame) - len(measured)} reported values have no trial here; --csv lists them all.")
+
+
+def _interval(record: Mapping[Any, Any]) -> str:
     low, high = record["interval_low"], record["interval_high"]
-    interval = f"{_text(low)} .. {_text(high)}" if low == low and high == high else ""
-    return _without_zero({**record, "interval": interval, "rank": _rank(record)})
+    return f"{_text(low)} .. {_text(high)}" if low == low and high == high else ""
+
+
+def _ranked(record: Mapping[Any, Any]) -> dict[str, Any]:
+    return _without_zero({**record, "interval": _interval(record), "rank": _rank(record)})
 
 
 def _rank(record: Mapping[Any, Any]) -> str:
