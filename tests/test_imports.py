@@ -1,0 +1,165 @@
+"""Imports point one way, heavy packages are met only where they are needed, and Parquet is written in one place."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OURS = ("search_spaces", "tasks", "harness", "analysis")
+SLOW = ("torch", "ray", "pandas", "optuna", "sklearn", "torchvision", "scipy", "matplotlib", "seaborn", "plotly")
+COMMAND_LINE = ("harness.cli", "harness.cards", "harness.output")  # parse, call, print: these may import all
+WRITERS = {"write_table", "write_dataset", "write_to_dataset", "write_metadata", "ParquetWriter"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """One import statement: who, what, and whether it runs when the module is loaded."""
+
+    module: str
+    imported: str  # dotted, with the name that is taken from it
+    at_load: bool
+
+    @property
+    def package(self) -> str:
+        """First part of what is imported."""
+        return self.imported.partition(".")[0]
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the four packages by its dotted name."""
+    paths = [path for package in OURS for path in sorted((ROOT / package).rglob("*.py"))]
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports_of(module: str, path: Path) -> list[Import]:
+    found = []
+    for node, at_load in statements(tree_of(path)):
+        if isinstance(node, ast.Import):
+            found += [Import(module=module, imported=alias.name, at_load=at_load) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively; say the whole name, so that it can be searched for."
+            for alias in node.names:
+                found.append(Import(module=module, imported=f"{node.module}.{alias.name}", at_load=at_load))
+    return found
+
+
+def statements(tree: ast.AST, at_load: bool = True) -> Iterator[tuple[ast.AST, bool]]:
+    """Every node, and whether it runs when the module is loaded: not in a function, nor for type checkers alone."""
+    for child in ast.iter_child_nodes(tree):
+        yield child, at_load
+        is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for_types = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+        yield from statements(child, at_load and not is_function and not for_types)
+
+
+IMPORTS = [found for module, path in modules().items() for found in imports_of(module, path)]
+
+
+def inside(name: str, *parents: str) -> bool:
+    return any(name == parent or name.startswith(f"{parent}.") for parent in parents)
+
+
+def violations(importer: str, *allowed: str) -> list[str]:
+    """Imports of ours in one package that stand neither in it nor among what is allowed."""
+    return [
+        f"{found.module} imports {found.imported}"
+        for found in IMPORTS
+        if inside(found.module, importer) and found.package in OURS and not inside(found.imported, importer, *allowed)
+    ]
+
+
+def test_the_reader_of_imports_sees_ours() -> None:
+    assert len(IMPORTS) > 200
+    assert any(found.module == "tasks.training" and inside(found.imported, "tasks.batches") for found in IMPORTS)
+    assert {found.at_load for found in IMPORTS} == {True, False}
+
+
+@pytest.mark.parametrize("package", ["search_spaces", "tasks"])
+def test_search_spaces_and_tasks_import_nothing_of_ours_but_themselves(package: str) -> None:
+    assert violations(package) == []
+
+
+def test_the_harness_imports_tasks_and_search_spaces_and_the_command_line_all() -> None:
+    for found in IMPORTS:
+        if inside(found.module, "harness") and inside(found.imported, "analysis"):
+            assert found.module in COMMAND_LINE, f"{found.module} imports {found.imported}"
+
+
+def test_what_belongs_to_the_command_line_is_imported_by_it_alone() -> None:
+    for found in IMPORTS:
+        if inside(found.imported, *COMMAND_LINE):
+            assert found.module in COMMAND_LINE, f"{found.module} imports {found.imported}"
+
+
+def test_the_analysis_imports_of_ours_the_names_of_columns_alone() -> None:
+    assert violations("analysis", "harness.records") == []
+
+
+def test_nobody_imports_the_command_line() -> None:
+    assert [found for found in IMPORTS if inside(found.imported, "harness.cli")] == []
+
+
+@pytest.mark.parametrize(
+    ("package", "strangers"),
+    [
+        ("search_spaces", ("torch", "ray", "optuna", "pandas", "pyarrow", "numpy")),
+        ("tasks", ("ray", "optuna", "pandas", "pyarrow")),
+        ("analysis", ("torch", "ray", "optuna")),
+    ],
+    ids=["search_spaces", "tasks", "analysis"],
+)
+def test_a_package_knows_nothing_of_what_is_not_its_subject(package: str, strangers: tuple[str, ...]) -> None:
+    assert [f for f in IMPORTS if inside(f.module, package) and f.package in strangers] == []
+
+
+def test_ray_is_imported_by_one_module_alone() -> None:
+    assert {found.module for found in IMPORTS if found.package == "ray"} == {"harness.tuner"}
+
+
+def test_parquet_is_written_by_one_module_alone() -> None:
+    writers = {
+        module
+        for module, path in modules().items()
+        for node in ast.walk(tree_of(path))
+        if (isinstance(node, ast.Attribute) and node.attr in {*WRITERS, "to_parquet"})
+        or (isinstance(node, ast.ImportFrom | ast.Import) and WRITERS & {alias.name for alias in node.names})
+    }
+    assert writers == {"harness.store"}
+
+
+def test_nothing_slow_is_loaded_on_the_way_to_the_help_of_the_command() -> None:
+    waiting, loaded = ["harness.cli"], set()
+    while waiting:
+        module = waiting.pop()
+        loaded.add(module)
+        parents = [module.rpartition(".")[0]] if "." in module else []
+        named = [found.imported for found in IMPORTS if found.module == module and found.at_load]
+        ours = [prefix for name in named for prefix in (name, name.rpartition(".")[0])]
+        waiting += [name for name in {*parents, *ours} if name in modules() and name not in loaded]
+    slow = [
+        f"{found.module} imports {found.imported}"
+        for found in IMPORTS
+        if found.module in loaded and found.at_load and found.package in SLOW
+    ]
+    assert {"harness", "harness.cli", "harness.errors"} <= loaded
+    assert slow == []
+
+
+@pytest.mark.parametrize("package", [module for module, path in modules().items() if path.name == "__init__.py"])
+def test_a_package_holds_tables_and_prose_and_loads_nothing_slow(package: str) -> None:
+    assert [f for f in IMPORTS if f.module == package and f.at_load and f.package in (*SLOW, "numpy", "pyarrow")] == []
+
+
+def test_no_folder_of_tests_is_a_package_and_no_two_tests_share_a_name() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert "__init__.py" not in names
+    assert len(set(names)) == len(names)
