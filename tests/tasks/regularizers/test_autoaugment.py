@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from tiny_tasks import IMAGE_TASK, prepared
+from tiny_tasks import IMAGE_TASK, binomial_bound, prepared
 from torch import Tensor
 from torchvision.transforms import v2
 
-from tasks.regularizers.augmentation_policies import POLICIES
+from tasks.regularizers.augmentation_policies import POLICIES, policy
 from tasks.regularizers.autoaugment import SIGNED, AutoAugment, distort
 from tasks.regularizers.base import Batch, Regularizer, Step
 
@@ -46,10 +46,10 @@ def their_name(name: str) -> str:
     return "AutoContrast" if name == "autocontrast" else "".join(part.capitalize() for part in name.split("_"))
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_the_policies_are_torchvisions(policy: str) -> None:
-    ours = [[(their_name(name), chance, magnitude) for name, chance, magnitude in pair] for pair in POLICIES[policy]]
-    theirs = [[(name, chance, level or 0) for name, chance, level in pair] for pair in THEIRS[policy]._policies]
+@pytest.mark.parametrize("name", POLICIES)
+def test_the_policies_are_torchvisions(name: str) -> None:
+    ours = [[(their_name(own.name), own.chance, own.magnitude) for own in pair] for pair in POLICIES[name]]
+    theirs = [[(operation, chance, level or 0) for operation, chance, level in pair] for pair in THEIRS[name]._policies]
     assert ours == theirs
 
 
@@ -73,13 +73,13 @@ def test_every_operation_is_torchvisions_at_every_magnitude(name: str, channels:
         assert torch.equal(distorted, torch.stack(transformed)), (index, magnitude)
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_augmented_images_have_torchvisions_law(policy: str) -> None:
+@pytest.mark.parametrize("name", POLICIES)
+def test_augmented_images_have_torchvisions_law(name: str) -> None:
     image = images(count=1)
-    ours = AutoAugment(policy=policy).transform_raw(image.expand(NUM_IMAGES, -1, -1, -1), step())  # type: ignore[arg-type]
+    ours = AutoAugment(policy=name).transform_raw(image.expand(NUM_IMAGES, -1, -1, -1), step())  # type: ignore[arg-type]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        theirs = [THEIRS[policy](image[0]) for _ in range(NUM_IMAGES)]
+        theirs = [THEIRS[name](image[0]) for _ in range(NUM_IMAGES)]
     counts = [Counter(picture.numpy().tobytes() for picture in pictures) for pictures in (ours, theirs)]
     outcomes = sorted(set(counts[0]) | set(counts[1]), key=lambda o: counts[0][o] + counts[1][o], reverse=True)
     table = np.array([[count[outcome] for outcome in outcomes] for count in counts])
@@ -87,6 +87,20 @@ def test_augmented_images_have_torchvisions_law(policy: str) -> None:
     pooled = np.column_stack([table[:, often], table[:, ~often].sum(1)])
     assert often.sum() > 20
     assert stats.chi2_contingency(pooled[:, pooled.sum(0) > 0]).pvalue > 1e-6
+
+
+def test_an_operation_has_its_chance_and_goes_to_both_sides_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(POLICIES, "cifar10", policy("rotate 0.6 9 | invert 0.25"))
+    image = images(count=1)
+    augmented = AutoAugment().transform_raw(image.expand(NUM_IMAGES, -1, -1, -1), step())
+    for turned, rate in (
+        (distort(image, "rotate", 9), 0.3),
+        (distort(image, "rotate", 9, negative=True), 0.3),
+        (image, 0.4),
+    ):
+        plain, inverted = ((augmented == picture).flatten(1).all(1).double().mean() for picture in (turned, ~turned))
+        assert abs(float(plain) - 0.75 * rate) <= float(binomial_bound(0.75 * rate, NUM_IMAGES))
+        assert abs(float(inverted) - 0.25 * rate) <= float(binomial_bound(0.25 * rate, NUM_IMAGES))
 
 
 def test_the_image_fraction_leaves_the_others_as_they_are() -> None:
