@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.errors import BadInput
+from harness.errors import BadInput, ResultsError
 from harness.execution import Execution
+from harness.interrupts import interruptible
 from harness.plan import Budget, Cell, CellProgress, Plan, Schedule, make_plan
 from harness.progress import Progress
 from harness.provenance import code_hash, software
@@ -52,13 +54,12 @@ class Outcome:
     failures: dict[str, int]
 
 
-def plan_campaign(request: Request) -> tuple[Plan, dict[str, Finished]]:
-    """The plan and what is finished of it already; creates nothing, runs nothing.
+def plan_campaign(request: Request, store: Store) -> Plan:
+    """The plan; creates nothing, runs nothing.
 
     Raises:
         BadInput: for unknown names, impossible values, or a folder that holds another suite.
     """
-    store = Store(request.results)
     known = store.read_json(CAMPAIGN_FILE)
     if known is not None and known["suite"] != request.suite_name:
         raise BadInput(
@@ -66,10 +67,9 @@ def plan_campaign(request: Request) -> tuple[Plan, dict[str, Finished]]:
             "choose another folder with --results."
         )
     campaign_id = known["campaign_id"] if known else secrets.token_hex(8)
-    plan = make_plan(
+    return make_plan(
         request.suite_name, request.suite, request.budget, campaign_id, only=request.only, skip=request.skip
     )
-    return plan, store.finished()
 
 
 def run_campaign(request: Request, announce: Callable[[str], None] = print) -> Outcome:
@@ -79,18 +79,39 @@ def run_campaign(request: Request, announce: Callable[[str], None] = print) -> O
         BadInput, CampaignLocked, Interrupted, ResultsError: see harness.errors.
     """
     store = Store(request.results)
-    plan, _ = plan_campaign(request)
-    _check_data(plan, request.execution)
-    store.prepare()
-    with store.lock():
+    plan = plan_campaign(request, store)
+    with interruptible():
+        _check_data(plan, request.execution)
+        store.prepare()
+        with store.lock():
+            return _run_missing(request, plan, store, announce)
+
+
+@contextlib.contextmanager
+def _writing(store: Store) -> Iterator[None]:
+    """A folder that cannot be written or read any more ends the run with a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise ResultsError(
+            f"{store.location} cannot be written any more ({error}); the same command resumes."
+        ) from error
+
+
+def _run_missing(request: Request, plan: Plan, store: Store, announce: Callable[[str], None]) -> Outcome:
+    """What a run does while it holds the campaign."""
+    with _writing(store):
         stored = store.finished()
+        for name in store.damaged:
+            announce(f"{name} is damaged: it was renamed to *.damaged, and its trials run again.")
         if request.retry_failed:
             failed = [trial_id for trial_id, done in stored.items() if done.status not in (*SUCCESSES, "skipped")]
             store.forget(failed)
             stored = {trial_id: done for trial_id, done in stored.items() if trial_id not in set(failed)}
         _note_request(store, plan, request)
         _write_skipped(store, plan, stored)
-        outcome = _run(request, plan, store, stored, announce)
+    outcome = _run(request, plan, store, stored, announce)
+    with _writing(store):
         store.compact()
     return outcome
 
@@ -136,11 +157,13 @@ def known_trials(plan: Plan, cells: Sequence[CellProgress]) -> dict[str, TrialSp
 
 
 def _check_data(plan: Plan, execution: Execution) -> None:
-    """Make sure that every task's data is there before anything runs."""
+    """Make sure that every task's data is there and whole before anything runs: otherwise each trial would fail."""
     folder = Path(execution.data_dir).absolute() if execution.data_dir else None
     for name in dict.fromkeys(cell.task_name for cell in plan.running_cells):
         try:
             TASKS[name].check_data(folder)
+            if TASKS[name].needs_data:
+                TASKS[name].dataset_fingerprint(folder)  # reads all of it
         except DataError as error:
             raise BadInput(str(error)) from error
 

@@ -9,7 +9,7 @@ from typing import Any
 from harness.campaign import Request, plan_campaign
 from harness.plan import Cell, CellProgress, Plan
 from harness.records import SUCCESSES, TrialSpec
-from harness.store import Finished
+from harness.store import Finished, Store
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -18,10 +18,13 @@ def overview(request: Request) -> tuple[Any, list[str]]:
     """A frame with one row per cell, and sentences about the whole."""
     import pandas as pd
 
-    plan, stored = plan_campaign(request)
+    store = Store(request.results)
+    plan = plan_campaign(request, store)
+    stored = store.finished(set_aside=False)
     rows = [_row(plan, cell, stored) for cell in plan.cells]
     missing = sum(row["missing"] for row in rows)
-    notes = [f"{missing} trial(s) would run."]
+    notes = [f"{name} is damaged: its trials would run again." for name in store.damaged]
+    notes.append(f"{missing} trial(s) would run.")
     hours = [row["hours"] for row in rows if row["missing"]]
     if missing and None not in hours:
         notes.append(f"About {sum(hours):.2g} hours of one worker, from the trials of each cell that have run.")

@@ -27,7 +27,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from harness.errors import BadInput, CampaignLocked
-from harness.records import CURVE_SCHEMA, TrialRecord, schema_of
+from harness.records import CURVE_COLUMNS, CURVE_SCHEMA, SUCCESSES, TrialRecord, schema_of
 
 DIGEST_KEY = b"regarena.digest"
 TRIALS, CURVES = "trials", "curves"
@@ -80,6 +80,7 @@ class Store:
     def __init__(self, location: str | os.PathLike[str]) -> None:
         self.location = str(location)
         self.is_local = "://" not in self.location
+        self.damaged: list[str] = []  # files that `finished` or `compact` could not read
         if self.is_local:
             self._fs: pa.fs.FileSystem = pa.fs.LocalFileSystem()
             self.root = str(Path(self.location).absolute())
@@ -88,6 +89,11 @@ class Store:
                 self._fs, self.root = pa.fs.FileSystem.from_uri(self.location)
             except (OSError, ValueError, pa.ArrowException) as error:
                 raise BadInput(f"The results location {self.location!r} cannot be opened: {error}.") from error
+
+    @property
+    def address(self) -> str:
+        """The location as another process finds it, whatever folder that one works in."""
+        return self.root if self.is_local else self.location
 
     def prepare(self) -> None:
         """Make the folders, and prove that a file can be written.
@@ -140,21 +146,25 @@ class Store:
         row = record.row()
         self._write_table(TRIALS, record.trial_id, pa.Table.from_pylist([row], schema=schema_of(row)))
 
-    def finished(self) -> dict[str, Finished]:
-        """Every trial that ended, by id. Damaged files are renamed to `*.damaged` and their trials run again."""
+    def finished(self, set_aside: bool = True) -> dict[str, Finished]:
+        """Every trial that ended, by id; of several rows of one trial the first that succeeded.
+
+        Damaged files are listed in `damaged`, and renamed to `*.damaged` if `set_aside`; their trials run again.
+        """
         found: dict[str, Finished] = {}
-        for table in self._read_all(TRIALS, _FINISHED_COLUMNS):
+        for _, table in self._read_all(TRIALS, _FINISHED_COLUMNS, set_aside):
             for row in table.to_pylist():
                 seconds = sum(row.pop(name) or 0.0 for name in _SECONDS)
-                found[row["trial_id"]] = Finished(**row, seconds=seconds)
+                known = found.get(row["trial_id"])
+                if known is None or (known.status not in SUCCESSES and row["status"] in SUCCESSES):
+                    found[row["trial_id"]] = Finished(**row, seconds=seconds)
         return found
 
     def forget(self, trial_ids: Iterable[str]) -> None:
         """Remove the rows and curves of these trials, so that they run again."""
         gone = set(trial_ids)
         for folder in (TRIALS, CURVES):
-            for path in self.files(folder):
-                table = self._read(path)
+            for path, table in self._read_all(folder):
                 ids = table.column("trial_id").to_pylist()
                 if not gone.intersection(ids):
                     continue
@@ -165,8 +175,13 @@ class Store:
                     self._fs.delete_file(path)
 
     def adopt(self, other: Store) -> None:
-        """Copy the rows and curves of trials that are finished elsewhere and not here."""
-        known = set(self.finished())
+        """Copy the rows and curves of trials that are finished elsewhere and not here, or failed here only."""
+        theirs = other.finished(set_aside=False)
+        known = {
+            trial_id
+            for trial_id, done in self.finished().items()
+            if done.status in SUCCESSES or trial_id not in theirs or theirs[trial_id].status not in SUCCESSES
+        }
         for folder in (CURVES, TRIALS):
             for path in other.files(folder):
                 table = other.read(path)
@@ -175,17 +190,18 @@ class Store:
                     self._write_table(folder, COMPACTED_PREFIX + uuid.uuid4().hex[:12], table.filter(pa.array(fresh)))
 
     def compact(self) -> None:
-        """Merge all files of a folder into one; a crash in between leaves duplicates, never a gap."""
-        for folder in (TRIALS, CURVES):
-            paths = self.files(folder)
-            if len(paths) < 2:
+        """Merge the files of a folder into one; a crash in between leaves duplicates, never a gap.
+
+        Where columns of one name hold text in some rows and numbers in others, there is a file for each.
+        """
+        for folder, one_of_each in ((TRIALS, _one_row_per_trial), (CURVES, _one_of_each_point)):
+            read = self._read_all(folder)
+            tables = merged([table for _, table in read])
+            if len(tables) == len(read):
                 continue
-            table = concatenated([self._read(path) for path in paths])
-            if folder == TRIALS:
-                table = _first_of_each(table)
-            name = COMPACTED_PREFIX + uuid.uuid4().hex[:12]
-            self._write_table(folder, name, table)
-            for path in paths:
+            for table in tables:
+                self._write_table(folder, COMPACTED_PREFIX + uuid.uuid4().hex[:12], one_of_each(table))
+            for path, _ in read:
                 self._fs.delete_file(path)
 
     def files(self, folder: str) -> list[str]:
@@ -197,13 +213,24 @@ class Store:
         )
 
     def read_json(self, name: str) -> dict[str, Any] | None:
-        """A JSON file of the folder, or None where there is none."""
+        """A JSON file of the folder, or None where there is none.
+
+        Raises:
+            BadInput: when it cannot be read.
+        """
         try:
             with self._fs.open_input_stream(f"{self.root}/{name}") as stream:
                 loaded: dict[str, Any] = json.loads(stream.read())
                 return loaded
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except json.JSONDecodeError as error:
+            raise BadInput(
+                f"{self.location}/{name} is damaged ({error}). Remove it: the trials are kept, and the next run "
+                "writes a new one."
+            ) from error
+        except OSError as error:
+            raise BadInput(f"The results location {self.location} cannot be read ({_short(error)}).") from error
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file of the folder, whole or not at all."""
@@ -224,16 +251,30 @@ class Store:
         """One file as a table."""
         return self._read(path)
 
-    def _read_all(self, folder: str, columns: tuple[str, ...] | None = None) -> list[pa.Table]:
-        def read(path: str) -> pa.Table | None:
-            try:
-                return self._read(path, columns)
-            except (OSError, pa.ArrowException):
-                self._fs.move(path, f"{path}.damaged")
-                return None
+    def _read_all(
+        self, folder: str, columns: tuple[str, ...] | None = None, set_aside: bool = True
+    ) -> list[tuple[str, pa.Table]]:
+        """Path and content of every file that can be read; one that vanishes meanwhile was compacted, so list again."""
+        while True:
+            paths = self.files(folder)
+            with ThreadPoolExecutor(_READERS) as pool:
+                read = list(pool.map(lambda path: self._read_or_error(path, columns), paths))
+            if not any(isinstance(content, FileNotFoundError) for content in read):
+                break
+        for path, content in zip(paths, read, strict=True):
+            if isinstance(content, Exception):
+                self.damaged.append("/".join(path.split("/")[-2:]))
+                if set_aside:
+                    self._fs.move(path, f"{path}.damaged")
+        return [(path, table) for path, table in zip(paths, read, strict=True) if not isinstance(table, Exception)]
 
-        with ThreadPoolExecutor(_READERS) as pool:
-            return [table for table in pool.map(read, self.files(folder)) if table is not None]
+    def _read_or_error(self, path: str, columns: tuple[str, ...] | None) -> pa.Table | Exception:
+        try:
+            return self._read(path, columns)
+        except PermissionError as error:
+            raise BadInput(f"{path} may not be read by this user ({_short(error)}).") from error
+        except (OSError, pa.ArrowException) as error:
+            return error
 
     def _read(self, path: str, columns: tuple[str, ...] | None = None) -> pa.Table:
         with self._fs.open_input_file(path) as source:
@@ -257,7 +298,7 @@ class Store:
                 stream.flush()
                 os.fsync(stream.fileno())
             unfinished.replace(target)
-        except OSError:
+        except BaseException:  # a full disk, or Ctrl-C at this very moment
             with contextlib.suppress(OSError):
                 unfinished.unlink(missing_ok=True)
             raise
@@ -277,16 +318,48 @@ def digest(table: pa.Table) -> str:
     return hasher.hexdigest()
 
 
-def concatenated(tables: list[pa.Table]) -> pa.Table:
-    """Tables with different columns as one: a missing column is null, whole numbers give way to real ones."""
-    plain = [table.replace_schema_metadata(None) for table in tables]
-    return pa.concat_tables(plain, promote_options="permissive")
+def merged(tables: Iterable[pa.Table]) -> list[pa.Table]:
+    """Tables with different columns as one: a missing column is null, whole numbers give way to real ones.
+
+    Tables whose columns of one name cannot meet (text and numbers) stay apart, so that no value changes its meaning.
+    """
+    by_schema: dict[pa.Schema, list[pa.Table]] = {}
+    for table in tables:
+        plain = table.replace_schema_metadata(None)
+        by_schema.setdefault(plain.schema, []).append(plain)
+    groups: list[tuple[pa.Schema, list[pa.Table]]] = []
+    for schema, members in by_schema.items():
+        for index, (common, others) in enumerate(groups):
+            with contextlib.suppress(pa.ArrowException):
+                groups[index] = (_union(common, schema), others + members)
+                break
+        else:
+            groups.append((schema, members))
+    return [pa.concat_tables(members, promote_options="permissive") for _, members in groups]
 
 
-def _first_of_each(table: pa.Table) -> pa.Table:
-    seen: set[str] = set()
-    first = [not (trial_id in seen or seen.add(trial_id)) for trial_id in table.column("trial_id").to_pylist()]  # type: ignore[func-returns-value]
-    return table.filter(pa.array(first))
+def _union(first: pa.Schema, second: pa.Schema) -> pa.Schema:
+    return pa.unify_schemas([first, second], promote_options="permissive")
+
+
+def _one_row_per_trial(table: pa.Table) -> pa.Table:
+    """Of several rows of one trial the first that succeeded, or the first."""
+    chosen: dict[str, int] = {}
+    statuses = table.column("status").to_pylist()
+    for index, trial_id in enumerate(table.column("trial_id").to_pylist()):
+        known = chosen.setdefault(trial_id, index)
+        if statuses[known] not in SUCCESSES and statuses[index] in SUCCESSES:
+            chosen[trial_id] = index
+    return table.take(pa.array(sorted(chosen.values()), pa.int64()))
+
+
+def _one_of_each_point(table: pa.Table) -> pa.Table:
+    """Each point of a curve once."""
+    keys = zip(*(table.column(name).to_pylist() for name in CURVE_COLUMNS[:-1]), strict=True)
+    chosen: dict[tuple[Any, ...], int] = {}
+    for index, key in enumerate(keys):
+        chosen.setdefault(key, index)
+    return table.take(pa.array(list(chosen.values()), pa.int64()))
 
 
 def _plain(value: Any) -> str:
