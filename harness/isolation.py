@@ -72,12 +72,15 @@ def _await(
     assert child.pid is not None
     base = _resident_bytes(child.pid)
     while True:
+        is_alive = child.is_alive()  # asked before the pipe, whose end a process that the trial left behind may hold
         try:
             if receiver.poll(_POLL_SECONDS):
                 record = receiver.recv()
                 assert isinstance(record, TrialRecord)
                 return record
-        except EOFError:
+        except (EOFError, OSError):  # OSError: it ended amid its answer
+            is_alive = False
+        if not is_alive:
             child.join(5)
             return "crashed", f"The trial's process ended without a result ({_how(child.exitcode)})."
         if execution.trial_seconds is not None and time.monotonic() - started > execution.trial_seconds:

@@ -19,6 +19,7 @@ from tasks.datasets import DATASETS
 from tasks.regularizers import REGULARIZERS
 from tasks.task import Task
 
+OUR_PACKAGES = ("harness", "tasks", "search_spaces", "analysis")
 ALWAYS_USED = ("tasks.training", "tasks.task", "harness.trial")
 
 
@@ -83,8 +84,8 @@ def hardware_key(device: str, cpu_threads: int) -> str:
 def code_hash(task_name: str, regularizer_names: Iterable[str]) -> str:
     """Code version of what one cell uses: 12 hexadecimal digits over its modules and all of ours that they import.
 
-    Comments, docstrings and layout do not count, and neither do package `__init__` files, which hold tables and
-    prose: a new contestant leaves the trials of the others fresh.
+    Comments, docstrings and layout do not count, and neither do our packages' `__init__` files, which hold tables
+    and prose: a new contestant leaves the trials of the others fresh. Those of other people's packages count.
     """
     task: Task = TASKS[task_name]
     targets = [TASKS.target(task_name), *(REGULARIZERS.target(name) for name in regularizer_names)]
@@ -118,12 +119,14 @@ def _closure(roots: Iterable[str]) -> set[str]:
 
 @cache
 def _source(module: str) -> Path | None:
-    """Source file of a module, or None for packages and for names that are no module."""
+    """Source file of a module, or None for packages of ours and for names that are no module."""
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError, AttributeError):
         return None
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py") or spec.submodule_search_locations:
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    if spec.submodule_search_locations and module.partition(".")[0] in OUR_PACKAGES:
         return None
     return Path(spec.origin)
 
@@ -140,9 +143,20 @@ def _imports(module: str) -> list[str]:
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.ImportFrom):
+            source = _absolute(node, module)
+            names += [source, *(f"{source}.{alias.name}" for alias in node.names)]
     return names
+
+
+def _absolute(node: ast.ImportFrom, module: str) -> str:
+    """The full name of what `module` imports from."""
+    if not node.level:
+        return node.module or ""
+    source = _source(module)
+    is_package = source is not None and source.name == "__init__.py"
+    package = module if is_package else module.rpartition(".")[0]
+    return importlib.util.resolve_name("." * node.level + (node.module or ""), package)
 
 
 @cache

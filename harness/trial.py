@@ -71,10 +71,22 @@ def base_values(spec: TrialSpec, execution: Execution) -> dict[str, Any]:
 
 
 def failure_values(error: BaseException) -> dict[str, Any]:
-    """Type, message and place of an exception. The place is a module and line of the last frame, not a path."""
+    """Type, message and place of an exception. The place is a module and line of the last frame, not a path.
+
+    Messages may name files: the home folder, which holds the user's name, is written as ~.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     reason = f"in {Path(frames[-1].filename).stem}.{frames[-1].name}, line {frames[-1].lineno}" if frames else None
-    return {"error_type": type(error).__name__, "error_message": str(error), "reason": reason}
+    return {"error_type": type(error).__name__, "error_message": _message(error), "reason": reason}
+
+
+def _message(error: BaseException) -> str:
+    """The text of an exception as one that can be stored, whatever was put into it."""
+    try:
+        text = str(error)
+    except Exception as another:
+        text = f"(no message: {type(another).__name__} while making it)"
+    return text.encode("utf-8", "backslashreplace").decode().replace(str(Path.home()), "~")
 
 
 Outcome = tuple[dict[str, Any], dict[str, float], tuple[CurvePoint, ...]]

@@ -81,7 +81,7 @@ def run(
         Interrupted: on Ctrl-C or SIGTERM; finished trials are stored.
         ResultsError: when rows cannot be written.
     """
-    with _connected(cluster):
+    with _connected(cluster), interruptible():
         execution = _placed(execution, cluster)
         _check_nodes(cluster, store, execution)
         _fit(schedule, store, execution, progress, cluster)
@@ -125,7 +125,7 @@ def _connected(cluster: Cluster) -> Iterator[None]:
     if cluster.address is None:
         arguments |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
     else:
-        arguments["runtime_env"] = {"env_vars": {"PYTHONPATH": _package_root()}}
+        arguments["runtime_env"] = {"env_vars": {"PYTHONPATH": _python_path()}}
     try:
         ray.init(**arguments)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -149,8 +149,10 @@ def _has_token() -> bool:
     return bool(os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH") or default.exists())
 
 
-def _package_root() -> str:
-    return str(Path(__file__).resolve().parent.parent)
+def _python_path() -> str:
+    """Where the nodes of a cluster find our code, and that of the packages which add to our tables."""
+    package_root = str(Path(__file__).resolve().parent.parent)
+    return os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
 
 
 def _placed(execution: Execution, cluster: Cluster) -> Execution:
@@ -182,7 +184,7 @@ def _check_nodes(cluster: Cluster, store: Store, execution: Execution) -> None:
             f"No node has the {cluster.cpus_per_trial:g} CPUs and {execution.gpu_fraction:g} GPUs that one trial "
             "takes; lower --cpus-per-trial or --gpus-per-trial."
         )
-    if len(nodes) == 1:
+    if cluster.address is None:
         return
     store.write_json(".nodes.json", {"campaign": secrets.token_hex(8)})
     expected = store.read_json(".nodes.json")
@@ -190,7 +192,7 @@ def _check_nodes(cluster: Cluster, store: Store, execution: Execution) -> None:
         strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         probe = ray.remote(num_cpus=0, scheduling_strategy=strategy)(_probe)
         try:
-            seen = ray.get(probe.remote(store.location), timeout=120)
+            seen = ray.get(probe.remote(store.address), timeout=120)
         except Exception as error:
             raise BadInput(
                 f"The node {node['NodeManagerAddress']} cannot run trials ({type(error).__name__}); every node needs "
@@ -233,7 +235,7 @@ def _fit_once(
     progress.num_workers = workers
     scratch = tempfile.mkdtemp(prefix="regarena-tune-")
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(_trainable, location=store.location, execution=execution), resources),
+        tune.with_resources(tune.with_parameters(_trainable, location=store.address, execution=execution), resources),
         tune_config=tune.TuneConfig(
             search_alg=_searcher_over(ledger),
             num_samples=-1,  # until the searcher says that it is finished
@@ -248,13 +250,15 @@ def _fit_once(
         ),
     )
     # Tune saves its state and returns normally on SIGINT and SIGUSR1, but dies at once on SIGTERM.
-    previous = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGUSR1))
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGUSR1))
     try:
         tuner.fit()
     except Exception as error:
         return error
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():  # Tune leaves its own in place
+            signal.signal(number, handler)
         shutil.rmtree(scratch, ignore_errors=True)
     if ledger.write_error:
         raise ResultsError(f"Rows could not be written to {store.location}: {ledger.write_error}.")
@@ -312,19 +316,20 @@ class _Ledger:
         if "finished" in result:
             self._note(spec, Finished(**json.loads(result["finished"])))
         elif was_lost:
-            self._note(spec, self._bury(spec))
+            self._note(spec, _bury(spec, self._store, self._execution))
 
     def _note(self, spec: TrialSpec, finished: Finished) -> None:
         self._schedule.record(spec, finished)
         self._progress.ended(spec, finished)
 
-    def _bury(self, spec: TrialSpec) -> Finished:
-        """A row for a trial whose worker was lost too often; without it a replay would differ from the study."""
-        num_losses = _MAX_WORKER_LOSSES + 1
-        message = f"The trial's worker was lost {num_losses} times."
-        record = lost_record(spec, self._execution, "crashed", message).with_values(attempts=num_losses)
-        self._store.write(record)
-        return Finished.of(record)
+
+def _bury(spec: TrialSpec, store: Store, execution: Execution) -> Finished:
+    """A row for a trial whose worker was lost too often; without it a replay would differ from the study."""
+    num_losses = _MAX_WORKER_LOSSES + 1
+    message = f"The trial's worker was lost {num_losses} times."
+    record = lost_record(spec, execution, "crashed", message).with_values(attempts=num_losses)
+    store.write(record)
+    return Finished.of(record)
 
 
 def _searcher_over(ledger: _Ledger) -> Any:
@@ -360,14 +365,17 @@ def _run_timing(timing: Sequence[TrialSpec], store: Store, execution: Execution,
     if not timing:
         return
     num_cpus = max(node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"])
-    timed = ray.remote(num_cpus=num_cpus, num_gpus=1 if execution.gpu_fraction else 0, max_retries=0)(_time_one)
+    timed = ray.remote(num_cpus=num_cpus, num_gpus=1 if execution.gpu_fraction else 0, max_retries=_MAX_WORKER_LOSSES)(
+        _time_one
+    )
     for spec in timing:
         progress.started(spec)
         try:
-            with interruptible():
-                finished = ray.get(timed.remote(spec, store.location, execution))
+            finished = ray.get(timed.remote(spec, store.address, execution))
         except ray.exceptions.RayTaskError as error:
             raise ResultsError(f"A row could not be written to {store.location}: {error.cause}.") from error
+        except ray.exceptions.RayError:
+            finished = _bury(spec, store, execution)
         progress.ended(spec, finished)
 
 
