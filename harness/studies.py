@@ -41,9 +41,7 @@ class CellStudy:
         )
         self._study = _quietly_created(sampler, "maximize" if higher_is_better else "minimize")
         first = {name: value for name, value in defaults.items() if name in self._distributions}
-        if all(
-            self._distributions[name]._contains(_internal(self._distributions[name], v)) for name, v in first.items()
-        ):
+        if all(_holds(space[name], value) for name, value in first.items()):
             self._study.enqueue_trial(first)
         self._asked: optuna.Trial | None = None
         self._values: list[float] = []
@@ -79,11 +77,11 @@ def distribution(allowed: Range) -> BaseDistribution:
             return CategoricalDistribution(allowed.options)
 
 
-def _internal(distribution: BaseDistribution, value: Scalar) -> float:
-    try:
-        return float(distribution.to_internal_repr(value))
-    except ValueError:  # a category that the space does not offer
-        return float("nan")
+def _holds(allowed: Range, value: Scalar) -> bool:
+    """Whether a value lies in a range."""
+    if isinstance(allowed, Choice):
+        return value in allowed.options
+    return isinstance(value, int | float) and allowed.low <= value <= allowed.high
 
 
 def _quietly_created(sampler: optuna.samplers.BaseSampler, direction: str) -> optuna.Study:
