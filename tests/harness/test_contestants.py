@@ -1,0 +1,93 @@
+from dataclasses import fields
+
+import pytest
+
+from harness.contestants import Contestant
+from harness.errors import BadInput
+from search_spaces import SPACES
+from tasks import TASKS
+from tasks.regularizers import REGULARIZERS
+from tasks.table import UnknownNameError
+
+DIGITS = TASKS["digits-convnet"]
+LINEAR = TASKS["shallow-linear-dropblock"]
+
+
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_a_contestant_starts_from_the_papers_values_and_the_protocols_learning_rate(name):
+    defaults = {field.name: field.default for field in fields(REGULARIZERS[name])}
+    assert Contestant(name).resolve(DIGITS, "smoke") == {**defaults, "learning_rate": 0.05}
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_contestant_tunes_its_own_space_and_the_learning_rate(name):
+    assert set(Contestant(name).space(DIGITS, "smoke")) == {*SPACES[name], "learning_rate"}
+
+
+def test_what_a_task_pins_is_not_tuned_and_beats_defaults_and_overrides():
+    contestant = Contestant("dropblock")
+    assert LINEAR.pins["block_size"] == 5
+    assert not set(contestant.space(LINEAR, "smoke")) & set(LINEAR.pins)
+    resolved = contestant.resolve(LINEAR, "smoke", {"block_size": 3, "drop_rate": 0.1})
+    assert (resolved["block_size"], resolved["drop_rate"]) == (5, 0.5)
+
+
+def test_overrides_take_the_type_of_the_default():
+    resolved = Contestant("dropblock").resolve(DIGITS, "smoke", {"block_size": 3.0, "drop_rate": 0, "learning_rate": 1})
+    assert [type(resolved[name]) for name in ("block_size", "drop_rate", "learning_rate")] == [int, float, float]
+
+
+def test_an_override_that_is_no_hyperparameter_is_refused_with_those_that_are():
+    with pytest.raises(BadInput, match=r"dropout has no hyperparameter 'rate'; it has drop_rate, where, learning_rate"):
+        Contestant("dropout").resolve(DIGITS, "smoke", {"rate": 0.1})
+
+
+def test_a_combination_has_the_union_of_fields_and_qualifies_those_that_clash():
+    clashing = Contestant("dropout+gaussian_dropout").resolve(DIGITS, "smoke")
+    own = {f"{part}.{field.name}" for part in ("dropout", "gaussian_dropout") for field in fields(REGULARIZERS[part])}
+    assert set(clashing) == {*own, "learning_rate"}
+    mixed = Contestant("dropout+weight_decay").resolve(DIGITS, "smoke")
+    assert set(mixed) == {"drop_rate", "where", "learning_rate"} | {
+        f.name for f in fields(REGULARIZERS["weight_decay"])
+    }
+
+
+def test_a_combination_builds_each_part_from_its_own_values_in_the_order_of_its_name():
+    contestant = Contestant("dropout+gaussian_dropout")
+    values = contestant.resolve(DIGITS, "smoke", {"dropout.drop_rate": 0.1, "gaussian_dropout.drop_rate": 0.2})
+    (first, dropout), (second, gaussian) = contestant.build(values)
+    assert (first, dropout.drop_rate, second, gaussian.drop_rate) == ("dropout", 0.1, "gaussian_dropout", 0.2)
+    assert set(contestant.space(DIGITS, "smoke")) <= set(values)
+
+
+def test_a_pinned_field_is_pinned_in_every_part_of_a_combination():
+    contestant = Contestant("dropout+dropblock")
+    values = contestant.resolve(LINEAR, "smoke")
+    assert (values["dropout.drop_rate"], values["dropblock.drop_rate"], values["block_size"]) == (0.5, 0.5, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("dropuot", UnknownNameError, "did you mean 'dropout'"),
+        ("dropout+weight_deacy", UnknownNameError, "did you mean 'weight_decay'"),
+        ("dropout+", UnknownNameError, "no regularizer ''"),
+        ("dropout+dropout", BadInput, "names each regularizer once"),
+    ],
+)
+def test_names_that_make_no_sense_are_refused(name, error, message):
+    with pytest.raises(error, match=message):
+        Contestant(name)
+
+
+def test_a_cell_is_skipped_for_the_reason_of_the_part_that_cannot_act():
+    mlp = TASKS["digits-mlp"]
+    alone = Contestant("dropblock").skip_reason(mlp, "smoke")
+    assert alone == Contestant("weight_decay+dropblock").skip_reason(mlp, "smoke")
+    assert "site" in alone
+    assert Contestant("dropblock").skip_reason(DIGITS, "smoke") is None
+
+
+def test_a_value_that_the_regularizer_refuses_is_refused_when_it_is_built():
+    with pytest.raises(ValueError, match="drop_rate"):
+        Contestant("dropout").build({"drop_rate": 2.0})

@@ -1,0 +1,222 @@
+import hashlib
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.errors import BadInput
+from harness.plan import Budget, Schedule, make_plan
+from harness.records import SUCCESSES
+from harness.store import Finished
+from tasks.suites import Group, Suite
+
+TASKS = ("digits-mlp", "shallow-linear-dropblock")
+SUITE = Suite(
+    summary="",
+    groups=(Group(tasks=TASKS, regularizers=("none", "dropout", "max_norm")),),
+    scale="smoke",
+    tune_trials=7,
+    timing_tasks=("digits-mlp",),
+)
+FAILURES = ("failed", "diverged", "crashed")
+
+
+def plan_of(tune_trials=7, seeds=2, seed=0, suite=SUITE, **selection):
+    budget = Budget(scale="smoke", tune_trials=tune_trials, seeds=seeds, timing_repeats=2, seed=seed)
+    return make_plan("suite", suite, budget, "campaign", **selection)
+
+
+def outcome(spec):
+    """A made-up end of a trial: a pure function of its identity, in which one of eight fails."""
+    digest = hashlib.sha256(spec.trial_id.encode()).digest()
+    if digest[0] < 32:
+        return Finished(spec.trial_id, FAILURES[digest[1] % 3], None)
+    return Finished(spec.trial_id, "completed", int.from_bytes(digest[1:8], "big") / 2**56)
+
+
+def run_to_the_end(plan, stored=None):
+    """Every trial in the order in which a single worker runs it."""
+    schedule, order = Schedule(plan, stored or {}), []
+    while (spec := schedule.next()) is not None:
+        order.append(spec)
+        schedule.record(spec, outcome(spec))
+    return order
+
+
+def essentials(specs):
+    return {spec.trial_id: (spec.role, spec.tune_index, spec.frozen_from, spec.seed) for spec in specs}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    return run_to_the_end(plan_of())
+
+
+def test_every_trial_of_every_cell_runs_once(uninterrupted):
+    assert len(essentials(uninterrupted)) == len(uninterrupted)
+    per_cell = Counter((spec.cell, spec.role) for spec in uninterrupted)
+    for cell in plan_of().running_cells:
+        key = (cell.task_name, cell.regularizer)
+        assert [per_cell[key, role] for role in ("default", "tune", "confirm")] == [2, 7, 2]
+
+
+def test_confirm_trials_repeat_the_frozen_winner_on_fresh_seeds(uninterrupted):
+    for cell in plan_of().running_cells:
+        mine = [spec for spec in uninterrupted if spec.cell == (cell.task_name, cell.regularizer)]
+        tuned = [spec for spec in mine if spec.role == "tune"]
+        values = {spec.trial_id: outcome(spec) for spec in tuned}
+        successes = [spec for spec in tuned if values[spec.trial_id].status in SUCCESSES]
+        sign = 1 if cell.task.higher_is_better else -1
+        winner = max(successes, key=lambda spec: sign * values[spec.trial_id].validation_value)
+        confirm = [spec for spec in mine if spec.role == "confirm"]
+        assert {spec.frozen_from for spec in confirm} == {winner.trial_id}
+        assert all(spec.hyperparameters == winner.hyperparameters for spec in confirm)
+        assert len({spec.seed for spec in confirm}) == 2
+        assert not {spec.seed for spec in confirm} & {spec.seed for spec in mine if spec.role != "confirm"}
+
+
+def test_seeds_are_paired_between_contestants(uninterrupted):
+    for role in ("default", "confirm"):
+        of_cell = {}
+        for spec in uninterrupted:
+            if spec.role == role:
+                of_cell.setdefault(spec.cell, set()).add(spec.seed)
+        assert len(set(map(frozenset, of_cell.values()))) == 1
+
+
+@given(data=st.data())
+@settings(max_examples=12, deadline=None)
+def test_any_interleaving_interrupted_anywhere_and_resumed_runs_the_same_trials_each_once(uninterrupted, data):
+    """Workers end in any order; the campaign is killed when any number is stored, with others still running."""
+    plan, stored, run = plan_of(), {}, []
+    for _ in range(data.draw(st.integers(1, 4), label="starts")):
+        ends_after = data.draw(st.integers(0, 70), label="trials until it is killed")
+        schedule, out = Schedule(plan, stored), []
+        while ends_after > 0:
+            spec = schedule.next() if len(out) < data.draw(st.integers(1, 5), label="workers") else None
+            if spec is not None:
+                out.append(spec)
+                continue
+            if not out:
+                break
+            ended = out.pop(data.draw(st.integers(0, len(out) - 1), label="who ends"))
+            tuned = [done.role for done in run if done.cell == ended.cell].count("tune")
+            assert ended.role != "confirm" or tuned == 7
+            run.append(ended)
+            stored[ended.trial_id] = outcome(ended)
+            schedule.record(ended, stored[ended.trial_id])
+            ends_after -= 1
+    run += run_to_the_end(plan, stored)
+    assert len(run) == len(uninterrupted)
+    assert essentials(run) == essentials(uninterrupted)
+
+
+def test_a_campaign_whose_trials_are_all_stored_has_nothing_to_run(uninterrupted):
+    stored = {spec.trial_id: outcome(spec) for spec in uninterrupted}
+    assert Schedule(plan_of(), stored).next() is None
+
+
+@pytest.mark.parametrize(
+    ("wider", "num_new_default", "num_new_tune"),
+    [({"seeds": 3}, 6, 0), ({"tune_trials": 9}, 0, 12), ({"only": ("none", "dropout", "max_norm", "l1")}, 4, 14)],
+    ids=["seeds", "tune_trials", "only"],
+)
+def test_a_larger_request_runs_only_what_is_new(uninterrupted, wider, num_new_default, num_new_tune):
+    stored = {spec.trial_id: outcome(spec) for spec in uninterrupted}
+    extended = run_to_the_end(plan_of(**wider), stored)
+    assert not {spec.trial_id for spec in extended} & set(stored)
+    roles = Counter(spec.role for spec in extended)
+    assert (roles["default"], roles["tune"]) == (num_new_default, num_new_tune)
+    at_once = run_to_the_end(plan_of(**wider))
+    assert {spec.trial_id for spec in at_once} <= {spec.trial_id for spec in extended} | set(stored)
+
+
+def test_at_most_one_trial_of_a_study_is_out_at_a_time():
+    schedule = Schedule(plan_of(), {})
+    given_out = []
+    while (spec := schedule.next()) is not None:
+        given_out.append(spec)
+    assert Counter(spec.cell for spec in given_out if spec.role == "tune") == Counter(
+        (cell.task_name, cell.regularizer) for cell in plan_of().running_cells
+    )
+    assert [spec.role for spec in given_out[:6]] == ["tune"] * 6, "trials that others wait for come first"
+
+
+def test_a_cell_whose_tuning_fails_throughout_has_no_confirm_trials():
+    plan = plan_of(only=("digits-mlp", "none"))
+    schedule, roles = Schedule(plan, {}), Counter()
+    while (spec := schedule.next()) is not None:
+        roles[spec.role] += 1
+        schedule.record(spec, Finished(spec.trial_id, "failed" if spec.role == "tune" else "completed", 0.5))
+    assert roles == {"default": 2, "tune": 7}
+
+
+def test_without_tuning_there_is_nothing_to_confirm():
+    assert {spec.role for spec in run_to_the_end(plan_of(tune_trials=0))} == {"default"}
+
+
+def test_another_campaign_seed_shares_no_trial(uninterrupted):
+    assert not set(essentials(run_to_the_end(plan_of(seed=1)))) & set(essentials(uninterrupted))
+
+
+def test_timed_cells_have_their_timing_trials_repeat_by_repeat():
+    plan = plan_of()
+    timing = plan.timing_specs()
+    assert [(spec.regularizer, spec.role) for spec in timing] == [
+        (name, "timing") for _ in range(2) for name in ("none", "dropout", "max_norm")
+    ]
+    assert {spec.task for spec in timing} == {"digits-mlp"}
+    assert len({spec.trial_id for spec in timing}) == 6
+
+
+def test_a_cell_that_makes_no_sense_is_planned_as_skipped_and_never_runs():
+    plan = plan_of(only=("digits-mlp", "dropblock", "none"))
+    (skipped,) = [cell for cell in plan.cells if cell.skip_reason]
+    assert (skipped.regularizer, skipped in plan.running_cells) == ("dropblock", False)
+    assert {spec.regularizer for spec in run_to_the_end(plan)} == {"none"}
+
+
+def test_only_and_skip_choose_by_task_and_by_regularizer():
+    def cells(**selection):
+        return [(cell.task_name, cell.regularizer) for cell in plan_of(**selection).cells]
+
+    assert cells(only=("dropout",)) == [(task, "dropout") for task in TASKS]
+    assert cells(only=("digits-mlp",)) == [("digits-mlp", name) for name in ("none", "dropout", "max_norm")]
+    assert cells(only=("digits-mlp", "l1")) == [("digits-mlp", "l1")]
+    assert cells(only=("digits-convnet", "none")) == [("digits-convnet", "none")]
+    assert cells(only=("dropout+l1",)) == [(task, "dropout+l1") for task in TASKS]
+    assert cells(skip=("dropout", "digits-mlp")) == [(TASKS[1], "none"), (TASKS[1], "max_norm")]
+
+
+@pytest.mark.parametrize(
+    ("selection", "message"),
+    [
+        ({"only": ("dropuot",)}, "did you mean 'dropout'"),
+        ({"only": ("digits-mpl",)}, "did you mean 'digits-mlp'"),
+        ({"only": ("dropout+weight_deacy",)}, "weight_decay"),
+        ({"skip": ("dropuot",)}, "did you mean 'dropout'"),
+        ({"skip": ("localdrop",)}, "of this suite"),
+        ({"skip": TASKS}, "Nothing is left"),
+        ({"only": ("digits-mlp",), "skip": ("digits-mlp",)}, "Nothing is left"),
+    ],
+    ids=str,
+)
+def test_a_selection_that_makes_no_sense_is_refused(selection, message):
+    with pytest.raises(BadInput, match=message):
+        plan_of(**selection)
+
+
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        ({"tune_trials": -1}, "--tune-trials must be at least 0, got -1"),
+        ({"seeds": 0}, "--seeds must be at least 1, got 0"),
+        ({"seeds": 1001}, "--seeds must be at most 1000, got 1001"),
+        ({"seed": -1}, "--seed must be at least 0, got -1"),
+    ],
+    ids=str,
+)
+def test_a_budget_that_makes_no_sense_is_refused(budget, message):
+    with pytest.raises(BadInput, match=message):
+        plan_of(**budget)
