@@ -1,95 +1,79 @@
-"""The quick ways of drawing and applying masks against the plain ones."""
+"""Applying a mask: the quick way on a CPU is the obvious product, in values, gradients and gradients of gradients."""
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import pytest
 import torch
-from tiny_tasks import binomial_bound
 from torch import Tensor
 
 from tasks.regularizers.masking import apply_mask, dropped_positions, realised_scale
-from tasks.streams import MaskStream
 
-GENERATOR = torch.Generator().manual_seed(0)
-X = torch.randn(3, 4, 5, 6, generator=GENERATOR, dtype=torch.float64)
-KEEP = torch.rand(3, 4, 5, 6, generator=GENERATOR) < 0.6
-
-SCALES = {
-    "number": 1.7,
-    "scalar tensor": torch.tensor(1.7, dtype=torch.float64),
-    "map": torch.rand(5, 6, generator=GENERATOR, dtype=torch.float64) + 1,
-}
-INPUTS = {
-    "contiguous": (X, KEEP),
-    "one mask per channel": (X, KEEP[:, :, :1, :1]),
-    "channels last": (X.to(memory_format=torch.channels_last), KEEP),
-    "float32": (X.float(), KEEP),
-    "bfloat16": (X.bfloat16(), KEEP),
+SHAPES = {  # of the values, of the mask, of the scale (None: a number)
+    "units": ((3, 4), (3, 4), None),
+    "maps": ((2, 3, 4, 5), (2, 3, 4, 5), None),
+    "one mask for all channels": ((2, 3, 4, 5), (2, 1, 4, 5), None),
+    "a scale for every pixel": ((2, 3, 4, 5), (2, 3, 4, 5), (4, 5)),
+    "a scale for every unit": ((3, 4), (3, 4), (1, 4)),
+    "a scale as a tensor": ((3, 4), (3, 4), ()),
 }
 
 
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("kind", INPUTS)
-def test_a_mask_multiplies_values_and_gradients(kind: str, scale: str) -> None:
-    values, keep = INPUTS[kind]
-    x = values.clone().requires_grad_()
-    y = apply_mask(x, keep, SCALES[scale])
-    factors = (keep.double() * SCALES[scale]).to(x.dtype).expand(x.shape)
-    assert y.dtype == x.dtype
-    assert torch.equal(y, values * factors)
-    upstream = torch.ones_like(y)
-    (gradient,) = torch.autograd.grad(y, x, upstream)
-    assert torch.equal(gradient, factors)
+def case(name: str, dtype: torch.dtype) -> tuple[Tensor, Tensor, float | Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    shape, mask_shape, scale_shape = SHAPES[name]
+    x = torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+    keep = torch.rand(mask_shape, generator=generator) < 0.6
+    if scale_shape is None:
+        return x, keep, 1 / 0.7
+    return x, keep, 1 + torch.rand(scale_shape, generator=generator, dtype=torch.float64)
 
 
-def test_masked_products_can_be_differentiated_twice() -> None:
-    def function(x: Tensor) -> Tensor:
-        return apply_mask(x, KEEP[0, 0], 1.5) ** 3
-
-    x = X[0, 0].clone().requires_grad_()
-    assert torch.autograd.gradcheck(function, (x,))
-    assert torch.autograd.gradgradcheck(function, (x,))
-
-
-def test_the_realised_scale_brings_a_constant_back_to_its_mean() -> None:
-    ones = torch.ones(KEEP.shape, dtype=torch.float64)
-    assert float(apply_mask(ones, KEEP, realised_scale(KEEP)).mean()) == pytest.approx(1, rel=1e-15)
-    assert float(realised_scale(torch.zeros(3, dtype=torch.bool))) == 1
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("name", SHAPES)
+def test_it_is_the_product_in_the_precision_of_the_values(name: str, dtype: torch.dtype) -> None:
+    x, keep, scale = case(name, dtype)
+    y = apply_mask(x, keep, scale)
+    assert y.dtype == dtype
+    exact = x.double() * keep.double() * scale
+    torch.testing.assert_close(y.double(), exact, rtol=2 * torch.finfo(dtype).eps, atol=0)
 
 
-def test_dropped_positions_are_those_of_the_flattened_mask() -> None:
-    expected = [k for k, kept in enumerate(KEEP.flatten().tolist()) if not kept]
-    assert dropped_positions(KEEP).tolist() == expected
+@pytest.mark.parametrize("name", SHAPES)
+def test_its_gradients_match_finite_differences_to_second_order(name: str) -> None:
+    x, keep, scale = case(name, torch.float64)
+    x.requires_grad_()
+    assert torch.autograd.gradcheck(lambda values: apply_mask(values, keep, scale), x)
+    assert torch.autograd.gradgradcheck(lambda values: apply_mask(values, keep, scale).pow(3), x)
 
 
-@pytest.mark.parametrize("rate", [0.003, 0.1, 0.5, 0.77, 0.9999])
-def test_every_element_is_drawn_with_the_rate_asked_for(rate: float) -> None:
-    num_draws = 200_000
-    drawn = MaskStream(0, "a", "cpu").bernoulli((num_draws, 3), rate).double()
-    assert ((drawn.mean(0) - rate).abs() < binomial_bound(rate, num_draws)).all()
+@pytest.mark.parametrize("name", ["maps", "a scale for every pixel"])
+def test_the_layout_in_memory_is_of_no_account(name: str) -> None:
+    x, keep, scale = case(name, torch.float32)
+    scattered = x.to(memory_format=torch.channels_last).requires_grad_()
+    packed = x.clone().requires_grad_()
+    assert not scattered.is_contiguous()
+    outputs = [apply_mask(values, keep, scale) for values in (scattered, packed)]
+    assert torch.equal(*outputs)
+    for output in outputs:
+        output.square().sum().backward()
+    assert torch.equal(scattered.grad, packed.grad)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("rate", [0.02, 0.3, 0.9])
-def test_positions_are_independent_trials_of_the_rate_asked_for(rate: float) -> None:
-    size, num_draws, stream = 5, 20_000, MaskStream(0, "a", "cpu")
-    hits = torch.zeros(num_draws, size, dtype=torch.float64)
-    for draw in range(num_draws):
-        hits[draw, stream.positions(size, rate)] = 1
-    assert ((hits.mean(0) - rate).abs() < binomial_bound(rate, num_draws)).all()
-    for first, second in combinations(range(size), 2):
-        both = (hits[:, first] * hits[:, second]).mean()
-        assert abs(both - rate**2) < binomial_bound(rate**2, num_draws)
+def test_values_and_mask_are_left_as_they_were() -> None:
+    x, keep, scale = case("maps", torch.float32)
+    before = x.clone(), keep.clone()
+    apply_mask(x, keep, scale).add_(1)
+    assert torch.equal(x, before[0])
+    assert torch.equal(keep, before[1])
 
 
-def test_positions_are_sorted_and_lie_in_the_range_at_every_rate() -> None:
-    stream = MaskStream(0, "a", "cpu")
-    assert stream.positions(10, 0.0).tolist() == []
-    assert stream.positions(10, 1e-300).tolist() == []
-    assert stream.positions(10, 1.0).tolist() == list(range(10))
-    for rate in (0.01, 0.5):
-        positions = stream.positions(1000, rate)
-        assert (positions.diff() > 0).all()
-        assert positions.min() >= 0
-        assert positions.max() < 1000
+@pytest.mark.parametrize("num_kept", [0, 1, 5, 12])
+def test_the_realised_scale_is_the_size_over_the_number_kept_or_1(num_kept: int) -> None:
+    keep = (torch.arange(12) < num_kept).view(3, 4)
+    assert float(realised_scale(keep)) == (12 / num_kept if num_kept else 1.0)
+
+
+def test_dropped_positions_are_where_the_mask_is_false() -> None:
+    keep = torch.tensor([[True, False, True], [False, True, True]])
+    assert dropped_positions(keep).tolist() == [1, 3]
+    assert dropped_positions(torch.ones(2, 2, dtype=torch.bool)).tolist() == []
