@@ -35,7 +35,9 @@ from search_spaces import (
     path_norm,
     sam,
     shakedrop,
+    sparse_variational_dropout,
     spatial_dropout,
+    variational_dropout,
     weight_decay,
 )
 from search_spaces.space import Space
@@ -73,6 +75,8 @@ SPACES: dict[str, Space] = {
     "feature_map_distortion": feature_map_distortion.SPACE,
     "block_feature_map_distortion": block_feature_map_distortion.SPACE,
     "adaptive_dropout_rc": adaptive_dropout_rc.SPACE,
+    "variational_dropout": variational_dropout.SPACE,
+    "sparse_variational_dropout": sparse_variational_dropout.SPACE,
 }
 
 

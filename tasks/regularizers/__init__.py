@@ -45,5 +45,7 @@ REGULARIZERS: Table[type[Regularizer]] = Table(
         "feature_map_distortion": "tasks.regularizers.feature_map_distortion:FeatureMapDistortion",
         "block_feature_map_distortion": "tasks.regularizers.block_feature_map_distortion:BlockFeatureMapDistortion",
         "adaptive_dropout_rc": "tasks.regularizers.adaptive_dropout_rc:AdaptiveDropoutRC",
+        "variational_dropout": "tasks.regularizers.variational_dropout:VariationalDropout",
+        "sparse_variational_dropout": "tasks.regularizers.sparse_variational_dropout:SparseVariationalDropout",
     },
 )

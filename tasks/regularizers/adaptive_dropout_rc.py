@@ -95,7 +95,7 @@ class Factor:
         largest: Tensor = torch.linalg.vector_norm(weight, self.p, dim=1).amax()
         rates = weight.new_ones(1) if self.keep is None else self.keep.rates().flatten()
         # The q-norm of fan_in rates with the mean power of these; their own q-norm where they are fan_in many.
-        norm = torch.linalg.vector_norm(rates, self.q) * math.pow(fan_in / rates.numel(), 1 / self.q)
+        norm: Tensor = torch.linalg.vector_norm(rates, self.q) * math.pow(fan_in / rates.numel(), 1 / self.q)
         if self.scaling == "none":
             return largest * norm
         logarithm = math.log(max(outputs, 2)) if (self.p, self.q) == (2, 2) else 1.0

@@ -74,14 +74,14 @@ def test_the_penalty_is_the_formula_written_out(norms: Norms, scaling: Scaling) 
 @pytest.mark.parametrize("norms", NORMS)
 def test_the_penalty_has_degree_one_in_every_weight_matrix_and_every_vector_of_rates(norms: Norms) -> None:
     factors = factors_of(norms, "fan_in")
-    before = float(rademacher_penalty(factors, BATCH))
+    before = rademacher_penalty(factors, BATCH).item()
     for factor in factors:
         for tensor in (factor.layer.weight.data, cast(UnitKeep, factor.keep).variable):
             original = tensor.clone()
             tensor.mul_(0.37)
-            assert float(rademacher_penalty(factors, BATCH)) == pytest.approx(0.37 * before, rel=1e-12)
+            assert rademacher_penalty(factors, BATCH).item() == pytest.approx(0.37 * before, rel=1e-12)
             tensor.zero_()
-            assert float(rademacher_penalty(factors, BATCH)) == 0
+            assert rademacher_penalty(factors, BATCH).item() == 0
             tensor.copy_(original)
 
 
@@ -103,7 +103,7 @@ def test_its_gradient_in_the_weights_matches_finite_differences(norms: Norms) ->
         values = []
         for shift in (1e-6, -1e-6):
             weight.data[index] += shift
-            values.append(float(rademacher_penalty(factors, BATCH)))
+            values.append(rademacher_penalty(factors, BATCH).item())
             weight.data[index] -= shift
         assert float(gradient[index]) == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-6, abs=1e-7)
 
@@ -117,7 +117,7 @@ def test_a_conv_layer_counts_as_the_dense_layer_of_one_position(norms: Norms) ->
     of_map.variable.fill_(0.6)
     of_patch.variable.fill_(0.6)
     values = [
-        float(Factor(layer, keep, *EXPONENTS[norms], "fan_in").value())
+        Factor(layer, keep, *EXPONENTS[norms], "fan_in").value().item()
         for layer, keep in ((conv, of_map), (dense, of_patch))
     ]
     assert values[0] == pytest.approx(values[1], rel=1e-12)

@@ -1,0 +1,139 @@
+"""Sparse variational dropout learns a noise for every weight and prunes (Molchanov et al. 2017, arXiv:1701.05369)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
+from tasks.regularizers.checks import check_at_least, check_rate
+from tasks.regularizers.local_reparametrization import with_noise, with_weights
+from tasks.sites import WeightLayer
+from tasks.streams import MaskStream
+
+NO_NOISE = -100.0  # a standard deviation of exp(-50) is lost beside any weight
+KL_SIGMOID = (0.63576, 1.87320, 1.48695)  # Molchanov et al. 2017, eq. 14
+LARGEST_LOG_ALPHA = 8.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparseVariationalDropout(Regularizer):
+    """Every weight that reads a site gets Gaussian noise of its own learned variance; weights lost in it are pruned.
+
+    With sigma^2 the variance and alpha = sigma^2 / w^2, the loss gains (kl_weight r / number of training samples)
+    sum KL(alpha), KL the divergence from the log-uniform prior; r is 0 up to the share `warmup_start` of training, then
+    grows linearly to 1 at `warmup_end`. Noise is drawn at the outputs (local reparametrisation). In eval mode there is
+    none, and weights with log alpha > prune_log_alpha count as 0.
+
+    log sigma^2 = log_variance_speed times what the network's optimizer learns, so that under plain gradient descent it
+    moves log_variance_speed^2 times as fast; the paper's Adam makes steps of one size anyway.
+    """
+
+    kl_weight: float = 1.0  # >= 0
+    initial_log_variance: float = -10.0  # -100 switches the noise and all else off
+    prune_log_alpha: float = 3.0  # in [-8, 8]: log alpha is clipped there
+    warmup_start: float = 0.025  # in [0, 1]: epoch 5 of 200
+    warmup_end: float = 0.1  # in [warmup_start, 1]: epoch 20 of 200
+    log_variance_speed: float = 10.0  # > 0
+
+    acts_on: ClassVar[tuple[str, ...]] = ("input", "conv", "dense")
+    off: ClassVar[dict[str, Scalar]] = {"initial_log_variance": NO_NOISE}
+    eval_is_identity: ClassVar[bool] = False
+    formula: ClassVar[str] = "y = x W + sqrt(x^2 sigma^2) eps; loss + (w r / N) sum KL(alpha), alpha = sigma^2 / W^2"
+    source: ClassVar[str] = "Molchanov et al. 2017, sections 3.2 and 4, eq. 14; warm-up of the authors' code"
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_at_least(self, "kl_weight", 0)
+        check_at_least(self, "initial_log_variance", NO_NOISE)
+        check_at_least(self, "prune_log_alpha", -LARGEST_LOG_ALPHA)
+        check_rate(self, "warmup_start", below_one=False)
+        check_rate(self, "warmup_end", below_one=False)
+        check_at_least(self, "warmup_end", self.warmup_start)
+        check_at_least(self, "log_variance_speed", 1e-6)
+
+    def skip_reason(self, network: nn.Module) -> str | None:
+        """It acts on the layers behind the sites."""
+        if all(site.next_layer is None for site in self.chosen_sites(network)):
+            return "SparseVariationalDropout needs a site that one weight layer reads; the network has none."
+        return None
+
+    def attach(self, network: nn.Module, context: Context) -> Hooks:
+        """A variance for every weight of every layer that reads a site."""
+        if self.initial_log_variance == NO_NOISE:
+            return self
+        noises = {}
+        for site in self.chosen_sites(network):
+            layer = site.next_layer
+            if layer is not None and layer not in noises:
+                noises[layer] = SparseNoise(site.name, layer, self, context.masks(site.name)).to(context.device)
+                layer.register_forward_hook(noises[layer].perturb)
+                site.fill(noises[layer])
+        return _Divergence(self, list(noises.values()), self.kl_weight / context.num_train_samples)
+
+
+def kl_divergence(log_alpha: Tensor) -> Tensor:
+    """KL of N(w, alpha w^2) from the log-uniform prior: a fit at most 0.01 off, going to 0 as alpha grows."""
+    k1, k2, k3 = KL_SIGMOID
+    return k1 - k1 * torch.sigmoid(k2 + k3 * log_alpha) + 0.5 * F.softplus(-log_alpha)
+
+
+class SparseNoise(nn.Module):
+    """Holds log sigma^2 of one layer's weights. At its site it is the identity; it acts on the layer that follows."""
+
+    def __init__(self, name: str, layer: WeightLayer, settings: SparseVariationalDropout, stream: MaskStream) -> None:
+        super().__init__()
+        self.name, self._layer, self._stream = name, (layer,), stream  # in a tuple, so that it is not registered twice
+        self._prune_log_alpha, self._speed = settings.prune_log_alpha, settings.log_variance_speed
+        start = settings.initial_log_variance / settings.log_variance_speed
+        self.scaled_log_variance = nn.Parameter(torch.full_like(layer.weight, start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` itself."""
+        return x
+
+    def log_alpha(self) -> Tensor:
+        """Log of sigma^2 / W^2, clipped to [-8, 8], of every weight."""
+        log_variance = self._speed * self.scaled_log_variance
+        log_alpha = log_variance - (self._layer[0].weight.square() + 1e-8).log()
+        return log_alpha.clamp(-LARGEST_LOG_ALPHA, LARGEST_LOG_ALPHA)
+
+    def perturb(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """What the layer returns instead of `output`: with noise in training, with pruned weights in eval mode."""
+        (layer,) = self._layer
+        if self.training:
+            variance = self.log_alpha().exp() * layer.weight.square()
+            return with_noise(layer, inputs[0], output, variance, self._stream)
+        return with_weights(layer, inputs[0], layer.weight * (self.log_alpha() <= self._prune_log_alpha), layer.bias)
+
+
+@dataclass(frozen=True)
+class _Divergence(Hooks):
+    """The penalty, and for the log what share of the weights is pruned."""
+
+    settings: SparseVariationalDropout
+    noises: Sequence[SparseNoise]
+    weight: float
+
+    def penalty(self, step: Step) -> Tensor | None:
+        start, end = self.settings.warmup_start, self.settings.warmup_end
+        if step.progress < start or self.weight == 0 or not self.noises:
+            return None
+        share = 1.0 if step.progress >= end else (step.progress - start) / (end - start)
+        return (
+            share * self.weight * torch.stack([kl_divergence(noise.log_alpha()).sum() for noise in self.noises]).sum()
+        )
+
+    @torch.no_grad()
+    def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
+        return {
+            f"sparse_variational_dropout.pruned/{noise.name}": float(
+                (noise.log_alpha() > self.settings.prune_log_alpha).float().mean()
+            )
+            for noise in self.noises
+        }
