@@ -8,12 +8,31 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from pathlib import Path
+from types import FrameType
 
 import torch
 
 import harness.trial  # the body that the children will run, with all that it imports
 from tasks import TASKS
+
+_WATCH_SECONDS = 1.0
+_PARENT = os.getppid()
+
+
+def _end_without_parent(number: int, frame: FrameType | None) -> None:
+    """End the fork server, and by their death signal its children, once the worker that started it is gone.
+
+    By itself the server waits for its last child, which may hang for ever. A timer's signal serves here: a thread must
+    not be left behind, and the kernel's death signal would follow the worker's thread, of which Ray has one per trial.
+    """
+    if os.getppid() != _PARENT:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+signal.signal(signal.SIGALRM, _end_without_parent)
+signal.setitimer(signal.ITIMER_REAL, _WATCH_SECONDS, _WATCH_SECONDS)  # a fork does not inherit the timer
 
 torch.set_num_threads(1)
 torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)  # the first optimizer imports torch's compiler: seconds
