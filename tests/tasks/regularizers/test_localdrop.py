@@ -49,6 +49,16 @@ def test_keep_rates_stay_between_0_and_1_however_hard_they_are_pushed(lam: float
     assert not all(torch.equal(*pair) for pair in zip(start, seen[-3:], strict=True))
 
 
+@pytest.mark.parametrize("shape", [(6,), (2, 5, 6)], ids=["units", "maps"])
+@pytest.mark.parametrize("gradient", [-100.0, 100.0])
+def test_a_step_far_beyond_the_bounds_ends_at_them(shape: tuple[int, ...], gradient: float) -> None:
+    keep = keep_at(shape)
+    keep.descend(torch.full_like(keep.variable, gradient), 1.0)
+    lowest, highest = (0.001, 1.0) if len(shape) == 1 else (0.0, 0.5)
+    assert torch.equal(keep.variable, torch.full_like(keep.variable, lowest if gradient > 0 else highest))
+    assert 0 <= float(keep.rates().min()) <= float(keep.rates().max()) <= 1
+
+
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("lam", [0.0, 0.3])
 @pytest.mark.parametrize("c_norm", ["l2", "rms"])

@@ -216,6 +216,7 @@ def watch(values: list[float], patience_fraction: float, planned: int, higher: b
         ([0.1, 0.2, 0.3, 0.4], (4, 0.4, False)),  # never worse
         ([0.1, 0.4, 0.3, 0.3, 0.5], (4, 0.4, True)),  # two without improvement: the last is not seen
         ([0.1, 0.4, 0.3, 0.5, 0.2], (5, 0.5, True)),  # over before the patience is
+        ([0.1, 0.0, 0.4, 0.3, 0.5], (5, 0.5, False)),  # an improvement starts the patience anew
         ([0.4, 0.4, 0.4], (3, 0.4, True)),  # an equal value is no improvement
     ],
 )
