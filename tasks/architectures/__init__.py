@@ -17,5 +17,7 @@ ARCHITECTURES: Table[Callable[..., nn.Module]] = Table(
         "convnet_small": "tasks.architectures.convnet_small:ConvNetSmall",
         "mlp": "tasks.architectures.mlp:MLP",
         "lenet": "tasks.architectures.lenet:LeNet",
+        "zhai_cnn": "tasks.architectures.zhai_cnn:ZhaiCNN",
+        "resnet56": "tasks.architectures.resnet56:ResNet56",
     },
 )
