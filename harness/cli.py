@@ -281,6 +281,7 @@ def _request(
     from tasks.suites import SUITES, Suite
 
     chosen = made if isinstance(made, Suite) else SUITES[suite]
+    chosen_scale = scale.value if scale else chosen.scale
     if data is not None and not data.is_dir():
         raise BadInput(f"--data must be a folder that exists, got {data}.")
     return Request(
@@ -288,9 +289,9 @@ def _request(
         suite=chosen,
         results=results or str(Path("results") / suite),
         budget=Budget(
-            scale=(scale.value if scale else chosen.scale),  # type: ignore[arg-type]  # Budget checks it
+            scale=chosen_scale,  # type: ignore[arg-type]  # Budget checks it
             tune_trials=chosen.tune_trials if tune_trials is None else tune_trials,
-            seeds=chosen.seeds if seeds is None else seeds,
+            seeds=chosen.seeds_for(chosen_scale) if seeds is None else seeds,
             timing_repeats=chosen.timing_repeats,
             seed=seed,
         ),

@@ -31,10 +31,10 @@ class Protocol:
     augmentation: tuple[Augmentation, ...] = ()
     evaluate_every_epochs: int = 1
     max_train_samples: int | None = None  # only the first so many of the (fixed, shuffled) training split
-    scales: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    scales: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # fields that differ at other scales
 
     def at(self, scale: str) -> Protocol:
-        """This protocol at `scale`: `paper` is the whole of it, the others replace epochs and data size.
+        """This protocol at `scale`: `paper` is the whole of it, the others replace some of its numbers.
 
         Raises:
             ValueError: for a scale that the protocol does not define.
@@ -43,7 +43,7 @@ class Protocol:
             return self
         if scale not in self.scales:
             raise ValueError(f"Scale must be one of paper, {', '.join(self.scales)}, got {scale!r}.")
-        return replace(self, **self.scales[scale])  # type: ignore[arg-type]  # the fields named there are all ints
+        return replace(self, **self.scales[scale])  # type: ignore[arg-type]  # the fields named there are numbers
 
     def optimizer(self, learning_rate: float) -> OptimizerSettings:
         """Settings of the optimizer at a given initial learning rate."""
@@ -89,14 +89,14 @@ SHALLOW_LINEAR = Protocol(
     source="Pal et al. 2020, section 5.1 (one sample a step, 1e5 steps; the learning rate is not given)",
     epochs=100,
     batch_size=1,
-    learning_rate=5e-5,
+    learning_rate=1e-5,  # with one sample a step, larger ones diverge
     momentum=0.0,
     nesterov=False,
     milestones=(0.5, 0.75),
     decay=0.2,
     evaluate_every_epochs=5,
     scales={
-        "short": {"epochs": 200, "batch_size": 20, "evaluate_every_epochs": 10},
-        "smoke": {"epochs": 60, "batch_size": 50, "evaluate_every_epochs": 6},
+        "short": {"epochs": 200, "batch_size": 20, "learning_rate": 5e-5, "evaluate_every_epochs": 10},
+        "smoke": {"epochs": 60, "batch_size": 50, "learning_rate": 5e-5, "evaluate_every_epochs": 6},
     },
 )

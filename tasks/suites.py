@@ -38,8 +38,9 @@ class Group:
 class Suite:
     """A set of cells, and how much is spent on each.
 
-    `tune_trials` are spent on every cell alike, the baseline included; `seeds` is the number of default and of confirm
-    trials of a cell; `timing_tasks` are those whose cells are timed against their twin, `timing_repeats` times each.
+    `tune_trials` are spent on every cell alike, the baseline included; `seeds` is the number of default trials of a
+    cell (at each point of its grid) and of confirm trials, `seeds_at` that at scales which have another; `timing_tasks`
+    are those whose cells are timed against their twin, `timing_repeats` times each.
     """
 
     summary: str
@@ -47,6 +48,7 @@ class Suite:
     scale: str  # unless --scale says otherwise
     tune_trials: int
     seeds: int = 5
+    seeds_at: Mapping[str, int] = field(default_factory=dict)
     timing_tasks: tuple[str, ...] = ()
     timing_repeats: int = 2
     source: str = field(default="regarena")
@@ -55,6 +57,10 @@ class Suite:
         """(task, regularizer) pairs in order, each once."""
         pairs = [(task, name) for group in self.groups for task in group.tasks for name in group.regularizers]
         return list(dict.fromkeys(pairs))
+
+    def seeds_for(self, scale: str) -> int:
+        """Trials of each kind at `scale`, unless --seeds says otherwise."""
+        return self.seeds_at.get(scale, self.seeds)
 
     def points(self, task: str, regularizer: str) -> tuple[Point, ...]:
         """Where the default trials of a cell run: the points of all groups that hold it, else the paper's values."""
@@ -75,9 +81,7 @@ CLASSIC = (
 
 QUICKSTART = Suite(
     summary="Eight contestants on two nets for digits and on one theory task: minutes on a laptop.",
-    groups=(
-        Group(tasks=("digits-convnet", "digits-mlp", "shallow-linear-dropblock"), regularizers=CLASSIC),
-    ),
+    groups=(Group(tasks=("digits-convnet", "digits-mlp", "shallow-linear-dropblock"), regularizers=CLASSIC),),
     scale="smoke",
     tune_trials=8,
     timing_tasks=("digits-convnet",),
@@ -121,5 +125,14 @@ SUITES: Table[Suite] = Table(
         "mnist-demo": "tasks.suites:MNIST_DEMO",
         "zoo": "tasks.suites:ZOO",
         "zoo-mnist": "tasks.suites:ZOO_MNIST",
+        "structured-fig1": "tasks.theory_suites:STRUCTURED_FIG1",
+        "structured-fig2": "tasks.theory_suites:STRUCTURED_FIG2",
+        "structured-fig4": "tasks.theory_suites:STRUCTURED_FIG4",
+        "thesis-fig2-1": "tasks.theory_suites:THESIS_FIG2_1",
+        "thesis-fig2-2": "tasks.theory_suites:THESIS_FIG2_2",
+        "thesis-fig2-3": "tasks.theory_suites:THESIS_FIG2_3",
+        "thesis-fig3-2": "tasks.theory_suites:THESIS_FIG3_2",
+        "thesis-fig3-3": "tasks.theory_suites:THESIS_FIG3_3",
+        "theory": "tasks.theory_suites:THEORY",
     },
 )

@@ -1,0 +1,52 @@
+"""What readings of linear networks share: the stochastic objective of the competing modules, and evenness of norms."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tasks.metrics import squared_error
+from tasks.sites import sites_of
+
+NUM_PASSES = 64  # over all samples, each with masks of its own, averaged for one reading
+
+
+class Sampled(NamedTuple):
+    """A mean over random masks and the standard error of that mean."""
+
+    mean: float
+    error: float
+
+
+@torch.no_grad()
+def stochastic_objective(network: nn.Module, inputs: Tensor, targets: Tensor, num_passes: int = NUM_PASSES) -> Sampled:
+    """Squared error summed over all samples, in training mode, averaged over passes with fresh masks.
+
+    The modules that train draw the masks, but on a copy: a reading must not shift the masks of training.
+    """
+    copied = copy.deepcopy(network).train()
+    losses = [float(squared_error(copied(inputs), targets)) * len(inputs) for _ in range(num_passes)]
+    values = torch.tensor(losses, dtype=torch.float64)
+    return Sampled(float(values.mean()), float(values.std(correction=min(1, num_passes - 1))) / math.sqrt(num_passes))
+
+
+@torch.no_grad()
+def kept_fraction(network: nn.Module, num_samples: int) -> float:
+    """Share of hidden units that the first site keeps: ones are passed through it in training mode, and counted."""
+    (site, *_) = sites_of(copy.deepcopy(network).train(), ["hidden"])
+    assert site.shape is not None
+    device = next(network.parameters()).device
+    return float((site(torch.ones(num_samples, *site.shape, device=device)) != 0).double().mean())
+
+
+def unevenness(values: Tensor) -> float:
+    """Standard deviation of the values over their mean: 0 where all are equal.
+
+    >>> unevenness(torch.tensor([1.0, 1.0])), unevenness(torch.tensor([0.0, 2.0]))
+    (0.0, 1.0)
+    """
+    return float(values.std(correction=0) / values.mean())
