@@ -25,6 +25,7 @@ from harness.records import Status, TrialRecord, TrialSpec, utc_now
 PRELOAD_VARIABLE = "REGARENA_PRELOAD"  # names of tasks, for harness.preload
 DATA_VARIABLE = "REGARENA_DATA"
 MAX_ATTEMPTS = 2  # of a trial whose process died: the second try tells an accident from a habit
+_MAX_STARTS = 20
 _POLL_SECONDS = 0.05
 _PR_SET_PDEATHSIG = 1
 
@@ -124,7 +125,13 @@ def _start(child: BaseProcess) -> None:
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:
-        child.start()
+        for attempts_left in reversed(range(_MAX_STARTS)):
+            try:
+                return child.start()
+            except (EOFError, OSError):  # the fork server was killed: when that is noticed, there is a new one
+                if not attempts_left:
+                    raise
+                time.sleep(_POLL_SECONDS)
     finally:
         sys.modules["__main__"] = main
 
@@ -142,7 +149,14 @@ def _body(spec: TrialSpec, execution: Execution, sender: Connection) -> None:
 
 
 def _die_with_parent() -> None:
-    """Have the kernel end this process when its parent, the fork server, ends; the server ends with the worker."""
+    """Have the kernel end this process when its parent, the fork server, ends; the server ends with the worker.
+
+    The server ends when nobody holds its pipe any more. A child inherits an end of it, which it must let go: a trial
+    that hangs would otherwise keep the server alive, and the server the trial, for ever.
+    """
+    pipe = getattr(multiprocessing.forkserver._forkserver, "_forkserver_alive_fd", None)
+    if pipe is not None:
+        os.close(pipe)
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

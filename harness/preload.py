@@ -15,6 +15,7 @@ from types import FrameType
 import torch
 
 import harness.trial  # the body that the children will run, with all that it imports
+from harness.provenance import software
 from tasks import TASKS
 
 _WATCH_SECONDS = 1.0
@@ -35,6 +36,7 @@ signal.signal(signal.SIGALRM, _end_without_parent)
 signal.setitimer(signal.ITIMER_REAL, _WATCH_SECONDS, _WATCH_SECONDS)  # a fork does not inherit the timer
 
 torch.set_num_threads(1)
+software()  # asks git, which costs more than a small trial; children inherit the answer
 torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)  # the first optimizer imports torch's compiler: seconds
 
 _data = Path(os.environ["REGARENA_DATA"]) if os.environ.get("REGARENA_DATA") else None
