@@ -1,0 +1,281 @@
+"""Contestants that fail in every way, tiny tasks for them, and suites of both: a package as other people write them.
+
+`arena.install_plugin` lays it out as an installed distribution, which the tables find by its entry points.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+import signal
+import sys
+import time
+from dataclasses import dataclass, make_dataclass, replace
+from pathlib import Path
+
+import torch
+
+from search_spaces.space import Real, Space
+from tasks.classification import DIGITS_CONVNET, DIGITS_MLP, MNIST_LENET, Classification
+from tasks.regularizers.base import Regularizer, Step
+from tasks.suites import Group, Suite
+from tasks.task import Regularizers, Setting
+from tasks.training import Training
+
+FOLDER_VARIABLE = "FAULTY_CONTESTANTS_FOLDER"  # trainings note there that they began
+FORTY_MEBIBYTES = 40 * 2**20
+
+
+def note(line: str) -> None:
+    """Append a line to the log of executions; whole, though many processes write it."""
+    if folder := os.environ.get(FOLDER_VARIABLE):
+        log = os.open(Path(folder) / "executions.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(log, f"{line}\n".encode())
+        os.close(log)
+
+
+def happens_first_time(name: str) -> bool:
+    """True for one caller only, in whatever process."""
+    try:
+        os.close(os.open(Path(os.environ[FOLDER_VARIABLE]) / name, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
+def parent_of(pid: int) -> int:
+    """The parent of a process."""
+    return int(re.findall(r"^PPid:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyClassification(Classification):
+    """A classification that notes each training that it prepares."""
+
+    __hash__ = Classification.__hash__
+
+    def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
+        fields = " ".join(f"{name} {vars(part)}" for name, part in regularizers)
+        note(f"{self.architecture} {setting.seed} {setting.learning_rate!r} {setting.with_test} {fields}")
+        return super().prepare(regularizers, setting)
+
+
+def tiny(task: Classification) -> TinyClassification:
+    """The task with two epochs of two steps."""
+    small = {"epochs": 2, "batch_size": 64, "max_train_samples": 128, "evaluate_every_epochs": 1}
+    protocol = replace(task.protocol, scales={"smoke": small, "short": small})
+    return TinyClassification(**{**vars(task), "protocol": protocol})
+
+
+TINY_MLP = tiny(DIGITS_MLP)
+"""Two epochs of two steps on digits, with the dense net."""
+
+TINY_NET = tiny(DIGITS_CONVNET)
+"""Two epochs of two steps on digits, with the convolutional net."""
+
+TINY_MNIST = tiny(MNIST_LENET)
+"""Two epochs of two steps on MNIST."""
+
+
+class _Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faulty(Regularizer):
+    """Does what its field `how` says, in the first step of training."""
+
+    how: str = "idle"
+    strength: float = 0.5
+
+    def after_step(self, step: Step) -> None:
+        FAULTS[self.how](step)
+
+
+def raise_plainly(step: Step) -> None:
+    raise ValueError("this regularizer is at fault")
+
+
+def raise_surrogates(step: Step) -> None:
+    raise ValueError("half a character: \udcff, and the folder " + str(Path.home() / "secret"))
+
+
+def raise_unprintable(step: Step) -> None:
+    raise _Unprintable
+
+
+def diverge(step: Step) -> None:
+    with torch.no_grad():
+        for parameter in step.network.parameters():
+            parameter.mul_(float("nan"))
+
+
+def hang(step: Step) -> None:
+    while True:
+        time.sleep(3600)
+
+
+def hang_holding_the_lock(step: Step) -> None:
+    re.match(r"(a+)+$", "a" * 64 + "b")  # 2^64 steps inside one call of C, which never gives up the interpreter's lock
+
+
+def end_process(step: Step) -> None:
+    os._exit(7)
+
+
+def exit_politely(step: Step) -> None:
+    sys.exit(3)
+
+
+def kill_process(step: Step) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave_a_child(step: Step) -> None:
+    if os.fork() == 0:  # it holds open every pipe of the trial's process, but for what reaches the terminal
+        os.close(1), os.close(2)
+        note(f"left behind {os.getpid()}")
+        time.sleep(60)
+    os._exit(5)
+
+
+def hog(step: Step) -> None:
+    held = []
+    while len(held) < 1000:
+        held.append(torch.ones(FORTY_MEBIBYTES // 4))
+
+
+def hog_shared(step: Step) -> None:
+    """Memory that the process's own limit does not count."""
+    held = []
+    while len(held) < 20:
+        held.append(mmap.mmap(-1, FORTY_MEBIBYTES))
+        held[-1].write(b"x" * FORTY_MEBIBYTES)
+    time.sleep(60)
+
+
+def crash_once(step: Step) -> None:
+    if happens_first_time("crash_once"):
+        os._exit(9)
+
+
+def kill_fork_server_once(step: Step) -> None:
+    if happens_first_time("kill_fork_server_once"):
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+
+
+def kill_worker_once(step: Step) -> None:
+    """End the process that asked for this trial: a Ray worker, or the command itself under --serial."""
+    if happens_first_time("kill_worker_once"):
+        os.kill(parent_of(os.getppid()), signal.SIGKILL)
+        time.sleep(60)
+
+
+def kill_worker_always(step: Step) -> None:
+    os.kill(parent_of(os.getppid()), signal.SIGKILL)
+    time.sleep(60)
+
+
+def take_time(step: Step) -> None:
+    time.sleep(0.15)
+
+
+def idle(step: Step) -> None:
+    pass
+
+
+FAULTS = {
+    function.__name__: function
+    for function in (
+        raise_plainly,
+        raise_surrogates,
+        raise_unprintable,
+        diverge,
+        hang,
+        hang_holding_the_lock,
+        end_process,
+        exit_politely,
+        kill_process,
+        leave_a_child,
+        hog,
+        hog_shared,
+        crash_once,
+        kill_fork_server_once,
+        kill_worker_once,
+        kill_worker_always,
+        take_time,
+        idle,
+    )
+}
+
+CONTESTANTS = {
+    how: make_dataclass(how, [("how", str, how)], bases=(Faulty,), frozen=True, kw_only=True) for how in FAULTS
+}
+"""One regularizer for each fault, of the fault's name."""
+
+globals().update({f"contestant_{how}": cls for how, cls in CONTESTANTS.items()})  # where entry points look
+
+SPACE: Space = {"strength": Real(low=0.1, high=1.0, source="nothing depends on it")}
+
+WELL = Suite(
+    summary="What works.",
+    groups=(Group(tasks=("tiny-mlp", "tiny-net"), regularizers=("none", "dropblock")),),
+    scale="smoke",
+    tune_trials=7,  # the last two are proposed by the model of what came before
+    seeds=2,
+    timing_tasks=("tiny-mlp",),
+    timing_repeats=1,
+)
+"""What works."""
+
+FAULTS_ALL = Suite(
+    summary="What fails, in every way.",
+    groups=(
+        Group(
+            tasks=("tiny-mlp",),
+            regularizers=(
+                "none",
+                "raise_plainly",
+                "raise_surrogates",
+                "diverge",
+                "hang",
+                "end_process",
+                "kill_process",
+                "kill_worker_always",
+                "hog",
+            ),
+        ),
+    ),
+    scale="smoke",
+    tune_trials=0,
+    seeds=1,
+)
+"""What fails, in every way."""
+
+SLOW = Suite(
+    summary="What takes its time.",
+    groups=(Group(tasks=("tiny-mlp", "tiny-net"), regularizers=("take_time",)),),
+    scale="smoke",
+    tune_trials=3,
+    seeds=2,
+)
+"""What takes its time."""
+
+ON_MNIST = Suite(
+    summary="On files.",
+    groups=(Group(tasks=("tiny-mnist",), regularizers=("none",)),),
+    scale="smoke",
+    tune_trials=0,
+    seeds=1,
+)
+"""On files."""
+
+ENTRY_POINTS = {
+    "regularizers": {how: f"contestant_{how}" for how in FAULTS},
+    "search_spaces": dict.fromkeys(FAULTS, "SPACE"),
+    "tasks": {"tiny-mlp": "TINY_MLP", "tiny-net": "TINY_NET", "tiny-mnist": "TINY_MNIST"},
+    "suites": {"well": "WELL", "faults": "FAULTS_ALL", "slow": "SLOW", "on-mnist": "ON_MNIST"},
+}
