@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tasks.datasets import DATASETS
-from tasks.datasets.dataset import Dataset, fingerprint
+from tasks.datasets.dataset import FETCH_TIMEOUT_SECONDS, Dataset, fingerprint
 from tasks.datasets.digits import DIGITS
 from tasks.datasets.mnist import MNIST, RAW_FILES
 from tasks.task import DataError
@@ -133,14 +133,17 @@ def test_files_are_fetched_once_quietly_and_only_where_they_are_missing(
     def fetch(data_dir: Path) -> None:
         print("100%")
         fetched.append(data_dir)
-        assert socket.getdefaulttimeout() is not None  # a network that never answers must not hang a trial
+        assert socket.getdefaulttimeout() == FETCH_TIMEOUT_SECONDS  # a network that never answers must not hang a trial
         write_mnist(data_dir)
 
-    dataset, timeout = offline(fetch=fetch), socket.getdefaulttimeout()
+    dataset, before = offline(fetch=fetch), socket.getdefaulttimeout()
+    socket.setdefaulttimeout(77.0)
     dataset.check(tmp_path)
     dataset.check(tmp_path)
+    after = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(before)
     assert fetched == [tmp_path]
-    assert socket.getdefaulttimeout() == timeout
+    assert after == 77.0  # as it was
     assert capfd.readouterr() == ("", "")
 
 
