@@ -18,6 +18,18 @@ COUNTS: list[tuple[str, int, int, Options, int]] = [  # name, classes, image siz
     ("resnet56", 10, 32, {"variant": "conv_shortcut"}, 855_770),
     ("resnet56", 10, 32, {"variant": "pre_activation"}, 855_578),
     ("resnet56", 100, 32, {"variant": "pre_activation"}, 861_428),
+    ("resnet50", 10, 32, {}, 23_520_842),
+    ("resnet50", 100, 32, {"places": "behind_norm"}, 23_705_252),
+    ("resnet50", 1000, 224, {}, 25_557_032),
+    ("preact_resnet18", 10, 32, {}, 11_171_146),
+    ("preact_resnet18", 10, 32, {"final_norm": True}, 11_172_170),
+    ("preact_resnet50", 10, 32, {}, 23_509_066),
+    ("densenet121", 10, 32, {}, 6_956_298),
+    ("densenet121", 100, 32, {}, 7_048_548),
+    ("densenet121", 1000, 224, {}, 7_978_856),
+    ("densenet_bc_100_12", 10, 32, {}, 769_162),
+    ("dpn92", 10, 32, {}, 34_236_634),
+    ("dpn92", 100, 32, {}, 34_467_124),
 ]
 
 

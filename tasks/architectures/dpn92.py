@@ -1,0 +1,110 @@
+"""DPN-92 for small images: blocks that add to some channels and append others (Chen et al. 2017, arXiv:1707.01629)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tasks.architectures.residual import Block, ResidualNetwork, conv1x1, conv3x3, norm_and_relu
+from tasks.sites import Site
+
+STEM_CHANNELS = 64
+CARDINALITY = 32  # groups of the 3x3 conv layers
+
+
+class Stage(NamedTuple):
+    """Channels of the blocks of one group, and how many blocks it has."""
+
+    inner: int  # of the first two conv layers
+    residual: int  # added to
+    appended: int  # by each block
+    num_blocks: int
+
+
+STAGES = (Stage(96, 256, 16, 3), Stage(192, 512, 32, 4), Stage(384, 1024, 24, 20), Stage(768, 2048, 128, 3))
+
+
+class DPN92(ResidualNetwork):
+    """conv3x3 - 4 groups of 3, 4, 20 and 3 dual path blocks - mean - dense.
+
+    Norm and ReLU follow each conv layer, as the network is known from CIFAR-10 repositories (Chen et al. put them in
+    front). For colour images and 10 classes: 34,236,634 parameters, 34,467,124 with 100. Sites: the input; one conv
+    site right behind the 3x3 conv layer of each block, in front of BN and ReLU (Lu et al. 2021, figure 3: conv - mask -
+    BN - ReLU); a branch site at the channels that are added, those appended left aside.
+
+    Args:
+        num_classes: number of outputs.
+        in_channels: channels of the images.
+        image_size: height and width of the images, at least 8; the last map has an eighth of it.
+        first_group: conv sites stand in this group (1 to 4) and those behind it.
+        pooled_site: whether there is a dense site at the 2560 features that the dense layer reads.
+    """
+
+    example_shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
+
+    def __init__(
+        self, *, num_classes: int, in_channels: int, image_size: int, first_group: int = 1, pooled_site: bool = False
+    ) -> None:
+        if image_size < 8:
+            raise ValueError(f"DPN92 takes images of at least 8 pixels, got {image_size}.")
+        blocks: list[DualPathBlock] = []
+        channels = STEM_CHANNELS
+        for group, stage in enumerate(STAGES, start=1):
+            for index in range(stage.num_blocks):
+                blocks.append(DualPathBlock(channels, stage, group, is_first=index == 0))
+                channels = blocks[-1].out_channels
+        super().__init__(
+            num_classes=num_classes,
+            stem=nn.Sequential(conv3x3(in_channels, STEM_CHANNELS), *norm_and_relu(STEM_CHANNELS)),
+            blocks=blocks,
+            end=nn.Sequential(),
+            num_features=channels,
+            num_groups=len(STAGES),
+            first_group=first_group,
+            pooled_site=pooled_site,
+        )
+
+
+class DualPathBlock(Block):
+    """ReLU([s_r + site(y_r), s_a, y_a]) with y = BN(conv1x1(ReLU(BN(site(conv3x3(ReLU(BN(conv1x1(x))))))))).
+
+    s is the shortcut's output, r the first `residual` channels and a the others. The first block of a group has a 1x1
+    conv layer and BN as shortcut, which also changes the size; in the others it is the identity.
+    """
+
+    def __init__(self, in_channels: int, stage: Stage, group: int, *, is_first: bool) -> None:
+        super().__init__()
+        stride = 2 if is_first and group > 1 else 1
+        new_channels = stage.residual + stage.appended
+        self.num_residual = stage.residual
+        self.out_channels = (new_channels if is_first else in_channels) + stage.appended
+        self.conv1 = conv1x1(in_channels, stage.inner)
+        self.norm1 = nn.BatchNorm2d(stage.inner)
+        self.conv2 = conv3x3(stage.inner, stage.inner, stride, groups=CARDINALITY)
+        conv3 = conv1x1(stage.inner, new_channels)
+        self.behind2 = Site("conv", group=group, next_layer=conv3)
+        self.norm2 = nn.BatchNorm2d(stage.inner)
+        self.conv3 = conv3
+        self.norm3 = nn.BatchNorm2d(new_channels)
+        self.branch = Site("branch", group=group)
+        self.shortcut = nn.Sequential()  # the identity
+        if is_first:
+            self.shortcut = nn.Sequential(conv1x1(in_channels, new_channels, stride), nn.BatchNorm2d(new_channels))
+
+    @property
+    def ends(self) -> Sequence[Site]:
+        """None: the next block reads the branch as a part of what is joined, so that no layer is its own."""
+        return ()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The activated maps: the sum first, then those of the shortcut and those appended."""
+        y = F.relu(self.norm1(self.conv1(x)), inplace=True)
+        y = F.relu(self.norm2(self.behind2(self.conv2(y))), inplace=True)
+        y = self.norm3(self.conv3(y))
+        shortcut, r = self.shortcut(x), self.num_residual
+        added = shortcut[:, :r] + self.branch(y[:, :r])
+        return F.relu(torch.cat([added, shortcut[:, r:], y[:, r:]], 1), inplace=True)

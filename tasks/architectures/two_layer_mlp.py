@@ -1,0 +1,19 @@
+"""One hidden layer of 100 ReLU units: the network on which attacks and margins of dropout are studied."""
+
+from __future__ import annotations
+
+from tasks.architectures.mlp import MLP
+
+
+def two_layer_mlp(*, num_classes: int, in_channels: int, image_size: int, width: int = 100) -> MLP:
+    """Input - dense - ReLU - dense, with a dense site at the hidden units (Mianjy's thesis 2020, section 6.5).
+
+    For 28x28 images with one channel: 78,702 parameters with two outputs, 78,601 with one (the margin of two classes).
+
+    Args:
+        num_classes: number of outputs.
+        in_channels: channels of the images.
+        image_size: height and width of the images.
+        width: hidden units.
+    """
+    return MLP(num_classes=num_classes, in_channels=in_channels, image_size=image_size, width=width, depth=1)
