@@ -6,12 +6,15 @@ import dataclasses
 import inspect
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInput
 from harness.tables import TABLES
 from search_spaces import space_of
 from tasks.table import UnknownNameError, unknown_name_message
+
+if TYPE_CHECKING:
+    from tasks.sites import Site
 
 
 def card(name: str, results: Sequence[str] | None = None) -> str:
@@ -84,18 +87,34 @@ def _suite(name: str, suite: Any, results: Sequence[str] | None) -> Iterator[str
 def _architecture(name: str, cls: Any, results: Sequence[str] | None) -> Iterator[str]:
     import torch
 
+    from tasks.architectures.cost import cost_of
     from tasks.sites import measure_sites, sites_of
 
     yield f"{name}: {_first_line(inspect.getmodule(cls))}"
     yield ""
     yield inspect.getdoc(cls) or ""
-    network = cls(num_classes=10, in_channels=1, image_size=28)
-    measure_sites(network, torch.zeros(1, 1, 28, 28))
+    channels, height, width = getattr(cls, "example_shape", (1, 28, 28))
+    example = torch.zeros(1, channels, height, width)
+    network = cls(num_classes=10, in_channels=channels, image_size=height)
+    measure_sites(network, example)
+    cost = cost_of(network, example)
     yield ""
-    yield f"parameters    {sum(p.numel() for p in network.parameters()):,} (28x28 grey images, 10 classes)"
-    yield "sites"
-    for site in sites_of(network):
-        yield f"  {site.name:<16} {site.kind:<7} group {site.group}  {site.shape}"
+    yield f"at            {height}x{width} images of {channels} channel{'s' * (channels > 1)}, 10 classes"
+    yield f"layers        {cost.num_conv_layers} conv, {cost.num_dense_layers} dense"
+    yield f"parameters    {cost.num_parameters:,}"
+    yield f"multiply-adds {cost.num_multiply_adds:,} for one image, forward"
+    yield "sites         (kind, group, shape; how many; from the first to the last of them)"
+    yield from _sites_in_runs(sites_of(network))
+
+
+def _sites_in_runs(sites: Sequence[Site]) -> Iterator[str]:
+    """One line for all sites of the same kind, group and shape."""
+    alike: dict[tuple[str, int, tuple[int, ...] | None], list[str]] = {}
+    for site in sites:
+        alike.setdefault((site.kind, site.group, site.shape), []).append(site.name)
+    for (kind, group, shape), names in alike.items():
+        named = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+        yield f"  {kind:<7} group {group}  {shape!s:<15} {len(names):>3}  {named}"
 
 
 def _dataset(name: str, dataset: Any, results: Sequence[str] | None) -> Iterator[str]:

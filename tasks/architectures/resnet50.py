@@ -28,8 +28,8 @@ class ResNet50(nn.Sequential):
     * `behind_conv`: right behind the 3x3 conv layer of each block, in front of its BN and ReLU (Lu et al. 2021, figure
       3: conv - mask - BN - ReLU; section 5.3: 3x3 kernels only).
     * `behind_norm`: behind BN and ReLU of the first and the second conv layer, behind BN of the third, and on the
-      shortcut (Ghiasi et al. 2018, section 3.1 and their released code; Tang et al. 2020, section 4.3). They use the
-      last two groups (`first_group=3`), with a quarter of the drop rate in group 3.
+      shortcut (Ghiasi et al. 2018, section 4.1 and their released code; Tang et al. 2020, experiments on ImageNet).
+      They use the last two groups (`first_group=3`), with a quarter of the drop rate in group 3.
 
     Args:
         num_classes: number of outputs.

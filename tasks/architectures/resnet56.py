@@ -21,9 +21,10 @@ Variant = Literal["option_a", "conv_shortcut", "pre_activation"]
 class ResNet56(ResidualNetwork):
     """conv3x3 - 3 groups of 9 blocks of two 3x3 conv layers with 16, 32 and 64 channels - mean - dense.
 
-    Sites: the input; one conv site right behind each conv layer of a block (Tang et al. 2020, section 4.2, who use the
-    last group alone: `first_group=3`); a branch site where the branch ends. BN and ReLU follow the mask, as in figure 3
-    of Lu et al. 2021: conv - mask - BN - ReLU. Variants, with parameters for colour images and 10 classes:
+    Sites: the input; one conv site right behind each conv layer of a block (Tang et al. 2020, experiments on conv
+    layers, who use the last group alone: `first_group=3`); a branch site where the branch ends. BN and ReLU follow the
+    mask, as in figure 3 of Lu et al. 2021: conv - mask - BN - ReLU. Variants, with their parameters for colour images
+    and 10 classes:
 
     * `option_a` (853,018): BN and ReLU behind each conv layer; where the shape changes, the shortcut takes every second
       pixel and fills the new channels with zeros (He et al. 2016a, option A).

@@ -6,7 +6,7 @@ from tasks.architectures.mlp import MLP
 
 
 def two_layer_mlp(*, num_classes: int, in_channels: int, image_size: int, width: int = 100) -> MLP:
-    """Input - dense - ReLU - dense, with a dense site at the hidden units (Mianjy's thesis 2020, section 6.5).
+    """Input - dense - ReLU - dense, with a dense site at the hidden units (Mianjy's thesis, section 6.5.2).
 
     For 28x28 images with one channel: 78,702 parameters with two outputs, 78,601 with one (the margin of two classes).
 
