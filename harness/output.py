@@ -44,6 +44,14 @@ COMPARISON = {
     "difference": "difference",
     "verdict": "verdict",
 }
+CLAIMS = {
+    "claim": "claim",
+    "verdict": "verdict",
+    "statement": "statement",
+    "measured": "measured",
+    "num_trials": "trials",
+    "scale": "scale",
+}
 TIMING = {
     "regularizer": "regularizer",
     "ratio": "x twin",
@@ -81,6 +89,21 @@ def show_frame(frame: Any, as_json: bool, as_csv: bool, title: str, notes: Seque
         _print_notes(notes)
 
 
+def show_claims(table: Any, as_json: bool = False, as_csv: bool = False) -> None:
+    """What the papers on the theory claim: each claim with its verdict and the measured numbers."""
+    import analysis
+
+    if as_json or as_csv:
+        show_frame(table, as_json, as_csv, title="")
+        return
+    measured = table[table["num_trials"] > 0]
+    for paper, rows in measured.groupby("paper", sort=False):
+        _print_table(f"claims of {paper}", CLAIMS, rows.to_dict("records"))
+    _print_notes(analysis.notes_of(table))
+    if len(measured) < len(table):
+        _print_notes([f"{len(table) - len(measured)} claim(s) of the theory not run; --claims --csv lists them."])
+
+
 def show_ranking(trials: Any, as_json: bool = False, as_csv: bool = False) -> None:
     """The ranking of each task and overall, what was skipped and why, and how far the evidence goes."""
     import analysis
@@ -89,8 +112,11 @@ def show_ranking(trials: Any, as_json: bool = False, as_csv: bool = False) -> No
     if as_json or as_csv:
         show_frame(table, as_json, as_csv, title="")
         return
+    num_tasks = table.loc[table["task"] != "overall", "task"].nunique()
     for (scale, task), rows in table.groupby(["scale", "task"], sort=False):
         records = rows.to_dict("records")
+        if task == "overall" and num_tasks < 2:
+            continue  # it would say the same again
         if task == "overall":
             _print_table(f"overall ({scale})", OVERALL, [_without_zero(record) for record in records])
             continue
@@ -100,8 +126,7 @@ def show_ranking(trials: Any, as_json: bool = False, as_csv: bool = False) -> No
         _print_table(f"{task} ({scale}): {metric}, {better} is better", RANKING, ranked)
         _print_notes(f"{r['regularizer']}: skipped. {r['reason']}" for r in records if r["status"] == "skipped")
     _print_notes(analysis.notes_of(table))
-    num_tasks = table.loc[table["task"] != "overall", "task"].nunique()
-    if num_tasks:
+    if num_tasks > 1:
         smallest = analysis.smallest_reachable_p(num_tasks)
         _print_notes(
             [f"With {num_tasks} task(s) the smallest p that a paired test over tasks can reach is {smallest:.3g}."]

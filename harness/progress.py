@@ -15,7 +15,7 @@ from harness.store import Finished
 if TYPE_CHECKING:
     from rich.table import Table
 
-PLAIN_INTERVAL_SECONDS = 15.0
+PLAIN_INTERVAL_SECONDS = 30.0
 REFRESHES_PER_SECOND = 4.0
 
 
