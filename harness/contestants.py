@@ -93,7 +93,13 @@ class Contestant:
 
     def skip_reason(self, task: Task, scale: Scale) -> str | None:
         """Why this contestant makes no sense on `task`: the first part's reason, or None."""
-        for _, regularizer in self.build(self.resolve(task, scale)):
+        try:
+            parts = self.build(self.resolve(task, scale))
+        except ValueError as error:
+            if not task.pins:
+                raise
+            return f"What the task pins, this contestant refuses. {error}"
+        for _, regularizer in parts:
             reason = task.skip_reason(regularizer)
             if reason is not None:
                 return reason

@@ -88,6 +88,16 @@ def test_a_cell_is_skipped_for_the_reason_of_the_part_that_cannot_act():
     assert Contestant("dropblock").skip_reason(DIGITS, "smoke") is None
 
 
+def test_a_cell_is_skipped_where_the_contestant_refuses_what_the_task_pins():
+    class Pinned(type(LINEAR)):
+        pins = {"where": "nowhere"}  # noqa: RUF012  # as a task of other people may write it
+
+    reason = Contestant("dropout").skip_reason(Pinned(keep=0.5), "smoke")
+    assert reason.startswith("What the task pins, this contestant refuses. ")
+    assert "nowhere" in reason
+    assert Contestant("none").skip_reason(Pinned(keep=0.5), "smoke") is None
+
+
 def test_a_value_that_the_regularizer_refuses_is_refused_when_it_is_built():
     with pytest.raises(ValueError, match="drop_rate"):
         Contestant("dropout").build({"drop_rate": 2.0})
