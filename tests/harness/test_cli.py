@@ -1,0 +1,269 @@
+"""The command as people and scripts call it. What needs no campaign runs in one process; the rest in its own."""
+
+import csv
+import io
+import json
+import sys
+
+import pytest
+from arena import Arena, rows
+from typer.testing import CliRunner
+
+from harness.cli import app, main
+from harness.tables import TABLES
+from tasks.suites import SUITES
+
+HEAVY = ("torch", "ray", "pandas", "optuna", "pyarrow", "scipy", "numpy")
+LIGHT_COMMANDS = [
+    ["--help"],
+    ["run", "--help"],
+    *(["list", table] for table in TABLES),
+    ["list", "regularizers", "--json"],
+]
+CALL = """
+import io, json, sys
+from contextlib import redirect_stdout
+from harness.cli import main
+sys.argv = ["regarena", *json.loads(sys.argv[1])]
+with redirect_stdout(io.StringIO()):
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, end.code
+print([name for name in %r if name in sys.modules])
+""" % (HEAVY,)  # noqa: UP031  # braces abound
+
+
+@pytest.fixture(scope="module")
+def arena(tmp_path_factory):
+    return Arena(tmp_path_factory.mktemp("command"))
+
+
+@pytest.fixture(scope="module")
+def campaign(arena):
+    """A small campaign that has run, with a cell that is skipped and one that fails."""
+    ended = arena.regarena(
+        "run", "well", "--serial", "--only", "tiny-mlp,none,dropblock,raise_plainly", "--tune-trials", "1",
+        "--seeds", "2", "--results", "campaign",
+    )  # fmt: skip
+    assert ended.returncode == 1, ended.stderr
+    return ended
+
+
+def call(monkeypatch, capsys, *arguments):
+    """Exit code, output and errors of the command, called in this process."""
+    monkeypatch.setattr(sys, "argv", ["regarena", *arguments])
+    code = 0
+    try:
+        main()
+    except SystemExit as ended:
+        code = ended.code or 0
+    return code, *capsys.readouterr()
+
+
+@pytest.mark.parametrize("arguments", LIGHT_COMMANDS, ids=" ".join)
+def test_help_and_lists_answer_without_heavy_imports(arena, arguments):
+    assert arena.python(CALL, json.dumps(arguments), PYTHONPATH="").strip() == "[]"
+
+
+def test_every_command_explains_itself_and_each_of_its_options():
+    runner = CliRunner()
+    overview = runner.invoke(app, ["--help"]).output
+    for command in app.registered_commands:
+        name = command.name or command.callback.__name__
+        assert name in overview
+        explained = runner.invoke(app, [name, "--help"])
+        assert explained.exit_code == 0
+        assert command.callback.__doc__.split(".")[0].split(":")[0] in " ".join(explained.output.split())
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_list_holds_every_name_as_text_json_and_csv(table, monkeypatch, capsys):
+    names = list(TABLES[table])
+    _, text, _ = call(monkeypatch, capsys, "list", table)
+    assert [line.split()[0] for line in text.splitlines()] == names
+    _, text, _ = call(monkeypatch, capsys, "list", table, "--json")
+    assert [entry["name"] for entry in json.loads(text)] == names
+    assert all(entry["what"] for entry in json.loads(text)), "each entry says what it is"
+    _, text, _ = call(monkeypatch, capsys, "list", table, "--csv")
+    assert [entry["name"] for entry in csv.DictReader(io.StringIO(text))] == names
+
+
+@pytest.mark.parametrize("name", [name for table in TABLES.values() for name in table])
+def test_every_name_of_every_table_has_a_card(name, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code, text, error = call(monkeypatch, capsys, "show", name)
+    assert (code, error) == (0, "")
+    assert text.startswith(f"{name}: ")
+    assert len(text.splitlines()) > 3
+
+
+def test_a_combination_shows_the_cards_of_its_parts(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    _, text, _ = call(monkeypatch, capsys, "show", "dropout+weight_decay")
+    assert "dropout: " in text
+    assert "weight_decay: " in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["show", "dropuot"], "did you mean 'dropout'"),
+        (["run", "quickstrat"], "did you mean 'quickstart'"),
+        (["plan", "quickstrat"], "did you mean 'quickstart'"),
+        (["plan", "quickstart", "--only", "dropuot"], "did you mean 'dropout'"),
+        (["plan", "quickstart", "--skip", "digits-mpl"], "did you mean 'digits-mlp'"),
+        (["plan", "quickstart", "--seeds", "0"], "--seeds must be at least 1, got 0"),
+        (["plan", "quickstart", "--data", "nowhere"], "--data must be a folder that exists, got nowhere"),
+        (["run", "mnist-demo", "--serial"], "no --data was given"),
+        (["tune", "digits-mpl", "--regularizer", "dropout"], "did you mean 'digits-mlp'"),
+        (["tune", "digits-mlp", "--regularizer", "dropuot"], "did you mean 'dropout'"),
+        (["rank", "nowhere"], "nowhere"),
+        (["timing", "nowhere"], "nowhere"),
+        (["compare", "nowhere"], "nowhere"),
+        (["report", "nowhere"], "nowhere"),
+        (["verify", "nowhere"], "nowhere"),
+        (["merge", "nowhere", "--into", "both"], "no trials in nowhere"),
+        (["show", "dropout", "--results", "nowhere"], "nowhere"),
+        (["run", "quickstart", "--serial", "--results", "/proc/regarena"], "choose another one with --results"),
+        (["run", "quickstart", "--serial", "--results", "nowhere://x"], "cannot be opened"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_ends_with_exit_code_2_and_one_sentence(arguments, words, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code, out, error = call(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert words in error
+    assert error.startswith("regarena: ")
+    assert "Traceback" not in error
+    assert list(tmp_path.iterdir()) == [], "nothing was made"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run"], ["run", "quickstart", "--scale", "huge"], ["list", "nothing"], ["run", "quickstart", "--no-such-option"]],
+    ids=" ".join,
+)
+def test_a_command_line_that_is_no_command_ends_with_exit_code_2(arguments, monkeypatch, capsys):
+    code, _, error = call(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("suite", [name for name in SUITES if name != "mnist-demo"])
+def test_a_plan_of_every_suite_runs_nothing_and_writes_nothing(suite, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code, text, _ = call(monkeypatch, capsys, "plan", suite, "--json")
+    assert code == 0
+    cells = json.loads(text)
+    assert {(cell["task"], cell["regularizer"]) for cell in cells} == set(SUITES[suite].cells())
+    assert all(cell["missing"] == cell["trials"] and cell["done"] == 0 for cell in cells)
+    assert all(
+        (cell["trials"] == 0) == (cell["why"] is not None and "site" in cell["why"]) or cell["why"] for cell in cells
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_campaign_with_failures_ends_with_exit_code_1_after_everything_else_has_run(arena, campaign):
+    found = rows(arena.folder / "campaign")
+    counts = {}
+    for row in found:
+        key = (row["regularizer"], row["status"])
+        counts[key] = counts.get(key, 0) + 1
+    assert counts == {
+        ("none", "completed"): 2 + 1 + 2 + 1,
+        ("dropblock", "skipped"): 1,
+        ("raise_plainly", "failed"): 2 + 1 + 1,
+    }
+    assert "4 trial(s) ended without a result (4 failed)" in campaign.stderr
+    assert "Traceback" not in campaign.stderr
+    assert "dropblock: skipped" in campaign.stdout
+    assert (arena.folder / "campaign" / "report.html").exists()
+    assert all(row["error_message"] == "this regularizer is at fault" for row in found if row["status"] == "failed")
+    (skipped,) = [row for row in found if row["status"] == "skipped"]
+    assert "site" in skipped["reason"]
+
+
+def test_a_timing_row_holds_a_ratio_of_two_times_measured_alone(arena, campaign):
+    (timed,) = [
+        row for row in rows(arena.folder / "campaign") if row["role"] == "timing" and row["status"] == "completed"
+    ]
+    assert timed["exclusive"] is True
+    assert timed["metric.step_ratio"] == timed["seconds_per_step"] / timed["metric.twin_seconds_per_step"]
+    assert (timed["validation_value"], timed["test_value"]) == (None, None)
+    assert not any(row["exclusive"] for row in rows(arena.folder / "campaign") if row["role"] != "timing")
+
+
+@pytest.mark.parametrize("command", ["rank", "timing", "compare"])
+def test_tables_of_a_campaign_parse_as_json_and_as_csv(command, arena, campaign, monkeypatch, capsys):
+    folder = str(arena.folder / "campaign")
+    code, text, _ = call(monkeypatch, capsys, command, folder)
+    assert code == 0
+    _, text, _ = call(monkeypatch, capsys, command, folder, "--json")
+    records = json.loads(text)
+    _, text, _ = call(monkeypatch, capsys, command, folder, "--csv")
+    assert len(list(csv.DictReader(io.StringIO(text)))) == len(records)
+    if command != "compare":
+        assert {record["task"] for record in records} >= {"tiny-mlp"}
+
+
+def test_the_folder_of_a_campaign_verifies_and_merges(arena, campaign, monkeypatch, capsys, tmp_path):
+    folder = str(arena.folder / "campaign")
+    assert call(monkeypatch, capsys, "verify", folder) == (0, f"All well in {folder}.\n", "")
+    code, out, _ = call(monkeypatch, capsys, "merge", folder, "--into", str(tmp_path / "merged"))
+    assert (code, "11 trials of 1 folder(s)" in out) == (0, True)
+    assert call(monkeypatch, capsys, "verify", str(tmp_path / "merged"))[0] == 0
+    (tmp_path / "merged" / "trials" / "extra.parquet").write_bytes(b"no parquet")
+    code, out, error = call(monkeypatch, capsys, "verify", str(tmp_path / "merged"))
+    assert (code, "1 finding" in error, "trials/extra.parquet cannot be read" in out) == (1, True, True)
+    code, _, error = call(monkeypatch, capsys, "rank", str(tmp_path / "merged"))
+    assert (code, "extra.parquet" in error) == (2, True)
+
+
+def test_a_report_is_written_where_it_is_asked_for(arena, campaign, monkeypatch, capsys, tmp_path):
+    code, out, _ = call(
+        monkeypatch, capsys, "report", str(arena.folder / "campaign"), "--out", str(tmp_path / "elsewhere")
+    )
+    assert code == 0
+    page = (tmp_path / "elsewhere" / "report.html").read_text()
+    assert "raise_plainly" in page
+    assert str(tmp_path / "elsewhere") in out
+
+
+def test_no_row_tells_who_ran_it_or_where(arena, campaign):
+    import getpass
+    import socket
+    from pathlib import Path
+
+    texts = [value for row in rows(arena.folder / "campaign") for value in row.values() if isinstance(value, str)]
+    for private in (socket.gethostname(), str(Path.home()), str(arena.folder), f"/{getpass.getuser()}"):
+        assert not [text for text in texts if private in text]
+
+
+def test_tune_confirms_one_regularizer_beside_the_baseline(arena):
+    ended = arena.regarena(
+        "tune",
+        "tiny-mlp",
+        "--regularizer",
+        "idle",
+        "--tune-trials",
+        "2",
+        "--seeds",
+        "1",
+        "--serial",
+        "--scale",
+        "smoke",
+    )
+    assert ended.returncode == 0, ended.stderr
+    found = rows(arena.folder / "results" / "tune-tiny-mlp")
+    roles = sorted((row["regularizer"], row["role"]) for row in found)
+    assert roles == [(name, role) for name in ("idle", "none") for role in ("confirm", "default", "tune", "tune")]
+
+
+def test_a_pipe_that_closes_early_is_no_error(arena):
+    listing = arena.start("list", "regularizers")
+    listing.stdout.close()
+    assert "Traceback" not in listing.stderr.read()
+    listing.wait()
