@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis.claims import claims_table
     from analysis.current import current_rows
     from analysis.figures import plot_overhead, plot_ranking
     from analysis.learning_curves import interactive_learning_curves, plot_learning_curves
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
     from analysis.ranking import ranking_table
     from analysis.report import write_report
     from analysis.sensitivity import plot_sensitivity, sensitivity_table
+    from analysis.theory_figures import plot_theory
     from analysis.timing import timing_table
 
 _HOMES: dict[str, str] = {
     "DamagedResultsError": "analysis.load",
+    "claims_table": "analysis.claims",
     "compare_with_papers": "analysis.papers",
     "current_rows": "analysis.current",
     "interactive_learning_curves": "analysis.learning_curves",
@@ -34,6 +37,7 @@ _HOMES: dict[str, str] = {
     "plot_overhead": "analysis.figures",
     "plot_ranking": "analysis.figures",
     "plot_sensitivity": "analysis.sensitivity",
+    "plot_theory": "analysis.theory_figures",
     "ranking_table": "analysis.ranking",
     "sensitivity_table": "analysis.sensitivity",
     "smallest_reachable_p": "analysis.overall",
@@ -43,6 +47,7 @@ _HOMES: dict[str, str] = {
 
 __all__ = [
     "DamagedResultsError",
+    "claims_table",
     "compare_with_papers",
     "current_rows",
     "interactive_learning_curves",
@@ -54,6 +59,7 @@ __all__ = [
     "plot_overhead",
     "plot_ranking",
     "plot_sensitivity",
+    "plot_theory",
     "ranking_table",
     "sensitivity_table",
     "smallest_reachable_p",

@@ -15,6 +15,8 @@ from PIL import Image  # a dependency of matplotlib
 
 from analysis import campaign, report_tables
 from analysis.canvas import Looks, looks_of
+from analysis.claims import NOT_RUN as CLAIM_NOT_RUN
+from analysis.claims import claims_table
 from analysis.figures import plot_overhead, plot_ranking
 from analysis.folders import Folder, Results, open_folder, open_folders
 from analysis.learning_curves import curve_means, interactive_learning_curves, plot_learning_curves
@@ -23,6 +25,7 @@ from analysis.notes import notes_of
 from analysis.overall import overall_significance
 from analysis.papers import NOT_RUN, compare_with_papers
 from analysis.ranking import OVERALL, ranking_table
+from analysis.theory_figures import plot_theory
 from analysis.timing import timing_table
 
 PAGE_NAME = "report.html"
@@ -67,6 +70,7 @@ class _Report:
         self._put_curves(trials, curves)
         self._put_campaign(trials)
         self._put_comparison(trials)
+        self._put_theory(trials, curves)
 
     def _put_ranking(self, trials: pd.DataFrame) -> None:
         table = ranking_table(trials)
@@ -137,6 +141,16 @@ class _Report:
         self.content["comparison"] = report_tables.comparison(run)
         if len(run):
             self._csv("comparison", table)
+
+    def _put_theory(self, trials: pd.DataFrame, curves: pd.DataFrame) -> None:
+        table = claims_table(trials, curves)
+        measured = table[table["verdict"] != CLAIM_NOT_RUN]
+        self.content["claims"] = report_tables.claims(measured)
+        if len(measured):
+            self._csv("claims", table)
+        self.content["theory"] = [
+            {"name": title, "figure": self._png(name, figure)} for name, title, figure in plot_theory(trials, curves)
+        ]
 
     def _csv(self, name: str, frame: pd.DataFrame) -> None:
         self.folder.write(f"tables/{name}.csv", frame.to_csv(index=False).encode())

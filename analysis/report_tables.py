@@ -147,6 +147,22 @@ def comparison(rows: pd.DataFrame) -> Table:
     )
 
 
+def claims(rows: pd.DataFrame) -> Table:
+    """A `claims_table`, without what was not run."""
+    return table_of(
+        rows,
+        (
+            text("claim"),
+            text("paper"),
+            text("verdict", wide=True),
+            text("statement", wide=True),
+            text("measured", wide=True),
+            number("num_trials", "trials"),
+            text("scale"),
+        ),
+    )
+
+
 def _starred(row: dict[str, Any]) -> str:
     return f"{row['regularizer']} *" if row["imputed"] else str(row["regularizer"])
 

@@ -187,19 +187,25 @@ def timing(folders: Folders, as_json: AsJson = False, as_csv: AsCsv = False) -> 
 @app.command()
 def compare(
     folders: Folders,
-    paper: Annotated[str | None, typer.Option(help="Only this paper's values.")] = None,
+    paper: Annotated[str | None, typer.Option(help="Only this paper's values and claims.")] = None,
+    claims: Annotated[bool, typer.Option("--claims", help="Only the claims of the theory, not the values.")] = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Put measured values beside those that the papers report."""
+    """Put measured values beside those that the papers report, and what they claim beside what was measured."""
     import analysis
-    from harness.output import show_comparison
+    from harness.output import show_claims, show_comparison
 
+    trials = _trials(folders)
     try:
-        frame = analysis.compare_with_papers(_trials(folders), paper)
+        frame = analysis.compare_with_papers(trials, paper)
+        claimed = analysis.claims_table(trials, analysis.load_curves(folders), paper)
     except ValueError as error:
         raise BadInput(str(error)) from error
-    show_comparison(frame, as_json, as_csv)
+    if not claims:
+        show_comparison(frame, as_json, as_csv)
+    if claims or not (as_json or as_csv):  # one table is one document
+        show_claims(claimed, as_json, as_csv)
 
 
 @app.command()
@@ -212,7 +218,7 @@ def report(
 
     try:
         print(f"Report: {analysis.write_report(folders, out)}")
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise BadInput(str(error)) from error
 
 

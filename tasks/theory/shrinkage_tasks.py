@@ -34,7 +34,7 @@ class ScalarAutoencoder(LinearProblem):
 
     scalar: float = 2.0
     num_hidden: int = 2
-    landscape_axis: tuple[float, ...] = tuple(round(-2 + place * 0.2, 1) for place in range(21))
+    landscape_axis: tuple[float, ...] = tuple(round(-1.95 + place * 0.13, 2) for place in range(31))
     dataset: str = "scalar_gaussian"
     architecture: str = "tied_autoencoder"
 
@@ -93,7 +93,7 @@ class Factorization(LinearProblem):
     """min over U, V of ||M - UV'||_F^2 + lambda sum_i ||u_i||^2 ||v_i||^2: what dropout minimises on x ~ N(0, I).
 
     M (120 x 80) has singular vectors drawn uniformly and a spectrum that decays exponentially, s_i = exp(-(i - 1) / 10)
-    (the thesis gives no rate); it is the same for all seeds, which draw initial weights N(0, 1 / (80 + 120)), samples
+    (the thesis gives no rate); it is the same for all seeds, which draw initial weights (the thesis gives no law), samples
     and masks. Readings: `objective`, `minimum` (Theorem 6), `importance_variance` (of ||u_i|| ||v_i||, figure 2-3,
     right), `unevenness` (its root over the mean), `spectrum_distance`.
     """
@@ -110,11 +110,11 @@ class Factorization(LinearProblem):
         return (_decaying_map(self.num_outputs, self.num_inputs, self.decay),)
 
     def network(self, generator: torch.Generator) -> nn.Module:
-        """Weights N(0, 1 / (inputs + outputs)): about as large as those of the optimum."""
+        """Glorot's normal weights, N(0, 2 / (units below + units above)), larger than those of the optimum."""
         network = LinearPair(self.num_inputs, self.num_hidden, self.num_outputs, generator)
         with torch.no_grad():
             for layer in (network.first, network.second):
-                layer.weight.div_((self.num_inputs + self.num_outputs) ** 0.5)
+                layer.weight.mul_((2 / sum(layer.weight.shape)) ** 0.5)
         return network
 
     def batches(self, protocol: Protocol, seed: int, device: torch.device) -> Batches:

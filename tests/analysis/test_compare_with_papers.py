@@ -101,9 +101,8 @@ def test_one_paper_can_be_chosen_and_an_unknown_one_is_refused(tmp_path):
     assert set(analysis.compare_with_papers(trials, paper="feature_map_distortion")["paper"]) == {
         "feature_map_distortion"
     }
-    with pytest.raises(
-        ValueError, match="must be one of dropout_theory, feature_map_distortion, localdrop; got 'locldrop'"
-    ):
+    known = "dropout_theory, feature_map_distortion, localdrop, structured_dropout"
+    with pytest.raises(ValueError, match=f"must be one of {known}; got 'locldrop'"):
         analysis.compare_with_papers(trials, paper="locldrop")
 
 
