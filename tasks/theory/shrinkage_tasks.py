@@ -93,9 +93,9 @@ class Factorization(LinearProblem):
     """min over U, V of ||M - UV'||_F^2 + lambda sum_i ||u_i||^2 ||v_i||^2: what dropout minimises on x ~ N(0, I).
 
     M (120 x 80) has singular vectors drawn uniformly and a spectrum that decays exponentially, s_i = exp(-(i - 1) / 10)
-    (the thesis gives no rate); it is the same for all seeds, which draw initial weights (the thesis gives no law), samples
-    and masks. Readings: `objective`, `minimum` (Theorem 6), `importance_variance` (of ||u_i|| ||v_i||, figure 2-3,
-    right), `unevenness` (its root over the mean), `spectrum_distance`.
+    (the thesis gives no rate); it is the same for all seeds, which draw initial weights (of no law that the thesis
+    gives), samples and masks. Readings: `objective`, `minimum` (Theorem 6), `importance_variance` (of ||u_i|| ||v_i||,
+    figure 2-3, right), `unevenness` (its root over the mean), `spectrum_distance`.
     """
 
     num_hidden: int
