@@ -13,10 +13,11 @@ from typing import Any
 from harness.errors import BadInput, ResultsError
 from harness.execution import Execution
 from harness.interrupts import interruptible
-from harness.plan import Budget, Cell, CellProgress, Plan, Schedule, make_plan
+from harness.plan import Budget, Cell, Plan, make_plan
 from harness.progress import Progress
 from harness.provenance import code_hash, software
 from harness.records import SUCCESSES, TrialRecord, TrialSpec, utc_now
+from harness.schedule import CellProgress, Schedule
 from harness.store import Finished, Store
 from harness.tuner import Cluster
 from tasks import TASKS

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness.campaign import Request, plan_campaign
-from harness.plan import Cell, CellProgress, Plan
+from harness.plan import Cell, Plan
 from harness.records import SUCCESSES, TrialSpec
+from harness.schedule import CellProgress
 from harness.store import Finished, Store
 
 SECONDS_PER_HOUR = 3600.0

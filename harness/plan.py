@@ -1,18 +1,17 @@
-"""From a suite and budgets to cells, and from cells and stored rows to what is still to run. Pure: runs nothing."""
+"""From a suite and budgets to cells and to the trials that each of them needs. Pure: runs nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 
 from harness.contestants import Contestant
 from harness.errors import BadInput
 from harness.provenance import code_hash
-from harness.records import SCALES, SUCCESSES, Role, Scale, TrialSpec
+from harness.records import SCALES, Role, Scale, TrialSpec
 from harness.seeding import SEEDS_PER_ROLE, study_seed, trial_seed
 from harness.selection import BEST_VALIDATION, SelectionRule
-from harness.store import Finished
 from harness.studies import CellStudy
 from search_spaces.space import Space
 from tasks import TASKS
@@ -127,120 +126,6 @@ class Plan:
         """All trials that the cell needs if every one goes well."""
         tuned = self.budget.tune_trials + (self.budget.seeds if self.budget.tune_trials else 0)
         return len(self.default_specs(cell)) + tuned + (self.budget.timing_repeats if cell.is_timed else 0)
-
-
-class CellProgress:
-    """Where one cell stands: its study replayed from stored trials, and the trials that are ready to run.
-
-    A trial is either a default trial (ready at once), the study's next proposal (ready when the last one is told), or
-    a confirm trial (ready when tuning has ended and a winner is frozen).
-    """
-
-    def __init__(self, plan: Plan, cell: Cell, stored: Mapping[str, Finished]) -> None:
-        self.cell = cell
-        self._plan, self._stored = plan, dict(stored)
-        self._waiting = [spec for spec in plan.default_specs(cell) if spec.trial_id not in stored]
-        self._study = plan.study(cell)
-        self._tuned: list[tuple[TrialSpec, Finished]] = []
-        self._proposal: TrialSpec | None = None
-        self._proposal_is_out = False
-        self._advance()
-
-    def next_tune(self) -> TrialSpec | None:
-        """The study's next trial, if it is ready."""
-        if self._proposal is None or self._proposal_is_out:
-            return None
-        self._proposal_is_out = True
-        return self._proposal
-
-    def next_other(self) -> TrialSpec | None:
-        """A default or confirm trial, if one is ready."""
-        return self._waiting.pop(0) if self._waiting else None
-
-    def record(self, spec: TrialSpec, finished: Finished) -> None:
-        """One of this cell's trials ended."""
-        self._stored[spec.trial_id] = finished
-        if self._proposal is not None and spec.trial_id == self._proposal.trial_id:
-            self._advance()
-
-    @property
-    def has_tuned(self) -> bool:
-        """Whether the study's budget is spent."""
-        return len(self._tuned) >= self._plan.budget.tune_trials
-
-    @property
-    def num_tuned(self) -> int:
-        """Tune trials that the study has been told."""
-        return len(self._tuned)
-
-    def winner(self) -> TrialSpec | None:
-        """The tune trial that the selection rule picks; None before tuning has ended, or if no trial succeeded."""
-        if not self.has_tuned:
-            return None
-        successes = [(spec, done) for spec, done in self._tuned if done.status in SUCCESSES]
-        return self._plan.selection.choose(successes, self.cell.task.higher_is_better) if successes else None
-
-    def needed_ids(self) -> dict[str, TrialSpec]:
-        """Every trial that is known to be part of this cell by now."""
-        specs = [*self._plan.default_specs(self.cell), *(spec for spec, _ in self._tuned)]
-        specs += [self._proposal] if self._proposal else []
-        return {spec.trial_id: spec for spec in (*specs, *self._confirm_specs())}
-
-    def _advance(self) -> None:
-        """Replay the study over stored trials up to the first that must run; after the last, freeze the winner."""
-        while not self.has_tuned:
-            spec = self._proposal or self._propose()
-            finished = self._stored.get(spec.trial_id)
-            if finished is None:
-                self._proposal, self._proposal_is_out = spec, False
-                return
-            self._study.tell(finished)
-            self._tuned.append((spec, finished))
-            self._proposal = None
-        self._waiting += [spec for spec in self._confirm_specs() if spec.trial_id not in self._stored]
-
-    def _propose(self) -> TrialSpec:
-        spec = self._plan.spec(self.cell, "tune", 0, self._study.ask())
-        return replace(spec, tune_index=len(self._tuned))
-
-    def _confirm_specs(self) -> list[TrialSpec]:
-        winner = self.winner()
-        if winner is None:
-            return []
-        specs = []
-        for index in range(self._plan.budget.seeds):
-            seed = trial_seed(self._plan.budget.seed, "confirm", index)
-            specs.append(replace(winner, role="confirm", seed=seed, tune_index=None, frozen_from=winner.trial_id))
-        return specs
-
-
-class Schedule:
-    """Which trial runs next, over all cells: tuning first, since its trials wait for each other, then the rest."""
-
-    def __init__(self, plan: Plan, stored: Mapping[str, Finished]) -> None:
-        self.plan = plan
-        self.cells = [CellProgress(plan, cell, stored) for cell in plan.running_cells]
-        self._by_cell = {(p.cell.task_name, p.cell.regularizer): p for p in self.cells}
-        self._turn = 0
-
-    def next(self) -> TrialSpec | None:
-        """The next trial to start; None if nothing is ready now."""
-        for kind in (CellProgress.next_tune, CellProgress.next_other):
-            for offset in range(len(self.cells)):
-                position = (self._turn + offset) % len(self.cells)
-                spec = kind(self.cells[position])
-                if spec is not None:
-                    self._turn = position + 1
-                    return spec
-        return None
-
-    def record(self, spec: TrialSpec, finished: Finished) -> None:
-        """A trial that `next` gave out has ended."""
-        self._by_cell[spec.cell].record(spec, finished)
-
-    def again(self, stored: Mapping[str, Finished]) -> Schedule:
-        """The same plan, from what is stored by now."""
-        return Schedule(self.plan, stored)
 
 
 def make_plan(

@@ -13,9 +13,9 @@ from harness.errors import ResultsError
 from harness.execution import Execution
 from harness.interrupts import interruptible
 from harness.isolation import run_isolated
-from harness.plan import Schedule
 from harness.progress import Progress
 from harness.records import TrialSpec
+from harness.schedule import Schedule
 from harness.store import Finished, Store
 
 

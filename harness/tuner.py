@@ -30,8 +30,8 @@ from harness.records import TrialSpec
 from harness.store import Finished, Store
 
 if TYPE_CHECKING:  # the workers import this module too, and must not import torch: their fork servers do
-    from harness.plan import Schedule
     from harness.progress import Progress
+    from harness.schedule import Schedule
 
 # Set before ray is imported. Explicit token mode avoids a warning line; the flag named after other systems is what
 # makes every Ray process on Linux listen on the loopback address alone (a test lists the sockets).

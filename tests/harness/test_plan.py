@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import BadInput
-from harness.plan import Budget, Schedule, make_plan
+from harness.plan import Budget, make_plan
 from harness.records import SUCCESSES
+from harness.schedule import Schedule
 from harness.store import Finished
 from tasks.suites import Group, Suite
 
