@@ -73,9 +73,7 @@ def _empty_campaign(folder: str) -> dict[str, object]:
     from tasks.suites import Group, Suite
 
     names = ("none", "weight_decay", "max_norm", "label_smoothing")
-    suite = Suite(
-        summary="", groups=(Group(tasks=("empty",), regularizers=names),), scale="smoke", tune_trials=0, seeds=50
-    )
+    suite = Suite(groups=(Group(tasks=("empty",), regularizers=names),), scale="smoke", tune_trials=0, seeds=50)
     ends = _ends(suite, f"{folder}/empty")
     warm = ends[len(ends) // 10 :]  # the first tenth includes the actors' and the fork servers' start
     return {
@@ -93,7 +91,7 @@ def _digits_campaign(folder: str) -> dict[str, object]:
     names = ("none", "dropout", "weight_decay", "label_smoothing")
     seeds = NUM_DIGITS_TRIALS // NUM_DIGITS_CELLS
     group = Group(tasks=("digits-convnet",), regularizers=names)
-    suite = Suite(summary="", groups=(group,), scale="paper", tune_trials=0, seeds=seeds)
+    suite = Suite(groups=(group,), scale="paper", tune_trials=0, seeds=seeds)
     started = time.perf_counter()
     ends = _ends(suite, f"{folder}/digits")
     wall = time.perf_counter() - started

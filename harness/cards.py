@@ -73,7 +73,7 @@ def _task(name: str, task: Any, results: Sequence[str] | None) -> Iterator[str]:
 
 
 def _suite(name: str, suite: Any, results: Sequence[str] | None) -> Iterator[str]:
-    yield f"{name}: {suite.summary}"
+    yield f"{name}: {TABLES['suites'].summary(name)}"
     yield ""
     for group in suite.groups:
         yield f"tasks         {', '.join(group.tasks)}"

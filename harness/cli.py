@@ -139,7 +139,7 @@ def tune(
     TASKS.target(task)
     only = f"none,{regularizer}" if regularizer != "none" else "none"
     group = Group(tasks=(task,), regularizers=tuple(only.split(",")))
-    made = Suite(summary=f"Tuning on {task}.", groups=(group,), scale="short", tune_trials=tune_trials)
+    made = Suite(groups=(group,), scale="short", tune_trials=tune_trials)
     arguments = {
         name: value for name, value in locals().items() if name not in ("task", "regularizer", "group", "made")
     }

@@ -43,7 +43,6 @@ class Suite:
     are those whose cells are timed against their twin, `timing_repeats` times each.
     """
 
-    summary: str
     groups: tuple[Group, ...]
     scale: str  # unless --scale says otherwise
     tune_trials: int
@@ -80,7 +79,6 @@ CLASSIC = (
 )
 
 QUICKSTART = Suite(
-    summary="Eight contestants on two nets for digits and on one theory task: minutes on a laptop.",
     groups=(Group(tasks=("digits-convnet", "digits-mlp", "shallow-linear-dropblock"), regularizers=CLASSIC),),
     scale="smoke",
     tune_trials=8,
@@ -89,7 +87,6 @@ QUICKSTART = Suite(
 """Eight contestants on two nets for digits and on one theory task: minutes on a laptop."""
 
 MNIST_DEMO = Suite(
-    summary="LeNet on MNIST with ten contestants; needs --data.",
     groups=(Group(tasks=("mnist-lenet",), regularizers=(*CLASSIC, "max_norm", "early_stopping")),),
     scale="short",
     tune_trials=8,
@@ -100,7 +97,6 @@ MNIST_DEMO = Suite(
 EVERYONE = tuple(REGULARIZERS)
 
 ZOO = Suite(
-    summary="Every contestant on two nets for digits and on one theory task, with small budgets.",
     groups=(Group(tasks=("digits-convnet", "digits-mlp", "shallow-linear-dropblock"), regularizers=EVERYONE),),
     scale="smoke",
     tune_trials=4,
@@ -109,7 +105,6 @@ ZOO = Suite(
 """Every contestant on two nets for digits and on one theory task, with small budgets."""
 
 ZOO_MNIST = Suite(
-    summary="Every contestant on LeNet and MNIST; needs --data.",
     groups=(Group(tasks=("mnist-lenet",), regularizers=EVERYONE),),
     scale="short",
     tune_trials=4,
@@ -127,6 +122,7 @@ SUITES: Table[Suite] = Table(
         "zoo-mnist": "tasks.suites:ZOO_MNIST",
         "structured-fig1": "tasks.theory_suites:STRUCTURED_FIG1",
         "structured-fig2": "tasks.theory_suites:STRUCTURED_FIG2",
+        "structured-fig3": "tasks.theory_suites:STRUCTURED_FIG3",
         "structured-fig4": "tasks.theory_suites:STRUCTURED_FIG4",
         "thesis-fig2-1": "tasks.theory_suites:THESIS_FIG2_1",
         "thesis-fig2-2": "tasks.theory_suites:THESIS_FIG2_2",

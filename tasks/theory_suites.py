@@ -49,6 +49,7 @@ _FIG2 = (
         grid={"drop_rate": (0.5,)},
     ),
 )
+_FIG3 = (Group(tasks=("structured-fig3-mnist",), regularizers=("dropblock_sample",), grid={"drop_rate": (0.5,)}),)
 _FIG4 = (
     Group(tasks=("structured-fig4",), regularizers=("dropblock_sample",), grid={"drop_rate": (0.5,)}),
     Group(
@@ -71,7 +72,6 @@ _FIG3_2 = (Group(tasks=("thesis-fig3-2",), regularizers=("dropout",), grid={"dro
 _FIG3_3 = (Group(tasks=("thesis-fig3-3",), regularizers=("dropout",), grid={"drop_rate": (0.3,)}),)
 
 STRUCTURED_FIG1 = Suite(
-    summary="DropBlock on a linear pair: stochastic and deterministic objective, and the closed-form minimum.",
     groups=_FIG1,
     scale="short",
     tune_trials=0,
@@ -81,7 +81,6 @@ STRUCTURED_FIG1 = Suite(
 """DropBlock on a linear pair: stochastic and deterministic objective, and the closed-form minimum."""
 
 STRUCTURED_FIG2 = Suite(
-    summary="DropConnect beside dropout on a linear pair: where they are equal, and where not.",
     groups=_FIG2,
     scale="short",
     tune_trials=0,
@@ -90,8 +89,17 @@ STRUCTURED_FIG2 = Suite(
 )
 """DropConnect beside dropout on a linear pair: where they are equal, and where not."""
 
+STRUCTURED_FIG3 = Suite(
+    summary="DropBlock behind a convolutional trunk on images, against the closed-form bound; needs --data.",
+    groups=_FIG3,
+    scale="short",
+    tune_trials=0,
+    seeds_at={"smoke": 1, "short": 2, "paper": 3},
+    source=f"{_PAL}, figure 3",
+)
+"""DropBlock behind a convolutional trunk on images, against the closed-form bound; needs --data."""
+
 STRUCTURED_FIG4 = Suite(
-    summary="DropBlock with overlapping blocks beside blocks of a fixed grid, at equal rates.",
     groups=_FIG4,
     scale="short",
     tune_trials=0,
@@ -101,7 +109,6 @@ STRUCTURED_FIG4 = Suite(
 """DropBlock with overlapping blocks beside blocks of a fixed grid, at equal rates."""
 
 THESIS_FIG2_1 = Suite(
-    summary="The landscape of dropout's objective for a scalar autoencoder with two hidden units.",
     groups=_FIG2_1,
     scale="short",
     tune_trials=0,
@@ -111,7 +118,6 @@ THESIS_FIG2_1 = Suite(
 """The landscape of dropout's objective for a scalar autoencoder with two hidden units."""
 
 THESIS_FIG2_2 = Suite(
-    summary="Dropout on its way to the optima of a scalar autoencoder, from two starts.",
     groups=_FIG2_2,
     scale="short",
     tune_trials=0,
@@ -121,7 +127,6 @@ THESIS_FIG2_2 = Suite(
 """Dropout on its way to the optima of a scalar autoencoder, from two starts."""
 
 THESIS_FIG2_3 = Suite(
-    summary="Dropout on shallow linear nets: its objective against the optimum, and how units become equal.",
     groups=_FIG2_3,
     scale="short",
     tune_trials=0,
@@ -131,7 +136,6 @@ THESIS_FIG2_3 = Suite(
 """Dropout on shallow linear nets: its objective against the optimum, and how units become equal."""
 
 THESIS_FIG3_2 = Suite(
-    summary="Dropout on a deep linear net: the spectrum of its map at eight drop rates.",
     groups=_FIG3_2,
     scale="short",
     tune_trials=0,
@@ -141,7 +145,6 @@ THESIS_FIG3_2 = Suite(
 """Dropout on a deep linear net: the spectrum of its map at eight drop rates."""
 
 THESIS_FIG3_3 = Suite(
-    summary="Dropout on a deep linear net with one output: its equalization gaps.",
     groups=_FIG3_3,
     scale="short",
     tune_trials=0,
@@ -151,11 +154,10 @@ THESIS_FIG3_3 = Suite(
 """Dropout on a deep linear net with one output: its equalization gaps."""
 
 THEORY = Suite(
-    summary="All figures of the theory on synthetic data: what the papers prove, measured on the modules that compete.",
     groups=(*_FIG1, *_FIG2, *_FIG4, *_FIG2_1, *_FIG2_2, *_FIG2_3, *_FIG3_2, *_FIG3_3),
     scale="short",
     tune_trials=0,
     seeds_at={"smoke": 2, "short": 2, "paper": 5},
     source=f"{_PAL}; {_MIANJY}, chapters 2 and 3",
 )
-"""All figures of the theory on synthetic data: what the papers prove, measured on the modules that compete."""
+"""All figures of the theory that need no data files: what the papers prove, measured on the modules that compete."""

@@ -12,7 +12,7 @@ BUDGET = Budget(scale="smoke", tune_trials=0, seeds=2, timing_repeats=0)
 
 
 def planned(*groups: Group):
-    suite = Suite(summary="", groups=groups, scale="smoke", tune_trials=0)
+    suite = Suite(groups=groups, scale="smoke", tune_trials=0)
     return make_plan("sweep", suite, BUDGET, "campaign")
 
 

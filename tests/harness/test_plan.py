@@ -14,7 +14,6 @@ from tasks.suites import Group, Suite
 
 TASKS = ("digits-mlp", "shallow-linear-dropblock")
 SUITE = Suite(
-    summary="",
     groups=(Group(tasks=TASKS, regularizers=("none", "dropout", "max_norm")),),
     scale="smoke",
     tune_trials=7,
