@@ -101,6 +101,14 @@ def rows(results: Path) -> list[dict[str, Any]]:
     return [row for path in paths for row in pq.read_table(path).to_pylist()]
 
 
+def as_text(results: Path) -> dict[str, str]:
+    """Each row as text, without nulls: files that are compacted gain columns of other rows."""
+    return {
+        trial_id: str({name: value for name, value in row.items() if value is not None})
+        for trial_id, row in by_id(results).items()
+    }
+
+
 def curve_points(results: Path) -> list[dict[str, Any]]:
     """All points of all curves."""
     paths = sorted((results / "curves").glob("[!.]*.parquet"))

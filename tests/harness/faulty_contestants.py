@@ -24,6 +24,7 @@ from tasks.task import Regularizers, Setting
 from tasks.training import Training
 
 FOLDER_VARIABLE = "FAULTY_CONTESTANTS_FOLDER"  # trainings note there that they began
+NODE_VARIABLE = "FAULTY_CONTESTANTS_NODE"  # which node of a cluster a training ran on
 FORTY_MEBIBYTES = 40 * 2**20
 
 
@@ -57,7 +58,10 @@ class TinyClassification(Classification):
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
         fields = " ".join(f"{name} {vars(part)}" for name, part in regularizers)
-        note(f"{self.architecture} {setting.seed} {setting.learning_rate!r} {setting.with_test} {fields}")
+        node = os.environ.get(NODE_VARIABLE, "")
+        note(
+            f"{self.architecture} {setting.seed} {setting.learning_rate!r} {setting.with_test} {fields} {node}".strip()
+        )
         return super().prepare(regularizers, setting)
 
 
@@ -96,6 +100,11 @@ class Faulty(Regularizer):
 
 def raise_plainly(step: Step) -> None:
     raise ValueError("this regularizer is at fault")
+
+
+def raise_once(step: Step) -> None:
+    if happens_first_time("raise_once"):
+        raise_plainly(step)
 
 
 def raise_surrogates(step: Step) -> None:
@@ -180,7 +189,7 @@ def kill_worker_always(step: Step) -> None:
 
 
 def take_time(step: Step) -> None:
-    time.sleep(0.15)
+    time.sleep(0.05)
 
 
 def idle(step: Step) -> None:
@@ -191,6 +200,7 @@ FAULTS = {
     function.__name__: function
     for function in (
         raise_plainly,
+        raise_once,
         raise_surrogates,
         raise_unprintable,
         diverge,
@@ -221,7 +231,6 @@ globals().update({f"contestant_{how}": cls for how, cls in CONTESTANTS.items()})
 SPACE: Space = {"strength": Real(low=0.1, high=1.0, source="nothing depends on it")}
 
 WELL = Suite(
-    summary="What works.",
     groups=(Group(tasks=("tiny-mlp", "tiny-net"), regularizers=("none", "dropblock")),),
     scale="smoke",
     tune_trials=7,  # the last two are proposed by the model of what came before
@@ -232,7 +241,6 @@ WELL = Suite(
 """What works."""
 
 FAULTS_ALL = Suite(
-    summary="What fails, in every way.",
     groups=(
         Group(
             tasks=("tiny-mlp",),
@@ -244,6 +252,7 @@ FAULTS_ALL = Suite(
                 "hang",
                 "end_process",
                 "kill_process",
+                "kill_worker_once",
                 "kill_worker_always",
                 "hog",
             ),
@@ -256,7 +265,6 @@ FAULTS_ALL = Suite(
 """What fails, in every way."""
 
 SLOW = Suite(
-    summary="What takes its time.",
     groups=(Group(tasks=("tiny-mlp", "tiny-net"), regularizers=("take_time",)),),
     scale="smoke",
     tune_trials=3,
@@ -265,7 +273,6 @@ SLOW = Suite(
 """What takes its time."""
 
 ON_MNIST = Suite(
-    summary="On files.",
     groups=(Group(tasks=("tiny-mnist",), regularizers=("none",)),),
     scale="smoke",
     tune_trials=0,
