@@ -120,11 +120,13 @@ def show_ranking(trials: Any, as_json: bool = False, as_csv: bool = False) -> No
         if task == "overall":
             _print_table(f"overall ({scale})", OVERALL, [_without_zero(record) for record in records])
             continue
-        ranked = [_ranked(record) for record in records if record["status"] != "skipped"]
+        ranked = [_ranked(record) for record in records if record["status"] not in ("skipped", "missing")]
         better = "higher" if records[0]["higher_is_better"] else "lower"
         metric = next((record["metric"] for record in records if record["metric"]), "value")
         _print_table(f"{task} ({scale}): {metric}, {better} is better", RANKING, ranked)
         _print_notes(f"{r['regularizer']}: skipped. {r['reason']}" for r in records if r["status"] == "skipped")
+        if missing := [record["regularizer"] for record in records if record["status"] == "missing"]:
+            _print_notes([f"No trial here, hence the worst rank overall: {', '.join(missing)}."])
     _print_notes(analysis.notes_of(table))
     if num_tasks > 1:
         smallest = analysis.smallest_reachable_p(num_tasks)
