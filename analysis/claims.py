@@ -212,6 +212,15 @@ def _singular_values(evidence: Evidence, name: str) -> pd.DataFrame:
     return last.groupby("drop_rate")[columns].mean()
 
 
+def _predicted_spectrum(evidence: Evidence) -> Finding:
+    measured, bound = (
+        _singular_values(evidence, name).to_numpy() for name in ("singular_value", "bound_singular_value")
+    )
+    errors = np.abs(measured / bound - 1).max(axis=0)
+    text = f"largest relative error {errors[:-1].max():.2g} but for the smallest value, whose error is {errors[-1]:.2g}"
+    return Finding(value=float(errors[:-1].max()), limit=0.1, measured=text)
+
+
 def _shrinks_with_rate(evidence: Evidence) -> Finding:
     sums = _singular_values(evidence, "singular_value").sum(axis="columns")
     rise = float(sums.diff().max()) if len(sums) > 1 else np.nan
@@ -355,6 +364,24 @@ CLAIMS: tuple[Claim, ...] = (
         tasks=("structured-fig2",),
         contestants=("dropconnect", "dropout"),
         measure=_same_training,
+        training="end",
+    ),
+    Claim(
+        paper=STRUCTURED,
+        name="Figure 3, objective on MNIST",
+        statement="With DropBlock before the last layer, a deep network comes close to the bound of Theorem 7.",
+        tasks=("structured-fig3-mnist",),
+        contestants=("dropblock_sample",),
+        measure=_worst(lambda last: last["excess_objective"], 0.05, "(F - F*) / F(0) at the end"),
+        training="end",
+    ),
+    Claim(
+        paper=STRUCTURED,
+        name="Figure 3, singular values on MNIST",
+        statement="The singular values of its predictions are those predicted, but for the smallest one.",
+        tasks=("structured-fig3-mnist",),
+        contestants=("dropblock_sample",),
+        measure=_predicted_spectrum,
         training="end",
     ),
     Claim(

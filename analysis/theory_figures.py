@@ -77,6 +77,23 @@ def draw_dropconnect(evidence: Evidence) -> Figure:
     return figure
 
 
+def draw_deep_bound(evidence: Evidence) -> Figure:
+    """Figure 3 of Pal et al.: the objective and its lower bound; singular values, measured and predicted."""
+    figure, (left, right) = new_figure(2, width=4.8, height=3.4, num_columns=2)
+    _line(left, evidence.readings, "objective", "objective", _BLUE)
+    _level(left, evidence.readings["minimum"].iloc[0], "lower bound")
+    _objective_axis(left)
+    for name, label, colour in (("singular_value", "measured", _BLUE), ("bound_singular_value", "predicted", _RED)):
+        places = _places(evidence.last, name)
+        values = [evidence.last[f"{name}/{place}"].mean() for place in places]
+        right.plot(places, values, "o--", color=colour, label=label, markersize=5)
+    right.set_xlabel("place")
+    right.set_ylabel("singular values of the predictions")
+    right.set_ylim(bottom=0)
+    right.legend(fontsize=8)
+    return figure
+
+
 def draw_overlaps(evidence: Evidence) -> Figure:
     """Figure 4 of Pal et al.: training objectives with overlapping blocks and without."""
     figure, (axis,) = new_figure(1, width=6.0, height=3.8)
@@ -242,6 +259,13 @@ FIGURES: tuple[TheoryFigure, ...] = (
         tasks=("structured-fig2", "structured-fig2-orthogonal", "structured-fig2-correlated"),
         contestants=("dropconnect", "dropout"),
         draw=draw_dropconnect,
+    ),
+    TheoryFigure(
+        name="structured-fig3-mnist",
+        title="Pal et al. 2020, figure 3: a deep network and the lower bound, on MNIST",
+        tasks=("structured-fig3-mnist",),
+        contestants=("dropblock_sample",),
+        draw=draw_deep_bound,
     ),
     TheoryFigure(
         name="structured-fig4",

@@ -90,7 +90,6 @@ STRUCTURED_FIG2 = Suite(
 """DropConnect beside dropout on a linear pair: where they are equal, and where not."""
 
 STRUCTURED_FIG3 = Suite(
-    summary="DropBlock behind a convolutional trunk on images, against the closed-form bound; needs --data.",
     groups=_FIG3,
     scale="short",
     tune_trials=0,
