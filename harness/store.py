@@ -278,11 +278,16 @@ class Store:
 
     def _read(self, path: str, columns: tuple[str, ...] | None = None) -> pa.Table:
         with self._fs.open_input_file(path) as source:
-            return pq.read_table(source, columns=list(columns) if columns else None, use_threads=False)
+            table = pq.read_table(
+                source, columns=list(columns) if columns else None, use_threads=False, page_checksum_verification=True
+            )
+        table.validate(full=True)  # a changed byte may leave text that no longer is text
+        return table
 
     def _write_table(self, folder: str, name: str, table: pa.Table) -> None:
         buffer = io.BytesIO()
-        pq.write_table(table.replace_schema_metadata({DIGEST_KEY: digest(table)}), buffer, compression="zstd")
+        digested = table.replace_schema_metadata({DIGEST_KEY: digest(table)})
+        pq.write_table(digested, buffer, compression="zstd", write_page_checksum=True)
         self._write_bytes(f"{self.root}/{folder}/{name}.parquet", buffer.getvalue())
 
     def _write_bytes(self, path: str, content: bytes) -> None:

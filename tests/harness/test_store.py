@@ -81,7 +81,7 @@ def test_no_reader_ever_sees_a_torn_file_though_writers_are_killed(store):
 
 
 @given(st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_changed_byte_or_a_lost_end_never_passes_for_genuine(tmp_path_factory, data):
     store = Store(tmp_path_factory.mktemp("edited"))
     store.prepare()
