@@ -33,6 +33,7 @@ DIGEST_KEY = b"regarena.digest"
 TRIALS, CURVES = "trials", "curves"
 COMPACTED_PREFIX = "compacted-"
 _READERS = 8
+UNREADABLE = (OSError, ValueError, pa.ArrowException)  # what a damaged file may raise; text that is none, ValueError
 
 
 @dataclass(frozen=True)
@@ -240,7 +241,7 @@ class Store:
         """What is wrong with one Parquet file, or None: unreadable, or rows that do not fit their digest."""
         try:
             table = self._read(path)
-        except (OSError, pa.ArrowException) as error:
+        except UNREADABLE as error:
             return f"cannot be read ({_short(error)})"
         recorded = (table.schema.metadata or {}).get(DIGEST_KEY)
         if recorded is None:
@@ -273,7 +274,7 @@ class Store:
             return self._read(path, columns)
         except PermissionError as error:
             raise BadInput(f"{path} may not be read by this user ({_short(error)}).") from error
-        except (OSError, pa.ArrowException) as error:
+        except UNREADABLE as error:
             return error
 
     def _read(self, path: str, columns: tuple[str, ...] | None = None) -> pa.Table:
