@@ -219,7 +219,7 @@ def _objective_axis(axis: Axes, label: str = "objective") -> None:
 
 def _contours(axis: Axes, landscape: pd.DataFrame, rate: float) -> None:
     x, y, height = _grid(landscape, rate)
-    steps = np.linspace(0.1, 0.9, 13) ** 2  # dense near the minima, where the landscape is flat
+    steps = np.linspace(0.04, 0.9, 16) ** 2  # dense near the minima, where the landscape is flat
     levels = height.min() + (height.max() - height.min()) * steps
     axis.contour(x, y, height, levels=levels, cmap="viridis", linewidths=0.9)
     axis.set_xlabel("$u_1$")

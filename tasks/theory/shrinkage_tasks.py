@@ -186,7 +186,7 @@ SCALAR_PROTOCOL = Protocol(
 
 FACTORIZATION_PROTOCOL = Protocol(
     source="Mianjy's thesis, section 2.6 (Algorithm 1, one fresh sample a step; steps and learning rate are not given)",
-    epochs=48,
+    epochs=40,
     batch_size=1,
     learning_rate=0.003,
     momentum=0.0,
