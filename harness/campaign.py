@@ -137,6 +137,7 @@ def _run(
         if request.serial:
             from harness import serial
 
+            execution = serial.placed(execution, request.cluster.gpus_per_trial)
             serial.run(schedule, timing, store, execution, progress)
         else:
             from harness import tuner

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.errors import ResultsError
+from harness.errors import BadInput, ResultsError
 from harness.execution import Execution
 from harness.interrupts import interruptible
 from harness.isolation import run_isolated
@@ -33,6 +33,22 @@ def run(
             schedule.record(spec, _run_one(spec, store, execution, progress))
         for spec in timing:
             _run_one(spec, store, replace(execution, exclusive=True), progress)
+
+
+def placed(execution: Execution, gpus_per_trial: float | None) -> Execution:
+    """The execution with its device: a GPU where there is one or one was asked for, as on Ray.
+
+    Raises:
+        BadInput: when a GPU was asked for and there is none.
+    """
+    import torch
+
+    fraction = gpus_per_trial
+    if fraction is None:
+        fraction = execution.gpu_fraction if torch.cuda.is_available() else 0.0
+    if fraction > 0 and not torch.cuda.is_available():
+        raise BadInput(f"--gpus-per-trial {fraction:g} was asked for, but this machine has no GPU.")
+    return replace(execution, gpu_fraction=fraction, device="cuda" if fraction > 0 else "cpu")
 
 
 def _run_one(spec: TrialSpec, store: Store, execution: Execution, progress: Progress) -> Finished:

@@ -22,9 +22,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import BadInput, Interrupted, ResultsError
+from harness.errors import BadInput, Interrupted, RegarenaError, ResultsError
 from harness.execution import Execution
-from harness.interrupts import interruptible
+from harness.interrupts import Watchdog, interruptible
 from harness.isolation import lost_record, run_isolated
 from harness.records import TrialSpec
 from harness.store import Finished, Store
@@ -52,6 +52,8 @@ _LOCAL_ENVIRONMENT = {
 _NOISY_LOGGERS = ("ray", "ray.tune.analysis.experiment_analysis", "ray.tune.tune", "ray.tune.execution.tune_controller")
 _OBJECT_STORE_BYTES = 100 * 2**20  # no data travels through it
 _MAX_WORKER_LOSSES = 2  # of one trial; then it becomes a row with status "crashed"
+_MAX_FOLDER_CHARACTERS = 24
+_GRACE_SECONDS = 10.0  # for a clean end after a signal; where it went to all of Ray, the driver waits for the dead
 _METRIC = "has_ended"  # Tune aborts the whole run over a report without its metric; the values travel as text beside it
 _MAX_RELAUNCHES = 3  # of the Tune run itself, while it still brings new rows
 
@@ -81,16 +83,17 @@ def run(
         Interrupted: on Ctrl-C or SIGTERM; finished trials are stored.
         ResultsError: when rows cannot be written.
     """
-    with _connected(cluster), interruptible():
+    watchdog = Watchdog(_GRACE_SECONDS)
+    with _connected(cluster, watchdog), interruptible():
         execution = _placed(execution, cluster)
         _check_nodes(cluster, store, execution)
-        _fit(schedule, store, execution, progress, cluster)
+        _fit(schedule, store, execution, progress, cluster, watchdog)
         _run_timing(timing, store, replace(execution, exclusive=True), progress)
 
 
 def cluster_resources(cluster: Cluster) -> dict[str, float]:
     """Connect, ask what there is, and part again."""
-    with _connected(cluster):
+    with _connected(cluster, Watchdog(_GRACE_SECONDS)):
         import ray
 
         resources = ray.cluster_resources()
@@ -98,10 +101,10 @@ def cluster_resources(cluster: Cluster) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def _connected(cluster: Cluster) -> Iterator[None]:
+def _connected(cluster: Cluster, watchdog: Watchdog) -> Iterator[None]:
     """A Ray of our own, quiet and on loopback, or the cluster at the given address."""
     if cluster.address is None:
-        scratch = tempfile.mkdtemp(prefix="ra-")  # short: Ray's socket paths may have 107 characters
+        scratch = tempfile.mkdtemp(prefix="ra-", dir=_short_folder())
         os.environ.update(_LOCAL_ENVIRONMENT)
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         os.environ["RAY_TMPDIR"] = scratch
@@ -127,21 +130,30 @@ def _connected(cluster: Cluster) -> Iterator[None]:
     else:
         arguments["runtime_env"] = {"env_vars": {"PYTHONPATH": _python_path()}}
     try:
-        ray.init(**arguments)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        if cluster.address is None:
-            raise
-        raise BadInput(
-            f"The Ray cluster at {cluster.address} cannot be joined: {str(error).splitlines()[0]}"
-        ) from error
-    for name in _NOISY_LOGGERS:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
+        try:
+            ray.init(**arguments)
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            if cluster.address is None:
+                raise RegarenaError(f"Ray cannot be started here ({reason}); --serial runs without it.") from error
+            raise BadInput(f"The Ray cluster at {cluster.address} cannot be joined: {reason}") from error
+        for name in _NOISY_LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         yield
+    except Interrupted:
+        watchdog.arm()
+        raise
     finally:
         ray.shutdown()
+        watchdog.call_off()
         if cluster.address is None:
             shutil.rmtree(scratch, ignore_errors=True)  # Ray never deletes its session folders
+
+
+def _short_folder() -> str:
+    """Where Ray may make its session folder: socket paths have 107 characters at most, and it takes many itself."""
+    folder = tempfile.gettempdir()
+    return "/tmp" if len(folder) > _MAX_FOLDER_CHARACTERS and os.access("/tmp", os.W_OK) else folder
 
 
 def _has_token() -> bool:
@@ -211,11 +223,13 @@ def _probe(location: str) -> dict[str, Any] | None:
     return Store(location).read_json(".nodes.json")
 
 
-def _fit(schedule: Schedule, store: Store, execution: Execution, progress: Progress, cluster: Cluster) -> None:
+def _fit(
+    schedule: Schedule, store: Store, execution: Execution, progress: Progress, cluster: Cluster, watchdog: Watchdog
+) -> None:
     """Tune runs until the schedule is empty; a run that Ray aborts is started again while rows keep coming."""
     for relaunches_left in reversed(range(1 + _MAX_RELAUNCHES)):
         before = progress.num_run
-        error = _fit_once(schedule, store, execution, progress, cluster)
+        error = _fit_once(schedule, store, execution, progress, cluster, watchdog)
         if error is None:
             return
         if progress.num_run == before or not relaunches_left:
@@ -224,7 +238,7 @@ def _fit(schedule: Schedule, store: Store, execution: Execution, progress: Progr
 
 
 def _fit_once(
-    schedule: Schedule, store: Store, execution: Execution, progress: Progress, cluster: Cluster
+    schedule: Schedule, store: Store, execution: Execution, progress: Progress, cluster: Cluster, watchdog: Watchdog
 ) -> Exception | None:
     import ray
     from ray import tune
@@ -251,7 +265,12 @@ def _fit_once(
     )
     # Tune saves its state and returns normally on SIGINT and SIGUSR1, but dies at once on SIGTERM.
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGUSR1))
+
+    def stop(*_: Any) -> None:
+        watchdog.arm()
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    signal.signal(signal.SIGTERM, stop)
     try:
         tuner.fit()
     except Exception as error:
