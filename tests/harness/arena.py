@@ -135,10 +135,11 @@ def what_is_reproducible(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in MEASURED and value is not None}
 
 
-def await_that(condition: Callable[[], object], what: str) -> None:
-    """Wait until something has happened."""
+def await_that(condition: Callable[[], object], what: str, run: subprocess.Popen[str] | None = None) -> None:
+    """Wait until something has happened, as long as the command that is to bring it about lives."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
+        assert run is None or run.poll() is None, f"{what}: the command ended before. {run.communicate()[1]}"
         assert time.monotonic() < deadline, f"it did not happen: {what}"
         time.sleep(0.02)
 

@@ -16,8 +16,11 @@ def reproducible(results):
     return {trial_id: what_is_reproducible(row) for trial_id, row in by_id(results).items()}
 
 
-def await_rows(results, number):
-    await_that(lambda: len(list((results / "trials").glob("[!.]*.parquet"))) >= number, f"{number} rows are stored")
+def await_rows(results, number, run):
+    def are_stored():
+        return len(list((results / "trials").glob("[!.]*.parquet"))) >= number
+
+    await_that(are_stored, f"{number} rows are stored", run)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,7 @@ def interrupted(tmp_path_factory):
     results = arena.folder / "slow"
     for number, how in ((2, signal.SIGINT), (5, signal.SIGTERM), (8, signal.SIGKILL)):
         run = arena.start(*SLOW)
-        await_rows(results, number)
+        await_rows(results, number, run)
         if how is signal.SIGINT:
             os.kill(run.pid, signal.SIGSTOP)  # it must not end before the second run is refused
             arena.second = arena.regarena(*SLOW)
@@ -118,7 +121,7 @@ def full(tmp_path_factory):
     arena = Arena(tmp_path_factory.mktemp("full"))
     asked = ("run", "well", "--serial", "--only", "tiny-mlp,none", "--tune-trials", "2", "--results", "full")
     run = arena.start(*asked, PYTHONDONTWRITEBYTECODE="1")
-    await_rows(arena.folder / "full", 2)
+    await_rows(arena.folder / "full", 2, run)
     resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
     arena.ended = finish(run)
     arena.kept = as_text(arena.folder / "full")

@@ -125,6 +125,7 @@ def test_a_combination_shows_the_cards_of_its_parts(monkeypatch, capsys, tmp_pat
         (["verify", "nowhere"], "nowhere"),
         (["merge", "nowhere", "--into", "both"], "no trials in nowhere"),
         (["show", "dropout", "--results", "nowhere"], "nowhere"),
+        (["plan", "quickstart", "--only", "digits-mlp", "--skip", "digits-mlp"], "Nothing is left"),
         (["run", "quickstart", "--serial", "--results", "/proc/regarena"], "choose another one with --results"),
         (["run", "quickstart", "--serial", "--results", "nowhere://x"], "cannot be opened"),
     ],
