@@ -33,6 +33,7 @@ from search_spaces import (
     none,
     nuclear_norm,
     path_norm,
+    rademacher_probe,
     sam,
     shakedrop,
     sparse_variational_dropout,
@@ -77,6 +78,7 @@ SPACES: dict[str, Space] = {
     "adaptive_dropout_rc": adaptive_dropout_rc.SPACE,
     "variational_dropout": variational_dropout.SPACE,
     "sparse_variational_dropout": sparse_variational_dropout.SPACE,
+    "rademacher_probe": rademacher_probe.SPACE,
 }
 
 

@@ -47,5 +47,6 @@ REGULARIZERS: Table[type[Regularizer]] = Table(
         "adaptive_dropout_rc": "tasks.regularizers.adaptive_dropout_rc:AdaptiveDropoutRC",
         "variational_dropout": "tasks.regularizers.variational_dropout:VariationalDropout",
         "sparse_variational_dropout": "tasks.regularizers.sparse_variational_dropout:SparseVariationalDropout",
+        "rademacher_probe": "tasks.regularizers.rademacher_probe:RademacherProbe",
     },
 )

@@ -1,0 +1,105 @@
+"""A probe that follows a bound on the complexity of the network during training, and changes nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, get_args
+
+import torch
+from torch import Tensor, nn
+
+from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
+from tasks.regularizers.checks import check_at_least, check_choice, check_rate
+from tasks.sites import Site, WeightLayer, sites_of
+from tasks.theory.rademacher import BoundVariant, convolutional_log_term, dense_log_term, rademacher_log_bound
+
+
+@dataclass(frozen=True, kw_only=True)
+class RademacherProbe(Regularizer):
+    """Logs the decimal logarithm of LocalDrop's Rademacher bound after every so many epochs; training is as without it.
+
+    It is meant for company: `localdrop+rademacher_probe` draws the bound beside the error. Every conv and dense layer
+    contributes one factor: the norm of the keep rates of what it reads times the tail of its singular values beyond h.
+    The keep rates are what a site multiplies by in eval mode; where that is 1 (no mask, or one rescaled in training)
+    the norm is left out, as the bounds without dropout have it. B is the norm of all inputs of the epoch, as augmented.
+    """
+
+    untouched_dense_fraction: float = 0.0  # in [0, 1], share of each dense layer's singular values that is left out
+    untouched_conv: int = 0  # >= 0, likewise of each kernel
+    delta: float = 1.0  # >= 0, bound on the mean squared output of every layer
+    variant: BoundVariant = "derived"
+    every_epochs: int = 1  # >= 1
+
+    off: ClassVar[dict[str, Scalar]] = {"every_epochs": 10**9}
+    formula: ClassVar[str] = "k R_L, R_l = sqrt(delta) + 2 T_l R_(l-1), T_l = ||theta_(l-1)|| sum_{j>h} sigma_j(W_l)"
+    source: ClassVar[str] = "Lu et al. 2021, theorems 1 and 2 and section 3.4; figure 2"
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_rate(self, "untouched_dense_fraction", below_one=False)
+        check_at_least(self, "untouched_conv", 0)
+        check_at_least(self, "delta", 0)
+        check_choice(self, "variant", get_args(BoundVariant))
+        check_at_least(self, "every_epochs", 1)
+
+    def attach(self, network: nn.Module, context: Context) -> Hooks:
+        """Something that looks on."""
+        return _Probe(self)
+
+
+@torch.no_grad()
+def log_bound_of(network: nn.Module, settings: RademacherProbe, data_norm: float, num_examples: int, k: int) -> float:
+    """Natural logarithm of the bound for `network` as it is."""
+    read: dict[WeightLayer, Site] = {site.next_layer: site for site in sites_of(network) if site.next_layer is not None}
+    terms, sizes = [], []
+    for layer in (module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)):
+        rates = _multipliers(read[layer]) if layer in read else None
+        weight = layer.weight.double()
+        if isinstance(layer, nn.Conv2d):
+            terms.append(convolutional_log_term(weight, rates, settings.untouched_conv))
+            sizes.append(weight.numel())
+        else:
+            h = round(settings.untouched_dense_fraction * min(weight.shape))
+            # Behind pooling, the mean square of the rates is taken over to the features that are left.
+            vector = None if rates is None else rates.square().mean().sqrt().expand(weight.shape[1])
+            terms.append(dense_log_term(weight, vector, h))
+            sizes.append(1)
+    printed_sizes = sizes if settings.variant == "printed" else None
+    return float(rademacher_log_bound(terms, data_norm, num_examples, k, settings.delta, printed_sizes))
+
+
+def _multipliers(site: Site) -> Tensor | None:
+    """What the site multiplies one sample by in eval mode; None where that is 1."""
+    if not len(site.fillings) or site.shape is None:
+        return None
+    was_training = site.training
+    parameter = next(iter([*site.fillings.buffers(), *site.fillings.parameters()]), None)
+    device = None if parameter is None else parameter.device
+    rates: Tensor = site.eval()(torch.ones(1, *site.shape, device=device))[0].double()
+    site.train(was_training)
+    return None if bool((rates == 1).all()) else rates
+
+
+class _Probe(Hooks):
+    """Sums up the inputs of an epoch, then computes the bound."""
+
+    def __init__(self, settings: RademacherProbe) -> None:
+        self._settings = settings
+        self._squares: list[Tensor] = []
+        self._num_examples, self._num_classes = 0, 1
+
+    def after_step(self, step: Step) -> None:
+        if step.batch is not None and step.epoch % self._settings.every_epochs == 0:
+            self._squares.append(step.batch.inputs.double().square().sum())
+            self._num_examples += len(step.batch.inputs)
+            self._num_classes = step.batch.targets[0].numel()
+
+    def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
+        if not self._squares:
+            return {}
+        data_norm = float(torch.stack(self._squares).sum().sqrt())
+        log_bound = log_bound_of(network, self._settings, data_norm, self._num_examples, self._num_classes)
+        self._squares, self._num_examples = [], 0
+        return {"rademacher_probe.log10_bound": log_bound / math.log(10)}

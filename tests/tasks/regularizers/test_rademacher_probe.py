@@ -1,0 +1,92 @@
+"""The probe looks on: it reports the bound of the paper and leaves training alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from tiny_tasks import IMAGE_TASK, TINY_TASKS, prepared, trained, weights_after
+from torch import Tensor, nn
+
+from tasks.regularizers.localdrop import LocalDrop
+from tasks.regularizers.none import Unregularized
+from tasks.regularizers.rademacher_probe import RademacherProbe
+from tasks.training import Training
+
+MLP_TASK = TINY_TASKS["digits-mlp"]
+NAME = "rademacher_probe.log10_bound"
+
+
+def inputs_of(training: Training) -> Tensor:
+    """All inputs of an epoch as the network sees them: every sample once, in some order."""
+    split = training.batches.split
+    return split.normalised(torch.cat([batch.inputs for batch in training.batches.epoch()])).double()
+
+
+@pytest.mark.parametrize("task", TINY_TASKS.values(), ids=TINY_TASKS)
+def test_training_is_the_same_with_the_probe_as_without(task: object) -> None:
+    assert torch.equal(weights_after(task, RademacherProbe()), weights_after(task, Unregularized()))  # type: ignore[arg-type]
+
+
+def test_it_leaves_the_masks_of_its_company_as_they_are() -> None:
+    localdrop = LocalDrop(m=1, keep_interval_steps=1)
+    assert torch.equal(weights_after(IMAGE_TASK, localdrop, RademacherProbe()), weights_after(IMAGE_TASK, localdrop))
+
+
+def test_it_reports_the_bound_of_theorem_1_written_out() -> None:
+    training = prepared(MLP_TASK, LocalDrop(m=100, keep_interval_steps=1), RademacherProbe(delta=0.25))
+    training.run_epoch(1)
+    network = training.network
+    inputs = inputs_of(training)
+    weights = [m.weight.detach().double().numpy() for m in network.modules() if isinstance(m, nn.Linear)]
+    keeps = [m.variable.double().numpy() for m in network.modules() if hasattr(m, "variable")]
+    terms = []
+    for weight, keep in zip(weights, keeps, strict=True):
+        root_mean_square = math.sqrt((keep**2).mean())  # the probe spreads the rates evenly
+        norm = root_mean_square * math.sqrt(weight.shape[1])
+        assert norm == pytest.approx(np.linalg.norm(keep), rel=1e-6)  # which is their own norm here
+        terms.append(norm * np.linalg.svd(weight, compute_uv=False).sum())
+    # k [sqrt(delta) + (B / n) 2^(L-1) T_1 T_2 T_3 + 2 sqrt(delta) T_3 + 4 sqrt(delta) T_3 T_2]
+    first, second, third = terms
+    by_hand = 10 * (
+        0.5
+        + float(inputs.norm()) / len(inputs) * 4 * first * second * third
+        + 2 * 0.5 * third
+        + 4 * 0.5 * third * second
+    )
+    measured = training.hooks.after_epoch(1, network)
+    assert measured[NAME] == pytest.approx(math.log10(by_hand), rel=1e-6)
+
+
+def test_without_masks_the_norms_are_left_out() -> None:
+    training = prepared(MLP_TASK, RademacherProbe(delta=0.0))
+    training.run_epoch(1)
+    inputs = inputs_of(training)
+    product = 10 * float(inputs.norm()) / len(inputs) * 4
+    for module in training.network.modules():
+        if isinstance(module, nn.Linear):
+            product *= float(torch.linalg.svdvals(module.weight.detach().double()).sum())
+    assert training.hooks.after_epoch(1, training.network)[NAME] == pytest.approx(math.log10(product), rel=1e-9)
+
+
+def test_when_every_value_is_left_out_only_the_last_variance_remains() -> None:
+    probe = RademacherProbe(untouched_dense_fraction=1.0, untouched_conv=99, delta=4.0)
+    training = prepared(IMAGE_TASK, probe)
+    training.run_epoch(1)
+    assert training.hooks.after_epoch(1, training.network)[NAME] == pytest.approx(math.log10(10 * 2))
+
+
+def test_the_printed_bound_is_never_below_the_derived_one() -> None:
+    values = []
+    for variant in ("derived", "printed"):
+        training = prepared(IMAGE_TASK, RademacherProbe(variant=variant))
+        training.run_epoch(1)
+        values.append(training.hooks.after_epoch(1, training.network)[NAME])
+    assert values[1] > values[0]
+
+
+def test_it_speaks_only_in_the_epochs_asked_for() -> None:
+    curves = trained(IMAGE_TASK, RademacherProbe(every_epochs=2))[1].curves
+    assert [point.epoch for point in curves if point.metric == NAME] == [2]
