@@ -67,6 +67,21 @@ class MaskStream:
             mask[ties] = self._numpy.random(len(ties)) < remainder
         return torch.from_numpy(mask).view(shape)
 
+    def bernoulli_each(self, num_samples: int, rates: Tensor) -> Tensor:
+        """Boolean tensor (num_samples, *rates.shape), each element True with its own probability; as `bernoulli`."""
+        if self.device.type != "cpu":
+            return torch.rand((num_samples, *rates.shape), generator=self._torch, device=self.device) < rates
+        scaled = 256 * rates.detach().numpy().astype(np.float64).reshape(-1)
+        thresholds = np.minimum(np.floor(scaled), 255).astype(np.uint8)
+        size = num_samples * len(scaled)
+        words = self._numpy.bit_generator.random_raw(-(-size // 8))
+        draws = np.asarray(words, dtype=np.uint64).view(np.uint8)[:size].reshape(num_samples, len(scaled))
+        mask = draws < thresholds
+        ties = np.flatnonzero(draws == thresholds)
+        remainders = (scaled - thresholds)[ties % len(scaled)]
+        mask.reshape(-1)[ties] = self._numpy.random(len(ties)) < remainders
+        return torch.from_numpy(mask).view(num_samples, *rates.shape)
+
     def normal(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
         """Standard normal tensor of `shape`."""
         return torch.randn(shape, generator=self._torch, device=self.device, dtype=dtype)

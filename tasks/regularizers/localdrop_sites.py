@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from tasks.regularizers.masking import block_mask
+from tasks.regularizers.masking import apply_mask, block_mask
 from tasks.sites import Site
 from tasks.streams import MaskStream
 from tasks.theory.drop_rates import KeepForm, keep_matrix
@@ -32,7 +32,7 @@ class Keep(nn.Module, ABC):
 
     @abstractmethod
     def sample(self, x: Tensor) -> Tensor:
-        """A keep mask for the batch `x`."""
+        """A boolean keep mask for the batch `x`."""
 
     @abstractmethod
     def project(self, variable: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class Keep(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Masked in training, multiplied by the rates in eval mode."""
         if self.training:
-            return x * self.sample(x)
+            return apply_mask(x, self.sample(x), 1.0)
         return x * self.rates()
 
     @torch.no_grad()
@@ -70,7 +70,7 @@ class UnitKeep(Keep):
 
     def sample(self, x: Tensor) -> Tensor:
         """Ber(rate of the unit) for every sample."""
-        return self._stream.uniform(tuple(x.shape), dtype=x.dtype) < self.variable
+        return self._stream.bernoulli_each(len(x), self.variable)
 
     def project(self, variable: Tensor) -> Tensor:
         """Into [MIN_KEEP_RATE, 1]."""
@@ -94,6 +94,10 @@ class BlockKeep(Keep):
     def rates(self) -> Tensor:
         """The keep matrix (H, W) of the learned rate."""
         return keep_matrix(self.variable, self._block_size, self._height, self._width, self._form)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` itself in training at rate 0, where every map begins."""
+        return x if self.training and float(self.variable) == 0 else super().forward(x)
 
     def sample(self, x: Tensor) -> Tensor:
         """DropBlock masks at the learned rate."""

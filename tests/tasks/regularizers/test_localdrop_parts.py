@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
-from tiny_tasks import IMAGE_TASK, TINY_TASKS, prepared, weights_after
+from tiny_tasks import IMAGE_TASK, TINY_TASKS, binomial_bound, prepared, weights_after
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Batch, Context, Step
@@ -210,3 +210,23 @@ def test_on_dense_networks_the_features_of_the_input_have_keep_rates_too() -> No
     rates = {keep.name: keep.variable for keep in hooks.steps.keeps}
     assert torch.equal(rates["input"], torch.full((1, 8, 8), 0.9))
     assert [tail.name for tail in hooks.shrinkage.tails] == ["input", "layers.3"]
+
+
+def test_every_unit_is_kept_at_its_own_rate() -> None:
+    num_draws, rates = 200_000, torch.tensor([0.0, 0.001, 0.3, 0.5, 0.77, 0.999, 1.0])
+    masks = MaskStream(0, "mask", "cpu").bernoulli_each(num_draws, rates).double()
+    assert ((masks.mean(0) - rates).abs() <= binomial_bound(rates, num_draws)).all()
+    assert (masks[:, rates == 1] == 1).all()
+    assert (masks[:, rates == 0] == 0).all()
+    both = (masks[:, 2] * masks[:, 3]).mean()
+    assert abs(both - 0.15) < binomial_bound(0.15, num_draws)
+
+
+def test_masks_are_not_rescaled_and_eval_multiplies_by_the_rates() -> None:
+    x = torch.ones(1000, 2, 6, 7, dtype=torch.float64)
+    keep = keep_at((2, 6, 7), "conv")
+    assert torch.equal(keep(x), x)  # rate 0, where it begins
+    keep.variable.fill_(0.3)
+    assert set(keep(x).unique().tolist()) == {0.0, 1.0}
+    keep.eval()
+    torch.testing.assert_close(keep(x)[0, 0], keep.rates())
