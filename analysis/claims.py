@@ -407,7 +407,7 @@ CLAIMS: tuple[Claim, ...] = (
         name="Theorem 2, figures 2-1 and 2-2",
         statement="Optima of dropout on a tied autoencoder are equalized: units of equal norm.",
         tasks=("thesis-fig2-1", "thesis-fig2-2"),
-        measure=_worst(_unevenness_under_dropout, 0.1, "spread of the units' squared norms over their mean"),
+        measure=_worst(_unevenness_under_dropout, 0.2, "spread of the units' squared norms over their mean"),
         training="end",
     ),
     Claim(
@@ -437,10 +437,10 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         paper=THESIS,
         name="Figure 2-3 right, monotone",
-        statement="The variance of the importance scores of hidden units falls monotonically.",
+        statement="The variance of the importance scores of hidden units falls monotonically (to 1 % of its fall).",
         tasks=_WIDTHS,
         measure=_variance_falls,
-        training="end",
+        incomparable="the thesis gives no initial weights, and the way down depends on them",
     ),
     Claim(
         paper=THESIS,

@@ -175,8 +175,8 @@ SCALAR_PROTOCOL = Protocol(
     learning_rate=0.02,
     momentum=0.0,
     nesterov=False,
-    milestones=(0.4, 0.7),
-    decay=0.3,
+    milestones=(0.4, 0.75),
+    decay=0.1,
     max_train_samples=50,
     scales={
         "short": {"epochs": 50, "max_train_samples": 20},
