@@ -27,26 +27,32 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-class Watchdog:
-    """Ends this process some seconds after it was armed, come what may, unless it is called off.
+@contextmanager
+def ending_within(seconds: float) -> Iterator[None]:
+    """Within it, SIGTERM ends this process after `seconds` at the latest, come what may.
 
-    For a signal that also ended those whom a clean end would wait for: the rows are safe, the rest is scratch.
+    For a signal that also ended those whom a clean end waits for: the rows are safe, the rest is scratch. A thread
+    hears of the signal through a pipe that the interpreter's own handler writes to, since handlers in Python run in
+    the main thread, which may be waiting inside a call that returns only when it is too late.
     """
+    over = threading.Event()
+    hears, tells = os.pipe()
+    os.set_blocking(tells, False)
 
-    def __init__(self, seconds: float) -> None:
-        self._timer = threading.Timer(seconds, _leave)
-        self._timer.daemon = True
+    def watch() -> None:
+        while number := os.read(hears, 1):
+            if number[0] == signal.SIGTERM and not over.wait(seconds):
+                os.write(2, b"regarena: Stopped by SIGTERM. What is finished is kept; the same command resumes.\n")
+                os._exit(Interrupted.exit_code)
 
-    def arm(self) -> None:
-        """Start to count."""
-        if self._timer.ident is None:
-            self._timer.start()
-
-    def call_off(self) -> None:
-        """All is well."""
-        self._timer.cancel()
-
-
-def _leave() -> None:
-    os.write(2, b"regarena: Stopped by a signal. What is finished is kept; the same command resumes.\n")
-    os._exit(Interrupted.exit_code)
+    previous = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        signal.set_wakeup_fd(previous)
+        os.close(tells)
+        watcher.join()
+        os.close(hears)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInput, Interrupted, RegarenaError, ResultsError
 from harness.execution import Execution
-from harness.interrupts import Watchdog, interruptible
+from harness.interrupts import ending_within, interruptible
 from harness.isolation import lost_record, run_isolated
 from harness.records import TrialSpec
 from harness.store import Finished, Store
@@ -83,17 +83,16 @@ def run(
         Interrupted: on Ctrl-C or SIGTERM; finished trials are stored.
         ResultsError: when rows cannot be written.
     """
-    watchdog = Watchdog(_GRACE_SECONDS)
-    with _connected(cluster, watchdog), interruptible():
+    with ending_within(_GRACE_SECONDS), _connected(cluster), interruptible():
         execution = _placed(execution, cluster)
         _check_nodes(cluster, store, execution)
-        _fit(schedule, store, execution, progress, cluster, watchdog)
+        _fit(schedule, store, execution, progress, cluster)
         _run_timing(timing, store, replace(execution, exclusive=True), progress)
 
 
 def cluster_resources(cluster: Cluster) -> dict[str, float]:
     """Connect, ask what there is, and part again."""
-    with _connected(cluster, Watchdog(_GRACE_SECONDS)):
+    with _connected(cluster):
         import ray
 
         resources = ray.cluster_resources()
@@ -101,7 +100,7 @@ def cluster_resources(cluster: Cluster) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def _connected(cluster: Cluster, watchdog: Watchdog) -> Iterator[None]:
+def _connected(cluster: Cluster) -> Iterator[None]:
     """A Ray of our own, quiet and on loopback, or the cluster at the given address."""
     if cluster.address is None:
         scratch = tempfile.mkdtemp(prefix="ra-", dir=_short_folder())
@@ -140,12 +139,8 @@ def _connected(cluster: Cluster, watchdog: Watchdog) -> Iterator[None]:
         for name in _NOISY_LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         yield
-    except Interrupted:
-        watchdog.arm()
-        raise
     finally:
         ray.shutdown()
-        watchdog.call_off()
         if cluster.address is None:
             shutil.rmtree(scratch, ignore_errors=True)  # Ray never deletes its session folders
 
@@ -223,13 +218,11 @@ def _probe(location: str) -> dict[str, Any] | None:
     return Store(location).read_json(".nodes.json")
 
 
-def _fit(
-    schedule: Schedule, store: Store, execution: Execution, progress: Progress, cluster: Cluster, watchdog: Watchdog
-) -> None:
+def _fit(schedule: Schedule, store: Store, execution: Execution, progress: Progress, cluster: Cluster) -> None:
     """Tune runs until the schedule is empty; a run that Ray aborts is started again while rows keep coming."""
     for relaunches_left in reversed(range(1 + _MAX_RELAUNCHES)):
         before = progress.num_run
-        error = _fit_once(schedule, store, execution, progress, cluster, watchdog)
+        error = _fit_once(schedule, store, execution, progress, cluster)
         if error is None:
             return
         if progress.num_run == before or not relaunches_left:
@@ -238,7 +231,7 @@ def _fit(
 
 
 def _fit_once(
-    schedule: Schedule, store: Store, execution: Execution, progress: Progress, cluster: Cluster, watchdog: Watchdog
+    schedule: Schedule, store: Store, execution: Execution, progress: Progress, cluster: Cluster
 ) -> Exception | None:
     import ray
     from ray import tune
@@ -265,12 +258,7 @@ def _fit_once(
     )
     # Tune saves its state and returns normally on SIGINT and SIGUSR1, but dies at once on SIGTERM.
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
-
-    def stop(*_: Any) -> None:
-        watchdog.arm()
-        os.kill(os.getpid(), signal.SIGUSR1)
-
-    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGUSR1))
     try:
         tuner.fit()
     except Exception as error:
