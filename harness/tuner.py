@@ -16,6 +16,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -53,6 +54,7 @@ _NOISY_LOGGERS = ("ray", "ray.tune.analysis.experiment_analysis", "ray.tune.tune
 _OBJECT_STORE_BYTES = 100 * 2**20  # no data travels through it
 _MAX_WORKER_LOSSES = 2  # of one trial; then it becomes a row with status "crashed"
 _MAX_FOLDER_CHARACTERS = 24
+_CONNECT_SECONDS = 10.0
 _GRACE_SECONDS = 10.0  # for a clean end after a signal; where it went to all of Ray, the driver waits for the dead
 _METRIC = "has_ended"  # Tune aborts the whole run over a report without its metric; the values travel as text beside it
 _MAX_RELAUNCHES = 3  # of the Tune run itself, while it still brings new rows
@@ -112,6 +114,8 @@ def _connected(cluster: Cluster) -> Iterator[None]:
             f"Joining the cluster at {cluster.address} needs its token in RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or "
             "~/.ray/auth_token; --allow-no-token joins without one."
         )
+    else:
+        _check_answers(cluster.address)
     os.environ.update(
         {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ or cluster.address is None}
     )
@@ -143,6 +147,17 @@ def _connected(cluster: Cluster) -> Iterator[None]:
         ray.shutdown()
         if cluster.address is None:
             shutil.rmtree(scratch, ignore_errors=True)  # Ray never deletes its session folders
+
+
+def _check_answers(address: str) -> None:
+    """Make sure that somebody listens there: Ray itself tries for minutes before it says that nobody does."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        return  # "auto", or a form that Ray has to judge
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise BadInput(f"Nobody answers at {address}, where the cluster should be: {error}.") from error
 
 
 def _short_folder() -> str:
