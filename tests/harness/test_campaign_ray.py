@@ -202,16 +202,8 @@ def test_a_signal_ends_a_run_with_130_and_the_way_to_resume(interrupted, how):
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["--cpus-per-trial", "4096"], "No node has the 4096 CPUs"),
-        (["--gpus-per-trial", "1"], "the cluster has no GPU"),
-    ],
-    ids=["processors", "GPUs"],
-)
-def test_more_than_the_machine_has_is_refused(tmp_path, options, words):
-    arena = Arena(tmp_path)
-    ended = arena.regarena(*WELL, *options)
-    assert (ended.returncode, words in ended.stderr) == (2, True), ended.stderr
+def test_trials_that_no_node_can_hold_are_refused(tmp_path):
+    ended = Arena(tmp_path).regarena(*WELL, "--cpus-per-trial", "4096")
+    assert ended.returncode == 2, ended.stderr
+    assert "No node has the 4096 CPUs" in ended.stderr
     assert "Traceback" not in ended.stderr
