@@ -80,8 +80,9 @@ class _MaskedProduct(torch.autograd.Function):
         ctx.scale = scale
         values = x.detach().numpy()
         constant = scale.numpy() if isinstance(scale, Tensor) else scale
-        factors = np.multiply(keep.numpy(), constant, dtype=NUMPY_DTYPES[x.dtype])
-        product = np.multiply(values, factors, out=factors if factors.shape == values.shape else None)
+        with np.errstate(all="ignore"):  # a diverged network is for the training loop to report
+            factors = np.multiply(keep.numpy(), constant, dtype=NUMPY_DTYPES[x.dtype])
+            product = np.multiply(values, factors, out=factors if factors.shape == values.shape else None)
         return torch.from_numpy(product)
 
     @staticmethod
