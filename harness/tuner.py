@@ -18,6 +18,7 @@ import shutil
 import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -273,10 +274,18 @@ def _fit_once(
     )
     # Tune saves its state and returns normally on SIGINT and SIGUSR1, but dies at once on SIGTERM.
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGUSR1))
+    stopped = threading.Event()
+
+    def stop(*_: object) -> None:
+        stopped.set()
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    signal.signal(signal.SIGTERM, stop)
     try:
         tuner.fit()
     except Exception as error:
+        if stopped.is_set():  # the signal went to Ray's processes too, and what Tune says of their end is no fault
+            raise Interrupted("Stopped by SIGTERM.") from error
         return error
     finally:
         for number, handler in previous.items():  # Tune leaves its own in place
