@@ -56,7 +56,7 @@ _OBJECT_STORE_BYTES = 100 * 2**20  # no data travels through it
 _MAX_WORKER_LOSSES = 2  # of one trial; then it becomes a row with status "crashed"
 _MAX_FOLDER_CHARACTERS = 24
 _CONNECT_SECONDS = 10.0
-_GRACE_SECONDS = 10.0  # for a clean end after a signal; where it went to all of Ray, the driver waits for the dead
+_GRACE_SECONDS = 5.0  # for a clean end after a signal; where it went to all of Ray, the driver waits for the dead
 _METRIC = "has_ended"  # Tune aborts the whole run over a report without its metric; the values travel as text beside it
 _MAX_RELAUNCHES = 3  # of the Tune run itself, while it still brings new rows
 
