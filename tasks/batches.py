@@ -5,6 +5,7 @@ Images stay uint8 until the training step: a quarter of the memory, and one pass
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -60,21 +61,49 @@ class Split:
             yield Batch(self.normalised(self.inputs[part]), self.targets[part])
 
 
-class Batches:
-    """Shuffled batches of a split; the last, smaller one of an epoch is dropped, so that every step costs alike."""
+class TrainingData(ABC):
+    """What the training loop reads, epoch by epoch, wherever the samples are kept.
+
+    Attributes:
+        num_samples: samples of the training split.
+        batch_size: samples of one step; the last, smaller batch of an epoch is dropped, so that every step costs alike.
+        device: where the batches are.
+    """
+
+    num_samples: int
+    batch_size: int
+    device: torch.device
+
+    def __len__(self) -> int:
+        """Steps of one epoch."""
+        return self.num_samples // self.batch_size
+
+    @abstractmethod
+    def epoch(self) -> Iterator[Batch]:
+        """One pass in a fresh order; the inputs are raw and already augmented as the protocol says."""
+
+    @abstractmethod
+    def normalised(self, inputs: Tensor) -> Tensor:
+        """Raw inputs as the network takes them."""
+
+
+class Batches(TrainingData):
+    """Shuffled batches of a split that is held in memory, on the training device."""
 
     def __init__(self, split: Split, batch_size: int, seed: int, augmentation: Sequence[str] = ()) -> None:
         self.split = split
+        self.num_samples, self.device = len(split), split.inputs.device
         self.batch_size = min(batch_size, len(split))
         self.augmentation = tuple(augmentation)
         self._order = torch_stream(seed, "order")
         self._draws = torch_stream(seed, "augmentation", split.inputs.device)
 
-    def __len__(self) -> int:
-        return len(self.split) // self.batch_size
+    def normalised(self, inputs: Tensor) -> Tensor:
+        """As the split says."""
+        return self.split.normalised(inputs)
 
     def epoch(self) -> Iterator[Batch]:
-        """One pass over the split in a fresh order; the inputs are raw, `Split.normalised` is the step's business."""
+        """One pass over the split in a fresh order."""
         order = torch.randperm(len(self.split), generator=self._order).to(self.split.inputs.device)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             chosen = order[start : start + self.batch_size]

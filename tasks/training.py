@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks.batches import Batches
+from tasks.batches import TrainingData
 from tasks.protocols import Protocol
 from tasks.regularizers.base import Batch, Chain, Context, History, Regularizer, Step
 from tasks.sites import Site
@@ -67,7 +67,7 @@ class Training:
         self,
         network: nn.Module,
         regularizers: Sequence[tuple[str, Regularizer]],
-        batches: Batches,
+        batches: TrainingData,
         loss: LossFunction,
         evaluate: Evaluate,
         *,
@@ -86,9 +86,9 @@ class Training:
         self._index = 0
         context = Context(
             seed=seed,
-            device=batches.split.inputs.device,
+            device=batches.device,
             name="",
-            num_train_samples=len(batches.split),
+            num_train_samples=batches.num_samples,
             num_epochs=protocol.epochs,
             num_steps=self._num_steps,
             learning_rate=learning_rate,
@@ -169,7 +169,7 @@ class Training:
             learning_rate=self._optimizer.param_groups[0]["lr"],
         )
         inputs = self.hooks.transform_raw(raw.inputs, step)  # hook 4: augment images while they are bytes
-        batch = Batch(self.batches.split.normalised(inputs), raw.targets)
+        batch = Batch(self.batches.normalised(inputs), raw.targets)
         batch = self.hooks.transform_batch(batch, step)  # hook 5: augment, soften, attack
         step = Step(**{**vars(step), "batch": batch})
 
