@@ -296,7 +296,7 @@ def _request(
         results=results or str(Path("results") / suite),
         budget=Budget(
             scale=chosen_scale,  # type: ignore[arg-type]  # Budget checks it
-            tune_trials=chosen.tune_trials if tune_trials is None else tune_trials,
+            tune_trials=chosen.tune_trials_for(chosen_scale) if tune_trials is None else tune_trials,
             seeds=chosen.seeds_for(chosen_scale) if seeds is None else seeds,
             timing_repeats=chosen.timing_repeats,
             seed=seed,

@@ -5,18 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from tasks.regularizers.base import OptimizerSettings
+from tasks.switches import Switches
 
-Augmentation = Literal["crop", "flip"]
+Augmentation = Literal["crop", "flip", "rotation", "resized_crop"]
+Preprocessing = Literal["standard", "gcn_zca", "mean_zca"]
+Schedule = Literal["steps", "cyclic"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
     """Epochs, batches, optimizer, schedule and augmentation of one training.
 
-    `learning_rate` is a default: it is tuned by every contestant alike.
+    `learning_rate` is a default: it is tuned by every contestant alike. With the schedule `steps` it is multiplied by
+    `decay` at each milestone; with `cyclic` it rises linearly from 0 to `learning_rate` in the first half of the
+    training and falls back to 0 in the second.
+
+    Raises:
+        ValueError: for a schedule that does not exist.
     """
 
     source: str  # paper and section
@@ -26,12 +34,22 @@ class Protocol:
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 0.0
+    schedule: Schedule = "steps"
     milestones: tuple[float, ...] = ()  # fractions of the training after which the learning rate is multiplied
     decay: float = 0.5  # the factor at each milestone
+    preprocessing: Preprocessing = "standard"  # how raw images become what the network takes
     augmentation: tuple[Augmentation, ...] = ()
+    validation_fraction: float | None = None  # of the official training set, in [0, 1); None: the data set's own
     evaluate_every_epochs: int = 1
     max_train_samples: int | None = None  # only the first so many of the (fixed, shuffled) training split
+    max_evaluation_samples: int | None = None  # only the first so many of each evaluated split
+    switches: Switches = field(default_factory=Switches)  # how steps are executed, unless the campaign says otherwise
     scales: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # fields that differ at other scales
+
+    def __post_init__(self) -> None:
+        """Check the schedule's name."""
+        if self.schedule not in get_args(Schedule):
+            raise ValueError(f"schedule must be one of {', '.join(get_args(Schedule))}, got {self.schedule!r}.")
 
     def at(self, scale: str) -> Protocol:
         """This protocol at `scale`: `paper` is the whole of it, the others replace some of its numbers.
@@ -56,6 +74,8 @@ class Protocol:
 
     def learning_rate_factor(self, progress: float) -> float:
         """What the initial learning rate is multiplied by when `progress` (in [0, 1]) of the training is done."""
+        if self.schedule == "cyclic":
+            return 1 - abs(2 * progress - 1)
         return math.pow(self.decay, sum(progress >= milestone for milestone in self.milestones))
 
 

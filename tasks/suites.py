@@ -39,14 +39,15 @@ class Suite:
     """A set of cells, and how much is spent on each.
 
     `tune_trials` are spent on every cell alike, the baseline included; `seeds` is the number of default trials of a
-    cell (at each point of its grid) and of confirm trials, `seeds_at` that at scales which have another; `timing_tasks`
-    are those whose cells are timed against their twin, `timing_repeats` times each.
+    cell (at each point of its grid) and of confirm trials. `tune_trials_at` and `seeds_at` are the numbers at scales
+    which have others. `timing_tasks` are those whose cells are timed against their twin, `timing_repeats` times each.
     """
 
     groups: tuple[Group, ...]
     scale: str  # unless --scale says otherwise
     tune_trials: int
     seeds: int = 5
+    tune_trials_at: Mapping[str, int] = field(default_factory=dict)
     seeds_at: Mapping[str, int] = field(default_factory=dict)
     timing_tasks: tuple[str, ...] = ()
     timing_repeats: int = 2
@@ -56,6 +57,10 @@ class Suite:
         """(task, regularizer) pairs in order, each once."""
         pairs = [(task, name) for group in self.groups for task in group.tasks for name in group.regularizers]
         return list(dict.fromkeys(pairs))
+
+    def tune_trials_for(self, scale: str) -> int:
+        """Tune trials of each cell at `scale`, unless --tune-trials says otherwise."""
+        return self.tune_trials_at.get(scale, self.tune_trials)
 
     def seeds_for(self, scale: str) -> int:
         """Trials of each kind at `scale`, unless --seeds says otherwise."""

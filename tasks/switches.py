@@ -1,0 +1,46 @@
+"""Switches of how a training step is executed: number format, memory layout, compilation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switches:
+    """How steps are executed. All off is the plain way: 32-bit floats, channels first, no compiler.
+
+    Args:
+        precision: of the forward and backward pass; `bf16` and `fp16` are torch's autocast, weights stay 32-bit.
+        channels_last: the memory layout of images and conv layers.
+        compile: the network through `torch.compile`.
+        cuda_graphs: the compiled network replayed as a CUDA graph; needs `compile` and a CUDA device.
+
+    Raises:
+        ValueError: for a precision that does not exist, or CUDA graphs without the compiler.
+    """
+
+    precision: Precision = "fp32"
+    channels_last: bool = False
+    compile: bool = False
+    cuda_graphs: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what does not go together."""
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}.")
+        if self.cuda_graphs and not self.compile:
+            raise ValueError("cuda_graphs replays what the compiler made: it needs compile as well.")
+
+    @property
+    def text(self) -> str:
+        """The switches that are on, as one word for identities and rows; empty if all are off.
+
+        >>> Switches().text, Switches(precision="bf16", channels_last=True).text
+        ('', 'bf16+channels_last')
+        """
+        precision = [] if self.precision == "fp32" else [self.precision]
+        flags = [name for name in ("channels_last", "compile", "cuda_graphs") if getattr(self, name)]
+        return "+".join([*precision, *flags])
