@@ -53,7 +53,9 @@ class Contestant:
         return tuple(self.name.split("+"))
 
     def resolve(self, task: Task, scale: Scale, overrides: Mapping[str, Scalar] | None = None) -> dict[str, Scalar]:
-        """Every hyperparameter of a trial: the defaults, then `overrides`, then what the task pins.
+        """Every hyperparameter of a trial: the regularizer's defaults, the task's, `overrides`, what the task pins.
+
+        Each takes the place of the one before it.
 
         Raises:
             BadInput: for an override that is no hyperparameter here.
@@ -61,7 +63,8 @@ class Contestant:
         overrides = dict(overrides or {})
         resolved: dict[str, Scalar] = {}
         for field in self._fields():
-            value = task.pins.get(field.name, overrides.pop(field.key, field.default))
+            default = task.defaults.get(f"{field.part}.{field.name}", task.defaults.get(field.name, field.default))
+            value = task.pins.get(field.name, overrides.pop(field.key, default))
             resolved[field.key] = type(field.default)(value)
         resolved[LEARNING_RATE] = float(overrides.pop(LEARNING_RATE, task.default_learning_rate(scale)))
         if overrides:

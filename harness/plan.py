@@ -37,7 +37,7 @@ class Budget:
             raise BadInput(f"--scale must be one of {', '.join(SCALES)}, got {self.scale!r}.")
         for name, value, least in (
             ("--tune-trials", self.tune_trials, 0),
-            ("--seeds", self.seeds, 1),
+            ("--seeds", self.seeds, 0),
             ("--seed", self.seed, 0),
         ):
             if value < least:

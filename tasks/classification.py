@@ -33,6 +33,7 @@ class Classification(Task):
     architecture: str
     protocol: Protocol
     options: Mapping[str, Scalar] = field(default_factory=dict)  # of the architecture
+    defaults: Mapping[str, Scalar] = field(default_factory=dict)
     metric: str = "accuracy"
     higher_is_better: bool = True
 

@@ -105,6 +105,148 @@ LENET = Protocol(
     },
 )
 
+_SMALL_STEPS = {"epochs": 2, "batch_size": 32, "max_train_samples": 128, "max_evaluation_samples": 100}
+_DEEP_STEPS = {"epochs": 1, "batch_size": 4, "max_train_samples": 8, "max_evaluation_samples": 8}
+
+LOCALDROP_CNN = Protocol(
+    source=(
+        "Lu et al. 2021, sections 5.1 and 5.3 (GCN and ZCA, no augmentation, 800 epochs, rate 0.005 halved every 200); "
+        "batch and momentum are not given: as Zhai and Wang 2018, section 4; 5,000 images are held out, which they do "
+        "not say"
+    ),
+    epochs=800,
+    batch_size=128,
+    learning_rate=0.005,
+    momentum=0.95,
+    milestones=(0.25, 0.5, 0.75),
+    decay=0.5,
+    preprocessing="gcn_zca",
+    validation_fraction=0.1,
+    evaluate_every_epochs=5,
+    scales={
+        "short": {"epochs": 80, "evaluate_every_epochs": 4},
+        "smoke": {**_SMALL_STEPS, "evaluate_every_epochs": 1},
+    },
+)
+
+LOCALDROP_DEEP = Protocol(
+    source=(
+        "Lu et al. 2021, sections 5.1 and 5.2 (270 epochs, no augmentation); all else is not given: optimizer, batch "
+        "and weight decay as Tang et al. 2020, section 5.2, steps at the same fractions"
+    ),
+    epochs=270,
+    batch_size=128,
+    learning_rate=0.1,
+    weight_decay=5e-4,
+    milestones=(0.3, 0.6, 0.8),
+    decay=0.2,
+    validation_fraction=0.1,
+    evaluate_every_epochs=5,
+    scales={
+        "short": {"epochs": 27, "evaluate_every_epochs": 3},
+        "smoke": {**_DEEP_STEPS, "evaluate_every_epochs": 1},
+    },
+)
+
+LOCALDROP_DEEP_AUGMENTED = replace(
+    LOCALDROP_DEEP,
+    source=f"{LOCALDROP_DEEP.source}; with crop and flip, which the paper's baselines look like",
+    augmentation=("crop", "flip"),
+)
+
+IMAGENET_270 = Protocol(
+    source=(
+        "Ghiasi et al. 2018, section 4.1, whom Lu et al. 2021 and Tang et al. 2020 follow (270 epochs, steps at 125, "
+        "200 and 250 by 10, batch 1024, rate 0.4)"
+    ),
+    epochs=270,
+    batch_size=1024,
+    learning_rate=0.4,
+    weight_decay=1e-4,
+    milestones=(125 / 270, 200 / 270, 250 / 270),
+    decay=0.1,
+    augmentation=("resized_crop", "flip"),
+    validation_fraction=0.01,
+    evaluate_every_epochs=5,
+    scales={
+        "short": {"epochs": 27, "evaluate_every_epochs": 3},
+        "smoke": {
+            "epochs": 1,
+            "batch_size": 4,
+            "learning_rate": 0.01,
+            "max_train_samples": 8,
+            "max_evaluation_samples": 4,
+            "evaluate_every_epochs": 1,
+        },
+    },
+)
+
+DISTORTION_CNN = Protocol(
+    source=(
+        "Tang et al. 2020, section 5.1 (500 epochs, batch 128, rate 0.01 by 10 at 200, 300, 400, 20 % held out, no "
+        "augmentation); preprocessing is not given: pixel means and ZCA as Zhai and Wang 2018"
+    ),
+    epochs=500,
+    batch_size=128,
+    learning_rate=0.01,
+    milestones=(0.4, 0.6, 0.8),
+    decay=0.1,
+    preprocessing="mean_zca",
+    validation_fraction=0.2,
+    evaluate_every_epochs=5,
+    scales={
+        "short": {"epochs": 50, "evaluate_every_epochs": 5},
+        "smoke": {**_SMALL_STEPS, "evaluate_every_epochs": 1},
+    },
+)
+
+DISTORTION_RESNET = Protocol(
+    source=(
+        "Tang et al. 2020, section 5.2 (200 epochs, batch 128, rate 0.1 by 5 at 60, 120, 160, weight decay 5e-4, crop, "
+        "flip, rotation within 15 degrees); 5,000 images are held out, which they do not say"
+    ),
+    epochs=200,
+    batch_size=128,
+    learning_rate=0.1,
+    weight_decay=5e-4,
+    milestones=(0.3, 0.6, 0.8),
+    decay=0.2,
+    augmentation=("crop", "flip", "rotation"),
+    validation_fraction=0.1,
+    evaluate_every_epochs=5,
+    scales={
+        "short": {"epochs": 20, "evaluate_every_epochs": 2},
+        "smoke": {**_DEEP_STEPS, "evaluate_every_epochs": 1},
+    },
+)
+
+CIFAR_PLAIN = Protocol(
+    source="regarena; as Tang et al. 2020, section 5.2, with a rate for networks without batch norm",
+    epochs=200,
+    batch_size=128,
+    learning_rate=0.01,
+    milestones=(0.3, 0.6, 0.8),
+    decay=0.2,
+    augmentation=("crop", "flip"),
+    validation_fraction=0.1,
+    evaluate_every_epochs=5,
+    scales={
+        "short": {"epochs": 20, "evaluate_every_epochs": 2},
+        "smoke": {**_SMALL_STEPS, "evaluate_every_epochs": 1},
+    },
+)
+
+CIFAR_NARROWED = replace(
+    LOCALDROP_CNN,
+    source=f"{LOCALDROP_CNN.source}; cut for two processor cores: 10,000 training images, a narrow network, 12 epochs",
+    epochs=12,
+    batch_size=64,
+    learning_rate=0.01,
+    max_train_samples=10_000,
+    evaluate_every_epochs=2,
+    scales={"short": {"epochs": 6}, "smoke": {**_SMALL_STEPS, "evaluate_every_epochs": 1}},
+)
+
 SHALLOW_LINEAR = Protocol(
     source="Pal et al. 2020, section 5.1 (one sample a step, 1e5 steps; the learning rate is not given)",
     epochs=100,

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -42,6 +43,8 @@ class Task(ABC):
         dataset, architecture: names, for the rows; architecture is "" where the task brings its own model.
         metric: name of the value that is ranked, one of those that evaluation reports for every split.
         higher_is_better: its direction.
+        defaults: hyperparameters that start from another value here than in the regularizer's own paper, as the paper
+            behind the task's protocol says; by field ("h_conv"), or for one regularizer alone ("dropout.where").
         pins: hyperparameters that the task itself fixes, for every regularizer that has a field of that name.
         needs_data: whether files below `--data` are read.
     """
@@ -50,6 +53,7 @@ class Task(ABC):
     architecture: str
     metric: str
     higher_is_better: bool
+    defaults: Mapping[str, Scalar] = MappingProxyType({})
     pins: ClassVar[Mapping[str, Scalar]] = {}
     needs_data: ClassVar[bool] = False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from tasks.regularizers.base import OptimizerSettings, Regularizer, Scalar
@@ -13,8 +13,8 @@ from tasks.regularizers.checks import check_at_least
 class WeightDecay(Regularizer):
     """Steps along gradient + rate * weight, so that weights without a gradient shrink geometrically.
 
-    Under plain SGD it equals the penalty rate / 2 * ||w||^2. It replaces the protocol's own weight decay, and acts on
-    the network's parameters, not on those that other regularizers bring.
+    Under plain SGD it equals the penalty rate / 2 * ||w||^2. It comes on top of the protocol's own weight decay, which
+    every contestant has, and acts on the network's parameters, not on those that other regularizers bring.
     """
 
     rate: float = 5e-4  # >= 0; Tang et al. 2020, section 5.2
@@ -28,5 +28,5 @@ class WeightDecay(Regularizer):
         check_at_least(self, "rate", 0)
 
     def optimizer_settings(self, settings: OptimizerSettings) -> OptimizerSettings:
-        """The same optimizer with this rate."""
-        return OptimizerSettings(**{**vars(settings), "weight_decay": self.rate})
+        """The same optimizer with this rate added."""
+        return replace(settings, weight_decay=settings.weight_decay + self.rate)

@@ -1,4 +1,4 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
@@ -32,24 +32,37 @@ def test_what_a_task_pins_is_not_tuned_and_beats_defaults_and_overrides():
     assert (resolved["block_size"], resolved["drop_rate"]) == (5, 0.5)
 
 
+def test_a_tasks_own_defaults_beat_those_of_the_regularizer_and_are_tuned_and_overridden_as_those_are():
+    task = replace(DIGITS, defaults={"block_size": 3, "dropout.drop_rate": 0.25})
+    for name in ("dropblock", "localdrop"):
+        assert Contestant(name).resolve(task, "smoke")["block_size"] == 3
+        assert Contestant(name).resolve(task, "smoke", {"block_size": 5})["block_size"] == 5
+        assert "block_size" in Contestant(name).space(task, "smoke")
+    assert Contestant("dropout").resolve(task, "smoke")["drop_rate"] == 0.25
+    assert (
+        Contestant("dropblock").resolve(task, "smoke")["drop_rate"]
+        == Contestant("dropblock").resolve(DIGITS, "smoke")["drop_rate"]
+    )
+
+
 def test_overrides_take_the_type_of_the_default():
     resolved = Contestant("dropblock").resolve(DIGITS, "smoke", {"block_size": 3.0, "drop_rate": 0, "learning_rate": 1})
     assert [type(resolved[name]) for name in ("block_size", "drop_rate", "learning_rate")] == [int, float, float]
 
 
 def test_an_override_that_is_no_hyperparameter_is_refused_with_those_that_are():
-    with pytest.raises(BadInput, match=r"dropout has no hyperparameter 'rate'; it has drop_rate, where, learning_rate"):
+    known = "drop_rate, where, conv_factor, input_drop_rate, learning_rate"
+    with pytest.raises(BadInput, match=rf"dropout has no hyperparameter 'rate'; it has {known}"):
         Contestant("dropout").resolve(DIGITS, "smoke", {"rate": 0.1})
 
 
 def test_a_combination_has_the_union_of_fields_and_qualifies_those_that_clash():
     clashing = Contestant("dropout+gaussian_dropout").resolve(DIGITS, "smoke")
-    own = {f"{part}.{field.name}" for part in ("dropout", "gaussian_dropout") for field in fields(REGULARIZERS[part])}
-    assert set(clashing) == {*own, "learning_rate"}
+    qualified = {f"{part}.{name}" for part in ("dropout", "gaussian_dropout") for name in ("drop_rate", "where")}
+    assert set(clashing) == {*qualified, "conv_factor", "input_drop_rate", "learning_rate"}
     mixed = Contestant("dropout+weight_decay").resolve(DIGITS, "smoke")
-    assert set(mixed) == {"drop_rate", "where", "learning_rate"} | {
-        f.name for f in fields(REGULARIZERS["weight_decay"])
-    }
+    own = {field.name for part in ("dropout", "weight_decay") for field in fields(REGULARIZERS[part])}
+    assert set(mixed) == {*own, "learning_rate"}
 
 
 def test_a_combination_builds_each_part_from_its_own_values_in_the_order_of_its_name():

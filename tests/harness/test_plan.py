@@ -211,7 +211,7 @@ def test_a_selection_that_makes_no_sense_is_refused(selection, message):
     ("budget", "message"),
     [
         ({"tune_trials": -1}, "--tune-trials must be at least 0, got -1"),
-        ({"seeds": 0}, "--seeds must be at least 1, got 0"),
+        ({"seeds": -1}, "--seeds must be at least 0, got -1"),
         ({"seeds": 1001}, "--seeds must be at most 1000, got 1001"),
         ({"seed": -1}, "--seed must be at least 0, got -1"),
     ],

@@ -9,14 +9,25 @@ from torch import Tensor
 
 from tasks.architectures.convnet_small import ConvNetSmall
 from tasks.architectures.mlp import MLP
+from tasks.regularizers.base import Context
 from tasks.regularizers.dropout import Dropout, ElementMask
-from tasks.sites import measure_sites
+from tasks.sites import measure_sites, sites_of
 from tasks.streams import MaskStream
 from tasks.theory.structured import dropout_objective
 
 RATES = [0.1, 0.5, 0.73]
 X = torch.linspace(-2, 3, 40, dtype=torch.float64)
 NUM_DRAWS = 20_000
+
+CONTEXT = Context(
+    seed=0,
+    device=torch.device("cpu"),
+    name="dropout",
+    num_train_samples=1,
+    num_epochs=1,
+    num_steps=1,
+    learning_rate=0.1,
+)
 
 
 def draws(drop_rate: float, x: Tensor = X, num_draws: int = NUM_DRAWS) -> Tensor:
@@ -104,3 +115,19 @@ def test_a_place_that_the_network_lacks_is_a_reason_to_skip() -> None:
     assert Dropout().skip_reason(network) is None
     reason = Dropout(where="conv").skip_reason(network)
     assert reason == "Dropout as set here chooses none of the network's dense or hidden or conv sites."
+
+
+def test_each_kind_of_site_has_its_own_rate() -> None:
+    network = ConvNetSmall(num_classes=10, in_channels=1, image_size=8)
+    measure_sites(network, torch.zeros(1, 1, 8, 8))
+    dropout = Dropout(drop_rate=0.5, where="all", conv_factor=0.5, input_drop_rate=0.1)
+    for site in dropout.chosen_sites(network):
+        site.fill(dropout.fill(site, CONTEXT))
+    rates = {site.kind: [mask.drop_rate for mask in site.fillings] for site in sites_of(network)}
+    assert rates == {"input": [0.1], "conv": [0.25], "dense": [0.5], "branch": []}
+
+
+def test_the_input_is_left_alone_unless_it_has_a_rate() -> None:
+    network = ConvNetSmall(num_classes=10, in_channels=1, image_size=8)
+    measure_sites(network, torch.zeros(1, 1, 8, 8))
+    assert {site.kind for site in Dropout(where="all").chosen_sites(network)} == {"conv", "dense"}

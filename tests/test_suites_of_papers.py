@@ -1,0 +1,124 @@
+"""The suites of the papers' tables hold a cell, and in sweeps a point, for every value that the papers report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+import pytest
+
+from analysis.papers import ARCHITECTURES as NETWORKS
+from analysis.papers import DATASETS as DATA
+from analysis.papers import reported_values
+from harness.contestants import Contestant
+from tasks import TASKS
+from tasks.architectures import ARCHITECTURES
+from tasks.datasets import DATASETS
+from tasks.protocols import DISTORTION_CNN, DISTORTION_RESNET, IMAGENET_270, LOCALDROP_CNN, Protocol
+from tasks.regularizers import REGULARIZERS
+from tasks.suites import SUITES, Suite
+
+PREFIXES = {"localdrop": "localdrop", "feature_map_distortion": "distortion"}
+REPORTED = reported_values()
+OF_IMAGES = REPORTED[REPORTED["paper"].isin(PREFIXES)]
+TABLES = sorted({(row["paper"], row["experiment"]) for row in OF_IMAGES.to_dict("records")})
+FULL_H = 2048
+
+
+def suite_of(paper: str, experiment: str) -> Suite:
+    return SUITES[f"{PREFIXES[paper]}-{experiment}"]
+
+
+def settings_at(suite: Suite, task: str, method: str) -> list[Mapping[str, object]]:
+    """Hyperparameters of the default trials of a cell."""
+    return [Contestant(method).resolve(TASKS[task], "paper", point) for point in suite.points(task, method)]
+
+
+def in_the_papers_symbols(values: Mapping[str, object]) -> dict[str, float]:
+    """LocalDrop's hyperparameters as its tables print them; h is that of the kind of layer that a table is about."""
+    names = {"lambda": "lam", "m": "m", "block": "block_size"}
+    symbols = {symbol: float(str(values[name])) for symbol, name in names.items() if name in values}
+    if "h_dense_fraction" in values:
+        symbols["h"] = round(FULL_H * float(str(values["h_dense_fraction"])))
+    return symbols
+
+
+@pytest.mark.parametrize(("paper", "experiment"), TABLES, ids=["-".join(table) for table in TABLES])
+def test_every_reported_value_of_a_table_has_its_cell(paper: str, experiment: str) -> None:
+    suite = suite_of(paper, experiment)
+    rows = OF_IMAGES[(OF_IMAGES["paper"] == paper) & (OF_IMAGES["experiment"] == experiment)]
+    cells = {(TASKS[task].dataset, TASKS[task].architecture, name) for task, name in suite.cells()}
+    for row in rows.to_dict("records"):
+        assert (DATA[row["dataset"]], NETWORKS[row["architecture"]], row["method"]) in cells
+
+
+@pytest.mark.parametrize("experiment", ["table3", "table4", "table6"])
+def test_every_point_of_a_sweep_is_run(experiment: str) -> None:
+    suite = suite_of("localdrop", experiment)
+    rows = OF_IMAGES[(OF_IMAGES["paper"] == "localdrop") & (OF_IMAGES["experiment"] == experiment)]
+    for row in rows.to_dict("records"):
+        wanted = {part.split("=")[0].strip(): float(part.split("=")[1]) for part in str(row["setting"]).split(";")}
+        network = NETWORKS[str(row["architecture"])]
+        if network != "zhai_cnn":
+            wanted.pop("h")  # of 3x3 kernels there: the field h_conv, whose default is the paper's 2
+        (task,) = {
+            t for t, _ in suite.cells() if (TASKS[t].dataset, TASKS[t].architecture) == (DATA[row["dataset"]], network)
+        }
+        ours = [in_the_papers_symbols(values) for values in settings_at(suite, task, "localdrop")]
+        assert any(all(each[symbol] == pytest.approx(value) for symbol, value in wanted.items()) for each in ours), (
+            wanted
+        )
+
+
+@pytest.mark.parametrize("name", sorted(SUITES))
+def test_a_suite_names_only_what_stands_in_the_tables(name: str) -> None:
+    suite = SUITES[name]
+    for task, contestant in suite.cells():
+        assert task in TASKS
+        assert all(part in REGULARIZERS for part in contestant.split("+"))
+    assert set(suite.timing_tasks) <= {task for task, _ in suite.cells()}
+    for group in suite.groups:
+        for contestant in group.regularizers:
+            own = {field.name for part in contestant.split("+") for field in fields(REGULARIZERS[part])}
+            assert set(group.grid) <= own | {"learning_rate"}
+
+
+def test_the_leaderboard_has_every_architecture_on_both_data_sets_and_every_contestant() -> None:
+    cells = SUITES["leaderboard"].cells()
+    pairs = {(TASKS[task].dataset, TASKS[task].architecture) for task, _ in cells}
+    assert pairs == {(dataset, network) for dataset in ("cifar10", "cifar100") for network in ARCHITECTURES}
+    assert {name for _, name in cells} == set(REGULARIZERS)
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if getattr(TASKS[name], "options", None) is not None])
+def test_the_defaults_of_a_task_are_fields_of_regularizers(name: str) -> None:
+    assert TASKS[name].dataset in DATASETS
+    for key in TASKS[name].defaults:
+        part, _, field = key.rpartition(".")
+        owners = [REGULARIZERS[part]] if part else list(REGULARIZERS.values())
+        assert any(field in {each.name for each in fields(owner)} for owner in owners), key
+
+
+@pytest.mark.parametrize(
+    ("protocol", "factor_after"),
+    [
+        (LOCALDROP_CNN, lambda epoch: 0.5 ** (epoch // 200)),
+        (DISTORTION_CNN, lambda epoch: 0.1 ** ((epoch >= 200) + (epoch >= 300) + (epoch >= 400))),
+        (DISTORTION_RESNET, lambda epoch: 0.2 ** ((epoch >= 60) + (epoch >= 120) + (epoch >= 160))),
+        (IMAGENET_270, lambda epoch: 0.1 ** ((epoch >= 125) + (epoch >= 200) + (epoch >= 250))),
+    ],
+    ids=["localdrop-cnn", "distortion-cnn", "distortion-resnet", "imagenet"],
+)
+def test_the_learning_rate_falls_at_the_epochs_of_the_paper(protocol: Protocol, factor_after: object) -> None:
+    assert callable(factor_after)
+    for epoch in range(protocol.epochs):
+        middle = (epoch + 0.5) / protocol.epochs  # the boundaries themselves are one step wide
+        assert protocol.learning_rate_factor(middle) == pytest.approx(factor_after(epoch))
+
+
+def test_a_cyclic_rate_rises_from_0_to_the_top_and_falls_back_linearly() -> None:
+    cyclic = Protocol(source="test", epochs=20, batch_size=1, learning_rate=0.2, schedule="cyclic")
+    factors = [cyclic.learning_rate_factor(step / 8) for step in range(9)]
+    assert factors == pytest.approx([0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25, 0])
+    with pytest.raises(ValueError, match="schedule must be one of steps, cyclic, got 'cosine'"):
+        Protocol(source="test", epochs=1, batch_size=1, learning_rate=1.0, schedule="cosine")  # type: ignore[arg-type]
