@@ -1,19 +1,22 @@
-"""Feature map distortion replaces random units by noise instead of zeros (Tang et al. 2020, arXiv:2002.11022)."""
+"""Feature map distortion replaces random elements by noise instead of zeros (Tang et al. 2020, arXiv:2002.11022)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, get_args
+from typing import ClassVar, Literal, get_args
 
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
+from tasks.regularizers.block_feature_map_distortion import BlockDistortion, BlockFeatureMapDistortion
 from tasks.regularizers.checks import check_at_least, check_choice, check_rate
 from tasks.regularizers.distortion import distorted, unit_noise, weights_behind
 from tasks.regularizers.dropblock import LinearSchedule, Scaling, Schedule
 from tasks.regularizers.masking import realised_scale
-from tasks.sites import Site
+from tasks.sites import Site, sites_of
 from tasks.streams import MaskStream
+
+Where = Literal["dense", "conv"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +27,17 @@ class FeatureMapDistortion(Regularizer):
     weight with which the next dense layer reads unit j: the step that lowers that layer's Rademacher complexity most.
     All is divided by the fraction kept, the `realised` one or the `expected` 1 - distortion_rate (the paper prints the
     distortion rate there). With step_size 0 it is dropout. With the `linear` schedule the rate grows from 0.
+
+    `where` `conv` distorts the elements of maps behind conv layers instead: block distortion with blocks of one pixel.
     """
 
     distortion_rate: float = 0.5  # in [0, 1); 0.4 to 0.6 in the paper
     step_size: float = 5.0  # gamma >= 0
+    where: Where = "dense"
     schedule: Schedule = "linear"
     scaling: Scaling = "realised"
 
-    acts_on: ClassVar[tuple[str, ...]] = ("dense",)
+    acts_on: ClassVar[tuple[str, ...]] = ("dense", "conv")
     off: ClassVar[dict[str, Scalar]] = {"distortion_rate": 0.0}
     formula: ClassVar[str] = "y = (f keep + step_size std(f) K_M u (1 - keep)) / P(keep), u ~ N(0, 1)"
     source: ClassVar[str] = "Tang et al. 2020, eqs. 6, 15 and 16, with std(f) for the scale of the step"
@@ -40,14 +46,33 @@ class FeatureMapDistortion(Regularizer):
         """Check every field."""
         check_rate(self, "distortion_rate")
         check_at_least(self, "step_size", 0)
+        check_choice(self, "where", get_args(Where))
         check_choice(self, "schedule", get_args(Schedule))
         check_choice(self, "scaling", get_args(Scaling))
 
+    @property
+    def on_maps(self) -> BlockFeatureMapDistortion:
+        """The block distortion that this is at the sites of maps."""
+        return BlockFeatureMapDistortion(
+            distortion_rate=self.distortion_rate,
+            block_size=1,
+            step_size=self.step_size,
+            schedule=self.schedule,
+            scaling=self.scaling,
+        )
+
+    def chosen_sites(self, network: nn.Module) -> list[Site]:
+        """The sites of the kind that `where` names."""
+        return sites_of(network, (self.where,))
+
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """One distortion per dense site, moved by one schedule."""
-        masks = []
+        """One distortion per site, moved by one schedule."""
+        masks: list[UnitDistortion | BlockDistortion] = []
         for site in self.chosen_sites(network):
-            masks.append(UnitDistortion(self, site, context.masks(site.name)))
+            stream = context.masks(site.name)
+            masks.append(
+                BlockDistortion(self.on_maps, site, stream) if site.is_spatial else UnitDistortion(self, site, stream)
+            )
             site.fill(masks[-1])
         return LinearSchedule(masks, self.distortion_rate) if self.schedule == "linear" else self
 

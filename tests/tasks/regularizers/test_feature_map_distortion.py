@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from tasks.architectures.convnet_small import ConvNetSmall
 from tasks.regularizers.block_feature_map_distortion import BlockDistortion, BlockFeatureMapDistortion
 from tasks.regularizers.distortion import largest_weights
 from tasks.regularizers.dropblock import BlockMask, DropBlock
 from tasks.regularizers.dropout import ElementMask
 from tasks.regularizers.feature_map_distortion import FeatureMapDistortion, UnitDistortion
 from tasks.regularizers.masking import block_mask, realised_scale
-from tasks.sites import Site, WeightLayer
+from tasks.sites import Site, WeightLayer, measure_sites
 from tasks.streams import MaskStream
 
 CHANNELS, SIDE = 3, 6
@@ -165,3 +167,17 @@ def test_where_no_conv_layer_follows_the_noise_has_the_size_of_the_released_code
 def test_a_weight_on_the_size_of_the_distortion_is_refused_where_it_has_no_meaning() -> None:
     with pytest.raises(ValueError, match="mode official"):
         BlockFeatureMapDistortion(lam=0.1)
+
+
+def test_on_maps_it_is_block_distortion_with_blocks_of_one_pixel() -> None:
+    network = ConvNetSmall(num_classes=10, in_channels=1, image_size=8)
+    measure_sites(network, torch.zeros(1, 1, 8, 8))
+    distortion = FeatureMapDistortion(distortion_rate=0.3, step_size=2.0, where="conv", scaling="expected")
+    assert {site.kind for site in distortion.chosen_sites(network)} == {"conv"}
+    assert {site.kind for site in FeatureMapDistortion().chosen_sites(network)} == {"dense"}
+    settings = distortion.on_maps
+    assert (settings.distortion_rate, settings.step_size, settings.scaling) == (0.3, 2.0, "expected")
+    site = distortion.chosen_sites(network)[0]
+    x = torch.randn(200, *(site.shape or ()), generator=torch.Generator().manual_seed(0))
+    y = BlockDistortion(replace(settings, step_size=0.0), site, stream()).train()(x)
+    assert torch.equal(y, ElementMask(0.3, stream()).train()(x))  # independent elements, each with the same chance
