@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from tasks.batches import CROP_PADDING, Batches, Split
+from tasks.datasets.preprocessing import ChannelNormalisation
 
 NUM_IMAGES, BATCH_SIZE, ROUNDS, NUM_WORKERS = 6_000, 128, 5, 2
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
@@ -41,7 +42,8 @@ def run() -> list[dict[str, object]]:
     """Images per second of both, on the same cores, with crop, flip and normalisation of 32x32 colour images."""
     torch.set_num_threads(1)
     images = torch.randint(0, 256, (NUM_IMAGES, 3, 32, 32), dtype=torch.uint8)
-    split = Split(inputs=images, targets=torch.zeros(NUM_IMAGES, 10), mean=MEAN, std=STD)
+    preprocessing = ChannelNormalisation(mean=MEAN, std=STD)
+    split = Split(inputs=images, targets=torch.zeros(NUM_IMAGES, 10), preprocessing=preprocessing)
     ours = Batches(split, BATCH_SIZE, seed=0, augmentation=("crop", "flip"))
     loader = DataLoader(
         _Images(images), BATCH_SIZE, shuffle=True, num_workers=NUM_WORKERS, persistent_workers=True, drop_last=True

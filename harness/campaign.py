@@ -42,6 +42,7 @@ class Request:
     cluster: Cluster = field(default_factory=Cluster)
     execution: Execution = field(default_factory=Execution)
     retry_failed: bool = False
+    download: bool = False  # fetch data sets that are missing; otherwise nothing is asked of a network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,7 @@ def run_campaign(request: Request, announce: Callable[[str], None] = print) -> O
     store = Store(request.results)
     plan = plan_campaign(request, store)
     with interruptible():
-        _check_data(plan, request.execution)
+        _check_data(plan, request, announce)
         store.prepare()
         with store.lock():
             return _run_missing(request, plan, store, announce)
@@ -158,16 +159,23 @@ def known_trials(plan: Plan, cells: Sequence[CellProgress]) -> dict[str, TrialSp
     return known | {spec.trial_id: spec for spec in plan.timing_specs()}
 
 
-def _check_data(plan: Plan, execution: Execution) -> None:
-    """Make sure that every task's data is there and whole before anything runs: otherwise each trial would fail."""
-    folder = Path(execution.data_dir).absolute() if execution.data_dir else None
+def _check_data(plan: Plan, request: Request, announce: Callable[[str], None]) -> None:
+    """Make sure that every task's data is there and whole before anything runs: otherwise each trial would fail.
+
+    A copy that differs from the official release is used; the user is told so once.
+    """
+    folder = Path(request.execution.data_dir).absolute() if request.execution.data_dir else None
+    notices: dict[str, None] = {}  # in order; tasks on the same data have the same notice
     for name in dict.fromkeys(cell.task_name for cell in plan.running_cells):
         try:
-            TASKS[name].check_data(folder)
+            TASKS[name].check_data(folder, request.download)
             if TASKS[name].needs_data:
                 TASKS[name].dataset_fingerprint(folder)  # reads all of it
+                notices |= dict.fromkeys(filter(None, [TASKS[name].data_notice(folder)]))
         except DataError as error:
             raise BadInput(str(error)) from error
+    for notice in notices:
+        announce(notice)
 
 
 def _memory_share(request: Request) -> int | None:

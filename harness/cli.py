@@ -52,6 +52,7 @@ Seeds = Annotated[int | None, typer.Option(help="Default and confirm trials of e
 Only = Annotated[str, typer.Option(help="Only these tasks or regularizers, comma-separated; others may join so.")]
 Skip = Annotated[str, typer.Option(help="Without these tasks or regularizers, comma-separated.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of data sets in torchvision's layout.")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch data sets that are missing into that folder.")]
 Seed = Annotated[int, typer.Option(help="Seed of the campaign: another one draws other seeds and proposals.")]
 Address = Annotated[str | None, typer.Option(help="Join the Ray cluster at this address (HOST:PORT or auto).")]
 Serial = Annotated[bool, typer.Option("--serial", help="Without Ray, one trial after the other; same values.")]
@@ -77,6 +78,7 @@ def run(
     only: Only = "",
     skip: Skip = "",
     data: Data = None,
+    download: Download = False,
     address: Address = None,
     serial: Serial = False,
     trial_seconds: TrialSeconds = None,
@@ -122,6 +124,7 @@ def tune(
     scale: ScaleOption = None,
     seeds: Seeds = 5,
     data: Data = None,
+    download: Download = False,
     address: Address = None,
     serial: Serial = False,
     trial_seconds: TrialSeconds = None,
@@ -268,6 +271,7 @@ def _request(
     only: str = "",
     skip: str = "",
     data: Path | None = None,
+    download: bool = False,
     address: str | None = None,
     serial: bool = False,
     trial_seconds: float | None = None,
@@ -288,7 +292,7 @@ def _request(
 
     chosen = made if isinstance(made, Suite) else SUITES[suite]
     chosen_scale = scale.value if scale else chosen.scale
-    if data is not None and not data.is_dir():
+    if data is not None and not data.is_dir() and (data.exists() or not download):
         raise BadInput(f"--data must be a folder that exists, got {data}.")
     return Request(
         suite_name=suite,
@@ -318,6 +322,7 @@ def _request(
             memory_bytes=int(trial_memory * 2**30) if trial_memory else None,
         ),
         retry_failed=retry_failed,
+        download=download,
     )
 
 

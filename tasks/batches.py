@@ -1,64 +1,102 @@
-"""A split of a data set in memory, on the training device, and its shuffled, augmented batches.
+"""Samples and their batches: what the training loop reads, wherever the samples are kept.
 
-Images stay uint8 until the training step: a quarter of the memory, and one pass turns bytes into normalised floats.
+A `Split` holds its samples in memory, on the training device. Images stay uint8 until the training step: a quarter of
+the memory, and one pass turns bytes into floats.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tasks.datasets.preprocessing import Preprocessing
 from tasks.regularizers.base import Batch
 from tasks.streams import torch_stream
 
 EVALUATION_BATCH_SIZE = 250  # larger ones fall out of the processor's caches and take twice as long
 CROP_PADDING = 4  # pixels on each side, as in nearly all CIFAR papers (He et al. 2016, section 4.2)
 
+State = dict[str, Tensor | int]  # of what is random: tensors and numbers, which torch.load(weights_only=True) reads
+
+
+class Samples(ABC):
+    """One part of a data set (training, validation or test), in memory or on disk.
+
+    Attributes:
+        targets: (N, K) class probabilities, or numbers to regress.
+    """
+
+    targets: Tensor
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    @abstractmethod
+    def first(self, num_samples: int | None) -> Self:
+        """The first `num_samples` samples, or all."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Self:
+        """The samples, whose batches come on `device`."""
+
+    @abstractmethod
+    def in_order(self, batch_size: int = EVALUATION_BATCH_SIZE) -> Iterator[Batch]:
+        """All samples once, in order, without augmentation, as the network takes them: for evaluation."""
+
+    @abstractmethod
+    def batches(self, batch_size: int, seed: int, augmentation: Sequence[str] = ()) -> TrainingData:
+        """Shuffled, augmented batches for training."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Split:
+class Split(Samples):
     """Inputs (N, ...) as uint8 images (N, C, H, W) or floats, and targets (N, K) as floats.
 
-    `mean` and `std` (per channel, in [0, 1] units) normalise uint8 images; floats are used as they are.
+    `preprocessing` says how uint8 images become floats; floats are used as they are.
     """
 
     inputs: Tensor
     targets: Tensor
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
+    preprocessing: Preprocessing | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def first(self, num_samples: int | None) -> Split:
+    def first(self, num_samples: int | None) -> Self:
         """The first `num_samples` samples, or all."""
         if num_samples is None or num_samples >= len(self):
             return self
         return replace(self, inputs=self.inputs[:num_samples], targets=self.targets[:num_samples])
 
-    def to(self, device: torch.device) -> Split:
+    def to(self, device: torch.device) -> Self:
         """The split on `device`."""
-        return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device))
+        preprocessing = self.preprocessing and self.preprocessing.to(device)
+        return replace(
+            self, inputs=self.inputs.to(device), targets=self.targets.to(device), preprocessing=preprocessing
+        )
 
     def normalised(self, inputs: Tensor) -> Tensor:
-        """Raw inputs as the network takes them: (x / 255 - mean) / std for uint8, unchanged for floats."""
-        if inputs.dtype != torch.uint8:
+        """Raw inputs as the network takes them: preprocessed for uint8, unchanged for floats."""
+        if inputs.dtype != torch.uint8 or self.preprocessing is None:
             return inputs
-        shape = (1, -1, 1, 1)
-        scale = torch.tensor([1 / (255 * std) for std in self.std], device=inputs.device).view(shape)
-        shift = torch.tensor([-mean / std for mean, std in zip(self.mean, self.std, strict=True)]).view(shape)
-        return torch.addcmul(shift.to(inputs.device), inputs.float(), scale)
+        return self.preprocessing(inputs)
 
     def in_order(self, batch_size: int = EVALUATION_BATCH_SIZE) -> Iterator[Batch]:
         """All samples once, in order, without augmentation: for evaluation."""
         for start in range(0, len(self), batch_size):
             part = slice(start, start + batch_size)
             yield Batch(self.normalised(self.inputs[part]), self.targets[part])
+
+    def batches(self, batch_size: int, seed: int, augmentation: Sequence[str] = ()) -> Batches:
+        """Shuffled, augmented batches for training."""
+        return Batches(self, batch_size, seed, augmentation)
 
 
 class TrainingData(ABC):
@@ -86,6 +124,14 @@ class TrainingData(ABC):
     def normalised(self, inputs: Tensor) -> Tensor:
         """Raw inputs as the network takes them."""
 
+    @abstractmethod
+    def state(self) -> State:
+        """What the next epochs depend on, taken between two epochs; on the CPU."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, Tensor | int]) -> None:
+        """Continue, bit for bit, as the data from which `state` was taken."""
+
 
 class Batches(TrainingData):
     """Shuffled batches of a split that is held in memory, on the training device."""
@@ -97,6 +143,20 @@ class Batches(TrainingData):
         self.augmentation = tuple(augmentation)
         self._order = torch_stream(seed, "order")
         self._draws = torch_stream(seed, "augmentation", split.inputs.device)
+
+    def state(self) -> State:
+        """Of the generators of the order and of the augmentation."""
+        return {name: generator.get_state() for name, generator in self._generators().items()}
+
+    def restore(self, state: Mapping[str, Tensor | int]) -> None:
+        """Set the generators as they were."""
+        for name, generator in self._generators().items():
+            kept = state[name]
+            assert isinstance(kept, Tensor)
+            generator.set_state(kept.cpu())
+
+    def _generators(self) -> dict[str, torch.Generator]:
+        return {"order": self._order, "augmentation": self._draws}
 
     def normalised(self, inputs: Tensor) -> Tensor:
         """As the split says."""

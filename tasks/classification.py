@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from tasks.architectures import ARCHITECTURES
-from tasks.batches import Batches, Split
+from tasks.batches import Samples
 from tasks.datasets import DATASETS
+from tasks.datasets.dataset import Splits
 from tasks.metrics import accuracy, average, cross_entropy
 from tasks.protocols import DIGITS, LENET, Protocol
 from tasks.regularizers.base import Scalar
@@ -57,32 +58,39 @@ class Classification(Task):
         """The network, with sites measured on zeros."""
         return _example_network(self)
 
-    def check_data(self, data_dir: Path | None) -> None:
+    def check_data(self, data_dir: Path | None, download: bool = False) -> None:
         """Files there, or fetched."""
-        DATASETS[self.dataset].check(data_dir)
+        DATASETS[self.dataset].check(data_dir, download)
+
+    def data_notice(self, data_dir: Path | None) -> str | None:
+        """How the copy at hand differs from the official release."""
+        return DATASETS[self.dataset].notice(data_dir)
 
     def dataset_fingerprint(self, data_dir: Path | None) -> str:
-        """Of all images and labels."""
-        return DATASETS[self.dataset].splits(data_dir).fingerprint
+        """Of all images and labels, which are read as the protocol needs them."""
+        return DATASETS[self.dataset].splits(data_dir, self.protocol).fingerprint
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
         """The network, initialised from the seed alone, on the data."""
         protocol = self.protocol.at(setting.scale)
-        splits = DATASETS[self.dataset].splits(setting.data_dir).to(setting.device)
-        train = splits.train.first(protocol.max_train_samples)
+        splits = DATASETS[self.dataset].splits(setting.data_dir, protocol, setting.num_workers)
+        train = splits.train.first(protocol.max_train_samples).to(setting.device)
         network = self._network(stream_seed(setting.seed, "weights")).to(setting.device)
-        seen = {"validation": splits.validation} | ({"test": splits.test} if setting.with_test else {})
+        seen = {
+            name: samples.first(protocol.max_evaluation_samples).to(setting.device)
+            for name, samples in _seen(splits, setting.with_test).items()
+        }
         return Training(
             network,
             regularizers,
-            Batches(train, protocol.batch_size, setting.seed, protocol.augmentation),
+            train.batches(protocol.batch_size, setting.seed, protocol.augmentation),
             cross_entropy,
-            lambda trained: {name: evaluate(trained, split) for name, split in seen.items()},
+            lambda trained: {name: evaluate(trained, samples) for name, samples in seen.items()},
             selection=(self.metric, self.higher_is_better),
             protocol=protocol,
             learning_rate=setting.learning_rate,
             seed=setting.seed,
-            evaluate_train=lambda trained: evaluate(trained, train.first(MAX_TRAIN_EVALUATED)),
+            evaluate_train=lambda trained: evaluate(trained, train.first(_num_train_evaluated(protocol))),
         )
 
     def _network(self, seed: int) -> nn.Module:
@@ -103,10 +111,21 @@ def _example_network(task: Classification) -> nn.Module:
     return task._network(seed=0)
 
 
-def evaluate(network: nn.Module, split: Split) -> dict[str, float]:
-    """Accuracy and cross-entropy of `network` (in eval mode) over the whole of `split`."""
-    outputs = torch.cat([network(batch.inputs) for batch in split.in_order()])
-    return average(METRICS, outputs, split.targets)
+def _seen(splits: Splits, with_test: bool) -> dict[str, Samples]:
+    """The samples that a training is measured on while it runs."""
+    return {"validation": splits.validation} | ({"test": splits.test} if with_test else {})
+
+
+def _num_train_evaluated(protocol: Protocol) -> int:
+    limit = protocol.max_evaluation_samples
+    return MAX_TRAIN_EVALUATED if limit is None else min(limit, MAX_TRAIN_EVALUATED)
+
+
+def evaluate(network: nn.Module, samples: Samples) -> dict[str, float]:
+    """Accuracy and cross-entropy of `network` (in eval mode) over all of `samples`."""
+    seen = [(network(batch.inputs), batch.targets) for batch in samples.in_order()]
+    outputs, targets = (torch.cat(parts) for parts in zip(*seen, strict=True))
+    return average(METRICS, outputs, targets)
 
 
 DIGITS_CONVNET = Classification(dataset="digits", architecture="convnet_small", protocol=DIGITS)

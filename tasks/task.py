@@ -29,6 +29,7 @@ class Setting:
     learning_rate: float
     device: torch.device = CPU
     data_dir: Path | None = None
+    num_workers: int = 0  # processes that read ahead where the data is streamed; they change no value
     with_test: bool = True  # False while tuning: the test split is then not even evaluated
 
 
@@ -77,12 +78,16 @@ class Task(ABC):
             DataError: when the data is not there or damaged.
         """
 
-    def check_data(self, data_dir: Path | None) -> None:  # noqa: B027  # most tasks need no files: nothing to check
-        """Make sure that what `prepare` reads is there, without reading it all.
+    def check_data(self, data_dir: Path | None, download: bool = False) -> None:  # noqa: B027  # most need no files
+        """Make sure that what `prepare` reads is there, without reading it all; `download` fetches what is missing.
 
         Raises:
             DataError: when it is not.
         """
+
+    def data_notice(self, data_dir: Path | None) -> str | None:
+        """One sentence for the user on how the data at hand differs from the official release, or None."""
+        return None
 
     def dataset_fingerprint(self, data_dir: Path | None) -> str:
         """Hash of the data's content, so that rows tell which copy they were measured on."""

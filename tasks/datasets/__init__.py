@@ -1,4 +1,4 @@
-"""Data sets: functions from a data folder to splits in memory."""
+"""Data sets: from a data folder to training, validation and test samples, in memory or streamed."""
 
 from __future__ import annotations
 
@@ -16,5 +16,8 @@ DATASETS: Table[Dataset] = Table(
         "digits": "tasks.datasets.digits:DIGITS",
         "mnist": "tasks.datasets.mnist:MNIST",
         "fashion_mnist": "tasks.datasets.mnist:FASHION_MNIST",
+        "cifar10": "tasks.datasets.cifar:CIFAR10",
+        "cifar100": "tasks.datasets.cifar:CIFAR100",
+        "synthetic": "tasks.datasets.synthetic:SYNTHETIC",
     },
 )

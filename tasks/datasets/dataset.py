@@ -1,4 +1,4 @@
-"""What a data set is: three splits in memory, a fingerprint of their content, and the files they come from."""
+"""What a data set is: training, validation and test samples, a fingerprint of them, and the files they come from."""
 
 from __future__ import annotations
 
@@ -6,59 +6,50 @@ import contextlib
 import hashlib
 import io
 import socket
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from typing import get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from tasks.batches import Split
+from tasks.batches import Samples
+from tasks.protocols import Augmentation, Preprocessing, Protocol
 from tasks.streams import torch_stream
 from tasks.task import DataError
 
 FETCH_TIMEOUT_SECONDS = 20.0
-
-Raw = tuple[Tensor, Tensor, Tensor, Tensor]  # train images, train labels, test images, test labels
 
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
     """Training, validation and test data, and the fingerprint of all of it."""
 
-    train: Split
-    validation: Split
-    test: Split
+    train: Samples
+    validation: Samples
+    test: Samples
     fingerprint: str
-
-    def to(self, device: torch.device) -> Splits:
-        """All splits on `device`."""
-        return Splits(
-            train=self.train.to(device),
-            validation=self.validation.to(device),
-            test=self.test.to(device),
-            fingerprint=self.fingerprint,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dataset:
-    """Images (uint8) with class labels.
+class Dataset(ABC):
+    """Images with class labels, in memory or streamed from folders.
 
     Args:
-        load: data folder -> images (N, C, H, W) uint8 and labels (N,) int64 of the official train and test sets.
-        shape: (channels, height, width) of one image.
-        validation_fraction: share of the official training set held out for selection; the same images for every
-            seed and every regularizer.
+        name: its name in the table.
+        num_classes: outputs of a network for it.
+        shape: (channels, height, width) of an image as the network sees it.
+        validation_fraction: share of the official training set held out for selection, unless a protocol says
+            otherwise; the same images for every seed and every regularizer.
         mean, std: per channel in [0, 1] units, for normalisation.
-        files: paths below the data folder that `load` reads; empty if it needs none.
+        files: paths below the data folder that are read; empty if it needs none.
         fetch: downloads them into the data folder.
+        augmentations, preprocessings: those that a protocol may ask for.
     """
 
     name: str
-    load: Callable[[Path | None], Raw]
     num_classes: int
     shape: tuple[int, int, int]
     validation_fraction: float
@@ -66,9 +57,37 @@ class Dataset:
     std: tuple[float, ...]
     files: tuple[str, ...] = ()
     fetch: Callable[[Path], object] | None = None
+    augmentations: tuple[Augmentation, ...] = ()
+    preprocessings: tuple[Preprocessing, ...] = ("standard",)
 
-    def check(self, data_dir: Path | None) -> None:
-        """Make sure that the files are there, fetching them where the machine has a network.
+    @abstractmethod
+    def splits(self, data_dir: Path | None, protocol: Protocol | None = None, num_workers: int = 0) -> Splits:
+        """The samples, split and preprocessed as `protocol` says (None: as is usual), kept on the CPU.
+
+        `num_workers` processes read ahead where the samples are streamed; they change no value.
+
+        Raises:
+            DataError: when files are missing or damaged.
+            ValueError: when the protocol asks for what this data set does not offer.
+        """
+
+    @abstractmethod
+    def notice(self, data_dir: Path | None) -> str | None:
+        """One sentence on how the copy at hand differs from the official release, as far as is known; None if not."""
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """Where the samples are kept, in words."""
+
+    @property
+    def splits_in_words(self) -> str:
+        """What is trained on, selected by and tested on."""
+        share = f"{100 * self.validation_fraction:.3g} %"
+        return f"official training set, {share} of it held out for validation; official test set"
+
+    def check(self, data_dir: Path | None, download: bool = False) -> None:
+        """Make sure that the files are there; `download` fetches those that are missing.
 
         Raises:
             DataError: naming the folder and the files expected.
@@ -78,16 +97,18 @@ class Dataset:
             raise DataError(f"The data set {self.name} is read from files: {wanted}; no --data was given.")
         if data_dir is None or not self._missing(data_dir):
             return
-        why = "it cannot be fetched automatically"
-        if self.fetch is not None:
+        advice = f"Put the files there{', or let --download fetch them where there is a network' * bool(self.fetch)}."
+        if download and self.fetch is None:
+            advice = "They cannot be fetched automatically: put the files there."
+        elif download:
             try:
                 self._fetch(data_dir)
+                advice = "Fetching them did not bring all: put the files there."
             except Exception as error:
-                why = f"and fetching it failed ({type(error).__name__})"
+                advice = f"Fetching them failed ({type(error).__name__}): put the files there."
         if missing := self._missing(data_dir):
             raise DataError(
-                f"The data set {self.name} needs {wanted}; missing in {data_dir}: {', '.join(missing)}, {why}. "
-                "Put the files there."
+                f"The data set {self.name} needs {wanted}; missing in {data_dir}: {', '.join(missing)}. {advice}"
             )
 
     def _missing(self, data_dir: Path) -> list[str]:
@@ -104,55 +125,37 @@ class Dataset:
         finally:
             socket.setdefaulttimeout(previous)
 
-    def splits(self, data_dir: Path | None) -> Splits:
-        """Read, fingerprint and split the data.
-
-        Raises:
-            DataError: when files are missing or damaged.
-        """
-        if self.files and (data_dir is None or self._missing(data_dir)):
-            self.check(data_dir)
-        return _splits(self, data_dir)
-
-
-@lru_cache(maxsize=4)
-def _splits(dataset: Dataset, data_dir: Path | None) -> Splits:
-    try:
-        train_images, train_labels, test_images, test_labels = dataset.load(data_dir)
-        for images, labels in ((train_images, train_labels), (test_images, test_labels)):
-            _check_content(dataset, images, labels)
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(
-            f"The files of the data set {dataset.name} in {data_dir} cannot be read, probably because one of them is "
-            f"truncated or damaged ({type(error).__name__}: {error}). Replace: {', '.join(dataset.files)}."
-        ) from error
-    order = torch.randperm(len(train_images), generator=torch_stream(0, f"split/{dataset.name}"))
-    held_out = round(len(order) * dataset.validation_fraction)
-    validation, train = order[:held_out], order[held_out:]
-    return Splits(
-        train=_split(dataset, train_images[train], train_labels[train]),
-        validation=_split(dataset, train_images[validation], train_labels[validation]),
-        test=_split(dataset, test_images, test_labels),
-        fingerprint=fingerprint(train_images, train_labels, test_images, test_labels),
-    )
+    def _check_offers(self, protocol: Protocol) -> None:
+        """Refuse what a protocol asks for in vain, rather than train on something else."""
+        for name in protocol.augmentation:
+            if name not in self.augmentations:
+                raise ValueError(
+                    f"The data set {self.name} offers the augmentations {_listed(self.augmentations)}, got {name!r} "
+                    f"(known are {', '.join(get_args(Augmentation))}); change the task's protocol."
+                )
+        if protocol.preprocessing not in self.preprocessings:
+            raise ValueError(
+                f"The data set {self.name} offers the preprocessing {_listed(self.preprocessings)}, got "
+                f"{protocol.preprocessing!r}; change the task's protocol."
+            )
 
 
-def _check_content(dataset: Dataset, images: Tensor, labels: Tensor) -> None:
-    if tuple(images.shape[1:]) != dataset.shape or len(images) != len(labels):
-        raise ValueError(
-            f"{len(labels)} labels and images of shape {tuple(images.shape)}, where one image has shape {dataset.shape}"
-        )
-    if not 0 <= int(labels.min()) <= int(labels.max()) < dataset.num_classes:
-        raise ValueError(
-            f"labels run from {int(labels.min())} to {int(labels.max())}, not from 0 to {dataset.num_classes - 1}"
-        )
+def held_out(name: str, num_images: int, fraction: float) -> tuple[Tensor, Tensor]:
+    """Places of the official training images to train on, and of those held out for validation.
 
+    They depend on the data set's name and on the fraction alone: the same for every seed. At 0 nothing is held out,
+    and validation looks at the training images themselves.
 
-def _split(dataset: Dataset, images: Tensor, labels: Tensor) -> Split:
-    targets = F.one_hot(labels, dataset.num_classes).float()
-    return Split(inputs=images, targets=targets, mean=dataset.mean, std=dataset.std)
+    Raises:
+        ValueError: for a fraction outside [0, 1).
+    """
+    if not 0 <= fraction < 1:
+        raise ValueError(f"validation_fraction must lie in [0, 1), got {fraction}.")
+    order = torch.randperm(num_images, generator=torch_stream(0, f"split/{name}"))
+    if fraction == 0:
+        return order, order
+    num_held_out = max(1, round(num_images * fraction))
+    return order[num_held_out:], order[:num_held_out]
 
 
 def fingerprint(*tensors: Tensor) -> str:
@@ -162,3 +165,15 @@ def fingerprint(*tensors: Tensor) -> str:
         digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
         digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()[:16]
+
+
+def used_as_it_is(name: str, data_dir: Path | None, difference: str, print_: str) -> str:
+    """The sentence of a notice."""
+    return (
+        f"The copy of {name} in {data_dir} differs from the official release: {difference}; it is used as it is, and "
+        f"the column dataset_fingerprint ({print_}) tells its rows from those of other copies."
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "(none)"

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from sklearn.datasets import load_digits
 
-from tasks.datasets.dataset import Dataset, Raw
+from tasks.datasets.in_memory import InMemory, Raw
 from tasks.streams import torch_stream
 
 NUM_TEST = 497  # leaves 1,300 images to train on and select with
@@ -19,10 +19,10 @@ def _load(data_dir: Path | None) -> Raw:
     labels = torch.from_numpy(digits.target).long()
     order = torch.randperm(len(images), generator=torch_stream(0, "split/digits-test"))
     test, train = order[:NUM_TEST], order[NUM_TEST:]
-    return images[train], labels[train], images[test], labels[test]
+    return Raw(images[train], labels[train], images[test], labels[test])
 
 
-DIGITS = Dataset(
+DIGITS = InMemory(
     name="digits",
     load=_load,
     num_classes=10,

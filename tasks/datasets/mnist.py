@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from tasks.datasets.dataset import Dataset, Raw
+from tasks.datasets.in_memory import InMemory, Raw
 
 RAW_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 NUM_TRAIN, NUM_TEST = 60_000, 10_000
@@ -23,7 +23,7 @@ def _load(data_dir: Path | None, *, folder: str) -> Raw:
         if len(array) != expected:
             raise ValueError(f"{name} holds {len(array)} entries, not {expected}")
     train_images, train_labels, test_images, test_labels = arrays
-    return train_images.unsqueeze(1), train_labels.long(), test_images.unsqueeze(1), test_labels.long()
+    return Raw(train_images.unsqueeze(1), train_labels.long(), test_images.unsqueeze(1), test_labels.long())
 
 
 def _fetch(data_dir: Path, *, class_name: str) -> None:
@@ -37,7 +37,7 @@ def _files(folder: str) -> tuple[str, ...]:
     return tuple(f"{folder}/raw/{name}" for name in RAW_FILES)
 
 
-MNIST = Dataset(
+MNIST = InMemory(
     name="mnist",
     load=partial(_load, folder="MNIST"),
     num_classes=10,
@@ -47,10 +47,11 @@ MNIST = Dataset(
     std=(0.3081,),
     files=_files("MNIST"),
     fetch=partial(_fetch, class_name="MNIST"),
+    official_fingerprint="3ee7f568b8fdc891",  # of files unpacked from archives that have torchvision's MD5 sums
 )
 """60,000 + 10,000 handwritten digits of 28x28 pixels (LeCun et al. 1998)."""
 
-FASHION_MNIST = Dataset(
+FASHION_MNIST = InMemory(
     name="fashion_mnist",
     load=partial(_load, folder="FashionMNIST"),
     num_classes=10,
@@ -60,5 +61,6 @@ FASHION_MNIST = Dataset(
     std=(0.3530,),
     files=_files("FashionMNIST"),
     fetch=partial(_fetch, class_name="FashionMNIST"),
+    official_fingerprint="90fb00bb668ec4c4",
 )
 """60,000 + 10,000 articles of clothing of 28x28 pixels (Xiao et al. 2017)."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tasks.batches import Batches, Split
+from tasks.batches import Samples
 from tasks.datasets import DATASETS
 from tasks.metrics import squared_error
 from tasks.protocols import Protocol
@@ -98,9 +98,13 @@ class FeatureBottleneck(Task):
         """The protocol's."""
         return self.protocol.at(scale).epochs
 
-    def check_data(self, data_dir: Path | None) -> None:
+    def check_data(self, data_dir: Path | None, download: bool = False) -> None:
         """Files there, or fetched."""
-        DATASETS[self.dataset].check(data_dir)
+        DATASETS[self.dataset].check(data_dir, download)
+
+    def data_notice(self, data_dir: Path | None) -> str | None:
+        """How the copy at hand differs from the official release."""
+        return DATASETS[self.dataset].notice(data_dir)
 
     def dataset_fingerprint(self, data_dir: Path | None) -> str:
         """Of all images and labels."""
@@ -123,7 +127,7 @@ class FeatureBottleneck(Task):
         train = train.to(setting.device)
         reading = self._reading(train, keep_rate_of(regularizers))
         splits = ("validation", "test") if setting.with_test else ("validation",)
-        batches = Batches(train, protocol.batch_size, setting.seed)
+        batches = train.batches(protocol.batch_size, setting.seed)
 
         def evaluate(network: nn.Module) -> Mapping[str, Mapping[str, float]]:
             measured = {**reading(network), "steps_per_epoch": float(len(batches))}
@@ -149,7 +153,7 @@ class FeatureBottleneck(Task):
         measure_sites(network, torch.zeros(2, *data.shape, device=device))
         return network
 
-    def _reading(self, train: Split, keep: float) -> Reading:
+    def _reading(self, train: Samples, keep: float) -> Reading:
         Y = train.targets.double().T
         beta = BLOCK_SIZE / NUM_FEATURES * (1 - keep) / keep
         best, minimum = dropblock_global_minimum(torch.linalg.svdvals(Y), beta, BLOCK_SIZE)

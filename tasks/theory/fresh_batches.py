@@ -37,3 +37,6 @@ class FreshBatches(Batches):
         for _ in range(len(self)):
             inputs = torch.randn(self.batch_size, num_inputs, generator=self._samples, device=self._linear_map.device)
             yield Batch(inputs, inputs @ self._linear_map.T)
+
+    def _generators(self) -> dict[str, torch.Generator]:
+        return {**super()._generators(), "samples": self._samples}

@@ -42,7 +42,8 @@ class Arena:
         self.plugin = install_plugin(folder / "plugin")
         self.environment = {
             **os.environ,
-            "PYTHONPATH": str(self.plugin),
+            # Behind the plugin what the tests themselves run on: a checkout beside the installed one is tested whole.
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(self.plugin), os.environ.get("PYTHONPATH")])),
             faulty_contestants.FOLDER_VARIABLE: str(folder),
             "COLUMNS": "160",
         }

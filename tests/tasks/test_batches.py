@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from tiny_tasks import binomial_bound
 from torch import Tensor
 
 from tasks.batches import CROP_PADDING, Batches, Split
+from tasks.datasets.preprocessing import ChannelNormalisation
+from tasks.theory.fresh_batches import FreshBatches
 
 HEIGHT, WIDTH = 9, 7
 SHIFTS = list(product(range(-CROP_PADDING, CROP_PADDING + 1), repeat=2))
@@ -30,8 +33,7 @@ def images(num_samples: int, channels: int = 2) -> Split:
     return Split(
         inputs=torch.from_numpy(pixels.reshape(num_samples, channels, HEIGHT, WIDTH).astype(np.uint8)),
         targets=torch.arange(num_samples, dtype=torch.float32)[:, None],
-        mean=(0.0,) * channels,
-        std=(1.0,) * channels,
+        preprocessing=ChannelNormalisation(mean=(0.0,) * channels, std=(1.0,) * channels),
     )
 
 
@@ -86,7 +88,8 @@ def test_the_order_follows_from_the_seed_and_not_from_the_augmentation() -> None
 def test_bytes_become_x_over_255_minus_mean_over_std_channel_by_channel() -> None:
     values = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(1, 3, 16, 16)
     mean, std = (0.1, 0.5, 0.9), (0.2, 0.3, 0.05)
-    split = Split(inputs=values, targets=torch.zeros(1, 1), mean=mean, std=std)
+    preprocessing = ChannelNormalisation(mean=mean, std=std)
+    split = Split(inputs=values, targets=torch.zeros(1, 1), preprocessing=preprocessing)
     expected = (values.double() / 255 - torch.tensor(mean).double().view(1, 3, 1, 1)) / torch.tensor(std).double().view(
         1, 3, 1, 1
     )
@@ -126,7 +129,8 @@ def test_all_shifts_come_equally_often_in_both_directions() -> None:
     num_images = 40_500
     inputs = torch.zeros(num_images, 1, 9, 9, dtype=torch.uint8)
     inputs[:, 0, 4, 4] = 255
-    split = Split(inputs=inputs, targets=torch.zeros(num_images, 1), mean=(0.0,), std=(1.0,))
+    preprocessing = ChannelNormalisation(mean=(0.0,), std=(1.0,))
+    split = Split(inputs=inputs, targets=torch.zeros(num_images, 1), preprocessing=preprocessing)
     (batch,) = Batches(split, num_images, seed=0, augmentation=("crop",)).epoch()
     frequencies = split.normalised(batch.inputs)[:, 0].double().mean(0)
     assert ((frequencies - 1 / 81).abs() <= binomial_bound(1 / 81, num_images)).all()
@@ -156,6 +160,32 @@ def test_augmentation_draws_afresh_every_epoch_and_follows_from_its_seed() -> No
     assert not torch.equal(first, two_epochs(1)[0])
 
 
+@pytest.mark.parametrize("augmentation", [(), ("crop", "flip", "rotation")], ids=["plain", "augmented"])
+def test_restored_batches_continue_bit_for_bit_from_a_file_of_plain_tensors(
+    augmentation: tuple[str, ...], tmp_path: Path
+) -> None:
+    batches = Batches(images(30), 7, seed=3, augmentation=augmentation)
+    for _ in range(2):
+        list(batches.epoch())
+    torch.save(batches.state(), tmp_path / "state")
+    third, fourth = list(batches.epoch()), list(batches.epoch())
+    fresh = Batches(images(30), 7, seed=99, augmentation=augmentation)
+    fresh.restore(torch.load(tmp_path / "state", weights_only=True))
+    for expected, found in ((third, list(fresh.epoch())), (fourth, list(fresh.epoch()))):
+        assert all(
+            torch.equal(a.inputs, b.inputs) and torch.equal(a.targets, b.targets)
+            for a, b in zip(expected, found, strict=True)
+        )
+
+
+def test_restored_samples_of_a_law_continue_bit_for_bit() -> None:
+    batches, fresh = (FreshBatches(torch.eye(3), 4, 2, seed=seed) for seed in (0, 1))
+    list(batches.epoch())
+    fresh.restore(batches.state())
+    for expected, found in zip(batches.epoch(), fresh.epoch(), strict=True):
+        assert torch.equal(expected.inputs, found.inputs)
+
+
 def test_images_stay_bytes_until_their_batch_is_normalised() -> None:
     (batch,) = Batches(images(4), 4, seed=0, augmentation=("crop", "flip")).epoch()
     assert batch.inputs.dtype == torch.uint8
@@ -167,4 +197,4 @@ def test_the_first_samples_of_a_split_are_a_split() -> None:
     assert len(part) == len(part.targets) == 4
     assert torch.equal(part.inputs, split.inputs[:4])
     assert split.first(None) is split.first(10) is split
-    assert (part.mean, part.std) == (split.mean, split.std)
+    assert part.preprocessing is split.preprocessing

@@ -26,7 +26,7 @@ def test_the_nearest_names_are_offered_for_a_mistyped_one() -> None:
 
 
 def test_all_names_are_listed_where_none_is_near() -> None:
-    with pytest.raises(UnknownNameError, match="There is no dataset 'zzz'; known are: digits, fashion_mnist, mnist"):
+    with pytest.raises(UnknownNameError, match=f"There is no dataset 'zzz'; known are: {', '.join(sorted(DATASETS))}"):
         DATASETS.target("zzz")
 
 

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from tasks import classification
 from tasks.batches import Split
-from tasks.datasets.dataset import Dataset, Splits
+from tasks.datasets.dataset import Splits
+from tasks.datasets.in_memory import InMemory
 from tasks.protocols import DIGITS, Protocol
 from tasks.regularizers.base import Batch, Context, History, Hooks, OptimizerSettings, Regularizer, Step
 from tasks.regularizers.dropblock_sample import DropBlockSample
@@ -237,13 +238,13 @@ class Untouchable(Split):
 
 
 def test_a_trial_without_test_never_reads_the_test_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    splits_of = Dataset.splits
+    splits_of = InMemory.splits
 
-    def guarded(dataset: Dataset, data_dir: None) -> Splits:
-        splits = splits_of(dataset, data_dir)
+    def guarded(dataset: InMemory, *arguments: object) -> Splits:
+        splits = splits_of(dataset, *arguments)  # type: ignore[arg-type]
         return replace(splits, test=Untouchable(**vars(splits.test)))
 
-    monkeypatch.setattr(Dataset, "splits", guarded)
+    monkeypatch.setattr(InMemory, "splits", guarded)
     outcome = prepared(IMAGE_TASK, Dropout(), with_test=False).run()
     assert not any(point.split == "test" for point in outcome.curves)
     assert "test" not in {*outcome.final, *outcome.best}

@@ -7,6 +7,7 @@ import torch
 
 from tasks import TASKS
 from tasks.batches import Split
+from tasks.datasets.preprocessing import ChannelNormalisation
 from tasks.sites import sites_of
 from tasks.task import DataError
 from tasks.theory.feature_tasks import TRUNKS, Bottleneck, FeatureBottleneck
@@ -17,7 +18,7 @@ def images(num_samples: int = 24) -> Split:
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (num_samples, 1, 28, 28), generator=generator, dtype=torch.uint8)
     targets = torch.nn.functional.one_hot(torch.arange(num_samples) % 10, 10).float()
-    return Split(inputs=pixels, targets=targets, mean=(0.5,), std=(0.5,))
+    return Split(inputs=pixels, targets=targets, preprocessing=ChannelNormalisation(mean=(0.5,), std=(0.5,)))
 
 
 @pytest.fixture

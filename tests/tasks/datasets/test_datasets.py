@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from tasks.datasets import DATASETS
-from tasks.datasets.dataset import FETCH_TIMEOUT_SECONDS, Dataset, fingerprint
+from tasks.datasets.dataset import FETCH_TIMEOUT_SECONDS, fingerprint
 from tasks.datasets.digits import DIGITS
+from tasks.datasets.in_memory import InMemory, Raw
 from tasks.datasets.mnist import MNIST, RAW_FILES
+from tasks.datasets.synthetic import SYNTHETIC
+from tasks.protocols import DIGITS as DIGITS_PROTOCOL
 from tasks.task import DataError
 
 COUNTS = {name: 60_000 if name.startswith("train") else 10_000 for name in RAW_FILES}
@@ -40,7 +42,7 @@ def write_mnist(folder: Path, **changed: dict[str, object]) -> Path:
     return folder
 
 
-def offline(dataset: Dataset = MNIST, fetch: Callable[[Path], object] | None = None) -> Dataset:
+def offline(dataset: InMemory = MNIST, fetch: Callable[[Path], object] | None = None) -> InMemory:
     """The data set on a machine without a network."""
 
     def fail(data_dir: Path) -> None:
@@ -105,11 +107,20 @@ def test_missing_files_are_named_with_their_folder_and_what_to_do(tmp_path: Path
     folder = write_mnist(tmp_path)
     (folder / "MNIST" / "raw" / RAW_FILES[2]).unlink()
     with pytest.raises(DataError) as error:
-        offline().check(folder)
+        MNIST.check(folder)
     sentence = str(error.value)
-    assert f"missing in {folder}: MNIST/raw/{RAW_FILES[2]}, and fetching it failed (OSError)" in sentence
-    assert sentence.endswith("Put the files there.")
+    assert f"missing in {folder}: MNIST/raw/{RAW_FILES[2]}. Put the files there, or let --download fetch" in sentence
     assert "\n" not in sentence
+
+
+def test_a_network_that_does_not_answer_ends_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"Fetching them failed \(OSError\): put the files there\.$"):
+        offline().check(tmp_path, download=True)
+
+
+def test_what_is_fetched_in_vain_is_still_missing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"missing in .* Fetching them did not bring all: put the files there\.$"):
+        offline(fetch=lambda data_dir: None).check(tmp_path, download=True)
 
 
 @pytest.mark.parametrize("method", ["check", "splits"])
@@ -121,11 +132,11 @@ def test_an_empty_folder_and_no_folder_at_all_are_refused(method: str, tmp_path:
 
 
 def test_without_a_way_to_fetch_the_sentence_says_so(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="it cannot be fetched automatically"):
-        replace(MNIST, fetch=None).check(tmp_path)
+    with pytest.raises(DataError, match="They cannot be fetched automatically"):
+        replace(MNIST, fetch=None).check(tmp_path, download=True)
 
 
-def test_files_are_fetched_once_quietly_and_only_where_they_are_missing(
+def test_files_are_fetched_when_asked_once_quietly_and_only_where_they_are_missing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     fetched: list[Path] = []
@@ -138,10 +149,14 @@ def test_files_are_fetched_once_quietly_and_only_where_they_are_missing(
 
     dataset, before = offline(fetch=fetch), socket.getdefaulttimeout()
     socket.setdefaulttimeout(77.0)
-    dataset.check(tmp_path)
-    dataset.check(tmp_path)
+    with pytest.raises(DataError, match="or let --download fetch them"):
+        dataset.check(tmp_path)
+    nobody_asked = list(fetched)
+    dataset.check(tmp_path, download=True)
+    dataset.check(tmp_path, download=True)
     after = socket.getdefaulttimeout()
     socket.setdefaulttimeout(before)
+    assert nobody_asked == []
     assert fetched == [tmp_path]
     assert after == 77.0  # as it was
     assert capfd.readouterr() == ("", "")
@@ -180,14 +195,14 @@ def test_targets_are_one_hot() -> None:
     assert set(targets.unique().tolist()) == {0.0, 1.0}
 
 
-def tiny_dataset(load: Callable[[Path | None], tuple[Tensor, Tensor, Tensor, Tensor]]) -> Dataset:
+def tiny_dataset(load: Callable[[Path | None], Raw]) -> InMemory:
     return replace(DIGITS, name="tiny", load=load, shape=(1, 2, 2), num_classes=3, validation_fraction=0.25)
 
 
 def test_the_held_out_images_are_the_same_for_everybody_and_come_from_the_training_set() -> None:
-    def load(data_dir: Path | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def load(data_dir: Path | None) -> Raw:
         images = torch.arange(20, dtype=torch.uint8).view(20, 1, 1, 1).expand(20, 1, 2, 2)
-        return images, torch.arange(20) % 3, images[:5] + 100, torch.arange(5) % 3
+        return Raw(images, torch.arange(20) % 3, images[:5] + 100, torch.arange(5) % 3)
 
     first, second = (tiny_dataset(lambda data_dir: load(data_dir)).splits(None) for _ in range(2))
     assert torch.equal(first.validation.inputs, second.validation.inputs)
@@ -200,7 +215,7 @@ def test_the_held_out_images_are_the_same_for_everybody_and_come_from_the_traini
 
 
 def test_an_error_while_reading_is_told_as_damaged_data() -> None:
-    def load(data_dir: Path | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def load(data_dir: Path | None) -> Raw:
         raise EOFError("file ends early")
 
     with pytest.raises(DataError, match=r"data set tiny .* truncated or damaged \(EOFError: file ends early\)"):
@@ -224,3 +239,42 @@ def test_a_data_set_of_the_table_is_called_by_its_name_there(name: str) -> None:
     dataset = DATASETS[name]
     assert dataset.name == name
     assert len(dataset.mean) == len(dataset.std) == dataset.shape[0]
+
+
+def split_by(validation_fraction: float | None) -> tuple[int, int, int]:
+    splits = SYNTHETIC.splits(None, replace(DIGITS_PROTOCOL, validation_fraction=validation_fraction))
+    return len(splits.train), len(splits.validation), len(splits.test)
+
+
+def test_a_protocol_may_hold_out_another_share() -> None:
+    assert split_by(None) == (400, 100, 200)
+    assert split_by(0.1) == (450, 50, 200)
+    assert split_by(1e-9) == (499, 1, 200)
+
+
+def test_where_nothing_is_held_out_validation_looks_at_the_training_images() -> None:
+    assert split_by(0.0) == (500, 500, 200)
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.0, 1.5])
+def test_a_share_that_leaves_nothing_to_train_on_is_refused(fraction: float) -> None:
+    with pytest.raises(ValueError, match=rf"must lie in \[0, 1\), got {fraction}"):
+        split_by(fraction)
+
+
+def test_what_a_data_set_does_not_offer_is_refused_rather_than_left_out() -> None:
+    with pytest.raises(
+        ValueError, match=r"synthetic offers the augmentations crop, flip, rotation, got 'resized_crop'"
+    ):
+        SYNTHETIC.splits(None, replace(DIGITS_PROTOCOL, augmentation=("flip", "resized_crop")))
+    with pytest.raises(ValueError, match=r"data set mnist offers the preprocessing standard, got 'gcn_zca'"):
+        MNIST.splits(None, replace(DIGITS_PROTOCOL, preprocessing="gcn_zca"))
+
+
+def test_synthetic_images_are_the_same_every_time_and_learned_by_their_class_means() -> None:
+    first, second = SYNTHETIC.load(None), SYNTHETIC.load(None)
+    assert all(torch.equal(*pair) for pair in zip(first, second, strict=True))
+    assert first.train_labels.bincount().tolist() == [50] * 10
+    means = torch.stack([first.train_images[first.train_labels == k].float().mean(0).flatten() for k in range(10)])
+    nearest = torch.cdist(first.test_images.float().flatten(1), means).argmin(1)
+    assert torch.equal(nearest, first.test_labels)

@@ -1,0 +1,120 @@
+"""Data sets that are read whole into memory, as images of bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from tasks.batches import Split
+from tasks.datasets.dataset import Dataset, Splits, fingerprint, held_out, used_as_it_is
+from tasks.datasets.preprocessing import ChannelNormalisation
+from tasks.protocols import Augmentation, Preprocessing, Protocol
+from tasks.task import DataError
+
+
+class Raw(NamedTuple):
+    """Images (N, C, H, W) uint8 and labels (N,) int64 of the official training and test sets."""
+
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class InMemory(Dataset):
+    """Images of bytes, all in memory.
+
+    Args:
+        load: data folder -> images and labels.
+        official_fingerprint: of the official release's images and labels; "" where it is not known.
+        official_md5: MD5 of the official release's files, by path, where the fingerprint of its content is not known.
+    """
+
+    load: Callable[[Path | None], Raw]
+    official_fingerprint: str = ""
+    official_md5: Mapping[str, str] = field(default_factory=dict, hash=False)
+    augmentations: tuple[Augmentation, ...] = ("crop", "flip", "rotation")
+    preprocessings: tuple[Preprocessing, ...] = ("standard",)
+
+    @property
+    def kind(self) -> str:
+        """Where the samples are kept, in words."""
+        return "in memory, on the device of training, as bytes"
+
+    def splits(self, data_dir: Path | None, protocol: Protocol | None = None, num_workers: int = 0) -> Splits:
+        """Read, fingerprint, split and preprocess the data; once in a process."""
+        if protocol is not None:
+            self._check_offers(protocol)
+        if self.files and (data_dir is None or self._missing(data_dir)):
+            self.check(data_dir)
+        fraction = protocol.validation_fraction if protocol else None
+        fraction = self.validation_fraction if fraction is None else fraction
+        return _splits(self, data_dir, fraction)
+
+    def notice(self, data_dir: Path | None) -> str | None:
+        """By the fingerprint of the content where that of the official release is known, otherwise by its files."""
+        if self.official_fingerprint:
+            found = self.splits(data_dir).fingerprint
+            if found == self.official_fingerprint:
+                return None
+            return used_as_it_is(self.name, data_dir, "some of its pixels or labels are others", found)
+        if data_dir is None:
+            return None
+        others = [file for file, md5 in self.official_md5.items() if _md5(data_dir / file) != md5]
+        if not others:
+            return None
+        names = ", ".join(Path(file).name for file in others)
+        what = f"{len(others)} of its {len(self.official_md5)} files ({names}) have other MD5 sums"
+        return used_as_it_is(self.name, data_dir, what, self.splits(data_dir).fingerprint)
+
+
+@lru_cache(maxsize=8)
+def _splits(dataset: InMemory, data_dir: Path | None, validation_fraction: float) -> Splits:
+    try:
+        raw = dataset.load(data_dir)
+        _check_content(dataset, raw.train_images, raw.train_labels)
+        _check_content(dataset, raw.test_images, raw.test_labels)
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"The files of the data set {dataset.name} in {data_dir} cannot be read, probably because one of them is "
+            f"truncated or damaged ({type(error).__name__}: {error}). Replace: {', '.join(dataset.files)}."
+        ) from error
+    train, validation = held_out(dataset.name, len(raw.train_images), validation_fraction)
+    return Splits(
+        train=_split(dataset, raw.train_images[train], raw.train_labels[train]),
+        validation=_split(dataset, raw.train_images[validation], raw.train_labels[validation]),
+        test=_split(dataset, raw.test_images, raw.test_labels),
+        fingerprint=fingerprint(*raw),
+    )
+
+
+def _check_content(dataset: Dataset, images: Tensor, labels: Tensor) -> None:
+    if tuple(images.shape[1:]) != dataset.shape or len(images) != len(labels):
+        raise ValueError(
+            f"{len(labels)} labels and images of shape {tuple(images.shape)}, where one image has shape {dataset.shape}"
+        )
+    if not 0 <= int(labels.min()) <= int(labels.max()) < dataset.num_classes:
+        raise ValueError(
+            f"labels run from {int(labels.min())} to {int(labels.max())}, not from 0 to {dataset.num_classes - 1}"
+        )
+
+
+def _split(dataset: Dataset, images: Tensor, labels: Tensor) -> Split:
+    targets = F.one_hot(labels, dataset.num_classes).float()
+    preprocessing = ChannelNormalisation(mean=dataset.mean, std=dataset.std)
+    return Split(inputs=images, targets=targets, preprocessing=preprocessing)
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
