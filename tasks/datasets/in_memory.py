@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tasks.batches import Split
+from tasks.datasets.cache import cached
 from tasks.datasets.dataset import Dataset, Splits, fingerprint, held_out, used_as_it_is
-from tasks.datasets.preprocessing import ChannelNormalisation
+from tasks.datasets.preprocessing import FITTED, ZCA_BIAS, ChannelNormalisation, Whitening, fit_whitening
 from tasks.protocols import Augmentation, Preprocessing, Protocol
 from tasks.task import DataError
 
@@ -42,7 +43,7 @@ class InMemory(Dataset):
     official_fingerprint: str = ""
     official_md5: Mapping[str, str] = field(default_factory=dict, hash=False)
     augmentations: tuple[Augmentation, ...] = ("crop", "flip", "rotation")
-    preprocessings: tuple[Preprocessing, ...] = ("standard",)
+    preprocessings: tuple[Preprocessing, ...] = ("standard", "gcn_zca", "mean_zca")
 
     @property
     def kind(self) -> str:
@@ -57,7 +58,7 @@ class InMemory(Dataset):
             self.check(data_dir)
         fraction = protocol.validation_fraction if protocol else None
         fraction = self.validation_fraction if fraction is None else fraction
-        return _splits(self, data_dir, fraction)
+        return _preprocessed(self, data_dir, fraction, protocol.preprocessing if protocol else "standard")
 
     def notice(self, data_dir: Path | None) -> str | None:
         """By the fingerprint of the content where that of the official release is known, otherwise by its files."""
@@ -77,7 +78,8 @@ class InMemory(Dataset):
 
 
 @lru_cache(maxsize=8)
-def _splits(dataset: InMemory, data_dir: Path | None, validation_fraction: float) -> Splits:
+def _splits(dataset: InMemory, data_dir: Path | None, validation_fraction: float) -> tuple[Mapping[str, Split], str]:
+    """Training, validation and test images, and the fingerprint of all of them."""
     try:
         raw = dataset.load(data_dir)
         _check_content(dataset, raw.train_images, raw.train_labels)
@@ -90,12 +92,31 @@ def _splits(dataset: InMemory, data_dir: Path | None, validation_fraction: float
             f"truncated or damaged ({type(error).__name__}: {error}). Replace: {', '.join(dataset.files)}."
         ) from error
     train, validation = held_out(dataset.name, len(raw.train_images), validation_fraction)
-    return Splits(
-        train=_split(dataset, raw.train_images[train], raw.train_labels[train]),
-        validation=_split(dataset, raw.train_images[validation], raw.train_labels[validation]),
-        test=_split(dataset, raw.test_images, raw.test_labels),
-        fingerprint=fingerprint(*raw),
-    )
+    splits = {
+        "train": _split(dataset, raw.train_images[train], raw.train_labels[train]),
+        "validation": _split(dataset, raw.train_images[validation], raw.train_labels[validation]),
+        "test": _split(dataset, raw.test_images, raw.test_labels),
+    }
+    return splits, fingerprint(*raw)
+
+
+@lru_cache(maxsize=8)
+def _preprocessed(
+    dataset: InMemory, data_dir: Path | None, validation_fraction: float, preprocessing: Preprocessing
+) -> Splits:
+    """The splits; what preprocessing is fitted to is the whole training split, at every scale."""
+    splits, content = _splits(dataset, data_dir, validation_fraction)
+    if preprocessing in FITTED:
+        norm, train = FITTED[preprocessing], splits["train"]
+        fitted = cached(
+            preprocessing,
+            *(content, dataset.name, validation_fraction, norm, ZCA_BIAS),
+            data_dir=data_dir if dataset.files else None,
+            compute=lambda: fit_whitening(train.inputs, norm).tensors(),
+        )
+        whitening = Whitening.of(fitted, norm)
+        splits = {name: replace(split, preprocessing=whitening) for name, split in splits.items()}
+    return Splits(**splits, fingerprint=content)
 
 
 def _check_content(dataset: Dataset, images: Tensor, labels: Tensor) -> None:

@@ -1,13 +1,25 @@
-"""Preprocessing: how images of bytes become what a network takes. Applied batch by batch, on the device of training."""
+"""Preprocessing: how images of bytes become what a network takes. Applied batch by batch, on the device of training.
+
+* `standard`: (x / 255 - mean) / std, channel by channel.
+* `gcn_zca`: global contrast normalisation of each image, then ZCA whitening (Srivastava et al. 2014, appendix B, as in
+  pylearn2; Lu et al. 2021 follow them).
+* `mean_zca`: per-pixel mean subtraction, then ZCA whitening (Zhai and Wang 2018, section 4).
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
 from torch import Tensor
+
+CONTRAST_NORM = 55.0  # as in pylearn2; the root mean square of 3072 values is then 0.992
+ZCA_BIAS = 0.1  # added to the covariance's diagonal, as in pylearn2
+_SMALLEST_DIVISOR = 1e-8  # an image of one colour has no contrast: it stays as it is
+_CHUNK = 5_000  # images whose products are summed at once
 
 
 class Preprocessing(ABC):
@@ -38,3 +50,102 @@ class ChannelNormalisation(Preprocessing):
     def to(self, device: torch.device) -> Self:
         """Itself: it holds numbers only."""
         return self
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Whitening(Preprocessing):
+    """ZCA: (x - mean) P with the mean and the matrix of the training split, whatever split x comes from.
+
+    P = E diag((lam + bias)^(-1/2)) E' for the eigenvalues lam and eigenvectors E of the training split's covariance
+    (n in the denominator). The directions of the whitened training images then have the variances lam / (lam + bias).
+
+    Before it, x / 255 is brought to the scale for which the bias is meant, a root mean square of about 1 for a pixel:
+    with `contrast_norm`, each image has its own mean subtracted and that Euclidean norm (global contrast
+    normalisation); without, all images are multiplied by the one number `scale`.
+
+    Args:
+        mean_D: of each pixel.
+        matrix_DD: P, symmetric.
+        contrast_norm: of every image; None switches contrast normalisation off.
+        scale: what x / 255 is multiplied by where there is no contrast normalisation.
+    """
+
+    mean_D: Tensor
+    matrix_DD: Tensor
+    contrast_norm: float | None
+    scale: float = 1.0
+
+    def __call__(self, images_BCHW: Tensor) -> Tensor:
+        """The images, whitened."""
+        rows_BD = _rows(images_BCHW, self.contrast_norm, self.scale)
+        return (rows_BD.sub_(self.mean_D) @ self.matrix_DD).view(images_BCHW.shape)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What it was fitted to, for a file."""
+        return {"mean": self.mean_D, "matrix": self.matrix_DD, "scale": torch.tensor(self.scale, dtype=torch.float64)}
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor], contrast_norm: float | None) -> Self:
+        """The map that was fitted."""
+        return cls(
+            mean_D=tensors["mean"],
+            matrix_DD=tensors["matrix"],
+            contrast_norm=contrast_norm,
+            scale=float(tensors["scale"]),
+        )
+
+    def to(self, device: torch.device) -> Self:
+        """The same map, with its mean and its matrix on `device`."""
+        return replace(self, mean_D=self.mean_D.to(device), matrix_DD=self.matrix_DD.to(device))
+
+
+FITTED = {"gcn_zca": CONTRAST_NORM, "mean_zca": None}
+"""The norm of the contrast normalisation of each preprocessing that is fitted to the training split."""
+
+
+def fit_whitening(images_NCHW: Tensor, contrast_norm: float | None = None, bias: float = ZCA_BIAS) -> Whitening:
+    """The whitening of the images of a training split.
+
+    Sums are kept in double precision, and so are the eigenvalues: the smallest ones are what the matrix magnifies.
+    """
+    scale = 1.0 if contrast_norm is not None else _scale_to_unit_deviation(images_NCHW)
+    num_images, num_values = len(images_NCHW), images_NCHW[0].numel()
+    mean_D = torch.zeros(num_values, dtype=torch.float64)
+    for rows in _chunks(images_NCHW, contrast_norm, scale):
+        mean_D += rows.double().sum(0) / num_images
+    mean = mean_D.float()
+    covariance = torch.zeros(num_values, num_values, dtype=torch.float64)
+    for rows in _chunks(images_NCHW, contrast_norm, scale):
+        rows = rows.sub_(mean)
+        covariance += (rows.T @ rows).double()
+    eigenvalues, vectors = torch.linalg.eigh(covariance.div_(num_images))
+    matrix = (vectors * (eigenvalues.clamp_min(0) + bias).rsqrt()) @ vectors.T
+    matrix = ((matrix + matrix.T) / 2).float()
+    return Whitening(mean_D=mean, matrix_DD=matrix, contrast_norm=contrast_norm, scale=scale)
+
+
+def contrast_normalised(rows_BD: Tensor, norm: float = CONTRAST_NORM) -> Tensor:
+    """Each row less its mean, with the Euclidean norm `norm`; rows without contrast only less their mean."""
+    rows_BD = rows_BD - rows_BD.mean(1, keepdim=True)
+    norms_B1 = torch.linalg.vector_norm(rows_BD, dim=1, keepdim=True)
+    return torch.where(norms_B1 < _SMALLEST_DIVISOR, rows_BD, rows_BD * (norm / norms_B1))
+
+
+def _rows(images_BCHW: Tensor, contrast_norm: float | None, scale: float) -> Tensor:
+    rows_BD = images_BCHW.flatten(1).float().div_(255)
+    return rows_BD.mul_(scale) if contrast_norm is None else contrast_normalised(rows_BD, contrast_norm)
+
+
+def _chunks(images_NCHW: Tensor, contrast_norm: float | None, scale: float) -> Iterator[Tensor]:
+    for images in torch.split(images_NCHW, _CHUNK):
+        yield _rows(images, contrast_norm, scale)
+
+
+def _scale_to_unit_deviation(images_NCHW: Tensor) -> float:
+    """1 over the root of the pixels' mean variance, in [0, 1] units; 1 for images that are all alike."""
+    totals = torch.zeros(2, images_NCHW[0].numel(), dtype=torch.float64)
+    for rows in _chunks(images_NCHW, None, 1.0):
+        totals += torch.stack([rows.double().sum(0), rows.double().square().sum(0)])
+    mean, mean_square = totals / len(images_NCHW)
+    variance = float((mean_square - mean**2).mean())
+    return variance**-0.5 if variance > _SMALLEST_DIVISOR else 1.0
