@@ -110,6 +110,7 @@ def _run_missing(request: Request, plan: Plan, store: Store, announce: Callable[
             failed = [trial_id for trial_id, done in stored.items() if done.status not in (*SUCCESSES, "skipped")]
             store.forget(failed)
             stored = {trial_id: done for trial_id, done in stored.items() if trial_id not in set(failed)}
+        store.drop_checkpoints(stored)
         _note_request(store, plan, request)
         _write_skipped(store, plan, stored)
     outcome = _run(request, plan, store, stored, announce)
@@ -130,6 +131,7 @@ def _run(
     execution = dataclasses.replace(
         request.execution,
         memory_bytes=request.execution.memory_bytes or _memory_share(request),
+        checkpoint_location=store.address,
         preload=tuple(dict.fromkeys(cell.task_name for cell in plan.running_cells)),
     )
     progress = Progress(plan, num_workers=1)

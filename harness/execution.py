@@ -16,4 +16,6 @@ class Execution:
     trial_seconds: float | None = None  # wall-clock limit of one trial; None is no limit
     memory_bytes: int | None = None  # limit of one trial's process above what it starts with; None is no limit
     exclusive: bool = False  # nothing else of ours runs on the machine meanwhile
+    checkpoint_location: str | None = None  # the results folder or URI; None is no checkpoints
+    checkpoint_seconds: float = 60.0  # least time from one checkpoint of a trial to the next; short trials write none
     preload: tuple[str, ...] = ()  # tasks whose data the fork server reads once, for all its children

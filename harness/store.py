@@ -15,7 +15,7 @@ import json
 import os
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from harness.errors import BadInput, CampaignLocked
+from harness.locations import CHECKPOINTS, opened, write_whole
 from harness.records import CURVE_COLUMNS, CURVE_SCHEMA, SUCCESSES, TrialRecord, schema_of
 
 DIGEST_KEY = b"regarena.digest"
@@ -81,15 +82,8 @@ class Store:
     def __init__(self, location: str | os.PathLike[str]) -> None:
         self.location = str(location)
         self.is_local = "://" not in self.location
+        self._fs, self.root = opened(self.location)
         self.damaged: list[str] = []  # files that `finished` or `compact` could not read
-        if self.is_local:
-            self._fs: pa.fs.FileSystem = pa.fs.LocalFileSystem()
-            self.root = str(Path(self.location).absolute())
-        else:
-            try:
-                self._fs, self.root = pa.fs.FileSystem.from_uri(self.location)
-            except (OSError, ValueError, pa.ArrowException) as error:
-                raise BadInput(f"The results location {self.location!r} cannot be opened: {error}.") from error
 
     @property
     def address(self) -> str:
@@ -138,6 +132,8 @@ class Store:
     def write(self, record: TrialRecord) -> None:
         """Store one finished trial: its curves first, then its row, which is what makes it finished.
 
+        Its checkpoints go then.
+
         Raises:
             OSError: when the disk is full or the folder cannot be written.
         """
@@ -146,6 +142,20 @@ class Store:
             self._write_table(CURVES, record.trial_id, pa.Table.from_pylist(points, schema=CURVE_SCHEMA))
         row = record.row()
         self._write_table(TRIALS, record.trial_id, pa.Table.from_pylist([row], schema=schema_of(row)))
+        self.drop_checkpoints([record.trial_id])
+
+    def drop_checkpoints(self, trial_ids: Container[str]) -> None:
+        """Remove the checkpoints of these trials; what cannot be removed is scratch, and harms nobody."""
+        with contextlib.suppress(OSError):
+            selector = pa.fs.FileSelector(f"{self.root}/{CHECKPOINTS}", allow_not_found=True)
+            for folder in self._fs.get_file_info(selector):
+                if folder.base_name in trial_ids:
+                    self._fs.delete_dir(folder.path)
+
+    def _drop_empty_checkpoints(self) -> None:
+        with contextlib.suppress(OSError):
+            if not self._fs.get_file_info(pa.fs.FileSelector(f"{self.root}/{CHECKPOINTS}")):
+                self._fs.delete_dir(f"{self.root}/{CHECKPOINTS}")
 
     def finished(self, set_aside: bool = True) -> dict[str, Finished]:
         """Every trial that ended, by id; of several rows of one trial the first that succeeded.
@@ -204,6 +214,7 @@ class Store:
                 self._write_table(folder, COMPACTED_PREFIX + uuid.uuid4().hex[:12], one_of_each(table))
             for path, _ in read:
                 self._fs.delete_file(path)
+        self._drop_empty_checkpoints()
 
     def files(self, folder: str) -> list[str]:
         """Paths of the whole files of `trials` or `curves`, sorted."""
@@ -292,27 +303,7 @@ class Store:
         self._write_bytes(f"{self.root}/{folder}/{name}.parquet", buffer.getvalue())
 
     def _write_bytes(self, path: str, content: bytes) -> None:
-        if not self.is_local:
-            with self._fs.open_output_stream(path) as stream:
-                stream.write(content)
-            return
-        target = Path(path)
-        unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            with unfinished.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            unfinished.replace(target)
-        except BaseException:  # a full disk, or Ctrl-C at this very moment
-            with contextlib.suppress(OSError):
-                unfinished.unlink(missing_ok=True)
-            raise
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_whole(self._fs, path, content)
 
 
 def digest(table: pa.Table) -> str:

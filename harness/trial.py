@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from harness.checkpoints import TrialCheckpoints
 from harness.contestants import Contestant
 from harness.execution import Execution
 from harness.provenance import hardware_key, software
@@ -23,6 +24,7 @@ from harness.records import CurvePoint, Status, TrialRecord, TrialSpec, utc_now
 from harness.timing import time_steps
 from search_spaces.shared import LEARNING_RATE
 from tasks import TASKS
+from tasks.checkpointing import NOWHERE, Checkpoints
 from tasks.task import Regularizers, Setting, Task
 from tasks.training import Diverged, Trained, Training
 
@@ -95,7 +97,7 @@ Outcome = tuple[dict[str, Any], dict[str, float], tuple[CurvePoint, ...]]
 def _trained(spec: TrialSpec, execution: Execution, started: float) -> tuple[Status, *Outcome]:
     task, training = _prepare(spec, execution)
     setup_seconds = time.perf_counter() - started
-    trained = training.run()
+    trained = training.run(_checkpoints(spec, execution))
     values = _values(task, spec, execution, training, trained) | {"setup_seconds": setup_seconds}
     curves = tuple(
         CurvePoint(epoch=point.epoch, split=point.split, metric=point.metric, value=point.value)
@@ -104,6 +106,13 @@ def _trained(spec: TrialSpec, execution: Execution, started: float) -> tuple[Sta
     split = "validation" if spec.role == "tune" else "test"
     metrics = {name: value for name, value in trained.final[split].items() if name != task.metric}
     return ("stopped_early" if trained.stopped_early else "completed"), values, metrics, curves
+
+
+def _checkpoints(spec: TrialSpec, execution: Execution) -> Checkpoints:
+    if execution.checkpoint_location is None:
+        return NOWHERE
+    made_on = f"{torch.device(execution.device).type}, torch {torch.__version__}"
+    return TrialCheckpoints(execution.checkpoint_location, spec.trial_id, execution.checkpoint_seconds, made_on)
 
 
 def _timed(spec: TrialSpec, execution: Execution, started: float) -> Outcome:

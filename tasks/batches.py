@@ -7,7 +7,7 @@ the memory, and one pass turns bytes into floats.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tasks.datasets.preprocessing import Preprocessing
 from tasks.regularizers.base import Batch
+from tasks.state import State
 from tasks.streams import torch_stream
 
 EVALUATION_BATCH_SIZE = 250  # larger ones fall out of the processor's caches and take twice as long
@@ -129,7 +130,7 @@ class TrainingData(ABC):
         """What the next epochs depend on, taken between two epochs; on the CPU."""
 
     @abstractmethod
-    def restore(self, state: Mapping[str, Tensor | int]) -> None:
+    def restore(self, state: State) -> None:
         """Continue, bit for bit, as the data from which `state` was taken."""
 
 
@@ -148,12 +149,10 @@ class Batches(TrainingData):
         """Of the generators of the order and of the augmentation."""
         return {name: generator.get_state() for name, generator in self._generators().items()}
 
-    def restore(self, state: Mapping[str, Tensor | int]) -> None:
+    def restore(self, state: State) -> None:
         """Set the generators as they were."""
         for name, generator in self._generators().items():
-            kept = state[name]
-            assert isinstance(kept, Tensor)
-            generator.set_state(kept.cpu())
+            generator.set_state(state[name].cpu())
 
     def _generators(self) -> dict[str, torch.Generator]:
         return {"order": self._order, "augmentation": self._draws}

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tasks.state import State, attributes_of, restore_attributes
+
 
 def stream_seed(seed: int, name: str) -> int:
     """A 63-bit seed for the stream `name` of a trial with seed `seed`.
@@ -46,6 +48,14 @@ class MaskStream:
         self.device = torch.device(device)
         self._numpy = numpy_stream(seed, name)
         self._torch = torch_stream(seed, name, self.device)
+
+    def state(self) -> State:
+        """Where both generators stand."""
+        return attributes_of(self)
+
+    def restore(self, state: State) -> None:
+        """Draw what would have come after `state`."""
+        restore_attributes(self, state)
 
     def bernoulli(self, shape: tuple[int, ...], rate: float) -> Tensor:
         """Boolean tensor of `shape`, each element True with probability `rate` in [0, 1], independently.
@@ -109,3 +119,30 @@ class MaskStream:
             last = int(parts[-1][-1])
         positions = np.concatenate(parts)
         return torch.from_numpy(positions[: np.searchsorted(positions, size)])
+
+
+class Streams:
+    """All mask streams of one training, so that their state is kept without any regularizer having to think of it."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, MaskStream] = {}
+        self._awaited: dict[str, State] = {}
+
+    def masks(self, seed: int, name: str, device: torch.device) -> MaskStream:
+        """A fresh stream; one that is made only after `restore` begins where the one of its name stood."""
+        stream = MaskStream(seed, name, device)
+        key = f"{name}#{sum(known.startswith(f'{name}#') for known in self._made)}"  # names may come twice
+        self._made[key] = stream
+        if key in self._awaited:
+            stream.restore(self._awaited.pop(key))
+        return stream
+
+    def state(self) -> State:
+        """Where every stream stands."""
+        return {key: stream.state() for key, stream in self._made.items()} | self._awaited
+
+    def restore(self, state: State) -> None:
+        """Go on from `state`."""
+        for key, stream in self._made.items():
+            stream.restore(state[key])
+        self._awaited = {key: where for key, where in state.items() if key not in self._made}

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tasks.batches import TrainingData
+from tasks.checkpointing import NOWHERE, Checkpoints
 from tasks.protocols import Protocol
 from tasks.regularizers.base import Batch, Chain, Context, History, Regularizer, Step
 from tasks.sites import Site
+from tasks.state import State, Stateful, attributes_of, restore_attributes
+from tasks.streams import Streams
 
 Evaluate = Callable[[nn.Module], Mapping[str, Mapping[str, float]]]  # network -> split -> metric -> value
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -46,6 +50,21 @@ class Trained:
     best: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     curves: list[Point] = field(default_factory=list)
 
+    def values(self, split: str, metric: str) -> list[float]:
+        """What was measured there during training."""
+        return [p.value for p in self.curves if (p.split, p.metric) == (split, metric) and p.epoch > 0]
+
+    def state(self) -> State:
+        """As plain values."""
+        return {**attributes_of(self), "curves": [astuple(point) for point in self.curves]}
+
+    @classmethod
+    def of(cls, state: State) -> Trained:
+        """From a state."""
+        names = ("epoch", "split", "metric", "value")
+        curves = [Point(**dict(zip(names, point, strict=True))) for point in state["curves"]]
+        return cls(**{**state, "curves": curves})
+
 
 class Training:
     """A network, its regularizers, its data and its optimizer: everything that one training needs.
@@ -55,7 +74,8 @@ class Training:
         regularizers: (name, regularizer) pairs, applied in this order.
         batches: the training data.
         loss: mean loss of outputs and targets.
-        evaluate: measures the network on the splits it may see; called in eval mode without gradients.
+        evaluate: measures the network on the splits it may see; called in eval mode without gradients. One that
+            remembers earlier measurements has `state` and `restore` (see `tasks.state`).
         selection: (metric, higher_is_better) on the split `validation`, which tells the best epoch.
         protocol: epochs, optimizer and schedule, at the scale wanted.
         learning_rate: the initial one, in the loss's own units.
@@ -84,6 +104,7 @@ class Training:
         self._num_steps = protocol.epochs * len(batches)
         self._num_evaluations = -(-protocol.epochs // protocol.evaluate_every_epochs)
         self._index = 0
+        self._streams = Streams()
         context = Context(
             seed=seed,
             device=batches.device,
@@ -92,6 +113,7 @@ class Training:
             num_epochs=protocol.epochs,
             num_steps=self._num_steps,
             learning_rate=learning_rate,
+            streams=self._streams,
         )
         self.hooks = Chain.attach(regularizers, network, context)  # hook 1: attach to the network
         settings = self.hooks.optimizer_settings(protocol.optimizer(learning_rate))  # hook 2
@@ -103,16 +125,17 @@ class Training:
             nesterov=settings.nesterov and settings.momentum > 0,
         )
 
-    def run(self) -> Trained:
-        """Train to the end, or until a regularizer stops it.
+    def run(self, checkpoints: Checkpoints = NOWHERE) -> Trained:
+        """Train to the end, or until a regularizer stops it; from where `checkpoints` left off, if they did.
 
         Raises:
             Diverged: when the loss of an epoch, or the value that tells the best one, is not finite.
         """
-        trained, values = Trained(), list[float]()
+        trained = self._begin(checkpoints.load())
         metric, higher_is_better = self._selection
-        self._measure(0, trained)
-        for epoch in range(1, self.protocol.epochs + 1):
+        values = trained.values("validation", metric)
+        for epoch in range(trained.epochs_run + 1, self.protocol.epochs + 1):
+            checkpoints.offer(epoch - 1, partial(self.state, trained))
             loss, seconds = self.run_epoch(epoch)
             trained.train_seconds += seconds
             trained.num_steps += len(self.batches)
@@ -185,6 +208,46 @@ class Training:
         self.hooks.after_step(step)  # hook 7: projections, alternating steps
         self._index += 1
         return loss
+
+    def state(self, trained: Trained) -> State:
+        """All that the next epochs depend on, and what the last ones left; taken between two epochs, by reference."""
+        return {
+            "trained": trained.state(),
+            "index": self._index,
+            "weights": self.network.state_dict(),
+            "buffers": dict(self.network.named_buffers()),  # the state_dict has only those that are to be stored
+            "attributes": {name: attributes_of(module) for name, module in self.network.named_modules()},
+            "optimizer": self._optimizer.state_dict(),
+            "batches": self.batches.state(),
+            "streams": self._streams.state(),
+            "hooks": self.hooks.state(),
+            "evaluation": self._evaluate.state() if isinstance(self._evaluate, Stateful) else {},
+        }
+
+    def restore(self, state: State) -> Trained:
+        """Go on, bit for bit, as the training from which `state` was taken; this one was made in the same way."""
+        self.network.load_state_dict(state["weights"])
+        with torch.no_grad():
+            for name, buffer in self.network.named_buffers():
+                buffer.copy_(state["buffers"][name])
+        for name, module in self.network.named_modules():
+            restore_attributes(module, state["attributes"][name])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.batches.restore(state["batches"])
+        self._streams.restore(state["streams"])
+        self.hooks.restore(state["hooks"])
+        if isinstance(self._evaluate, Stateful):
+            self._evaluate.restore(state["evaluation"])
+        self._index = state["index"]
+        return Trained.of(state["trained"])
+
+    def _begin(self, saved: State | None) -> Trained:
+        """Where the saved training stood; without one at its beginning, with the network measured as it is."""
+        if saved is not None:
+            return self.restore(saved)
+        trained = Trained()
+        self._measure(0, trained)
+        return trained
 
     def _batch_loss(self, batch: Batch) -> Tensor:
         return self._loss(self.network(batch.inputs), batch.targets)

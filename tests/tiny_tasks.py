@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from tasks import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Regularizer
 from tasks.sites import Site
+from tasks.state import State
 from tasks.task import Setting, Task
 from tasks.training import Trained, Training
 
@@ -62,6 +65,40 @@ def trained(
     """A training that has ended, and what it left behind."""
     training = prepared(task, *regularizers, seed=seed)
     return training, training.run()
+
+
+class CutOff(BaseException):
+    """A training ends in the middle."""
+
+
+@dataclass
+class CutAfter:
+    """Keeps the state after so many epochs as a file's content, and cuts the training off there, once."""
+
+    epochs: int
+    file: bytes = b""
+
+    def load(self) -> State | None:
+        return torch.load(io.BytesIO(self.file), weights_only=True) if self.file else None
+
+    def offer(self, epoch: int, state: Callable[[], State]) -> None:
+        if epoch == self.epochs and not self.file:
+            torch.save(state(), content := io.BytesIO())
+            self.file = content.getvalue()
+            raise CutOff
+
+
+def trained_in_two_parts(
+    task: Task, *regularizers: Regularizer | tuple[str, Regularizer], first_epochs: int = 1
+) -> tuple[Training, Trained]:
+    """A training that was cut off after some epochs, and ended by another one that was made afresh."""
+    kept = CutAfter(first_epochs)
+    try:
+        prepared(task, *regularizers).run(kept)
+    except CutOff:
+        training = prepared(task, *regularizers)
+        return training, training.run(kept)
+    raise AssertionError("the training was not cut off")
 
 
 def layers_of(network: nn.Module) -> list[nn.Module]:

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from tasks.sites import Site, sites_of
-from tasks.streams import MaskStream, numpy_stream
+from tasks.state import State, attributes_of, restore_attributes
+from tasks.streams import MaskStream, Streams, numpy_stream
 
 Scalar = float | int | str | bool
 
@@ -54,10 +55,11 @@ class Context:
     num_epochs: int
     num_steps: int
     learning_rate: float
+    streams: Streams = field(default_factory=Streams)  # of all contestants of the training
 
     def masks(self, purpose: str) -> MaskStream:
         """A fresh stream of masks or noise; `purpose` tells this regularizer's streams apart (a site's name, say)."""
-        return MaskStream(self.seed, f"{self.name}/{purpose}", self.device)
+        return self.streams.masks(self.seed, f"{self.name}/{purpose}", self.device)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +134,19 @@ class Hooks:
     def finish(self, network: nn.Module) -> bool:
         """Training has ended. Returns whether the weights were changed, so that they are evaluated again."""
         return False
+
+    def state(self) -> State:
+        """What these hooks remember from one epoch to the next, for a training that is cut off and goes on elsewhere.
+
+        The network, with all that fills its sites, and the streams of `Context.masks` are kept anyway. Of the hooks
+        themselves that is by default every plain attribute (see `tasks.state`). Override both methods where more
+        is held: objects of other kinds, modules that are not in the network, what is made only during training.
+        """
+        return attributes_of(self)
+
+    def restore(self, state: State) -> None:
+        """Go on from `state`, which hooks that were attached in the same way have given."""
+        restore_attributes(self, state)
 
 
 class Regularizer(Hooks):

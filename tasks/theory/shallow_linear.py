@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from tasks.metrics import squared_error
 from tasks.protocols import SHALLOW_LINEAR, Protocol
 from tasks.regularizers.base import Regularizer, Scalar
 from tasks.sites import Site, chain_next_layers, measure_sites
+from tasks.state import State
 from tasks.streams import torch_stream
 from tasks.task import Regularizers, Setting, Task
 from tasks.theory.structured import dropblock_global_minimum, dropblock_objective
@@ -121,13 +122,12 @@ class ShallowLinear(Task):
         network = network.to(setting.device)
         measure_sites(network, inputs[:1])
         names = ("validation", "test") if setting.with_test else ("validation",)
-        reading = _Reading(self, inputs, targets)
         return Training(
             network,
             regularizers,
             Batches(Split(inputs=inputs, targets=targets), protocol.batch_size, setting.seed),
             squared_error,
-            lambda trained: dict.fromkeys(names, reading.of(trained)),
+            _Reading(self, inputs, targets, names),
             selection=(self.metric, self.higher_is_better),
             protocol=protocol,
             learning_rate=setting.learning_rate,
@@ -143,12 +143,21 @@ class ShallowLinear(Task):
 class _Reading:
     """Measures a linear pair against one task's closed form."""
 
-    def __init__(self, task: ShallowLinear, inputs: Tensor, targets: Tensor) -> None:
+    def __init__(self, task: ShallowLinear, inputs: Tensor, targets: Tensor, names: Sequence[str]) -> None:
         self._task, self._minimum = task, task.global_minimum()
-        self._inputs, self._targets = inputs, targets
+        self._inputs, self._targets, self._names = inputs, targets, names
         self._largest_deviation = 0.0
 
-    def of(self, network: nn.Module) -> dict[str, float]:
+    def __call__(self, network: nn.Module) -> dict[str, dict[str, float]]:
+        return dict.fromkeys(self._names, self._of(network))
+
+    def state(self) -> State:
+        return {"largest_deviation": self._largest_deviation}
+
+    def restore(self, state: State) -> None:
+        self._largest_deviation = state["largest_deviation"]
+
+    def _of(self, network: nn.Module) -> dict[str, float]:
         assert isinstance(network, LinearPair)
         U, V = network.factors()
         Y, X = self._targets.double().T, self._inputs.double().T

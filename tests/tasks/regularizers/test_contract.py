@@ -10,7 +10,17 @@ from typing import get_type_hints
 import numpy as np
 import pytest
 import torch
-from tiny_tasks import TINY_TASKS, home_of, prepared, tasks_for, trained, weights_after, weights_of, with_pins
+from tiny_tasks import (
+    TINY_TASKS,
+    home_of,
+    prepared,
+    tasks_for,
+    trained,
+    trained_in_two_parts,
+    weights_after,
+    weights_of,
+    with_pins,
+)
 from torch import Tensor, nn
 
 from search_spaces import space_of
@@ -18,7 +28,7 @@ from search_spaces.space import Choice, Integer, Range
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Batch, Chain, Context, Regularizer, Scalar, Step
 from tasks.regularizers.none import Unregularized
-from tasks.training import Training
+from tasks.training import Trained, Training
 
 NAMES = sorted(REGULARIZERS)
 SWITCHABLE = [name for name in NAMES if REGULARIZERS[name].off]
@@ -81,6 +91,17 @@ def test_eval_mode_passes_values_through_unchanged(name: str) -> None:
 def test_the_same_trial_twice_gives_the_same_weights_bit_for_bit(name: str) -> None:
     task = home_of(name)
     assert torch.equal(weights_after(task, (name, with_pins(REGULARIZERS[name](), task))), default_weights(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cut_off_and_gone_on_with_elsewhere_it_ends_bit_for_bit_as_without_a_break(name: str) -> None:
+    task = home_of(name)
+    contestant = (name, with_pins(REGULARIZERS[name](), task))
+    whole, expected = trained(task, contestant)
+    broken, outcome = trained_in_two_parts(task, contestant)
+    assert all(map(torch.equal, whole.network.state_dict().values(), broken.network.state_dict().values()))
+    assert outcome.curves == expected.curves
+    assert without_times(outcome) == without_times(expected)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -153,6 +174,10 @@ def test_a_bad_number_is_taken_or_refused_with_class_and_field(name: str, value:
             complaint = complaint_about(name, field, value)
             assert complaint or not math.isnan(value), f"{field} takes NaN"
             assert complaint is None or f"{REGULARIZERS[name].__name__}.{field}" in complaint
+
+
+def without_times(outcome: Trained) -> dict[str, object]:
+    return {name: value for name, value in vars(outcome).items() if not name.endswith("_seconds")}
 
 
 @cache

@@ -1,0 +1,60 @@
+"""Folders, local or behind a URI that pyarrow.fs opens, in which a file is either whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.fs
+
+from harness.errors import BadInput
+
+CHECKPOINTS = "checkpoints"  # folder of what running trials leave, in case they are cut off
+
+
+def opened(location: str) -> tuple[pa.fs.FileSystem, str]:
+    """The file system of a local folder or URI, and the folder's path in it.
+
+    Raises:
+        BadInput: when it cannot be opened.
+    """
+    if "://" not in location:
+        return pa.fs.LocalFileSystem(), str(Path(location).absolute())
+    try:
+        found: tuple[pa.fs.FileSystem, str] = pa.fs.FileSystem.from_uri(location)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise BadInput(f"The results location {location!r} cannot be opened: {error}.") from error
+    return found
+
+
+def write_whole(files: pa.fs.FileSystem, path: str, content: bytes) -> None:
+    """Write a file under a name that readers ignore (a leading dot), flush it to the disk, and give it its name.
+
+    An object store makes it visible at once.
+
+    Raises:
+        OSError: when the disk is full or the folder cannot be written.
+    """
+    if not isinstance(files, pa.fs.LocalFileSystem):
+        with files.open_output_stream(path) as stream:
+            stream.write(content)
+        return
+    target = Path(path)
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with unfinished.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        unfinished.replace(target)
+    except BaseException:  # a full disk, or Ctrl-C at this very moment
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
