@@ -1,8 +1,9 @@
 """What masks cost: a training step with a regularizer over the step of its unregularized twin.
 
-Run `python -m benchmarks.masks`. One thread, batch 128, the conv net of Lu et al. 2021 (section 5.1) on 32x32 images
-with a site behind each ReLU. All networks take turns, in shuffled order; the figure is the median over turns of the
-ratio of CPU times, which other work on the machine disturbs little.
+Run `python -m benchmarks.masks [NETWORK]`. One thread, batch 128, 32x32 images, two networks: the conv net of Lu et
+al. 2021 (section 5.1) with a site behind each ReLU, and ResNet-56 with a site behind each of the 54 conv layers in its
+blocks. All networks of one kind take turns, in shuffled order; the figure is the median over turns of the ratio of CPU
+times, which other work on the machine disturbs little.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from __future__ import annotations
 import math
 import random
 import statistics
+import sys
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tasks.architectures import ARCHITECTURES
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Batch, Context, Regularizer, Step
 from tasks.regularizers.localdrop_sites import BlockKeep
@@ -25,18 +29,39 @@ from tasks.sites import Site, chain_next_layers, measure_sites
 BATCH_SIZE = 128
 ROUNDS = 7
 STEPS_PER_EPOCH = 390  # 50,000 images
-CASES: dict[str, tuple[Regularizer, float]] = {  # and the ratio to reach
-    "none": (REGULARIZERS["none"](), 1.0),
-    "dropout": (REGULARIZERS["dropout"](drop_rate=0.1, where="all"), 1.08),
-    "dropblock": (REGULARIZERS["dropblock"](drop_rate=0.1, block_size=5, schedule="constant"), 1.05),
-    "spatial_dropout": (REGULARIZERS["spatial_dropout"](drop_rate=0.1), 1.05),
-    "block_feature_map_distortion": (
-        REGULARIZERS["block_feature_map_distortion"](distortion_rate=0.1, block_size=5, schedule="constant"),
-        1.30,
+RATE_STEP = "localdrop with a step on the rates"
+CASES: dict[str, Regularizer] = {
+    "none": REGULARIZERS["none"](),
+    "dropout": REGULARIZERS["dropout"](drop_rate=0.1, where="all"),
+    "dropblock": REGULARIZERS["dropblock"](drop_rate=0.1, block_size=5, schedule="constant"),
+    "spatial_dropout": REGULARIZERS["spatial_dropout"](drop_rate=0.1),
+    "block_feature_map_distortion": REGULARIZERS["block_feature_map_distortion"](
+        distortion_rate=0.1, block_size=5, schedule="constant"
     ),
-    "variational_dropout": (REGULARIZERS["variational_dropout"](form="B"), 2.3),
-    "localdrop": (REGULARIZERS["localdrop"](h_conv=4, keep_interval_steps=10**9), 1.20),
-    "localdrop with a step on the rates": (REGULARIZERS["localdrop"](h_conv=4, keep_interval_steps=1), math.inf),
+    "variational_dropout": REGULARIZERS["variational_dropout"](form="B"),
+    "localdrop": REGULARIZERS["localdrop"](h_conv=2, keep_interval_steps=10**9),
+    RATE_STEP: REGULARIZERS["localdrop"](h_conv=2, keep_interval_steps=1),
+}
+GOALS: dict[str, dict[str, float]] = {  # ratios to reach; what is not listed is not run
+    "three_convs": {
+        "none": 1.0,
+        "dropout": 1.08,
+        "dropblock": 1.05,
+        "spatial_dropout": 1.05,
+        "block_feature_map_distortion": 1.30,
+        "variational_dropout": 2.3,
+        "localdrop": 1.20,
+        RATE_STEP: math.inf,
+    },
+    "resnet56": {
+        "none": 1.0,
+        "dropout": 1.20,
+        "dropblock": 1.15,
+        "spatial_dropout": 1.05,
+        "block_feature_map_distortion": 1.50,
+        "localdrop": 1.20,
+        RATE_STEP: math.inf,
+    },
 }
 
 
@@ -65,13 +90,23 @@ class ThreeConvs(nn.Module):
         return scores
 
 
-def run() -> list[dict[str, object]]:
-    """One row per regularizer: the median seconds of a step, its ratio to the twin's, and the ratio to reach.
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "three_convs": ThreeConvs,
+    "resnet56": lambda: ARCHITECTURES["resnet56"](num_classes=10, in_channels=3, image_size=32),
+}
+
+
+def run(networks: tuple[str, ...] = tuple(NETWORKS)) -> list[dict[str, object]]:
+    """One row per network and regularizer: the median seconds of a step, its ratio to the twin's, the one to reach.
 
     The row of LocalDrop adds a tenth of a step on the rates and its share of a shrinkage every 10 epochs.
     """
     torch.set_num_threads(1)
-    trainers = {name: _Trainer(name, regularizer) for name, (regularizer, _) in CASES.items()}
+    return [row for network in networks for row in _rows(network)]
+
+
+def _rows(network: str) -> list[dict[str, object]]:
+    trainers = {name: _Trainer(NETWORKS[network](), name) for name in GOALS[network]}
     seconds: dict[str, list[float]] = {name: [] for name in trainers}
     order = random.Random(0)
     for turn in range(ROUNDS + 1):  # the first one warms up
@@ -83,19 +118,19 @@ def run() -> list[dict[str, object]]:
     started = time.process_time()
     trainers["localdrop"].hooks.after_epoch(10, trainers["localdrop"].network)
     shrinkage = (time.process_time() - started) / (10 * STEPS_PER_EPOCH)
-    with_rates = seconds.pop("localdrop with a step on the rates")
-    pairs = zip(seconds["localdrop"], with_rates, strict=True)
+    pairs = zip(seconds["localdrop"], seconds.pop(RATE_STEP), strict=True)
     seconds["localdrop"] = [0.9 * without + 0.1 * whole + shrinkage for without, whole in pairs]
-    return [_row(name, values, seconds["none"]) for name, values in seconds.items()]
+    return [_row(network, name, values, seconds["none"]) for name, values in seconds.items()]
 
 
-def _row(name: str, values: list[float], twin: list[float]) -> dict[str, object]:
+def _row(network: str, name: str, values: list[float], twin: list[float]) -> dict[str, object]:
     return {
         "benchmark": "masks",
+        "network": network,
         "case": name,
         "seconds": statistics.median(values),
         "ratio": statistics.median(own / other for own, other in zip(values, twin, strict=True)),
-        "goal": CASES[name][1],
+        "goal": GOALS[network][name],
         "num_rounds": ROUNDS,
     }
 
@@ -103,9 +138,9 @@ def _row(name: str, values: list[float], twin: list[float]) -> dict[str, object]
 class _Trainer:
     """A network with one regularizer, and its training step with the hooks that a step has."""
 
-    def __init__(self, name: str, regularizer: Regularizer) -> None:
+    def __init__(self, network: nn.Module, name: str) -> None:
         torch.manual_seed(0)
-        self.network = ThreeConvs()
+        self.network = network
         measure_sites(self.network, torch.zeros(1, 3, 32, 32))
         context = Context(
             seed=0,
@@ -116,7 +151,7 @@ class _Trainer:
             num_steps=ROUNDS + 1,
             learning_rate=0.01,
         )
-        self.hooks = regularizer.attach(self.network, context)
+        self.hooks = CASES[name].attach(self.network, context)
         for module in self.network.modules():
             if isinstance(module, BlockKeep):
                 module.variable.fill_(0.1)  # at 0, where learning starts, nothing is dropped
@@ -144,5 +179,5 @@ class _Trainer:
 
 
 if __name__ == "__main__":
-    for row in run():
-        print("{case:32s} {ratio:6.3f} (goal {goal:.2f})  {seconds:.3f} s".format(**row))
+    for row in run(tuple(sys.argv[1:]) or tuple(NETWORKS)):
+        print("{network:12s} {case:30s} {ratio:6.3f} (goal {goal:.2f})  {seconds:.3f} s".format(**row))

@@ -8,14 +8,18 @@ columns are the left singular vectors times the singular values.
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from tasks import compiled
+
 MAX_SIDE = 5  # beyond, LAPACK is as fast
 CHUNK_SIZE = 65536  # matrices at a time: calls are dear below, and caches overflow above
 MAX_SWEEPS = 30
+MIN_COMPILED = 65536  # matrices: fewer do not pay for the import of numba, half a second, in a training of usual length
 
 
 class Shrunk(NamedTuple):
@@ -33,8 +37,27 @@ def worth_it(num_matrices: int, rows: int, columns: int) -> bool:
 
 def shrink_many(matrices: Tensor, num_kept: int, limits: Tensor) -> Shrunk:
     """Shrink all singular values but the `num_kept` largest of each matrix (N, rows, columns) by its limit (N,)."""
+    loops = _compiled_for(matrices)
+    if loops is None:
+        return shrink_portably(matrices, num_kept, limits)
+    matrices = matrices.contiguous()
+    return Shrunk(*loops.shrink(matrices, num_kept, limits, float(_scale_of(matrices))))
+
+
+def tail_sums_of_many(matrices: Tensor, num_kept: int) -> Tensor:
+    """Sum (N,) of all singular values but the `num_kept` largest of each matrix (N, rows, columns)."""
+    loops = _compiled_for(matrices)
+    if loops is None:
+        return tail_sums_portably(matrices, num_kept)
+    matrices = matrices.contiguous()
+    sums: Tensor = loops.tail_sums(matrices, num_kept, float(_scale_of(matrices)))
+    return sums
+
+
+def shrink_portably(matrices: Tensor, num_kept: int, limits: Tensor) -> Shrunk:
+    """`shrink_many` by tensor operations alone, on any device."""
     if matrices.shape[1] > matrices.shape[2]:  # rotations act on the rows, so let them be fewer
-        shrunk = shrink_many(matrices.mT, num_kept, limits)
+        shrunk = shrink_portably(matrices.mT, num_kept, limits)
         return shrunk._replace(weight=shrunk.weight.mT)
     matrices = matrices.contiguous()
     result = torch.empty_like(matrices)
@@ -46,10 +69,25 @@ def shrink_many(matrices: Tensor, num_kept: int, limits: Tensor) -> Shrunk:
     return Shrunk(result, next_value, round(num_zeroed))
 
 
-def tail_sums_of_many(matrices: Tensor, num_kept: int) -> Tensor:
-    """Sum (N,) of all singular values but the `num_kept` largest of each matrix (N, rows, columns)."""
+def tail_sums_portably(matrices: Tensor, num_kept: int) -> Tensor:
+    """`tail_sums_of_many` by tensor operations alone, on any device."""
     matrices = matrices.mT if matrices.shape[1] > matrices.shape[2] else matrices
     return torch.cat([_Spectrum(matrices[chunk], num_kept).tail_sums() for chunk in _chunks(matrices)])
+
+
+def _compiled_for(matrices: Tensor) -> ModuleType | None:
+    """The same rotations as compiled loops, where there is numba and they serve: very many 3x3 matrices on a CPU."""
+    on_cpu = matrices.device.type == "cpu" and matrices.dtype in (torch.float32, torch.float64)
+    if not (on_cpu and matrices.shape[1:] == (3, 3) and len(matrices) >= MIN_COMPILED and compiled.is_available()):
+        return None
+    from tasks.regularizers import small_spectra_compiled
+
+    return small_spectra_compiled
+
+
+def _scale_of(matrices: Tensor) -> Tensor:
+    """A power of two near the largest entry: squares must not underflow, and it scales without rounding."""
+    return torch.exp2(matrices.abs().amax().log2().round().clamp(min=-100))
 
 
 def _chunks(matrices: Tensor) -> list[slice]:
@@ -61,8 +99,7 @@ class _Spectrum:
     """Orthogonal columns b_j = sigma_j u_j of every matrix, and which of them are beyond the `num_kept` largest."""
 
     def __init__(self, matrices: Tensor, num_kept: int) -> None:
-        # Squares must not underflow; a power of two scales without rounding.
-        self.scale = torch.exp2(matrices.abs().amax().log2().round().clamp(min=-100))
+        self.scale = _scale_of(matrices)
         flat = matrices.flatten(1).t().contiguous().div_(self.scale)
         self.entries = flat.view(*matrices.shape[1:], -1)  # (rows, columns, N): rows of W are what is rotated
         copies = [column.clone() for column in self.entries]

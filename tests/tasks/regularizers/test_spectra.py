@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -32,11 +35,18 @@ def relative_error(weight: Tensor, shrunk: Shrunk, update: Tensor) -> float:
     return float((weight.double() - shrunk.weight.double() - update).norm() / update.norm())
 
 
+@pytest.fixture(params=["portable", "compiled"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of rotating: by tensor operations, and by compiled loops (of 3x3 matrices)."""
+    monkeypatch.setattr(small_spectra, "MIN_COMPILED", 1 if request.param == "compiled" else math.inf)
+    return str(request.param)
+
+
 SHAPES = [(3, 3), (5, 5), (2, 3), (5, 2), (4, 1)]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_many_small_matrices_are_shrunk_each_by_its_own_limit(shape: tuple[int, int]) -> None:
+def test_many_small_matrices_are_shrunk_each_by_its_own_limit(shape: tuple[int, int], way: str) -> None:
     num_matrices = 1000
     weight, limits = random(num_matrices, *shape), torch.rand(num_matrices, generator=GENERATOR).double() * 2
     for num_kept in range(min(shape)):
@@ -61,7 +71,7 @@ KINDS: dict[str, Callable[[int], Tensor]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_unfriendly_kernels_are_shrunk_in_single_precision_too(kind: str) -> None:
+def test_unfriendly_kernels_are_shrunk_in_single_precision_too(kind: str, way: str) -> None:
     weight = KINDS[kind](600).float().contiguous()
     limit = float(weight.abs().max()) / 10
     shrunk = small_spectra.shrink_many(weight, 1, torch.full((600,), limit))
@@ -87,7 +97,59 @@ def test_more_kernels_than_one_chunk_holds_are_all_shrunk(monkeypatch: pytest.Mo
     assert (parts.num_zeroed, parts.next_value) == (whole.num_zeroed, pytest.approx(whole.next_value))
 
 
-def test_a_limit_of_zero_leaves_kernels_as_they_are_bit_for_bit() -> None:
+@pytest.mark.parametrize("num_matrices", [1, 255, 256, 257])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_compiled_loops_shrink_any_number_of_kernels_in_either_precision(
+    num_matrices: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(small_spectra, "MIN_COMPILED", 1)
+    weight = random(num_matrices, 3, 3).to(dtype)
+    limits = torch.rand(num_matrices, generator=GENERATOR).to(dtype)
+    assert small_spectra._compiled_for(weight) is not None
+    shrunk = small_spectra.shrink_many(weight, 1, limits)
+    update, next_value, num_zeroed, _ = plainly(weight, 1, limits)
+    assert shrunk.weight.dtype == dtype
+    assert relative_error(weight, shrunk, update) < (1e-5 if dtype == torch.float32 else 1e-13)
+    assert shrunk.next_value == pytest.approx(next_value, rel=1e-5)
+    assert shrunk.num_zeroed == num_zeroed
+
+
+def test_compiled_loops_give_the_same_bits_again_and_start_no_thread() -> None:
+    program = """
+import os, sys, threading, torch
+from tasks.regularizers import small_spectra
+torch.set_num_threads(1)
+weight = torch.randn(70_000, 3, 3, generator=torch.Generator().manual_seed(0))
+limits = torch.full((70_000,), 0.3)
+def threads():
+    return len(os.listdir("/proc/self/task")) if sys.platform == "linux" else threading.active_count()
+before = threads()
+first, second = (small_spectra.shrink_many(weight, 1, limits).weight for _ in range(2))
+assert "numba" in sys.modules
+print(threads() - before, torch.equal(first, second))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "True"]
+
+
+def test_few_kernels_do_not_pay_for_the_import_of_the_compiler() -> None:
+    assert small_spectra._compiled_for(random(1000, 3, 3)) is None
+
+
+def test_where_there_is_no_compiler_the_portable_way_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight, limits = random(70_000, 3, 3).float(), torch.full((70_000,), 0.5)
+    monkeypatch.setattr("tasks.compiled.is_available", lambda: False)
+    assert small_spectra._compiled_for(weight) is None
+    portable = small_spectra.shrink_many(weight, 1, limits)
+    monkeypatch.undo()
+    compiled = small_spectra.shrink_many(weight, 1, limits)
+    update, *_ = plainly(weight, 1, limits)
+    assert relative_error(weight, portable, update) < 1e-5
+    assert relative_error(weight, compiled, update) < 1e-5
+    assert compiled.num_zeroed == pytest.approx(portable.num_zeroed, abs=2)  # values at the limit, to rounding
+
+
+def test_a_limit_of_zero_leaves_kernels_as_they_are_bit_for_bit(way: str) -> None:
     weight = random(48, 40, 3, 3).float()
     shrunk = shrink_small_singular_values(weight, 1, 0.0)
     assert torch.equal(shrunk.weight, weight)
