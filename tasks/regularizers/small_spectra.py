@@ -100,8 +100,9 @@ class _Spectrum:
 
     def __init__(self, matrices: Tensor, num_kept: int) -> None:
         self.scale = _scale_of(matrices)
-        flat = matrices.flatten(1).t().contiguous().div_(self.scale)
-        self.entries = flat.view(*matrices.shape[1:], -1)  # (rows, columns, N): rows of W are what is rotated
+        self.entries = matrices.new_empty(*matrices.shape[1:], len(matrices))  # rows of W are what is rotated
+        for entry, values in zip(self.entries.flatten(0, 1), matrices.flatten(1).unbind(1), strict=True):
+            torch.mul(values, 1 / self.scale, out=entry)  # one by one: quicker than a transposed copy
         copies = [column.clone() for column in self.entries]
         self.columns = _orthogonal(copies, num_unwatched=2 if len(copies) <= 3 else 3)
         self.squares = [_dot(column, column) for column in self.columns]
@@ -136,7 +137,8 @@ class _Spectrum:
             removed = torch.minimum(value, limits).mul_(inside).mul_(square.clone().gt_(least))
             shares.append(removed.div_((square * value).clamp_(min=torch.finfo(value.dtype).tiny)))
         self._remove(shares)
-        out.flatten(1).copy_(self.entries.mul_(self.scale).flatten(0, 1).t())
+        for entry, values in zip(self.entries.flatten(0, 1), out.flatten(1).unbind(1), strict=True):
+            torch.mul(entry, self.scale, out=values)
         return num_zeroed
 
     def _remove(self, shares: list[Tensor]) -> None:
@@ -145,11 +147,15 @@ class _Spectrum:
         b_j^T W = sigma_j^2 v_j^T, so that a share of removed_j / sigma_j^3 takes removed_j u_j v_j^T away.
         """
         num_rows = self.entries.shape[1]
-        left = self.entries.new_zeros(num_rows, *self.entries.shape[1:])
-        for column, share in zip(self.columns, shares, strict=True):
+        left = self.entries.new_empty(num_rows, *self.entries.shape[1:])
+        for index, (column, share) in enumerate(zip(self.columns, shares, strict=True)):
             weighted = share * column
             for row in range(num_rows):
-                left[row, : row + 1].addcmul_(weighted[: row + 1], column[row])
+                part = left[row, : row + 1]
+                if index == 0:
+                    torch.mul(weighted[: row + 1], column[row], out=part)
+                else:
+                    part.addcmul_(weighted[: row + 1], column[row])
         for row in range(num_rows):
             left[:row, row] = left[row, :row]
         for entry in self.entries:
