@@ -23,8 +23,6 @@ from tasks.streams import torch_stream
 EVALUATION_BATCH_SIZE = 250  # larger ones fall out of the processor's caches and take twice as long
 CROP_PADDING = 4  # pixels on each side, as in nearly all CIFAR papers (He et al. 2016, section 4.2)
 
-State = dict[str, Tensor | int]  # of what is random: tensors and numbers, which torch.load(weights_only=True) reads
-
 
 class Samples(ABC):
     """One part of a data set (training, validation or test), in memory or on disk.

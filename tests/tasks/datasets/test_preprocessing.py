@@ -1,4 +1,4 @@
-"""Preprocessing: contrast and whitening as their formulas say, fitted to the training split alone, and kept in a file."""
+"""Contrast and whitening as their formulas say, fitted to the training split alone, and kept in a file."""
 
 from __future__ import annotations
 
@@ -156,7 +156,8 @@ def test_it_is_fitted_once_and_then_read_bit_for_bit(
     fitted = prepared("gcn_zca")[0].preprocessing
     in_memory._preprocessed.cache_clear()  # as another process
     read = prepared("gcn_zca")[0].preprocessing
-    assert isinstance(fitted, Whitening) and isinstance(read, Whitening)
+    assert isinstance(fitted, Whitening)
+    assert isinstance(read, Whitening)
     assert calls == [1000]
     assert torch.equal(read.matrix_DD, fitted.matrix_DD)
     assert torch.equal(read.mean_D, fitted.mean_D)
@@ -194,7 +195,8 @@ def test_a_damaged_file_is_computed_anew_and_replaced(
     )
     in_memory._preprocessed.cache_clear()
     again = prepared("gcn_zca")[0].preprocessing
-    assert isinstance(fitted, Whitening) and isinstance(again, Whitening)
+    assert isinstance(fitted, Whitening)
+    assert isinstance(again, Whitening)
     assert torch.equal(again.matrix_DD, fitted.matrix_DD)
     in_memory._preprocessed.cache_clear()
     prepared("gcn_zca")
