@@ -18,7 +18,7 @@ def _resnet56(dataset: str) -> Classification:
         architecture="resnet56",
         protocol=DISTORTION_RESNET,
         options={"variant": "pre_activation", "first_group": 3},
-        defaults={"block_size": 6},
+        defaults={"where": "conv", "block_size": 6, "dropout.drop_rate": 0.1},
     )
 
 
@@ -26,10 +26,9 @@ def _resnet56(dataset: str) -> Classification:
 # DropPath, SpatialDropout and DropBlock 0.9; the paper's own: blocks of 6 at 0.05, units at 0.5, steps of 5.
 _IMAGENET_DEFAULTS: dict[str, Scalar] = {
     "group_factor": 0.25,
-    "dropout.where": "conv",
+    "where": "conv",
     "dropout.drop_rate": 0.3,
     "drop_path.drop_rate": 0.1,
-    "feature_map_distortion.where": "conv",
     "block_feature_map_distortion.distortion_rate": 0.05,
     "block_feature_map_distortion.mode": "paper",
 }

@@ -3,45 +3,52 @@
 from __future__ import annotations
 
 from tasks.classification import Classification
-from tasks.protocols import CIFAR_PLAIN, LOCALDROP_DEEP_AUGMENTED, Protocol
+from tasks.localdrop_tasks import DEEP_DEFAULTS
+from tasks.protocols import CIFAR_PLAIN, LOCALDROP_DEEP_AUGMENTED
 
 
-def _task(dataset: str, architecture: str, protocol: Protocol) -> Classification:
-    return Classification(dataset=dataset, architecture=architecture, protocol=protocol)
+def _deep(dataset: str, architecture: str) -> Classification:
+    return Classification(
+        dataset=dataset, architecture=architecture, protocol=LOCALDROP_DEEP_AUGMENTED, defaults=DEEP_DEFAULTS
+    )
 
 
-CIFAR10_PREACT_RESNET50 = _task("cifar10", "preact_resnet50", LOCALDROP_DEEP_AUGMENTED)
+def _plain(dataset: str, architecture: str) -> Classification:
+    return Classification(dataset=dataset, architecture=architecture, protocol=CIFAR_PLAIN)
+
+
+CIFAR10_PREACT_RESNET50 = _deep("cifar10", "preact_resnet50")
 """PreActResNet-50 on CIFAR-10 with crop and flip."""
 
-CIFAR100_PREACT_RESNET50 = _task("cifar100", "preact_resnet50", LOCALDROP_DEEP_AUGMENTED)
+CIFAR100_PREACT_RESNET50 = _deep("cifar100", "preact_resnet50")
 """PreActResNet-50 on CIFAR-100 with crop and flip."""
 
-CIFAR10_DENSENET_BC = _task("cifar10", "densenet_bc_100_12", LOCALDROP_DEEP_AUGMENTED)
+CIFAR10_DENSENET_BC = _deep("cifar10", "densenet_bc_100_12")
 """DenseNet-BC (100 layers, growth 12) on CIFAR-10 with crop and flip."""
 
-CIFAR100_DENSENET_BC = _task("cifar100", "densenet_bc_100_12", LOCALDROP_DEEP_AUGMENTED)
+CIFAR100_DENSENET_BC = _deep("cifar100", "densenet_bc_100_12")
 """DenseNet-BC (100 layers, growth 12) on CIFAR-100 with crop and flip."""
 
-CIFAR10_LENET = _task("cifar10", "lenet", CIFAR_PLAIN)
+CIFAR10_LENET = _plain("cifar10", "lenet")
 """LeNet on CIFAR-10 with crop and flip."""
 
-CIFAR100_LENET = _task("cifar100", "lenet", CIFAR_PLAIN)
+CIFAR100_LENET = _plain("cifar100", "lenet")
 """LeNet on CIFAR-100 with crop and flip."""
 
-CIFAR10_CONVNET = _task("cifar10", "convnet_small", CIFAR_PLAIN)
+CIFAR10_CONVNET = _plain("cifar10", "convnet_small")
 """The small conv net on CIFAR-10 with crop and flip."""
 
-CIFAR100_CONVNET = _task("cifar100", "convnet_small", CIFAR_PLAIN)
+CIFAR100_CONVNET = _plain("cifar100", "convnet_small")
 """The small conv net on CIFAR-100 with crop and flip."""
 
-CIFAR10_MLP = _task("cifar10", "mlp", CIFAR_PLAIN)
+CIFAR10_MLP = _plain("cifar10", "mlp")
 """Two dense layers on CIFAR-10 with crop and flip."""
 
-CIFAR100_MLP = _task("cifar100", "mlp", CIFAR_PLAIN)
+CIFAR100_MLP = _plain("cifar100", "mlp")
 """Two dense layers on CIFAR-100 with crop and flip."""
 
-CIFAR10_TWO_LAYER_MLP = _task("cifar10", "two_layer_mlp", CIFAR_PLAIN)
+CIFAR10_TWO_LAYER_MLP = _plain("cifar10", "two_layer_mlp")
 """One dense layer of 100 units on CIFAR-10 with crop and flip."""
 
-CIFAR100_TWO_LAYER_MLP = _task("cifar100", "two_layer_mlp", CIFAR_PLAIN)
+CIFAR100_TWO_LAYER_MLP = _plain("cifar100", "two_layer_mlp")
 """One dense layer of 100 units on CIFAR-100 with crop and flip."""

@@ -21,8 +21,8 @@ _CNN_DEFAULTS: dict[str, Scalar] = {
     "dropout.conv_factor": 0.5,
     "dropout.input_drop_rate": 0.1,
 }
-# In deep networks the paper drops behind conv layers; at what rate dropout ran, it does not say.
-_DEEP_DEFAULTS: dict[str, Scalar] = {"dropout.where": "conv", "dropout.drop_rate": 0.1}
+# Deep networks have conv layers alone to drop behind; at what rate dropout ran there, the paper does not say.
+DEEP_DEFAULTS: dict[str, Scalar] = {"where": "conv", "dropout.drop_rate": 0.1}
 
 
 def _cnn(dataset: str, width: int = 2048) -> Classification:
@@ -36,7 +36,7 @@ def _cnn(dataset: str, width: int = 2048) -> Classification:
 
 
 def _deep(dataset: str, architecture: str, protocol: Protocol = LOCALDROP_DEEP) -> Classification:
-    return Classification(dataset=dataset, architecture=architecture, protocol=protocol, defaults=_DEEP_DEFAULTS)
+    return Classification(dataset=dataset, architecture=architecture, protocol=protocol, defaults=DEEP_DEFAULTS)
 
 
 CIFAR10_ZHAI = _cnn("cifar10")
