@@ -42,7 +42,8 @@ def run_isolated(spec: TrialSpec, execution: Execution) -> TrialRecord:
 def _attempt(spec: TrialSpec, execution: Execution) -> TrialRecord:
     context = _server(execution)
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_body, args=(spec, execution, sender), daemon=True)
+    # Not a daemon, which may have no children: a trial's data may be read by workers of its own. It is killed below.
+    child = context.Process(target=_body, args=(spec, execution, sender), daemon=False)
     _start(child)  # returns when the child exists: the server's own start does not count as the trial's time
     started_at, started = utc_now(), time.monotonic()
     sender.close()

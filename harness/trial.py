@@ -146,6 +146,7 @@ def _prepare(spec: TrialSpec, execution: Execution, regularizers: Regularizers |
         learning_rate=float(spec.hyperparameters[LEARNING_RATE]),
         device=torch.device(execution.device),
         data_dir=_data_dir(execution),
+        num_workers=execution.cpu_threads if execution.cpu_threads > 1 else 0,
         with_test=spec.role != "tune",
     )
     return task, task.prepare(regularizers, setting)

@@ -25,13 +25,7 @@ CROP_PADDING = 4  # pixels on each side, as in nearly all CIFAR papers (He et al
 
 
 class Samples(ABC):
-    """One part of a data set (training, validation or test), in memory or on disk.
-
-    Attributes:
-        targets: (N, K) class probabilities, or numbers to regress.
-    """
-
-    targets: Tensor
+    """One part of a data set (training, validation or test), in memory or on disk."""
 
     @abstractmethod
     def __len__(self) -> int:

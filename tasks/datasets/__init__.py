@@ -18,6 +18,7 @@ DATASETS: Table[Dataset] = Table(
         "fashion_mnist": "tasks.datasets.mnist:FASHION_MNIST",
         "cifar10": "tasks.datasets.cifar:CIFAR10",
         "cifar100": "tasks.datasets.cifar:CIFAR100",
+        "imagenet": "tasks.datasets.imagenet:IMAGENET",
         "synthetic": "tasks.datasets.synthetic:SYNTHETIC",
     },
 )

@@ -154,7 +154,7 @@ class FeatureBottleneck(Task):
         return network
 
     def _reading(self, train: Samples, keep: float) -> Reading:
-        Y = train.targets.double().T
+        Y = torch.cat([batch.targets for batch in train.in_order()]).double().T
         beta = BLOCK_SIZE / NUM_FEATURES * (1 - keep) / keep
         best, minimum = dropblock_global_minimum(torch.linalg.svdvals(Y), beta, BLOCK_SIZE)
         bound = {f"bound_singular_value/{place}": float(value) for place, value in enumerate(_sorted(best), start=1)}

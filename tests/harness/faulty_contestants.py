@@ -18,6 +18,7 @@ import torch
 
 from search_spaces.space import Real, Space
 from tasks.classification import DIGITS_CONVNET, DIGITS_MLP, MNIST_LENET, Classification
+from tasks.datasets.image_folders import ImageFolders
 from tasks.regularizers.base import Regularizer, Step
 from tasks.suites import Group, Suite
 from tasks.task import Regularizers, Setting
@@ -80,6 +81,22 @@ TINY_NET = tiny(DIGITS_CONVNET)
 
 TINY_MNIST = tiny(MNIST_LENET)
 """Two epochs of two steps on MNIST."""
+
+FOUR_FOLDERS = ImageFolders(
+    name="four-folders",
+    num_classes=4,
+    shape=(3, 8, 8),
+    validation_fraction=0.25,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.25, 0.25, 0.25),
+    files=("four-folders/train/CLASS/*.png", "four-folders/val/CLASS/*.png"),
+    folders=("four-folders",),
+    official_counts=(4, 1000, 1000),
+)
+"""Image files that are streamed."""
+
+TINY_FOLDERS = tiny(replace(DIGITS_CONVNET, dataset="four-folders"))
+"""Two epochs of two steps on streamed images."""
 
 
 class _Unprintable(Exception):
@@ -280,9 +297,29 @@ ON_MNIST = Suite(
 )
 """On files."""
 
+ON_FOLDERS = Suite(
+    groups=(Group(tasks=("tiny-folders",), regularizers=("none",)),),
+    scale="smoke",
+    tune_trials=0,
+    seeds=2,
+)
+"""On images that are streamed."""
+
 ENTRY_POINTS = {
     "regularizers": {how: f"contestant_{how}" for how in FAULTS},
     "search_spaces": dict.fromkeys(FAULTS, "SPACE"),
-    "tasks": {"tiny-mlp": "TINY_MLP", "tiny-net": "TINY_NET", "tiny-mnist": "TINY_MNIST"},
-    "suites": {"well": "WELL", "faults": "FAULTS_ALL", "slow": "SLOW", "on-mnist": "ON_MNIST"},
+    "tasks": {
+        "tiny-mlp": "TINY_MLP",
+        "tiny-net": "TINY_NET",
+        "tiny-mnist": "TINY_MNIST",
+        "tiny-folders": "TINY_FOLDERS",
+    },
+    "datasets": {"four-folders": "FOUR_FOLDERS"},
+    "suites": {
+        "well": "WELL",
+        "faults": "FAULTS_ALL",
+        "slow": "SLOW",
+        "on-mnist": "ON_MNIST",
+        "on-folders": "ON_FOLDERS",
+    },
 }

@@ -169,10 +169,22 @@ def test_data_that_is_not_whole_is_refused_before_anything_runs(tmp_path, how):
             (raw / name).write_bytes(b"\x00\x00\x08\x03" + (60000).to_bytes(4, "big") + bytes(100))
         for name in ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"):
             (raw / name).write_bytes(b"\x00\x00\x08\x01" + (60000).to_bytes(4, "big") + bytes(100))
-    ended = arena.regarena("run", "on-mnist", "--serial", "--data", "data", "--results", "results", http_proxy="none")
+    ended = arena.regarena("run", "on-mnist", "--serial", "--data", "data", "--results", "results")
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert "MNIST/raw/train-images-idx3-ubyte" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (tmp_path / "results").exists()
     assert arena.executions == []
+
+
+def test_data_is_fetched_only_when_asked_and_a_network_that_is_not_there_ends_in_a_sentence(tmp_path):
+    arena = Arena(tmp_path)
+    nobody_listens = "http://127.0.0.1:9"
+    asked = ("run", "on-mnist", "--serial", "--data", "new", "--results", "results", "--download")
+    ended = arena.regarena(*asked, http_proxy=nobody_listens, https_proxy=nobody_listens, no_proxy="")
+    assert ended.returncode == 2
+    (sentence,) = ended.stderr.splitlines()
+    assert "missing in" in sentence
+    assert "Fetching them failed" in sentence
+    assert not (tmp_path / "results").exists()

@@ -1,0 +1,96 @@
+"""Data sets of image files in a folder for each class, too large for memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.datasets.dataset import Dataset, Splits, held_out, used_as_it_is
+from tasks.datasets.image_files import ImageFiles, Index, index_of
+from tasks.datasets.preprocessing import ChannelNormalisation
+from tasks.datasets.streamed import Streamed
+from tasks.protocols import Augmentation, Protocol
+from tasks.task import DataError
+
+_COUNTED = ("classes", "training images", "validation images")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFolders(Dataset):
+    """Image files below FOLDER/train/CLASS/ and FOLDER/val/CLASS/. The official validation set is the test set here.
+
+    Args:
+        folders: names that FOLDER may have below the data folder; the first that is there is read.
+        official_counts: classes, training images and validation images of the official release.
+    """
+
+    folders: tuple[str, ...]
+    official_counts: tuple[int, int, int]
+    augmentations: tuple[Augmentation, ...] = ("resized_crop", "flip")
+
+    @property
+    def kind(self) -> str:
+        """Where the samples are kept, in words."""
+        return f"streamed from files; their folder may be called {' or '.join(self.folders)}"
+
+    @property
+    def splits_in_words(self) -> str:
+        """The labels of the official test set were never published."""
+        return f"{super().splits_in_words.partition(';')[0]}; official validation set as test"
+
+    def splits(self, data_dir: Path | None, protocol: Protocol | None = None, num_workers: int = 0) -> Splits:
+        """List the files and split the list; an image is read when its batch is due."""
+        if protocol is not None:
+            self._check_offers(protocol)
+        _, index = self._index(data_dir)
+        fraction = protocol.validation_fraction if protocol else None
+        fraction = self.validation_fraction if fraction is None else fraction
+        train, validation = held_out(self.name, len(index.train), fraction)
+
+        def streamed(files: ImageFiles) -> Streamed:
+            return Streamed(
+                files=files,
+                num_classes=self.num_classes,
+                size=self.shape[1],
+                preprocessing=ChannelNormalisation(mean=self.mean, std=self.std),
+                num_workers=num_workers,
+            )
+
+        return Splits(
+            train=streamed(index.train.at(train)),
+            validation=streamed(index.train.at(validation)),
+            test=streamed(index.val),
+            fingerprint=index.fingerprint,
+        )
+
+    def notice(self, data_dir: Path | None) -> str | None:
+        """By the numbers of classes and images."""
+        folder, index = self._index(data_dir)
+        found = len(index.classes), len(index.train), len(index.val)
+        if found == self.official_counts:
+            return None
+        counts = zip(found, self.official_counts, _COUNTED, strict=True)
+        difference = "it has " + ", ".join(f"{here:,} of {there:,} {what}" for here, there, what in counts)
+        if found[0] != self.official_counts[0]:
+            difference += f" (networks keep {self.num_classes:,} outputs, the first {found[0]:,} are its classes)"
+        return used_as_it_is(self.name, folder, difference, index.fingerprint)
+
+    def _index(self, data_dir: Path | None) -> tuple[Path, Index]:
+        self.check(data_dir)
+        assert data_dir is not None  # `check` has refused None
+        folder = self._folder(data_dir)
+        assert folder is not None
+        index = index_of(folder)
+        if len(index.classes) > self.num_classes:
+            raise DataError(
+                f"{folder / 'train'} holds {len(index.classes):,} class folders, where {self.name} has "
+                f"{self.num_classes:,} classes; remove what does not belong there."
+            )
+        return folder, index
+
+    def _missing(self, data_dir: Path) -> list[str]:
+        return list(self.files) if self._folder(data_dir) is None else []
+
+    def _folder(self, data_dir: Path) -> Path | None:
+        """The first folder that is there."""
+        return next((data_dir / name for name in self.folders if (data_dir / name / "train").is_dir()), None)

@@ -1,0 +1,177 @@
+"""Images that are decoded as they are needed, by worker processes where a trial has more than one processor.
+
+The number of workers changes no value: order, crops and flips follow from (seed, epoch, image) alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+from torchvision.transforms import v2
+
+from tasks.batches import Samples, State, TrainingData
+from tasks.datasets.image_files import ImageFiles
+from tasks.datasets.preprocessing import ChannelNormalisation
+from tasks.regularizers.base import Batch
+from tasks.streams import stream_seed, torch_stream
+from tasks.task import DataError
+
+EVALUATION_BATCH_SIZE = 100
+RESIZED_OVER_CROP = 256 / 224  # the short side before the central crop is cut (Krizhevsky et al. 2012, section 2)
+_PR_SET_PDEATHSIG = 1
+
+Request = tuple[int, int]  # epoch (0: evaluation) and place in the list of files
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Streamed(Samples):
+    """Image files with class labels; each image is cut to `size` x `size` pixels, of bytes, when it is read.
+
+    Training images are cut at random where the protocol asks for `resized_crop` (8 % to 100 % of the area, sides of
+    3:4 to 4:3, as torchvision's RandomResizedCrop) and mirrored with probability 1/2 for `flip`. All others are scaled
+    so that their short side is 256/224 of the size, and cut from the centre.
+    """
+
+    files: ImageFiles
+    num_classes: int
+    size: int
+    preprocessing: ChannelNormalisation
+    num_workers: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def first(self, num_samples: int | None) -> Self:
+        """The first `num_samples` images, or all."""
+        if num_samples is None or num_samples >= len(self):
+            return self
+        return replace(self, files=self.files.at(torch.arange(num_samples)))
+
+    def to(self, device: torch.device) -> Self:
+        """The same images, whose batches come on `device`."""
+        return replace(self, device=device)
+
+    def in_order(self, batch_size: int = EVALUATION_BATCH_SIZE) -> Iterator[Batch]:
+        """All images once, in order, cut from their centres and normalised."""
+        plan = _Plan()
+        parts = torch.split(torch.arange(len(self)), batch_size)
+        plan.batches = [[(0, int(place)) for place in part] for part in parts]
+        for images, labels in self._loader(plan, seed=0, augmentation=()):
+            batch = self.on_device(images, labels)
+            yield Batch(self.preprocessing(batch.inputs), batch.targets)
+
+    def batches(self, batch_size: int, seed: int, augmentation: Sequence[str] = ()) -> StreamedBatches:
+        """Shuffled, augmented batches for training."""
+        return StreamedBatches(self, batch_size, seed, augmentation)
+
+    def on_device(self, images: Tensor, labels: Tensor) -> Batch:
+        """Bytes and one-hot targets."""
+        targets = F.one_hot(labels.to(self.device, non_blocking=True), self.num_classes).float()
+        return Batch(images.to(self.device, non_blocking=True), targets)
+
+    def _loader(self, plan: _Plan, seed: int, augmentation: Sequence[str], keep: bool = False) -> DataLoader[Any]:
+        return DataLoader(
+            _Images(self.files, self.size, seed, tuple(augmentation)),
+            batch_sampler=plan,
+            num_workers=self.num_workers,
+            persistent_workers=keep and self.num_workers > 0,
+            pin_memory=self.device.type == "cuda",
+            # Workers are forked from the trial: they need no second import of torch, and no server of their own.
+            multiprocessing_context="fork" if self.num_workers and sys.platform == "linux" else None,
+            worker_init_fn=_die_with_parent,
+            generator=torch.Generator(),  # the loader draws seeds for its workers, which nobody uses
+        )
+
+
+class StreamedBatches(TrainingData):
+    """Shuffled, augmented batches of streamed images."""
+
+    def __init__(self, images: Streamed, batch_size: int, seed: int, augmentation: Sequence[str] = ()) -> None:
+        self.num_samples, self.device = len(images), images.device
+        self.batch_size = min(batch_size, len(images))
+        self._images, self._seed, self._epoch = images, seed, 0
+        self._plan = _Plan()
+        self._loader = images._loader(self._plan, seed, augmentation, keep=True)
+
+    def epoch(self) -> Iterator[Batch]:
+        """One pass over the images in a fresh order."""
+        self._epoch += 1
+        order = torch.randperm(self.num_samples, generator=torch_stream(self._seed, f"order/{self._epoch}"))
+        whole = order[: len(self) * self.batch_size].view(len(self), self.batch_size).tolist()
+        self._plan.batches = [[(self._epoch, place) for place in places] for places in whole]
+        for images, labels in self._loader:
+            yield self._images.on_device(images, labels)
+
+    def normalised(self, inputs: Tensor) -> Tensor:
+        """Bytes as the network takes them."""
+        return self._images.preprocessing(inputs) if inputs.dtype == torch.uint8 else inputs
+
+    def state(self) -> State:
+        """The number of the last epoch, which everything follows from."""
+        return {"epoch": self._epoch}
+
+    def restore(self, state: Mapping[str, Tensor | int]) -> None:
+        """Go on with the epoch after that one."""
+        self._epoch = int(state["epoch"])
+
+
+class _Plan:
+    """The batches of the epoch to come. The loader asks it anew every epoch, while its workers live on."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Request]] = []
+
+    def __iter__(self) -> Iterator[list[Request]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+class _Images(TorchDataset[tuple[Tensor, Tensor]]):
+    """What a worker process does: read, cut and flip one image."""
+
+    def __init__(self, files: ImageFiles, size: int, seed: int, augmentation: tuple[str, ...]) -> None:
+        self._files, self._seed = files, seed
+        centre = [v2.Resize(round(size * RESIZED_OVER_CROP)), v2.CenterCrop(size)]
+        self._plain = v2.Compose([*centre, v2.PILToTensor()])
+        cut = [v2.RandomResizedCrop(size)] if "resized_crop" in augmentation else centre
+        flip = [v2.RandomHorizontalFlip()] if "flip" in augmentation else []
+        self._augmented = v2.Compose([*cut, *flip, v2.PILToTensor()])
+
+    def __getitem__(self, request: Request) -> tuple[Tensor, Tensor]:
+        """Image (3, size, size) of bytes, and its label."""
+        epoch, place = request
+        path = self._files.path(place)
+        try:
+            with Image.open(path) as file:
+                image = file.convert("RGB")
+        except OSError as error:
+            raise DataError(f"The image {path} cannot be read ({error}); replace or remove it.") from error
+        if not epoch:
+            return self._plain(image), self._files.labels[place]
+        # torchvision draws from torch's global generator, which other draws of the trial must not notice.
+        before = torch.get_rng_state()
+        torch.default_generator.manual_seed(stream_seed(self._seed, f"augmentation/{epoch}/{place}"))
+        try:
+            return self._augmented(image), self._files.labels[place]
+        finally:
+            torch.set_rng_state(before)
+
+
+def _die_with_parent(worker: int) -> None:
+    """Have the kernel end this worker when the trial that it reads for is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
