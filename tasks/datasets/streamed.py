@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -20,10 +20,11 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision.transforms import v2
 
-from tasks.batches import Samples, State, TrainingData
+from tasks.batches import Samples, TrainingData
 from tasks.datasets.image_files import ImageFiles
 from tasks.datasets.preprocessing import ChannelNormalisation
 from tasks.regularizers.base import Batch
+from tasks.state import State
 from tasks.streams import stream_seed, torch_stream
 from tasks.task import DataError
 
@@ -122,7 +123,7 @@ class StreamedBatches(TrainingData):
         """The number of the last epoch, which everything follows from."""
         return {"epoch": self._epoch}
 
-    def restore(self, state: Mapping[str, Tensor | int]) -> None:
+    def restore(self, state: State) -> None:
         """Go on with the epoch after that one."""
         self._epoch = int(state["epoch"])
 
