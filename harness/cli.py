@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import BadInput, RegarenaError
+from harness.execution import CHECKPOINT_SECONDS
 
 if TYPE_CHECKING:
     from harness.campaign import Request
@@ -60,6 +61,7 @@ TrialSeconds = Annotated[float | None, typer.Option(help="End a trial that runs 
 TrialMemory = Annotated[float | None, typer.Option(help="GiB a trial may take. [default: its share]", min=0.001)]
 Gpus = Annotated[float | None, typer.Option(help="GPUs of one trial, may be a fraction. [default: 0.25 if any]", min=0)]
 Cpus = Annotated[float, typer.Option(help="CPUs of one trial, which are also its threads.", min=0.1)]
+CheckpointSeconds = Annotated[float, typer.Option(help="Least time between checkpoints of one trial.", min=0)]
 Retry = Annotated[bool, typer.Option("--retry-failed", help="Run trials again that ended without a result.")]
 NoToken = Annotated[bool, typer.Option("--allow-no-token", help="Join a cluster that has no token.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -83,6 +85,7 @@ def run(
     serial: Serial = False,
     trial_seconds: TrialSeconds = None,
     trial_memory: TrialMemory = None,
+    checkpoint_seconds: CheckpointSeconds = CHECKPOINT_SECONDS,
     gpus_per_trial: Gpus = None,
     cpus_per_trial: Cpus = 1.0,
     seed: Seed = 0,
@@ -129,6 +132,7 @@ def tune(
     serial: Serial = False,
     trial_seconds: TrialSeconds = None,
     trial_memory: TrialMemory = None,
+    checkpoint_seconds: CheckpointSeconds = CHECKPOINT_SECONDS,
     gpus_per_trial: Gpus = None,
     cpus_per_trial: Cpus = 1.0,
     seed: Seed = 0,
@@ -276,6 +280,7 @@ def _request(
     serial: bool = False,
     trial_seconds: float | None = None,
     trial_memory: float | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
     gpus_per_trial: float | None = None,
     cpus_per_trial: float = 1.0,
     seed: int = 0,
@@ -320,6 +325,7 @@ def _request(
             cpu_threads=max(1, int(cpus_per_trial)),
             trial_seconds=trial_seconds,
             memory_bytes=int(trial_memory * 2**30) if trial_memory else None,
+            checkpoint_seconds=checkpoint_seconds,
         ),
         retry_failed=retry_failed,
         download=download,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+CHECKPOINT_SECONDS = 60.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
@@ -17,5 +19,5 @@ class Execution:
     memory_bytes: int | None = None  # limit of one trial's process above what it starts with; None is no limit
     exclusive: bool = False  # nothing else of ours runs on the machine meanwhile
     checkpoint_location: str | None = None  # the results folder or URI; None is no checkpoints
-    checkpoint_seconds: float = 60.0  # least time from one checkpoint of a trial to the next; short trials write none
+    checkpoint_seconds: float = CHECKPOINT_SECONDS  # least time between those of one trial; short ones write none
     preload: tuple[str, ...] = ()  # tasks whose data the fork server reads once, for all its children

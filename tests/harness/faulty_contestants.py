@@ -19,6 +19,7 @@ import torch
 from search_spaces.space import Real, Space
 from tasks.classification import DIGITS_CONVNET, DIGITS_MLP, MNIST_LENET, Classification
 from tasks.datasets.image_folders import ImageFolders
+from tasks.protocols import Augmentation
 from tasks.regularizers.base import Regularizer, Step
 from tasks.suites import Group, Suite
 from tasks.task import Regularizers, Setting
@@ -26,7 +27,10 @@ from tasks.training import Training
 
 FOLDER_VARIABLE = "FAULTY_CONTESTANTS_FOLDER"  # trainings note there that they began
 NODE_VARIABLE = "FAULTY_CONTESTANTS_NODE"  # which node of a cluster a training ran on
+VICTIM_VARIABLE = "FAULTY_CONTESTANTS_END_THE_COMMAND"  # not only the trial
 FORTY_MEBIBYTES = 40 * 2**20
+STEPS_PER_EPOCH = 2  # of the tiny tasks
+LATE_EPOCH = 4
 
 
 def note(line: str) -> None:
@@ -66,15 +70,18 @@ class TinyClassification(Classification):
         return super().prepare(regularizers, setting)
 
 
-def tiny(task: Classification) -> TinyClassification:
-    """The task with two epochs of two steps."""
-    small = {"epochs": 2, "batch_size": 64, "max_train_samples": 128, "evaluate_every_epochs": 1}
-    protocol = replace(task.protocol, scales={"smoke": small, "short": small})
+def tiny(task: Classification, epochs: int = 2, augmentation: tuple[Augmentation, ...] = ()) -> TinyClassification:
+    """The task with epochs of two steps."""
+    small = {"epochs": epochs, "batch_size": 64, "max_train_samples": 128, "evaluate_every_epochs": 1}
+    protocol = replace(task.protocol, scales={"smoke": small, "short": small}, augmentation=augmentation)
     return TinyClassification(**{**vars(task), "protocol": protocol})
 
 
 TINY_MLP = tiny(DIGITS_MLP)
 """Two epochs of two steps on digits, with the dense net."""
+
+LONG_MLP = tiny(DIGITS_MLP, epochs=7, augmentation=("crop", "flip"))
+"""Seven epochs of two steps on digits."""
 
 TINY_NET = tiny(DIGITS_CONVNET)
 """Two epochs of two steps on digits, with the convolutional net."""
@@ -205,6 +212,15 @@ def kill_worker_always(step: Step) -> None:
     time.sleep(60)
 
 
+def break_off_late_once(step: Step) -> None:
+    """End a process after some epochs, which are noted as they begin: the trial's, or the command's under --serial."""
+    if step.index % STEPS_PER_EPOCH == 0:
+        note(f"epoch {step.epoch}")
+    if step.epoch == LATE_EPOCH and happens_first_time("break_off_late_once"):
+        os.kill(parent_of(os.getppid()) if VICTIM_VARIABLE in os.environ else os.getpid(), signal.SIGKILL)
+        time.sleep(60)
+
+
 def take_time(step: Step) -> None:
     time.sleep(0.05)
 
@@ -233,6 +249,7 @@ FAULTS = {
         kill_fork_server_once,
         kill_worker_once,
         kill_worker_always,
+        break_off_late_once,
         take_time,
         idle,
     )
@@ -310,6 +327,7 @@ ENTRY_POINTS = {
     "search_spaces": dict.fromkeys(FAULTS, "SPACE"),
     "tasks": {
         "tiny-mlp": "TINY_MLP",
+        "long-mlp": "LONG_MLP",
         "tiny-net": "TINY_NET",
         "tiny-mnist": "TINY_MNIST",
         "tiny-folders": "TINY_FOLDERS",

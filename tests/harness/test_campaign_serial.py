@@ -149,8 +149,12 @@ def test_failed_trials_are_kept_until_they_are_asked_to_run_again(tmp_path):
     asked = ("run", "on-mnist", "--serial", "--only", "tiny-mlp,raise_once", "--results", "once")
     first = arena.regarena(*asked)
     assert first.returncode == 1
+    (failed,) = rows(arena.folder / "once")
+    checkpoints = arena.folder / "once" / "checkpoints"
+    (checkpoints / failed["trial_id"]).mkdir(parents=True)
     again = arena.regarena(*asked)
     assert again.returncode == 1, "the failure still stands in the results"
+    assert not checkpoints.exists(), "what the trial left is of no use to anyone"
     assert len(arena.executions) == 1
     retried = arena.regarena(*asked, "--retry-failed")
     assert retried.returncode == 0, retried.stderr

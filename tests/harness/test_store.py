@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from arena import Arena, by_id, curve_points, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from moto.server import ThreadedMotoServer
 from some_records import NUM_POINTS, record
 
 import analysis
+from harness.checkpoints import TrialCheckpoints
 from harness.errors import BadInput, CampaignLocked
 from harness.store import CURVES, TRIALS, Finished, Store
 from harness.verify import verify_folder
@@ -330,6 +332,20 @@ def test_results_live_on_an_object_store_as_they_do_in_a_folder(bucket):
     assert verify_folder(bucket("written")) == []
     assert set(analysis.load_trials(bucket("written"))["trial_id"]) == expected
     assert len(analysis.load_curves(bucket("written"))) == 3 * NUM_POINTS
+
+
+def test_checkpoints_live_on_an_object_store_and_go_when_the_row_is_stored(bucket):
+    location, ended = bucket("checkpoints"), record()
+    Store(location).prepare()
+    kept = TrialCheckpoints(location, ended.trial_id, 0, "here")
+    assert kept.load() is None
+    for epoch in range(1, 5):
+        kept.offer(epoch, lambda epoch=epoch: {"weights": torch.full((3,), float(epoch))})
+    again = TrialCheckpoints(location, ended.trial_id, 0, "here").load()
+    assert torch.equal(again["weights"], torch.full((3,), 4.0))
+    Store(location).write(ended)
+    assert TrialCheckpoints(location, ended.trial_id, 0, "here").load() is None
+    assert verify_folder(location) == []
 
 
 def test_a_bucket_that_is_not_there_is_refused_with_a_sentence(bucket):

@@ -112,11 +112,13 @@ def test_what_others_hold_of_it_changes_along() -> None:
     first = Everything()
     first.move()
     second = Everything()
-    held = second.tensor, second.history, second.best, second.counters[1], second.window
+    tensor, history, best, window, counter = (
+        second.tensor, second.history, second.best, second.window, second.counters[1]
+    )  # fmt: skip
     restore_attributes(second, through_a_file(attributes_of(first)))
-    assert held == (second.seen, second.history, second.best, second.counters[1], second.window)
-    assert all(map(lambda one, other: one is other, held, (second.seen, second.history, second.best, second.counters[1], second.window)))  # fmt: skip  # noqa: E501
-    assert torch.equal(held[0], first.tensor)
+    assert torch.equal(tensor, first.tensor)
+    assert (history, list(window), counter.count) == (first.history, list(first.window), 1)
+    assert torch.equal(best["step 1"], first.best["step 1"])
 
 
 def test_frozen_dataclasses_are_restored_too() -> None:
