@@ -10,7 +10,18 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
-from tiny_tasks import IMAGE_TASK, TINY_TASKS, prepared, tiny, trained, weights_of, with_pins
+from tiny_tasks import (
+    IMAGE_TASK,
+    TINY_TASKS,
+    CutAfter,
+    CutOff,
+    prepared,
+    tiny,
+    trained,
+    trained_in_two_parts,
+    weights_of,
+    with_pins,
+)
 from torch import Tensor, nn
 
 from tasks import classification
@@ -25,7 +36,7 @@ from tasks.regularizers.early_stopping import EarlyStopping
 from tasks.regularizers.localdrop import LocalDrop
 from tasks.regularizers.weight_decay import WeightDecay
 from tasks.task import Task
-from tasks.training import Diverged, _parameter_groups
+from tasks.training import Diverged, Trained, _parameter_groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +218,33 @@ def test_early_stopping_goes_back_to_the_best_weights() -> None:
         weights.append(weights_of(twin.network))
     values = [p.value for p in outcome.curves if (p.split, p.metric) == ("validation", "accuracy")][1:3]
     assert torch.equal(weights_of(training.network), weights[values.index(max(values))])
+
+
+@pytest.mark.parametrize("epochs_left", [1, 4, 5], ids=lambda number: f"{number} epochs left")
+def test_wherever_a_training_is_cut_off_its_end_is_the_same(epochs_left: int) -> None:
+    task = tiny("digits-mlp", epochs=8, augmentation=("crop", "flip"), milestones=(0.3, 0.6))
+    contestants = Dropout(), spoilt_after(2), EarlyStopping(patience_fraction=0.5)
+    whole, expected = trained(task, *contestants)
+    assert expected.stopped_early, "four epochs after the best one, to whose weights it goes back"
+    broken, outcome = trained_in_two_parts(task, *contestants, first_epochs=expected.epochs_run - epochs_left)
+    assert torch.equal(weights_of(broken.network), weights_of(whole.network))
+    assert outcome.curves == expected.curves
+    assert (outcome.final, outcome.best, outcome.num_steps) == (expected.final, expected.best, expected.num_steps)
+
+
+def test_the_seconds_of_both_parts_of_a_training_count() -> None:
+    task = tiny("digits-mlp", epochs=4)
+    kept = CutAfter(2)
+    with pytest.raises(CutOff):
+        prepared(task).run(kept)
+    before = Trained.of(kept.load()["trained"])  # type: ignore[index]  # it was cut off
+    after = prepared(task).run(kept)
+    assert 0 < before.train_seconds < after.train_seconds
+    assert 0 < before.evaluation_seconds < after.evaluation_seconds
+
+
+def spoilt_after(epochs: int) -> Regularizer:
+    return Scripted(transform=lambda batch, step: spoil(batch) if step.epoch > epochs else batch)
 
 
 def spoil(batch: Batch) -> Batch:
