@@ -1,7 +1,7 @@
-"""Which rows count now: those of the newest code, and of the confirmations only those of the current winner.
+"""Which rows count now: those of the newest code and switches, and of the confirmations those of the current winner.
 
-A results folder only grows. When code changed, or a longer search found a better winner, the older rows stay in the
-files and are left out here.
+A results folder only grows. When code changed, steps were executed another way, or a longer search found a better
+winner, the older rows stay in the files and are left out here.
 """
 
 from __future__ import annotations
@@ -12,19 +12,22 @@ from analysis.notes import notes_of, with_notes
 from harness.records import SUCCESSES
 
 CELL = ["task", "regularizer", "scale"]
+VERSION = ["code_hash", "switches"]  # rows that differ in these are never pooled
 
 
 def current_rows(trials: pd.DataFrame) -> pd.DataFrame:
     """The rows that count, in their order, with a note on how many were left out and why.
 
-    In each cell (task, regularizer, scale) the code whose last row finished latest counts. Confirm rows count when they
-    were frozen from the tune row that is best now (`winners`).
+    In each cell (task, regularizer, scale) the code and switches whose last row finished latest count. Confirm rows
+    count when they were frozen from the tune row that is best now (`winners`).
     """
-    fresh = _newest_code(trials)
+    fresh = _newest_version(trials)
     current = _of_the_winner(fresh)
     notes = []
     if len(fresh) < len(trials):
-        notes.append(f"{len(trials) - len(fresh)} row(s) of older code left out; each cell shows its newest code.")
+        notes.append(
+            f"{len(trials) - len(fresh)} row(s) of older code or other switches left out; each cell shows its newest."
+        )
     if len(current) < len(fresh):
         notes.append(
             f"{len(fresh) - len(current)} confirm row(s) left out: the search went on and found a better winner since."
@@ -46,13 +49,13 @@ def succeeded(trials: pd.DataFrame) -> pd.DataFrame:
     return trials[trials["status"].isin(SUCCESSES)]
 
 
-def _newest_code(trials: pd.DataFrame) -> pd.DataFrame:
-    codes = trials.groupby([*CELL, "code_hash"], dropna=False).agg(finished_at=("finished_at", "max")).reset_index()
-    newest = codes.sort_values(["finished_at", "code_hash"], na_position="first").drop_duplicates(CELL, keep="last")
-    if len(newest) == len(codes):
+def _newest_version(trials: pd.DataFrame) -> pd.DataFrame:
+    version = trials[[*CELL, *VERSION]].fillna("")  # null switches are none, and pandas leaves nulls out of groups
+    finished = version.assign(finished_at=trials["finished_at"]).groupby([*CELL, *VERSION]).max().reset_index()
+    newest = finished.sort_values(["finished_at", *VERSION], na_position="first").drop_duplicates(CELL, keep="last")
+    if len(newest) == len(finished):
         return trials
-    keys = pd.MultiIndex.from_frame(trials[[*CELL, "code_hash"]].fillna(""))
-    return trials[keys.isin(pd.MultiIndex.from_frame(newest[[*CELL, "code_hash"]].fillna("")))]
+    return trials[pd.MultiIndex.from_frame(version).isin(pd.MultiIndex.from_frame(newest[[*CELL, *VERSION]]))]
 
 
 def _of_the_winner(trials: pd.DataFrame) -> pd.DataFrame:

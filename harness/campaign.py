@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class Request:
     serial: bool = False
     cluster: Cluster = field(default_factory=Cluster)
     execution: Execution = field(default_factory=Execution)
+    switches: Mapping[str, str | bool] = field(default_factory=dict)
     retry_failed: bool = False
     download: bool = False  # fetch data sets that are missing; otherwise nothing is asked of a network
 
@@ -70,7 +71,13 @@ def plan_campaign(request: Request, store: Store) -> Plan:
         )
     campaign_id = known["campaign_id"] if known else secrets.token_hex(8)
     return make_plan(
-        request.suite_name, request.suite, request.budget, campaign_id, only=request.only, skip=request.skip
+        request.suite_name,
+        request.suite,
+        request.budget,
+        campaign_id,
+        only=request.only,
+        skip=request.skip,
+        switches=request.switches,
     )
 
 
@@ -132,6 +139,7 @@ def _run(
         request.execution,
         memory_bytes=request.execution.memory_bytes or _memory_share(request),
         checkpoint_location=store.address,
+        needs_cuda=any(plan.switches_of(cell).cuda_graphs for cell in plan.running_cells),
         preload=tuple(dict.fromkeys(cell.task_name for cell in plan.running_cells)),
     )
     progress = Progress(plan, num_workers=1)
@@ -201,6 +209,7 @@ def _note_request(store: Store, plan: Plan, request: Request) -> None:
         "only": list(request.only),
         "skip": list(request.skip),
         "selection": plan.selection.name,
+        "switches": dict(plan.switches),
         "software": software(),
     }
     known["requests"].append(asked)

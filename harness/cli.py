@@ -34,6 +34,14 @@ class ScaleName(StrEnum):
     smoke = "smoke"
 
 
+class PrecisionName(StrEnum):
+    """Number format of forward and backward passes."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
 class TableName(StrEnum):
     """What `list` lists."""
 
@@ -62,6 +70,10 @@ TrialMemory = Annotated[float | None, typer.Option(help="GiB a trial may take. [
 Gpus = Annotated[float | None, typer.Option(help="GPUs of one trial, may be a fraction. [default: 0.25 if any]", min=0)]
 Cpus = Annotated[float, typer.Option(help="CPUs of one trial, which are also its threads.", min=0.1)]
 CheckpointSeconds = Annotated[float, typer.Option(help="Least time between checkpoints of one trial.", min=0)]
+PrecisionOption = Annotated[PrecisionName | None, typer.Option(help="Number format. [default: the protocol's]")]
+ChannelsLast = Annotated[bool, typer.Option("--channels-last", help="Lay images and conv layers out channels last.")]
+Compiled = Annotated[bool, typer.Option("--compile", help="Compile networks with torch.compile.")]
+CudaGraphs = Annotated[bool, typer.Option("--cuda-graphs", help="Replay compiled networks as CUDA graphs.")]
 Retry = Annotated[bool, typer.Option("--retry-failed", help="Run trials again that ended without a result.")]
 NoToken = Annotated[bool, typer.Option("--allow-no-token", help="Join a cluster that has no token.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -88,6 +100,10 @@ def run(
     checkpoint_seconds: CheckpointSeconds = CHECKPOINT_SECONDS,
     gpus_per_trial: Gpus = None,
     cpus_per_trial: Cpus = 1.0,
+    precision: PrecisionOption = None,
+    channels_last: ChannelsLast = False,
+    compiled: Compiled = False,
+    cuda_graphs: CudaGraphs = False,
     seed: Seed = 0,
     retry_failed: Retry = False,
     allow_no_token: NoToken = False,
@@ -106,15 +122,20 @@ def plan(
     only: Only = "",
     skip: Skip = "",
     data: Data = None,
+    precision: PrecisionOption = None,
+    channels_last: ChannelsLast = False,
+    compiled: Compiled = False,
+    cuda_graphs: CudaGraphs = False,
     seed: Seed = 0,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Show what would run and why: cells, trials done, missing and failed, what is skipped. Runs nothing."""
+    options = {name: value for name, value in locals().items() if not name.startswith("as_")}
     from harness.output import show_frame
     from harness.overview import overview
 
-    frame, notes = overview(_request(suite, results, scale, tune_trials, seeds, only, skip, data, seed=seed))
+    frame, notes = overview(_request(**options))
     show_frame(frame, as_json, as_csv, title=f"plan of {suite}", notes=notes)
 
 
@@ -135,6 +156,10 @@ def tune(
     checkpoint_seconds: CheckpointSeconds = CHECKPOINT_SECONDS,
     gpus_per_trial: Gpus = None,
     cpus_per_trial: Cpus = 1.0,
+    precision: PrecisionOption = None,
+    channels_last: ChannelsLast = False,
+    compiled: Compiled = False,
+    cuda_graphs: CudaGraphs = False,
     seed: Seed = 0,
     retry_failed: Retry = False,
     allow_no_token: NoToken = False,
@@ -283,6 +308,10 @@ def _request(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     gpus_per_trial: float | None = None,
     cpus_per_trial: float = 1.0,
+    precision: PrecisionName | None = None,
+    channels_last: bool = False,
+    compiled: bool = False,
+    cuda_graphs: bool = False,
     seed: int = 0,
     retry_failed: bool = False,
     allow_no_token: bool = False,
@@ -299,6 +328,12 @@ def _request(
     chosen_scale = scale.value if scale else chosen.scale
     if data is not None and not data.is_dir() and (data.exists() or not download):
         raise BadInput(f"--data must be a folder that exists, got {data}.")
+    asked = {
+        "precision": precision.value if precision else "",
+        "channels_last": channels_last,
+        "compile": compiled,
+        "cuda_graphs": cuda_graphs,
+    }
     return Request(
         suite_name=suite,
         suite=chosen,
@@ -327,6 +362,7 @@ def _request(
             memory_bytes=int(trial_memory * 2**30) if trial_memory else None,
             checkpoint_seconds=checkpoint_seconds,
         ),
+        switches={name: value for name, value in asked.items() if value},
         retry_failed=retry_failed,
         download=download,
     )

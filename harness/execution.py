@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from harness.errors import BadInput
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -20,4 +22,15 @@ class Execution:
     exclusive: bool = False  # nothing else of ours runs on the machine meanwhile
     checkpoint_location: str | None = None  # the results folder or URI; None is no checkpoints
     checkpoint_seconds: float = CHECKPOINT_SECONDS  # least time between those of one trial; short ones write none
+    needs_cuda: bool = False  # some trial replays CUDA graphs
     preload: tuple[str, ...] = ()  # tasks whose data the fork server reads once, for all its children
+
+    def placed(self, gpu_fraction: float) -> Execution:
+        """On this share of a GPU; on the processor at 0.
+
+        Raises:
+            BadInput: when trials need a GPU and get none.
+        """
+        if self.needs_cuda and gpu_fraction == 0:
+            raise BadInput("--cuda-graphs replays what was recorded on a GPU, and trials run without one here.")
+        return replace(self, gpu_fraction=gpu_fraction, device="cuda" if gpu_fraction > 0 else "cpu")

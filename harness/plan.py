@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from harness.contestants import Contestant
@@ -17,6 +17,7 @@ from search_spaces.space import Space
 from tasks import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.suites import Point, Suite
+from tasks.switches import Switches
 from tasks.table import unknown_name_message
 from tasks.task import Task
 
@@ -82,14 +83,20 @@ class Plan:
     budget: Budget
     cells: tuple[Cell, ...]
     selection: SelectionRule = field(default=BEST_VALIDATION)
+    switches: Mapping[str, str | bool] = field(default_factory=dict)  # those that were asked for, by their field's name
 
     @property
     def running_cells(self) -> tuple[Cell, ...]:
         """The cells that are not skipped."""
         return tuple(cell for cell in self.cells if cell.skip_reason is None)
 
+    def switches_of(self, cell: Cell) -> Switches:
+        """How the steps of a cell's trials are executed: as its protocol says, but for what was asked for."""
+        return replace(cell.task.switches(cell.scale), **self.switches)  # type: ignore[arg-type]  # checked there
+
     def spec(self, cell: Cell, role: Role, seed_index: int, overrides: Mapping[str, object] | None = None) -> TrialSpec:
         """One trial of a cell; without overrides at the paper's hyperparameters."""
+        switches = self.switches_of(cell)
         return TrialSpec(
             task=cell.task_name,
             regularizer=cell.regularizer,
@@ -98,6 +105,7 @@ class Plan:
             role=role,
             scale=cell.scale,
             code_hash=_code_hash(cell.task_name, cell.regularizer),
+            switches="" if switches == cell.task.switches(cell.scale) else switches.text or switches.precision,
             campaign_id=self.campaign_id,
             suite=self.suite,
         )
@@ -135,25 +143,33 @@ def make_plan(
     campaign_id: str,
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
+    switches: Mapping[str, str | bool] | None = None,
 ) -> Plan:
     """The cells of `suite`, narrowed or widened by `only` and narrowed by `skip` (names of tasks or regularizers).
 
     A regularizer in `only` that the suite does not have competes on all its tasks.
 
     Raises:
-        BadInput: for a name that nothing carries, or a selection that leaves nothing.
+        BadInput: for a name that nothing carries, a selection that leaves nothing, or switches that do not go together.
     """
     cells = _selected(suite, only, skip)
     if not cells:
         raise BadInput(
             f"Nothing is left of the suite {suite_name} with --only {','.join(only)} --skip {','.join(skip)}."
         )
-    return Plan(
+    plan = Plan(
         suite=suite_name,
         campaign_id=campaign_id,
         budget=budget,
         cells=tuple(_cell(suite, task, name, budget.scale) for task, name in cells),
+        switches=switches or {},
     )
+    try:
+        for cell in plan.cells:
+            plan.switches_of(cell)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    return plan
 
 
 def _cell(suite: Suite, task_name: str, regularizer: str, scale: Scale) -> Cell:

@@ -52,6 +52,7 @@ TRIAL_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
     ("tune_index", pa.int64()),
     ("frozen_from", pa.string()),
     ("code_hash", pa.string()),
+    ("switches", pa.string()),  # how steps were executed, where it was not as the protocol says
     ("dataset_fingerprint", pa.string()),
     # outcome
     ("status", pa.string()),
@@ -123,6 +124,7 @@ class TrialSpec:
     role: Role
     scale: Scale
     code_hash: str
+    switches: str = ""  # how steps are executed (tasks.switches), where it is not as the protocol says
     campaign_id: str = ""
     suite: str = ""
     tune_index: int | None = None  # position in the cell's study, for role "tune"
@@ -148,6 +150,8 @@ class TrialSpec:
             "scale": self.scale,
             "code_hash": self.code_hash,
         }
+        if self.switches:  # trials as the protocol says have the identity that they had before there were switches
+            identity["switches"] = self.switches
         text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
         return hashlib.sha256(text.encode("ascii")).hexdigest()[:20]
 
@@ -222,6 +226,7 @@ class TrialRecord:
             tune_index=spec.tune_index,
             frozen_from=spec.frozen_from,
             code_hash=spec.code_hash,
+            switches=spec.switches or None,
             status=self.status,
         )
         row.update({HYPERPARAMETER_PREFIX + name: value for name, value in sorted(spec.hyperparameters.items())})

@@ -48,7 +48,7 @@ def placed(execution: Execution, gpus_per_trial: float | None) -> Execution:
         fraction = execution.gpu_fraction if torch.cuda.is_available() else 0.0
     if fraction > 0 and not torch.cuda.is_available():
         raise BadInput(f"--gpus-per-trial {fraction:g} was asked for, but this machine has no GPU.")
-    return replace(execution, gpu_fraction=fraction, device="cuda" if fraction > 0 else "cpu")
+    return execution.placed(fraction)
 
 
 def _run_one(spec: TrialSpec, store: Store, execution: Execution, progress: Progress) -> Finished:

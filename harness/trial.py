@@ -25,6 +25,7 @@ from harness.timing import time_steps
 from search_spaces.shared import LEARNING_RATE
 from tasks import TASKS
 from tasks.checkpointing import NOWHERE, Checkpoints
+from tasks.switches import Switches
 from tasks.task import Regularizers, Setting, Task
 from tasks.training import Diverged, Trained, Training
 
@@ -141,6 +142,7 @@ def _prepare(spec: TrialSpec, execution: Execution, regularizers: Regularizers |
     if regularizers is None:
         regularizers = Contestant(spec.regularizer).build(spec.hyperparameters)
     setting = Setting(
+        switches=Switches.of(spec.switches) if spec.switches else None,
         seed=spec.seed,
         scale=spec.scale,
         learning_rate=float(spec.hyperparameters[LEARNING_RATE]),
@@ -149,7 +151,10 @@ def _prepare(spec: TrialSpec, execution: Execution, regularizers: Regularizers |
         num_workers=execution.cpu_threads if execution.cpu_threads > 1 else 0,
         with_test=spec.role != "tune",
     )
-    return task, task.prepare(regularizers, setting)
+    training = task.prepare(regularizers, setting)
+    if training.protocol.switches.compile:
+        training.warm_up()
+    return task, training
 
 
 def _data_dir(execution: Execution) -> Path | None:

@@ -187,7 +187,7 @@ def _placed(execution: Execution, cluster: Cluster) -> Execution:
     fraction = wanted if cluster.gpus_per_trial is None else cluster.gpus_per_trial
     if fraction > 0 and total == 0:
         raise BadInput(f"--gpus-per-trial {fraction:g} was asked for, but the cluster has no GPU.")
-    return replace(execution, gpu_fraction=fraction, device="cuda" if fraction > 0 else "cpu")
+    return execution.placed(fraction)
 
 
 def _check_nodes(cluster: Cluster, store: Store, execution: Execution) -> None:

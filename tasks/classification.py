@@ -19,6 +19,7 @@ from tasks.protocols import DIGITS, LENET, Protocol
 from tasks.regularizers.base import Scalar
 from tasks.sites import measure_sites
 from tasks.streams import stream_seed
+from tasks.switches import Switches
 from tasks.task import Regularizers, Setting, Task
 from tasks.training import Training
 
@@ -54,6 +55,10 @@ class Classification(Task):
         """The protocol's."""
         return self.protocol.at(scale).epochs
 
+    def switches(self, scale: str) -> Switches:
+        """The protocol's."""
+        return self.protocol.at(scale).switches
+
     def example_network(self) -> nn.Module:
         """The network, with sites measured on zeros."""
         return _example_network(self)
@@ -72,7 +77,7 @@ class Classification(Task):
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
         """The network, initialised from the seed alone, on the data."""
-        protocol = self.protocol.at(setting.scale)
+        protocol = self.protocol.at(setting.scale, setting.switches)
         splits = DATASETS[self.dataset].splits(setting.data_dir, protocol, setting.num_workers)
         train = splits.train.first(protocol.max_train_samples).to(setting.device)
         network = self._network(stream_seed(setting.seed, "weights")).to(setting.device)

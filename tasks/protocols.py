@@ -51,12 +51,16 @@ class Protocol:
         if self.schedule not in get_args(Schedule):
             raise ValueError(f"schedule must be one of {', '.join(get_args(Schedule))}, got {self.schedule!r}.")
 
-    def at(self, scale: str) -> Protocol:
+    def at(self, scale: str, switches: Switches | None = None) -> Protocol:
         """This protocol at `scale`: `paper` is the whole of it, the others replace some of its numbers.
+
+        `switches` take the place of its own.
 
         Raises:
             ValueError: for a scale that the protocol does not define.
         """
+        if switches is not None:
+            return replace(self.at(scale), switches=switches)
         if scale == "paper":
             return self
         if scale not in self.scales:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 Precision = Literal["fp32", "bf16", "fp16"]
+_FLAGS = ("channels_last", "compile", "cuda_graphs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,26 @@ class Switches:
         if self.cuda_graphs and not self.compile:
             raise ValueError("cuda_graphs replays what the compiler made: it needs compile as well.")
 
+    @classmethod
+    def of(cls, text: str) -> Switches:
+        """The switches that a text names; `fp32` may stand there for all off.
+
+        Raises:
+            ValueError: for a word that names none.
+
+        >>> Switches.of("bf16+channels_last") == Switches(precision="bf16", channels_last=True)
+        True
+        """
+        values: dict[str, Any] = {}
+        for word in filter(None, text.split("+")):
+            if word in get_args(Precision):
+                values["precision"] = word
+            elif word in _FLAGS:
+                values[word] = True
+            else:
+                raise ValueError(f"Switches are {', '.join((*get_args(Precision), *_FLAGS))}, got {word!r}.")
+        return cls(**values)
+
     @property
     def text(self) -> str:
         """The switches that are on, as one word for identities and rows; empty if all are off.
@@ -42,5 +63,5 @@ class Switches:
         ('', 'bf16+channels_last')
         """
         precision = [] if self.precision == "fp32" else [self.precision]
-        flags = [name for name in ("channels_last", "compile", "cuda_graphs") if getattr(self, name)]
+        flags = [name for name in _FLAGS if getattr(self, name)]
         return "+".join([*precision, *flags])

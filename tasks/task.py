@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from tasks.regularizers.base import Regularizer, Scalar
+from tasks.switches import Switches
 from tasks.training import Training
 
 Regularizers = Sequence[tuple[str, Regularizer]]
@@ -30,6 +31,7 @@ class Setting:
     device: torch.device = CPU
     data_dir: Path | None = None
     num_workers: int = 0  # processes that read ahead where the data is streamed; they change no value
+    switches: Switches | None = None  # how steps are executed; None: as the protocol says
     with_test: bool = True  # False while tuning: the test split is then not even evaluated
 
 
@@ -65,6 +67,10 @@ class Task(ABC):
     @abstractmethod
     def epochs(self, scale: str) -> int:
         """Epochs planned at `scale`."""
+
+    def switches(self, scale: str) -> Switches:
+        """How steps are executed at `scale` unless the setting says otherwise: the plain way."""
+        return Switches()
 
     @abstractmethod
     def example_network(self) -> nn.Module:

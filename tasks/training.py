@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 
 from tasks.batches import TrainingData
 from tasks.checkpointing import NOWHERE, Checkpoints
+from tasks.execution import descent_by, execute_by
 from tasks.protocols import Protocol
 from tasks.regularizers.base import Batch, Chain, Context, History, Regularizer, Step
 from tasks.sites import Site
@@ -116,6 +119,7 @@ class Training:
             streams=self._streams,
         )
         self.hooks = Chain.attach(regularizers, network, context)  # hook 1: attach to the network
+        execute_by(protocol.switches, network, batches.device)
         settings = self.hooks.optimizer_settings(protocol.optimizer(learning_rate))  # hook 2
         self._initial_learning_rate = settings.learning_rate
         self._optimizer = torch.optim.SGD(
@@ -124,6 +128,7 @@ class Training:
             momentum=settings.momentum,
             nesterov=settings.nesterov and settings.momentum > 0,
         )
+        self._descent = descent_by(protocol.switches, self._optimizer)
 
     def run(self, checkpoints: Checkpoints = NOWHERE) -> Trained:
         """Train to the end, or until a regularizer stops it; from where `checkpoints` left off, if they did.
@@ -200,14 +205,23 @@ class Training:
             self._optimizer.zero_grad(set_to_none=True)
             loss = self._batch_loss(batch)
             penalty = self.hooks.penalty(step)  # hook 6
-            (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
+            self._descent.backward(loss if penalty is None else loss + penalty)
             return loss.detach()
 
         loss = self.hooks.compute_gradients(backward, step)
-        self._optimizer.step()
+        self._descent.step()
         self.hooks.after_step(step)  # hook 7: projections, alternating steps
         self._index += 1
         return loss
+
+    def warm_up(self) -> None:
+        """One evaluation and one step, which leave no trace: what compiles at its first call has compiled then."""
+        before = copy.deepcopy(self.state(Trained()))
+        self._measure(None, Trained())
+        self.network.train()
+        for batch in itertools.islice(self.batches.epoch(), 1):
+            self.step(batch, epoch=1)
+        self.restore(before)
 
     def state(self, trained: Trained) -> State:
         """All that the next epochs depend on, and what the last ones left; taken between two epochs, by reference."""
@@ -217,7 +231,7 @@ class Training:
             "weights": self.network.state_dict(),
             "buffers": dict(self.network.named_buffers()),  # the state_dict has only those that are to be stored
             "attributes": {name: attributes_of(module) for name, module in self.network.named_modules()},
-            "optimizer": self._optimizer.state_dict(),
+            "descent": attributes_of(self._descent),
             "batches": self.batches.state(),
             "streams": self._streams.state(),
             "hooks": self.hooks.state(),
@@ -232,7 +246,7 @@ class Training:
                 buffer.copy_(state["buffers"][name])
         for name, module in self.network.named_modules():
             restore_attributes(module, state["attributes"][name])
-        self._optimizer.load_state_dict(state["optimizer"])
+        restore_attributes(self._descent, state["descent"])
         self.batches.restore(state["batches"])
         self._streams.restore(state["streams"])
         self.hooks.restore(state["hooks"])

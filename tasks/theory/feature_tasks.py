@@ -16,6 +16,7 @@ from tasks.protocols import Protocol
 from tasks.regularizers.base import Regularizer, Scalar
 from tasks.sites import Site, chain_next_layers, measure_sites
 from tasks.streams import stream_seed
+from tasks.switches import Switches
 from tasks.task import Regularizers, Setting, Task
 from tasks.theory.dropblock_optimum import dropblock_global_minimum
 from tasks.theory.linear_task import EXCESS, Reading, keep_rate_of
@@ -98,6 +99,10 @@ class FeatureBottleneck(Task):
         """The protocol's."""
         return self.protocol.at(scale).epochs
 
+    def switches(self, scale: str) -> Switches:
+        """The protocol's."""
+        return self.protocol.at(scale).switches
+
     def check_data(self, data_dir: Path | None, download: bool = False) -> None:
         """Files there, or fetched."""
         DATASETS[self.dataset].check(data_dir, download)
@@ -122,7 +127,7 @@ class FeatureBottleneck(Task):
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
         """Network and data; readings against the bound at the contestant's keep rate."""
-        protocol = self.protocol.at(setting.scale)
+        protocol = self.protocol.at(setting.scale, setting.switches)
         train = DATASETS[self.dataset].splits(setting.data_dir).train.first(protocol.max_train_samples)
         train = train.to(setting.device)
         reading = self._reading(train, keep_rate_of(regularizers))

@@ -17,6 +17,7 @@ from tasks.protocols import Protocol
 from tasks.regularizers.base import Regularizer, Scalar
 from tasks.sites import measure_sites
 from tasks.streams import torch_stream
+from tasks.switches import Switches
 from tasks.task import Regularizers, Setting, Task
 from tasks.training import Training
 
@@ -102,6 +103,10 @@ class LinearTask(Task):
         """The protocol's."""
         return self.protocol.at(scale).epochs
 
+    def switches(self, scale: str) -> Switches:
+        """The protocol's."""
+        return self.protocol.at(scale).switches
+
     def dataset_fingerprint(self, data_dir: Path | None) -> str:
         """Of the tensors that define the problem."""
         return fingerprint(*self.problem.defining_tensors())
@@ -118,7 +123,7 @@ class LinearTask(Task):
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
         """The network, drawn from the seed, and readings against the closed form at the contestant's keep rate."""
-        protocol = self.protocol.at(setting.scale)
+        protocol = self.protocol.at(setting.scale, setting.switches)
         keep = self.problem.reference_keep(keep_rate_of(regularizers))
         batches = self.problem.batches(protocol, setting.seed, setting.device)
         reading = self.problem.reading(keep, setting.device)

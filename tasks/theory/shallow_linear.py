@@ -19,6 +19,7 @@ from tasks.regularizers.base import Regularizer, Scalar
 from tasks.sites import Site, chain_next_layers, measure_sites
 from tasks.state import State
 from tasks.streams import torch_stream
+from tasks.switches import Switches
 from tasks.task import Regularizers, Setting, Task
 from tasks.theory.structured import dropblock_global_minimum, dropblock_objective
 from tasks.training import Training
@@ -98,6 +99,10 @@ class ShallowLinear(Task):
         """The protocol's."""
         return self.protocol.at(scale).epochs
 
+    def switches(self, scale: str) -> Switches:
+        """The protocol's."""
+        return self.protocol.at(scale).switches
+
     def dataset_fingerprint(self, data_dir: Path | None) -> str:
         """Of X and Y."""
         return fingerprint(*_data())
@@ -116,7 +121,7 @@ class ShallowLinear(Task):
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
         """The pair, drawn from the seed, on the paper's synthetic data."""
-        protocol = self.protocol.at(setting.scale)
+        protocol = self.protocol.at(setting.scale, setting.switches)
         inputs, targets = (tensor.to(setting.device) for tensor in _data())
         network = LinearPair(NUM_INPUTS, NUM_HIDDEN, NUM_OUTPUTS, torch_stream(setting.seed, "weights"))
         network = network.to(setting.device)

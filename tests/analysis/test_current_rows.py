@@ -1,8 +1,11 @@
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from result_rows import confirmed, frame, row
 
 import analysis
 from analysis.current import winners
+from harness.records import schema_of
 
 
 def tuned(index, validation, **more):
@@ -45,7 +48,35 @@ def test_only_rows_of_the_newest_code_count_and_a_note_says_how_many_did_not(tmp
     other = confirmed("dropout", [0.3], code="z-old", minute=0)
     current = analysis.current_rows(frame(tmp_path, [*old, *new, *other]))
     assert sorted(current["test_value"]) == [0.3, 0.5, 0.6]
-    assert analysis.notes_of(current) == ["2 row(s) of older code left out; each cell shows its newest code."]
+    assert analysis.notes_of(current) == [
+        "2 row(s) of older code or other switches left out; each cell shows its newest."
+    ]
+
+
+def test_rows_of_different_switches_are_never_pooled_and_the_newest_count(tmp_path):
+    plain = confirmed("none", [0.1, 0.2], minute=1)
+    half = confirmed("none", [0.5, 0.6], switches="bf16", minute=2)
+    other = confirmed("dropout", [0.3], minute=2) + confirmed("dropout", [0.4], switches="bf16", minute=1)
+    current = analysis.current_rows(frame(tmp_path, [*plain, *half, *other]))
+    assert sorted(current["test_value"]) == [0.3, 0.5, 0.6]
+    assert any("3 row(s)" in note and "other switches" in note for note in analysis.notes_of(current))
+
+
+def test_files_from_before_there_were_switches_stand_for_none(tmp_path):
+    old = confirmed("none", [0.1, 0.2])
+    for each in old:
+        del each["switches"]
+    write_without_switches(tmp_path, old)
+    current = analysis.current_rows(frame(tmp_path, confirmed("dropout", [0.3])))
+    assert sorted(current["test_value"]) == [0.1, 0.2, 0.3]
+    assert current["switches"].isna().all()
+
+
+def write_without_switches(folder, rows):
+    (folder / "trials").mkdir()
+    for each in rows:
+        schema = pa.schema([field for field in schema_of(each) if field.name != "switches"])
+        pq.write_table(pa.Table.from_pylist([each], schema=schema), folder / "trials" / f"{each['trial_id']}.parquet")
 
 
 def test_confirm_rows_without_any_tune_row_count_as_one_configuration(tmp_path):

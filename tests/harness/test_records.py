@@ -81,6 +81,15 @@ def test_each_part_of_the_identity_changes_it(change):
     assert spec(**change).trial_id != spec().trial_id
 
 
+def test_switches_are_part_of_the_identity_only_where_there_are_some():
+    assert spec(switches="").trial_id == spec().trial_id
+    assert len({spec(switches=text).trial_id for text in ("", "bf16", "bf16+compile")}) == 3
+    assert [record().row()["switches"], TrialRecord(spec=spec(switches="bf16"), status="failed").row()["switches"]] == [
+        None,
+        "bf16",
+    ]
+
+
 @pytest.mark.parametrize(
     "change", [{"campaign_id": "x"}, {"suite": "y"}, {"tune_index": 3}, {"frozen_from": "z"}], ids=str
 )
@@ -147,8 +156,8 @@ def test_the_columns_that_people_rely_on_keep_their_names_and_types():
     types = {name: str(kind) for name, kind in TRIAL_FIELDS}
     text = (
         "trial_id campaign_id suite task dataset architecture regularizer scale role code_hash dataset_fingerprint "
-        "status error_type error_message reason metric device hardware_key git_commit python_version torch_version "
-        "ray_version optuna_version regarena_version"
+        "switches status error_type error_message reason metric device hardware_key git_commit python_version "
+        "torch_version ray_version optuna_version regarena_version"
     )
     real = (
         "validation_value test_value test_value_at_best_validation train_value train_seconds evaluation_seconds "

@@ -110,6 +110,19 @@ def test_curves_without_a_row_and_files_of_another_kind_are_found(store):
     assert any("columns" in finding and "are missing" in finding for finding in findings)
 
 
+def test_files_from_before_there_were_switches_and_checkpoints_of_running_trials_are_no_findings(store):
+    path = file_of(store, record(0))
+    table = pq.read_table(path).drop_columns(["switches"])
+    pq.write_table(table.replace_schema_metadata({DIGEST_KEY: digest(table)}), path)
+    running = Path(store.root) / "checkpoints" / "some-trial"
+    running.mkdir(parents=True)
+    (running / "epoch-000007.pt").write_bytes(b"whatever")
+    assert verify_folder(store.location) == []
+    store.compact()
+    assert verify_folder(store.location) == []
+    assert record(0).trial_id in store.finished()
+
+
 def test_a_folder_without_trials_is_refused(tmp_path):
     with pytest.raises(BadInput, match="holds no trials"):
         verify_folder(str(tmp_path))
