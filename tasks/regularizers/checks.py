@@ -19,6 +19,13 @@ def check_rate(owner: object, field: str, *, below_one: bool = True) -> None:
         raise ValueError(f"{type(owner).__name__}.{field} must lie in {allowed}{hint}, got {value}.")
 
 
+def check_factor(owner: object, field: str) -> None:
+    """Raise ValueError unless the field lies in (0, 1]."""
+    value = getattr(owner, field)
+    if not 0 < value <= 1:
+        raise ValueError(f"{type(owner).__name__}.{field} must lie in (0, 1] (1 switches it off), got {value}.")
+
+
 def check_at_least(owner: object, field: str, least: float) -> None:
     """Raise ValueError unless the field is finite and not below `least`."""
     value = getattr(owner, field)

@@ -74,7 +74,7 @@ class FeatureMapDistortion(Regularizer):
                 BlockDistortion(self.on_maps, site, stream) if site.is_spatial else UnitDistortion(self, site, stream)
             )
             site.fill(masks[-1])
-        return LinearSchedule(masks, self.distortion_rate) if self.schedule == "linear" else self
+        return LinearSchedule.of(masks) if self.schedule == "linear" else self
 
 
 class UnitDistortion(nn.Module):

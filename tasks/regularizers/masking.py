@@ -1,7 +1,8 @@
 """Masks that drop elements, and how they are applied. Every law here is exact; only the way of computing is quick.
 
 On a CPU the passes over memory go through numpy: it reads a boolean mask beside floats without making a float copy of
-it, counts it with vector instructions, and asks the system for large pages, which torch does not.
+it, counts it with vector instructions, and asks the system for large pages, which torch does not. Where numba is
+installed, large products take one pass instead of two, with the same result to the last bit.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tasks import compiled
 from tasks.streams import MaskStream
 from tasks.theory.drop_rates import seed_rate
 
 NUMPY_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
+MIN_COMPILED = 2**19  # elements: trainings with smaller maps are too short to pay for the import of numba
 
 
 def apply_mask(x: Tensor, keep: Tensor, scale: float | Tensor) -> Tensor:
@@ -65,14 +68,15 @@ def block_mask(stream: MaskStream, shape: tuple[int, int, int, int], drop_rate: 
     corners = maps * (height * width) + row * width + column
     keep = np.ones(shape, dtype=np.bool_)
     pixels = keep.reshape(-1)
+    runs = np.ndarray(len(pixels) - block_width + 1, dtype=f"V{block_width}", buffer=keep, strides=(1,))
+    dropped = np.zeros((), dtype=runs.dtype)  # as many False in a row as a block is wide
     for down in range(block_height):
-        for right in range(block_width):
-            pixels[corners + (down * width + right)] = False
+        runs[corners + down * width] = dropped
     return torch.from_numpy(keep)
 
 
 class _MaskedProduct(torch.autograd.Function):
-    """`x * keep * scale` in two passes of numpy; all that is stored for the gradient is the mask."""
+    """`x * keep * scale` in one or two passes; all that is stored for the gradient is the mask."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, keep: Tensor, scale: float | Tensor) -> Tensor:
@@ -80,6 +84,10 @@ class _MaskedProduct(torch.autograd.Function):
         ctx.scale = scale
         values = x.detach().numpy()
         constant = scale.numpy() if isinstance(scale, Tensor) else scale
+        if x.numel() >= MIN_COMPILED and keep.shape == x.shape and np.ndim(constant) == 0 and compiled.is_available():
+            from tasks.regularizers.masking_compiled import masked_product
+
+            return torch.from_numpy(masked_product(values, keep.numpy(), float(constant)))
         with np.errstate(all="ignore"):  # a diverged network is for the training loop to report
             factors = np.multiply(keep.numpy(), constant, dtype=NUMPY_DTYPES[x.dtype])
             product = np.multiply(values, factors, out=factors if factors.shape == values.shape else None)

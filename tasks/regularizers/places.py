@@ -1,7 +1,8 @@
-"""Where masks of single units act: the choice of sites as a hyperparameter, alike for every method that offers it."""
+"""Where masks act, and how strongly at which depth: hyperparameters alike for every method that offers them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 from torch import nn
@@ -18,3 +19,13 @@ def sites_at(network: nn.Module, where: Where) -> list[Site]:
     kinds = {"conv": ("conv",), "all": UNIT_SITES}.get(where, ("dense", "hidden"))
     sites = sites_of(network, kinds)
     return sites[-1:] if where == "last" else sites
+
+
+def rates_by_group(rate: float, group_factor: float, sites: Sequence[Site]) -> list[float]:
+    """The rate of each site: rate group_factor^(last - its group), last the highest group among them.
+
+    With 1/4 it is the rule of Ghiasi et al. 2018 for ResNet-50, where the sites of the last two groups alone are filled
+    (`first_group=3` of the architecture): the last one at the rate itself, the one in front of it at a quarter.
+    """
+    last = max((site.group for site in sites), default=0)
+    return [rate * group_factor ** (last - site.group) for site in sites]

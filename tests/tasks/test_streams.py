@@ -11,7 +11,7 @@ import torch
 from scipy.stats import chi2
 from tiny_tasks import binomial_bound
 
-from tasks.streams import MaskStream, numpy_stream, stream_seed, torch_stream
+from tasks.streams import MaskStream, _sparse_positions, numpy_stream, stream_seed, torch_stream
 
 RATES = [0.0, 1e-4, 1 / 256, 0.1, 0.5, 0.7, 193 / 256, 0.999, 1.0]
 NUM_DRAWS = 200_000
@@ -19,6 +19,13 @@ NUM_DRAWS = 200_000
 
 def stream(name: str = "here", seed: int = 0) -> MaskStream:
     return MaskStream(seed, name, "cpu")
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 1000, 4096])
+@pytest.mark.parametrize("rate", [0.0, 0.01, 0.5, 1.0])
+def test_sparse_positions_are_where_the_flags_are_set(size: int, rate: float) -> None:
+    flags = np.random.default_rng(0).random(size) < rate
+    assert _sparse_positions(flags).tolist() == [i for i in range(size) if flags[i]]
 
 
 @pytest.mark.parametrize("rate", RATES)

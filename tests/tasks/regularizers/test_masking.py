@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import sys
+
 import pytest
 import torch
 from torch import Tensor
 
+from tasks.regularizers import masking
 from tasks.regularizers.masking import apply_mask, dropped_positions, realised_scale
 
 SHAPES = {  # of the values, of the mask, of the scale (None: a number)
@@ -36,6 +40,22 @@ def test_it_is_the_product_in_the_precision_of_the_values(name: str, dtype: torc
     assert y.dtype == dtype
     exact = x.double() * keep.double() * scale
     torch.testing.assert_close(y.double(), exact, rtol=2 * torch.finfo(dtype).eps, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("name", ["units", "maps", "a scale as a tensor"])
+def test_the_compiled_loop_gives_the_same_bits(name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, keep, scale = case(name, dtype)
+    x.view(-1)[:4] = torch.tensor([math.inf, -math.inf, math.nan, -0.0])
+    results = []
+    for min_compiled in (math.inf, 1):
+        monkeypatch.setattr(masking, "MIN_COMPILED", min_compiled)
+        leaf = x.clone().requires_grad_()
+        y = apply_mask(leaf, keep, scale)
+        y.backward(torch.arange(x.numel(), dtype=dtype).view(x.shape) / 7)
+        results.append([tensor.detach().numpy().tobytes() for tensor in (y, leaf.grad)])
+    assert "tasks.regularizers.masking_compiled" in sys.modules
+    assert results[0] == results[1]
 
 
 @pytest.mark.parametrize("name", SHAPES)
