@@ -12,6 +12,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from tasks.eager import eager
+
 SiteKind = Literal["input", "conv", "dense", "branch", "hidden"]
 SITE_KINDS: tuple[str, ...] = get_args(SiteKind)
 
@@ -68,8 +70,15 @@ class Site(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Pass through the fillings, in the order in which they came."""
         for filling in self.fillings:
-            x = filling(x)
+            x = _at_random(filling, x) if self.training else filling(x)
         return x
+
+
+@eager
+def _at_random(filling: nn.Module, x: Tensor) -> Tensor:
+    """What acts while training draws random numbers."""
+    y: Tensor = filling(x)
+    return y
 
 
 def sites_of(network: nn.Module, kinds: Iterable[str] = SITE_KINDS) -> list[Site]:

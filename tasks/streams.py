@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tasks.eager import eager
 from tasks.state import State, attributes_of, restore_attributes
 
 
@@ -57,6 +58,7 @@ class MaskStream:
         """Draw what would have come after `state`."""
         restore_attributes(self, state)
 
+    @eager
     def bernoulli(self, shape: tuple[int, ...], rate: float) -> Tensor:
         """Boolean tensor of `shape`, each element True with probability `rate` in [0, 1], independently.
 
@@ -77,6 +79,7 @@ class MaskStream:
             mask[ties] = self._numpy.random(len(ties)) < remainder
         return torch.from_numpy(mask).view(shape)
 
+    @eager
     def bernoulli_each(self, num_samples: int, rates: Tensor) -> Tensor:
         """Boolean tensor (num_samples, *rates.shape), each element True with its own probability; as `bernoulli`."""
         if self.device.type != "cpu":
@@ -92,14 +95,17 @@ class MaskStream:
         mask.reshape(-1)[ties] = self._numpy.random(len(ties)) < remainders
         return torch.from_numpy(mask).view(num_samples, *rates.shape)
 
+    @eager
     def normal(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
         """Standard normal tensor of `shape`."""
         return torch.randn(shape, generator=self._torch, device=self.device, dtype=dtype)
 
+    @eager
     def uniform(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
         """Uniform tensor on [0, 1) of `shape`."""
         return torch.rand(shape, generator=self._torch, device=self.device, dtype=dtype)
 
+    @eager
     def positions(self, size: int, rate: float) -> Tensor:
         """Sorted positions (int64) of the successes among `size` independent trials with probability `rate`.
 

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tasks import compiled
+from tasks.eager import eager
 from tasks.streams import MaskStream
 from tasks.theory.drop_rates import seed_rate
 
@@ -25,8 +26,7 @@ MIN_COMPILED = 2**19  # elements: trainings with smaller maps are too short to p
 def apply_mask(x: Tensor, keep: Tensor, scale: float | Tensor) -> Tensor:
     """`x * keep * scale` in the precision of `x`, for a boolean mask `keep` and a constant that broadcast to `x`."""
     if x.device.type == "cpu" and x.dtype in NUMPY_DTYPES and x.is_contiguous():
-        product: Tensor = _MaskedProduct.apply(x, keep, scale)
-        return product
+        return _masked_product(x, keep, scale)
     return x * (keep * torch.as_tensor(scale, dtype=x.dtype, device=x.device))
 
 
@@ -73,6 +73,12 @@ def block_mask(stream: MaskStream, shape: tuple[int, int, int, int], drop_rate: 
     for down in range(block_height):
         runs[corners + down * width] = dropped
     return torch.from_numpy(keep)
+
+
+@eager
+def _masked_product(x: Tensor, keep: Tensor, scale: float | Tensor) -> Tensor:
+    product: Tensor = _MaskedProduct.apply(x, keep, scale)
+    return product
 
 
 class _MaskedProduct(torch.autograd.Function):
