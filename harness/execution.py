@@ -34,3 +34,8 @@ class Execution:
         if self.needs_cuda and gpu_fraction == 0:
             raise BadInput("--cuda-graphs replays what was recorded on a GPU, and trials run without one here.")
         return replace(self, gpu_fraction=gpu_fraction, device="cuda" if gpu_fraction > 0 else "cpu")
+
+    def for_trials(self, number: int) -> Execution:
+        """The same for a process that runs so many trials: it may take as long as all of them."""
+        seconds = self.trial_seconds
+        return self if seconds is None else replace(self, trial_seconds=number * seconds)

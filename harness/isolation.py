@@ -20,6 +20,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from harness.execution import Execution
+from harness.packs import Pack
 from harness.records import Status, TrialRecord, TrialSpec, utc_now
 
 PRELOAD_VARIABLE = "REGARENA_PRELOAD"  # names of tasks, for harness.preload
@@ -33,17 +34,28 @@ _PR_SET_PDEATHSIG = 1
 def run_isolated(spec: TrialSpec, execution: Execution) -> TrialRecord:
     """Run one trial in a child process, again once if it crashes; always returns a record."""
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        record = _attempt(spec, execution).with_values(attempts=attempt)
+        record = _attempt((spec,), execution)[0].with_values(attempts=attempt)
         if record.status != "crashed":
             break
     return record
 
 
-def _attempt(spec: TrialSpec, execution: Execution) -> TrialRecord:
+def run_pack_isolated(pack: Pack, execution: Execution) -> list[TrialRecord]:
+    """Run the trials of a pack in one child process; a single one as `run_isolated` does.
+
+    Several get a record each, or none at all if anything goes wrong: then they are to run one by one. Their limit of
+    time is the sum of their own; that of memory is one process's, as for one trial.
+    """
+    if len(pack) == 1:
+        return [run_isolated(pack[0], execution)]
+    return _attempt(pack, execution.for_trials(len(pack)))
+
+
+def _attempt(pack: Pack, execution: Execution) -> list[TrialRecord]:
     context = _server(execution)
     receiver, sender = context.Pipe(duplex=False)
     # Not a daemon, which may have no children: a trial's data may be read by workers of its own. It is killed below.
-    child = context.Process(target=_body, args=(spec, execution, sender), daemon=False)
+    child = context.Process(target=_body, args=(pack, execution, sender), daemon=False)
     _start(child)  # returns when the child exists: the server's own start does not count as the trial's time
     started_at, started = utc_now(), time.monotonic()
     sender.close()
@@ -53,10 +65,12 @@ def _attempt(spec: TrialSpec, execution: Execution) -> TrialRecord:
         child.kill()
         child.join()
         receiver.close()
-    if isinstance(answer, TrialRecord):
+    if isinstance(answer, list):
         return answer
+    if len(pack) > 1:
+        return []
     status, message = answer
-    return lost_record(spec, execution, status, message).with_values(started_at=started_at)
+    return [lost_record(pack[0], execution, status, message).with_values(started_at=started_at)]
 
 
 def lost_record(spec: TrialSpec, execution: Execution, status: Status, message: str) -> TrialRecord:
@@ -69,17 +83,17 @@ def lost_record(spec: TrialSpec, execution: Execution, status: Status, message: 
 
 def _await(
     child: BaseProcess, receiver: Connection, execution: Execution, started: float
-) -> TrialRecord | tuple[Status, str]:
-    """The child's record, or the status and message of why there is none."""
+) -> list[TrialRecord] | tuple[Status, str]:
+    """The child's records, or the status and message of why there are none."""
     assert child.pid is not None
     base = _resident_bytes(child.pid)
     while True:
         is_alive = child.is_alive()  # asked before the pipe, whose end a process that the trial left behind may hold
         try:
             if receiver.poll(_POLL_SECONDS):
-                record = receiver.recv()
-                assert isinstance(record, TrialRecord)
-                return record
+                records = receiver.recv()
+                assert isinstance(records, list)
+                return records
         except (EOFError, OSError):  # OSError: it ended amid its answer
             is_alive = False
         if not is_alive:
@@ -137,15 +151,15 @@ def _start(child: BaseProcess) -> None:
         sys.modules["__main__"] = main
 
 
-def _body(spec: TrialSpec, execution: Execution, sender: Connection) -> None:
+def _body(pack: Pack, execution: Execution, sender: Connection) -> None:
     """What the child does."""
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; the parent decides
     if execution.memory_bytes is not None and execution.device == "cpu":
         _limit_data(execution.memory_bytes)
-    from harness.trial import run_trial
+    from harness.trial import run_pack
 
-    sender.send(run_trial(spec, execution))
+    sender.send(run_pack(pack, execution))
     sender.close()
 
 

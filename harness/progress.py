@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
+from harness.packs import Pack
 from harness.plan import Plan
 from harness.records import SUCCESSES, TrialSpec
 from harness.store import Finished
@@ -90,16 +92,17 @@ class Progress:
             if trial_id in stored:
                 self._count(spec, stored[trial_id])
 
-    def started(self, spec: TrialSpec) -> None:
-        """A trial starts."""
-        self._cells[spec.cell].running += 1
+    def started(self, pack: Pack) -> None:
+        """Trials start."""
+        self._cells[pack[0].cell].running += len(pack)
 
-    def ended(self, spec: TrialSpec, finished: Finished) -> None:
-        """A trial ended."""
-        self._cells[spec.cell].running -= 1
-        self._seconds += finished.seconds
-        self.num_run += 1
-        self._count(spec, finished)
+    def ended(self, pack: Pack, ends: Sequence[Finished]) -> None:
+        """Trials ended; without `ends` they are to start again."""
+        self._cells[pack[0].cell].running -= len(pack)
+        for spec, finished in zip(pack, ends, strict=False):
+            self._seconds += finished.seconds
+            self.num_run += 1
+            self._count(spec, finished)
         now = time.monotonic()
         if self._live is None and now - self._last_line > PLAIN_INTERVAL_SECONDS:
             self._last_line = now

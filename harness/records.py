@@ -77,6 +77,7 @@ TRIAL_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
     ("seconds_per_step", pa.float64()),
     ("samples_per_second", pa.float64()),
     ("peak_memory_bytes", pa.int64()),
+    ("seeds_together", pa.int32()),  # trials that shared the process and its times: each has an equal share
     # machine
     ("device", pa.string()),
     ("hardware_key", pa.string()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from harness.packs import Pack, next_pack
 from harness.plan import Cell, Plan
 from harness.records import SUCCESSES, TrialSpec
 from harness.seeding import trial_seed
@@ -23,21 +24,32 @@ class CellProgress:
         self._plan, self._stored = plan, dict(stored)
         self._waiting = [spec for spec in plan.default_specs(cell) if spec.trial_id not in stored]
         self._study = plan.study(cell)
+        self._loners: list[TrialSpec] = []  # of packs that failed
         self._tuned: list[tuple[TrialSpec, Finished]] = []
         self._proposal: TrialSpec | None = None
         self._proposal_is_out = False
         self._advance()
 
-    def next_tune(self) -> TrialSpec | None:
-        """The study's next trial, if it is ready."""
+    def next_tune(self) -> Pack | None:
+        """The study's next trial, if it is ready; alone, since the one behind it waits for its end."""
         if self._proposal is None or self._proposal_is_out:
             return None
         self._proposal_is_out = True
-        return self._proposal
+        return (self._proposal,)
 
-    def next_other(self) -> TrialSpec | None:
-        """A default or confirm trial, if one is ready."""
-        return self._waiting.pop(0) if self._waiting else None
+    def next_other(self) -> Pack | None:
+        """A default or confirm trial, if one is ready, with those that may run in one process with it."""
+        if self._loners:
+            return (self._loners.pop(0),)
+        if not self._waiting:
+            return None
+        pack = next_pack(self._waiting)
+        self._waiting = [spec for spec in self._waiting if spec not in pack]
+        return pack
+
+    def split(self, pack: Pack) -> None:
+        """A pack of this cell left no rows: its trials are to run alone."""
+        self._loners += pack
 
     def record(self, spec: TrialSpec, finished: Finished) -> None:
         """One of this cell's trials ended."""
@@ -105,20 +117,24 @@ class Schedule:
         self._by_cell = {(p.cell.task_name, p.cell.regularizer): p for p in self.cells}
         self._turn = 0
 
-    def next(self) -> TrialSpec | None:
-        """The next trial to start; None if nothing is ready now."""
+    def next(self) -> Pack | None:
+        """The next trials to start, in one process; None if nothing is ready now."""
         for kind in (CellProgress.next_tune, CellProgress.next_other):
             for offset in range(len(self.cells)):
                 position = (self._turn + offset) % len(self.cells)
-                spec = kind(self.cells[position])
-                if spec is not None:
+                pack = kind(self.cells[position])
+                if pack is not None:
                     self._turn = position + 1
-                    return spec
+                    return pack
         return None
 
     def record(self, spec: TrialSpec, finished: Finished) -> None:
         """A trial that `next` gave out has ended."""
         self._by_cell[spec.cell].record(spec, finished)
+
+    def split(self, pack: Pack) -> None:
+        """A pack that `next` gave out left no rows: `next` will give out its trials one by one."""
+        self._by_cell[pack[0].cell].split(pack)
 
     def again(self, stored: Mapping[str, Finished]) -> Schedule:
         """The same plan, from what is stored by now."""

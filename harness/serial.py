@@ -12,7 +12,8 @@ from dataclasses import replace
 from harness.errors import BadInput, ResultsError
 from harness.execution import Execution
 from harness.interrupts import interruptible
-from harness.isolation import run_isolated
+from harness.isolation import run_pack_isolated
+from harness.packs import Pack
 from harness.progress import Progress
 from harness.records import TrialSpec
 from harness.schedule import Schedule
@@ -29,10 +30,14 @@ def run(
         ResultsError: when a row cannot be written.
     """
     with interruptible():
-        while (spec := schedule.next()) is not None:
-            schedule.record(spec, _run_one(spec, store, execution, progress))
+        while (pack := schedule.next()) is not None:
+            ended = _run(pack, store, execution, progress)
+            for spec, finished in zip(pack, ended, strict=False):
+                schedule.record(spec, finished)
+            if not ended:
+                schedule.split(pack)
         for spec in timing:
-            _run_one(spec, store, replace(execution, exclusive=True), progress)
+            _run((spec,), store, replace(execution, exclusive=True), progress)
 
 
 def placed(execution: Execution, gpus_per_trial: float | None) -> Execution:
@@ -51,13 +56,15 @@ def placed(execution: Execution, gpus_per_trial: float | None) -> Execution:
     return execution.placed(fraction)
 
 
-def _run_one(spec: TrialSpec, store: Store, execution: Execution, progress: Progress) -> Finished:
-    progress.started(spec)
-    record = run_isolated(spec, execution)
+def _run(pack: Pack, store: Store, execution: Execution, progress: Progress) -> list[Finished]:
+    """How the trials of the pack ended, in its order; nothing if they are to run one by one."""
+    progress.started(pack)
+    records = run_pack_isolated(pack, execution)
     try:
-        store.write(record)
+        for record in records:
+            store.write(record)
     except OSError as error:
         raise ResultsError(f"A row could not be written to {store.location}: {error}.") from error
-    finished = Finished.of(record)
-    progress.ended(spec, finished)
-    return finished
+    ended = [Finished.of(record) for record in records]
+    progress.ended(pack, ended)
+    return ended

@@ -19,6 +19,7 @@ import torch
 from harness.checkpoints import TrialCheckpoints
 from harness.contestants import Contestant
 from harness.execution import Execution
+from harness.packs import Pack
 from harness.provenance import hardware_key, software
 from harness.records import CurvePoint, Status, TrialRecord, TrialSpec, utc_now
 from harness.timing import time_steps
@@ -32,6 +33,27 @@ from tasks.training import Diverged, Trained, Training
 _OUT_OF_MEMORY_TEXTS = ("out of memory", "can't allocate memory")
 
 
+def run_pack(pack: Pack, execution: Execution) -> list[TrialRecord]:
+    """Run the trials of a pack in this process: one as `run_trial` does; several at once, as their task trains them.
+
+    Of several, all get a record or none does. Their times are shares of the whole, each the same, and the highest
+    memory is that of all; the column `seeds_together` says of how many.
+    """
+    if len(pack) == 1:
+        return [run_trial(pack[0], execution)]
+    torch.set_num_threads(execution.cpu_threads)
+    base = [base_values(spec, execution) for spec in pack]
+    try:
+        outcomes = _trained(pack, execution, time.perf_counter())
+    except Exception:
+        return []  # one by one, the trial at fault will tell
+    after = {"finished_at": utc_now(), "peak_memory_bytes": _peak_memory_bytes(execution)}
+    return [
+        TrialRecord(spec=spec, status=status, values=known | after | values, metrics=metrics, curves=curves)
+        for spec, known, (status, values, metrics, curves) in zip(pack, base, outcomes, strict=True)
+    ]
+
+
 def run_trial(spec: TrialSpec, execution: Execution) -> TrialRecord:
     """Run one trial in this process. Whatever goes wrong inside it becomes a record with a status."""
     torch.set_num_threads(execution.cpu_threads)
@@ -43,7 +65,7 @@ def run_trial(spec: TrialSpec, execution: Execution) -> TrialRecord:
             values, metrics, curves = _timed(spec, execution, started)
             status = "completed"
         else:
-            status, values, metrics, curves = _trained(spec, execution, started)
+            ((status, values, metrics, curves),) = _trained((spec,), execution, started)
     except Diverged as error:
         status, values, metrics, curves = "diverged", failure_values(error), {}, ()
     except Exception as error:
@@ -63,6 +85,7 @@ def base_values(spec: TrialSpec, execution: Execution) -> dict[str, Any]:
         "higher_is_better": task.higher_is_better,
         "epochs_planned": task.epochs(spec.scale),
         "attempts": 1,
+        "seeds_together": 1,
         "device": execution.device,
         "hardware_key": hardware_key(execution.device, execution.cpu_threads),
         "gpu_fraction": execution.gpu_fraction,
@@ -95,11 +118,21 @@ def _message(error: BaseException) -> str:
 Outcome = tuple[dict[str, Any], dict[str, float], tuple[CurvePoint, ...]]
 
 
-def _trained(spec: TrialSpec, execution: Execution, started: float) -> tuple[Status, *Outcome]:
-    task, training = _prepare(spec, execution)
-    setup_seconds = time.perf_counter() - started
-    trained = training.run(_checkpoints(spec, execution))
-    values = _values(task, spec, execution, training, trained) | {"setup_seconds": setup_seconds}
+def _trained(pack: Pack, execution: Execution, started: float) -> list[tuple[Status, *Outcome]]:
+    """The outcome of each trial; they differ in their seed alone."""
+    (task, *_), trainings = zip(*(_prepare(spec, execution) for spec in pack), strict=True)
+    effort = {"setup_seconds": (time.perf_counter() - started) / len(pack), "seeds_together": len(pack)}
+    if len(pack) == 1:
+        ends = [trainings[0].run(_checkpoints(pack[0], execution))]
+    else:
+        ends = task.train_together(trainings)
+    return [_outcome(task, *each, execution, effort) for each in zip(pack, trainings, ends, strict=True)]
+
+
+def _outcome(
+    task: Task, spec: TrialSpec, training: Training, trained: Trained, execution: Execution, effort: dict[str, Any]
+) -> tuple[Status, *Outcome]:
+    values = _values(task, spec, execution, training, trained) | effort
     curves = tuple(
         CurvePoint(epoch=point.epoch, split=point.split, metric=point.metric, value=point.value)
         for point in trained.curves

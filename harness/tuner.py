@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import BadInput, Interrupted, RegarenaError, ResultsError
 from harness.execution import Execution
 from harness.interrupts import ending_within, interruptible
-from harness.isolation import lost_record, run_isolated
+from harness.isolation import lost_record, run_isolated, run_pack_isolated
+from harness.packs import Pack
 from harness.records import TrialSpec
 from harness.store import Finished, Store
 
@@ -299,20 +300,21 @@ def _fit_once(
 
 
 def _trainable(config: dict[str, Any], location: str, execution: Execution) -> None:
-    """What a Tune trial does: one of our trials in a child process, then its row. It never raises for a trial's fault.
+    """What a Tune trial does: a pack of our trials in a child process, then its rows. It never raises for their faults.
 
     A row that cannot be written is reported, not raised: Tune would try again on a disk that is still full.
     """
     from ray import tune
 
-    spec = TrialSpec(**config["spec"])
-    record = run_isolated(spec, execution)
+    records = run_pack_isolated(tuple(TrialSpec(**fields) for fields in config["pack"]), execution)
+    store = Store(location)
     try:
-        Store(location).write(record)
+        for record in records:
+            store.write(record)
     except OSError as error:
         tune.report({_METRIC: 0, "write_error": str(error)})
         return
-    tune.report({_METRIC: 1, "finished": json.dumps(dataclasses.asdict(Finished.of(record)))})
+    tune.report({_METRIC: 1, "finished": json.dumps([dataclasses.asdict(Finished.of(record)) for record in records])})
 
 
 class _Ledger:
@@ -320,18 +322,18 @@ class _Ledger:
 
     def __init__(self, schedule: Schedule, store: Store, execution: Execution, progress: Progress) -> None:
         self._schedule, self._store, self._execution, self._progress = schedule, store, execution, progress
-        self._out: dict[str, TrialSpec] = {}
+        self._out: dict[str, Pack] = {}
         self.write_error = ""
         self.is_finished = False
 
-    def give(self, tune_id: str) -> TrialSpec | None:
-        """The next trial, for the Tune trial `tune_id`; None if none is ready."""
-        spec = None if self.write_error else self._schedule.next()
-        if spec is not None:
-            self._out[tune_id] = spec
-            self._progress.started(spec)
-        self.is_finished = spec is None and not self._out and not self.write_error
-        return spec
+    def give(self, tune_id: str) -> Pack | None:
+        """The next trials, for the Tune trial `tune_id`; None if none is ready."""
+        pack = None if self.write_error else self._schedule.next()
+        if pack is not None:
+            self._out[tune_id] = pack
+            self._progress.started(pack)
+        self.is_finished = pack is None and not self._out and not self.write_error
+        return pack
 
     @property
     def is_waiting(self) -> bool:
@@ -340,18 +342,22 @@ class _Ledger:
 
     def take(self, tune_id: str, result: dict[str, Any], was_lost: bool) -> None:
         """The Tune trial `tune_id` ended. One that neither reports nor was lost was cut off, and will run again."""
-        spec = self._out.pop(tune_id, None)
-        if spec is None:
+        pack = self._out.pop(tune_id, None)
+        if pack is None:
             return
         self.write_error = self.write_error or result.get("write_error", "")
         if "finished" in result:
-            self._note(spec, Finished(**json.loads(result["finished"])))
+            self._note(pack, [Finished(**fields) for fields in json.loads(result["finished"])])
         elif was_lost:
-            self._note(spec, _bury(spec, self._store, self._execution))
+            self._note(pack, [_bury(spec, self._store, self._execution) for spec in pack] if len(pack) == 1 else [])
 
-    def _note(self, spec: TrialSpec, finished: Finished) -> None:
-        self._schedule.record(spec, finished)
-        self._progress.ended(spec, finished)
+    def _note(self, pack: Pack, ends: Sequence[Finished]) -> None:
+        """How the trials ended; without `ends` they are to run one by one."""
+        for spec, finished in zip(pack, ends, strict=False):
+            self._schedule.record(spec, finished)
+        if not ends:
+            self._schedule.split(pack)
+        self._progress.ended(pack, ends)
 
 
 def _bury(spec: TrialSpec, store: Store, execution: Execution) -> Finished:
@@ -372,9 +378,9 @@ def _searcher_over(ledger: _Ledger) -> Any:
             super().__init__(metric=_METRIC, mode="max")
 
         def suggest(self, trial_id: str) -> Any:
-            spec = ledger.give(trial_id)
-            if spec is not None:
-                return {"spec": dataclasses.asdict(spec)}
+            pack = ledger.give(trial_id)
+            if pack is not None:
+                return {"pack": [dataclasses.asdict(spec) for spec in pack]}
             return None if ledger.is_waiting else Searcher.FINISHED
 
         def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
@@ -400,14 +406,14 @@ def _run_timing(timing: Sequence[TrialSpec], store: Store, execution: Execution,
         _time_one
     )
     for spec in timing:
-        progress.started(spec)
+        progress.started((spec,))
         try:
             finished = ray.get(timed.remote(spec, store.address, execution))
         except ray.exceptions.RayTaskError as error:
             raise ResultsError(f"A row could not be written to {store.location}: {error.cause}.") from error
         except ray.exceptions.RayError:
             finished = _bury(spec, store, execution)
-        progress.ended(spec, finished)
+        progress.ended((spec,), [finished])
 
 
 def _time_one(spec: TrialSpec, location: str, execution: Execution) -> Finished:

@@ -14,7 +14,7 @@ from torch import nn
 
 from tasks.regularizers.base import Regularizer, Scalar
 from tasks.switches import Switches
-from tasks.training import Training
+from tasks.training import Trained, Training
 
 Regularizers = Sequence[tuple[str, Regularizer]]
 
@@ -83,6 +83,23 @@ class Task(ABC):
         Raises:
             DataError: when the data is not there or damaged.
         """
+
+    def seeds_together(self, regularizers: Regularizers) -> int:
+        """How many trainings that differ by their seeds alone `train_together` had best run at once; 1 is none."""
+        return 1
+
+    def train_together(self, trainings: Sequence[Training]) -> list[Trained]:
+        """Run trainings, not begun, that differ by their seeds alone, each to what it comes to alone, up to rounding.
+
+        Only called for tasks whose `seeds_together` is more than 1.
+
+        Returns:
+            What each leaves behind, in their order; seconds are equal shares of the whole.
+
+        Raises:
+            Diverged: when one of them does.
+        """
+        return [training.run() for training in trainings]
 
     def check_data(self, data_dir: Path | None, download: bool = False) -> None:  # noqa: B027  # most need no files
         """Make sure that what `prepare` reads is there, without reading it all; `download` fetches what is missing.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from tasks.sites import measure_sites
 from tasks.streams import torch_stream
 from tasks.switches import Switches
 from tasks.task import Regularizers, Setting, Task
-from tasks.training import Training
+from tasks.theory.many_seeds import reason_against, train_together
+from tasks.training import Trained, Training
 
 Reading = Callable[[nn.Module], Mapping[str, float]]
 EXCESS = "excess_objective"
@@ -77,6 +78,7 @@ class LinearTask(Task):
     problem: LinearProblem
     protocol: Protocol
     pinned: Mapping[str, Scalar] = field(default_factory=dict)
+    most_seeds_together: int = 10  # more gain little, and would leave cores of the machine without work
     metric: str = EXCESS
     higher_is_better: bool = False
 
@@ -144,6 +146,15 @@ class LinearTask(Task):
             learning_rate=setting.learning_rate * self.problem.step_factor(keep),
             seed=setting.seed,
         )
+
+    def seeds_together(self, regularizers: Regularizers) -> int:
+        """Several, for chains of linear layers under contestants that only multiply hidden units."""
+        probe = Setting(seed=0, scale="smoke", learning_rate=self.default_learning_rate("smoke"))
+        return 1 if reason_against(self.prepare(regularizers, probe)) else self.most_seeds_together
+
+    def train_together(self, trainings: Sequence[Training]) -> list[Trained]:
+        """As one stack of networks."""
+        return train_together(trainings)
 
     def _network(self, seed: int, device: torch.device) -> nn.Module:
         network = self.problem.network(torch_stream(seed, "weights")).to(device)

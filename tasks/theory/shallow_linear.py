@@ -50,6 +50,10 @@ class LinearPair(nn.Module):
         predictions: Tensor = self.second(self.site(self.first(x_BD)))
         return predictions
 
+    def linear_layers(self) -> list[nn.Linear]:
+        """The weight layers, from the inputs on."""
+        return [self.first, self.second]
+
     def factors(self) -> tuple[Tensor, Tensor]:
         """U (outputs x hidden) and V (inputs x hidden) in float64."""
         return self.second.weight.detach().double(), self.first.weight.detach().T.double()

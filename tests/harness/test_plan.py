@@ -38,7 +38,8 @@ def outcome(spec):
 def run_to_the_end(plan, stored=None):
     """Every trial in the order in which a single worker runs it."""
     schedule, order = Schedule(plan, stored or {}), []
-    while (spec := schedule.next()) is not None:
+    while (pack := schedule.next()) is not None:
+        (spec,) = pack
         order.append(spec)
         schedule.record(spec, outcome(spec))
     return order
@@ -94,9 +95,9 @@ def test_any_interleaving_interrupted_anywhere_and_resumed_runs_the_same_trials_
         ends_after = data.draw(st.integers(0, 70), label="trials until it is killed")
         schedule, out = Schedule(plan, stored), []
         while ends_after > 0:
-            spec = schedule.next() if len(out) < data.draw(st.integers(1, 5), label="workers") else None
-            if spec is not None:
-                out.append(spec)
+            pack = schedule.next() if len(out) < data.draw(st.integers(1, 5), label="workers") else None
+            if pack is not None:
+                out += pack
                 continue
             if not out:
                 break
@@ -135,8 +136,8 @@ def test_a_larger_request_runs_only_what_is_new(uninterrupted, wider, num_new_de
 def test_at_most_one_trial_of_a_study_is_out_at_a_time():
     schedule = Schedule(plan_of(), {})
     given_out = []
-    while (spec := schedule.next()) is not None:
-        given_out.append(spec)
+    while (pack := schedule.next()) is not None:
+        given_out += pack
     assert Counter(spec.cell for spec in given_out if spec.role == "tune") == Counter(
         (cell.task_name, cell.regularizer) for cell in plan_of().running_cells
     )
@@ -146,7 +147,8 @@ def test_at_most_one_trial_of_a_study_is_out_at_a_time():
 def test_a_cell_whose_tuning_fails_throughout_has_no_confirm_trials():
     plan = plan_of(only=("digits-mlp", "none"))
     schedule, roles = Schedule(plan, {}), Counter()
-    while (spec := schedule.next()) is not None:
+    while (pack := schedule.next()) is not None:
+        (spec,) = pack
         roles[spec.role] += 1
         schedule.record(spec, Finished(spec.trial_id, "failed" if spec.role == "tune" else "completed", 0.5))
     assert roles == {"default": 2, "tune": 7}

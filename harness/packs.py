@@ -1,0 +1,27 @@
+"""Packs: trials that one process runs. Mostly one; several that differ in their seed alone, where the task says so.
+
+A pack is a way to run trials, no part of what they are: each has its own id and row, with the values that it has
+alone, up to rounding. A pack of several in which anything goes wrong leaves no row; its trials then run one by one, so
+that each row tells of its own trial alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness.contestants import Contestant
+from harness.records import TrialSpec
+from tasks import TASKS
+
+Pack = tuple[TrialSpec, ...]
+
+
+def next_pack(waiting: Sequence[TrialSpec]) -> Pack:
+    """The first trial that waits, and with it those that may run in one process with it, in their order."""
+    first = waiting[0]
+    alike = [spec for spec in waiting if replace(spec, seed=first.seed) == first]
+    if len(alike) == 1:
+        return (first,)
+    regularizers = Contestant(first.regularizer).build(first.hyperparameters)
+    return tuple(alike[: TASKS[first.task].seeds_together(regularizers)])
