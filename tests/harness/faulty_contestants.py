@@ -20,7 +20,7 @@ from search_spaces.space import Real, Space
 from tasks.classification import DIGITS_CONVNET, DIGITS_MLP, MNIST_LENET, Classification
 from tasks.datasets.image_folders import ImageFolders
 from tasks.protocols import Augmentation
-from tasks.regularizers.base import Regularizer, Step
+from tasks.regularizers.base import Context, Hooks, Regularizer, Step
 from tasks.suites import Group, Suite
 from tasks.task import Regularizers, Setting
 from tasks.training import Training
@@ -86,6 +86,19 @@ LONG_MLP = tiny(DIGITS_MLP, epochs=7, augmentation=("crop", "flip"))
 TINY_NET = tiny(DIGITS_CONVNET)
 """Two epochs of two steps on digits, with the convolutional net."""
 
+
+class TinyPacks(TinyClassification):
+    """The same, for trials that train three seeds at once."""
+
+    __hash__ = Classification.__hash__
+
+    def seeds_together(self, regularizers: Regularizers) -> int:
+        return 3
+
+
+TINY_PACKS = TinyPacks(**vars(TINY_MLP))
+"""Two epochs of two steps on digits, with the dense net, three seeds in one process."""
+
 TINY_MNIST = tiny(MNIST_LENET)
 """Two epochs of two steps on MNIST."""
 
@@ -120,6 +133,14 @@ class Faulty(Regularizer):
 
     def after_step(self, step: Step) -> None:
         FAULTS[self.how](step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OddOnesOut(Regularizer):
+    """Diverges for odd seeds."""
+
+    def attach(self, network: torch.nn.Module, context: Context) -> Hooks:
+        return Faulty(how="diverge" if context.seed % 2 else "idle")
 
 
 def raise_plainly(step: Step) -> None:
@@ -264,6 +285,8 @@ globals().update({f"contestant_{how}": cls for how, cls in CONTESTANTS.items()})
 
 SPACE: Space = {"strength": Real(low=0.1, high=1.0, source="nothing depends on it")}
 
+NO_SPACE: Space = {}
+
 WELL = Suite(
     groups=(Group(tasks=("tiny-mlp", "tiny-net"), regularizers=("none", "dropblock")),),
     scale="smoke",
@@ -322,15 +345,24 @@ ON_FOLDERS = Suite(
 )
 """On images that are streamed."""
 
+PACKS = Suite(
+    groups=(Group(tasks=("tiny-packs",), regularizers=("none", "odd_ones_out", "crash_once")),),
+    scale="smoke",
+    tune_trials=0,
+    seeds=7,
+)
+"""Several seeds in one process; well, with some that fail, and in a process that crashes."""
+
 ENTRY_POINTS = {
-    "regularizers": {how: f"contestant_{how}" for how in FAULTS},
-    "search_spaces": dict.fromkeys(FAULTS, "SPACE"),
+    "regularizers": {how: f"contestant_{how}" for how in FAULTS} | {"odd_ones_out": "OddOnesOut"},
+    "search_spaces": dict.fromkeys(FAULTS, "SPACE") | {"odd_ones_out": "NO_SPACE"},
     "tasks": {
         "tiny-mlp": "TINY_MLP",
         "long-mlp": "LONG_MLP",
         "tiny-net": "TINY_NET",
         "tiny-mnist": "TINY_MNIST",
         "tiny-folders": "TINY_FOLDERS",
+        "tiny-packs": "TINY_PACKS",
     },
     "datasets": {"four-folders": "FOUR_FOLDERS"},
     "suites": {
@@ -339,5 +371,6 @@ ENTRY_POINTS = {
         "slow": "SLOW",
         "on-mnist": "ON_MNIST",
         "on-folders": "ON_FOLDERS",
+        "packs": "PACKS",
     },
 }
