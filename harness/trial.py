@@ -122,7 +122,8 @@ def _trained(pack: Pack, execution: Execution, started: float) -> list[tuple[Sta
     """The outcome of each trial; they differ in their seed alone."""
     (task, *_), trainings = zip(*(_prepare(spec, execution) for spec in pack), strict=True)
     effort = {"setup_seconds": (time.perf_counter() - started) / len(pack), "seeds_together": len(pack)}
-    ends = [trainings[0].run(_checkpoints(pack[0], execution))] if len(pack) == 1 else task.train_together(trainings)
+    alone = len(pack) == 1
+    ends = [trainings[0].run(_checkpoints(pack[0], execution))] if alone else task.train_together(trainings)
     return [_outcome(task, *each, execution, effort) for each in zip(pack, trainings, ends, strict=True)]
 
 

@@ -76,6 +76,7 @@ TASKS: Table[Task] = Table(
         "structured-fig2-orthogonal": "tasks.theory.structured_tasks:STRUCTURED_FIG2_ORTHOGONAL",
         "structured-fig2-correlated": "tasks.theory.structured_tasks:STRUCTURED_FIG2_CORRELATED",
         "structured-fig3-mnist": "tasks.theory.feature_tasks:STRUCTURED_FIG3_MNIST",
+        "structured-fig3-cifar10": "tasks.theory.feature_tasks:STRUCTURED_FIG3_CIFAR10",
         "structured-fig4": "tasks.theory.structured_tasks:STRUCTURED_FIG4",
         "thesis-fig2-1": "tasks.theory.shrinkage_tasks:THESIS_FIG2_1",
         "thesis-fig2-2": "tasks.theory.shrinkage_tasks:THESIS_FIG2_2",

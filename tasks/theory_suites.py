@@ -49,7 +49,13 @@ _FIG2 = (
         grid={"drop_rate": (0.5,)},
     ),
 )
-_FIG3 = (Group(tasks=("structured-fig3-mnist",), regularizers=("dropblock_sample",), grid={"drop_rate": (0.5,)}),)
+_FIG3 = (
+    Group(
+        tasks=("structured-fig3-mnist", "structured-fig3-cifar10"),
+        regularizers=("dropblock_sample",),
+        grid={"drop_rate": (0.5,)},
+    ),
+)
 _FIG4 = (
     Group(tasks=("structured-fig4",), regularizers=("dropblock_sample",), grid={"drop_rate": (0.5,)}),
     Group(

@@ -14,10 +14,16 @@ from tasks import TASKS
 from tasks.regularizers.base import Regularizer
 from tasks.regularizers.dropblock import DropBlock
 from tasks.regularizers.dropblock_sample import DropBlockSample
+from tasks.regularizers.dropconnect import DropConnect
 from tasks.regularizers.dropout import Dropout
 from tasks.theory import shallow_linear
 from tasks.theory.shallow_linear import ShallowLinear
-from tasks.theory.structured import dropblock_factors, dropblock_objective, generalized_dropout_objective
+from tasks.theory.structured import (
+    dropblock_factors,
+    dropblock_objective,
+    dropconnect_objective,
+    generalized_dropout_objective,
+)
 from tasks.training import Trained
 
 NAMES = ["shallow-linear-dropblock", "shallow-linear-dropblock-keep-0.8"]
@@ -179,3 +185,21 @@ def test_the_minimum_is_smaller_the_more_is_kept() -> None:
     minima = [replace(task, keep=keep).global_minimum() for keep in (0.3, 0.5, 0.8, 1.0)]
     assert minima == sorted(minima, reverse=True)
     assert minima[-1] == pytest.approx(0, abs=1e-6)  # without dropping, the pair can be exact
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_reading_of_dropconnect_sees_its_masks_in_the_weights(name: str) -> None:
+    """One mask serves a whole pass, so the mean over passes is near its expectation, not at it."""
+    task = TASKS[name]
+    assert isinstance(task, ShallowLinear)
+    training = prepared(task, with_pins(DropConnect(), task))
+    network, split = training.network, training.batches.split
+    U, V = network.factors()  # type: ignore[operator]
+    Y, X = split.targets.T.double(), split.inputs.T.double()
+    unmasked = float((Y - U @ V.T @ X).square().sum())
+    expected = float(dropconnect_objective(Y, X, U, V, task.keep))
+    deterministic = float(dropblock_objective(Y, X, U, V, task.keep, task.block_size))
+    read = training._measure(None, Trained())["validation"]
+    assert read["objective"] == pytest.approx(deterministic, rel=1e-9)
+    assert abs(read["stochastic_deviation"] - abs(expected / deterministic - 1)) < 0.01
+    assert abs(unmasked / deterministic - 1) > 0.1, "without masks in the weights it would read this"
