@@ -10,6 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from analysis.canvas import new_figure
 from analysis.theory_rows import Evidence, evidence_of
@@ -212,6 +213,7 @@ def _level(axis: Axes, value: float, label: str) -> None:
 
 def _objective_axis(axis: Axes, label: str = "objective") -> None:
     axis.set_yscale("log")
+    axis.xaxis.set_major_locator(MaxNLocator(4))  # more numbers of five digits would run into each other
     axis.set_xlabel("iteration")
     axis.set_ylabel(label)
     axis.legend(fontsize=8)
@@ -264,6 +266,13 @@ FIGURES: tuple[TheoryFigure, ...] = (
         name="structured-fig3-mnist",
         title="Pal et al. 2020, figure 3: a deep network and the lower bound, on MNIST",
         tasks=("structured-fig3-mnist",),
+        contestants=("dropblock_sample",),
+        draw=draw_deep_bound,
+    ),
+    TheoryFigure(
+        name="structured-fig3-cifar10",
+        title="Pal et al. 2020, figure 3: a deep network and the lower bound, on CIFAR-10",
+        tasks=("structured-fig3-cifar10",),
         contestants=("dropblock_sample",),
         draw=draw_deep_bound,
     ),

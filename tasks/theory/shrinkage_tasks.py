@@ -193,7 +193,7 @@ FACTORIZATION_PROTOCOL = Protocol(
     nesterov=False,
     milestones=(0.6, 0.85),
     decay=0.3,
-    max_train_samples=250,
+    max_train_samples=500,
     scales={
         "short": {"epochs": 20, "batch_size": 10, "learning_rate": 0.01, "max_train_samples": 1000},
         "smoke": {"epochs": 10, "batch_size": 10, "learning_rate": 0.01, "max_train_samples": 300},

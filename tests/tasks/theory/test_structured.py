@@ -308,13 +308,18 @@ def test_tiny_huge_and_vanishing_targets_are_handled_alike() -> None:
     assert torch.equal(dropblock_global_minimum(targets * 0, 0.5, 1)[0], targets * 0)
 
 
-def trained_minima(Y: Tensor, X: Tensor, keep: float, block_size: int, width: int, starts: int) -> list[float]:
-    """Ends of L-BFGS on the deterministic objective from random starts."""
+def trained_ends(
+    Y: Tensor, X: Tensor, keep: float, block_size: int, width: int, starts: int
+) -> list[tuple[float, Tensor, Tensor]]:
+    """Ends of L-BFGS on the deterministic objective from random starts: the objective, U and V."""
     sizes = (Y.shape[0] * width, X.shape[0] * width)
+
+    def unpack(weights: Tensor) -> tuple[Tensor, Tensor]:
+        return weights[: sizes[0]].view(-1, width), weights[sizes[0] :].view(-1, width)
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = torch.tensor(flat, requires_grad=True)
-        U, V = weights[: sizes[0]].view(-1, width), weights[sizes[0] :].view(-1, width)
+        U, V = unpack(weights)
         value = dropblock_objective(Y, X, U, V, keep, block_size)
         (gradient,) = torch.autograd.grad(value, weights)
         return value.item(), gradient.numpy()
@@ -322,10 +327,21 @@ def trained_minima(Y: Tensor, X: Tensor, keep: float, block_size: int, width: in
     rng = np.random.default_rng(0)
     options = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 3000}
     with threadpool_limits(1):  # on a busy machine the linear algebra of small steps waits for its own threads
-        return [
-            float(minimize(objective, rng.normal(size=sum(sizes)), jac=True, method="L-BFGS-B", options=options).fun)
+        ends = [
+            minimize(objective, rng.normal(size=sum(sizes)), jac=True, method="L-BFGS-B", options=options)
             for _ in range(starts)
         ]
+    return [(float(end.fun), *unpack(torch.tensor(end.x))) for end in ends]
+
+
+def trained_minima(Y: Tensor, X: Tensor, keep: float, block_size: int, width: int, starts: int) -> list[float]:
+    return [value for value, _, _ in trained_ends(Y, X, keep, block_size, width, starts)]
+
+
+def block_norms(U: Tensor, V: Tensor, X: Tensor, block_size: int) -> Tensor:
+    """||U_i V_i'X||_F of every block."""
+    blocks = zip(U.split(block_size, dim=1), V.split(block_size, dim=1), strict=True)
+    return torch.stack([torch.linalg.matrix_norm(part @ other.T @ X) for part, other in blocks])
 
 
 def orthonormal_problem() -> tuple[Tensor, Tensor, Tensor]:
@@ -345,6 +361,14 @@ def test_training_from_twenty_starts_reaches_the_global_minimum_and_never_beats_
     ends = trained_minima(Y, X, keep, block_size, width, starts=20)
     assert min(ends) >= float(minimum) - 1e-9
     assert max(ends) <= float(minimum) + 1e-6
+
+
+@pytest.mark.parametrize(("block_size", "width", "keep"), [(1, 3, 0.7), (2, 6, 0.4)])
+def test_training_ends_with_blocks_of_equal_norm(block_size: int, width: int, keep: float) -> None:
+    Y, X, _ = orthonormal_problem()
+    for _, U, V in trained_ends(Y, X, keep, block_size, width, starts=3):
+        norms = block_norms(U, V, X, block_size)
+        torch.testing.assert_close(norms, norms.mean().expand_as(norms), rtol=1e-3, atol=0)
 
 
 def test_a_layer_with_fewer_blocks_than_singular_values_stays_above_the_bound() -> None:
@@ -375,8 +399,7 @@ def test_the_constructed_factors_attain_the_minimum_and_are_balanced(block_size:
     U, V = dropblock_factors(Y, X, keep, block_size, width)
     attained = float(dropblock_objective(Y, X, U, V, keep, block_size))
     assert attained == pytest.approx(float(minimum), rel=1e-9, abs=1e-9)
-    blocks = zip(U.split(block_size, dim=1), V.split(block_size, dim=1), strict=True)
-    norms = torch.stack([torch.linalg.matrix_norm(part @ other.T @ X) for part, other in blocks])
+    norms = block_norms(U, V, X, block_size)
     torch.testing.assert_close(norms, norms.mean().expand_as(norms), rtol=1e-9, atol=0)
 
 
