@@ -1,68 +1,131 @@
-"""Timing: a training and its unregularized twin, epoch by epoch in turn, so that a ratio is of one time and place."""
+"""Timing: a training and its unregularized twin, some steps each in turn, so that a ratio is of one time and place.
+
+What is timed is bounded whatever the size of the data: chunks of steps, each at most an epoch long, and apart from them
+what follows an epoch (weight surgery), whose share in a step comes from its period.
+"""
 
 from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, count, islice
 
 import torch
 
+from tasks.regularizers.base import Batch
 from tasks.training import Training
 
-WARM_UP_EPOCHS = 1
-MIN_TIMED_EPOCHS = 6
+MIN_CHUNKS = 6
 MIN_TIMED_SECONDS = 1.5  # of each of the two, so that one disturbance does not decide
+CHUNK_SECONDS = MIN_TIMED_SECONDS / MIN_CHUNKS
+MAX_PERIOD_EPOCHS = 100  # what happens more rarely is not waited for
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timed:
-    """Medians over the timed epochs; a step's share of what follows each epoch (weight surgery) is included."""
+    """Medians over the timed chunks; a step's share of what follows an epoch is included."""
 
     seconds_per_step: float
     twin_seconds_per_step: float
-    total_seconds: float
-    num_epochs: int
+    total_seconds: float  # of the regularized one, warm-up apart
+    num_steps: int  # timed steps of each of the two
 
 
 def time_steps(regularized: Training, twin: Training, device: torch.device) -> Timed:
-    """Run both in turn, after a warm-up, until each has been timed long enough.
+    """Run both in turn, after a warm-up, until each has been timed long enough, or as long as its training takes.
 
-    Evaluation and preparation are left out. What happens after an epoch may happen in some epochs only (every m-th, in
-    LocalDrop), so its seconds are averaged, while those of the steps are medians.
+    The chunks are spread over the whole training, since a schedule may make its first steps cheaper than others.
+    Batches are read as ever, so that the loading of data is part of a step; evaluation and preparation are not.
     """
-    planned = max(regularized.protocol.epochs, WARM_UP_EPOCHS + MIN_TIMED_EPOCHS)
-    steps: tuple[list[float], list[float]] = ([], [])
-    surgery: tuple[list[float], list[float]] = ([], [])
-    for epoch in range(1, planned + 1):
-        order = (0, 1) if epoch % 2 else (1, 0)  # who goes first alternates, lest one always finds a warmer cache
-        for which in order:
-            training = (regularized, twin)[which]
-            step_seconds, surgery_seconds = _time_epoch(training, epoch, device)
-            if epoch > WARM_UP_EPOCHS:
-                steps[which].append(step_seconds / len(training.batches))
-                surgery[which].append(surgery_seconds / len(training.batches))
-        enough = sum(steps[1]) * len(twin.batches) >= MIN_TIMED_SECONDS
-        if enough and len(steps[1]) >= MIN_TIMED_EPOCHS and epoch >= WARM_UP_EPOCHS + MIN_TIMED_EPOCHS:
+    sides = (_Side(regularized, device), _Side(twin, device))
+    steps_per_epoch = len(twin.batches)
+    chunk_steps = _warm_up(sides, steps_per_epoch)
+    most_steps = max(twin.protocol.epochs - 1, MIN_CHUNKS) * steps_per_epoch
+    for number in count():
+        place = (number % MIN_CHUNKS + 0.5) / MIN_CHUNKS
+        for side in _in_turn(sides, number):
+            side.step_seconds.append(side.run(chunk_steps, place) / chunk_steps)
+            if number < MIN_CHUNKS:
+                side.surgery_seconds.append(side.follow())
+        timed_steps = (number + 1) * chunk_steps
+        is_long_enough = sum(sides[1].step_seconds) * chunk_steps >= MIN_TIMED_SECONDS or timed_steps >= most_steps
+        if number + 1 >= MIN_CHUNKS and is_long_enough:
             break
-    seconds = [statistics.median(steps[which]) + statistics.fmean(surgery[which]) for which in (0, 1)]
+    seconds = [statistics.median(side.step_seconds) + side.surgery_per_epoch / steps_per_epoch for side in sides]
     return Timed(
         seconds_per_step=seconds[0],
         twin_seconds_per_step=seconds[1],
-        total_seconds=(sum(steps[0]) + sum(surgery[0])) * len(regularized.batches),
-        num_epochs=len(steps[0]),
+        total_seconds=sum(sides[0].step_seconds) * chunk_steps + sum(sides[0].surgery_seconds),
+        num_steps=timed_steps,
     )
 
 
-def _time_epoch(training: Training, epoch: int, device: torch.device) -> tuple[float, float]:
-    synchronise(device)
-    started = time.perf_counter()
-    training.run_epoch(epoch)
-    synchronise(device)
-    between = time.perf_counter()
-    training.hooks.after_epoch(epoch, training.network)
-    synchronise(device)
-    return between - started, time.perf_counter() - between
+def expected_seconds(seconds_per_step: float, twin_seconds_per_step: float, seconds_per_surgery: float = 0.0) -> float:
+    """About how long `time_steps` takes where a training is long: the warm-up, the chunks, and surgery after each."""
+
+    def steps(seconds: float) -> float:
+        warm_up = seconds + max(2 * CHUNK_SECONDS, seconds)
+        return warm_up + max(MIN_TIMED_SECONDS, MIN_CHUNKS * seconds)
+
+    return steps(seconds_per_step) + steps(twin_seconds_per_step) + MIN_CHUNKS * seconds_per_surgery
+
+
+class _Side:
+    """One of the two trainings, and what was measured of it."""
+
+    def __init__(self, training: Training, device: torch.device) -> None:
+        self._training, self._device = training, device
+        self._num_steps = training.protocol.epochs * len(training.batches)
+        self._period = min(training.hooks.period_epochs(), MAX_PERIOD_EPOCHS)
+        self._batches: Iterator[Batch] = chain.from_iterable(training.batches.epoch() for _ in count())
+        self.step_seconds: list[float] = []  # of a step, one entry per chunk
+        self.surgery_seconds: list[float] = []  # of all that follows the epochs of one period
+
+    def run(self, num_steps: int, place: float) -> float:
+        """Make some steps at this share of the training, as in the last epoch of a period; returns their seconds."""
+        self._training.seek(int(place * max(self._num_steps - num_steps, 0)))
+        synchronise(self._device)
+        started = time.perf_counter()
+        self._training.run_steps(islice(self._batches, num_steps), self._period)
+        synchronise(self._device)
+        return time.perf_counter() - started
+
+    def follow(self) -> float:
+        """Do what follows the epochs of one period: in LocalDrop, m - 1 times nearly nothing and one shrinkage."""
+        synchronise(self._device)
+        started = time.perf_counter()
+        for epoch in range(1, self._period + 1):
+            self._training.hooks.after_epoch(epoch, self._training.network)
+        synchronise(self._device)
+        return time.perf_counter() - started
+
+    @property
+    def surgery_per_epoch(self) -> float:
+        """Mean seconds after an epoch."""
+        return statistics.fmean(self.surgery_seconds) / self._period
+
+
+def _in_turn(sides: Sequence[_Side], number: int) -> Sequence[_Side]:
+    """Who goes first alternates, lest one always finds a warmer cache."""
+    return sides if number % 2 == 0 else sides[::-1]
+
+
+def _warm_up(sides: Sequence[_Side], steps_per_epoch: int) -> int:
+    """Run both for longer and longer; returns how many steps make a chunk: an epoch's, or as many as take long enough.
+
+    The very first step of each is no measure: memory is taken and kernels are chosen in it.
+    """
+    for side in sides:
+        side.run(1, place=0.5)
+        side.follow()
+    num_steps = 1
+    while True:
+        seconds = min([side.run(num_steps, place=0.5) for side in sides])
+        if seconds >= CHUNK_SECONDS or num_steps >= steps_per_epoch:
+            return num_steps
+        num_steps = min(2 * num_steps, steps_per_epoch)
 
 
 def synchronise(device: torch.device) -> None:

@@ -152,18 +152,21 @@ def _timed(spec: TrialSpec, execution: Execution, started: float) -> Outcome:
     _, twin = _prepare(spec, execution, regularizers=())
     setup_seconds = time.perf_counter() - started
     timed = time_steps(regularized, twin, torch.device(execution.device))
+    steps_per_epoch = len(regularized.batches)
     values = {
         "seconds_per_step": timed.seconds_per_step,
         "samples_per_second": regularized.batches.batch_size / timed.seconds_per_step,
         "num_parameters": regularized.num_parameters,
         "train_seconds": timed.total_seconds,
         "setup_seconds": setup_seconds,
-        "epochs_run": timed.num_epochs,
+        "epochs_run": timed.num_steps // steps_per_epoch,
         "dataset_fingerprint": task.dataset_fingerprint(_data_dir(execution)),
     }
     metrics = {
         "twin_seconds_per_step": timed.twin_seconds_per_step,
         "step_ratio": timed.seconds_per_step / timed.twin_seconds_per_step,
+        "steps_per_epoch": float(steps_per_epoch),
+        "minutes_per_100_epochs": timed.seconds_per_step * steps_per_epoch * 100 / 60,
     }
     return values, metrics, ()
 

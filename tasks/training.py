@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from functools import partial
 
@@ -175,10 +175,22 @@ class Training:
 
     def run_epoch(self, epoch: int) -> tuple[float, float]:
         """All steps of one epoch; returns the mean training loss and the seconds they took."""
+        return self.run_steps(self.batches.epoch(), epoch)
+
+    def seek(self, index: int) -> None:
+        """Go on as if `index` steps had been made, so that schedules stand where they then would: to measure times."""
+        self._index = index
+
+    def run_steps(self, batches: Iterable[Batch], epoch: int) -> tuple[float, float]:
+        """One step on each of these batches; returns the mean training loss and the seconds they took.
+
+        Raises:
+            Diverged: when that loss is not finite.
+        """
         started = time.perf_counter()
         self.network.train()
-        losses = [self.step(batch, epoch) for batch in self.batches.epoch()]
-        loss = float(torch.stack(losses).mean())  # the one moment of an epoch that waits for the device
+        losses = [self.step(batch, epoch) for batch in batches]
+        loss = float(torch.stack(losses).mean())  # the one moment that waits for the device
         seconds = time.perf_counter() - started
         return _finite(loss, "training loss of", epoch), seconds
 

@@ -12,6 +12,7 @@ stored hyperparameters. What lives during training is made by `attach`. Most reg
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, NamedTuple
@@ -126,6 +127,13 @@ class Hooks:
     def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
         """An epoch (from 1) has ended: weight surgery. What is returned goes into the curves."""
         return {}
+
+    def period_epochs(self) -> int:
+        """After how many epochs the work of `after_epoch` repeats itself: m where something happens in every m-th.
+
+        Training does not ask; what measures times does, so that it sees the whole of it.
+        """
+        return 1
 
     def should_stop(self, history: History) -> bool:
         """Whether to stop after the evaluation just made."""
@@ -251,6 +259,10 @@ class Chain(Hooks):
     def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
         """All that the parts report."""
         return {key: value for part in self.parts for key, value in part.after_epoch(epoch, network).items()}
+
+    def period_epochs(self) -> int:
+        """When all parts are back where they began."""
+        return math.lcm(*(part.period_epochs() for part in self.parts))
 
     def should_stop(self, history: History) -> bool:
         """Whether any part wants to stop; every part is asked, since a part may count evaluations."""

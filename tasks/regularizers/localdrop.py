@@ -120,3 +120,7 @@ class Alternation(Hooks):
     def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
         """Stage two, and what both parts log."""
         return {**self.steps.after_epoch(epoch, network), **self.shrinkage.after_epoch(epoch, network)}
+
+    def period_epochs(self) -> int:
+        """That of stage two."""
+        return self.shrinkage.period_epochs()

@@ -103,3 +103,6 @@ class _Probe(Hooks):
         log_bound = log_bound_of(network, self._settings, data_norm, self._num_examples, self._num_classes)
         self._squares, self._num_examples = [], 0
         return {"rademacher_probe.log10_bound": log_bound / math.log(10)}
+
+    def period_epochs(self) -> int:
+        return self._settings.every_epochs

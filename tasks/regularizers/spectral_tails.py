@@ -113,6 +113,10 @@ class Shrinkage(Hooks):
             tail.forget()
         return measured
 
+    def period_epochs(self) -> int:
+        """From one shrinkage to the next."""
+        return self.every_epochs
+
 
 def charged_tails(
     network: nn.Module, keeps: Mapping[Site, Keep], h_dense_fraction: float, h_conv: int, c_norm: Norm

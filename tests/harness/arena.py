@@ -127,7 +127,7 @@ def by_id(results: Path) -> dict[str, dict[str, Any]]:
 MEASURED = (  # what depends on the clock, the machine's load or the run, not on the trial
     "campaign_id", "train_seconds", "evaluation_seconds", "setup_seconds", "seconds_per_step", "samples_per_second",
     "peak_memory_bytes", "git_commit", "git_dirty", "started_at", "finished_at", "metric.twin_seconds_per_step",
-    "metric.step_ratio",
+    "metric.step_ratio", "metric.minutes_per_100_epochs",
 )  # fmt: skip
 
 

@@ -1,61 +1,70 @@
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_tasks import IMAGE_TASK, prepared, weights_of
+from tiny_tasks import IMAGE_TASK, layers_of, prepared, weights_of
 
-from harness.timing import MIN_TIMED_EPOCHS, WARM_UP_EPOCHS, time_steps
+from harness.timing import CHUNK_SECONDS, MIN_CHUNKS, MIN_TIMED_SECONDS, expected_seconds, time_steps
+from tasks.regularizers.base import Chain
+from tasks.regularizers.dropblock import DropBlock
+from tasks.regularizers.localdrop import LocalDrop
+from tasks.regularizers.rademacher_probe import RademacherProbe
 
 CPU = torch.device("cpu")
 
 
+@dataclass
 class Pretended:
-    """A training that notes its epochs, and whose steps take as long as it is told."""
+    """A training that notes what it does, and that takes as long as it is told on a clock that nothing else moves."""
 
-    def __init__(self, name, log, epochs=3, num_steps=4):
-        self.name, self._log = name, log
-        self.protocol, self.batches = SimpleNamespace(epochs=epochs), range(num_steps)
-        self.network, self.hooks = object(), self
+    name: str
+    log: list = field(default_factory=list)
+    clock: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(now=0.0))
+    epochs: int = 3
+    steps_per_epoch: int = 4
+    step_seconds: float = 0.0
+    surgery_seconds: float = 0.0
+    every_epochs: int = 1
 
-    def run_epoch(self, epoch):
-        self._log.append(("steps", self.name, epoch))
+    def __post_init__(self):
+        self.protocol = SimpleNamespace(epochs=self.epochs)
+        self.batches = _Batches(self.steps_per_epoch)
+        self.network, self.hooks, self.index = object(), self, 0
+
+    def seek(self, index):
+        assert 0 <= index < self.epochs * self.steps_per_epoch
+        self.index = index
+
+    def run_steps(self, batches, epoch):
+        places = [self._step() for _ in batches]
+        self.log.append(("steps", self.name, places))
+        return 0.0, 0.0
+
+    def _step(self):
+        self.clock.now += self.step_seconds
+        self.index += 1
+        return (self.index - 1) / (self.epochs * self.steps_per_epoch)
 
     def after_epoch(self, epoch, network):
         assert network is self.network
-        self._log.append(("surgery", self.name, epoch))
+        self.log.append(("surgery", self.name, epoch))
+        self.clock.now += self.surgery_seconds if epoch % self.every_epochs == 0 else 0.0
         return {}
 
-
-@pytest.fixture
-def timed():
-    log = []
-    return time_steps(Pretended("one", log), Pretended("twin", log), CPU), log
+    def period_epochs(self):
+        return self.every_epochs
 
 
-def test_both_run_every_epoch_once_with_what_follows_it(timed):
-    _, log = timed
-    epochs = range(1, WARM_UP_EPOCHS + MIN_TIMED_EPOCHS + 1)
-    for name in ("one", "twin"):
-        assert [entry for entry in log if entry[1] == name] == [
-            (kind, name, epoch) for epoch in epochs for kind in ("steps", "surgery")
-        ]
+class _Batches:
+    def __init__(self, num_steps):
+        self._num_steps = num_steps
 
+    def __len__(self):
+        return self._num_steps
 
-def test_the_two_take_turns_and_who_goes_first_alternates(timed):
-    _, log = timed
-    order = [name for kind, name, _ in log if kind == "steps"]
-    assert order == ["one", "twin", "twin", "one"] * (len(order) // 4) + ["one", "twin"] * (len(order) % 4 // 2)
-
-
-def test_the_warm_up_is_not_counted(timed):
-    result, _ = timed
-    assert result.num_epochs == MIN_TIMED_EPOCHS
-
-
-def test_a_longer_protocol_is_timed_until_its_end_or_until_it_was_long_enough():
-    log = []
-    result = time_steps(Pretended("one", log, epochs=20), Pretended("twin", log, epochs=20), CPU)
-    assert result.num_epochs == 20 - WARM_UP_EPOCHS
+    def epoch(self):
+        return iter(range(self._num_steps))
 
 
 @pytest.fixture
@@ -66,28 +75,138 @@ def clock(monkeypatch):
     return time
 
 
-def test_steps_are_medians_and_what_follows_an_epoch_is_averaged(clock):
-    class Paced(Pretended):
-        def run_epoch(self, epoch):
-            slow = epoch == 1 or epoch == 4  # the warm-up, and one disturbance
-            clock.now += (100.0 if slow else 2.0 if self.name == "one" else 1.0) * len(self.batches)
-
-        def after_epoch(self, epoch, network):
-            clock.now += 24.0 if self.name == "one" and epoch % 3 == 0 else 0.0  # in epochs 3 and 6, of 2 to 7
-            return {}
-
-    result = time_steps(Paced("one", []), Paced("twin", []), CPU)
-    assert result.num_epochs == 6
-    assert result.twin_seconds_per_step == 1.0
-    assert result.seconds_per_step == pytest.approx(2.0 + 2 * 24.0 / 4 / 6)
-    assert result.total_seconds == pytest.approx((5 * 2.0 + 100.0) * 4 + 48.0)
+def pair(clock, twin=None, **settings):
+    """A training and its twin with one log; the twin has no surgery."""
+    one = Pretended("one", clock=clock, **settings)
+    return one, replace(one, name="twin", **{"surgery_seconds": 0.0, "every_epochs": 1, **(twin or {})})
 
 
-def test_timing_trains_both_as_they_would_train_alone():
+def steps_of(log, name):
+    return [places for kind, who, places in log if kind == "steps" and who == name]
+
+
+def test_both_make_equal_numbers_of_steps_and_who_goes_first_alternates(clock):
+    one, twin = pair(clock, step_seconds=0.01, steps_per_epoch=1000)
+    result = time_steps(one, twin, CPU)
+    assert list(map(len, steps_of(one.log, "one"))) == list(map(len, steps_of(one.log, "twin")))
+    num_chunks = result.num_steps // len(steps_of(one.log, "one")[-1])
+    order = [name for kind, name, _ in one.log if kind == "steps"][-2 * num_chunks :]
+    assert order == ["one", "twin", "twin", "one"] * (num_chunks // 2) + ["one", "twin"] * (num_chunks % 2)
+    assert num_chunks >= MIN_CHUNKS
+
+
+def test_how_long_it_takes_does_not_depend_on_the_size_of_the_data(clock):
+    spent = []
+    for steps_per_epoch in (10_000, 10_000_000):
+        before = clock.now
+        time_steps(*pair(clock, step_seconds=0.003, steps_per_epoch=steps_per_epoch, epochs=800), CPU)
+        spent.append(clock.now - before)
+    assert spent[0] == pytest.approx(spent[1])
+    assert spent[0] < 2 * (2 * MIN_TIMED_SECONDS + 6 * CHUNK_SECONDS)
+
+
+def test_steps_that_take_long_are_as_few_as_can_be(clock):
+    one, twin = pair(clock, step_seconds=20.0, steps_per_epoch=390, epochs=270)
+    result = time_steps(one, twin, CPU)
+    assert result.num_steps == MIN_CHUNKS
+    assert clock.now == 2 * 20.0 * (2 + MIN_CHUNKS)
+    assert result.seconds_per_step == result.twin_seconds_per_step == 20.0
+    assert result.total_seconds == 20.0 * MIN_CHUNKS
+
+
+@pytest.mark.parametrize(("epochs", "expected"), [(2, MIN_CHUNKS), (20, 19)])
+def test_quick_steps_are_timed_epoch_by_epoch_until_the_training_would_end(clock, epochs, expected):
+    one, twin = pair(clock, step_seconds=1e-6, steps_per_epoch=50, epochs=epochs)
+    assert time_steps(one, twin, CPU).num_steps == expected * 50
+    assert {len(places) for places in steps_of(one.log, "one")[-expected:]} == {50}
+
+
+def test_quick_steps_of_a_long_training_are_timed_until_it_was_long_enough(clock):
+    one, twin = pair(clock, step_seconds=0.001, steps_per_epoch=50, epochs=10_000)
+    result = time_steps(one, twin, CPU)
+    assert MIN_TIMED_SECONDS <= result.total_seconds <= MIN_TIMED_SECONDS + 0.05 + 1e-9
+
+
+def test_the_timed_steps_are_spread_over_the_training_and_none_lies_behind_its_end(clock):
+    one, twin = pair(clock, step_seconds=1.0, steps_per_epoch=100, epochs=30)
+    time_steps(one, twin, CPU)
+    firsts = [places[0] for places in steps_of(one.log, "twin")[-MIN_CHUNKS:]]
+    assert firsts == pytest.approx([(number + 0.5) / MIN_CHUNKS for number in range(MIN_CHUNKS)], abs=1e-3)
+    assert all(0 <= place < 1 for chunk in steps_of(one.log, "one") for place in chunk)
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_no_step_of_a_short_training_lies_behind_its_end(clock, epochs):
+    one, twin = pair(clock, step_seconds=1e-3, steps_per_epoch=3, epochs=epochs)
+    time_steps(one, twin, CPU)
+    assert all(0 <= place < 1 for chunk in steps_of(one.log, "one") for place in chunk)
+
+
+@pytest.mark.parametrize("every_epochs", [1, 10])
+def test_surgery_every_m_epochs_has_a_share_of_1_in_m(clock, every_epochs):
+    one, twin = pair(
+        clock, step_seconds=2.0, steps_per_epoch=40, epochs=100, surgery_seconds=240.0, every_epochs=every_epochs
+    )
+    result = time_steps(one, twin, CPU)
+    assert result.twin_seconds_per_step == 2.0
+    assert result.seconds_per_step == pytest.approx(2.0 + 240.0 / every_epochs / 40)
+    assert result.total_seconds == pytest.approx(MIN_CHUNKS * (2.0 + 240.0))
+
+
+def test_surgery_follows_steps_and_a_whole_period_of_it_each_chunk(clock):
+    one, twin = pair(clock, step_seconds=2.0, steps_per_epoch=40, every_epochs=3)
+    time_steps(one, twin, CPU)
+    mine = [(kind, what) for kind, name, what in one.log if name == "one"]
+    timed = [what if kind == "surgery" else kind for kind, what in mine][-4 * MIN_CHUNKS :]
+    assert timed == ["steps", 1, 2, 3] * MIN_CHUNKS
+
+
+def test_surgery_that_comes_never_is_not_waited_for(clock):
+    one, twin = pair(clock, step_seconds=2.0, surgery_seconds=50.0, every_epochs=10**9)
+    assert time_steps(one, twin, CPU).seconds_per_step == 2.0
+
+
+def test_a_step_is_the_median_of_its_chunks_so_that_one_disturbance_does_not_count(clock):
+    one, twin = pair(clock, step_seconds=2.0, steps_per_epoch=40)
+    undisturbed = one._step
+
+    def disturbed():
+        clock.now += 500.0 if len(one.log) == 8 else 0.0
+        return undisturbed()
+
+    one._step = disturbed
+    assert time_steps(one, twin, CPU).seconds_per_step == 2.0
+
+
+@pytest.mark.parametrize("step_seconds", [1e-3, 0.1, 5.0])
+def test_the_expected_duration_is_near_the_real_one(clock, step_seconds):
+    one, twin = pair(
+        clock, step_seconds=3 * step_seconds, twin={"step_seconds": step_seconds}, surgery_seconds=4.0,
+        steps_per_epoch=10_000, epochs=100,
+    )  # fmt: skip
+    time_steps(one, twin, CPU)
+    expected = expected_seconds(3 * step_seconds, step_seconds, seconds_per_surgery=4.0)
+    assert clock.now / 2 <= expected <= clock.now * 2
+
+
+def test_a_regularizer_says_its_period_and_a_combination_the_least_common_one():
+    training = prepared(IMAGE_TASK, LocalDrop(m=4), RademacherProbe(every_epochs=6))
+    assert training.hooks.period_epochs() == 12
+    assert prepared(IMAGE_TASK, DropBlock()).hooks.period_epochs() == 1
+    assert Chain([], []).period_epochs() == 1
+
+
+def test_timing_trains_by_the_ordinary_steps_and_without_regularizers_both_come_to_the_same_weights():
     regularized, twin = prepared(IMAGE_TASK), prepared(IMAGE_TASK)
-    timed = time_steps(regularized, twin, CPU)
-    alone = prepared(IMAGE_TASK)
-    for epoch in range(1, WARM_UP_EPOCHS + timed.num_epochs + 1):
-        alone.run_epoch(epoch)
-    for network in (regularized.network, twin.network):
-        assert torch.equal(weights_of(network), weights_of(alone.network))
+    initial = weights_of(prepared(IMAGE_TASK).network)
+    time_steps(regularized, twin, CPU)
+    assert torch.equal(weights_of(regularized.network), weights_of(twin.network))
+    assert not torch.equal(weights_of(twin.network), initial)
+
+
+def test_shrinkage_is_seen_on_a_real_network_though_the_training_is_shorter_than_its_period():
+    assert IMAGE_TASK.protocol.epochs < 10
+    regularized = prepared(IMAGE_TASK, LocalDrop(lam=100.0, m=10, h_dense_fraction=0.0, h_conv=0))
+    time_steps(regularized, prepared(IMAGE_TASK), CPU)
+    *hidden, output = (float(layer.weight.detach().abs().max()) for layer in layers_of(regularized.network))
+    assert max(hidden) < 1e-6 < output
