@@ -14,14 +14,16 @@ from tasks.architectures import ARCHITECTURES
 from tasks.batches import Samples
 from tasks.datasets import DATASETS
 from tasks.datasets.dataset import Splits
+from tasks.datasets.made_up import made_up_split
 from tasks.metrics import accuracy, average, cross_entropy
 from tasks.protocols import DIGITS, LENET, Protocol
 from tasks.regularizers.base import Scalar
 from tasks.sites import measure_sites
 from tasks.streams import stream_seed
 from tasks.switches import Switches
-from tasks.task import Regularizers, Setting, Task
+from tasks.task import Regularizers, Rehearsal, Setting, Task
 from tasks.training import Training
+from tasks.workload import Workload
 
 MAX_TRAIN_EVALUATED = 10_000  # training images whose accuracy is read once at the end
 METRICS = {"accuracy": accuracy, "cross_entropy": cross_entropy}
@@ -97,6 +99,41 @@ class Classification(Task):
             seed=setting.seed,
             evaluate_train=lambda trained: evaluate(trained, train.first(_num_train_evaluated(protocol))),
         )
+
+    def workload(self, scale: str) -> Workload | None:
+        """From the sizes of the official sets."""
+        data, protocol = DATASETS[self.dataset], self.protocol.at(scale)
+        if data.num_train is None or data.num_test is None:
+            return None
+        fraction = protocol.validation_fraction
+        num_validation = round(data.num_train * (data.validation_fraction if fraction is None else fraction))
+        return Workload.of(
+            protocol,
+            num_train=data.num_train - num_validation,
+            num_validation=num_validation or data.num_train,  # where nothing is held out, training images are looked at
+            num_test=data.num_test,
+            num_train_evaluated=MAX_TRAIN_EVALUATED,
+        )
+
+    def rehearse(
+        self, regularizers: Regularizers, setting: Setting, max_batch_size: int | None = None
+    ) -> Rehearsal | None:
+        """The network on one batch of random images, augmented as the protocol says."""
+        protocol = self.protocol.at(setting.scale)
+        batch_size = min(filter(None, (protocol.batch_size, max_batch_size)))
+        split = made_up_split(DATASETS[self.dataset], batch_size, protocol.preprocessing).to(setting.device)
+        training = Training(
+            self._network(stream_seed(setting.seed, "weights")).to(setting.device),
+            regularizers,
+            split.batches(batch_size, setting.seed, protocol.augmentation),
+            cross_entropy,
+            lambda trained: {"validation": evaluate(trained, split)},
+            selection=(self.metric, self.higher_is_better),
+            protocol=protocol,
+            learning_rate=setting.learning_rate,
+            seed=setting.seed,
+        )
+        return Rehearsal(training=training, num_evaluated=batch_size)
 
     def _network(self, seed: int) -> nn.Module:
         """A fresh network whose initial weights depend on `seed` alone."""

@@ -15,6 +15,7 @@ from torch import nn
 from tasks.regularizers.base import Regularizer, Scalar
 from tasks.switches import Switches
 from tasks.training import Trained, Training
+from tasks.workload import Workload
 
 Regularizers = Sequence[tuple[str, Regularizer]]
 
@@ -33,6 +34,14 @@ class Setting:
     num_workers: int = 0  # processes that read ahead where the data is streamed; they change no value
     switches: Switches | None = None  # how steps are executed; None: as the protocol says
     with_test: bool = True  # False while tuning: the test split is then not even evaluated
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    """A training on made-up data, to measure how long its parts take; what it learns means nothing."""
+
+    training: Training
+    num_evaluated: int  # by one call of the training's `evaluate`, counted as `Workload` counts
 
 
 class DataError(ValueError):
@@ -100,6 +109,19 @@ class Task(ABC):
             Diverged: when one of them does.
         """
         return [training.run() for training in trainings]
+
+    def workload(self, scale: str) -> Workload | None:
+        """How much work one training is, without reading any data; None where the task cannot tell."""
+        return None
+
+    def rehearse(
+        self, regularizers: Regularizers, setting: Setting, max_batch_size: int | None = None
+    ) -> Rehearsal | None:
+        """The training of `prepare`, but on made-up data and with batches of at most that size; None if there is none.
+
+        Nothing is read from files.
+        """
+        return None
 
     def check_data(self, data_dir: Path | None, download: bool = False) -> None:  # noqa: B027  # most need no files
         """Make sure that what `prepare` reads is there, without reading it all; `download` fetches what is missing.

@@ -181,6 +181,10 @@ class Training:
         """Go on as if `index` steps had been made, so that schedules stand where they then would: to measure times."""
         self._index = index
 
+    def evaluate(self) -> Mapping[str, Mapping[str, float]]:
+        """One evaluation of the network as it is."""
+        return self._measure(None, Trained())
+
     def run_steps(self, batches: Iterable[Batch], epoch: int) -> tuple[float, float]:
         """One step on each of these batches; returns the mean training loss and the seconds they took.
 

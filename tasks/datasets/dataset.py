@@ -44,6 +44,7 @@ class Dataset(ABC):
         validation_fraction: share of the official training set held out for selection, unless a protocol says
             otherwise; the same images for every seed and every regularizer.
         mean, std: per channel in [0, 1] units, for normalisation.
+        num_train, num_test: images of the official sets; None where only the files tell.
         files: paths below the data folder that are read; empty if it needs none.
         fetch: downloads them into the data folder.
         augmentations, preprocessings: those that a protocol may ask for.
@@ -55,6 +56,8 @@ class Dataset(ABC):
     validation_fraction: float
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    num_train: int | None = None
+    num_test: int | None = None
     files: tuple[str, ...] = ()
     fetch: Callable[[Path], object] | None = None
     augmentations: tuple[Augmentation, ...] = ()

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from tasks.datasets.in_memory import InMemory, Raw
 from tasks.streams import torch_stream
 
-NUM_TEST = 497  # leaves 1,300 images to train on and select with
+NUM_TRAIN, NUM_TEST = 1300, 497  # those to train on and select with, and those to test with
 
 
 def _load(data_dir: Path | None) -> Raw:
@@ -27,7 +27,9 @@ DIGITS = InMemory(
     load=_load,
     num_classes=10,
     shape=(1, 8, 8),
-    validation_fraction=300 / 1300,
+    num_train=NUM_TRAIN,
+    num_test=NUM_TEST,
+    validation_fraction=300 / NUM_TRAIN,
     mean=(0.305,),
     std=(0.376,),
 )

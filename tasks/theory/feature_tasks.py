@@ -11,16 +11,18 @@ from torch import Tensor, nn
 
 from tasks.batches import Samples
 from tasks.datasets import DATASETS
+from tasks.datasets.made_up import made_up_split
 from tasks.metrics import squared_error
 from tasks.protocols import Protocol
 from tasks.regularizers.base import Regularizer, Scalar
 from tasks.sites import Site, chain_next_layers, measure_sites
 from tasks.streams import stream_seed
 from tasks.switches import Switches
-from tasks.task import Regularizers, Setting, Task
+from tasks.task import Regularizers, Rehearsal, Setting, Task
 from tasks.theory.dropblock_optimum import dropblock_global_minimum
 from tasks.theory.linear_task import EXCESS, Reading, keep_rate_of
 from tasks.training import Training
+from tasks.workload import Workload
 
 NUM_FEATURES = 80
 BLOCK_SIZE = 5
@@ -129,7 +131,27 @@ class FeatureBottleneck(Task):
         """Network and data; readings against the bound at the contestant's keep rate."""
         protocol = self.protocol.at(setting.scale, setting.switches)
         train = DATASETS[self.dataset].splits(setting.data_dir).train.first(protocol.max_train_samples)
-        train = train.to(setting.device)
+        return self._training(regularizers, setting, train.to(setting.device), protocol)
+
+    def workload(self, scale: str) -> Workload | None:
+        """A reading goes through the training images, those of both splits at once."""
+        num_train, protocol = DATASETS[self.dataset].num_train, self.protocol.at(scale)
+        num_used = min(filter(None, (num_train, protocol.max_train_samples)), default=None)
+        if num_used is None:
+            return None
+        return Workload.of(protocol, num_train=num_used, num_validation=num_used, num_test=0)
+
+    def rehearse(
+        self, regularizers: Regularizers, setting: Setting, max_batch_size: int | None = None
+    ) -> Rehearsal | None:
+        """The network on one batch of random images."""
+        protocol = self.protocol.at(setting.scale)
+        batch_size = min(filter(None, (protocol.batch_size, max_batch_size)))
+        split = made_up_split(DATASETS[self.dataset], batch_size).to(setting.device)
+        training = self._training(regularizers, setting, split, protocol)
+        return Rehearsal(training=training, num_evaluated=batch_size)
+
+    def _training(self, regularizers: Regularizers, setting: Setting, train: Samples, protocol: Protocol) -> Training:
         reading = self._reading(train, keep_rate_of(regularizers))
         splits = ("validation", "test") if setting.with_test else ("validation",)
         batches = train.batches(protocol.batch_size, setting.seed)

@@ -18,9 +18,10 @@ from tasks.regularizers.base import Regularizer, Scalar
 from tasks.sites import measure_sites
 from tasks.streams import torch_stream
 from tasks.switches import Switches
-from tasks.task import Regularizers, Setting, Task
+from tasks.task import Regularizers, Rehearsal, Setting, Task
 from tasks.theory.many_seeds import reason_against, train_together
 from tasks.training import Trained, Training
+from tasks.workload import Workload
 
 Reading = Callable[[nn.Module], Mapping[str, float]]
 EXCESS = "excess_objective"
@@ -155,6 +156,16 @@ class LinearTask(Task):
     def train_together(self, trainings: Sequence[Training]) -> list[Trained]:
         """As one stack of networks."""
         return train_together(trainings)
+
+    def workload(self, scale: str) -> Workload:
+        """An evaluation is one reading."""
+        protocol = self.protocol.at(scale)
+        batches = self.problem.batches(protocol, 0, torch.device("cpu"))
+        return Workload.of(protocol, num_train=batches.num_samples, num_validation=1, num_test=0)
+
+    def rehearse(self, regularizers: Regularizers, setting: Setting, max_batch_size: int | None = None) -> Rehearsal:
+        """The training itself: its data is drawn, and its steps are small."""
+        return Rehearsal(training=self.prepare(regularizers, setting), num_evaluated=1)
 
     def _network(self, seed: int, device: torch.device) -> nn.Module:
         network = self.problem.network(torch_stream(seed, "weights")).to(device)

@@ -20,9 +20,10 @@ from tasks.sites import Site, chain_next_layers, measure_sites
 from tasks.state import State
 from tasks.streams import torch_stream
 from tasks.switches import Switches
-from tasks.task import Regularizers, Setting, Task
+from tasks.task import Regularizers, Rehearsal, Setting, Task
 from tasks.theory.structured import dropblock_global_minimum, dropblock_objective
 from tasks.training import Training
+from tasks.workload import Workload
 
 NUM_SAMPLES, NUM_INPUTS, NUM_OUTPUTS, NUM_HIDDEN = 1000, 100, 80, 50
 NUM_MASKS = 64  # averaged for one reading of the stochastic objective
@@ -142,6 +143,14 @@ class ShallowLinear(Task):
             learning_rate=setting.learning_rate,
             seed=setting.seed,
         )
+
+    def workload(self, scale: str) -> Workload:
+        """An evaluation is one reading."""
+        return Workload.of(self.protocol.at(scale), num_train=NUM_SAMPLES, num_validation=1, num_test=0)
+
+    def rehearse(self, regularizers: Regularizers, setting: Setting, max_batch_size: int | None = None) -> Rehearsal:
+        """The training itself: its data is drawn, and its steps are small."""
+        return Rehearsal(training=self.prepare(regularizers, setting), num_evaluated=1)
 
     def global_minimum(self) -> float:
         """F*, summed over samples."""

@@ -1,0 +1,30 @@
+"""Random images in the shape of a data set's, for measuring times where the files are not at hand."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from tasks.batches import Split
+from tasks.datasets.dataset import Dataset
+from tasks.datasets.preprocessing import FITTED, ChannelNormalisation, Whitening
+from tasks.protocols import Preprocessing
+from tasks.streams import torch_stream
+
+
+def made_up_split(dataset: Dataset, num_samples: int, preprocessing: Preprocessing = "standard") -> Split:
+    """So many images of random bytes with random labels; their preprocessing takes as long as that of the data set."""
+    generator = torch_stream(0, f"made up/{dataset.name}")
+    images = torch.randint(0, 256, (num_samples, *dataset.shape), generator=generator, dtype=torch.uint8)
+    labels = torch.randint(0, dataset.num_classes, (num_samples,), generator=generator)
+    normalisation: ChannelNormalisation | Whitening = ChannelNormalisation(mean=dataset.mean, std=dataset.std)
+    if preprocessing in FITTED:
+        num_values = math.prod(dataset.shape)
+        normalisation = Whitening(
+            mean_D=torch.full((num_values,), 0.5),
+            matrix_DD=torch.eye(num_values),
+            contrast_norm=FITTED[preprocessing],
+        )
+    return Split(inputs=images, targets=F.one_hot(labels, dataset.num_classes).float(), preprocessing=normalisation)
