@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analysis.overall import overall_significance, smallest_reachable_p
     from analysis.papers import compare_with_papers
     from analysis.ranking import ranking_table
+    from analysis.reach import reach_of
     from analysis.report import write_report
     from analysis.sensitivity import plot_sensitivity, sensitivity_table
     from analysis.theory_figures import plot_theory
@@ -39,6 +40,7 @@ _HOMES: dict[str, str] = {
     "plot_sensitivity": "analysis.sensitivity",
     "plot_theory": "analysis.theory_figures",
     "ranking_table": "analysis.ranking",
+    "reach_of": "analysis.reach",
     "sensitivity_table": "analysis.sensitivity",
     "smallest_reachable_p": "analysis.overall",
     "timing_table": "analysis.timing",
@@ -61,6 +63,7 @@ __all__ = [
     "plot_sensitivity",
     "plot_theory",
     "ranking_table",
+    "reach_of",
     "sensitivity_table",
     "smallest_reachable_p",
     "timing_table",

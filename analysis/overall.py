@@ -18,7 +18,7 @@ SIGNIFICANCE_COLUMNS = (
     "scale", "num_tasks", "num_regularizers", "friedman_statistic", "friedman_p", "critical_difference",
     "different_pairs", "smallest_reachable_p", "sentence",
 )  # fmt: skip
-_FEWEST = 3  # tasks, and contestants: below that Friedman's approximation says nothing
+FEWEST = 3  # tasks, and contestants: below that Friedman's approximation says nothing
 
 
 def smallest_reachable_p(num_tasks: int) -> float:
@@ -58,7 +58,7 @@ def _friedman(ranks: pd.DataFrame, confidence: float) -> dict[str, Any]:
     num_tasks, num_regularizers = ranks.shape
     result: dict[str, Any] = {"num_regularizers": num_regularizers, "different_pairs": ""}
     absent = dict.fromkeys(("friedman_statistic", "friedman_p", "critical_difference"), math.nan)
-    if num_tasks < _FEWEST or num_regularizers < _FEWEST or bool((ranks.std(axis="columns") == 0).all()):
+    if num_tasks < FEWEST or num_regularizers < FEWEST or bool((ranks.std(axis="columns") == 0).all()):
         return result | absent
     statistic, p_value = stats.friedmanchisquare(*(ranks[name] for name in ranks.columns))
     quantile = stats.studentized_range.ppf(confidence, num_regularizers, math.inf) / math.sqrt(2)

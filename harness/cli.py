@@ -126,17 +126,27 @@ def plan(
     channels_last: ChannelsLast = False,
     compiled: Compiled = False,
     cuda_graphs: CudaGraphs = False,
+    serial: Serial = False,
+    gpus_per_trial: Gpus = None,
+    cpus_per_trial: Cpus = 1.0,
     seed: Seed = 0,
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="Time some steps of cells not timed yet.")] = False,
+    timings: Annotated[list[str] | None, typer.Option(help="Another results folder, whose rows tell times.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Trials at once. [default: this machine's]", min=1)] = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Show what would run and why: cells, trials done, missing and failed, what is skipped. Runs nothing."""
-    options = {name: value for name, value in locals().items() if not name.startswith("as_")}
-    from harness.output import show_frame
+    """Show what would run and why, how long it may take, and how small a p it can reach. Runs no trial."""
+    not_asked = ("calibrate", "timings", "workers", "as_json", "as_csv")
+    options = {name: value for name, value in locals().items() if name not in not_asked}
+    from harness.output import show_plan
     from harness.overview import overview
 
-    frame, notes = overview(_request(**options))
-    show_frame(frame, as_json, as_csv, title=f"plan of {suite}", notes=notes)
+    request = _request(**options)
+    frame, notes = overview(request, timings or (), calibrate, workers)
+    show_plan(
+        frame, request.budget.seeds, as_json, as_csv, title=f"plan of {suite} ({request.budget.scale})", notes=notes
+    )
 
 
 @app.command()

@@ -52,6 +52,19 @@ CLAIMS = {
     "num_trials": "trials",
     "scale": "scale",
 }
+PLAN = {
+    "task": "task",
+    "regularizer": "regularizer",
+    "trials": "trials",
+    "done": "done",
+    "failed": "failed",
+    "missing": "missing",
+    "seconds_per_trial": "s/trial",
+    "hours": "hours",
+    "gpu_hours": "GPU-hours",
+    "estimated_from": "estimated from",
+    "why": "why",
+}
 TIMING = {
     "regularizer": "regularizer",
     "ratio": "x twin",
@@ -59,6 +72,8 @@ TIMING = {
     "twin_seconds_per_step": "twin ms/step",
     "n": "n",
 }
+
+_NUMBERS_AS_TEXT = ("rank", "interval", "seconds_per_trial", "hours", "gpu_hours")
 
 
 def show_records(records: Records, as_json: bool = False, as_csv: bool = False) -> None:
@@ -87,6 +102,30 @@ def show_frame(frame: Any, as_json: bool, as_csv: bool, title: str, notes: Seque
     else:
         _print_table(title, {name: name.replace("_", " ") for name in frame.columns}, frame.to_dict("records"))
         _print_notes(notes)
+
+
+def show_plan(frame: Any, num_seeds: int, as_json: bool, as_csv: bool, title: str, notes: Sequence[str] = ()) -> None:
+    """The plan's cells; on a terminal with what it costs in all, and what its tests can tell."""
+    import analysis
+
+    if as_json or as_csv:
+        show_frame(frame, as_json, as_csv, title)
+        return
+    running = frame[frame["trials"] > 0]
+    cells = list(zip(running["task"], running["regularizer"], strict=True))
+    columns = {name: heading for name, heading in PLAN.items() if name in frame}
+    records = [_without_zero({**row, **_brief(row)}) for row in frame.to_dict("records")]
+    _print_table(title, columns, records)
+    _print_notes([*notes, *analysis.reach_of(cells, num_seeds)])
+
+
+def _brief(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Times of a plan are estimates: three digits say enough."""
+    return {
+        name: f"{row[name]:.3g}"
+        for name in ("seconds_per_trial", "hours", "gpu_hours")
+        if isinstance(row.get(name), float) and row[name] == row[name]
+    }
 
 
 def show_claims(table: Any, as_json: bool = False, as_csv: bool = False) -> None:
@@ -193,7 +232,7 @@ def _print_table(title: str, columns: Mapping[str, str], records: Records) -> No
 
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name, heading in columns.items():
-        is_text = any(isinstance(record.get(name), str) for record in records) and name not in ("rank", "interval")
+        is_text = any(isinstance(record.get(name), str) for record in records) and name not in _NUMBERS_AS_TEXT
         table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
     for record in records:
         table.add_row(*(_text(record.get(name)) for name in columns))

@@ -2,71 +2,118 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterable, Mapping
-from typing import Any
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
+from harness import serial
 from harness.campaign import Request, plan_campaign
+from harness.cost import Counts
+from harness.errors import BadInput
+from harness.execution import Execution
+from harness.known_times import read_times
+from harness.outlook import cost_columns, outlook_of, totals
 from harness.plan import Cell, Plan
-from harness.records import SUCCESSES, TrialSpec
+from harness.records import ROLES, SUCCESSES, Role, TrialSpec
 from harness.schedule import CellProgress
-from harness.store import Finished, Store
-
-SECONDS_PER_HOUR = 3600.0
+from harness.store import TRIALS, Finished, Store
 
 
-def overview(request: Request) -> tuple[Any, list[str]]:
-    """A frame with one row per cell, and sentences about the whole."""
+def overview(
+    request: Request, timings: Sequence[str] = (), calibrate: bool = False, num_workers: int | None = None
+) -> tuple[Any, list[str]]:
+    """A frame with one row per cell, and sentences about the whole. Creates nothing and runs no trial.
+
+    Args:
+        request: what `run` would be asked for.
+        timings: further results folders whose rows tell how long trials take.
+        calibrate: time some steps of each cell of which no row tells, on made-up data.
+        num_workers: trials that run at once; None: as many as this machine would run.
+
+    Raises:
+        BadInput: for what `run` would refuse, and for a folder of timings that has no rows.
+    """
     import pandas as pd
 
     store = Store(request.results)
     plan = plan_campaign(request, store)
     stored = store.finished(set_aside=False)
-    rows = [_row(plan, cell, stored) for cell in plan.cells]
-    missing = sum(row["missing"] for row in rows)
-    notes = [f"{name} is damaged: its trials would run again." for name in store.damaged]
-    notes.append(f"{missing} trial(s) would run.")
-    hours = [row["hours"] for row in rows if row["missing"]]
-    if missing and None not in hours:
-        notes.append(f"About {sum(hours):.2g} hours of one worker, from the trials of each cell that have run.")
-    elif missing:
-        notes.append("No estimate of the time: some cells have no finished trial yet to learn from.")
-    return pd.DataFrame(rows), notes
+    execution = serial.placed(request.execution, request.cluster.gpus_per_trial)
+    times = read_times([store, *map(_with_rows, timings)])
+    workers = num_workers or _workers_here(request, execution)
+    rows, outlooks = [], []
+    for cell in plan.cells:
+        if cell.skip_reason is not None:
+            rows.append(_skipped_row(cell))
+            continue
+        counts, missing, why = _counts(plan, cell, stored)
+        outlooks.append(outlook_of(cell, missing, times, execution, calibrate))
+        rows.append({**_names(cell), **counts, **cost_columns(outlooks[-1], execution), "why": why})
+    notes = [f"{name} is damaged: its trials would run again." for name in dict.fromkeys(store.damaged)]
+    return pd.DataFrame(rows), [*notes, *totals(outlooks, execution, workers)]
 
 
-def _row(plan: Plan, cell: Cell, stored: Mapping[str, Finished]) -> dict[str, Any]:
-    row: dict[str, Any] = {"task": cell.task_name, "regularizer": cell.regularizer, "scale": cell.scale}
-    if cell.skip_reason is not None:
-        return {**row, "trials": 0, "done": 0, "failed": 0, "missing": 0, "hours": None, "why": cell.skip_reason}
+def _with_rows(location: str) -> Store:
+    store = Store(location)
+    if not store.files(TRIALS):
+        raise BadInput(f"--timings must be a results folder with rows below {TRIALS}/, got {location}.")
+    return store
+
+
+def _workers_here(request: Request, execution: Execution) -> int:
+    """How many trials `run` has at once on this machine."""
+    if request.serial:
+        return 1
+    by_cpu = int((os.cpu_count() or 1) / request.cluster.cpus_per_trial)
+    if execution.device == "cpu":
+        return max(1, by_cpu)
+    import torch
+
+    return max(1, min(by_cpu, int(torch.cuda.device_count() / execution.gpu_fraction)))
+
+
+def _skipped_row(cell: Cell) -> dict[str, Any]:
+    counts = dict.fromkeys(("trials", "done", "failed", "missing"), 0)
+    return {**_names(cell), **counts, "hours": 0.0, "why": cell.skip_reason}
+
+
+def _names(cell: Cell) -> dict[str, Any]:
+    return {"task": cell.task_name, "regularizer": cell.regularizer, "scale": cell.scale}
+
+
+def _counts(plan: Plan, cell: Cell, stored: Mapping[str, Finished]) -> tuple[dict[str, Any], Counts, str]:
+    """The columns that count trials, how many of each role are missing, and that in words."""
     progress = CellProgress(plan, cell, stored)
-    known = progress.needed_ids()
     timing = {spec.trial_id: spec for spec in plan.timing_specs() if spec.cell == (cell.task_name, cell.regularizer)}
-    done = [stored[trial_id] for trial_id in {**known, **timing} if trial_id in stored]
-    missing = max(plan.num_trials(cell) - len(done), 0)
-    seconds = [finished.seconds for finished in done if finished.status in SUCCESSES]
-    hours = statistics.fmean(seconds) * missing / SECONDS_PER_HOUR if seconds else None
-    return {
-        **row,
+    known = {**progress.needed_ids(), **timing}
+    done = [stored[trial_id] for trial_id in known if trial_id in stored]
+    missing = _missing(plan, progress, known.values(), stored)
+    counts = {
         "trials": plan.num_trials(cell),
         "done": len(done),
         "failed": sum(finished.status not in SUCCESSES for finished in done),
-        "missing": missing,
-        "hours": hours,
-        "why": _why({**known, **timing}.values(), stored, progress, plan),
+        "missing": sum(missing.values()),
+    }
+    return counts, missing, _why(missing, set(known), cell, stored)
+
+
+def _missing(
+    plan: Plan, progress: CellProgress, known: Iterable[TrialSpec], stored: Mapping[str, Finished]
+) -> dict[Role, int]:
+    """Trials still to run, by role; confirm trials that wait for the end of tuning included."""
+    roles = [spec.role for spec in known if spec.trial_id not in stored]
+    num_tune = plan.budget.tune_trials - progress.num_tuned
+    return {
+        "default": roles.count("default"),
+        "tune": num_tune,
+        "confirm": plan.budget.seeds if num_tune else roles.count("confirm"),
+        "timing": roles.count("timing"),
     }
 
 
-def _why(specs: Iterable[TrialSpec], stored: Mapping[str, Finished], progress: CellProgress, plan: Plan) -> str:
+def _why(missing: Counts, known: set[str], cell: Cell, stored: Mapping[str, Finished]) -> str:
     """Which roles are missing, in words; rows of older code are named as what they are."""
-    missing = [spec.role for spec in specs if spec.trial_id not in stored and spec.role in ("default", "timing")]
-    parts = [f"{missing.count(role)} {role}" for role in ("default", "timing") if role in missing]
-    num_tune = plan.budget.tune_trials - progress.num_tuned
-    if num_tune:
-        parts.append(f"{num_tune} tune, then {plan.budget.seeds} confirm")
-    else:
-        confirm = [s for s in progress.needed_ids().values() if s.role == "confirm" and s.trial_id not in stored]
-        parts += [f"{len(confirm)} confirm"] if confirm else []
-    mine = {spec.trial_id for spec in specs}
-    cell = (progress.cell.task_name, progress.cell.regularizer)
-    old = sum((done.task, done.regularizer) == cell and trial_id not in mine for trial_id, done in stored.items())
+    parts = [f"{missing[role]} {role}" for role in cast(tuple[Role, ...], ROLES) if missing[role]]
+    mine = (cell.task_name, cell.regularizer)
+    old = sum((done.task, done.regularizer) == mine and trial_id not in known for trial_id, done in stored.items())
     return "; ".join(parts) + (f" ({old} stored rows are of other code, settings or scale)" if parts and old else "")

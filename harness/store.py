@@ -15,7 +15,7 @@ import json
 import os
 import tempfile
 import uuid
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -170,6 +170,13 @@ class Store:
                 if known is None or (known.status not in SUCCESSES and row["status"] in SUCCESSES):
                     found[row["trial_id"]] = Finished(**row, seconds=seconds)
         return found
+
+    def rows(self, columns: Sequence[str]) -> list[dict[str, Any]]:
+        """These columns of every trial row that can be read; a column that a file has not is null."""
+        tables = [table for _, table in self._read_all(TRIALS, set_aside=False)]
+        kept = [table.select([name for name in columns if name in table.column_names]) for table in tables]
+        empty = dict.fromkeys(columns)
+        return [empty | row for table in kept for row in table.to_pylist()]
 
     def forget(self, trial_ids: Iterable[str]) -> None:
         """Remove the rows and curves of these trials, so that they run again."""

@@ -42,7 +42,7 @@ def time_steps(regularized: Training, twin: Training, device: torch.device) -> T
     sides = (_Side(regularized, device), _Side(twin, device))
     steps_per_epoch = len(twin.batches)
     chunk_steps = _warm_up(sides, steps_per_epoch)
-    most_steps = max(twin.protocol.epochs - 1, MIN_CHUNKS) * steps_per_epoch
+    most_steps = _most_epochs(twin.protocol.epochs) * steps_per_epoch
     for number in count():
         place = (number % MIN_CHUNKS + 0.5) / MIN_CHUNKS
         for side in _in_turn(sides, number):
@@ -62,14 +62,18 @@ def time_steps(regularized: Training, twin: Training, device: torch.device) -> T
     )
 
 
-def expected_seconds(seconds_per_step: float, twin_seconds_per_step: float, seconds_per_surgery: float = 0.0) -> float:
-    """About how long `time_steps` takes where a training is long: the warm-up, the chunks, and surgery after each."""
+def expected_seconds(
+    seconds_per_step: float, twin_seconds_per_step: float, surgery_seconds: float, num_epochs: int, steps_per_epoch: int
+) -> float:
+    """About how long `time_steps` takes for a training of so many epochs and steps: both sides, and their warm-up.
 
-    def steps(seconds: float) -> float:
-        warm_up = seconds + max(2 * CHUNK_SECONDS, seconds)
-        return warm_up + max(MIN_TIMED_SECONDS, MIN_CHUNKS * seconds)
-
-    return steps(seconds_per_step) + steps(twin_seconds_per_step) + MIN_CHUNKS * seconds_per_surgery
+    `surgery_seconds` are those of all that follows the epochs of one period.
+    """
+    epoch_seconds = twin_seconds_per_step * steps_per_epoch
+    timed = min(max(MIN_TIMED_SECONDS, MIN_CHUNKS * twin_seconds_per_step), _most_epochs(num_epochs) * epoch_seconds)
+    warm_up = 2 * max(min(CHUNK_SECONDS, epoch_seconds), twin_seconds_per_step)
+    twin_steps = (warm_up + timed) / twin_seconds_per_step
+    return twin_steps * (seconds_per_step + twin_seconds_per_step) + (MIN_CHUNKS + 1) * surgery_seconds
 
 
 class _Side:
@@ -126,6 +130,11 @@ def _warm_up(sides: Sequence[_Side], steps_per_epoch: int) -> int:
         if seconds >= CHUNK_SECONDS or num_steps >= steps_per_epoch:
             return num_steps
         num_steps = min(2 * num_steps, steps_per_epoch)
+
+
+def _most_epochs(num_epochs: int) -> int:
+    """How many epochs are timed at most: a short training no longer than it takes."""
+    return max(num_epochs - 1, MIN_CHUNKS)
 
 
 def synchronise(device: torch.device) -> None:

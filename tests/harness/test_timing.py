@@ -178,15 +178,16 @@ def test_a_step_is_the_median_of_its_chunks_so_that_one_disturbance_does_not_cou
     assert time_steps(one, twin, CPU).seconds_per_step == 2.0
 
 
-@pytest.mark.parametrize("step_seconds", [1e-3, 0.1, 5.0])
-def test_the_expected_duration_is_near_the_real_one(clock, step_seconds):
+@pytest.mark.parametrize("epochs", [2, 1000])
+@pytest.mark.parametrize("step_seconds", [1e-4, 1e-2, 0.1, 5.0])
+def test_the_expected_duration_is_near_the_real_one(clock, step_seconds, epochs):
     one, twin = pair(
-        clock, step_seconds=3 * step_seconds, twin={"step_seconds": step_seconds}, surgery_seconds=4.0,
-        steps_per_epoch=10_000, epochs=100,
+        clock, step_seconds=3 * step_seconds, twin={"step_seconds": step_seconds}, surgery_seconds=4.0 * step_seconds,
+        steps_per_epoch=100, epochs=epochs,
     )  # fmt: skip
     time_steps(one, twin, CPU)
-    expected = expected_seconds(3 * step_seconds, step_seconds, seconds_per_surgery=4.0)
-    assert clock.now / 2 <= expected <= clock.now * 2
+    expected = expected_seconds(3 * step_seconds, step_seconds, 4.0 * step_seconds, epochs, 100)
+    assert clock.now / 1.5 <= expected <= clock.now * 1.5
 
 
 def test_a_regularizer_says_its_period_and_a_combination_the_least_common_one():
