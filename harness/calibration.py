@@ -14,13 +14,13 @@ from harness.cost import ALONE, Estimate, Rates, seconds_by_role
 from harness.execution import Execution
 from harness.plan import Cell
 from harness.timing import MAX_PERIOD_EPOCHS, synchronise
-from search_spaces.shared import LEARNING_RATE
 from tasks.task import Rehearsal, Setting
 from tasks.training import Training
 
 MAX_CPU_SAMPLES = 16  # of a step on a processor, where a large network's whole batch may take a minute
 QUICK_STEP_SECONDS = 0.5  # a whole batch that takes less is timed as it is
 NUM_STEPS = 3
+STILL = 1e-8  # a learning rate that hardly moves the weights: on random labels a usual one may diverge
 MIN_SECONDS = 0.2  # of timed steps: quick ones are timed more often
 NO_DATA = "A calibration reads no data: decoding images from files comes on top."
 SCALED = (
@@ -80,8 +80,7 @@ def _is_quick(cell: Cell, rates: Rates) -> bool:
 def _rehearse(cell: Cell, device: torch.device, max_batch_size: int | None) -> tuple[Rehearsal, float] | None:
     """The cell's rehearsal, and the seconds that its preparation took."""
     hyperparameters = cell.contestant.resolve(cell.task, cell.scale, cell.points[0])
-    learning_rate = float(hyperparameters[LEARNING_RATE])
-    setting = Setting(seed=0, scale=cell.scale, learning_rate=learning_rate, device=device)
+    setting = Setting(seed=0, scale=cell.scale, learning_rate=STILL, device=device)
     started = time.perf_counter()
     rehearsal = cell.task.rehearse(cell.contestant.build(hyperparameters), setting, max_batch_size)
     synchronise(device)
