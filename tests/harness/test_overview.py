@@ -127,7 +127,7 @@ def test_a_terminal_shows_totals_and_what_the_tests_can_reach(ran, tmp_path):
 
 
 def test_a_folder_of_timings_without_rows_is_refused(tmp_path):
-    with pytest.raises(BadInput, match="--timings must be a results folder with rows below trials/, got .*empty"):
+    with pytest.raises(BadInput, match=r"--timings must be a results folder with rows below trials/, got .*empty"):
         overview(request(tmp_path / "results"), timings=[str(tmp_path / "empty")])
 
 
