@@ -93,9 +93,7 @@ def _measure(rehearsal: Rehearsal, setup_seconds: float, device: torch.device) -
     period = min(hooks.period_epochs(), MAX_PERIOD_EPOCHS)
     step_seconds = _time_steps(training, period, device)
     surgery_seconds = _once(lambda: [hooks.after_epoch(epoch, network) for epoch in range(1, period + 1)], device)
-    network.eval()
-    with torch.no_grad():
-        evaluation_seconds = _timed(lambda: training.evaluate(network), device)
+    evaluation_seconds = _timed(training.evaluate, device)
     rates = Rates(
         seconds_per_sample=step_seconds / batch_size,
         seconds_per_evaluated=evaluation_seconds / rehearsal.num_evaluated,

@@ -17,7 +17,11 @@ from tasks.task import Setting, Task
 from tasks.workload import Workload
 
 SCALES = ("smoke", "short", "paper")
-WITHOUT_FILES = [name for name in TASKS if not TASKS[name].needs_data]
+TABLED = {
+    name: task for name, task in TASKS.items() if task.dataset in DATASETS or not isinstance(task, Classification)
+}
+OF_EACH_KIND = list({(type(task), task.dataset): name for name, task in reversed(TABLED.items())}.values())
+WITHOUT_FILES = [name for name, task in TABLED.items() if not task.needs_data]
 
 
 def setting_of(task: Task, scale: str = "smoke", with_test: bool = True) -> Setting:
@@ -81,9 +85,9 @@ def test_a_protocols_own_validation_share_counts() -> None:
 
 
 def test_every_task_of_the_table_tells_its_workload_at_every_scale() -> None:
-    for name in TASKS:
+    for name, task in TABLED.items():
         for scale in SCALES:
-            workload = TASKS[name].workload(scale)
+            workload = task.workload(scale)
             assert workload is not None, name
             assert workload.num_steps > 0, name
 
@@ -103,8 +107,8 @@ def test_the_sizes_that_a_data_set_states_are_those_of_its_splits(name: str) -> 
     assert (len(splits.train) + len(splits.validation), len(splits.test)) == (data.num_train, data.num_test)
 
 
-@pytest.mark.parametrize("name", list(TASKS))
-def test_every_task_can_be_rehearsed_without_its_files(name: str) -> None:
+@pytest.mark.parametrize("name", OF_EACH_KIND)
+def test_every_kind_of_task_can_be_rehearsed_without_its_files(name: str) -> None:
     task = TASKS[name]
     regularizers = [("dropout", Dropout(drop_rate=0.5))]
     rehearsal = task.rehearse(regularizers, setting_of(task), max_batch_size=8)
