@@ -21,11 +21,9 @@ class ImageFolders(Dataset):
 
     Args:
         folders: names that FOLDER may have below the data folder; the first that is there is read.
-        official_counts: classes, training images and validation images of the official release.
     """
 
     folders: tuple[str, ...]
-    official_counts: tuple[int, int, int]
     augmentations: tuple[Augmentation, ...] = ("resized_crop", "flip")
 
     @property
@@ -67,11 +65,12 @@ class ImageFolders(Dataset):
         """By the numbers of classes and images."""
         folder, index = self._index(data_dir)
         found = len(index.classes), len(index.train), len(index.val)
-        if found == self.official_counts:
+        official = self.num_classes, self.num_train, self.num_test
+        if found == official:
             return None
-        counts = zip(found, self.official_counts, _COUNTED, strict=True)
+        counts = zip(found, official, _COUNTED, strict=True)
         difference = "it has " + ", ".join(f"{here:,} of {there:,} {what}" for here, there, what in counts)
-        if found[0] != self.official_counts[0]:
+        if found[0] != self.num_classes:
             difference += f" (networks keep {self.num_classes:,} outputs, the first {found[0]:,} are its classes)"
         return used_as_it_is(self.name, folder, difference, index.fingerprint)
 

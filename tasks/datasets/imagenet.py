@@ -13,6 +13,7 @@ IMAGENET = ImageFolders(
     std=(0.229, 0.224, 0.225),
     files=("imagenet/train/CLASS/*.JPEG", "imagenet/val/CLASS/*.JPEG"),
     folders=("imagenet", "ILSVRC2012", "imagenette2", "imagenette2-320", "imagenette2-224", "imagenette2-160"),
-    official_counts=(1000, 1_281_167, 50_000),
+    num_train=1_281_167,
+    num_test=50_000,
 )
 """1.28 million photographs of 1,000 classes (Russakovsky et al. 2015); a copy with fewer classes or images serves."""

@@ -111,7 +111,8 @@ FOUR_FOLDERS = ImageFolders(
     std=(0.25, 0.25, 0.25),
     files=("four-folders/train/CLASS/*.png", "four-folders/val/CLASS/*.png"),
     folders=("four-folders",),
-    official_counts=(4, 1000, 1000),
+    num_train=1000,
+    num_test=1000,
 )
 """Image files that are streamed."""
 

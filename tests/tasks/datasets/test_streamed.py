@@ -222,7 +222,7 @@ def test_a_copy_with_fewer_classes_is_used_with_a_notice(data: Path) -> None:
     assert "4 of 1,000 classes, 24 of 1,281,167 training images, 12 of 50,000 validation images" in notice
     assert "keep 1,000 outputs" in notice
     assert f"dataset_fingerprint ({SMALL.splits(data).fingerprint})" in notice
-    assert replace(SMALL, official_counts=(4, 24, 12)).notice(data) is None
+    assert replace(SMALL, num_classes=4, num_train=24, num_test=12).notice(data) is None
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
