@@ -7,21 +7,22 @@ the memory, and one pass turns bytes into floats.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from tasks import compiled
+from tasks.augmentation import Moves, draw_moves, moved
 from tasks.datasets.preprocessing import Preprocessing
 from tasks.regularizers.base import Batch
 from tasks.state import State
 from tasks.streams import torch_stream
 
 EVALUATION_BATCH_SIZE = 250  # larger ones fall out of the processor's caches and take twice as long
-CROP_PADDING = 4  # pixels on each side, as in nearly all CIFAR papers (He et al. 2016, section 4.2)
+MIN_COMPILED = 10_000  # images: fewer do not pay for the import of numba, half a second, in a training of usual length
 
 
 class Samples(ABC):
@@ -136,6 +137,7 @@ class Batches(TrainingData):
         self.augmentation = tuple(augmentation)
         self._order = torch_stream(seed, "order")
         self._draws = torch_stream(seed, "augmentation", split.inputs.device)
+        self._loops = _loops_for(split.inputs) if self.augmentation else None
 
     def state(self) -> State:
         """Of the generators of the order and of the augmentation."""
@@ -158,26 +160,24 @@ class Batches(TrainingData):
         order = torch.randperm(len(self.split), generator=self._order).to(self.split.inputs.device)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             chosen = order[start : start + self.batch_size]
-            yield Batch(self._augmented(self.split.inputs[chosen]), self.split.targets[chosen])
+            yield Batch(self._moved(chosen), self.split.targets[chosen])
 
-    def _augmented(self, images: Tensor) -> Tensor:
-        if "crop" in self.augmentation:
-            images = self._cropped(images)
-        if "flip" in self.augmentation:
-            flips = torch.rand(len(images), generator=self._draws, device=images.device) < 0.5
-            images = torch.where(flips.view(-1, 1, 1, 1), images.flip(3), images)
-        return images
+    def _moved(self, chosen: Tensor) -> Tensor:
+        """The images at these places, augmented."""
+        if not self.augmentation:
+            return self.split.inputs[chosen]
+        moves = draw_moves(self.augmentation, len(chosen), self._draws)
+        if self._loops is not None:
+            return self._loops(self.split.inputs, chosen, moves)
+        return moved(self.split.inputs[chosen], moves)
 
-    def _cropped(self, images_BCHW: Tensor) -> Tensor:
-        """Each image shifted by up to CROP_PADDING pixels in both directions, zeros moving in."""
-        num_images, channels, height, width = images_BCHW.shape
-        padded = F.pad(images_BCHW, (CROP_PADDING,) * 4)
-        corners = torch.randint(
-            0, 2 * CROP_PADDING + 1, (2, num_images), generator=self._draws, device=images_BCHW.device
-        )
-        rows = corners[0, :, None] + torch.arange(height, device=images_BCHW.device)
-        columns = corners[1, :, None] + torch.arange(width, device=images_BCHW.device)
-        image = torch.arange(num_images, device=images_BCHW.device)[:, None, None]
-        # Index over (image, row, column) with channels last, so that each index moves a contiguous pixel.
-        shifted = padded.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]]
-        return shifted.permute(0, 3, 1, 2).reshape(num_images, channels, height, width)
+
+def _loops_for(images: Tensor) -> Callable[[Tensor, Tensor, Moves], Tensor] | None:
+    """Compiled loops for the augmentation, where there is numba and they serve: many images in memory."""
+    fit = images.dtype == torch.uint8 and images.device.type == "cpu" and images.is_contiguous()
+    if not (fit and len(images) >= MIN_COMPILED and compiled.is_available()):
+        return None
+    from tasks import image_loops  # imports numba
+
+    image_loops.load()
+    return image_loops.moved

@@ -12,7 +12,8 @@ import torch
 from tiny_tasks import binomial_bound
 from torch import Tensor
 
-from tasks.batches import CROP_PADDING, Batches, Split
+from tasks.augmentation import CROP_PADDING
+from tasks.batches import Batches, Split
 from tasks.datasets.preprocessing import ChannelNormalisation
 from tasks.theory.fresh_batches import FreshBatches
 
