@@ -29,7 +29,8 @@ class ImageFolders(Dataset):
     @property
     def kind(self) -> str:
         """Where the samples are kept, in words."""
-        return f"streamed from files; their folder may be called {' or '.join(self.folders)}"
+        *others, last = self.folders
+        return f"streamed from files; their folder may be called {', '.join(others)} or {last}"
 
     @property
     def splits_in_words(self) -> str:

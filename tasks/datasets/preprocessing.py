@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -114,14 +115,33 @@ def fit_whitening(images_NCHW: Tensor, contrast_norm: float | None = None, bias:
     for rows in _chunks(images_NCHW, contrast_norm, scale):
         mean_D += rows.double().sum(0) / num_images
     mean = mean_D.float()
-    covariance = torch.zeros(num_values, num_values, dtype=torch.float64)
-    for rows in _chunks(images_NCHW, contrast_norm, scale):
-        rows = rows.sub_(mean)
-        covariance += (rows.T @ rows).double()
-    eigenvalues, vectors = torch.linalg.eigh(covariance.div_(num_images))
-    matrix = (vectors * (eigenvalues.clamp_min(0) + bias).rsqrt()) @ vectors.T
+    centred = (rows.sub_(mean) for rows in _chunks(images_NCHW, contrast_norm, scale))
+    if num_images < num_values:
+        matrix = _from_few(torch.cat(list(centred)).double(), bias)
+    else:
+        covariance = torch.zeros(num_values, num_values, dtype=torch.float64)
+        for rows in centred:
+            covariance += (rows.T @ rows).double()
+        eigenvalues, vectors = torch.linalg.eigh(covariance.div_(num_images))
+        matrix = (vectors * (eigenvalues.clamp_min(0) + bias).rsqrt()) @ vectors.T
     matrix = ((matrix + matrix.T) / 2).float()
     return Whitening(mean_D=mean, matrix_DD=matrix, contrast_norm=contrast_norm, scale=scale)
+
+
+def _from_few(rows_ND: Tensor, bias: float) -> Tensor:
+    """The matrix from fewer images than values, by way of their inner products, which are fewer, too.
+
+    The covariance has at most N eigenvectors V whose eigenvalues are not 0, so P is bias^(-1/2) I but for these:
+    P = bias^(-1/2) I + V diag((lam + bias)^(-1/2) - bias^(-1/2)) V'.
+    """
+    num_images, num_values = rows_ND.shape
+    eigenvalues, vectors = torch.linalg.eigh(rows_ND @ rows_ND.T / num_images)
+    seen = eigenvalues > 1e-12 * eigenvalues[-1]
+    eigenvalues, vectors = eigenvalues[seen], vectors[:, seen]
+    directions = rows_ND.T @ (vectors / (num_images * eigenvalues).sqrt())
+    elsewhere = 1 / math.sqrt(bias)
+    change = (eigenvalues + bias).rsqrt() - elsewhere
+    return (directions * change) @ directions.T + elsewhere * torch.eye(num_values, dtype=torch.float64)
 
 
 def contrast_normalised(rows_BD: Tensor, norm: float = CONTRAST_NORM) -> Tensor:

@@ -106,6 +106,26 @@ def test_a_combination_shows_the_cards_of_its_parts(monkeypatch, capsys, tmp_pat
 
 
 @pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        (
+            "cifar10",
+            ["32x32, 3 channels, 10 classes", "in memory", "10 % of it held out", "gcn_zca"],
+        ),
+        (
+            "imagenet",
+            ["224x224, 3 channels, 1000 classes", "streamed", "imagenette2-224", "resized_crop"],
+        ),
+        ("digits", ["8x8, 1 channel, 10 classes", "files          none needed"]),
+    ],
+)
+def test_a_data_set_shows_what_it_holds_and_what_a_protocol_may_ask_of_it(monkeypatch, capsys, name, lines):
+    code, text, _ = call(monkeypatch, capsys, "show", name)
+    assert code == 0
+    assert all(line in text for line in lines)
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["show", "dropuot"], "did you mean 'dropout'"),

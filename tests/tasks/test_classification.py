@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tiny_tasks import IMAGE_TASK, prepared, weights_of
+from tiny_tasks import IMAGE_TASK, prepared, tiny, weights_of
 from torch import nn
 
-from tasks import TASKS
+from tasks import TASKS, classification
 from tasks.architectures import ARCHITECTURES
 from tasks.architectures.lenet import LeNet
 from tasks.batches import Split
 from tasks.classification import DIGITS_CONVNET, DIGITS_MLP, FASHION_LENET, MNIST_LENET, Classification, evaluate
+from tasks.datasets.digits import DIGITS
 from tasks.metrics import accuracy, cross_entropy, squared_error
 from tasks.regularizers.dropout import Dropout
 from tasks.regularizers.none import Unregularized
@@ -125,3 +127,43 @@ def test_the_fingerprint_of_digits_is_that_of_their_content() -> None:
 def test_an_image_size_that_a_network_cannot_take_is_refused(architecture: str, size: int) -> None:
     with pytest.raises(ValueError, match=f"got {size}"):
         ARCHITECTURES[architecture](num_classes=10, in_channels=1, image_size=size)
+
+
+def test_the_protocol_decides_the_preprocessing_of_steps_and_of_evaluation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    training = prepared(tiny("digits-convnet", preprocessing="gcn_zca"))
+    batch = next(training.batches.epoch())
+    rows = training.batches.normalised(batch.inputs).flatten(1)
+    plain = prepared(IMAGE_TASK).batches.normalised(batch.inputs).flatten(1)
+    assert rows.shape == plain.shape
+    assert not torch.allclose(rows, plain)
+    original = batch.inputs.flatten(1).double() / 255
+    centred = original - original.mean(1, keepdim=True)
+    train = DIGITS.splits(None).train
+    assert isinstance(train, Split)
+    before = train.inputs.flatten(1).double() / 255
+    before = before - before.mean(1, keepdim=True)
+    before = 55 * before / before.norm(dim=1, keepdim=True)
+    values, vectors = torch.linalg.eigh(torch.cov(before.T, correction=0))
+    matrix = vectors @ torch.diag((values + 0.1).rsqrt()) @ vectors.T
+    expected = (55 * centred / centred.norm(dim=1, keepdim=True) - before.mean(0)) @ matrix
+    torch.testing.assert_close(rows.double(), expected, rtol=1e-3, atol=1e-3)
+    assert training.run().final["test"]["accuracy"] > 0.1
+
+
+def test_the_protocol_decides_how_many_are_held_out_and_how_many_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    original = classification.evaluate
+    monkeypatch.setattr(classification, "evaluate", lambda net, part: seen.append(len(part)) or original(net, part))
+    prepared(tiny("digits-mlp", validation_fraction=0.5, max_train_samples=None, epochs=1)).run()
+    assert seen == [650, 497, 650, 497, 650]  # validation and test before and after the epoch, then training images
+    seen.clear()
+    prepared(tiny("digits-mlp", max_evaluation_samples=40, epochs=1)).run()
+    assert seen == [40] * 5
+
+
+def test_what_a_data_set_does_not_offer_is_refused() -> None:
+    with pytest.raises(ValueError, match="digits offers the augmentations crop, flip, rotation, got 'resized_crop'"):
+        prepared(tiny("digits-mlp", augmentation=("resized_crop",)))

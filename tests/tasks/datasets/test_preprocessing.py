@@ -35,7 +35,7 @@ def rows_before_whitening(images: Tensor, norm: float | None, train: Tensor) -> 
     rows = images.flatten(1).double().numpy() / 255
     if norm is None:
         reference = train.flatten(1).double().numpy() / 255
-        return rows / np.sqrt(reference.var(0).mean())
+        return rows / (np.sqrt(reference.var(0).mean()) or 1.0)
     centred = rows - rows.mean(1, keepdims=True)
     return centred * norm / np.sqrt((centred**2).sum(1, keepdims=True))
 
@@ -53,8 +53,9 @@ def test_contrast_does_not_depend_on_the_scale_of_its_input_and_an_image_of_one_
 
 
 @NORMS
-def test_whitened_images_are_the_formula_in_double_precision(norm: float | None) -> None:
-    train, other = correlated(400, seed=0), correlated(7, seed=1)
+@pytest.mark.parametrize("num_images", [400, 48, 20, 1], ids=lambda number: f"{number} images of 48 values")
+def test_whitened_images_are_the_formula_in_double_precision(norm: float | None, num_images: int) -> None:
+    train, other = correlated(num_images, seed=0), correlated(7, seed=1)
     before = rows_before_whitening(train, norm, train)
     mean = before.mean(0)
     covariance = (before - mean).T @ (before - mean) / len(before)
