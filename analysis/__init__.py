@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.claims import claims_table
+    from analysis.claims.table import claims_table
     from analysis.current import current_rows
     from analysis.figures import plot_overhead, plot_ranking
     from analysis.learning_curves import interactive_learning_curves, plot_learning_curves
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _HOMES: dict[str, str] = {
     "DamagedResultsError": "analysis.load",
-    "claims_table": "analysis.claims",
+    "claims_table": "analysis.claims.table",
     "compare_with_papers": "analysis.papers",
     "current_rows": "analysis.current",
     "interactive_learning_curves": "analysis.learning_curves",

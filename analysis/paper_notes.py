@@ -34,6 +34,32 @@ PROVENANCE_NOTES: tuple[ProvenanceNote, ...] = (
         experiment="table2",
         text="The paper says that no augmentation was used, but baselines here equal public results with augmentation.",
     ),
+    *(
+        ProvenanceNote(
+            paper="localdrop",
+            experiment=experiment,
+            text="The paper speaks of images of 32 x 32 pixels; errors like these are reached at 224 x 224 only.",
+            applies=lambda row: row["dataset"] == "ILSVRC-2012",
+        )
+        for experiment in ("table2", "table6", "table7")
+    ),
+    ProvenanceNote(
+        paper="localdrop",
+        experiment="table4",
+        text="At the threshold that the paper prints, h = 0 would wipe out the dense layers: the one used was smaller.",
+        applies=lambda row: "h=0;" in row["setting"],
+    ),
+    ProvenanceNote(
+        paper="localdrop",
+        experiment="table4",
+        text="One number in every row: with h = 2048 the second stage is off, whatever m is.",
+        applies=lambda row: "h=2048;" in row["setting"],
+    ),
+    ProvenanceNote(
+        paper="localdrop",
+        experiment="table6",
+        text="The paper says that no augmentation was used, which its baselines in table 2 speak against.",
+    ),
     ProvenanceNote(
         paper="localdrop",
         experiment="table6",
@@ -45,6 +71,18 @@ PROVENANCE_NOTES: tuple[ProvenanceNote, ...] = (
         experiment="table1",
         text="Copied from Zhai and Wang 2018 (dropout on dense layers only), not run with the same code.",
         applies=lambda row: row["method"] != "feature_map_distortion",
+    ),
+    ProvenanceNote(
+        paper="feature_map_distortion",
+        experiment="table2",
+        text="The released code (p = 0.09, step length 5 in units of its own) reports the best test accuracy of all epochs.",
+        applies=lambda row: row["method"] == "block_feature_map_distortion",
+    ),
+    ProvenanceNote(
+        paper="feature_map_distortion",
+        experiment="table3",
+        text="The released code has other settings: p = 0.07, block size 7, step length 1, 540 epochs.",
+        applies=lambda row: row["method"] == "block_feature_map_distortion",
     ),
     ProvenanceNote(
         paper="feature_map_distortion",

@@ -15,15 +15,15 @@ from PIL import Image  # a dependency of matplotlib
 
 from analysis import campaign, report_tables
 from analysis.canvas import Looks, looks_of
-from analysis.claims import NOT_RUN as CLAIM_NOT_RUN
-from analysis.claims import claims_table
+from analysis.claims.claim import NOT_RUN
+from analysis.claims.table import claims_table
 from analysis.figures import plot_overhead, plot_ranking
 from analysis.folders import Folder, Results, open_folder, open_folders
 from analysis.learning_curves import curve_means, interactive_learning_curves, plot_learning_curves
 from analysis.load import load_curves, load_trials
 from analysis.notes import notes_of
 from analysis.overall import overall_significance
-from analysis.papers import NOT_RUN, compare_with_papers
+from analysis.papers import compare_with_papers
 from analysis.ranking import OVERALL, ranking_table
 from analysis.theory_figures import plot_theory
 from analysis.timing import timing_table
@@ -144,7 +144,7 @@ class _Report:
 
     def _put_theory(self, trials: pd.DataFrame, curves: pd.DataFrame) -> None:
         table = claims_table(trials, curves)
-        measured = table[table["verdict"] != CLAIM_NOT_RUN]
+        measured = table[table["verdict"] != NOT_RUN]
         self.content["claims"] = report_tables.claims(measured)
         if len(measured):
             self._csv("claims", table)

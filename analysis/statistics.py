@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
@@ -67,6 +68,46 @@ def smallest_paired_p(num_pairs: int) -> float:
     if num_pairs < 0:
         raise ValueError(f"The number of pairs must be >= 0, got {num_pairs}.")
     return min(1.0, 2.0 / 2.0**num_pairs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A difference of two means with its interval and the two-sided p of no difference; NaN for too few values."""
+
+    mean: float
+    low: float
+    high: float
+    p_value: float
+
+
+def difference_of_means(
+    first: Mapping[int, float], second: Mapping[int, float], confidence: float = 0.95
+) -> Difference:
+    """Mean of `first` less mean of `second`, values by seed.
+
+    Paired over the seeds that both have, where these are two or more: runs of one seed share initial weights and the
+    order of the data, so that part of their scatter cancels. Else Welch's test, which needs two values of each.
+
+    >>> difference_of_means({0: 1.0, 1: 2.0}, {0: 0.5, 1: 1.5}).mean
+    0.5
+    """
+    common = [seed for seed in first if seed in second]
+    if len(common) >= 2:
+        differences = [first[seed] - second[seed] for seed in common]
+        low, high = mean_interval(differences, confidence)
+        p_value = paired_p_value([first[seed] for seed in common], [second[seed] for seed in common])
+        return Difference(mean=float(np.mean(differences)), low=low, high=high, p_value=p_value)
+    one, other = (np.array(list(values.values()), dtype=float) for values in (first, second))
+    mean = float(one.mean() - other.mean()) if len(one) and len(other) else math.nan
+    if min(len(one), len(other)) < 2:
+        return Difference(mean=mean, low=math.nan, high=math.nan, p_value=math.nan)
+    if np.ptp(one) + np.ptp(other) <= _EQUAL * float(np.abs(np.concatenate([one, other])).max()):
+        same = abs(mean) <= _EQUAL * float(np.abs(one).max())
+        p_value = 1.0 if same else 2 / math.comb(len(one) + len(other), len(one))  # all that the ranks can say
+        return Difference(mean=mean, low=mean, high=mean, p_value=p_value)
+    test = stats.ttest_ind(one, other, equal_var=False)
+    interval = test.confidence_interval(confidence)
+    return Difference(mean=mean, low=float(interval.low), high=float(interval.high), p_value=float(test.pvalue))
 
 
 def holm(p_values: Numbers) -> list[float]:

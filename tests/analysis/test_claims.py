@@ -8,7 +8,8 @@ from result_rows import confirmed, frame
 from theory_results import load, trial
 
 import analysis
-from analysis.claims import CLAIMS, NOT_RUN
+from analysis.claims.claim import NOT_RUN
+from analysis.claims.table import CLAIMS
 
 
 def verdicts(table):
@@ -45,7 +46,7 @@ def test_every_claim_has_a_row_and_says_that_nothing_was_run(tmp_path):
     assert len(table) == len(CLAIMS) == table["claim"].nunique() + sum(table["claim"].duplicated())
     assert set(table["verdict"]) == {NOT_RUN}
     assert table["num_trials"].eq(0).all()
-    assert set(table["paper"]) == {"structured_dropout", "dropout_theory"}
+    assert set(table["paper"]) == {"structured_dropout", "dropout_theory", "localdrop", "feature_map_distortion"}
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_a_paper_can_be_chosen(tmp_path):
     trials = frame(tmp_path, confirmed("dropout", [0.5]))
     curves = analysis.load_curves(tmp_path)
     assert set(analysis.claims_table(trials, curves, "dropout_theory")["paper"]) == {"dropout_theory"}
-    assert analysis.claims_table(trials, curves, "localdrop").empty
+    assert analysis.claims_table(trials, curves, "vgg").empty
 
 
 def test_figures_need_their_tasks_only(tmp_path):

@@ -140,7 +140,7 @@ def test_a_campaign_that_has_only_begun_has_a_report_too(tmp_path):
 
 
 def test_cells_of_the_papers_are_shown_beside_them_and_labelled_with_the_scale(tmp_path):
-    rows = confirmed("none", [0.8, 0.81], dataset="cifar10", architecture="zhai_cnn")
+    rows = confirmed("none", [0.8, 0.81], "cifar10-zhai", dataset="cifar10", architecture="zhai_cnn")
     words = "".join(Page(Path(analysis.write_report(write(tmp_path, rows))).read_text()).words)
     assert "not comparable: scale smoke" in words
     assert (tmp_path / "tables" / "comparison.csv").exists()

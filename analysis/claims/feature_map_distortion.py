@@ -1,0 +1,178 @@
+"""What Tang et al. 2020 claim of feature map distortion (arXiv:2002.11022): tables 1 to 3, figures 1 and 2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from analysis.claims.claim import Claim, Judge
+from analysis.claims.contests import Pair, best_of, judge_gain, judge_order, judge_trend
+from analysis.entries import Entry, Measure, accuracy_points, gap_points, top5_points, train_points
+from analysis.reported import reported_rows
+
+PAPER = "feature_map_distortion"
+UNITS, BLOCKS, NONE = "feature_map_distortion", "block_feature_map_distortion", "none"
+CIFARS = ("CIFAR-10", "CIFAR-100")
+SWEEP_TASK = "cifar100-resnet56"
+
+_TABLE_3_MEASURES: dict[str, tuple[str, Measure]] = {
+    "top1_accuracy": ("top-1", accuracy_points),
+    "top5_accuracy": ("top-5", top5_points),
+}
+
+
+def _column(experiment: str, dataset: str, metric: str = "test_accuracy") -> dict[str, Entry]:
+    rows = reported_rows(PAPER, experiment, dataset)
+    return {
+        row["method"]: Entry(
+            label=row["method"], task=row["task"], regularizer=row["method"], settings=(row["setting"],)
+        )
+        for row in rows[rows["metric"] == metric].to_dict("records")
+    }
+
+
+def _reported_gain(experiment: str, dataset: str, first: str, second: str, metric: str = "test_accuracy") -> float:
+    rows = reported_rows(PAPER, experiment, dataset)
+    values = rows[rows["metric"] == metric].set_index("method")["reported"]
+    return round(float(values[first] - values[second]), 2)
+
+
+def _claim(name: str, statement: str, task: str, judge: Judge) -> Claim:
+    return Claim(paper=PAPER, name=name, statement=statement, tasks=(task,), judge=judge)
+
+
+def _cifar_tables() -> list[Claim]:
+    claims = []
+    for experiment, ours, rival in (("table1", UNITS, "adaptive_dropout_rc"), ("table2", BLOCKS, "dropblock")):
+        for dataset in CIFARS:
+            entries = _column(experiment, dataset)
+            gain = _reported_gain(experiment, dataset, ours, rival)
+            where, task = f"Table {experiment[-1]}, {dataset}", entries[ours].task
+            claims += [
+                _claim(
+                    where,
+                    f"{ours} is the most accurate of the {len(entries)} methods.",
+                    task,
+                    judge_order(best_of(entries[ours], entries.values())),
+                ),
+                _claim(
+                    f"{where}, gain",
+                    f"{ours} gains {gain:.2f} points over {rival}.",
+                    task,
+                    judge_gain(Pair(entries[ours], entries[rival]), gain),
+                ),
+            ]
+    return claims
+
+
+def _imagenet_table() -> list[Claim]:
+    claims = []
+    for metric, (words, measure) in _TABLE_3_MEASURES.items():
+        entries = _column("table3", "ILSVRC-2012", metric)
+        task = entries[BLOCKS].task
+        claims.append(
+            _claim(
+                f"Table 3, {words}",
+                f"{BLOCKS} has the highest {words} accuracy of the {len(entries)} methods.",
+                task,
+                judge_order(best_of(entries[BLOCKS], entries.values()), measure),
+            )
+        )
+        for ours, rival in ((UNITS, "dropout"), (BLOCKS, "dropblock")):
+            gain = _reported_gain("table3", "ILSVRC-2012", ours, rival, metric)
+            claims.append(
+                _claim(
+                    f"Table 3, {words}, over {rival}",
+                    f"{ours} gains {gain:.2f} points of {words} accuracy over {rival}.",
+                    task,
+                    judge_gain(Pair(entries[ours], entries[rival]), gain, measure),
+                )
+            )
+    return claims
+
+
+def _overfitting() -> list[Claim]:
+    entries = _column("table2", "CIFAR-100")
+    plain, ours = entries[NONE], entries[BLOCKS]
+    return [
+        _claim(
+            "Figure 1, training",
+            f"At the end of training the network without regularization fits its training data better than {BLOCKS}.",
+            SWEEP_TASK,
+            judge_order([Pair(plain, ours)], train_points),
+        ),
+        _claim(
+            "Figure 1, test",
+            f"... and is less accurate than {BLOCKS} on the test data.",
+            SWEEP_TASK,
+            judge_order([Pair(ours, plain)]),
+        ),
+    ]
+
+
+def _along(method: str, symbol: str, column: str) -> Callable[[pd.DataFrame], list[tuple[float, Entry]]]:
+    """The points of a sweep that were run, since the paper prints no numbers beside its curves."""
+
+    def points(trials: pd.DataFrame) -> list[tuple[float, Entry]]:
+        cell = trials[
+            (trials["task"] == SWEEP_TASK) & (trials["regularizer"] == method) & (trials["role"] == "default")
+        ]
+        places = sorted(cell[column].dropna().unique()) if column in cell.columns else []
+        return [
+            (
+                float(place),
+                Entry(
+                    label=f"{method} at {symbol}={place:g}",
+                    task=SWEEP_TASK,
+                    regularizer=method,
+                    settings=(f"{symbol}={place:.10g}",),
+                    exact=True,
+                ),
+            )
+            for place in places
+        ]
+
+    return points
+
+
+ALONG_RATE = {
+    BLOCKS: _along(BLOCKS, "p", "hp.distortion_rate"),
+    "dropblock": _along("dropblock", "p", "hp.drop_rate"),
+}
+ALONG_STEP_SIZE = _along(BLOCKS, "step_size", "hp.step_size")
+
+
+def _at_equal_rates(trials: pd.DataFrame) -> list[Pair]:
+    """Both methods wherever both were run; where one was, the rate of the claim is wider than what was compared."""
+    ours, theirs = (
+        {round(rate, 6): entry for rate, entry in along(trials)}
+        for along in (ALONG_RATE[BLOCKS], ALONG_RATE["dropblock"])
+    )
+    return [Pair(ours[rate], theirs[rate]) for rate in sorted(set(ours) & set(theirs))]
+
+
+def _sweeps() -> list[Claim]:
+    return [
+        _claim(
+            "Figure 2a",
+            "At every distortion probability p, distortion is at least as accurate as DropBlock.",
+            SWEEP_TASK,
+            judge_order(_at_equal_rates),
+        ),
+        _claim(
+            "Figure 2b",
+            "The larger p, the smaller the gap between training and test accuracy.",
+            SWEEP_TASK,
+            judge_trend(ALONG_RATE[BLOCKS], -1, "points of gap per unit of p", gap_points),
+        ),
+        _claim(
+            "Figure 2c",
+            "The larger the step length gamma, the smaller the gap between training and test accuracy.",
+            SWEEP_TASK,
+            judge_trend(ALONG_STEP_SIZE, -1, "points of gap per unit of gamma", gap_points),
+        ),
+    ]
+
+
+CLAIMS: tuple[Claim, ...] = (*_cifar_tables(), *_imagenet_table(), *_overfitting(), *_sweeps())
