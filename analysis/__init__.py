@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from analysis.claims.table import claims_table
     from analysis.current import current_rows
     from analysis.figures import plot_overhead, plot_ranking
+    from analysis.importances import hyperparameter_importances, importance_table
     from analysis.learning_curves import interactive_learning_curves, plot_learning_curves
     from analysis.load import DamagedResultsError, load_curves, load_trials
+    from analysis.localdrop_figures import plot_localdrop
     from analysis.notes import notes_of
     from analysis.overall import overall_significance, smallest_reachable_p
+    from analysis.paper_figures import plot_paper_figures
     from analysis.papers import compare_with_papers
     from analysis.ranking import ranking_table
     from analysis.reach import reach_of
@@ -29,13 +32,17 @@ _HOMES: dict[str, str] = {
     "claims_table": "analysis.claims.table",
     "compare_with_papers": "analysis.papers",
     "current_rows": "analysis.current",
+    "hyperparameter_importances": "analysis.importances",
+    "importance_table": "analysis.importances",
     "interactive_learning_curves": "analysis.learning_curves",
     "load_curves": "analysis.load",
     "load_trials": "analysis.load",
     "notes_of": "analysis.notes",
     "overall_significance": "analysis.overall",
     "plot_learning_curves": "analysis.learning_curves",
+    "plot_localdrop": "analysis.localdrop_figures",
     "plot_overhead": "analysis.figures",
+    "plot_paper_figures": "analysis.paper_figures",
     "plot_ranking": "analysis.figures",
     "plot_sensitivity": "analysis.sensitivity",
     "plot_theory": "analysis.theory_figures",
@@ -52,13 +59,17 @@ __all__ = [
     "claims_table",
     "compare_with_papers",
     "current_rows",
+    "hyperparameter_importances",
+    "importance_table",
     "interactive_learning_curves",
     "load_curves",
     "load_trials",
     "notes_of",
     "overall_significance",
     "plot_learning_curves",
+    "plot_localdrop",
     "plot_overhead",
+    "plot_paper_figures",
     "plot_ranking",
     "plot_sensitivity",
     "plot_theory",

@@ -104,6 +104,15 @@ def place(value: Any) -> str:
     return "–" if value is None or pd.isna(value) else f"{float(value):.2f}".rstrip("0").rstrip(".")
 
 
+def setting(value: Any) -> str:
+    """A hyperparameter: as short as it can be, text as it is.
+
+    >>> setting(0.9765625), setting(10), setting("rms")
+    ('0.9766', '10', 'rms')
+    """
+    return f"{value:.4g}" if isinstance(value, float) else words(value)
+
+
 def probability(value: Any) -> str:
     """A p value.
 

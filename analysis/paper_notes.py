@@ -75,7 +75,7 @@ PROVENANCE_NOTES: tuple[ProvenanceNote, ...] = (
     ProvenanceNote(
         paper="feature_map_distortion",
         experiment="table2",
-        text="The released code (p = 0.09, step length 5 in units of its own) reports the best test accuracy of all epochs.",
+        text="The released code (p = 0.09, step length 5 in its own units) reports the best test accuracy over epochs.",
         applies=lambda row: row["method"] == "block_feature_map_distortion",
     ),
     ProvenanceNote(

@@ -16,20 +16,26 @@ from PIL import Image  # a dependency of matplotlib
 from analysis import campaign, report_tables
 from analysis.canvas import Looks, looks_of
 from analysis.claims.claim import NOT_RUN
-from analysis.claims.table import claims_table
+from analysis.claims.table import THEORY_PAPERS, claims_table
 from analysis.figures import plot_overhead, plot_ranking
 from analysis.folders import Folder, Results, open_folder, open_folders
+from analysis.importances import importance_table, plot_importances
 from analysis.learning_curves import curve_means, interactive_learning_curves, plot_learning_curves
 from analysis.load import load_curves, load_trials
 from analysis.notes import notes_of
 from analysis.overall import overall_significance
+from analysis.paper_figures import plot_paper_figures
+from analysis.paper_sweeps import plot_paper_sweeps
 from analysis.papers import compare_with_papers
 from analysis.ranking import OVERALL, ranking_table
-from analysis.theory_figures import plot_theory
+from analysis.reported import TIME_METRIC
+from analysis.sweeps import plot_sweep, sweeps_of
+from analysis.theory_figures import THEORY_TASKS, plot_theory
 from analysis.timing import timing_table
 
 PAGE_NAME = "report.html"
 MOST_BYTES = 6_000_000  # of the page; beyond that the interactive figures, which need 5 MB of plotly.js, stay out
+MOST_IMPORTANCES = 40  # tuned cells; each takes a quarter of a second
 _DOTS_PER_INCH = 144
 
 
@@ -69,8 +75,9 @@ class _Report:
         self._put_timing(trials)
         self._put_curves(trials, curves)
         self._put_campaign(trials)
-        self._put_comparison(trials)
-        self._put_theory(trials, curves)
+        self._put_sweeps(trials)
+        self._put_importances(trials)
+        self._put_papers(trials, curves)
 
     def _put_ranking(self, trials: pd.DataFrame) -> None:
         table = ranking_table(trials)
@@ -135,22 +142,51 @@ class _Report:
             self.content[name] = getattr(report_tables, name)(frame)
         self.content["num_failures"] = len(frames["failed"])
 
-    def _put_comparison(self, trials: pd.DataFrame) -> None:
-        table = compare_with_papers(trials)
-        run = table[table["verdict"] != NOT_RUN]
-        self.content["comparison"] = report_tables.comparison(run)
-        if len(run):
-            self._csv("comparison", table)
+    def _put_sweeps(self, trials: pd.DataFrame) -> None:
+        self.content["sweeps"] = []
+        for sweep in sweeps_of(trials):
+            if sweep.task in THEORY_TASKS:
+                continue  # drawn as the figures of its paper
+            name = f"sweep-{sweep.task}-{sweep.regularizer}-{sweep.scale}"
+            self._csv(name, sweep.table)
+            title = f"{sweep.regularizer} on {sweep.task}, scale {sweep.scale}"
+            table = report_tables.sweep(sweep.table, sweep.names, sweep.higher_is_better)
+            figure = self._png(name, plot_sweep(sweep))
+            self.content["sweeps"].append({"name": title, "table": table, "figure": figure, "label": sweep.label})
 
-    def _put_theory(self, trials: pd.DataFrame, curves: pd.DataFrame) -> None:
-        table = claims_table(trials, curves)
-        measured = table[table["verdict"] != NOT_RUN]
-        self.content["claims"] = report_tables.claims(measured)
-        if len(measured):
-            self._csv("claims", table)
-        self.content["theory"] = [
-            {"name": title, "figure": self._png(name, figure)} for name, title, figure in plot_theory(trials, curves)
-        ]
+    def _put_importances(self, trials: pd.DataFrame) -> None:
+        tuned = trials[trials["role"] == "tune"].groupby(["scale", "task", "regularizer"]).ngroups
+        self.content["importances"], self.content["importance_notes"] = [], []
+        if tuned > MOST_IMPORTANCES:
+            self.content["importance_notes"] = [
+                f"{tuned} cells were tuned, too many for this page: `regarena importance` lists their importances."
+            ]
+            return
+        table = importance_table(trials)
+        self.content["importance_notes"] = notes_of(table)
+        if len(table):
+            self._csv("importances", table)
+        for (scale, task), rows in table.groupby(["scale", "task"], sort=False):
+            source = self._png(f"importances-{task}-{scale}", plot_importances(rows))
+            self.content["importances"].append({"name": f"{task}, scale {scale}", "figure": source})
+
+    def _put_papers(self, trials: pd.DataFrame, curves: pd.DataFrame) -> None:
+        comparison, claims = compare_with_papers(trials), claims_table(trials, curves)
+        run, judged = comparison[comparison["verdict"] != NOT_RUN], claims[claims["verdict"] != NOT_RUN]
+        for name, table, measured in (("comparison", comparison, run), ("claims", claims, judged)):
+            if len(measured):
+                self._csv(name, table)
+        self.content["comparison"] = report_tables.comparison(run[run["metric"] != TIME_METRIC])
+        self.content["times"] = report_tables.times(run[run["metric"] == TIME_METRIC])
+        proven = judged["paper"].isin(THEORY_PAPERS)
+        self.content["paper_claims"] = report_tables.claims(judged[~proven])
+        self.content["claims"] = report_tables.claims(judged[proven])
+        drawn = [*plot_paper_sweeps(comparison), *plot_paper_figures(trials, curves, self.looks)]
+        self.content["paper_figures"] = self._figures(drawn)
+        self.content["theory"] = self._figures(plot_theory(trials, curves))
+
+    def _figures(self, drawn: list[tuple[str, str, Figure]]) -> list[dict[str, str]]:
+        return [{"name": title, "figure": self._png(name, figure)} for name, title, figure in drawn]
 
     def _csv(self, name: str, frame: pd.DataFrame) -> None:
         self.folder.write(f"tables/{name}.csv", frame.to_csv(index=False).encode())

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from analysis.html_tables import Column, Table, interval, number, place, probability, signed, spread, table_of, text
+from analysis.html_tables import (
+    Column,
+    Table,
+    interval,
+    number,
+    place,
+    probability,
+    setting,
+    signed,
+    spread,
+    table_of,
+    text,
+)
 
 MOST_ROWS = 100  # of failures on the page; the file has them all
 
@@ -145,6 +158,33 @@ def comparison(rows: pd.DataFrame) -> Table:
             text("note", wide=True),
         ),
     )
+
+
+def times(rows: pd.DataFrame) -> Table:
+    """The times of a `compare_with_papers`: only their ratios to the unregularized network say something."""
+    return table_of(
+        rows,
+        (
+            text("method"),
+            text("paper"),
+            text("experiment"),
+            text("dataset", "data set"),
+            text("architecture"),
+            number("reported", "reported, min per 100 epochs"),
+            number("reported_ratio", "reported, times none"),
+            number("our_ratio", "ours, times none"),
+            number("num_seeds", "trials"),
+            text("scale"),
+            text("hardware_key", "our hardware"),
+        ),
+    )
+
+
+def sweep(rows: pd.DataFrame, names: Sequence[str], higher_is_better: bool) -> Table:
+    """The settings of a `Sweep`, the best first."""
+    ordered = rows.sort_values("mean", ascending=not higher_is_better)
+    settings = [number(name, name.removeprefix("hp."), setting) for name in names]
+    return table_of(ordered, (*settings, number("mean"), number("std", None, spread), number("num_seeds", "seeds")))
 
 
 def claims(rows: pd.DataFrame) -> Table:

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _CELL = ("scale", "task", "regularizer")
+# Short names of hyperparameters in the papers: ours that may be meant, of which the one counts that was varied.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "hp.h": ("hp.h_dense_fraction", "hp.h_conv"),
+    "hp.lambda": ("hp.lam",),
+    "hp.b": ("hp.block_size",),
+    "hp.block": ("hp.block_size",),
+    "hp.p": ("hp.distortion_rate", "hp.drop_rate"),
+    "hp.gamma": ("hp.step_size",),
+}
 _MANY = 12  # values of a hyperparameter that still read as a line; a search draws more, and each only once
 
 
@@ -29,17 +38,33 @@ def sensitivity_table(
 ) -> pd.DataFrame:
     """The mean value for each value of one column (`rows="hp.h"`), or for each pair (`columns="hp.m"`).
 
+    Names of columns, or the papers' short names: `hp.h` (LocalDrop's h of dense layers or of kernels, whichever was
+    varied), `hp.lambda`, `hp.b` or `hp.block`, `hp.p` (drop or distortion rate), `hp.gamma`. `value` may be any column
+    of numbers, `test_value` say, which tune trials lack.
+
     Without `columns` the frame has the columns `mean`, `std`, `num_trials`; with them it is a pivot of means. Trials
-    that failed and timing trials do not count. `task`, `regularizer`, `scale` and `role` narrow the trials down.
+    that failed and timing trials do not count. `task`, `regularizer`, `scale` and `role` narrow the trials down. A note
+    says which other hyperparameters vary within the places of the table.
 
     Raises `ValueError` for an unknown column, and where one place of the table would mix two cells.
     """
-    used = _used(trials, rows, columns, value, {"task": task, "regularizer": regularizer, "scale": scale, "role": role})
+    narrow = {"task": task, "regularizer": regularizer, "scale": scale, "role": role}
+    current = _narrowed(trials, narrow)
+    rows, columns = resolved(current, rows), None if columns is None else resolved(current, columns)
+    used = with_notes(_used(current, rows, columns, value, narrow), notes_of(current))
+    notes = _mixed_notes(used, [name for name in (rows, columns) if name is not None])
     if columns is not None:
-        return with_notes(used.pivot_table(index=rows, columns=columns, values=value, aggfunc="mean"), notes_of(used))
-    values = used.groupby(rows)[value]
-    table = pd.DataFrame({"mean": values.mean(), "std": values.std(), "num_trials": values.count()})
-    return with_notes(table, notes_of(used))
+        table = used.pivot_table(index=rows, columns=columns, values=value, aggfunc="mean")
+    else:
+        values = used.groupby(rows)[value]
+        table = pd.DataFrame({"mean": values.mean(), "std": values.std(), "num_trials": values.count()})
+    return with_notes(table, notes_of(used), notes)
+
+
+def resolved(trials: pd.DataFrame, name: str) -> str:
+    """The column that a name means here: itself where there is such, else that of its alias with the most values."""
+    meant = [column for column in ALIASES.get(name, ()) if column in trials.columns and trials[column].notna().any()]
+    return name if name in trials.columns or not meant else max(meant, key=lambda column: trials[column].nunique())
 
 
 def plot_sensitivity(
@@ -51,6 +76,7 @@ def plot_sensitivity(
     from analysis.canvas import new_figure
 
     table = sensitivity_table(trials, rows, columns, value, **narrow)
+    rows = str(table.index.name)
     figure, (axis,) = new_figure(1, height=3.6)
     if columns is not None:
         fits = table.size <= _MANY**2
@@ -69,6 +95,15 @@ def plot_sensitivity(
     return figure
 
 
+def _narrowed(trials: pd.DataFrame, narrow: dict[str, str | None]) -> pd.DataFrame:
+    """The current rows that may count, timing apart."""
+    current = current_rows(trials)
+    used = current[current["role"] != "timing"]
+    for name, only in narrow.items():
+        used = used if only is None else used[used[name] == only]
+    return with_notes(used, notes_of(current))
+
+
 def _used(
     trials: pd.DataFrame, rows: str, columns: str | None, value: str, narrow: dict[str, str | None]
 ) -> pd.DataFrame:
@@ -79,10 +114,7 @@ def _used(
             raise ValueError(
                 f"These trials have no column {name!r}. Hyperparameters here: {', '.join(swept) or 'none'}."
             )
-    current = current_rows(trials)
-    used = succeeded(current[current["role"] != "timing"]).dropna(subset=[*wanted, value])
-    for name, only in narrow.items():
-        used = used if only is None else used[used[name] == only]
+    used = succeeded(trials).dropna(subset=[*wanted, value])
     if used.empty:
         raise ValueError(f"No trial that succeeded has values of {', '.join([*wanted, value])} and fits {narrow}.")
     mixed = [name for name in _CELL if used.groupby(wanted)[name].nunique().max() > 1]
@@ -92,6 +124,13 @@ def _used(
             f"A sensitivity table shows one cell, but these trials mix several ({found}). Name one of each."
         )
     return used
+
+
+def _mixed_notes(used: pd.DataFrame, shown: list[str]) -> list[str]:
+    """Which hyperparameters take several values at one place of the table."""
+    others = [name for name in used.columns if name.startswith("hp.") and name not in shown]
+    mixed = [name for name in others if used.groupby(shown)[name].nunique().max() > 1]
+    return [f"Each mean runs over several values of {', '.join(mixed)}."] if mixed else []
 
 
 def _names(narrow: dict[str, Any]) -> list[Any]:

@@ -314,3 +314,4 @@ FIGURES: tuple[TheoryFigure, ...] = (
         draw=draw_gaps,
     ),
 )
+THEORY_TASKS = frozenset(task for figure in FIGURES for task in figure.tasks)

@@ -251,6 +251,18 @@ def compare(
 
 
 @app.command()
+def importance(
+    folders: Folders,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Show which hyperparameters decided how well each tuned contestant did."""
+    from harness.output import show_importances
+
+    show_importances(_trials(folders), as_json, as_csv)
+
+
+@app.command()
 def report(
     folders: Folders,
     out: Annotated[Path | None, typer.Option(help="Where to write. [default: the first folder]")] = None,

@@ -65,6 +65,12 @@ PLAN = {
     "estimated_from": "estimated from",
     "why": "why",
 }
+IMPORTANCE = {
+    "hyperparameter": "hyperparameter",
+    "importance": "importance",
+    "num_values": "values",
+    "num_trials": "trials",
+}
 TIMING = {
     "regularizer": "regularizer",
     "ratio": "x twin",
@@ -189,6 +195,23 @@ def show_timing(trials: Any, as_json: bool = False, as_csv: bool = False) -> Non
         ]
         _print_table(f"time of a training step on {task} ({scale}), {hardware}", TIMING, records)
     _print_notes(analysis.notes_of(table))
+
+
+def show_importances(trials: Any, as_json: bool = False, as_csv: bool = False) -> None:
+    """Which hyperparameters decided, one table per tuned cell."""
+    import analysis
+
+    table = analysis.importance_table(trials)
+    if as_json or as_csv:
+        show_frame(table, as_json, as_csv, title="")
+        return
+    for (scale, task, regularizer), rows in table.groupby(["scale", "task", "regularizer"], sort=False):
+        rounded: Any = rows.assign(importance=rows["importance"].map("{:.2f}".format))
+        _print_table(f"importances of {regularizer} on {task} ({scale})", IMPORTANCE, rounded.to_dict("records"))
+    notes = analysis.notes_of(table)
+    _print_notes(notes or ([] if len(table) else ["Nothing was tuned here."]))
+    if len(table):
+        _print_notes(["The share of the variance of the validation value that each explains alone (fANOVA)."])
 
 
 def show_comparison(frame: Any, as_json: bool = False, as_csv: bool = False) -> None:

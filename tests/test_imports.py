@@ -113,12 +113,18 @@ def test_nobody_imports_the_command_line() -> None:
     [
         ("search_spaces", ("torch", "ray", "optuna", "pandas", "pyarrow", "numpy")),
         ("tasks", ("ray", "optuna", "pandas", "pyarrow")),
-        ("analysis", ("torch", "ray", "optuna")),
+        ("analysis", ("torch", "ray")),
     ],
     ids=["search_spaces", "tasks", "analysis"],
 )
 def test_a_package_knows_nothing_of_what_is_not_its_subject(package: str, strangers: tuple[str, ...]) -> None:
     assert [f for f in IMPORTS if inside(f.module, package) and f.package in strangers] == []
+
+
+def test_the_analysis_needs_optuna_for_importances_alone_and_not_before_it_is_asked_for_them() -> None:
+    found = [each for each in IMPORTS if inside(each.module, "analysis") and each.package == "optuna"]
+    assert {each.module for each in found} == {"analysis.importances"}
+    assert not any(each.at_load for each in found)
 
 
 def test_ray_is_imported_by_one_module_alone() -> None:

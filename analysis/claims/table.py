@@ -18,6 +18,7 @@ CLAIMS: tuple[Claim, ...] = (
     *localdrop.CLAIMS,
     *feature_map_distortion.CLAIMS,
 )
+THEORY_PAPERS = (structured_dropout.PAPER, dropout_theory.PAPER)
 CLAIMED_PAPERS = tuple(dict.fromkeys(claim.paper for claim in CLAIMS))
 
 

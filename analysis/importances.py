@@ -1,0 +1,164 @@
+"""Which hyperparameters decided how well a regularizer did: Optuna's importances, from the tune rows of a cell.
+
+The one module of the analysis that needs Optuna, and only when it is asked: the study is rebuilt from rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from analysis.canvas import spans_decades
+from analysis.current import current_rows, succeeded
+from analysis.notes import notes_of, with_notes
+from harness.records import HYPERPARAMETER_PREFIX
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Evaluator = Literal["fanova", "ped_anova"]
+
+IMPORTANCE_COLUMNS = ("scale", "task", "regularizer", "hyperparameter", "importance", "num_values", "num_trials")
+MIN_TRIALS = 10  # fewer say nothing about a handful of hyperparameters: a forest would fit their noise
+_CELL = ["scale", "task", "regularizer"]
+
+
+def hyperparameter_importances(
+    trials: pd.DataFrame,
+    *,
+    task: str,
+    regularizer: str,
+    scale: str | None = None,
+    evaluator: Evaluator = "fanova",
+    seed: int = 0,
+) -> pd.DataFrame:
+    """One row per hyperparameter that the search moved, the most important first; columns `IMPORTANCE_COLUMNS`.
+
+    `importance` is the share of the variance of the validation value that the hyperparameter alone explains, over the
+    space that was searched: `fanova` by a forest of regression trees (Hutter et al. 2014), `ped_anova` by where the
+    better trials lie (Watanabe et al. 2023). They sum to 1. Trials that failed do not count. Ranges are those of the
+    values that were tried, logarithmic where these span more than two decades.
+
+    Raises `ValueError` where fewer than 10 trials succeeded, or all reached the same value.
+    """
+    if evaluator not in get_args(Evaluator):
+        raise ValueError(f"evaluator must be one of {', '.join(get_args(Evaluator))}, got {evaluator!r}.")
+    tuned = _tuned(trials)
+    rows = tuned[(tuned["task"] == task) & (tuned["regularizer"] == regularizer)]
+    rows = rows if scale is None else rows[rows["scale"] == scale]
+    scales = sorted(set(rows["scale"]))
+    if len(scales) > 1:
+        raise ValueError(f"{regularizer} on {task} was tuned at several scales ({', '.join(scales)}); name one.")
+    reason = _too_little(rows)
+    if reason:
+        raise ValueError(f"Importances of {regularizer} on {task} cannot be told: {reason}")
+    return with_notes(_table(rows, evaluator, seed), notes_of(trials))
+
+
+def importance_table(trials: pd.DataFrame, evaluator: Evaluator = "fanova", seed: int = 0) -> pd.DataFrame:
+    """`hyperparameter_importances` of every tuned cell, one below the other; a note for each that tells nothing."""
+    tuned = _tuned(trials)
+    tables, notes = [], []
+    for (scale, task, regularizer), rows in tuned.groupby(_CELL, sort=True):
+        reason = _too_little(rows)
+        if reason:
+            notes.append(f"{regularizer} on {task} ({scale}): {reason}")
+        else:
+            tables.append(_table(rows, evaluator, seed))
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(IMPORTANCE_COLUMNS))
+    return with_notes(table, notes_of(tuned), notes)
+
+
+def plot_importances(table: pd.DataFrame) -> Figure:
+    """One row of an `importance_table` of one task for each contestant, one column for each hyperparameter."""
+    from analysis.canvas import new_figure
+    from analysis.maps import draw_map
+
+    shares = table.pivot_table(index="regularizer", columns="hyperparameter", values="importance")
+    order = shares.mean().sort_values(ascending=False).index
+    figure, (axis,) = new_figure(1, width=3.6 + 0.75 * len(order), height=2.4 + 0.36 * len(shares))
+    draw_map(axis, shares[order], "importance", higher_is_better=True, best="of each row")
+    axis.tick_params(axis="x", rotation=40)
+    for label in axis.get_xticklabels():
+        label.set_horizontalalignment("right")
+    axis.set_xlabel("")
+    axis.set_title(str(table["task"].iloc[0]), loc="left")
+    return figure
+
+
+def _tuned(trials: pd.DataFrame) -> pd.DataFrame:
+    current = current_rows(trials)
+    tuned = succeeded(current[current["role"] == "tune"])
+    return with_notes(tuned[np.isfinite(tuned["validation_value"].astype(float))], notes_of(current))
+
+
+def _too_little(rows: pd.DataFrame) -> str:
+    """Why there is nothing to tell, empty where there is."""
+    if len(rows) < MIN_TRIALS:
+        return f"{len(rows)} tune trial(s) succeeded, and at least {MIN_TRIALS} are needed; raise --tune-trials."
+    if not _moved(rows):
+        return "its hyperparameters were the same in all tune trials."
+    if np.ptp(rows["validation_value"].to_numpy(dtype=float)) == 0:
+        return "all tune trials reached the same validation value."
+    return ""
+
+
+def _moved(rows: pd.DataFrame) -> list[str]:
+    """Columns of hyperparameters that every trial has and that differ among trials."""
+    names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX)]
+    return [name for name in names if rows[name].notna().all() and len(set(rows[name])) > 1]
+
+
+def _table(rows: pd.DataFrame, evaluator: Evaluator, seed: int) -> pd.DataFrame:
+    names = _moved(rows)
+    shares = _shares(rows, names, evaluator, seed)
+    cell = dict(zip(_CELL, rows[_CELL].iloc[0], strict=True))
+    entries = [
+        cell
+        | {
+            "hyperparameter": name.removeprefix(HYPERPARAMETER_PREFIX),
+            "importance": shares.get(name, 0.0),
+            "num_values": rows[name].nunique(),
+            "num_trials": len(rows),
+        }
+        for name in names
+    ]
+    table = pd.DataFrame(entries, columns=list(IMPORTANCE_COLUMNS))
+    return table.sort_values(["importance", "hyperparameter"], ascending=[False, True], ignore_index=True)
+
+
+def _shares(rows: pd.DataFrame, names: list[str], evaluator: Evaluator, seed: int) -> Mapping[str, float]:
+    """Importances by column, from a study made of the rows."""
+    import optuna
+    from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    columns = {name: _values(rows[name]) for name in names}
+    distributions = {name: _distribution(values) for name, values in columns.items()}
+    higher = bool(rows["higher_is_better"].astype("boolean").fillna(True).iloc[0])
+    study = optuna.create_study(direction="maximize" if higher else "minimize")
+    for place, value in enumerate(rows["validation_value"].astype(float)):
+        params = {name: values[place] for name, values in columns.items()}
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=float(value)))
+    chosen = FanovaImportanceEvaluator(seed=seed) if evaluator == "fanova" else PedAnovaImportanceEvaluator()
+    shares: Mapping[str, float] = get_param_importances(study, evaluator=chosen)
+    return shares
+
+
+def _values(column: pd.Series) -> list[Any]:
+    """As numbers where they all are numbers (and no truth values), else as text."""
+    if column.map(lambda each: isinstance(each, bool | np.bool_)).any():
+        return [str(each) for each in column]
+    numbers = pd.to_numeric(column, errors="coerce")
+    return [str(each) for each in column] if numbers.isna().any() else [float(each) for each in numbers]
+
+
+def _distribution(values: list[Any]) -> Any:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    if isinstance(values[0], str):
+        return CategoricalDistribution(sorted(set(values)))
+    return FloatDistribution(min(values), max(values), log=spans_decades(min(values), max(values)))
