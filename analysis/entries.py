@@ -122,6 +122,7 @@ def _commonest_setting(rows: pd.DataFrame, cell: pd.DataFrame) -> pd.DataFrame:
 def _settings(rows: pd.DataFrame) -> pd.Series:
     """A number for each combination of hyperparameters."""
     names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX)]
+    names = [name for name in names if rows[name].notna().any()]  # few of all the regularizers' columns
     return rows.groupby(names, dropna=False).ngroup() if names else pd.Series(0, index=rows.index)
 
 

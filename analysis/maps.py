@@ -15,19 +15,29 @@ _FRAME = "#d55e00"
 
 
 def draw_map(
-    axis: Axes, table: pd.DataFrame, label: str, *, higher_is_better: bool, best: Literal["of each row", "of all"]
+    axis: Axes,
+    table: pd.DataFrame,
+    label: str,
+    *,
+    higher_is_better: bool,
+    best: Literal["of each row", "of all"],
+    colours: Literal["of each row", "of all"] = "of all",
 ) -> None:
-    """Bright is good. Places without a value stay empty; rows are labelled level, columns as numbers."""
+    """Bright is good. Places without a value stay empty. With `colours` of each row, rows may be of different sizes."""
+    numbers = table.astype(float)
+    by_row = colours == "of each row"
+    shown = _relative(numbers) if by_row else numbers
     sns.heatmap(
-        table.astype(float),
+        shown,
         ax=axis,
         cmap="cividis" if higher_is_better else "cividis_r",
-        annot=table.size <= MOST_ANNOTATED,
+        annot=numbers.to_numpy() if numbers.notna().to_numpy().sum() <= MOST_ANNOTATED else False,
         fmt=".2f",
         annot_kws={"fontsize": 9},
-        xticklabels=[f"{value:.4g}" if isinstance(value, float) else str(value) for value in table.columns],
+        xticklabels=[f"{value:.3g}" if isinstance(value, float) else str(value) for value in table.columns],
         yticklabels=[str(name) for name in table.index],
-        cbar_kws={"label": label},
+        cbar=not by_row,
+        cbar_kws=None if by_row else {"label": label},
     )
     loss = table.to_numpy(dtype=float) * (-1 if higher_is_better else 1)
     loss = np.where(np.isnan(loss), np.inf, loss)
@@ -39,3 +49,10 @@ def draw_map(
     axis.tick_params(axis="y", rotation=0)
     axis.tick_params(axis="x", rotation=0)
     axis.set_ylabel("")
+    axis.grid(visible=False)
+
+
+def _relative(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Each row from 0 at its smallest value to 1 at its largest."""
+    smallest, largest = numbers.min(axis="columns"), numbers.max(axis="columns")
+    return numbers.sub(smallest, axis="index").div((largest - smallest).replace(0.0, 1.0), axis="index")

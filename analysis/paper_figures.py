@@ -94,7 +94,7 @@ def _stability(rows: pd.DataFrame, curves: pd.DataFrame, looks: Looks) -> list[N
 
 
 def _bounds(rows: pd.DataFrame, curves: pd.DataFrame, _looks: Looks) -> list[Named]:
-    probed = rows[rows["regularizer"].map(lambda name: _PROBE in name.split("+"))]
+    probed = rows[rows["regularizer"].map(lambda name: _PROBE in name.split("+")).astype(bool)]
     panels = {}
     for (task, name), cell in probed.groupby(["task", "regularizer"]):
         fullest = _fullest(cell, str(task), str(name))

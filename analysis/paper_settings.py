@@ -55,8 +55,8 @@ def _allows(held: np.ndarray, allowed: str) -> list[bool]:
     span = _RANGE.fullmatch(allowed)
     if span:
         low, high = map(float, span.groups())
-        return [low - 1e-9 < value < high + 1e-9 for value in held]
+        return [bool(low - 1e-9 < value < high + 1e-9) for value in held]
     if not _CHOICE.fullmatch(allowed):
         return [False] * len(held)
     wanted = [float(number) for number in re.findall(_NUMBER, allowed)]
-    return [any(np.isclose(value, number) for number in wanted) for value in held]
+    return [bool(fits) for fits in np.isclose(held[:, None], wanted).any(axis=1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -19,6 +20,7 @@ class SweepTable:
     title: str
     rows: tuple[str, ...]  # symbols, or "dataset"
     columns: str
+    colours: Literal["of each row", "of all"] = "of all"
 
 
 SWEEP_TABLES = (
@@ -27,7 +29,11 @@ SWEEP_TABLES = (
     ),
     SweepTable(experiment="table4", title="Lu et al. 2021, table 4: LocalDrop's h and m", rows=("m",), columns="h"),
     SweepTable(
-        experiment="table6", title="Lu et al. 2021, table 6: LocalDrop's block size", rows=("dataset",), columns="block"
+        experiment="table6",
+        title="Lu et al. 2021, table 6: LocalDrop's block size",
+        rows=("dataset",),
+        columns="block",
+        colours="of each row",
     ),
 )
 
@@ -66,7 +72,14 @@ def _draw(spec: SweepTable, points: pd.DataFrame) -> Figure:
         2, width=2.2 + 0.58 * len(columns), height=1.5 + 0.42 * len(order), num_columns=1 if len(columns) > 7 else 2
     )
     for axis, table, title in zip(axes, tables, ("reported", "ours"), strict=True):
-        draw_map(axis, table.reindex(columns=columns), "test error, %", higher_is_better=False, best="of each row")
+        draw_map(
+            axis,
+            table.reindex(columns=columns),
+            "test error, %",
+            higher_is_better=False,
+            best="of each row",
+            colours=spec.colours,
+        )
         axis.set_title(title, loc="left")
         axis.set_xlabel(spec.columns)
     return figure

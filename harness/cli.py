@@ -230,7 +230,7 @@ def timing(folders: Folders, as_json: AsJson = False, as_csv: AsCsv = False) -> 
 def compare(
     folders: Folders,
     paper: Annotated[str | None, typer.Option(help="Only this paper's values and claims.")] = None,
-    claims: Annotated[bool, typer.Option("--claims", help="Only the claims of the theory, not the values.")] = False,
+    claims: Annotated[bool, typer.Option("--claims", help="Only the claims, not the values.")] = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:

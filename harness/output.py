@@ -32,25 +32,23 @@ OVERALL = {
     "imputed": "imputed",
 }
 COMPARISON = {
-    "paper": "paper",
-    "experiment": "table",
+    "method": "method",
     "dataset": "data",
     "architecture": "net",
-    "method": "method",
     "setting": "setting",
     "reported": "reported",
-    "ours": "ours",
-    "interval": "95 % interval",
+    "interval": "ours (95 %)",
     "difference": "difference",
     "verdict": "verdict",
 }
-CLAIMS = {
-    "claim": "claim",
-    "verdict": "verdict",
-    "statement": "statement",
-    "measured": "measured",
-    "num_trials": "trials",
-    "scale": "scale",
+FOLDED = ("architecture", "setting", "verdict")  # stand in the title where they are the same in all rows
+TIMES = {
+    "method": "method",
+    "dataset": "data",
+    "reported_ratio": "reported / none",
+    "our_ratio": "ours / none",
+    "num_seeds": "trials",
+    "hardware_key": "our hardware",
 }
 PLAN = {
     "task": "task",
@@ -79,7 +77,9 @@ TIMING = {
     "n": "n",
 }
 
-_NUMBERS_AS_TEXT = ("rank", "interval", "seconds_per_trial", "hours", "gpu_hours")
+_NUMBERS_AS_TEXT = (
+    "rank", "interval", "difference", "reported", "importance", "seconds_per_trial", "hours", "gpu_hours",
+)  # fmt: skip
 
 
 def show_records(records: Records, as_json: bool = False, as_csv: bool = False) -> None:
@@ -135,7 +135,7 @@ def _brief(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def show_claims(table: Any, as_json: bool = False, as_csv: bool = False) -> None:
-    """What the papers on the theory claim: each claim with its verdict and the measured numbers."""
+    """What the papers claim: for each claim the verdict, then the sentence and what was measured."""
     import analysis
 
     if as_json or as_csv:
@@ -143,10 +143,17 @@ def show_claims(table: Any, as_json: bool = False, as_csv: bool = False) -> None
         return
     measured = table[table["num_trials"] > 0]
     for paper, rows in measured.groupby("paper", sort=False):
-        _print_table(f"claims of {paper}", CLAIMS, rows.to_dict("records"))
+        _print_table(f"claims of {paper}", {"verdict": "", "text": ""}, [_claim(r) for r in rows.to_dict("records")])
     _print_notes(analysis.notes_of(table))
     if len(measured) < len(table):
-        _print_notes([f"{len(table) - len(measured)} claim(s) of the theory not run; --claims --csv lists them."])
+        _print_notes([f"{len(table) - len(measured)} claim(s) have no trial here; --claims --csv lists them."])
+
+
+def _claim(record: Mapping[Any, Any]) -> dict[str, str]:
+    verdict, _, reason = str(record["verdict"]).partition(": ")
+    because = f"{reason.capitalize()}. " if reason else ""
+    evidence = f"{record['measured']} ({record['num_trials']:.0f} trials, {record['scale']} scale)"
+    return {"verdict": verdict, "text": f"{record['claim']}: {record['statement']}\n{because}Measured: {evidence}"}
 
 
 def show_ranking(trials: Any, as_json: bool = False, as_csv: bool = False) -> None:
@@ -215,19 +222,44 @@ def show_importances(trials: Any, as_json: bool = False, as_csv: bool = False) -
 
 
 def show_comparison(frame: Any, as_json: bool = False, as_csv: bool = False) -> None:
-    """Reported beside measured values; on a terminal only what was measured, with the number of the rest."""
+    """Reported beside measured values, table by table; on a terminal only what was measured, and how many were not."""
     import analysis
 
     if as_json or as_csv:
         show_frame(frame, as_json, as_csv, title="")
         return
-    measured = frame[frame["ours"].notna()]
-    records = [{**record, "interval": _interval(record)} for record in measured.to_dict("records")]
-    if records:
-        _print_table("reported and measured", COMPARISON, records)
-        _print_notes(f"{note}" for note in measured["note"].dropna().unique() if note)
+    measured = frame[frame["ours"].notna() | frame["our_ratio"].notna()]
+    tables = measured.groupby(["paper", "experiment", "metric", "scale"], sort=False)
+    for (paper, experiment, metric, scale), rows in tables:
+        where = f"{paper}, {experiment} ({scale} scale)"
+        if rows["our_ratio"].notna().any():
+            _print_table(f"{where}: times over that of none", TIMES, rows.to_dict("records"))
+            continue
+        records = [_beside(record) for record in rows.to_dict("records")]
+        same = {name: records[0][name] for name in FOLDED if len({record[name] for record in records}) == 1}
+        if not str(same.get("verdict")).startswith("not comparable"):
+            same.pop("verdict", None)
+        title = [f"{where}: {str(metric).replace('_', ' ')}, {rows['unit'].iloc[0]}", *filter(None, same.values())]
+        shown = {name: heading for name, heading in COMPARISON.items() if name not in same}
+        for name, is_shown in (("difference", rows["difference"].notna().any()), ("setting", rows["setting"].all())):
+            if not is_shown:  # no difference is told at smaller scales, and settings matter in sweeps
+                shown.pop(name, None)
+        _print_table("; ".join(title), shown, records)
+        notes = rows["note"].unique()
+        _print_notes(note for note in notes if note and not any(note != other and note in other for other in notes))
     _print_notes(analysis.notes_of(frame))
-    print(f"{len(frame) - len(measured)} reported values have no trial here; --csv lists them all.")
+    print(f"\n{len(frame) - len(measured)} reported values have no trial here; --csv lists them all.")
+
+
+def _beside(record: Mapping[Any, Any]) -> dict[str, Any]:
+    """Ours as mean, and half the length of its interval where there is one; the difference with its sign."""
+    half, difference = (record["interval_high"] - record["interval_low"]) / 2, record["difference"]
+    return {
+        **record,
+        "interval": f"{record['ours']:.2f}" + (f" ± {half:.2f}" if half == half else ""),
+        "difference": f"{difference:+.2f}" if difference == difference else "",
+        "reported": f"{record['reported']:.2f}",
+    }
 
 
 def _interval(record: Mapping[Any, Any]) -> str:
@@ -253,7 +285,7 @@ def _print_table(title: str, columns: Mapping[str, str], records: Records) -> No
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(show_header=any(columns.values()), box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name, heading in columns.items():
         is_text = any(isinstance(record.get(name), str) for record in records) and name not in _NUMBERS_AS_TEXT
         table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
@@ -261,6 +293,7 @@ def _print_table(title: str, columns: Mapping[str, str], records: Records) -> No
         table.add_row(*(_text(record.get(name)) for name in columns))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     console.print()
+    console.print(title, style="bold", markup=False)  # a title of the table itself would wrap at the table's width
     console.print(table)
 
 

@@ -98,7 +98,11 @@ def bound_and_error(curves: pd.DataFrame, rows: pd.DataFrame, metric: str) -> pd
 def _trials(results: Results, task: str, wanted: Callable[[str], bool]) -> tuple[str, pd.DataFrame] | None:
     """The trials of the contestants on a task at the fullest scale, confirmed ones where there are such."""
     rows = succeeded(results.trials)
-    rows = rows[(rows["task"] == task) & rows["role"].isin(["default", "confirm"]) & rows["regularizer"].map(wanted)]
+    rows = rows[
+        (rows["task"] == task)
+        & rows["role"].isin(["default", "confirm"])
+        & rows["regularizer"].map(wanted).astype(bool)
+    ]
     for scale in SCALES:
         at_scale = rows[rows["scale"] == scale]
         if len(at_scale):

@@ -104,7 +104,7 @@ def _overfitting() -> list[Claim]:
         ),
         _claim(
             "Figure 1, test",
-            f"... and is less accurate than {BLOCKS} on the test data.",
+            f"At the end of training the network without regularization is less accurate on test data than {BLOCKS}.",
             SWEEP_TASK,
             judge_order([Pair(ours, plain)]),
         ),

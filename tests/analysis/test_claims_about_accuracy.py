@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from result_rows import confirmed, frame, row, timed
+from result_rows import confirmed, one_file, row, timed
 from scipy import stats
 
 import analysis
@@ -29,7 +29,7 @@ def runs(method, error, task="cifar10-zhai", noise=NOISE, scale="paper", role="c
 
 
 def judged(folder, rows, name, paper="localdrop", points=()):
-    trials = frame(folder, rows)
+    trials = one_file(folder, rows)
     curves = pd.DataFrame(points, columns=["trial_id", "epoch", "split", "metric", "value"])
     return analysis.claims_table(trials, curves, paper).set_index("claim").loc[name]
 

@@ -47,3 +47,28 @@ def test_an_unknown_column_is_named_with_those_there_are(tmp_path):
 def test_the_picture_names_its_axes(tmp_path, columns):
     figure = analysis.plot_sensitivity(frame(tmp_path, sweep()), "hp.h", columns)
     assert figure.axes[0].get_xlabel() in ("h", "hp.m")
+
+
+def test_the_papers_short_names_mean_what_was_varied(tmp_path):
+    rows = [
+        row(regularizer="localdrop", role="default", seed=seed, test=0.5 + lam, validation=0.1,
+            hp={"lam": lam, "h_dense_fraction": h, "h_conv": 2, "block_size": 7, "m": 10})
+        for lam in (0.1, 0.3) for h in (0.5, 1.0) for seed in (0, 1)
+    ]  # fmt: skip
+    trials = frame(tmp_path, rows)
+    table = analysis.sensitivity_table(trials, rows="hp.h", columns="hp.lambda", value="test_value")
+    assert (table.index.name, table.columns.name) == ("hp.h_dense_fraction", "hp.lam")
+    assert table.to_numpy().tolist() == [pytest.approx([0.6, 0.8])] * 2
+    kernels = [{**each, "hp.h_conv": place % 3, "hp.h_dense_fraction": 1.0} for place, each in enumerate(rows)]
+    of_kernels = frame(tmp_path / "kernels", kernels)
+    assert analysis.sensitivity_table(of_kernels, rows="hp.h").index.name == "hp.h_conv"
+    figure = analysis.plot_sensitivity(of_kernels, rows="hp.h", value="test_value")
+    assert figure.axes[0].get_xlabel() == "h_conv"
+
+
+def test_what_else_varies_within_a_place_of_the_table_is_noted(tmp_path):
+    trials = frame(tmp_path, sweep())
+    assert analysis.notes_of(analysis.sensitivity_table(trials, rows="hp.h")) == [
+        "Each mean runs over several values of hp.m."
+    ]
+    assert analysis.notes_of(analysis.sensitivity_table(trials, rows="hp.h", columns="hp.m")) == []
