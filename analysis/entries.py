@@ -72,11 +72,17 @@ def samples_of(rows: pd.DataFrame, entries: Iterable[Entry], measure: Measure) -
     That is `confirm` where every entry that was run was confirmed, and none is a point of a sweep; else `default`.
     """
     entries = list(dict.fromkeys(entries))
-    cells = {entry: _cell(rows, entry) for entry in entries}
-    ran = [cell for cell in cells.values() if len(cell)]
-    confirmed = not any(entry.exact for entry in entries) and all((cell["role"] == "confirm").any() for cell in ran)
-    role = "confirm" if confirmed else "default"
-    return {entry: _sample(cell[cell["role"] == role], entry, measure) for entry, cell in cells.items()}
+    cells = dict(iter(rows[rows["role"].isin(["default", "confirm"])].groupby(["task", "regularizer"])))
+    wanted = {(entry.task, entry.regularizer) for entry in entries} & set(cells)
+    confirmed = {cell for cell in wanted if (cells[cell]["role"] == "confirm").any()}
+    role = "confirm" if confirmed == wanted and not any(entry.exact for entry in entries) else "default"
+    of_role = {cell: cells[cell][cells[cell]["role"] == role] for cell in wanted}
+    return {
+        entry: _sample(of_role[entry.task, entry.regularizer], entry, measure)
+        if (entry.task, entry.regularizer) in of_role
+        else Sample(by_seed={}, num_trials=0, why="not run")
+        for entry in entries
+    }
 
 
 def standing_for(cell: pd.DataFrame, setting: str, exact: bool) -> pd.DataFrame:
@@ -124,11 +130,6 @@ def _settings(rows: pd.DataFrame) -> pd.Series:
     names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX)]
     names = [name for name in names if rows[name].notna().any()]  # few of all the regularizers' columns
     return rows.groupby(names, dropna=False).ngroup() if names else pd.Series(0, index=rows.index)
-
-
-def _cell(rows: pd.DataFrame, entry: Entry) -> pd.DataFrame:
-    mine = (rows["task"] == entry.task) & (rows["regularizer"] == entry.regularizer)
-    return rows[mine & rows["role"].isin(["default", "confirm"])]
 
 
 def _sample(cell: pd.DataFrame, entry: Entry, measure: Measure) -> Sample:

@@ -221,10 +221,11 @@ def _field(results: Results, entries: Iterable[Entry], measure: Measure) -> _Fie
     """At the fullest scale at which two entries have values; None where there is none."""
     entries = list(dict.fromkeys(entries))
     trials = results.trials
-    trials = trials[
-        trials["task"].isin({e.task for e in entries}) & (trials["metric"].fillna("accuracy") == "accuracy")
-    ]
-    trials = trials[trials["regularizer"].isin({entry.regularizer for entry in entries})]
+    about = trials["task"].isin({e.task for e in entries}) & trials["regularizer"].isin(
+        {e.regularizer for e in entries}
+    )
+    is_accuracy = trials["metric"].fillna("accuracy").eq("accuracy")  # a trial that failed does not say
+    trials = trials[about & is_accuracy & trials["role"].ne("timing")]
     for scale in SCALES:
         rows = trials[trials["scale"] == scale]
         if rows.empty:
