@@ -25,7 +25,8 @@ MIN_COMPILED = 2**19  # elements: trainings with smaller maps are too short to p
 
 def apply_mask(x: Tensor, keep: Tensor, scale: float | Tensor) -> Tensor:
     """`x * keep * scale` in the precision of `x`, for a boolean mask `keep` and a constant that broadcast to `x`."""
-    if x.device.type == "cpu" and x.dtype in NUMPY_DTYPES and x.is_contiguous():
+    element_by_element = keep.shape == x.shape  # one factor for many elements is torch's to spread: it is quicker there
+    if element_by_element and x.device.type == "cpu" and x.dtype in NUMPY_DTYPES and x.is_contiguous():
         return _masked_product(x, keep, scale)
     return x * (keep * torch.as_tensor(scale, dtype=x.dtype, device=x.device))
 
@@ -90,13 +91,13 @@ class _MaskedProduct(torch.autograd.Function):
         ctx.scale = scale
         values = x.detach().numpy()
         constant = scale.numpy() if isinstance(scale, Tensor) else scale
-        if x.numel() >= MIN_COMPILED and keep.shape == x.shape and np.ndim(constant) == 0 and compiled.is_available():
+        if x.numel() >= MIN_COMPILED and np.ndim(constant) == 0 and compiled.is_available():
             from tasks.regularizers.masking_compiled import masked_product
 
             return torch.from_numpy(masked_product(values, keep.numpy(), float(constant)))
         with np.errstate(all="ignore"):  # a diverged network is for the training loop to report
             factors = np.multiply(keep.numpy(), constant, dtype=NUMPY_DTYPES[x.dtype])
-            product = np.multiply(values, factors, out=factors if factors.shape == values.shape else None)
+            product = np.multiply(values, factors, out=factors)
         return torch.from_numpy(product)
 
     @staticmethod
