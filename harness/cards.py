@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInput
+from harness.field_notes import field_notes
 from harness.tables import TABLES
 from search_spaces import space_of
 from tasks.table import UnknownNameError, unknown_name_message
 
 if TYPE_CHECKING:
     from tasks.sites import Site
+
+MEETING_PLACE = "zoo"  # the suite in which every contestant finds a small task that it fits
 
 
 def card(name: str, results: Sequence[str] | None = None) -> str:
@@ -40,15 +43,31 @@ def _regularizer(name: str, cls: Any, results: Sequence[str] | None) -> Iterator
     yield f"formula   {cls.formula}"
     yield f"source    {cls.source}"
     yield f"acts on   {', '.join(cls.acts_on) or 'no site: the loss, the batch or the optimizer'}"
-    space = space_of(name)
-    fields = dataclasses.fields(cls)
-    if fields:
-        yield "fields    (default; what is tuned)"
-    for field in fields:
-        tuned = f"; {space[field.name]}   [{space[field.name].source}]" if field.name in space else ""
-        yield f"  {field.name} = {field.default!r}{tuned}"
+    yield from _fields(name, cls)
     yield f"cost      {_cost(name, results)}"
-    yield f"example   regarena tune digits-convnet --regularizer {name} --tune-trials 5 --scale smoke"
+    yield f"example   regarena tune {_task_for(cls)} --regularizer {name} --tune-trials 5 --scale smoke"
+
+
+def _fields(name: str, cls: Any) -> Iterator[str]:
+    """Each field with its default and what is allowed; below it, where a search looks and who says so."""
+    fields, space, notes = dataclasses.fields(cls), space_of(name), field_notes(cls)
+    if not fields:
+        yield "fields    none"
+        return
+    yield "fields    name = default   what is allowed"
+    settings = {field.name: f"{field.name} = {field.default!r}" for field in fields}
+    width = max(map(len, settings.values()))
+    for field in fields:
+        yield f"  {settings[field.name]:<{width}}   {notes[field.name]}".rstrip()
+        if field.name in space:
+            yield f"      tuned: {space[field.name]}   [{space[field.name].source}]"
+
+
+def _task_for(cls: Any) -> str:
+    """A quick task on which the regularizer makes sense."""
+    names = [name for group in TABLES["suites"][MEETING_PLACE].groups for name in group.tasks]
+    fitting = [name for name in names if TABLES["tasks"][name].skip_reason(cls()) is None]
+    return str((fitting or names)[0])
 
 
 def _task(name: str, task: Any, results: Sequence[str] | None) -> Iterator[str]:

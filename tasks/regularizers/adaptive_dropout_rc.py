@@ -39,8 +39,8 @@ class AdaptiveDropoutRC(Regularizer):
     lam: float = 0.01  # >= 0
     norms: Norms = "2,2"  # p of the weights, q of the keep rates
     input_drop_rate: float = 0.1  # in [0, 1), where the learned rates start
-    conv_drop_rate: float = 0.25
-    unit_drop_rate: float = 0.5
+    conv_drop_rate: float = 0.25  # in [0, 1), likewise at conv sites
+    unit_drop_rate: float = 0.5  # in [0, 1), likewise at dense sites
     keep_interval_steps: int = 10  # >= 1
     scaling: Scaling = "fan_in"
 

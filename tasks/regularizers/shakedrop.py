@@ -28,10 +28,10 @@ class ShakeDrop(Regularizer):
     """
 
     drop_rate: float = 0.5  # in [0, 1), of the last branch
-    alpha_low: float = -1.0
-    alpha_high: float = 1.0
-    beta_low: float = 0.0
-    beta_high: float = 1.0
+    alpha_low: float = -1.0  # <= alpha_high, finite
+    alpha_high: float = 1.0  # >= alpha_low, finite
+    beta_low: float = 0.0  # <= beta_high, finite
+    beta_high: float = 1.0  # >= beta_low, finite
     growth: Growth = "linear"
     level: Level = "element"
 

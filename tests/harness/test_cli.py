@@ -1,16 +1,24 @@
 """The command as people and scripts call it. What needs no campaign runs in one process; the rest in its own."""
 
 import csv
+import dataclasses
+import inspect
 import io
 import json
+import re
 import sys
+from typing import Literal
 
 import pytest
 from arena import Arena, rows
 from typer.testing import CliRunner
 
 from harness.cli import app, main
+from harness.field_notes import field_notes
 from harness.tables import TABLES
+from search_spaces import space_of
+from tasks import TASKS
+from tasks.regularizers import REGULARIZERS
 from tasks.suites import SUITES
 
 HEAVY = ("torch", "ray", "pandas", "optuna", "pyarrow", "scipy", "numpy")
@@ -96,6 +104,42 @@ def test_every_name_of_every_table_has_a_card(name, monkeypatch, capsys, tmp_pat
     assert (code, error) == (0, "")
     assert text.startswith(f"{name}: ")
     assert len(text.splitlines()) > 3
+
+
+@pytest.mark.parametrize("name", list(REGULARIZERS))
+def test_the_card_of_a_regularizer_says_all_that_there_is_to_know(name, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    _, text, _ = call(monkeypatch, capsys, "show", name)
+    cls = REGULARIZERS[name]
+    for piece in (cls.formula, cls.source, inspect.getdoc(cls), *cls.acts_on):
+        assert piece in text
+    for field in dataclasses.fields(cls):
+        note = field_notes(cls)[field.name]
+        assert note, f"{field.name} has no comment that says what is allowed"
+        assert re.search(rf"^  {field.name} = {re.escape(repr(field.default))} +{re.escape(note)}$", text, re.MULTILINE)
+    for scope in space_of(name).values():
+        assert f"tuned: {scope}   [{scope.source}]" in text
+    assert "\ncost      " in text
+    (task,) = re.findall(rf"^example   regarena tune (\S+) --regularizer {name} --tune-trials", text, re.MULTILINE)
+    assert TASKS[task].skip_reason(cls()) is None
+
+
+def test_notes_of_fields_are_their_choices_and_the_comments_behind_them():
+    assert field_notes(SomeSettings) == {
+        "rate": "in [0, 1)",
+        "place": "here | there",
+        "whole": "True | False; whether all of it",
+        "bare": "",
+    }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SomeSettings:
+    rate: float = 0.5  # in [0, 1)
+    # not about the field below
+    place: Literal["here", "there"] = "here"
+    whole: bool = True  # whether all of it
+    bare: int = 1
 
 
 def test_a_combination_shows_the_cards_of_its_parts(monkeypatch, capsys, tmp_path):
