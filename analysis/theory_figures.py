@@ -89,7 +89,7 @@ def draw_deep_bound(evidence: Evidence) -> Figure:
         values = [evidence.last[f"{name}/{place}"].mean() for place in places]
         right.plot(places, values, "o--", color=colour, label=label, markersize=5)
     right.set_xlabel("place")
-    right.set_ylabel("singular values of the predictions")
+    right.set_ylabel("singular value")
     right.set_ylim(bottom=0)
     right.legend(fontsize=8)
     return figure
@@ -163,7 +163,7 @@ def draw_equalization(evidence: Evidence) -> Figure:
             _objective_axis(axis)
             _line(variance, read, "importance_variance", f"λ = {lam:.2g}", palette[place])
         variance.set_title(f"r = {task.rpartition('-')[2]}, variance", loc="left")
-        _objective_axis(variance, "variance of importance scores")
+        _objective_axis(variance, "variance of scores")
     return figure
 
 
@@ -179,7 +179,7 @@ def draw_spectra(evidence: Evidence) -> Figure:
         axis.plot(mean.index, mean, "o-", color=colour, markersize=3, linewidth=1.2)
         axis.fill_between(mean.index, mean - std, mean + std, color="grey", alpha=0.3, linewidth=0)
     axis.set_xlabel("drop rate 1 − θ")
-    axis.set_ylabel("singular values of the map")
+    axis.set_ylabel("singular value of the map")
     return figure
 
 
