@@ -177,7 +177,7 @@ def draw_spectra(evidence: Evidence) -> Figure:
         values = last.groupby("drop_rate")[f"singular_value/{place}"]
         mean, std = values.mean(), values.std().fillna(0)
         axis.plot(mean.index, mean, "o-", color=colour, markersize=3, linewidth=1.2)
-        axis.fill_between(mean.index, mean - std, mean + std, color="grey", alpha=0.3, linewidth=0)
+        axis.fill_between(mean.index, (mean - std).clip(lower=0), mean + std, color="grey", alpha=0.3, linewidth=0)
     axis.set_xlabel("drop rate 1 − θ")
     axis.set_ylabel("singular value of the map")
     return figure

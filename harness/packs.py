@@ -13,6 +13,7 @@ from dataclasses import replace
 from harness.contestants import Contestant
 from harness.records import TrialSpec
 from tasks import TASKS
+from tasks.switches import Switches
 
 Pack = tuple[TrialSpec, ...]
 
@@ -24,4 +25,4 @@ def next_pack(waiting: Sequence[TrialSpec]) -> Pack:
     if len(alike) == 1:
         return (first,)
     regularizers = Contestant(first.regularizer).build(first.hyperparameters)
-    return tuple(alike[: TASKS[first.task].seeds_together(regularizers)])
+    return tuple(alike[: TASKS[first.task].seeds_together(regularizers, Switches.of(first.switches))])

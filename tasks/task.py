@@ -93,7 +93,7 @@ class Task(ABC):
             DataError: when the data is not there or damaged.
         """
 
-    def seeds_together(self, regularizers: Regularizers) -> int:
+    def seeds_together(self, regularizers: Regularizers, switches: Switches) -> int:
         """How many trainings that differ by their seeds alone `train_together` had best run at once; 1 is none."""
         return 1
 

@@ -148,9 +148,10 @@ class LinearTask(Task):
             seed=setting.seed,
         )
 
-    def seeds_together(self, regularizers: Regularizers) -> int:
+    def seeds_together(self, regularizers: Regularizers, switches: Switches) -> int:
         """Several, for chains of linear layers under contestants that only multiply hidden units."""
-        probe = Setting(seed=0, scale="smoke", learning_rate=self.default_learning_rate("smoke"))
+        learning_rate = self.default_learning_rate("smoke")
+        probe = Setting(seed=0, scale="smoke", learning_rate=learning_rate, switches=switches)
         return 1 if reason_against(self.prepare(regularizers, probe)) else self.most_seeds_together
 
     def train_together(self, trainings: Sequence[Training]) -> list[Trained]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from tasks.regularizers.base import Batch, History, Hooks
 from tasks.sites import sites_of
+from tasks.switches import Switches
 from tasks.training import Diverged, Point, Trained, Training
 
 _HOOKS_OF_A_STEP = (
@@ -141,6 +142,8 @@ def train_together(trainings: Sequence[Training]) -> list[Trained]:
 def reason_against(training: Training) -> str | None:
     """Why this training, not begun, is none that `train_together` can run; None if it can."""
     group, network = training._optimizer.param_groups[0], training.network
+    if training.protocol.switches != Switches():
+        return f"steps must be executed the plain way, got {training.protocol.switches.text}"
     if group["momentum"] or group["weight_decay"]:
         return f"momentum and weight decay must be 0, got {group['momentum']} and {group['weight_decay']}"
     for part in training.hooks.parts:

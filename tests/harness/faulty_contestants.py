@@ -22,6 +22,7 @@ from tasks.datasets.image_folders import ImageFolders
 from tasks.protocols import Augmentation
 from tasks.regularizers.base import Context, Hooks, Regularizer, Step
 from tasks.suites import Group, Suite
+from tasks.switches import Switches
 from tasks.task import Regularizers, Setting
 from tasks.training import Training
 
@@ -92,7 +93,7 @@ class TinyPacks(TinyClassification):
 
     __hash__ = Classification.__hash__
 
-    def seeds_together(self, regularizers: Regularizers) -> int:
+    def seeds_together(self, regularizers: Regularizers, switches: Switches) -> int:
         return 3
 
 

@@ -18,6 +18,7 @@ from tasks.regularizers.gaussian_dropout import GaussianDropout
 from tasks.regularizers.l1 import L1
 from tasks.regularizers.variational_dropout import VariationalDropout
 from tasks.regularizers.weight_decay import WeightDecay
+from tasks.switches import Switches
 from tasks.task import Setting
 from tasks.theory.linear_networks import DeepLinear
 from tasks.theory.linear_task import EXCESS, LinearTask
@@ -140,10 +141,11 @@ REFUSED: list[tuple[str, Regularizer, str]] = [
 def test_what_a_stack_does_not_compute_is_refused(name: str, regularizer: Regularizer, reason: str) -> None:
     with pytest.raises(ValueError, match=f"({reason}).*: train the seeds one by one"):
         train_together([prepared(name, regularizer, 0)])
-    assert TASKS[name].seeds_together([("contestant", regularizer)]) == 1
+    assert TASKS[name].seeds_together([("contestant", regularizer)], Switches()) == 1
 
 
 def test_what_a_stack_computes_is_trained_several_at_once() -> None:
     for name, regularizer in CASES:
         named = [] if regularizer is None else [("contestant", regularizer)]
-        assert TASKS[name].seeds_together(named) > 1
+        assert TASKS[name].seeds_together(named, Switches()) > 1
+        assert TASKS[name].seeds_together(named, Switches(precision="bf16")) == 1
