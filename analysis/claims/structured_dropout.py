@@ -56,6 +56,30 @@ def _predicted_spectrum(evidence: Evidence) -> Finding:
     return Finding(value=float(errors[:-1].max()), limit=0.1, measured=text)
 
 
+def _figure_3(images: str, task: str) -> tuple[Claim, Claim]:
+    """What figure 3 of Pal et al. claims on one set of images."""
+    return (
+        theory_claim(
+            paper=PAPER,
+            name=f"Figure 3, objective on {images}",
+            statement="With DropBlock before the last layer, a deep network comes close to the bound of Theorem 7.",
+            tasks=(task,),
+            contestants=("dropblock_sample",),
+            measure=worst(lambda last: last["excess_objective"], 0.05, "(F - F*) / F(0) at the end"),
+            training="end",
+        ),
+        theory_claim(
+            paper=PAPER,
+            name=f"Figure 3, singular values on {images}",
+            statement="The singular values of its predictions are those predicted, but for the smallest one.",
+            tasks=(task,),
+            contestants=("dropblock_sample",),
+            measure=_predicted_spectrum,
+            training="end",
+        ),
+    )
+
+
 CLAIMS: tuple[Claim, ...] = (
     theory_claim(
         paper=PAPER,
@@ -141,24 +165,8 @@ CLAIMS: tuple[Claim, ...] = (
         measure=_same_training,
         training="end",
     ),
-    theory_claim(
-        paper=PAPER,
-        name="Figure 3, objective on MNIST",
-        statement="With DropBlock before the last layer, a deep network comes close to the bound of Theorem 7.",
-        tasks=("structured-fig3-mnist",),
-        contestants=("dropblock_sample",),
-        measure=worst(lambda last: last["excess_objective"], 0.05, "(F - F*) / F(0) at the end"),
-        training="end",
-    ),
-    theory_claim(
-        paper=PAPER,
-        name="Figure 3, singular values on MNIST",
-        statement="The singular values of its predictions are those predicted, but for the smallest one.",
-        tasks=("structured-fig3-mnist",),
-        contestants=("dropblock_sample",),
-        measure=_predicted_spectrum,
-        training="end",
-    ),
+    *_figure_3("MNIST", "structured-fig3-mnist"),
+    *_figure_3("CIFAR-10", "structured-fig3-cifar10"),
     theory_claim(
         paper=PAPER,
         name="Section 5.3, figure 4",
