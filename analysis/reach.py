@@ -19,6 +19,8 @@ def reach_of(cells: Sequence[Cell], num_seeds: int, baseline: str = "none", conf
     A t-test has no smallest p; what can be said is how large a difference must be. Tests that look at signs or ranks
     have a smallest p, which follows from the numbers of seeds, tasks and contestants.
     """
+    if num_seeds == 0:
+        return ["Nothing is ranked: the cells have timing trials alone, or none."]
     of_task: dict[str, set[str]] = {}
     for task, regularizer in cells:
         of_task.setdefault(task, set()).add(regularizer)

@@ -44,8 +44,8 @@ class Calibration:
 
 def estimate_by_calibration(cell: Cell, execution: Execution) -> Estimate | None:
     """The cell's time from a calibration; None for a task that cannot be rehearsed."""
-    workload = cell.task.workload(cell.scale)
-    calibration = calibrate(cell, execution)
+    workload = cell.task.workload(cell.scale, execution.data_folder)
+    calibration = None if workload is None else calibrate(cell, execution)
     if workload is None or calibration is None:
         return None
     whole = calibration.batch_size == workload.batch_size
@@ -64,16 +64,16 @@ def calibrate(cell: Cell, execution: Execution) -> Calibration | None:
     if rehearsed is None:
         return None
     measured = _measure(*rehearsed, device)
-    if limit is not None and measured.batch_size == limit and _is_quick(cell, measured.rates):
+    if limit is not None and measured.batch_size == limit and _is_quick(cell, measured.rates, execution):
         rehearsed = _rehearse(cell, device, None)
         assert rehearsed is not None  # it was so with a smaller batch
         measured = _measure(*rehearsed, device)
     return measured
 
 
-def _is_quick(cell: Cell, rates: Rates) -> bool:
+def _is_quick(cell: Cell, rates: Rates, execution: Execution) -> bool:
     """Whether a step of the protocol's whole batch takes no time worth saving."""
-    workload = cell.task.workload(cell.scale)
+    workload = cell.task.workload(cell.scale, execution.data_folder)
     return workload is not None and rates.seconds_per_sample * workload.batch_size <= QUICK_STEP_SECONDS
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from harness.errors import BadInput
 
@@ -39,3 +40,8 @@ class Execution:
         """The same for a process that runs so many trials: it may take as long as all of them."""
         seconds = self.trial_seconds
         return self if seconds is None else replace(self, trial_seconds=number * seconds)
+
+    @property
+    def data_folder(self) -> Path | None:
+        """Where data sets are read from."""
+        return Path(self.data_dir) if self.data_dir else None

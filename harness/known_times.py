@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -51,33 +52,37 @@ def read_times(stores: Iterable[Store]) -> list[KnownTime]:
     return [_known(row) for row in rows.values() if row["status"] in SUCCESSES and row["samples_per_second"]]
 
 
-def estimate_from(times: Sequence[KnownTime], cell: Cell, hardware_key: str) -> Estimate | None:
+def estimate_from(
+    times: Sequence[KnownTime], cell: Cell, hardware_key: str, data_dir: Path | None = None
+) -> Estimate | None:
     """What trials on this hardware tell of a cell: its own at its scale, then timing rows, then other scales."""
     here = [time for time in times if time.hardware_key == hardware_key and time.task == cell.task_name]
     mine = [time for time in here if time.regularizer == cell.regularizer]
     own = [time for time in mine if time.scale == cell.scale and time.role != "timing"]
-    workload = cell.task.workload(cell.scale)
+    workload = cell.task.workload(cell.scale, data_dir)
     if own:
         return Estimate(seconds=_seconds_of(own, workload), source=f"{_number(own)} of this cell")
     if workload is None:
         return None
     timing = [time for time in mine if time.role == "timing"]
     if timing:
-        rates = _rates(timing, _evaluation_rate(here, timing))
+        rates = _rates(timing, _evaluation_rate(here, timing, data_dir))
         source = f"{_number(timing)} of role timing"
         return Estimate(seconds=seconds_by_role(workload, rates), source=source, caveats=(ALONE,))
     if not mine:
         return None
-    rates = _rates(mine, _evaluation_rate(mine, mine))
+    rates = _rates(mine, _evaluation_rate(mine, mine, data_dir))
     scales = ", ".join(sorted({time.scale for time in mine}))
     return Estimate(seconds=seconds_by_role(workload, rates), source=f"{_number(mine)} at scale {scales}")
 
 
-def estimate_elsewhere(times: Sequence[KnownTime], cell: Cell, hardware_key: str) -> Estimate | None:
+def estimate_elsewhere(
+    times: Sequence[KnownTime], cell: Cell, hardware_key: str, data_dir: Path | None = None
+) -> Estimate | None:
     """The same from trials on other hardware, of which the one with most rows of this training is taken."""
     counts = Counter(time.hardware_key for time in times if time.cell == (cell.task_name, cell.regularizer))
     for other, _ in counts.most_common():
-        known = None if other == hardware_key else estimate_from(times, cell, other)
+        known = None if other == hardware_key else estimate_from(times, cell, other, data_dir)
         if known is not None:
             source = f"{known.source}, on other hardware: {other}"
             return Estimate(seconds=known.seconds, source=source, caveats=(*known.caveats, ELSEWHERE))
@@ -125,11 +130,11 @@ def _rates(times: Sequence[KnownTime], seconds_per_evaluated: float) -> Rates:
     )
 
 
-def _evaluation_rate(evaluated: Sequence[KnownTime], timed: Sequence[KnownTime]) -> float:
+def _evaluation_rate(evaluated: Sequence[KnownTime], timed: Sequence[KnownTime], data_dir: Path | None) -> float:
     """Seconds per evaluated sample: as measured, or else the forward share of an unregularized step."""
     measured = []
     for time in evaluated:
-        workload = TASKS[time.task].workload(time.scale)
+        workload = TASKS[time.task].workload(time.scale, data_dir)
         if workload is not None and time.role != "timing" and time.evaluation_seconds:
             measured.append(time.evaluation_seconds / workload.num_evaluated(time.role != "tune"))
     if measured:

@@ -37,13 +37,14 @@ def outlook_of(
 ) -> Outlook:
     """The best source that there is: rows of this hardware, a calibration, rows of other hardware."""
     here = hardware_key(execution.device, execution.cpu_threads)
-    estimate, problem = estimate_from(times, cell, here), ""
+    data_dir = execution.data_folder
+    estimate, problem = estimate_from(times, cell, here, data_dir), ""
     if estimate is None and calibrate and any(missing.values()):
         try:
             estimate = estimate_by_calibration(cell, execution)
         except Exception as error:  # a contestant at fault must not keep the others from being planned
             problem = f"its calibration failed ({type(error).__name__}: {error})"
-    estimate = estimate or estimate_elsewhere(times, cell, here)
+    estimate = estimate or estimate_elsewhere(times, cell, here, data_dir)
     return Outlook(cell=cell, missing=missing, estimate=estimate, problem=problem)
 
 

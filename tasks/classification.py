@@ -100,18 +100,20 @@ class Classification(Task):
             evaluate_train=lambda trained: evaluate(trained, train.first(_num_train_evaluated(protocol))),
         )
 
-    def workload(self, scale: str) -> Workload | None:
+    def workload(self, scale: str, data_dir: Path | None = None) -> Workload | None:
         """From the sizes of the official sets."""
         data, protocol = DATASETS[self.dataset], self.protocol.at(scale)
-        if data.num_train is None or data.num_test is None:
+        sizes = data.num_images(data_dir)
+        if sizes is None:
             return None
-        fraction = protocol.validation_fraction
-        num_validation = round(data.num_train * (data.validation_fraction if fraction is None else fraction))
+        num_train, num_test = sizes
+        fraction = data.validation_fraction if protocol.validation_fraction is None else protocol.validation_fraction
+        num_validation = round(num_train * fraction)
         return Workload.of(
             protocol,
-            num_train=data.num_train - num_validation,
-            num_validation=num_validation or data.num_train,  # where nothing is held out, training images are looked at
-            num_test=data.num_test,
+            num_train=num_train - num_validation,
+            num_validation=num_validation or num_train,  # where nothing is held out, training images are looked at
+            num_test=num_test,
             num_train_evaluated=MAX_TRAIN_EVALUATED,
         )
 

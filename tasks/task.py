@@ -110,8 +110,11 @@ class Task(ABC):
         """
         return [training.run() for training in trainings]
 
-    def workload(self, scale: str) -> Workload | None:
-        """How much work one training is, without reading any data; None where the task cannot tell."""
+    def workload(self, scale: str, data_dir: Path | None = None) -> Workload | None:
+        """How much work one training is, without reading the data; None where the task cannot tell.
+
+        Files in `data_dir` are counted where the size of a data set follows from them.
+        """
         return None
 
     def rehearse(

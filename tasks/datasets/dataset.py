@@ -44,7 +44,7 @@ class Dataset(ABC):
         validation_fraction: share of the official training set held out for selection, unless a protocol says
             otherwise; the same images for every seed and every regularizer.
         mean, std: per channel in [0, 1] units, for normalisation.
-        num_train, num_test: images of the official sets; None where only the files tell.
+        num_train, num_test: images of the official sets; None where the files tell, or nobody.
         files: paths below the data folder that are read; empty if it needs none.
         fetch: downloads them into the data folder.
         augmentations, preprocessings: those that a protocol may ask for.
@@ -88,6 +88,10 @@ class Dataset(ABC):
         """What is trained on, selected by and tested on."""
         share = f"{100 * self.validation_fraction:.3g} %"
         return f"official training set, {share} of it held out for validation; official test set"
+
+    def num_images(self, data_dir: Path | None) -> tuple[int, int] | None:
+        """Images of the official training and test sets, without reading them; None where that cannot be told."""
+        return None if self.num_train is None or self.num_test is None else (self.num_train, self.num_test)
 
     def check(self, data_dir: Path | None, download: bool = False) -> None:
         """Make sure that the files are there; `download` fetches those that are missing.

@@ -133,12 +133,12 @@ class FeatureBottleneck(Task):
         train = DATASETS[self.dataset].splits(setting.data_dir).train.first(protocol.max_train_samples)
         return self._training(regularizers, setting, train.to(setting.device), protocol)
 
-    def workload(self, scale: str) -> Workload | None:
+    def workload(self, scale: str, data_dir: Path | None = None) -> Workload | None:
         """A reading goes through the training images, those of both splits at once."""
-        num_train, protocol = DATASETS[self.dataset].num_train, self.protocol.at(scale)
-        num_used = min(filter(None, (num_train, protocol.max_train_samples)), default=None)
-        if num_used is None:
+        sizes, protocol = DATASETS[self.dataset].num_images(data_dir), self.protocol.at(scale)
+        if sizes is None:
             return None
+        num_used = min(filter(None, (sizes[0], protocol.max_train_samples)))
         return Workload.of(protocol, num_train=num_used, num_validation=num_used, num_test=0)
 
     def rehearse(

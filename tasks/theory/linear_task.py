@@ -158,7 +158,7 @@ class LinearTask(Task):
         """As one stack of networks."""
         return train_together(trainings)
 
-    def workload(self, scale: str) -> Workload:
+    def workload(self, scale: str, data_dir: Path | None = None) -> Workload:
         """An evaluation is one reading."""
         protocol = self.protocol.at(scale)
         batches = self.problem.batches(protocol, 0, torch.device("cpu"))

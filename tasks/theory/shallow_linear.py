@@ -144,7 +144,7 @@ class ShallowLinear(Task):
             seed=setting.seed,
         )
 
-    def workload(self, scale: str) -> Workload:
+    def workload(self, scale: str, data_dir: Path | None = None) -> Workload:
         """An evaluation is one reading."""
         return Workload.of(self.protocol.at(scale), num_train=NUM_SAMPLES, num_validation=1, num_test=0)
 

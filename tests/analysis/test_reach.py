@@ -81,8 +81,9 @@ def test_where_no_pair_could_be_told_apart_it_says_so():
         (cells("a", ("x", "y")), 5, "no task has the baseline 'none'"),
         (cells("a", ("none",)), 5, "no task has the baseline 'none' and somebody else"),
         ([], 5, "nothing is tested"),
+        (cells("ab", ("none", "x")), 0, "Nothing is ranked"),
     ],
-    ids=["one seed", "no baseline", "nobody but the baseline", "nothing"],
+    ids=["one seed", "no baseline", "nobody but the baseline", "nothing", "only timing"],
 )
 def test_where_nothing_is_tested_it_says_why(given, num_seeds, words):
     (sentence,) = reach_of(given, num_seeds)

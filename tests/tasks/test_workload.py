@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tiny_tasks import TINY_TASKS, prepared
@@ -95,6 +96,17 @@ def test_every_task_of_the_table_tells_its_workload_at_every_scale() -> None:
 def test_a_data_set_whose_size_only_its_files_tell_has_no_workload(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DATASETS._looked_up, "mnist", replace(DATASETS["mnist"], num_train=None))
     assert MNIST_LENET.workload("paper") is None
+
+
+def test_files_that_are_counted_decide_how_much_work_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def counted(data: object, data_dir: Path | None) -> tuple[int, int] | None:
+        return (1280, 10) if data_dir == tmp_path else None
+
+    monkeypatch.setattr(type(DATASETS["mnist"]), "num_images", counted)
+    task = replace(MNIST_LENET, protocol=replace(LENET, validation_fraction=0.5))
+    workload = task.workload("paper", tmp_path)
+    assert workload is not None
+    assert (workload.steps_per_epoch, workload.num_validation, workload.num_test) == (10, 640, 10)
 
 
 @pytest.mark.parametrize("name", list(DATASETS))
