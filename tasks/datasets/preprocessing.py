@@ -141,7 +141,8 @@ def _from_few(rows_ND: Tensor, bias: float) -> Tensor:
     directions = rows_ND.T @ (vectors / (num_images * eigenvalues).sqrt())
     elsewhere = 1 / math.sqrt(bias)
     change = (eigenvalues + bias).rsqrt() - elsewhere
-    return (directions * change) @ directions.T + elsewhere * torch.eye(num_values, dtype=torch.float64)
+    matrix: Tensor = (directions * change) @ directions.T + elsewhere * torch.eye(num_values, dtype=torch.float64)
+    return matrix
 
 
 def contrast_normalised(rows_BD: Tensor, norm: float = CONTRAST_NORM) -> Tensor:
