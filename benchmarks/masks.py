@@ -106,7 +106,7 @@ def run(networks: tuple[str, ...] = tuple(NETWORKS)) -> list[dict[str, object]]:
 
 
 def _rows(network: str) -> list[dict[str, object]]:
-    trainers = {name: _Trainer(NETWORKS[network](), name) for name in GOALS[network]}
+    trainers = {name: _Trainer(network, name) for name in GOALS[network]}
     seconds: dict[str, list[float]] = {name: [] for name in trainers}
     order = random.Random(0)
     for turn in range(ROUNDS + 1):  # the first one warms up
@@ -138,9 +138,9 @@ def _row(network: str, name: str, values: list[float], twin: list[float]) -> dic
 class _Trainer:
     """A network with one regularizer, and its training step with the hooks that a step has."""
 
-    def __init__(self, network: nn.Module, name: str) -> None:
+    def __init__(self, network: str, name: str) -> None:
         torch.manual_seed(0)
-        self.network = network
+        self.network = NETWORKS[network]()
         measure_sites(self.network, torch.zeros(1, 3, 32, 32))
         context = Context(
             seed=0,

@@ -31,8 +31,8 @@ class AdaptiveDropoutRC(Regularizer):
     power over the map, times the fan-in. Two blocks of variables alternate: the weights at every step, with sampled
     masks; the rates every `keep_interval_steps`, with the rates as multipliers, projected to [0.001, 1].
 
-    With `scaling` fan_in, s_l = sqrt(fan_in + outputs) / fan_in makes a factor near 1 at usual initial weights at any
-    width (divided by sqrt(log outputs) for the norms 2,2; the paper prints the outputs where the fan-in is meant).
+    With `layer_scaling` fan_in, s_l = sqrt(fan_in + outputs) / fan_in makes a factor near 1 at usual initial weights at
+    any width (divided by sqrt(log outputs) for the norms 2,2; the paper prints the outputs where the fan-in is meant).
     Masks are not rescaled in training; eval multiplies by the rates.
     """
 
@@ -42,7 +42,7 @@ class AdaptiveDropoutRC(Regularizer):
     conv_drop_rate: float = 0.25  # in [0, 1), likewise at conv sites
     unit_drop_rate: float = 0.5  # in [0, 1), likewise at dense sites
     keep_interval_steps: int = 10  # >= 1
-    scaling: Scaling = "fan_in"
+    layer_scaling: Scaling = "fan_in"
 
     acts_on: ClassVar[tuple[str, ...]] = ("input", "conv", "dense")
     off: ClassVar[dict[str, Scalar]] = {
@@ -63,7 +63,7 @@ class AdaptiveDropoutRC(Regularizer):
         for field in ("input_drop_rate", "conv_drop_rate", "unit_drop_rate"):
             check_rate(self, field)
         check_at_least(self, "keep_interval_steps", 1)
-        check_choice(self, "scaling", get_args(Scaling))
+        check_choice(self, "layer_scaling", get_args(Scaling))
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """Learned masks at every site; a factor of the bound for every layer."""
@@ -74,7 +74,7 @@ class AdaptiveDropoutRC(Regularizer):
             site.fill(keeps[site])
         read = {site.next_layer: keep for site, keep in keeps.items() if site.next_layer is not None}
         layers = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
-        factors = [Factor(layer, read.get(layer), *EXPONENTS[self.norms], self.scaling) for layer in layers]
+        factors = [Factor(layer, read.get(layer), *EXPONENTS[self.norms], self.layer_scaling) for layer in layers]
         return _TwoBlocks(self, list(keeps.values()), factors)
 
 

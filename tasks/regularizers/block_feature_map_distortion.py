@@ -42,7 +42,7 @@ class BlockFeatureMapDistortion(Regularizer):
     distortion_rate: float = 0.09  # in [0, 1)
     block_size: int = 6  # >= 1
     step_size: float = 5.0  # gamma or alpha >= 0
-    lam: float = 0.0  # >= 0, weight of the size of the distortion in the objective; mode paper only
+    lam: float = 0.0  # weight of the size of the distortion in the objective: >= 0 in mode paper, 0 in mode official
     mode: Mode = "official"
     schedule: Schedule = "linear"
     scaling: Scaling = "realised"

@@ -37,7 +37,9 @@ class CurriculumDropout(Regularizer):
         check_choice(self, "where", PLACES)
         check_at_least(self, "steepness", 0)
         if self.steepness == 0:
-            raise ValueError("CurriculumDropout.steepness must be > 0 (at 0 nothing would ever be dropped), got 0.")
+            raise ValueError(
+                f"CurriculumDropout.steepness must be > 0 (at 0 nothing would ever be dropped), got {self.steepness}."
+            )
 
     def chosen_sites(self, network: nn.Module) -> list[Site]:
         """The sites that `where` names."""

@@ -28,6 +28,10 @@ class FeatureMapDistortion(Regularizer):
     All is divided by the fraction kept, the `realised` one or the `expected` 1 - distortion_rate (the paper prints the
     distortion rate there). With step_size 0 it is dropout. With the `linear` schedule the rate grows from 0.
 
+    The paper's step size of 5 belongs to layers of 2048 units. The noise grows with std(f) and with the next layer's
+    weights, which are larger behind narrow layers: there (64 units, say) the network widens std(f) against the noise,
+    the noise follows, and training may diverge. Step sizes near 1 serve such layers.
+
     `where` `conv` distorts the elements of maps behind conv layers instead: block distortion with blocks of one pixel.
     """
 

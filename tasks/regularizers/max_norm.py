@@ -29,7 +29,7 @@ class MaxNorm(Regularizer):
         """Check the limit."""
         check_at_least(self, "limit", 0)
         if self.limit == 0:
-            raise ValueError("MaxNorm.limit must be > 0 (at 0 every weight would vanish), got 0.")
+            raise ValueError(f"MaxNorm.limit must be > 0 (at 0 every weight would vanish), got {self.limit}.")
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """A projector of the network's conv and dense weights."""

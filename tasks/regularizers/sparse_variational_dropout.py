@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_at_least, check_rate
+from tasks.regularizers.checks import check_at_least
 from tasks.regularizers.local_reparametrization import with_noise, with_weights
 from tasks.sites import WeightLayer
 from tasks.streams import MaskStream
@@ -37,8 +37,8 @@ class SparseVariationalDropout(Regularizer):
     kl_weight: float = 1.0  # >= 0
     initial_log_variance: float = -10.0  # -100 switches the noise and all else off
     prune_log_alpha: float = 3.0  # in [-8, 8]: log alpha is clipped there
-    warmup_start: float = 0.025  # in [0, 1]: epoch 5 of 200
-    warmup_end: float = 0.1  # in [warmup_start, 1]: epoch 20 of 200
+    warmup_start: float = 0.025  # from 0 to warmup_end: epoch 5 of 200
+    warmup_end: float = 0.1  # from warmup_start to 1: epoch 20 of 200
     log_variance_speed: float = 10.0  # > 0
 
     acts_on: ClassVar[tuple[str, ...]] = ("input", "conv", "dense")
@@ -52,9 +52,11 @@ class SparseVariationalDropout(Regularizer):
         check_at_least(self, "kl_weight", 0)
         check_at_least(self, "initial_log_variance", NO_NOISE)
         check_at_least(self, "prune_log_alpha", -LARGEST_LOG_ALPHA)
-        check_rate(self, "warmup_start", below_one=False)
-        check_rate(self, "warmup_end", below_one=False)
-        check_at_least(self, "warmup_end", self.warmup_start)
+        if not 0 <= self.warmup_start <= self.warmup_end <= 1:
+            raise ValueError(
+                "SparseVariationalDropout.warmup_start and SparseVariationalDropout.warmup_end must lie in [0, 1] and "
+                f"in this order, got {self.warmup_start} and {self.warmup_end}."
+            )
         check_at_least(self, "log_variance_speed", 1e-6)
 
     def skip_reason(self, network: nn.Module) -> str | None:

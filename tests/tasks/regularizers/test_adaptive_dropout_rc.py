@@ -19,11 +19,20 @@ from tasks.regularizers.adaptive_dropout_rc import (
     Scaling,
     rademacher_penalty,
 )
-from tasks.regularizers.base import Batch
+from tasks.regularizers.base import Batch, Context, Step
 from tasks.regularizers.localdrop_sites import UnitKeep
-from tasks.sites import Site
+from tasks.sites import Site, chain_next_layers, measure_sites, sites_of
 from tasks.streams import MaskStream
 
+CONTEXT = Context(
+    seed=0,
+    device=torch.device("cpu"),
+    name="rc",
+    num_train_samples=7,
+    num_epochs=1,
+    num_steps=1,
+    learning_rate=0.1,
+)
 NORMS: tuple[Norms, ...] = ("2,2", "1,inf", "inf,1")
 GENERATOR = torch.Generator().manual_seed(0)
 BATCH = Batch(torch.randn(12, 5, generator=GENERATOR).double(), torch.zeros(12, 3).double())
@@ -137,3 +146,31 @@ def test_the_rates_start_where_the_fields_say() -> None:
     training = prepared(IMAGE_TASK, AdaptiveDropoutRC(**fields))  # type: ignore[arg-type]
     measured = training.hooks.after_epoch(1, training.network)
     assert sorted(measured.values()) == pytest.approx([0.2, 0.3, 0.3, 0.4])
+
+
+def test_without_a_penalty_rates_move_only_where_the_loss_depends_on_them() -> None:
+    network = nn.Sequential(
+        Site("dense"), nn.Linear(4, 5), nn.ReLU(), Site("dense"), nn.Linear(5, 6), Site("dense"), nn.Linear(6, 3)
+    ).double()
+    measure_sites(network, torch.zeros(1, 4, dtype=torch.float64))
+    chain_next_layers(network)
+    network[4].weight.data.zero_()  # nothing that stands in front of it reaches the loss; its bias does
+    hooks = AdaptiveDropoutRC(lam=0.0, keep_interval_steps=1).attach(network, CONTEXT)
+    network.double()
+    before = [site.fillings[0].variable.clone() for site in sites_of(network)]
+    batch = Batch(torch.randn(7, 4, generator=GENERATOR).double(), torch.randn(7, 3, generator=GENERATOR).double())
+    step = Step(
+        network=network,
+        loss=lambda batch: (network(batch.inputs) - batch.targets).square().mean(),
+        rng=np.random.default_rng(0),
+        index=0,
+        epoch=1,
+        progress=0.0,
+        batch=batch,
+        learning_rate=0.1,
+    )
+    hooks.after_step(step)
+    moved = [
+        not torch.equal(site.fillings[0].variable, old) for site, old in zip(sites_of(network), before, strict=True)
+    ]
+    assert moved == [False, False, True]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from functools import cache
 from typing import get_type_hints
 
@@ -23,6 +24,7 @@ from tiny_tasks import (
 )
 from torch import Tensor, nn
 
+from harness.field_notes import field_notes
 from search_spaces import space_of
 from search_spaces.space import Choice, Integer, Range
 from tasks.regularizers import REGULARIZERS
@@ -180,6 +182,33 @@ def without_times(outcome: Trained) -> dict[str, object]:
     return {name: value for name, value in vars(outcome).items() if not name.endswith("_seconds")}
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_range_behind_a_field_is_the_range_enforced(name: str) -> None:
+    regularizer = REGULARIZERS[name]
+    for field, note in field_notes(regularizer).items():
+        allowed, refused = probes_of_range(note)
+        for value in allowed:
+            assert complaint_about(name, field, value) is None, f"{field} = {value} is within {note!r}"
+        for value in refused:
+            complaint = complaint_about(name, field, value)
+            assert complaint is not None, f"{field} = {value} is not within {note!r}"
+            assert f"{regularizer.__name__}.{field}" in complaint
+            assert complaint.endswith(f"got {value}.")
+            assert "\n" not in complaint
+
+
+def test_every_rate_refuses_1_and_minus_a_tenth_unless_all_may_be_dropped() -> None:
+    rates = [
+        (name, field, note)
+        for name in NAMES
+        for field, note in field_notes(REGULARIZERS[name]).items()
+        if field.endswith("_rate") or field == "drop_rate"
+    ]
+    assert len(rates) >= 20
+    for name, field, note in rates:
+        assert note.startswith("in [0, 1)"), f"{name}.{field}: {note}"
+
+
 @cache
 def baseline_weights(task: str) -> Tensor:
     return weights_after(TINY_TASKS[task], ("none", Unregularized()))
@@ -197,6 +226,23 @@ def complaint_about(name: str, field: str, value: Scalar) -> str | None:
     except ValueError as error:
         return str(error)
     return None
+
+
+def probes_of_range(note: str) -> tuple[list[float], list[float]]:
+    """Values in the range that a note begins with, its ends first, and values just outside; none for other notes."""
+    interval = re.match(r"in ([\[(])([\d.]+), ([\d.]+)([\])])", note)
+    if interval:
+        low, high = float(interval[2]), float(interval[3])
+        ends = [(low, interval[1] == "["), (high, interval[4] == "]")]
+        inside = [value for value, included in ends if included] + [(low + high) / 2]
+        return inside, [value for value, included in ends if not included] + [low - 0.1, high + 0.1]
+    bound = re.match(r"(?:gamma |gamma or alpha |l )?(>=?) ([\d.]+)", note)
+    if bound:
+        least = float(bound[2])
+        if bound[1] == ">=":
+            return [least, least + 1], [least - 0.1, least - 1, math.inf]
+        return [least + 1], [least, least - 0.1]
+    return [], []
 
 
 def field_types(regularizer: type[Regularizer]) -> dict[str, object]:

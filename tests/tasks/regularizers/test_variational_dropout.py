@@ -206,6 +206,14 @@ def test_the_sparse_divergence_is_warmed_up_and_divided_by_the_number_of_samples
         assert cast(Tensor, hooks.penalty(step_at(progress, network))).item() == pytest.approx(share * whole, rel=1e-9)
 
 
+@pytest.mark.parametrize(("start", "end"), [(0.5, 0.4), (-0.1, 0.4), (0.5, 1.1), (math.nan, 0.4)])
+def test_a_warm_up_that_does_not_lie_in_training_is_refused(start: float, end: float) -> None:
+    with pytest.raises(
+        ValueError, match=rf"warmup_end must lie in \[0, 1\] and in this order, got {start} and {end}\."
+    ):
+        SparseVariationalDropout(warmup_start=start, warmup_end=end)
+
+
 def test_the_variational_divergence_is_divided_by_the_number_of_samples() -> None:
     layer, shape = layers()["dense"]
     network = network_of(layer, shape)
