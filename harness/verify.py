@@ -13,11 +13,11 @@ from harness.store import CURVES, TRIALS, Store
 
 _NOT_NEGATIVE = (
     "train_seconds", "evaluation_seconds", "setup_seconds", "seconds_per_step", "samples_per_second",
-    "peak_memory_bytes", "num_parameters", "epochs_run", "epochs_planned", "attempts",
+    "peak_memory_bytes", "num_parameters", "epochs_run", "epochs_planned", "attempts", "seeds_together",
 )  # fmt: skip
 _TEST_COLUMNS = ("test_value", "test_value_at_best_validation")
 _UNIT_METRICS = ("accuracy",)
-_LATER_COLUMNS = ("switches",)  # which files that were written before lack, as null stands for none
+_LATER_COLUMNS = ("switches", "seeds_together")  # which files that were written before lack, as null stands for none
 
 
 def verify_folder(location: str) -> list[str]:
@@ -84,8 +84,9 @@ def _row_findings(row: Mapping[str, Any]) -> Iterator[str]:
     if row["role"] == "tune":
         yield from (f"a tune trial has a {name}" for name in _TEST_COLUMNS if row[name] is not None)
     for name in _NOT_NEGATIVE:
-        if row[name] is not None and not row[name] >= 0:
-            yield f"{name} is {row[name]}, below 0"
+        value = row.get(name)
+        if value is not None and not value >= 0:
+            yield f"{name} is {value}, below 0"
     if row["status"] in SUCCESSES:
         yield from _value_findings(row)
     if row["started_at"] and row["finished_at"] and row["finished_at"] < row["started_at"]:

@@ -110,9 +110,9 @@ def test_curves_without_a_row_and_files_of_another_kind_are_found(store):
     assert any("columns" in finding and "are missing" in finding for finding in findings)
 
 
-def test_files_from_before_there_were_switches_and_checkpoints_of_running_trials_are_no_findings(store):
+def test_files_from_before_there_were_switches_and_packs_and_checkpoints_of_running_trials_are_no_findings(store):
     path = file_of(store, record(0))
-    table = pq.read_table(path).drop_columns(["switches"])
+    table = pq.read_table(path).drop_columns(["switches", "seeds_together"])
     pq.write_table(table.replace_schema_metadata({DIGEST_KEY: digest(table)}), path)
     running = Path(store.root) / "checkpoints" / "some-trial"
     running.mkdir(parents=True)
