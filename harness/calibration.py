@@ -14,6 +14,7 @@ from harness.cost import ALONE, Estimate, Rates, seconds_by_role
 from harness.execution import Execution
 from harness.plan import Cell
 from harness.timing import MAX_PERIOD_EPOCHS, synchronise
+from tasks.switches import Switches
 from tasks.task import Rehearsal, Setting
 from tasks.training import Training
 
@@ -42,10 +43,10 @@ class Calibration:
         return self.rates.seconds_per_sample * self.batch_size
 
 
-def estimate_by_calibration(cell: Cell, execution: Execution) -> Estimate | None:
+def estimate_by_calibration(cell: Cell, execution: Execution, switches: Switches | None = None) -> Estimate | None:
     """The cell's time from a calibration; None for a task that cannot be rehearsed."""
     workload = cell.task.workload(cell.scale, execution.data_folder)
-    calibration = None if workload is None else calibrate(cell, execution)
+    calibration = None if workload is None else calibrate(cell, execution, switches)
     if workload is None or calibration is None:
         return None
     whole = calibration.batch_size == workload.batch_size
@@ -55,17 +56,20 @@ def estimate_by_calibration(cell: Cell, execution: Execution) -> Estimate | None
     return Estimate(seconds=seconds_by_role(workload, calibration.rates), source=source, caveats=caveats)
 
 
-def calibrate(cell: Cell, execution: Execution) -> Calibration | None:
-    """Time steps, what follows an epoch, and one evaluation, in this process; None if the task cannot be rehearsed."""
+def calibrate(cell: Cell, execution: Execution, switches: Switches | None = None) -> Calibration | None:
+    """Time steps, what follows an epoch, and one evaluation, in this process; None if the task cannot be rehearsed.
+
+    Steps are executed by these switches, or (None) as the protocol says.
+    """
     torch.set_num_threads(execution.cpu_threads)
     device = torch.device(execution.device)
     limit = MAX_CPU_SAMPLES if device.type == "cpu" else None
-    rehearsed = _rehearse(cell, device, limit)
+    rehearsed = _rehearse(cell, device, switches, limit)
     if rehearsed is None:
         return None
     measured = _measure(*rehearsed, device)
     if limit is not None and measured.batch_size == limit and _is_quick(cell, measured.rates, execution):
-        rehearsed = _rehearse(cell, device, None)
+        rehearsed = _rehearse(cell, device, switches, None)
         assert rehearsed is not None  # it was so with a smaller batch
         measured = _measure(*rehearsed, device)
     return measured
@@ -77,12 +81,16 @@ def _is_quick(cell: Cell, rates: Rates, execution: Execution) -> bool:
     return workload is not None and rates.seconds_per_sample * workload.batch_size <= QUICK_STEP_SECONDS
 
 
-def _rehearse(cell: Cell, device: torch.device, max_batch_size: int | None) -> tuple[Rehearsal, float] | None:
+def _rehearse(
+    cell: Cell, device: torch.device, switches: Switches | None, max_batch_size: int | None
+) -> tuple[Rehearsal, float] | None:
     """The cell's rehearsal, and the seconds that its preparation took."""
     hyperparameters = cell.contestant.resolve(cell.task, cell.scale, cell.points[0])
-    setting = Setting(seed=0, scale=cell.scale, learning_rate=STILL, device=device)
+    setting = Setting(seed=0, scale=cell.scale, learning_rate=STILL, device=device, switches=switches)
     started = time.perf_counter()
     rehearsal = cell.task.rehearse(cell.contestant.build(hyperparameters), setting, max_batch_size)
+    if rehearsal is not None and rehearsal.training.protocol.switches.compile:
+        rehearsal.training.warm_up()  # compiles, as a trial does before its steps count
     synchronise(device)
     return None if rehearsal is None else (rehearsal, time.perf_counter() - started)
 

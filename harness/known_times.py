@@ -19,7 +19,7 @@ from tasks.workload import Workload
 ELSEWHERE = "Some times are of other hardware, which is named: they say little about this machine."
 _TWIN = f"{METRIC_PREFIX}twin_seconds_per_step"
 COLUMNS = (
-    "trial_id", "task", "regularizer", "scale", "role", "status", "hardware_key", "epochs_run", "train_seconds",
+    "trial_id", "task", "regularizer", "scale", "role", "status", "hardware_key", "switches", "train_seconds",
     "evaluation_seconds", "setup_seconds", "seconds_per_step", "samples_per_second", _TWIN,
 )  # fmt: skip
 
@@ -33,7 +33,7 @@ class KnownTime:
     scale: str
     role: Role
     hardware_key: str
-    epochs_run: int
+    switches: str  # how steps were executed, "" for as the protocol says
     train_seconds: float
     evaluation_seconds: float
     setup_seconds: float
@@ -98,7 +98,7 @@ def _known(row: dict[str, Any]) -> KnownTime:
         scale=row["scale"],
         role=row["role"],
         hardware_key=row["hardware_key"] or "",
-        epochs_run=row["epochs_run"] or 0,
+        switches=row["switches"] or "",
         train_seconds=row["train_seconds"] or 0.0,
         evaluation_seconds=row["evaluation_seconds"] or 0.0,
         setup_seconds=(row["setup_seconds"] or 0.0) / (2 if row["role"] == "timing" else 1),  # of two trainings there

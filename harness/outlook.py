@@ -10,7 +10,7 @@ from harness.calibration import estimate_by_calibration
 from harness.cost import Counts, Estimate, gpu_seconds, total_seconds, wall_seconds
 from harness.execution import Execution
 from harness.known_times import KnownTime, estimate_elsewhere, estimate_from
-from harness.plan import Cell
+from harness.plan import Cell, Plan
 from harness.provenance import hardware_key
 
 SECONDS_PER_HOUR = 3600.0
@@ -33,15 +33,17 @@ class Outlook:
 
 
 def outlook_of(
-    cell: Cell, missing: Counts, times: Sequence[KnownTime], execution: Execution, calibrate: bool
+    plan: Plan, cell: Cell, missing: Counts, times: Sequence[KnownTime], execution: Execution, calibrate: bool
 ) -> Outlook:
     """The best source that there is: rows of this hardware, a calibration, rows of other hardware."""
     here = hardware_key(execution.device, execution.cpu_threads)
+    switches = plan.spec(cell, "default", 0, cell.points[0]).switches
+    times = [time for time in times if time.switches == switches]
     data_dir = execution.data_folder
     estimate, problem = estimate_from(times, cell, here, data_dir), ""
     if estimate is None and calibrate and any(missing.values()):
         try:
-            estimate = estimate_by_calibration(cell, execution)
+            estimate = estimate_by_calibration(cell, execution, plan.switches_of(cell))
         except Exception as error:  # a contestant at fault must not keep the others from being planned
             problem = f"its calibration failed ({type(error).__name__}: {error})"
     estimate = estimate or estimate_elsewhere(times, cell, here, data_dir)

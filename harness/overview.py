@@ -47,7 +47,7 @@ def overview(
             rows.append(_skipped_row(cell))
             continue
         counts, missing, why = _counts(plan, cell, stored)
-        outlooks.append(outlook_of(cell, missing, times, execution, calibrate))
+        outlooks.append(outlook_of(plan, cell, missing, times, execution, calibrate))
         rows.append({**_names(cell), **counts, **cost_columns(outlooks[-1], execution), "why": why})
     notes = [f"{name} is damaged: its trials would run again." for name in dict.fromkeys(store.damaged)]
     return pd.DataFrame(rows), [*notes, *totals(outlooks, execution, workers)]

@@ -121,7 +121,7 @@ class Classification(Task):
         self, regularizers: Regularizers, setting: Setting, max_batch_size: int | None = None
     ) -> Rehearsal | None:
         """The network on one batch of random images, augmented as the protocol says."""
-        protocol = self.protocol.at(setting.scale)
+        protocol = self.protocol.at(setting.scale, setting.switches)
         batch_size = min(filter(None, (protocol.batch_size, max_batch_size)))
         split = made_up_split(DATASETS[self.dataset], batch_size, protocol.preprocessing).to(setting.device)
         training = Training(

@@ -145,7 +145,7 @@ class FeatureBottleneck(Task):
         self, regularizers: Regularizers, setting: Setting, max_batch_size: int | None = None
     ) -> Rehearsal | None:
         """The network on one batch of random images."""
-        protocol = self.protocol.at(setting.scale)
+        protocol = self.protocol.at(setting.scale, setting.switches)
         batch_size = min(filter(None, (protocol.batch_size, max_batch_size)))
         split = made_up_split(DATASETS[self.dataset], batch_size).to(setting.device)
         training = self._training(regularizers, setting, split, protocol)

@@ -11,6 +11,8 @@ from harness.plan import Cell
 from tasks import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Regularizer
+from tasks.switches import Switches
+from tasks.training import Training
 
 SURGERY_SECONDS, PERIOD_EPOCHS = 60.0, 4
 CPU = Execution()
@@ -88,6 +90,21 @@ def test_the_timed_steps_are_few_and_spread_over_the_training(watched):
 def test_a_real_cell_is_calibrated_without_any_files(task, scale):
     estimate = estimate_by_calibration(Cell(task_name=task, regularizer="dropout", scale=scale), CPU)
     assert 0 < estimate.seconds["tune"] <= estimate.seconds["default"] == estimate.seconds["confirm"]
+
+
+def test_steps_are_executed_by_the_switches_of_the_plan():
+    cell = Cell(task_name="digits-convnet", regularizer="none", scale="smoke")
+    seen = []
+    original = Training.run_steps
+
+    def noting(training, batches, epoch):
+        seen.append(training.protocol.switches)
+        return original(training, batches, epoch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "run_steps", noting)
+        calibrate(cell, CPU, Switches(channels_last=True))
+    assert set(seen) == {Switches(channels_last=True)}
 
 
 def test_a_task_that_cannot_be_rehearsed_is_not_calibrated(monkeypatch):

@@ -119,6 +119,12 @@ def test_the_rows_of_another_folder_tell_times_where_the_campaign_has_none(ran, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_trials_whose_steps_were_executed_otherwise_tell_nothing(ran, tmp_path):
+    new = ("--timings", ran, "--results", str(tmp_path / "new"), "--channels-last")
+    assert planned(*new)["estimated_from"] == "nothing is known"
+    assert planned(*new, "--calibrate")["estimated_from"].startswith("calibrated")
+
+
 def test_a_terminal_shows_totals_and_what_the_tests_can_reach(ran, tmp_path):
     new = ("--timings", ran, "--results", str(tmp_path / "new"), "--workers", "4")
     text = plan(*new)

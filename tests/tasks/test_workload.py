@@ -112,11 +112,12 @@ def test_files_that_are_counted_decide_how_much_work_it_is(monkeypatch: pytest.M
 @pytest.mark.parametrize("name", list(DATASETS))
 def test_the_sizes_that_a_data_set_states_are_those_of_its_splits(name: str) -> None:
     data = DATASETS[name]
-    if data.files:
-        assert min(data.num_train or 0, data.num_test or 0) > 0
-        return
-    splits = data.splits(None)
-    assert (len(splits.train) + len(splits.validation), len(splits.test)) == (data.num_train, data.num_test)
+    sizes = data.num_images(None)
+    assert sizes is not None
+    assert min(sizes) > 0
+    if not data.files:
+        splits = data.splits(None)
+        assert (len(splits.train) + len(splits.validation), len(splits.test)) == sizes
 
 
 @pytest.mark.parametrize("name", OF_EACH_KIND)

@@ -69,6 +69,11 @@ def test_splits_hold_every_file_once_and_the_official_validation_set_is_the_test
     assert len(SMALL.splits(data, replace(PROTOCOL, validation_fraction=0.5)).train) == 12
 
 
+def test_images_are_counted_in_the_copy_at_hand_and_are_the_officials_where_there_is_none(data: Path) -> None:
+    assert SMALL.num_images(data) == (24, 12)
+    assert SMALL.num_images(None) == SMALL.num_images(data / "elsewhere") == (1_281_167, 50_000)
+
+
 def test_targets_have_as_many_classes_as_the_data_set_whatever_the_copy_has(data: Path) -> None:
     (batch,) = SMALL.splits(data).test.in_order(50)
     assert batch.targets.shape == (12, 6)
