@@ -62,10 +62,10 @@ class ImageFolders(Dataset):
             fingerprint=index.fingerprint,
         )
 
-    def num_images(self, data_dir: Path | None) -> tuple[int, int]:
+    def num_images(self, data_dir: Path | None) -> tuple[int, int] | None:
         """Of the copy at hand, whose files are listed; of the official release where there is none."""
         if data_dir is None or self._folder(data_dir) is None:
-            return self.official_counts[1], self.official_counts[2]
+            return super().num_images(data_dir)
         _, index = self._index(data_dir)
         return len(index.train), len(index.val)
 
