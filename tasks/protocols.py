@@ -248,7 +248,7 @@ LOCALDROP_CNN_NARROW = replace(
             "epochs": 8,
             "batch_size": 64,
             "learning_rate": 0.01,
-            "max_train_samples": 10_000,
+            "max_train_samples": 5_000,
             "evaluate_every_epochs": 4,
         },
         "smoke": {**_SMALL_STEPS, "evaluate_every_epochs": 1},
