@@ -40,7 +40,8 @@ def plot_localdrop(
     logged = layer_curves(curves, rows)
     if logged.empty:
         raise ValueError(f"{regularizer} logged nothing about its layers on {task!r}.")
-    layers = list(dict.fromkeys(logged["layer"]))
+    shrunk = logged[logged["quantity"] == "threshold"]  # in the order of the network; sites without a layer follow
+    layers = list(dict.fromkeys([*shrunk["layer"], *logged["layer"]]))
     colours = dict(zip(layers, sns.color_palette("viridis", len(layers)).as_hex(), strict=True))
     figure, axes = new_figure(len(_PANELS), width=4.9, height=3.6, num_columns=len(_PANELS))
     for axis, (quantity, title) in zip(axes, _PANELS.items(), strict=True):
@@ -53,6 +54,7 @@ def plot_localdrop(
                 axis.set_yscale("log")
         axis.set_title(title, loc="left", fontsize=11)
         axis.set_xlabel("epoch")
+        axis.set_xlim(0, 1.03 * logged["epoch"].max())
     handles = [axes[0].plot([], [], color=colours[layer], label=layer)[0] for layer in layers]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(layers)), frameon=False, fontsize=10)
     return figure
@@ -145,8 +147,9 @@ def _layer_lines(axis: Axes, points: pd.DataFrame, colours: Mapping[str, str], d
     for layer, line in points.groupby("layer", sort=False):
         marker = "o" if len(line) < 12 else None
         axis.plot(
-            line["epoch"], line["value"], dash, color=colours[str(layer)], marker=marker, markersize=3.5, linewidth=1.5
-        )
+            line["epoch"], line["value"], dash, color=colours[str(layer)], marker=marker, markersize=4.5, linewidth=1.5,
+            markerfacecolor="white" if dash == "--" else None,
+        )  # fmt: skip
 
 
 def _shared_legend(figure: Figure, axes: Sequence[Axes]) -> None:

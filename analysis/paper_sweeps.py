@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.canvas import new_figure
 from analysis.maps import draw_map
+from analysis.paper_tasks import AUGMENTED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ def plot_paper_sweeps(comparison: pd.DataFrame) -> list[tuple[str, str, Figure]]
     drawn = []
     for spec in SWEEP_TABLES:
         chosen = (comparison["paper"] == "localdrop") & (comparison["experiment"] == spec.experiment)
-        points = comparison[chosen]
+        points = comparison[chosen & ~comparison["task"].fillna("").str.endswith(AUGMENTED)]
         measured = points[points["ours"].notna()]
         if len(measured):
             scales = ", ".join(sorted(set(measured["scale"])))

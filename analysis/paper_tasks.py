@@ -1,11 +1,13 @@
 """Which task of ours repeats the protocol of which row of a paper's table.
 
 Two papers may train one network by different protocols (Lu et al. and Tang et al. both train the net of Zhai and Wang
-on CIFAR), so a reported value belongs to the one task that repeats its own paper's protocol, and to no other.
+on CIFAR), so a reported value belongs to the task that repeats its own paper's protocol, and to no other. Where a
+paper says one protocol and its numbers look like another, both are tasks.
 """
 
 from __future__ import annotations
 
+AUGMENTED = "-augmented"
 DATASETS = {"CIFAR-10": "cifar10", "CIFAR-100": "cifar100", "ILSVRC-2012": "imagenet"}
 
 _TASKS: dict[tuple[str, str], str] = {  # (paper, network as the paper calls it): the task after the data set's name
@@ -20,14 +22,26 @@ _TASKS: dict[tuple[str, str], str] = {  # (paper, network as the paper calls it)
 }
 
 
-def task_of(paper: str, dataset: str, architecture: str) -> str | None:
-    """The task that repeats it, None where there is none.
+_AUGMENTED = {("localdrop", network) for network in ("ResNet-50", "DenseNet", "PreActResNet", "DPN-92")}
 
-    >>> task_of("localdrop", "CIFAR-10", "ZhaiCNN"), task_of("feature_map_distortion", "CIFAR-10", "ZhaiCNN")
-    ('cifar10-zhai', 'cifar10-zhai-tang')
+
+def tasks_of(paper: str, dataset: str, architecture: str) -> tuple[str, ...]:
+    """The tasks that repeat it, that of the protocol as printed first; none where it is not repeated.
+
+    LocalDrop's deep networks on CIFAR stand twice: without augmentation, as its text says, and with it, since its
+    baselines equal public results that have it.
+
+    >>> tasks_of("localdrop", "CIFAR-10", "ZhaiCNN"), tasks_of("feature_map_distortion", "CIFAR-10", "ZhaiCNN")
+    (('cifar10-zhai',), ('cifar10-zhai-tang',))
+    >>> tasks_of("localdrop", "CIFAR-10", "DPN-92")
+    ('cifar10-dpn92', 'cifar10-dpn92-augmented')
     """
     network = _TASKS.get((paper, architecture))
-    return None if network is None or dataset not in DATASETS else f"{DATASETS[dataset]}-{network}"
+    if network is None or dataset not in DATASETS:
+        return ()
+    task = f"{DATASETS[dataset]}-{network}"
+    is_twofold = (paper, architecture) in _AUGMENTED and dataset.startswith("CIFAR")
+    return (task, f"{task}{AUGMENTED}") if is_twofold else (task,)
 
 
 WIDTH_TASKS: dict[str, int] = {  # Lu et al. 2021, figure 1a: units of each dense layer of the first model

@@ -37,7 +37,8 @@ _METRICS: dict[str, tuple[str, Callable[[float], float]]] = {
 def compare_with_papers(trials: pd.DataFrame, paper: str | None = None, value: Value = "test_value") -> pd.DataFrame:
     """One row per reported value; columns `COMPARISON_COLUMNS`. Times have one row for each machine of ours.
 
-    A value is compared with the one task that repeats its paper's protocol, at the fullest scale that was run. A value
+    A value is compared with the task that repeats its paper's protocol (with each, where it is in doubt which that was,
+    as for LocalDrop's augmentation), at the fullest scale that was run. A value
     with a setting is compared with the default trials of that setting; without such trials, the points of a sweep with
     none, and other values, as those without a setting, with the tuned winner, or else with the default trials of the
     setting that did best on the validation split. `role` says which trials these were.
@@ -59,11 +60,12 @@ def compare_with_papers(trials: pd.DataFrame, paper: str | None = None, value: V
     rows = []
     for row in chosen.to_dict("records"):
         entry = {str(name): each for name, each in row.items()}
-        cell = (entry["task"], entry["method"])
-        if entry["metric"] == TIME_METRIC:
-            measured = _timed(timings[cell]) if cell in timings else []
-        else:
-            measured = [_measured(entry, ours[cell], value)] if cell in ours else []
+        measured = []
+        for cell in [(task, entry["method"]) for task in entry["tasks"]]:
+            if entry["metric"] == TIME_METRIC:
+                measured += _timed(timings[cell]) if cell in timings else []
+            elif cell in ours:
+                measured.append(_measured(entry, ours[cell], value))
         absent = {"num_seeds": 0, "verdict": NOT_RUN, "task": None}
         rows += [entry | each for each in measured or [absent]]
     table = pd.DataFrame(rows).reindex(columns=list(COMPARISON_COLUMNS))
@@ -84,6 +86,7 @@ def _timed(timings: pd.DataFrame) -> list[dict[str, Any]]:
     fullest = min(timings["scale"], key=SCALES.index)
     return [
         {
+            "task": timing["task"],
             "our_ratio": timing["ratio"],
             "num_seeds": timing["n"],
             "scale": fullest,
@@ -98,7 +101,7 @@ def _timed(timings: pd.DataFrame) -> list[dict[str, Any]]:
 def _measured(entry: dict[str, Any], cell: pd.DataFrame, value: Value) -> dict[str, Any]:
     """Our side of one reported value, and the verdict."""
     scale = str(cell["scale"].iloc[0])
-    result: dict[str, Any] = {"scale": scale, "num_seeds": 0}
+    result: dict[str, Any] = {"task": str(cell["task"].iloc[0]), "scale": scale, "num_seeds": 0}
     rows = standing_for(cell, entry["setting"], exact=entry["is_sweep"])
     if rows.empty:
         return result | {"verdict": f"not comparable: setting {entry['setting']} not run"}

@@ -8,7 +8,7 @@ from importlib.resources import files
 import pandas as pd
 
 from analysis.paper_notes import provenance_note
-from analysis.paper_tasks import task_of
+from analysis.paper_tasks import tasks_of
 
 TIME_METRIC = "time_per_100_epochs"
 _GROUP = ["paper", "experiment", "dataset", "architecture", "method", "metric"]
@@ -18,15 +18,16 @@ _GROUP = ["paper", "experiment", "dataset", "architecture", "method", "metric"]
 def reported_values() -> pd.DataFrame:
     """Every value that the papers report, in the order of their tables.
 
-    Columns: those of the file, with `reported` and `reported_std` as numbers; `task`, which repeats it (None where none
-    does); `reported_ratio`, a time over that of the unregularized network; `is_sweep`, whether it is a point of a
-    sweep; `note` on its provenance.
+    Columns: those of the file, with `reported` and `reported_std` as numbers; `tasks` that repeat it, and `task`, the
+    first of them (None where none does); `reported_ratio`, a time over that of the unregularized network; `is_sweep`,
+    whether it is a point of a sweep; `note` on its provenance.
     """
     with files("analysis").joinpath("paper_results.csv").open() as file:
         table = pd.read_csv(file, keep_default_na=False, dtype=str)
     rows = [{str(key): str(each) for key, each in row.items()} for row in table.to_dict("records")]
     table["note"] = [provenance_note(row) for row in rows]
-    table["task"] = [task_of(row["paper"], row["dataset"], row["architecture"]) for row in rows]
+    table["tasks"] = [tasks_of(row["paper"], row["dataset"], row["architecture"]) for row in rows]
+    table["task"] = [next(iter(tasks), None) for tasks in table["tasks"]]
     table["reported"] = pd.to_numeric(table.pop("value"))
     table["reported_std"] = pd.to_numeric(table.pop("std"))
     table["reported_ratio"] = _ratios(table)

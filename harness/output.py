@@ -33,18 +33,17 @@ OVERALL = {
 }
 COMPARISON = {
     "method": "method",
-    "dataset": "data",
-    "architecture": "net",
+    "task": "task",
     "setting": "setting",
     "reported": "reported",
     "interval": "ours (95 %)",
     "difference": "difference",
     "verdict": "verdict",
 }
-FOLDED = ("architecture", "setting", "verdict")  # stand in the title where they are the same in all rows
+FOLDED = ("setting", "verdict")  # stand in the title where they are the same in all rows
 TIMES = {
     "method": "method",
-    "dataset": "data",
+    "task": "task",
     "reported_ratio": "reported / none",
     "our_ratio": "ours / none",
     "num_seeds": "trials",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -50,16 +50,16 @@ def judge_stable(task: str, method: str, since: float, limit: float) -> Judge:
     return judge
 
 
-def judge_common_trend(task: str, parts: Collection[str], metric: str, least: float) -> Judge:
+def judge_common_trend(task: str, wanted: Callable[[str], bool], metric: str, least: float) -> Judge:
     """What a regularizer logs and the test error rise and fall together: Spearman's correlation over epochs.
 
     One correlation for each trial, since neighbouring epochs are anything but independent; their mean over trials
     must reach `least`, and fails where the 95 % interval over trials lies below. The value is minus the mean.
-    `parts` are those that a contestant's name must have.
+    `wanted` picks the contestants by name.
     """
 
     def judge(results: Results) -> Judgement | None:
-        found = _trials(results, task, lambda name: set(parts) <= set(name.split("+")))
+        found = _trials(results, task, wanted)
         if found is None:
             return None
         scale, rows = found

@@ -274,6 +274,14 @@ def test_tables_of_a_campaign_parse_as_json_and_as_csv(command, arena, campaign,
         assert {record["task"] for record in records} >= {"tiny-mlp"}
 
 
+def test_importances_of_cells_that_were_hardly_tuned_are_not_told(arena, campaign, monkeypatch, capsys):
+    folder = str(arena.folder / "campaign")
+    code, text, _ = call(monkeypatch, capsys, "importance", folder)
+    assert code == 0
+    assert "none on tiny-mlp (smoke): 1 tune trial(s) succeeded, and at least 10 are needed" in text
+    assert json.loads(call(monkeypatch, capsys, "importance", folder, "--json")[1]) == []
+
+
 def test_the_folder_of_a_campaign_verifies_and_merges(arena, campaign, monkeypatch, capsys, tmp_path):
     folder = str(arena.folder / "campaign")
     assert call(monkeypatch, capsys, "verify", folder) == (0, f"All well in {folder}.\n", "")
