@@ -137,8 +137,9 @@ def plan(
     as_csv: AsCsv = False,
 ) -> None:
     """Show what would run and why, how long it may take, and how small a p it can reach. Runs no trial."""
-    not_asked = ("calibrate", "timings", "workers", "as_json", "as_csv")
-    options = {name: value for name, value in locals().items() if name not in not_asked}
+    options = {**locals()}
+    for name in ("calibrate", "timings", "workers", "as_json", "as_csv"):  # what is no part of the request
+        del options[name]
     from harness.output import show_plan
     from harness.overview import overview
 

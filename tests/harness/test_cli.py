@@ -177,7 +177,7 @@ def test_a_data_set_shows_what_it_holds_and_what_a_protocol_may_ask_of_it(monkey
         (["plan", "quickstrat"], "did you mean 'quickstart'"),
         (["plan", "quickstart", "--only", "dropuot"], "did you mean 'dropout'"),
         (["plan", "quickstart", "--skip", "digits-mpl"], "did you mean 'digits-mlp'"),
-        (["plan", "quickstart", "--seeds", "0"], "--seeds must be at least 1, got 0"),
+        (["plan", "quickstart", "--seeds", "-1"], "--seeds must be at least 0, got -1"),
         (["plan", "quickstart", "--data", "nowhere"], "--data must be a folder that exists, got nowhere"),
         (["run", "mnist-demo", "--serial"], "no --data was given"),
         (["tune", "digits-mpl", "--regularizer", "dropout"], "did you mean 'digits-mlp'"),
