@@ -95,6 +95,7 @@ def timing(rows: pd.DataFrame) -> Table:
             interval("ratio_low", "ratio_high", "range"),
             number("seconds_per_step"),
             number("twin_seconds_per_step", "twin's"),
+            number("minutes_per_100_epochs", "minutes per 100 epochs"),
             number("n", "trials"),
             text("hardware_key", "hardware"),
         ),

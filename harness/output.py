@@ -73,6 +73,7 @@ TIMING = {
     "ratio": "x twin",
     "seconds_per_step": "ms/step",
     "twin_seconds_per_step": "twin ms/step",
+    "minutes_per_100_epochs": "min/100 epochs",
     "n": "n",
 }
 

@@ -38,6 +38,7 @@ def software() -> dict[str, Any]:
         **_git(),
         "python_version": platform.python_version(),
         "torch_version": package_version("torch"),
+        "numba_version": package_version("numba"),
         "ray_version": package_version("ray"),
         "optuna_version": package_version("optuna"),
         "regarena_version": package_version("regarena"),

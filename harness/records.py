@@ -91,6 +91,7 @@ TRIAL_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
     ("git_dirty", pa.bool_()),
     ("python_version", pa.string()),
     ("torch_version", pa.string()),
+    ("numba_version", pa.string()),  # null where compiled loops are not installed; they round differently in places
     ("ray_version", pa.string()),
     ("optuna_version", pa.string()),
     ("regarena_version", pa.string()),

@@ -74,7 +74,11 @@ def timed(regularizer, ratio, hardware="cpu-a", exclusive=True, seed=0, task="di
         seed,
         0.9,
         seconds_per_step=twin * ratio,
-        metrics={"twin_seconds_per_step": twin, "step_ratio": ratio},
+        metrics={
+            "twin_seconds_per_step": twin,
+            "step_ratio": ratio,
+            "minutes_per_100_epochs": twin * ratio * 30 * 100 / 60,  # of epochs with 30 steps
+        },
         hardware_key=hardware,
         exclusive=exclusive,
         **more,

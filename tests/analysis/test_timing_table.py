@@ -11,7 +11,8 @@ def test_the_ratio_is_the_median_over_trials_and_its_interval_their_range(tmp_pa
     assert table == {
         "scale": "smoke", "task": "digits", "regularizer": "dropout", "hardware_key": "cpu-a",
         "ratio": pytest.approx(1.2), "ratio_low": pytest.approx(1.1), "ratio_high": pytest.approx(1.6),
-        "seconds_per_step": pytest.approx(0.024), "twin_seconds_per_step": pytest.approx(0.02), "n": 3,
+        "seconds_per_step": pytest.approx(0.024), "twin_seconds_per_step": pytest.approx(0.02),
+        "minutes_per_100_epochs": pytest.approx(1.2), "n": 3,
     }  # fmt: skip
 
 

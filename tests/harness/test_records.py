@@ -157,7 +157,7 @@ def test_the_columns_that_people_rely_on_keep_their_names_and_types():
     text = (
         "trial_id campaign_id suite task dataset architecture regularizer scale role code_hash dataset_fingerprint "
         "switches status error_type error_message reason metric device hardware_key git_commit python_version "
-        "torch_version ray_version optuna_version regarena_version"
+        "torch_version numba_version ray_version optuna_version regarena_version"
     )
     real = (
         "validation_value test_value test_value_at_best_validation train_value train_seconds evaluation_seconds "
