@@ -25,7 +25,8 @@ def timing_table(trials: pd.DataFrame) -> pd.DataFrame:
     seconds per step. `ratio` is the median of these over `n` trials, `ratio_low` and `ratio_high` the smallest
     and the largest: with a handful of trials the range says more than a bootstrap of it would. Two machines never share
     a row. `minutes_per_100_epochs` is what the papers' tables of times give: of all steps of so many epochs, at the
-    trial's scale, without evaluation. Trials that failed, or that did not have the device to themselves, are left out with a note.
+    trial's scale, without evaluation. Trials that failed, or that did not have the device to themselves, are left out
+    with a note.
     """
     timed = current_rows(trials)
     timed = timed[timed["role"] == "timing"]
