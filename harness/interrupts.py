@@ -28,6 +28,29 @@ def interruptible() -> Iterator[None]:
 
 
 @contextmanager
+def held() -> Iterator[None]:
+    """Within it, SIGINT and SIGTERM wait: for what must not be left half done. Other threads never hear them anyway.
+
+    Blocking them by the thread's mask would not do: another thread takes them then, and the main one is told at once.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard: list[int] = []
+    previous = {
+        number: signal.signal(number, lambda number, _: heard.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    for waiting in heard:
+        signal.raise_signal(waiting)
+
+
+@contextmanager
 def ending_within(seconds: float) -> Iterator[None]:
     """Within it, SIGTERM ends this process after `seconds` at the latest, come what may.
 

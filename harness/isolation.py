@@ -20,6 +20,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from harness.execution import Execution
+from harness.interrupts import held
 from harness.packs import Pack
 from harness.records import Status, TrialRecord, TrialSpec, utc_now
 
@@ -56,14 +57,16 @@ def _attempt(pack: Pack, execution: Execution) -> list[TrialRecord]:
     receiver, sender = context.Pipe(duplex=False)
     # Not a daemon, which may have no children: a trial's data may be read by workers of its own. It is killed below.
     child = context.Process(target=_body, args=(pack, execution, sender), daemon=False)
-    _start(child)  # returns when the child exists: the server's own start does not count as the trial's time
-    started_at, started = utc_now(), time.monotonic()
-    sender.close()
     try:
+        with held():  # a signal amid the request would leave the server with half of it
+            _start(child)  # returns when the child exists: the server's own start does not count as the trial's time
+        started_at, started = utc_now(), time.monotonic()
+        sender.close()
         answer = _await(child, receiver, execution, started)
     finally:
-        child.kill()
-        child.join()
+        if child.pid is not None:
+            child.kill()
+            child.join()
         receiver.close()
     if isinstance(answer, list):
         return answer
