@@ -90,6 +90,7 @@ def run_campaign(request: Request, announce: Callable[[str], None] = print) -> O
     store = Store(request.results)
     plan = plan_campaign(request, store)
     with interruptible():
+        request = dataclasses.replace(request, execution=_execution(request, plan, store))
         _check_data(plan, request, announce)
         store.prepare()
         with store.lock():
@@ -135,25 +136,17 @@ def _run(
     num_done = sum(trial_id in stored for trial_id in known)
     if num_done:
         announce(f"{num_done} trials of this campaign are finished already.")
-    execution = dataclasses.replace(
-        request.execution,
-        memory_bytes=request.execution.memory_bytes or _memory_share(request),
-        checkpoint_location=store.address,
-        needs_cuda=any(plan.switches_of(cell).cuda_graphs for cell in plan.running_cells),
-        preload=tuple(dict.fromkeys(cell.task_name for cell in plan.running_cells)),
-    )
     progress = Progress(plan, num_workers=1)
     progress.already(known, stored)
     with progress:
         if request.serial:
             from harness import serial
 
-            execution = serial.placed(execution, request.cluster.gpus_per_trial)
-            serial.run(schedule, timing, store, execution, progress)
+            serial.run(schedule, timing, store, request.execution, progress)
         else:
             from harness import tuner
 
-            tuner.run(schedule, timing, store, execution, progress, request.cluster)
+            tuner.run(schedule, timing, store, request.execution, progress, request.cluster)
     return Outcome(
         plan=plan,
         num_run=progress.num_run,
@@ -161,6 +154,22 @@ def _run(
         num_failed=progress.num_failed,
         failures={status: count for status, count in progress.statuses.items() if status not in SUCCESSES},
     )
+
+
+def _execution(request: Request, plan: Plan, store: Store) -> Execution:
+    """How this campaign's trials are carried out; on which device, a cluster says only when it is joined."""
+    execution = dataclasses.replace(
+        request.execution,
+        memory_bytes=request.execution.memory_bytes or _memory_share(request),
+        checkpoint_location=store.address,
+        needs_cuda=any(plan.switches_of(cell).cuda_graphs for cell in plan.running_cells),
+        preload=tuple(dict.fromkeys(cell.task_name for cell in plan.running_cells)),
+    )
+    if not request.serial:
+        return execution
+    from harness import serial
+
+    return serial.placed(execution, request.cluster.gpus_per_trial)
 
 
 def known_trials(plan: Plan, cells: Sequence[CellProgress]) -> dict[str, TrialSpec]:

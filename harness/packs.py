@@ -22,7 +22,8 @@ def next_pack(waiting: Sequence[TrialSpec]) -> Pack:
     """The first trial that waits, and with it those that may run in one process with it, in their order."""
     first = waiting[0]
     alike = [spec for spec in waiting if replace(spec, seed=first.seed) == first]
-    if len(alike) == 1:
+    switches = Switches.of(first.switches) if first.switches else TASKS[first.task].switches(first.scale)
+    if len(alike) == 1 or switches.text:  # what trains several seeds at once knows the plain way only
         return (first,)
     regularizers = Contestant(first.regularizer).build(first.hyperparameters)
     return tuple(alike[: TASKS[first.task].seeds_together(regularizers, Switches.of(first.switches))])

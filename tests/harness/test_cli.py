@@ -190,6 +190,11 @@ def test_a_data_set_shows_what_it_holds_and_what_a_protocol_may_ask_of_it(monkey
         (["merge", "nowhere", "--into", "both"], "no trials in nowhere"),
         (["show", "dropout", "--results", "nowhere"], "nowhere"),
         (["plan", "quickstart", "--only", "digits-mlp", "--skip", "digits-mlp"], "Nothing is left"),
+        (
+            ["plan", "quickstart", "--cuda-graphs"],
+            "cuda_graphs replays what the compiler made: it needs compile as well",
+        ),
+        (["run", "quickstart", "--serial", "--compile", "--cuda-graphs"], "trials run without one here"),
         (["run", "quickstart", "--serial", "--results", "/proc/regarena"], "choose another one with --results"),
         (["run", "quickstart", "--serial", "--results", "nowhere://x"], "cannot be opened"),
     ],
@@ -313,6 +318,23 @@ def test_no_row_tells_who_ran_it_or_where(arena, campaign):
     texts = [value for row in rows(arena.folder / "campaign") for value in row.values() if isinstance(value, str)]
     for private in (socket.gethostname(), str(Path.home()), str(arena.folder), f"/{getpass.getuser()}"):
         assert not [text for text in texts if private in text]
+
+
+def test_switches_make_other_trials_of_the_same_campaign_and_stand_in_their_rows(arena):
+    asked = ("on-mnist", "--only", "tiny-mlp,none", "--results", "switched")
+    assert arena.regarena("run", *asked, "--serial").returncode == 0
+    switched = (*asked, "--precision", "bf16", "--channels-last")
+    (cell,) = json.loads(arena.regarena("plan", *switched, "--json").stdout)
+    assert (cell["done"], cell["missing"]) == (0, 1)
+    ended = arena.regarena("run", *switched, "--serial")
+    assert ended.returncode == 0, ended.stderr
+    found = {row["switches"]: row for row in rows(arena.folder / "switched")}
+    assert found.keys() == {None, "bf16+channels_last"}
+    assert found[None]["train_value"] != found["bf16+channels_last"]["train_value"] or (
+        found[None]["metric.cross_entropy"] != found["bf16+channels_last"]["metric.cross_entropy"]
+    )
+    requests = json.loads((arena.folder / "switched" / "campaign.json").read_text())["requests"]
+    assert [each["switches"] for each in requests] == [{}, {"precision": "bf16", "channels_last": True}]
 
 
 def test_tune_confirms_one_regularizer_beside_the_baseline(arena):

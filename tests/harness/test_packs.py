@@ -44,6 +44,12 @@ def completed(spec: TrialSpec) -> Finished:
     return Finished(spec.trial_id, "completed", 0.5)
 
 
+def test_with_switches_every_trial_runs_by_itself() -> None:
+    budget = Budget(scale="smoke", tune_trials=0, seeds=3, timing_repeats=0)
+    schedule = Schedule(make_plan("sweep", SWEEP, budget, "campaign", switches={"precision": "bf16"}), {})
+    assert {len(pack) for pack in iter(schedule.next, None)} == {1}
+
+
 def test_packs_hold_seeds_of_one_setting_as_many_as_the_task_says() -> None:
     schedule, sizes = Schedule(plan_of(), {}), list[tuple[str, float, int]]()
     while (pack := schedule.next()) is not None:

@@ -1,5 +1,6 @@
 import hashlib
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,9 @@ from harness.plan import Budget, make_plan
 from harness.records import SUCCESSES
 from harness.schedule import Schedule
 from harness.store import Finished
+from tasks.classification import Classification
 from tasks.suites import Group, Suite
+from tasks.switches import Switches
 
 TASKS = ("digits-mlp", "shallow-linear-dropblock")
 SUITE = Suite(
@@ -207,6 +210,36 @@ def test_only_and_skip_choose_by_task_and_by_regularizer():
 def test_a_selection_that_makes_no_sense_is_refused(selection, message):
     with pytest.raises(BadInput, match=message):
         plan_of(**selection)
+
+
+def switches_in(plan):
+    return {spec.switches for spec in (*run_to_the_end(plan), *plan.timing_specs())}
+
+
+def test_switches_that_are_asked_for_plan_other_trials_of_every_role(uninterrupted):
+    plan = plan_of(switches={"precision": "bf16", "channels_last": True})
+    assert switches_in(plan) == {"bf16+channels_last"}
+    assert not set(essentials(run_to_the_end(plan))) & set(essentials(uninterrupted))
+
+
+def test_switches_that_the_protocol_has_anyway_change_nothing(uninterrupted):
+    assert essentials(run_to_the_end(plan_of(switches={"precision": "fp32"}))) == essentials(uninterrupted)
+
+
+def test_what_is_asked_for_goes_before_the_protocols_own(monkeypatch):
+    monkeypatch.setattr(Classification, "switches", lambda task, scale: Switches(precision="bf16", compile=True))
+    suite = replace(SUITE, groups=(Group(tasks=("digits-mlp",), regularizers=("none",)),))
+    asked = ({}, {"precision": "bf16"}, {"precision": "fp32"}, {"cuda_graphs": True})
+    assert [switches_in(plan_of(suite=suite, switches=each)) for each in asked] == [
+        {""}, {""}, {"compile"}, {"bf16+compile+cuda_graphs"},
+    ]  # fmt: skip
+    monkeypatch.setattr(Classification, "switches", lambda task, scale: Switches(precision="bf16"))
+    assert switches_in(plan_of(suite=suite, switches={"precision": "fp32"})) == {"fp32"}
+
+
+def test_switches_that_do_not_go_together_are_refused():
+    with pytest.raises(BadInput, match="cuda_graphs replays what the compiler made"):
+        plan_of(switches={"cuda_graphs": True})
 
 
 @pytest.mark.parametrize(
