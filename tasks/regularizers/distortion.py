@@ -105,5 +105,9 @@ def distorted(
             values = values * per_element
         if per_sample is not None:
             values = values * per_sample[dropped // x[0].numel()]
-        y.detach().view(-1)[dropped] = values  # a constant that replaces zeros, before anything has read y
+        constants = y.detach()  # replace zeros, before anything has read y
+        if y.is_contiguous():
+            constants.view(-1)[dropped] = values
+        else:  # positions count in the order of the indices, not in that of the memory
+            constants.masked_scatter_(keep.logical_not(), values)
     return y

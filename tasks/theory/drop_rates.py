@@ -135,8 +135,8 @@ def keep_matrix(
 
 def _axis_counts(block_size: int, length: int) -> Tensor:
     block = min(block_size, length)
-    position = torch.arange(length)
-    return position.clamp(max=length - block) - (position - block + 1).clamp(min=0) + 1
+    # Numbers of Python, since torch's compiler (2.14, on processors) gets such integer tensors wrong in fused loops.
+    return torch.tensor([min(at, length - block) - max(0, at - block + 1) + 1 for at in range(length)])
 
 
 def _clip_to_unit_interval(value: Tensor) -> Tensor:
