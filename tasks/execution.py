@@ -42,8 +42,7 @@ class _Forward:
         self, plain: Callable[[Tensor], Tensor], switches: Switches, device: torch.device, backend: str
     ) -> None:
         self._plain, self._switches, self._device, self._backend = plain, switches, device, backend
-        mode = "reduce-overhead" if switches.cuda_graphs else None
-        self._forward = torch.compile(plain, backend=backend, mode=mode) if switches.compile else plain
+        self._forward = _compiled(plain, switches, backend) if switches.compile else plain
 
     def __call__(self, inputs: Tensor) -> Tensor:
         if self._switches.channels_last and inputs.dim() == 4:
@@ -58,6 +57,16 @@ class _Forward:
         """For a copy of the network, which is not compiled again: what is compiled belongs to one network."""
         switches = replace(self._switches, compile=False, cuda_graphs=False)
         return _Forward(copy.deepcopy(self._plain, memo), switches, self._device, self._backend)
+
+
+def _compiled(forward: Forward, switches: Switches, backend: str) -> Forward:
+    from torch._inductor import config  # with the compiler itself: seconds
+
+    config.compile_threads = torch.get_num_threads()  # processes, rather: no more than the trial has processors
+    compiled: Forward = torch.compile(
+        forward, backend=backend, mode="reduce-overhead" if switches.cuda_graphs else None
+    )
+    return compiled
 
 
 class Descent:

@@ -94,7 +94,7 @@ def _state_of(value: Any, seen: set[int]) -> Any:
 def _restored(current: Any, saved: Any) -> Any:
     """What stands in the place of `current` when it has its state back: itself, or the value that was saved."""
     if isinstance(current, Tensor | np.ndarray):
-        return _copied(current, saved)
+        return None if saved is None else _copied(current, saved)
     if isinstance(current, torch.Generator):
         current.set_state(saved)
     elif isinstance(current, np.random.Generator):

@@ -121,6 +121,16 @@ def test_what_others_hold_of_it_changes_along() -> None:
     assert torch.equal(best["step 1"], first.best["step 1"])
 
 
+def test_what_was_not_there_yet_is_taken_away_again() -> None:
+    thing = Everything()
+    before = through_a_file(attributes_of(thing))
+    thing.nothing = torch.ones(2)  # type: ignore[assignment]  # as caches are filled
+    thing.move()
+    restore_attributes(thing, before)
+    assert thing.nothing is None
+    assert thing.all_of_it() == Everything().all_of_it()
+
+
 def test_frozen_dataclasses_are_restored_too() -> None:
     @dataclass(frozen=True)
     class Frozen:
