@@ -13,7 +13,7 @@ EMPTY_TASK = '''
 import torch
 from torch import nn
 from tasks.task import Task
-from tasks.training import Trained
+from tasks.trained import Trained
 
 
 class Nothing:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,36 @@ import typer
 
 from harness.errors import BadInput, RegarenaError
 from harness.execution import CHECKPOINT_SECONDS
+from harness.options import (
+    Address,
+    AsCsv,
+    AsJson,
+    ChannelsLast,
+    CheckpointSeconds,
+    Compiled,
+    Cpus,
+    CudaGraphs,
+    Data,
+    Download,
+    Folders,
+    Gpus,
+    NoToken,
+    Only,
+    PrecisionOption,
+    Results,
+    Retry,
+    ScaleOption,
+    Seed,
+    Seeds,
+    Serial,
+    Skip,
+    SuiteName,
+    TableName,
+    TrialMemory,
+    TrialSeconds,
+    TuneTrials,
+    request_of,
+)
 
 if TYPE_CHECKING:
     from harness.campaign import Request
@@ -24,62 +53,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-class ScaleName(StrEnum):
-    """How much of a protocol is run."""
-
-    paper = "paper"
-    short = "short"
-    smoke = "smoke"
-
-
-class PrecisionName(StrEnum):
-    """Number format of forward and backward passes."""
-
-    fp32 = "fp32"
-    bf16 = "bf16"
-    fp16 = "fp16"
-
-
-class TableName(StrEnum):
-    """What `list` lists."""
-
-    tasks = "tasks"
-    suites = "suites"
-    regularizers = "regularizers"
-    architectures = "architectures"
-    datasets = "datasets"
-
-
-SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A name from `regarena list suites`.")]
-Folders = Annotated[list[str], typer.Argument(metavar="DIR...", help="Results folders, or URIs such as s3://...")]
-Results = Annotated[str | None, typer.Option(help="Results folder or URI. [default: results/SUITE]")]
-ScaleOption = Annotated[ScaleName | None, typer.Option(help="How much of the protocol is run. [default: the suite's]")]
-TuneTrials = Annotated[int | None, typer.Option(help="Tune trials of each cell. [default: the suite's]")]
-Seeds = Annotated[int | None, typer.Option(help="Default and confirm trials of each cell. [default: the suite's]")]
-Only = Annotated[str, typer.Option(help="Only these tasks or regularizers, comma-separated; others may join so.")]
-Skip = Annotated[str, typer.Option(help="Without these tasks or regularizers, comma-separated.")]
-Data = Annotated[Path | None, typer.Option(help="Folder of data sets in torchvision's layout.")]
-Download = Annotated[bool, typer.Option("--download", help="Fetch data sets that are missing into that folder.")]
-Seed = Annotated[int, typer.Option(help="Seed of the campaign: another one draws other seeds and proposals.")]
-Address = Annotated[str | None, typer.Option(help="Join the Ray cluster at this address (HOST:PORT or auto).")]
-Serial = Annotated[bool, typer.Option("--serial", help="Without Ray, one trial after the other; same values.")]
-TrialSeconds = Annotated[float | None, typer.Option(help="End a trial that runs longer.", min=0.001)]
-TrialMemory = Annotated[float | None, typer.Option(help="GiB a trial may take. [default: its share]", min=0.001)]
-Gpus = Annotated[float | None, typer.Option(help="GPUs of one trial, may be a fraction. [default: 0.25 if any]", min=0)]
-Cpus = Annotated[float, typer.Option(help="CPUs of one trial, which are also its threads.", min=0.1)]
-CheckpointSeconds = Annotated[float, typer.Option(help="Least time between checkpoints of one trial.", min=0)]
-PrecisionOption = Annotated[PrecisionName | None, typer.Option(help="Number format. [default: the protocol's]")]
-ChannelsLast = Annotated[bool, typer.Option("--channels-last", help="Lay images and conv layers out channels last.")]
-Compiled = Annotated[bool, typer.Option("--compile", help="Compile networks with torch.compile.")]
-CudaGraphs = Annotated[bool, typer.Option("--cuda-graphs", help="Replay compiled networks as CUDA graphs.")]
-Retry = Annotated[bool, typer.Option("--retry-failed", help="Run trials again that ended without a result.")]
-NoToken = Annotated[bool, typer.Option("--allow-no-token", help="Join a cluster that has no token.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
-
-DEFAULT_GPU_FRACTION = 0.25
 
 
 @app.command()
@@ -109,7 +82,7 @@ def run(
     allow_no_token: NoToken = False,
 ) -> None:
     """Run a suite: tune, freeze, confirm, rank. The same command again resumes; larger budgets extend."""
-    _run(_request(**locals()))
+    _run(request_of(**locals()))
 
 
 @app.command()
@@ -143,7 +116,7 @@ def plan(
     from harness.output import show_plan
     from harness.overview import overview
 
-    request = _request(**options)
+    request = request_of(**options)
     frame, notes = overview(request, timings or (), calibrate, workers)
     show_plan(
         frame, request.budget.seeds, as_json, as_csv, title=f"plan of {suite} ({request.budget.scale})", notes=notes
@@ -187,7 +160,7 @@ def tune(
         name: value for name, value in locals().items() if name not in ("task", "regularizer", "group", "made")
     }
     arguments.pop("TASKS"), arguments.pop("Group"), arguments.pop("Suite")
-    _run(_request(f"tune-{task}", skip="", made=made, **arguments))
+    _run(request_of(f"tune-{task}", skip="", made=made, **arguments))
 
 
 @app.command(name="list")
@@ -314,83 +287,6 @@ def doctor() -> None:
         raise RegarenaError(f"{problems} check(s) failed.")
 
 
-def _request(
-    suite: str,
-    results: str | None = None,
-    scale: ScaleName | None = None,
-    tune_trials: int | None = None,
-    seeds: int | None = None,
-    only: str = "",
-    skip: str = "",
-    data: Path | None = None,
-    download: bool = False,
-    address: str | None = None,
-    serial: bool = False,
-    trial_seconds: float | None = None,
-    trial_memory: float | None = None,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
-    gpus_per_trial: float | None = None,
-    cpus_per_trial: float = 1.0,
-    precision: PrecisionName | None = None,
-    channels_last: bool = False,
-    compiled: bool = False,
-    cuda_graphs: bool = False,
-    seed: int = 0,
-    retry_failed: bool = False,
-    allow_no_token: bool = False,
-    made: object = None,
-) -> Request:
-    """What the options ask for; names and values are checked here or in what is made of them."""
-    from harness.campaign import Request
-    from harness.execution import Execution
-    from harness.plan import Budget
-    from harness.tuner import Cluster
-    from tasks.suites import SUITES, Suite
-
-    chosen = made if isinstance(made, Suite) else SUITES[suite]
-    chosen_scale = scale.value if scale else chosen.scale
-    if data is not None and not data.is_dir() and (data.exists() or not download):
-        raise BadInput(f"--data must be a folder that exists, got {data}.")
-    asked = {
-        "precision": precision.value if precision else "",
-        "channels_last": channels_last,
-        "compile": compiled,
-        "cuda_graphs": cuda_graphs,
-    }
-    return Request(
-        suite_name=suite,
-        suite=chosen,
-        results=results or str(Path("results") / suite),
-        budget=Budget(
-            scale=chosen_scale,  # type: ignore[arg-type]  # Budget checks it
-            tune_trials=chosen.tune_trials_for(chosen_scale) if tune_trials is None else tune_trials,
-            seeds=chosen.seeds_for(chosen_scale) if seeds is None else seeds,
-            timing_repeats=chosen.timing_repeats,
-            seed=seed,
-        ),
-        only=_names(only),
-        skip=_names(skip),
-        serial=serial,
-        cluster=Cluster(
-            address=address,
-            cpus_per_trial=cpus_per_trial,
-            gpus_per_trial=gpus_per_trial,
-            allow_no_token=allow_no_token,
-        ),
-        execution=Execution(
-            data_dir=str(data.absolute()) if data else None,
-            gpu_fraction=DEFAULT_GPU_FRACTION,
-            cpu_threads=max(1, int(cpus_per_trial)),
-            trial_seconds=trial_seconds,
-            memory_bytes=int(trial_memory * 2**30) if trial_memory else None,
-            checkpoint_seconds=checkpoint_seconds,
-        ),
-        switches={name: value for name, value in asked.items() if value},
-        retry_failed=retry_failed,
-        download=download,
-    )
-
-
 def _run(request: Request) -> None:
     """Run a campaign, then show its tables and write its report."""
     import analysis
@@ -421,10 +317,6 @@ def _trials(folders: list[str]):  # type: ignore[no-untyped-def]  # a DataFrame;
         return analysis.load_trials(folders)
     except (ValueError, OSError) as error:
         raise BadInput(str(error)) from error
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(filter(None, (name.strip() for name in text.split(","))))
 
 
 def main() -> None:

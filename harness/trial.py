@@ -28,7 +28,8 @@ from tasks import TASKS
 from tasks.checkpointing import NOWHERE, Checkpoints
 from tasks.switches import Switches
 from tasks.task import Regularizers, Setting, Task
-from tasks.training import Diverged, Trained, Training
+from tasks.trained import Trained
+from tasks.training import Diverged, Training
 
 _OUT_OF_MEMORY_TEXTS = ("out of memory", "can't allocate memory")
 

@@ -14,7 +14,8 @@ from torch import nn
 
 from tasks.regularizers.base import Regularizer, Scalar
 from tasks.switches import Switches
-from tasks.training import Trained, Training
+from tasks.trained import Trained
+from tasks.training import Training
 from tasks.workload import Workload
 
 Regularizers = Sequence[tuple[str, Regularizer]]

@@ -6,7 +6,6 @@ import copy
 import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
 from functools import partial
 
 import numpy as np
@@ -21,6 +20,7 @@ from tasks.regularizers.base import Batch, Chain, Context, History, Regularizer,
 from tasks.sites import Site
 from tasks.state import State, Stateful, attributes_of, restore_attributes
 from tasks.streams import Streams
+from tasks.trained import Point, Trained
 
 Evaluate = Callable[[nn.Module], Mapping[str, Mapping[str, float]]]  # network -> split -> metric -> value
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -28,45 +28,6 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 class Diverged(ArithmeticError):
     """The training loss, or the validation value that is selected by, is no longer a finite number."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """One measurement: epoch 0 is the network before training."""
-
-    epoch: int
-    split: str
-    metric: str
-    value: float
-
-
-@dataclass
-class Trained:
-    """What a training leaves behind."""
-
-    epochs_run: int = 0
-    stopped_early: bool = False
-    train_seconds: float = 0.0
-    evaluation_seconds: float = 0.0
-    num_steps: int = 0
-    final: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    best: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    curves: list[Point] = field(default_factory=list)
-
-    def values(self, split: str, metric: str) -> list[float]:
-        """What was measured there during training."""
-        return [p.value for p in self.curves if (p.split, p.metric) == (split, metric) and p.epoch > 0]
-
-    def state(self) -> State:
-        """As plain values."""
-        return {**attributes_of(self), "curves": [astuple(point) for point in self.curves]}
-
-    @classmethod
-    def of(cls, state: State) -> Trained:
-        """From a state."""
-        names = ("epoch", "split", "metric", "value")
-        curves = [Point(**dict(zip(names, point, strict=True))) for point in state["curves"]]
-        return cls(**{**state, "curves": curves})
 
 
 class Training:

@@ -12,7 +12,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OURS = ("search_spaces", "tasks", "harness", "analysis")
 SLOW = ("torch", "ray", "pandas", "optuna", "sklearn", "torchvision", "scipy", "matplotlib", "seaborn", "plotly")
-COMMAND_LINE = ("harness.cli", "harness.cards", "harness.output")  # parse, call, print: these may import all
+# Parse, call, print: these may import all.
+COMMAND_LINE = ("harness.cli", "harness.options", "harness.cards", "harness.output")
+    "harness.cli",
+    "harness.options",
+    "harness.cards",
+    "harness.output",
+)  # parse, call, print: these may import all
 WRITERS = {"write_table", "write_dataset", "write_to_dataset", "write_metadata", "ParquetWriter"}
 
 

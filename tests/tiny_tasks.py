@@ -15,7 +15,8 @@ from tasks.regularizers.base import Regularizer
 from tasks.sites import Site
 from tasks.state import State
 from tasks.task import Setting, Task
-from tasks.training import Trained, Training
+from tasks.trained import Trained
+from tasks.training import Training
 
 SMALL_IMAGES = {"epochs": 3, "batch_size": 32, "max_train_samples": 128, "evaluate_every_epochs": 1}
 SMALL_MATRICES = {"epochs": 2, "batch_size": 250, "evaluate_every_epochs": 2}

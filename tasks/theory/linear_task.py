@@ -20,7 +20,8 @@ from tasks.streams import torch_stream
 from tasks.switches import Switches
 from tasks.task import Regularizers, Rehearsal, Setting, Task
 from tasks.theory.many_seeds import reason_against, train_together
-from tasks.training import Trained, Training
+from tasks.trained import Trained
+from tasks.training import Training
 from tasks.workload import Workload
 
 Reading = Callable[[nn.Module], Mapping[str, float]]

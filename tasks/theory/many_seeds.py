@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from tasks.regularizers.base import Batch, History, Hooks
 from tasks.sites import sites_of
 from tasks.switches import Switches
-from tasks.training import Diverged, Point, Trained, Training
+from tasks.trained import Point, Trained
+from tasks.training import Diverged, Training
 
 _HOOKS_OF_A_STEP = (
     "progress", "transform_raw", "transform_batch", "penalty", "compute_gradients", "after_step", "after_epoch",

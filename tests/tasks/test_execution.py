@@ -18,7 +18,7 @@ from tasks.regularizers.l1 import L1
 from tasks.regularizers.sam import SAM
 from tasks.switches import Switches
 from tasks.task import Task
-from tasks.training import Trained
+from tasks.trained import Trained
 
 CPU = torch.device("cpu")
 ALL_OFF = Switches()

@@ -24,7 +24,7 @@ from tasks.theory.structured import (
     dropconnect_objective,
     generalized_dropout_objective,
 )
-from tasks.training import Trained
+from tasks.trained import Trained
 
 NAMES = ["shallow-linear-dropblock", "shallow-linear-dropblock-keep-0.8"]
 KEEP = {"shallow-linear-dropblock": 0.5, "shallow-linear-dropblock-keep-0.8": 0.8}

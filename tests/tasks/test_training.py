@@ -36,7 +36,8 @@ from tasks.regularizers.early_stopping import EarlyStopping
 from tasks.regularizers.localdrop import LocalDrop
 from tasks.regularizers.weight_decay import WeightDecay
 from tasks.task import Task
-from tasks.training import Diverged, Trained, _parameter_groups
+from tasks.trained import Trained
+from tasks.training import Diverged, _parameter_groups
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,8 @@ from search_spaces.space import Choice, Integer, Range
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Batch, Chain, Context, Regularizer, Scalar, Step
 from tasks.regularizers.none import Unregularized
-from tasks.training import Trained, Training
+from tasks.trained import Trained
+from tasks.training import Training
 
 NAMES = sorted(REGULARIZERS)
 SWITCHABLE = [name for name in NAMES if REGULARIZERS[name].off]

@@ -29,7 +29,8 @@ from tasks.theory.shallow_linear import LinearPair
 from tasks.theory.structured import dropblock_factors
 from tasks.theory.structured_tasks import samples_of
 from tasks.theory_suites import overlapping_drop_rate
-from tasks.training import Trained, Training
+from tasks.trained import Trained
+from tasks.training import Training
 
 CASES = {
     "structured-fig1": DropBlockSample(drop_rate=0.5, block_size=5),
