@@ -14,11 +14,6 @@ OURS = ("search_spaces", "tasks", "harness", "analysis")
 SLOW = ("torch", "ray", "pandas", "optuna", "sklearn", "torchvision", "scipy", "matplotlib", "seaborn", "plotly")
 # Parse, call, print: these may import all.
 COMMAND_LINE = ("harness.cli", "harness.options", "harness.cards", "harness.output")
-    "harness.cli",
-    "harness.options",
-    "harness.cards",
-    "harness.output",
-)  # parse, call, print: these may import all
 WRITERS = {"write_table", "write_dataset", "write_to_dataset", "write_metadata", "ParquetWriter"}
 
 
