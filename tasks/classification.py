@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from tasks.batches import Samples
 from tasks.datasets import DATASETS
 from tasks.datasets.dataset import Splits
 from tasks.datasets.made_up import made_up_split
-from tasks.metrics import accuracy, average, cross_entropy
+from tasks.metrics import accuracy, average, cross_entropy, top5_accuracy
 from tasks.protocols import DIGITS, LENET, Protocol
 from tasks.regularizers.base import Scalar
 from tasks.sites import measure_sites
@@ -26,7 +26,8 @@ from tasks.training import Training
 from tasks.workload import Workload
 
 MAX_TRAIN_EVALUATED = 10_000  # training images whose accuracy is read once at the end
-METRICS = {"accuracy": accuracy, "cross_entropy": cross_entropy}
+METRICS = {"accuracy": accuracy, "top5_accuracy": top5_accuracy, "cross_entropy": cross_entropy}
+IMAGENET_METRICS = ("accuracy", "top5_accuracy", "cross_entropy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,7 @@ class Classification(Task):
     protocol: Protocol
     options: Mapping[str, Scalar] = field(default_factory=dict)  # of the architecture
     defaults: Mapping[str, Scalar] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ("accuracy", "cross_entropy")  # all that is reported; names in METRICS
     metric: str = "accuracy"
     higher_is_better: bool = True
 
@@ -92,12 +94,12 @@ class Classification(Task):
             regularizers,
             train.batches(protocol.batch_size, setting.seed, protocol.augmentation),
             cross_entropy,
-            lambda trained: {name: evaluate(trained, samples) for name, samples in seen.items()},
+            lambda trained: {name: evaluate(trained, samples, self.metrics) for name, samples in seen.items()},
             selection=(self.metric, self.higher_is_better),
             protocol=protocol,
             learning_rate=setting.learning_rate,
             seed=setting.seed,
-            evaluate_train=lambda trained: evaluate(trained, train.first(_num_train_evaluated(protocol))),
+            evaluate_train=lambda trained: evaluate(trained, train.first(_num_train_evaluated(protocol)), self.metrics),
         )
 
     def workload(self, scale: str, data_dir: Path | None = None) -> Workload | None:
@@ -129,7 +131,7 @@ class Classification(Task):
             regularizers,
             split.batches(batch_size, setting.seed, protocol.augmentation),
             cross_entropy,
-            lambda trained: {"validation": evaluate(trained, split)},
+            lambda trained: {"validation": evaluate(trained, split, self.metrics)},
             selection=(self.metric, self.higher_is_better),
             protocol=protocol,
             learning_rate=setting.learning_rate,
@@ -165,11 +167,11 @@ def _num_train_evaluated(protocol: Protocol) -> int:
     return MAX_TRAIN_EVALUATED if limit is None else min(limit, MAX_TRAIN_EVALUATED)
 
 
-def evaluate(network: nn.Module, samples: Samples) -> dict[str, float]:
-    """Accuracy and cross-entropy of `network` (in eval mode) over all of `samples`."""
+def evaluate(network: nn.Module, samples: Samples, metrics: Sequence[str]) -> dict[str, float]:
+    """What `network` (in eval mode) is worth over all of `samples`, by each of these METRICS."""
     seen = [(network(batch.inputs), batch.targets) for batch in samples.in_order()]
     outputs, targets = (torch.cat(parts) for parts in zip(*seen, strict=True))
-    return average(METRICS, outputs, targets)
+    return average({name: METRICS[name] for name in metrics}, outputs, targets)
 
 
 DIGITS_CONVNET = Classification(dataset="digits", architecture="convnet_small", protocol=DIGITS)

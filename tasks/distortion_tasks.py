@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.classification import Classification
+from tasks.classification import IMAGENET_METRICS, Classification
 from tasks.protocols import DISTORTION_CNN, DISTORTION_RESNET, IMAGENET_270
 from tasks.regularizers.base import Scalar
 
@@ -51,5 +51,6 @@ IMAGENET_RESNET50_TANG = Classification(
     protocol=IMAGENET_270,
     options={"places": "behind_norm", "first_group": 3},
     defaults=_IMAGENET_DEFAULTS,
+    metrics=IMAGENET_METRICS,
 )
 """ResNet-50 on ImageNet, 270 epochs, masks in the last two groups and on shortcuts (Tang et al., table 3)."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tasks.classification import Classification
+from dataclasses import replace
+
+from tasks.classification import IMAGENET_METRICS, Classification
 from tasks.protocols import (
     IMAGENET_270,
     LOCALDROP_CNN,
@@ -39,6 +41,10 @@ def _deep(dataset: str, architecture: str, protocol: Protocol = LOCALDROP_DEEP) 
     return Classification(dataset=dataset, architecture=architecture, protocol=protocol, defaults=DEEP_DEFAULTS)
 
 
+def _imagenet(architecture: str) -> Classification:
+    return replace(_deep("imagenet", architecture, IMAGENET_270), metrics=IMAGENET_METRICS)
+
+
 CIFAR10_ZHAI = _cnn("cifar10")
 """LocalDrop's first model: the conv net of Zhai and Wang on CIFAR-10, whitened, without augmentation."""
 
@@ -71,7 +77,7 @@ CIFAR10_RESNET50 = _deep("cifar10", "resnet50")
 CIFAR100_RESNET50 = _deep("cifar100", "resnet50")
 """ResNet-50 on CIFAR-100, without augmentation, as LocalDrop's table 2 says."""
 
-IMAGENET_RESNET50 = _deep("imagenet", "resnet50", IMAGENET_270)
+IMAGENET_RESNET50 = _imagenet("resnet50")
 """ResNet-50 on ImageNet, 270 epochs (LocalDrop's table 2)."""
 
 CIFAR10_PREACT_RESNET18 = _deep("cifar10", "preact_resnet18")
@@ -80,7 +86,7 @@ CIFAR10_PREACT_RESNET18 = _deep("cifar10", "preact_resnet18")
 CIFAR100_PREACT_RESNET18 = _deep("cifar100", "preact_resnet18")
 """PreActResNet-18 on CIFAR-100, without augmentation, as LocalDrop's table 2 says."""
 
-IMAGENET_PREACT_RESNET18 = _deep("imagenet", "preact_resnet18", IMAGENET_270)
+IMAGENET_PREACT_RESNET18 = _imagenet("preact_resnet18")
 """PreActResNet-18 on ImageNet, 270 epochs (LocalDrop's table 2)."""
 
 CIFAR10_DENSENET121 = _deep("cifar10", "densenet121")
@@ -89,7 +95,7 @@ CIFAR10_DENSENET121 = _deep("cifar10", "densenet121")
 CIFAR100_DENSENET121 = _deep("cifar100", "densenet121")
 """DenseNet-121 on CIFAR-100, without augmentation, as LocalDrop's table 2 says."""
 
-IMAGENET_DENSENET121 = _deep("imagenet", "densenet121", IMAGENET_270)
+IMAGENET_DENSENET121 = _imagenet("densenet121")
 """DenseNet-121 on ImageNet, 270 epochs (LocalDrop's table 2)."""
 
 CIFAR10_DPN92 = _deep("cifar10", "dpn92")
@@ -98,7 +104,7 @@ CIFAR10_DPN92 = _deep("cifar10", "dpn92")
 CIFAR100_DPN92 = _deep("cifar100", "dpn92")
 """DPN-92 on CIFAR-100, without augmentation, as LocalDrop's table 2 says."""
 
-IMAGENET_DPN92 = _deep("imagenet", "dpn92", IMAGENET_270)
+IMAGENET_DPN92 = _imagenet("dpn92")
 """DPN-92 on ImageNet, 270 epochs (LocalDrop's table 2)."""
 
 CIFAR10_RESNET50_AUGMENTED = _deep("cifar10", "resnet50", LOCALDROP_DEEP_AUGMENTED)

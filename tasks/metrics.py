@@ -16,6 +16,12 @@ def accuracy(outputs_BK: Tensor, targets_BK: Tensor) -> Tensor:
     return (outputs_BK.argmax(1) == targets_BK.argmax(1)).double().mean()
 
 
+def top5_accuracy(outputs_BK: Tensor, targets_BK: Tensor) -> Tensor:
+    """Fraction in [0, 1] of samples whose class, that with the largest target, has one of the five largest outputs."""
+    best_B5 = outputs_BK.topk(min(5, outputs_BK.shape[1]), dim=1).indices
+    return (best_B5 == targets_BK.argmax(1, keepdim=True)).any(1).double().mean()
+
+
 def cross_entropy(outputs_BK: Tensor, targets_BK: Tensor) -> Tensor:
     """Mean cross-entropy in nats of the softmax of `outputs_BK` against class probabilities `targets_BK`."""
     return F.cross_entropy(outputs_BK, targets_BK)

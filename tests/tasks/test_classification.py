@@ -17,7 +17,7 @@ from tasks.architectures.lenet import LeNet
 from tasks.batches import Split
 from tasks.classification import DIGITS_CONVNET, DIGITS_MLP, FASHION_LENET, MNIST_LENET, Classification, evaluate
 from tasks.datasets.digits import DIGITS
-from tasks.metrics import accuracy, cross_entropy, squared_error
+from tasks.metrics import accuracy, cross_entropy, squared_error, top5_accuracy
 from tasks.regularizers.dropout import Dropout
 from tasks.regularizers.none import Unregularized
 from tasks.sites import sites_of
@@ -97,7 +97,7 @@ def test_evaluation_averages_over_the_whole_split() -> None:
     classes = split.targets.argmax(1).numpy()
     right = [int(np.argmax(row)) == label for row, label in zip(scores, classes, strict=True)]
     losses = [np.log(np.exp(row).sum()) - row[label] for row, label in zip(scores, classes, strict=True)]
-    measured = evaluate(network, split)
+    measured = evaluate(network, split, DIGITS_CONVNET.metrics)
     assert measured["accuracy"] == pytest.approx(sum(right) / 2357, abs=1e-12)
     assert measured["cross_entropy"] == pytest.approx(sum(losses) / 2357, rel=1e-5)
 
@@ -107,6 +107,10 @@ def test_metrics_have_their_values_by_hand() -> None:
     targets = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.6, 0.4], [1.0, 0.0]])
     assert float(accuracy(outputs, targets)) == 3 / 4  # a soft target counts by its largest class
     assert float(cross_entropy(torch.zeros(5, 4), torch.full((5, 4), 0.25))) == pytest.approx(math.log(4))
+    assert float(top5_accuracy(outputs, targets)) == 1  # of two classes both are among the best five
+    ranks = torch.tensor([[6.0, 5, 4, 3, 2, 1], [6, 5, 4, 3, 2, 1], [1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]])
+    wanted = torch.eye(6)[[4, 5, 0, 3]]  # fifth, sixth, sixth, third best
+    assert float(top5_accuracy(ranks, wanted)) == 2 / 4
     assert float(squared_error(outputs, targets)) == pytest.approx((1 + 0.81 + 0.81 + 5.76 + 0.36 + 1) / 4)
 
 
@@ -156,7 +160,9 @@ def test_the_protocol_decides_the_preprocessing_of_steps_and_of_evaluation(
 def test_the_protocol_decides_how_many_are_held_out_and_how_many_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     original = classification.evaluate
-    monkeypatch.setattr(classification, "evaluate", lambda net, part: seen.append(len(part)) or original(net, part))
+    monkeypatch.setattr(
+        classification, "evaluate", lambda net, part, names: seen.append(len(part)) or original(net, part, names)
+    )
     prepared(tiny("digits-mlp", validation_fraction=0.5, max_train_samples=None, epochs=1)).run()
     assert seen == [650, 497, 650, 497, 650]  # validation and test before and after the epoch, then training images
     seen.clear()

@@ -340,7 +340,9 @@ def test_the_optimizer_starts_from_the_protocol_and_regularizers_change_it() -> 
 def evaluated_splits(monkeypatch: pytest.MonkeyPatch, task: Task, regularizers: Sequence[Regularizer]) -> list[Split]:
     seen: list[Split] = []
     original = classification.evaluate
-    monkeypatch.setattr(classification, "evaluate", lambda net, split: seen.append(split) or original(net, split))
+    monkeypatch.setattr(
+        classification, "evaluate", lambda net, split, names: seen.append(split) or original(net, split, names)
+    )
     prepared(task, *regularizers).run()
     return seen
 
