@@ -122,7 +122,7 @@ def request_of(
             scale=chosen_scale,  # type: ignore[arg-type]  # Budget checks it
             tune_trials=chosen.tune_trials_for(chosen_scale) if tune_trials is None else tune_trials,
             seeds=chosen.seeds_for(chosen_scale) if seeds is None else seeds,
-            timing_repeats=chosen.timing_repeats,
+            timing_repeats=chosen.timing_repeats_for(chosen_scale),
             seed=seed,
         ),
         only=_names(only),

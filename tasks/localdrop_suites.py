@@ -109,6 +109,7 @@ LOCALDROP_TABLE5 = Suite(
     seeds=0,
     timing_tasks=_CNN,
     timing_repeats=5,
+    timing_repeats_at=_FEW_AT_SMOKE,
     source=f"{_LU}, table 5",
 )
 """What regularizers cost on the conv net of Zhai and Wang; needs --data."""
@@ -130,6 +131,7 @@ LOCALDROP_TABLE7 = Suite(
     seeds=0,
     timing_tasks=_RESNET50,
     timing_repeats=5,
+    timing_repeats_at=_FEW_AT_SMOKE,
     source=f"{_LU}, table 7",
 )
 """What regularizers cost on ResNet-50; needs --data."""

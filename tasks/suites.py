@@ -39,8 +39,9 @@ class Suite:
     """A set of cells, and how much is spent on each.
 
     `tune_trials` are spent on every cell alike, the baseline included; `seeds` is the number of default trials of a
-    cell (at each point of its grid) and of confirm trials. `tune_trials_at` and `seeds_at` are the numbers at scales
-    which have others. `timing_tasks` are those whose cells are timed against their twin, `timing_repeats` times each.
+    cell (at each point of its grid) and of confirm trials. `timing_tasks` are those whose cells are timed against their
+    twin, `timing_repeats` times each. `tune_trials_at`, `seeds_at` and `timing_repeats_at` are the numbers at scales
+    which have others.
     """
 
     groups: tuple[Group, ...]
@@ -51,6 +52,7 @@ class Suite:
     seeds_at: Mapping[str, int] = field(default_factory=dict)
     timing_tasks: tuple[str, ...] = ()
     timing_repeats: int = 2
+    timing_repeats_at: Mapping[str, int] = field(default_factory=dict)
     source: str = field(default="regarena")
 
     def cells(self) -> list[tuple[str, str]]:
@@ -65,6 +67,10 @@ class Suite:
     def seeds_for(self, scale: str) -> int:
         """Trials of each kind at `scale`, unless --seeds says otherwise."""
         return self.seeds_at.get(scale, self.seeds)
+
+    def timing_repeats_for(self, scale: str) -> int:
+        """Timing trials of each timed cell at `scale`."""
+        return self.timing_repeats_at.get(scale, self.timing_repeats)
 
     def points(self, task: str, regularizer: str) -> tuple[Point, ...]:
         """Where the default trials of a cell run: the points of all groups that hold it, else the paper's values."""

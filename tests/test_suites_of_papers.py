@@ -126,3 +126,10 @@ def test_a_cyclic_rate_rises_from_0_to_the_top_and_falls_back_linearly() -> None
     assert factors == pytest.approx([0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25, 0])
     with pytest.raises(ValueError, match="schedule must be one of steps, cyclic, got 'cosine'"):
         Protocol(source="test", epochs=1, batch_size=1, learning_rate=1.0, schedule="cosine")  # type: ignore[arg-type]
+
+
+def test_at_small_scales_a_suite_may_spend_less() -> None:
+    suite = Suite(groups=(), scale="paper", tune_trials=20, seeds=5, timing_repeats=4, tune_trials_at={"smoke": 1})
+    assert [suite.tune_trials_for(scale) for scale in ("paper", "smoke")] == [20, 1]
+    assert [suite.seeds_for(scale) for scale in ("paper", "smoke")] == [5, 5]
+    assert [SUITES["localdrop-table5"].timing_repeats_for(scale) for scale in ("paper", "smoke")] == [5, 1]
