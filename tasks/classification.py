@@ -64,7 +64,7 @@ class Classification(Task):
         return self.protocol.at(scale).switches
 
     def example_network(self) -> nn.Module:
-        """The network, with sites measured on zeros."""
+        """The network with its sites measured; its tensors have shapes alone."""
         return _example_network(self)
 
     def check_data(self, data_dir: Path | None, download: bool = False) -> None:
@@ -145,7 +145,7 @@ class Classification(Task):
         channels, size, _ = data.shape
         with torch.random.fork_rng(devices=[]):  # torch's layers draw their weights from the global generator
             torch.manual_seed(seed)
-            network = ARCHITECTURES[self.architecture](
+            network: nn.Module = ARCHITECTURES[self.architecture](
                 num_classes=data.num_classes, in_channels=channels, image_size=size, **self.options
             )
             measure_sites(network, torch.zeros(1, channels, size, size))
@@ -154,7 +154,9 @@ class Classification(Task):
 
 @cache
 def _example_network(task: Classification) -> nn.Module:
-    return task._network(seed=0)
+    """Shapes without numbers, on torch's device `meta`: a plan looks at dozens of networks, some of 34 M parameters."""
+    with torch.device("meta"):
+        return task._network(seed=0)
 
 
 def _seen(splits: Splits, with_test: bool) -> dict[str, Samples]:
