@@ -88,14 +88,15 @@ def samples_of(rows: pd.DataFrame, entries: Iterable[Entry], measure: Measure) -
 def standing_for(cell: pd.DataFrame, setting: str, exact: bool) -> pd.DataFrame:
     """The trials of a cell (default and confirm) that stand for a reported value with this setting.
 
-    Trials of that very setting, the default ones first; without such, and unless only these will do (`exact`), the
-    tuned winner's; without a winner the default ones. Where several settings are left, as in a sweep, those that did
-    best on the validation split; at a point of a sweep (`exact`) those whose other hyperparameters are the commonest.
+    Trials of that very setting: the default ones first, but where the paper chose from a range the winner's. Without
+    such, and unless only these will do (`exact`), the tuned winner's; without a winner the default ones. Where several
+    settings are left, as in a sweep, those that did best on the validation split; at a point of a sweep (`exact`) those
+    whose other hyperparameters are the commonest.
     """
     same = cell[has_setting(cell, setting)] if setting else cell.iloc[:0]
     if len(same) or exact:
-        untuned = same[same["role"] == "default"]
-        same = untuned if len(untuned) else same
+        first = same[same["role"] == ("confirm" if " in " in setting else "default")]
+        same = first if len(first) else same
         return _commonest_setting(same, cell) if exact else best_setting(same)
     confirmed = cell[cell["role"] == "confirm"]
     return confirmed if len(confirmed) else best_setting(cell)

@@ -46,7 +46,7 @@ PROVENANCE_NOTES: tuple[ProvenanceNote, ...] = (
     ProvenanceNote(
         paper="localdrop",
         experiment="table4",
-        text="At the threshold that the paper prints, h = 0 would wipe out the dense layers: the one used was smaller.",
+        text="At the printed threshold h = 0 would wipe out the dense layers: the one used was probably smaller.",
         applies=lambda row: "h=0;" in row["setting"],
     ),
     ProvenanceNote(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 CROP_PADDING = 4  # pixels on each side, as in nearly all CIFAR papers (He et al. 2016, section 4.2)
-MAX_DEGREES = 15.0  # of a rotation, either way (Tang et al. 2020, section 5.2)
+MAX_DEGREES = 15.0  # of a rotation, either way (Tang et al. 2020, experiments on conv layers)
 FRACTION_BITS = 20  # of sines and cosines: whole numbers give the same pixels on every processor
 
 

@@ -39,6 +39,7 @@ class Classification(Task):
     protocol: Protocol
     options: Mapping[str, Scalar] = field(default_factory=dict)  # of the architecture
     defaults: Mapping[str, Scalar] = field(default_factory=dict)
+    pins: Mapping[str, Scalar] = field(default_factory=dict)
     metrics: tuple[str, ...] = ("accuracy", "cross_entropy")  # all that is reported; names in METRICS
     metric: str = "accuracy"
     higher_is_better: bool = True

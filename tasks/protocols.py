@@ -114,9 +114,9 @@ _DEEP_STEPS = {"epochs": 1, "batch_size": 4, "max_train_samples": 8, "max_evalua
 
 LOCALDROP_CNN = Protocol(
     source=(
-        "Lu et al. 2021, sections 5.1 and 5.3 (GCN and ZCA, no augmentation, 800 epochs, rate 0.005 halved every 200); "
-        "batch and momentum are not given: as Zhai and Wang 2018, section 4; 5,000 images are held out, which they do "
-        "not say"
+        "Lu et al. 2021, sections 5.1 and 5.2 (GCN and ZCA, 800 epochs, rate 0.005 halved every 200); no augmentation, "
+        "batch and momentum as Zhai and Wang 2018, section 4, since they are not given; 5,000 images are held out, "
+        "which they do not say"
     ),
     epochs=800,
     batch_size=128,
@@ -135,8 +135,8 @@ LOCALDROP_CNN = Protocol(
 
 LOCALDROP_DEEP = Protocol(
     source=(
-        "Lu et al. 2021, sections 5.1 and 5.2 (270 epochs, no augmentation); all else is not given: optimizer, batch "
-        "and weight decay as Tang et al. 2020, section 5.2, steps at the same fractions"
+        "Lu et al. 2021, sections 5.1 and 5.2 (no augmentation; 270 epochs, said of ResNet-50); all else is not given: "
+        "optimizer, batch and weight decay as Tang et al. 2020 on ResNet-56, steps at the same fractions"
     ),
     epochs=270,
     batch_size=128,
@@ -160,8 +160,8 @@ LOCALDROP_DEEP_AUGMENTED = replace(
 
 IMAGENET_270 = Protocol(
     source=(
-        "Ghiasi et al. 2018, section 4.1, whom Lu et al. 2021 and Tang et al. 2020 follow (270 epochs, steps at 125, "
-        "200 and 250 by 10, batch 1024, rate 0.4)"
+        "Ghiasi et al. 2018, section 4.1, whom Tang et al. 2020 follow (270 epochs, steps at 125, 200 and 250 by 10, "
+        "batch 1024, rate 0.4, crops and flips); of Lu et al. 2021 only the 270 epochs are known"
     ),
     epochs=270,
     batch_size=1024,
@@ -187,8 +187,8 @@ IMAGENET_270 = Protocol(
 
 DISTORTION_CNN = Protocol(
     source=(
-        "Tang et al. 2020, section 5.1 (500 epochs, batch 128, rate 0.01 by 10 at 200, 300, 400, 20 % held out, no "
-        "augmentation); preprocessing is not given: pixel means and ZCA as Zhai and Wang 2018"
+        "Tang et al. 2020, experiments on dense layers (500 epochs, batch 128, rate 0.01 by 10 at 200, 300, 400, 20 % "
+        "held out, no augmentation); preprocessing is not given: pixel means and ZCA as Zhai and Wang 2018"
     ),
     epochs=500,
     batch_size=128,
@@ -206,8 +206,8 @@ DISTORTION_CNN = Protocol(
 
 DISTORTION_RESNET = Protocol(
     source=(
-        "Tang et al. 2020, section 5.2 (200 epochs, batch 128, rate 0.1 by 5 at 60, 120, 160, weight decay 5e-4, crop, "
-        "flip, rotation within 15 degrees); 5,000 images are held out, which they do not say"
+        "Tang et al. 2020, experiments on conv layers (200 epochs, batch 128, rate 0.1 by 5 at 60, 120, 160, weight "
+        "decay 5e-4, crop, flip, rotation within 15 degrees); 5,000 images are held out, which they do not say"
     ),
     epochs=200,
     batch_size=128,
@@ -225,7 +225,7 @@ DISTORTION_RESNET = Protocol(
 )
 
 CIFAR_PLAIN = Protocol(
-    source="regarena; as Tang et al. 2020, section 5.2, with a rate for networks without batch norm",
+    source="regarena; as Tang et al. 2020 on ResNet-56, with a rate for networks without batch norm",
     epochs=200,
     batch_size=128,
     learning_rate=0.01,

@@ -67,7 +67,7 @@ class Task(ABC):
     metric: str
     higher_is_better: bool
     defaults: Mapping[str, Scalar] = MappingProxyType({})
-    pins: ClassVar[Mapping[str, Scalar]] = {}
+    pins: Mapping[str, Scalar] = MappingProxyType({})
     needs_data: ClassVar[bool] = False
 
     @abstractmethod

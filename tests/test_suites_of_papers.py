@@ -15,6 +15,7 @@ from tasks.architectures import ARCHITECTURES
 from tasks.datasets import DATASETS
 from tasks.protocols import DISTORTION_CNN, DISTORTION_RESNET, IMAGENET_270, LOCALDROP_CNN, Protocol
 from tasks.regularizers import REGULARIZERS
+from tasks.sites import sites_of
 from tasks.suites import SUITES, Suite
 
 PREFIXES = {"localdrop": "localdrop", "feature_map_distortion": "distortion"}
@@ -133,3 +134,19 @@ def test_at_small_scales_a_suite_may_spend_less() -> None:
     assert [suite.tune_trials_for(scale) for scale in ("paper", "smoke")] == [20, 1]
     assert [suite.seeds_for(scale) for scale in ("paper", "smoke")] == [5, 5]
     assert [SUITES["localdrop-table5"].timing_repeats_for(scale) for scale in ("paper", "smoke")] == [5, 1]
+
+
+@pytest.mark.parametrize("task", ["cifar10-zhai-tang", "cifar100-zhai-tang"])
+def test_in_the_first_table_on_distortion_every_method_acts_behind_dense_layers_alone(task: str) -> None:
+    assert {site.kind for site in sites_of(TASKS[task].example_network())} == {"dense"}
+    assert Contestant("adaptive_dropout_rc").resolve(TASKS[task], "paper")["norms"] == "inf,1"
+    assert "where" not in Contestant("dropout").space(TASKS[task], "paper")
+
+
+def test_what_follows_from_the_data_set_follows_it() -> None:
+    policy = Contestant("autoaugment").resolve(TASKS["imagenet-resnet50-tang"], "paper")["policy"]
+    sides = [
+        Contestant("cutout").resolve(TASKS[f"{data}-resnet50"], "paper")["side_fraction"]
+        for data in ("cifar10", "cifar100")
+    ]
+    assert (policy, sides) == ("imagenet", [0.5, 0.25])

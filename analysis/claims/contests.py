@@ -86,7 +86,7 @@ def judge_order(pairs: Pairs, measure: Measure = accuracy_points) -> Judge:
             field_,
             contradicted=bool(against),
             has_spread=not any(math.isnan(p) for p in corrected),
-            holds=worst.difference.mean >= 0,
+            holds=worst.difference.mean > 0,
         )
         return field_.judgement(verdict, value=-worst.difference.mean, limit=0.0, measured=text)
 

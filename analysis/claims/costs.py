@@ -2,7 +2,8 @@
 
 Ratios of timing trials are, as far as ratios go: the network is the paper's, the machine is not. An order of costs
 `holds` where the medians stand in it, and `does not hold` where the ranges of two are apart in the wrong direction. A
-ratio `holds` within 10 % of the reported one; another one on other hardware says nothing against the paper.
+ratio `holds` within 10 % of the reported one and on its side of 1; another one on other hardware says nothing against
+the paper.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def judge_cost(task: str, method: str, against: str, reported: float) -> Judge:
             return None
         ratio = timed.ratios[method].median / timed.ratios[against].median
         deviation = abs(math.log(ratio / reported))
-        agrees = deviation <= math.log1p(TOLERANCE)
+        agrees = deviation <= math.log1p(TOLERANCE) and (ratio > 1) == (reported > 1)
         verdict = HOLDS if agrees else "not comparable: the paper names no hardware, on which such a ratio depends"
         text = f"{ratio:.2f} times {against} (reported {reported:.2f})"
         return timed.judgement(verdict, value=math.expm1(deviation), limit=TOLERANCE, text=text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pandas as pd
 
@@ -140,25 +141,33 @@ ALONG_RATE = {
     BLOCKS: _along(BLOCKS, "p", "hp.distortion_rate"),
     "dropblock": _along("dropblock", "p", "hp.drop_rate"),
 }
-ALONG_STEP_SIZE = _along(BLOCKS, "step_size", "hp.step_size")
+ALONG_STEP_SIZE = _along(BLOCKS, "gamma", "hp.step_size")
 
 
-def _at_equal_rates(trials: pd.DataFrame) -> list[Pair]:
-    """Both methods wherever both were run; where one was, the rate of the claim is wider than what was compared."""
+def _over_equal_rates(trials: pd.DataFrame) -> list[Pair]:
+    """The means of both methods over the rates at which both were run."""
     ours, theirs = (
         {round(rate, 6): entry for rate, entry in along(trials)}
         for along in (ALONG_RATE[BLOCKS], ALONG_RATE["dropblock"])
     )
-    return [Pair(ours[rate], theirs[rate]) for rate in sorted(set(ours) & set(theirs))]
+    rates = sorted(set(ours) & set(theirs))
+    return [Pair(_mean([ours[rate] for rate in rates]), _mean([theirs[rate] for rate in rates]))] if rates else []
+
+
+def _mean(entries: list[Entry]) -> Entry:
+    """One entry over the settings of all."""
+    first = entries[0]
+    label = f"{first.regularizer} over {len(entries)} rate(s)"
+    return replace(first, label=label, settings=tuple(setting for entry in entries for setting in entry.settings))
 
 
 def _sweeps() -> list[Claim]:
     return [
         _claim(
             "Figure 2a",
-            "At every distortion probability p, distortion is at least as accurate as DropBlock.",
+            "Averaged over p, distortion is more accurate than DropBlock (the paper: better with p in a larger range).",
             SWEEP_TASK,
-            judge_order(_at_equal_rates),
+            judge_order(_over_equal_rates),
         ),
         _claim(
             "Figure 2b",

@@ -193,7 +193,7 @@ def _blocks() -> list[Claim]:
             ),
         ]
     task = "cifar10-resnet50"
-    kernels = {h: _point(f"lambda=0.1;h={h};m=10", task, f"h={h}") for h in (1, 2, 3)}
+    kernels = {h: _point(f"lambda=0.1;h={h};m=10;block=7", task, f"h={h}") for h in (1, 2, 3)}
     return [
         *claims,
         _claim(
@@ -244,7 +244,7 @@ def _widths() -> list[Claim]:
                     label=f"{method} of width {width}",
                     task=task,
                     regularizer=method,
-                    settings=("lambda=0.1;m=10",) if method == OURS else ("",),
+                    settings=("lambda=0.1;m=10;h=2000",) if method == OURS else ("",),
                 ),
             )
             for task, width in WIDTH_TASKS.items()

@@ -12,6 +12,7 @@ CHANNELS = (96, 128, 256)
 MIN_IMAGE_SIZE = 15  # the smallest from which three poolings leave one pixel
 
 LastMap = Literal["conv", "dense"]
+Places = Literal["all", "dense"]
 
 
 class ZhaiCNN(nn.Module):
@@ -33,6 +34,8 @@ class ZhaiCNN(nn.Module):
         last_map: kind of the site behind the third pooling. `conv` is Lu et al.'s reading, three conv layers with
             blocks dropped; `dense` is Zhai and Wang's, where what the first dense layer reads counts as its units (they
             keep 0.5 of these, as of all dense units).
+        places: `dense` leaves only the sites behind dense layers, where alone the first table of Tang et al. 2020 and
+            the block of Zhai and Wang's table 2 that it repeats regularize.
     """
 
     example_shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
@@ -46,27 +49,31 @@ class ZhaiCNN(nn.Module):
         width: int = 2048,
         channel_divisor: int = 1,
         last_map: LastMap = "conv",
+        places: Places = "all",
     ) -> None:
         super().__init__()
         if image_size < MIN_IMAGE_SIZE:
             raise ValueError(f"ZhaiCNN takes images of at least {MIN_IMAGE_SIZE} pixels, got {image_size}.")
         if last_map not in get_args(LastMap):
             raise ValueError(f"ZhaiCNN.last_map must be one of {', '.join(get_args(LastMap))}, got {last_map!r}.")
+        if places not in get_args(Places):
+            raise ValueError(f"ZhaiCNN.places must be one of {', '.join(get_args(Places))}, got {places!r}.")
+        everywhere = places == "all"
         if not 1 <= channel_divisor <= min(CHANNELS):
             raise ValueError(f"ZhaiCNN.channel_divisor must be from 1 to {min(CHANNELS)}, got {channel_divisor}.")
-        self.input = Site("input", group=0)
+        self.input: nn.Module = Site("input", group=0) if everywhere else nn.Identity()
         layers: list[nn.Module] = []
         fan_in, map_size = in_channels, image_size
         for group, full in enumerate(CHANNELS, start=1):
             channels = full // channel_divisor
             layers += [nn.Conv2d(fan_in, channels, 5, padding=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, stride=2)]
-            if group < len(CHANNELS) or last_map == "conv":
+            if everywhere and (group < len(CHANNELS) or last_map == "conv"):
                 layers.append(Site("conv", group=group))
             fan_in, map_size = channels, (map_size - 3) // 2 + 1
         self.features = nn.Sequential(*layers)
         self.classifier = nn.Sequential(
             nn.Flatten(),
-            *([Site("dense", group=3)] if last_map == "dense" else []),
+            *([Site("dense", group=3)] if everywhere and last_map == "dense" else []),
             nn.Linear(fan_in * map_size**2, width),
             nn.ReLU(inplace=True),
             Site("dense", group=4),

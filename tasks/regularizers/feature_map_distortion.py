@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, get_args
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
-from tasks.regularizers.block_feature_map_distortion import BlockDistortion, BlockFeatureMapDistortion
+from tasks.regularizers.block_feature_map_distortion import BlockDistortion, BlockFeatureMapDistortion, Mode
 from tasks.regularizers.checks import check_at_least, check_choice, check_rate
 from tasks.regularizers.distortion import distorted, unit_noise, weights_behind
 from tasks.regularizers.dropblock import LinearSchedule, Scaling, Schedule
@@ -32,12 +32,14 @@ class FeatureMapDistortion(Regularizer):
     weights, which are larger behind narrow layers: there (64 units, say) the network widens std(f) against the noise,
     the noise follows, and training may diverge. Step sizes near 1 serve such layers.
 
-    `where` `conv` distorts the elements of maps behind conv layers instead: block distortion with blocks of one pixel.
+    `where` `conv` distorts the elements of maps behind conv layers instead: block distortion in the given `mode`, with
+    blocks of one pixel.
     """
 
     distortion_rate: float = 0.5  # in [0, 1); 0.4 to 0.6 in the paper
     step_size: float = 5.0  # gamma >= 0
     where: Where = "dense"
+    mode: Mode = "official"  # on maps only
     schedule: Schedule = "linear"
     scaling: Scaling = "realised"
 
@@ -51,6 +53,7 @@ class FeatureMapDistortion(Regularizer):
         check_rate(self, "distortion_rate")
         check_at_least(self, "step_size", 0)
         check_choice(self, "where", get_args(Where))
+        check_choice(self, "mode", get_args(Mode))
         check_choice(self, "schedule", get_args(Schedule))
         check_choice(self, "scaling", get_args(Scaling))
 
@@ -61,6 +64,7 @@ class FeatureMapDistortion(Regularizer):
             distortion_rate=self.distortion_rate,
             block_size=1,
             step_size=self.step_size,
+            mode=self.mode,
             schedule=self.schedule,
             scaling=self.scaling,
         )

@@ -17,11 +17,11 @@ class WeightDecay(Regularizer):
     every contestant has, and acts on the network's parameters, not on those that other regularizers bring.
     """
 
-    rate: float = 5e-4  # >= 0; Tang et al. 2020, section 5.2
+    rate: float = 5e-4  # >= 0; Tang et al. 2020, experiments on conv layers
 
     off: ClassVar[dict[str, Scalar]] = {"rate": 0.0}
     formula: ClassVar[str] = "w <- w - learning_rate (gradient + rate w)"
-    source: ClassVar[str] = "Krogh and Hertz 1991, eq. 2; default of Tang et al. 2020, section 5.2"
+    source: ClassVar[str] = "Krogh and Hertz 1991, eq. 2; default of Tang et al. 2020, experiments on conv layers"
 
     def __post_init__(self) -> None:
         """Check the rate."""
