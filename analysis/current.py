@@ -18,15 +18,17 @@ VERSION = ["code_hash", "switches"]  # rows that differ in these are never poole
 def current_rows(trials: pd.DataFrame) -> pd.DataFrame:
     """The rows that count, in their order, with a note on how many were left out and why.
 
-    In each cell (task, regularizer, scale) the code and switches whose last row finished latest count. Confirm rows
-    count when they were frozen from the tune row that is best now (`winners`).
+    Contestants meet only under the same switches: of each task and scale those of the row that finished latest count.
+    In each cell (task, regularizer, scale) it is the code whose last row finished latest. Confirm rows count when they
+    were frozen from the tune row that is best now (`winners`).
     """
-    fresh = _newest_version(trials)
+    fresh = _newest_version(_of_one_execution(trials))
     current = _of_the_winner(fresh)
     notes = []
     if len(fresh) < len(trials):
         notes.append(
-            f"{len(trials) - len(fresh)} row(s) of older code or other switches left out; each cell shows its newest."
+            f"{len(trials) - len(fresh)} row(s) of older code or other switches left out; each cell shows its newest, "
+            "each task the switches that ran last."
         )
     if len(current) < len(fresh):
         notes.append(
@@ -47,6 +49,18 @@ def winners(trials: pd.DataFrame) -> pd.DataFrame:
 def succeeded(trials: pd.DataFrame) -> pd.DataFrame:
     """The rows of trials that trained to an end that counts."""
     return trials[trials["status"].isin(SUCCESSES)]
+
+
+def _of_one_execution(trials: pd.DataFrame) -> pd.DataFrame:
+    """Of each task and scale the rows with the switches that were last run there; skipped cells never ran by any."""
+    ran = trials[trials["status"] != "skipped"]
+    ordered = ran.sort_values("finished_at", na_position="first", kind="stable")
+    latest = ordered.drop_duplicates(["task", "scale"], keep="last").set_index(["task", "scale"])["switches"].fillna("")
+    wanted = latest.reindex(pd.MultiIndex.from_frame(trials[["task", "scale"]])).to_numpy()
+    counts: pd.DataFrame = trials[
+        (trials["status"] == "skipped") | (trials["switches"].fillna("").to_numpy() == wanted)
+    ]
+    return counts
 
 
 def _newest_version(trials: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import torch
 from harness.cost import ALONE, Estimate, Rates, seconds_by_role
 from harness.execution import Execution
 from harness.plan import Cell
-from harness.timing import MAX_PERIOD_EPOCHS, synchronise
+from harness.timing import MAX_PERIOD_EPOCHS, period_steps, synchronise
 from tasks.switches import Switches
 from tasks.task import Rehearsal, Setting
 from tasks.training import Training
@@ -113,13 +113,16 @@ def _measure(rehearsal: Rehearsal, setup_seconds: float, device: torch.device) -
 
 
 def _time_steps(training: Training, epoch: int, device: torch.device) -> float:
-    """Median seconds of a step, the first one apart, at places spread over the training."""
-    num_steps = training.protocol.epochs * len(training.batches)
+    """Median seconds of a step, the first one apart, at places spread over the training.
+
+    Of a regularizer that works in every n-th step, the mean over n steps: as many times at least as one is enough for.
+    """
+    num_steps, period = training.protocol.epochs * len(training.batches), period_steps(training)
     batches = chain.from_iterable(training.batches.epoch() for _ in count())
     seconds: list[float] = []
-    while len(seconds) <= NUM_STEPS or sum(seconds[1:]) < MIN_SECONDS:
-        training.seek(int((len(seconds) % NUM_STEPS + 0.5) / NUM_STEPS * num_steps))
-        seconds.append(_once(lambda: training.run_steps(islice(batches, 1), epoch), device))
+    while len(seconds) <= -(-NUM_STEPS // period) or period * sum(seconds[1:]) < MIN_SECONDS:
+        training.seek(int((len(seconds) % NUM_STEPS + 0.5) / NUM_STEPS * max(num_steps - period, 0)))
+        seconds.append(_once(lambda: training.run_steps(islice(batches, period), epoch), device) / period)
     return statistics.median(seconds[1:])
 
 

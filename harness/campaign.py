@@ -123,6 +123,7 @@ def _run_missing(request: Request, plan: Plan, store: Store, announce: Callable[
         _write_skipped(store, plan, stored)
     outcome = _run(request, plan, store, stored, announce)
     with _writing(store):
+        store.drop_checkpoints()  # all that was asked has ended: what is left is of code or settings that are no more
         store.compact()
     return outcome
 

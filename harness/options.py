@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -104,6 +105,15 @@ def request_of(
     from harness.tuner import Cluster
     from tasks.suites import SUITES, Suite
 
+    for option, number in (
+        ("--trial-seconds", trial_seconds),
+        ("--trial-memory", trial_memory),
+        ("--checkpoint-seconds", checkpoint_seconds),
+        ("--gpus-per-trial", gpus_per_trial),
+        ("--cpus-per-trial", cpus_per_trial),
+    ):
+        if number is not None and not math.isfinite(number):
+            raise BadInput(f"{option} must be a finite number, got {number}.")
     chosen = made if isinstance(made, Suite) else SUITES[suite]
     chosen_scale = scale.value if scale else chosen.scale
     if data is not None and not data.is_dir() and (data.exists() or not download):

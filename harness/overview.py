@@ -17,6 +17,7 @@ from harness.plan import Cell, Plan
 from harness.records import ROLES, SUCCESSES, Role, TrialSpec
 from harness.schedule import CellProgress
 from harness.store import TRIALS, Finished, Store
+from tasks.task import DataError
 
 
 def overview(
@@ -47,7 +48,10 @@ def overview(
             rows.append(_skipped_row(cell))
             continue
         counts, missing, why = _counts(plan, cell, stored)
-        outlooks.append(outlook_of(plan, cell, missing, times, execution, calibrate))
+        try:
+            outlooks.append(outlook_of(plan, cell, missing, times, execution, calibrate))
+        except DataError as error:
+            raise BadInput(str(error)) from error
         rows.append({**_names(cell), **counts, **cost_columns(outlooks[-1], execution), "why": why})
     notes = [f"{name} is damaged: its trials would run again." for name in dict.fromkeys(store.damaged)]
     return pd.DataFrame(rows), [*notes, *totals(outlooks, execution, workers)]

@@ -25,5 +25,9 @@ def next_pack(waiting: Sequence[TrialSpec]) -> Pack:
     switches = Switches.of(first.switches) if first.switches else TASKS[first.task].switches(first.scale)
     if len(alike) == 1 or switches.text:  # what trains several seeds at once knows the plain way only
         return (first,)
-    regularizers = Contestant(first.regularizer).build(first.hyperparameters)
-    return tuple(alike[: TASKS[first.task].seeds_together(regularizers, Switches.of(first.switches))])
+    try:
+        regularizers = Contestant(first.regularizer).build(first.hyperparameters)
+        together = TASKS[first.task].seeds_together(regularizers, Switches.of(first.switches))
+    except Exception:  # whatever it is, the trial itself will meet it, and tell in a row
+        together = 1
+    return tuple(alike[:together])

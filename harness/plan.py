@@ -150,7 +150,8 @@ def make_plan(
     A regularizer in `only` that the suite does not have competes on all its tasks.
 
     Raises:
-        BadInput: for a name that nothing carries, a selection that leaves nothing, or switches that do not go together.
+        BadInput: for a name that nothing carries, a selection or budget that leaves nothing, or switches that do not
+            go together.
     """
     cells = _selected(suite, only, skip)
     if not cells:
@@ -169,6 +170,11 @@ def make_plan(
             plan.switches_of(cell)
     except ValueError as error:
         raise BadInput(str(error)) from error
+    if plan.running_cells and not any(plan.num_trials(cell) for cell in plan.running_cells):
+        raise BadInput(
+            f"Nothing is left to run of the suite {suite_name} with --seeds {budget.seeds} and --tune-trials "
+            f"{budget.tune_trials}; give one of them a number above 0."
+        )
     return plan
 
 

@@ -78,7 +78,8 @@ def hardware_key(device: str, cpu_threads: int) -> str:
     if device.startswith("cuda"):
         import torch
 
-        return f"{torch.cuda.get_device_name(device)} | {processor()} x{cpu_threads}"
+        gpu = torch.cuda.get_device_name(device) if torch.cuda.is_available() else "a GPU out of reach"
+        return f"{gpu} | {processor()} x{cpu_threads}"
     return f"{processor()} x{cpu_threads}"
 
 

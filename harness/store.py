@@ -144,12 +144,12 @@ class Store:
         self._write_table(TRIALS, record.trial_id, pa.Table.from_pylist([row], schema=schema_of(row)))
         self.drop_checkpoints([record.trial_id])
 
-    def drop_checkpoints(self, trial_ids: Container[str]) -> None:
-        """Remove the checkpoints of these trials; what cannot be removed is scratch, and harms nobody."""
+    def drop_checkpoints(self, trial_ids: Container[str] | None = None) -> None:
+        """Remove the checkpoints of these trials, or all; what cannot be removed is scratch, and harms nobody."""
         with contextlib.suppress(OSError):
             selector = pa.fs.FileSelector(f"{self.root}/{CHECKPOINTS}", allow_not_found=True)
             for folder in self._fs.get_file_info(selector):
-                if folder.base_name in trial_ids:
+                if trial_ids is None or folder.base_name in trial_ids:
                     self._fs.delete_dir(folder.path)
 
     def _drop_empty_checkpoints(self) -> None:

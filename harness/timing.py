@@ -20,7 +20,7 @@ from tasks.training import Training
 MIN_CHUNKS = 6
 MIN_TIMED_SECONDS = 1.5  # of each of the two, so that one disturbance does not decide
 CHUNK_SECONDS = MIN_TIMED_SECONDS / MIN_CHUNKS
-MAX_PERIOD_EPOCHS = 100  # what happens more rarely is not waited for
+MAX_PERIOD_EPOCHS = MAX_PERIOD_STEPS = 100  # what happens more rarely is not waited for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ def time_steps(regularized: Training, twin: Training, device: torch.device) -> T
     """
     sides = (_Side(regularized, device), _Side(twin, device))
     steps_per_epoch = len(twin.batches)
-    chunk_steps = _warm_up(sides, steps_per_epoch)
+    chunk_steps = _whole_periods(_warm_up(sides, steps_per_epoch), regularized)
     most_steps = _most_epochs(twin.protocol.epochs) * steps_per_epoch
     for number in count():
         place = (number % MIN_CHUNKS + 0.5) / MIN_CHUNKS
@@ -67,7 +67,8 @@ def expected_seconds(
 ) -> float:
     """About how long `time_steps` takes for a training of so many epochs and steps: both sides, and their warm-up.
 
-    `surgery_seconds` are those of all that follows the epochs of one period.
+    `surgery_seconds` are those of all that follows the epochs of one period. It takes longer for those that work in
+    every n-th step, of which whole periods are timed.
     """
     epoch_seconds = twin_seconds_per_step * steps_per_epoch
     timed = min(max(MIN_TIMED_SECONDS, MIN_CHUNKS * twin_seconds_per_step), _most_epochs(num_epochs) * epoch_seconds)
@@ -130,6 +131,17 @@ def _warm_up(sides: Sequence[_Side], steps_per_epoch: int) -> int:
         if seconds >= CHUNK_SECONDS or num_steps >= steps_per_epoch:
             return num_steps
         num_steps = min(2 * num_steps, steps_per_epoch)
+
+
+def period_steps(training: Training) -> int:
+    """Steps after which the work of a step repeats itself, as far as is waited for: never longer than the training."""
+    return min(training.hooks.period_steps(), MAX_PERIOD_STEPS, training.protocol.epochs * len(training.batches))
+
+
+def _whole_periods(num_steps: int, training: Training) -> int:
+    """At least so many steps, in which what happens in every n-th has its share, wherever they begin."""
+    period = period_steps(training)
+    return -(-num_steps // period) * period
 
 
 def _most_epochs(num_epochs: int) -> int:

@@ -144,7 +144,11 @@ def _outcome(
 def _checkpoints(spec: TrialSpec, execution: Execution) -> Checkpoints:
     if execution.checkpoint_location is None:
         return NOWHERE
-    made_on = f"{torch.device(execution.device).type}, torch {torch.__version__}"
+    data = TASKS[spec.task].dataset_fingerprint(_data_dir(execution))
+    made_on = (
+        f"{torch.device(execution.device).type}, torch {torch.__version__}, numba {software()['numba_version']}, "
+        f"data {data}"
+    )
     return TrialCheckpoints(execution.checkpoint_location, spec.trial_id, execution.checkpoint_seconds, made_on)
 
 

@@ -59,7 +59,8 @@ def _without_arrays(value: Any) -> Any:
 
 
 _LEAVES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
-    *((kind, kind) for kind in _PLAIN),  # numpy's scalars are subclasses, which a file of plain values cannot hold
+    (np.generic, lambda number: number.item()),  # some are subclasses of plain numbers, and a file holds neither kind
+    *((kind, kind) for kind in _PLAIN),
     (Tensor, lambda tensor: tensor.detach()),
     (np.ndarray, torch.from_numpy),
     (torch.Generator, lambda generator: generator.get_state()),
@@ -101,7 +102,7 @@ def _restored(current: Any, saved: Any) -> Any:
         current.bit_generator.state = saved
     elif isinstance(current, torch.optim.Optimizer):
         current.load_state_dict(saved)
-    elif current is None or isinstance(current, _PLAIN):
+    elif current is None or isinstance(current, (np.generic, *_PLAIN)):
         return saved
     elif saved is None or isinstance(current, _WITHOUT_STATE):
         return current

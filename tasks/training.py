@@ -192,11 +192,13 @@ class Training:
         return loss
 
     def warm_up(self) -> None:
-        """One evaluation and one step, which leave no trace: what compiles at its first call has compiled then."""
+        """A step, and a batch in eval mode, without a trace: what compiles at its first call has compiled then."""
         before = copy.deepcopy(self.state(Trained()))
-        self._measure(None, Trained())
-        self.network.train()
         for batch in itertools.islice(self.batches.epoch(), 1):
+            self.network.eval()
+            with torch.no_grad():
+                self.network(self.batches.normalised(batch.inputs))
+            self.network.train()
             self.step(batch, epoch=1)
         self.restore(before)
 

@@ -121,6 +121,10 @@ class _TwoBlocks(Hooks):
             penalty_of_rates=self.penalty,
         )
 
+    def period_steps(self) -> int:
+        """That of the steps on the rates."""
+        return self._steps.period_steps()
+
     def penalty(self, step: Step) -> Tensor | None:
         if self._lam == 0 or step.batch is None:
             return None

@@ -135,6 +135,10 @@ class Hooks:
         """
         return 1
 
+    def period_steps(self) -> int:
+        """After how many steps the work of a step repeats itself: n where something happens in every n-th; likewise."""
+        return 1
+
     def should_stop(self, history: History) -> bool:
         """Whether to stop after the evaluation just made."""
         return False
@@ -263,6 +267,10 @@ class Chain(Hooks):
     def period_epochs(self) -> int:
         """When all parts are back where they began."""
         return math.lcm(*(part.period_epochs() for part in self.parts))
+
+    def period_steps(self) -> int:
+        """When all parts are back where they began."""
+        return math.lcm(*(part.period_steps() for part in self.parts))
 
     def should_stop(self, history: History) -> bool:
         """Whether any part wants to stop; every part is asked, since a part may count evaluations."""

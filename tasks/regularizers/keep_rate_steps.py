@@ -38,6 +38,10 @@ class KeepRateSteps(Hooks):
         for keep, gradient in zip(self.keeps, gradients, strict=True):
             keep.descend(gradient, step.learning_rate)
 
+    def period_steps(self) -> int:
+        """A step on the rates costs about as much as one on the weights, and comes with every so-many-th."""
+        return self.interval_steps if self.keeps else 1
+
     def after_epoch(self, epoch: int, network: torch.nn.Module) -> Mapping[str, float]:
         """The mean drop rate of every site."""
         return {f"{self.label}.drop_rate/{keep.name}": keep.mean_drop_rate() for keep in self.keeps}

@@ -121,6 +121,10 @@ class Alternation(Hooks):
         """Stage two, and what both parts log."""
         return {**self.steps.after_epoch(epoch, network), **self.shrinkage.after_epoch(epoch, network)}
 
+    def period_steps(self) -> int:
+        """That of the first part."""
+        return self.steps.period_steps()
+
     def period_epochs(self) -> int:
         """That of stage two."""
         return self.shrinkage.period_epochs()

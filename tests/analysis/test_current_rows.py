@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -49,17 +51,19 @@ def test_only_rows_of_the_newest_code_count_and_a_note_says_how_many_did_not(tmp
     current = analysis.current_rows(frame(tmp_path, [*old, *new, *other]))
     assert sorted(current["test_value"]) == [0.3, 0.5, 0.6]
     assert analysis.notes_of(current) == [
-        "2 row(s) of older code or other switches left out; each cell shows its newest."
+        "2 row(s) of older code or other switches left out; each cell shows its newest, "
+        "each task the switches that ran last."
     ]
 
 
-def test_rows_of_different_switches_are_never_pooled_and_the_newest_count(tmp_path):
-    plain = confirmed("none", [0.1, 0.2], minute=1)
-    half = confirmed("none", [0.5, 0.6], switches="bf16", minute=2)
-    other = confirmed("dropout", [0.3], minute=2) + confirmed("dropout", [0.4], switches="bf16", minute=1)
-    current = analysis.current_rows(frame(tmp_path, [*plain, *half, *other]))
-    assert sorted(current["test_value"]) == [0.3, 0.5, 0.6]
-    assert any("3 row(s)" in note and "other switches" in note for note in analysis.notes_of(current))
+def test_rows_of_different_switches_are_never_pooled_and_those_that_ran_last_count(tmp_path):
+    plain = confirmed("none", [0.1, 0.2], minute=1) + confirmed("dropout", [0.3], minute=2)
+    half = confirmed("none", [0.5, 0.6], switches="bf16", minute=3) + confirmed(
+        "dropout", [0.4], switches="bf16", minute=1
+    )
+    elsewhere = confirmed("none", [0.7], task="mnist", minute=1)
+    current = analysis.current_rows(frame(tmp_path, [*plain, *half, *elsewhere]))
+    assert sorted(current["test_value"]) == [0.4, 0.5, 0.6, 0.7]
 
 
 def test_files_from_before_there_were_switches_stand_for_none(tmp_path):
@@ -95,3 +99,12 @@ def test_the_order_of_the_rows_changes_nothing(tmp_path):
     pd.testing.assert_frame_equal(
         shuffled.sort_values("trial_id", ignore_index=True), expected.sort_values("trial_id", ignore_index=True)
     )
+
+
+def test_contestants_meet_under_the_same_switches_alone(tmp_path):
+    plain = [row(regularizer=name, seed=seed) for name in ("none", "dropout") for seed in (0, 1)]
+    later = datetime(2030, 1, 1, tzinfo=UTC)
+    switched = [row(regularizer="dropout", seed=seed, switches="bf16", finished_at=later) for seed in (0, 1)]
+    counting = analysis.current_rows(frame(tmp_path, plain + switched))
+    assert counting[["regularizer", "switches"]].drop_duplicates().to_numpy().tolist() == [["dropout", "bf16"]]
+    assert "4 row(s)" in analysis.notes_of(counting)[0]

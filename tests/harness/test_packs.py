@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.execution import Execution
+from harness.packs import next_pack
 from harness.plan import Budget, Plan, make_plan
 from harness.progress import Progress
 from harness.records import TrialSpec
@@ -67,6 +68,13 @@ def test_packs_hold_seeds_of_one_setting_as_many_as_the_task_says() -> None:
         ("thesis-fig2-1", 0.5, 1): 12,
         ("digits-mlp", 0.5, 1): 12,
     }
+
+
+def test_what_cannot_be_prepared_runs_alone_so_that_each_trial_tells_of_it_in_a_row() -> None:
+    plan = plan_of(only=("thesis-fig2-3-width-20", "dropout+gaussian_dropout"))  # no closed form knows two masks
+    specs = plan.default_specs(plan.running_cells[0])
+    assert len(specs) > 1
+    assert next_pack(specs) == (specs[0],)
 
 
 def test_more_seeds_run_only_the_new_ones() -> None:

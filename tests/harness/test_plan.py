@@ -12,7 +12,7 @@ from harness.records import SUCCESSES
 from harness.schedule import Schedule
 from harness.store import Finished
 from tasks.classification import Classification
-from tasks.suites import Group, Suite
+from tasks.suites import SUITES, Group, Suite
 from tasks.switches import Switches
 
 TASKS = ("digits-mlp", "shallow-linear-dropblock")
@@ -255,3 +255,11 @@ def test_switches_that_do_not_go_together_are_refused():
 def test_a_budget_that_makes_no_sense_is_refused(budget, message):
     with pytest.raises(BadInput, match=message):
         plan_of(**budget)
+
+
+def test_a_budget_that_leaves_nothing_to_run_is_refused_unless_something_is_timed():
+    nothing = Budget(scale="smoke", tune_trials=0, seeds=0, timing_repeats=2)
+    with pytest.raises(BadInput, match=r"--seeds 0 and --tune-trials 0; give one of them a number above 0"):
+        make_plan("zoo", SUITES["zoo"], nothing, "c", only=("digits-mlp", "none"))
+    plan = make_plan("quickstart", SUITES["quickstart"], nothing, "c", only=("digits-convnet", "none"))
+    assert [spec.role for spec in plan.timing_specs()] == ["timing", "timing"]

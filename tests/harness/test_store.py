@@ -31,7 +31,7 @@ from some_records import record
 from harness.store import Store
 store = Store(sys.argv[1])
 store.prepare()
-for number in range(int(sys.argv[3]), 100000):
+for number in range(int(sys.argv[3]), int(sys.argv[3]) + 150):  # a reader looks at all of them again and again
     store.write(record(number))
     print(number, flush=True)
 """

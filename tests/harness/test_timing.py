@@ -26,6 +26,8 @@ class Pretended:
     step_seconds: float = 0.0
     surgery_seconds: float = 0.0
     every_epochs: int = 1
+    every_steps: int = 1
+    extra_seconds: float = 0.0  # of every so-many-th step
 
     def __post_init__(self):
         self.protocol = SimpleNamespace(epochs=self.epochs)
@@ -42,8 +44,8 @@ class Pretended:
         return 0.0, 0.0
 
     def _step(self):
-        self.clock.now += self.step_seconds
         self.index += 1
+        self.clock.now += self.step_seconds + (self.extra_seconds if self.index % self.every_steps == 0 else 0.0)
         return (self.index - 1) / (self.epochs * self.steps_per_epoch)
 
     def after_epoch(self, epoch, network):
@@ -54,6 +56,9 @@ class Pretended:
 
     def period_epochs(self):
         return self.every_epochs
+
+    def period_steps(self):
+        return self.every_steps
 
 
 class _Batches:
@@ -151,6 +156,21 @@ def test_surgery_every_m_epochs_has_a_share_of_1_in_m(clock, every_epochs):
     assert result.twin_seconds_per_step == 2.0
     assert result.seconds_per_step == pytest.approx(2.0 + 240.0 / every_epochs / 40)
     assert result.total_seconds == pytest.approx(MIN_CHUNKS * (2.0 + 240.0))
+
+
+@pytest.mark.parametrize("step_seconds", [0.03, 0.2, 4.0])
+def test_work_in_every_nth_step_has_a_share_of_1_in_n_however_long_steps_take(clock, step_seconds):
+    sides = pair(clock, epochs=50, steps_per_epoch=400, step_seconds=step_seconds)
+    sides[0].every_steps, sides[0].extra_seconds = 10, 7 * step_seconds
+    timed = time_steps(*sides, CPU)
+    assert timed.seconds_per_step == pytest.approx(1.7 * step_seconds)
+    assert timed.twin_seconds_per_step == pytest.approx(step_seconds)
+
+
+def test_work_in_steps_that_never_come_is_not_waited_for(clock):
+    sides = pair(clock, epochs=2, steps_per_epoch=4, step_seconds=4.0)
+    sides[0].every_steps = 10**9
+    assert time_steps(*sides, CPU).num_steps == 8 * MIN_CHUNKS
 
 
 def test_surgery_follows_steps_and_a_whole_period_of_it_each_chunk(clock):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import deque
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -178,3 +179,11 @@ def test_a_stream_draws_what_would_have_come_next() -> None:
     assert all(
         map(torch.equal, expected, [other.bernoulli((99,), 0.31), other.uniform((9,)), other.positions(1000, 0.01)])
     )
+
+
+def test_numbers_of_numpy_come_back_as_numbers() -> None:
+    kept, fresh = SimpleNamespace(), SimpleNamespace()
+    kept.count, kept.share, kept.done = np.int64(7), np.float32(2.5), np.bool_(True)
+    fresh.count, fresh.share, fresh.done = np.int64(0), np.float32(0), np.bool_(False)
+    restore_attributes(fresh, through_a_file(attributes_of(kept)))
+    assert (fresh.count, fresh.share, fresh.done) == (7, 2.5, True)
