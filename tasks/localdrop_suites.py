@@ -188,4 +188,4 @@ CIFAR_DEMO = Suite(
     seeds_at=_FEW_AT_SMOKE,
     source="regarena",
 )
-"""Five contestants on a narrowed first model, CIFAR-10: half an hour on two cores at scale short; needs --data."""
+"""Five contestants on a narrowed first model, CIFAR-10: about an hour on two cores at scale short; needs --data."""
