@@ -1,5 +1,6 @@
 """Campaigns on a Ray of their own: the same rows as without it, every fault, every interruption, loopback only."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -56,6 +57,13 @@ def serial(tmp_path_factory):
     return arena
 
 
+def environment_of(pid):
+    """The variables of a process; none of one that has ended meanwhile, as those of trials do."""
+    with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return []
+
+
 @pytest.fixture(scope="module")
 def on_ray(tmp_path_factory):
     """The same campaign on Ray; meanwhile, on what its processes listen and which tokens they hold."""
@@ -65,7 +73,7 @@ def on_ray(tmp_path_factory):
     await_that(lambda: len(arena.executions) >= 3, "trials run", run)
     pids = processes_of(arena)
     arena.addresses = addresses_of(pids)
-    environments = [Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in pids if pid != run.pid]
+    environments = [environment_of(pid) for pid in pids if pid != run.pid]
     arena.tokens = {each for environment in environments for each in environment if each.startswith(b"RAY_AUTH_TOKEN=")}
     arena.modes = {each for environment in environments for each in environment if each.startswith(b"RAY_AUTH_MODE=")}
     arena.ended = finish(run)

@@ -17,7 +17,7 @@ def test_a_sweep_without_tuning_runs_to_its_claims_and_its_figure(tmp_path: Path
     results = str(tmp_path / "results")
     regarena("run", "thesis-fig2-2", "--scale", "smoke", "--serial", "--seeds", "1", "--results", results)
     claims = json.loads(regarena("compare", results, "--claims", "--json"))
-    assert {row["paper"] for row in claims} == {"structured_dropout", "dropout_theory"}
+    assert {row["paper"] for row in claims} >= {"structured_dropout", "dropout_theory"}
     assert all(row["verdict"] == "not comparable: not run" for row in claims)  # its claims need figure 2-1 as well
     assert (tmp_path / "results/figures/thesis-fig2-2.png").stat().st_size > 10_000
     again = regarena("run", "thesis-fig2-2", "--scale", "smoke", "--serial", "--seeds", "1", "--results", results)

@@ -105,7 +105,7 @@ class Scripted(Regularizer):
         return self.transform(batch, step)
 
 
-NOT_CALLED = ("period_epochs", "state", "restore")  # in the course of a training
+NOT_CALLED = ("period_epochs", "period_steps", "state", "restore")  # in the course of a training
 ONE_STEP = ["progress", "transform_raw", "transform_batch", "compute_gradients", "penalty", "after_step"]
 
 
