@@ -25,9 +25,10 @@ EXPONENTS: Mapping[str, tuple[float, float]] = {"2,2": (2, 2), "1,inf": (1, math
 class AdaptiveDropoutRC(Regularizer):
     """Dropout with one learned keep rate per unit, weights and rates both charged with a Rademacher complexity bound.
 
-    Reg = k sqrt(log(d) / n) max|X| prod_l max_j ||W_l[j]||_p ||theta_(l-1)||_q s_l over all layers, with n samples of d
-    features in the batch, k outputs, W_l[j] the weights into output unit j and theta the keep rates of what the layer
-    reads (1 where nothing is dropped). A conv layer counts as the dense layer of one position: theta enters by its mean
+    Reg = k sqrt(log(d) / n) max|X| prod_l max_j ||W_l[j]||_p ||theta_(l-1)||_q s_l over all layers that read masked
+    units, with n samples of d features in the batch, k outputs, W_l[j] the weights into output unit j and theta the
+    keep rates of what the layer reads. Layers without masks are left out: nothing can be traded in them, and their
+    norms would only scale lambda. A conv layer counts as the dense layer of one position: theta enters by its mean
     power over the map, times the fan-in. Two blocks of variables alternate: the weights at every step, with sampled
     masks; the rates every `keep_interval_steps`, with the rates as multipliers, projected to [0.001, 1].
 
@@ -45,6 +46,7 @@ class AdaptiveDropoutRC(Regularizer):
     layer_scaling: Scaling = "fan_in"
 
     acts_on: ClassVar[tuple[str, ...]] = ("input", "conv", "dense")
+    needs_layer_behind: ClassVar[bool] = True
     off: ClassVar[dict[str, Scalar]] = {
         "lam": 0.0,
         "input_drop_rate": 0.0,
@@ -73,8 +75,8 @@ class AdaptiveDropoutRC(Regularizer):
             keeps[site] = UnitKeep(site, 1 - start[site.kind], context.masks(site.name), context.device)
             site.fill(keeps[site])
         read = {site.next_layer: keep for site, keep in keeps.items() if site.next_layer is not None}
-        layers = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
-        factors = [Factor(layer, read.get(layer), *EXPONENTS[self.norms], self.layer_scaling) for layer in layers]
+        exponents = EXPONENTS[self.norms]
+        factors = [Factor(layer, keep, *exponents, self.layer_scaling) for layer, keep in read.items()]
         return _TwoBlocks(self, list(keeps.values()), factors)
 
 
@@ -83,7 +85,7 @@ class Factor:
     """What one layer contributes to the product in the bound."""
 
     layer: WeightLayer
-    keep: Keep | None
+    keep: Keep
     p: float
     q: float
     scaling: Scaling
@@ -93,7 +95,7 @@ class Factor:
         weight = self.layer.weight.flatten(1)
         outputs, fan_in = weight.shape
         largest: Tensor = torch.linalg.vector_norm(weight, self.p, dim=1).amax()
-        rates = weight.new_ones(1) if self.keep is None else self.keep.rates().flatten()
+        rates = self.keep.rates().flatten()
         # The q-norm of fan_in rates with the mean power of these; their own q-norm where they are fan_in many.
         norm: Tensor = torch.linalg.vector_norm(rates, self.q) * math.pow(fan_in / rates.numel(), 1 / self.q)
         if self.scaling == "none":

@@ -167,6 +167,7 @@ class Regularizer(Hooks):
     Class attributes:
         acts_on: kinds of sites it needs; a network that has none of them is skipped with a reason. Empty if it needs
             no site (penalties, optimizer settings).
+        needs_layer_behind: whether it also needs the weight layer that reads a site; skipped where no site has one.
         needs_class_targets: whether targets must be class probabilities; a regression task skips it then.
         off: field values that switch it off; then training equals the baseline's bit for bit.
         eval_is_identity: whether its sites pass values through unchanged in eval mode, as inverted masks do; False for
@@ -176,6 +177,7 @@ class Regularizer(Hooks):
     """
 
     acts_on: ClassVar[tuple[str, ...]] = ()
+    needs_layer_behind: ClassVar[bool] = False
     needs_class_targets: ClassVar[bool] = False
     off: ClassVar[Mapping[str, Scalar]] = {}
     eval_is_identity: ClassVar[bool] = True
@@ -188,7 +190,10 @@ class Regularizer(Hooks):
 
     def skip_reason(self, network: nn.Module) -> str | None:
         """Why this regularizer makes no sense in `network` (sites measured), or None if it does."""
-        if not self.acts_on or self.chosen_sites(network):
+        chosen = self.chosen_sites(network)
+        if chosen and self.needs_layer_behind and all(site.next_layer is None for site in chosen):
+            return f"{type(self).__name__} needs a site that one weight layer reads; the network has none."
+        if not self.acts_on or chosen:
             return None
         kinds = " or ".join(self.acts_on)
         if sites_of(network, self.acts_on):

@@ -42,6 +42,7 @@ class SparseVariationalDropout(Regularizer):
     log_variance_speed: float = 10.0  # > 0
 
     acts_on: ClassVar[tuple[str, ...]] = ("input", "conv", "dense")
+    needs_layer_behind: ClassVar[bool] = True
     off: ClassVar[dict[str, Scalar]] = {"initial_log_variance": NO_NOISE}
     eval_is_identity: ClassVar[bool] = False
     formula: ClassVar[str] = "y = x W + sqrt(x^2 sigma^2) eps; loss + (w r / N) sum KL(alpha), alpha = sigma^2 / W^2"
@@ -58,12 +59,6 @@ class SparseVariationalDropout(Regularizer):
                 f"in this order, got {self.warmup_start} and {self.warmup_end}."
             )
         check_at_least(self, "log_variance_speed", 1e-6)
-
-    def skip_reason(self, network: nn.Module) -> str | None:
-        """It acts on the layers behind the sites."""
-        if all(site.next_layer is None for site in self.chosen_sites(network)):
-            return "SparseVariationalDropout needs a site that one weight layer reads; the network has none."
-        return None
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """A variance for every weight of every layer that reads a site."""

@@ -141,6 +141,26 @@ def test_every_layer_stands_in_the_product_with_the_rates_that_it_reads() -> Non
         assert len({id(factor.keep) for factor in factors}) == sites == len(layers)
 
 
+@pytest.mark.parametrize("norms", NORMS)
+def test_layers_without_masks_are_left_out(norms: Norms) -> None:
+    """One more layer in front, unmasked, changes nothing."""
+    values = []
+    for in_front in ((), (nn.Conv2d(3, 256, 5), nn.Flatten())):
+        torch.manual_seed(0)
+        chain = nn.Sequential(Site("dense"), nn.Linear(256, 7), nn.ReLU(), Site("dense"), nn.Linear(7, 3))
+        network = nn.Sequential(*in_front, *chain)
+        measure_sites(network, torch.zeros(1, 3, 5, 5) if in_front else torch.zeros(1, 256))
+        chain_next_layers(network)
+        factors = AdaptiveDropoutRC(norms=norms).attach(network, CONTEXT)._factors  # type: ignore[attr-defined]
+        values.append(rademacher_penalty(factors, BATCH).item())
+    assert values[0] == values[1] > 0
+
+
+def test_without_a_layer_that_reads_a_masked_site_it_is_skipped() -> None:
+    network = nn.Sequential(nn.Linear(4, 5), Site("dense"), nn.ReLU())
+    assert "one weight layer reads" in str(AdaptiveDropoutRC().skip_reason(network))
+
+
 def test_the_rates_start_where_the_fields_say() -> None:
     fields = {"input_drop_rate": 0.2, "conv_drop_rate": 0.3, "unit_drop_rate": 0.4}
     training = prepared(IMAGE_TASK, AdaptiveDropoutRC(**fields))  # type: ignore[arg-type]
