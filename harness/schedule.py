@@ -48,7 +48,7 @@ class CellProgress:
         return pack
 
     def split(self, pack: Pack) -> None:
-        """A pack of this cell left no rows: its trials are to run alone."""
+        """A pack of this cell left no rows: its trials are to run again, alone."""
         self._loners += pack
 
     def record(self, spec: TrialSpec, finished: Finished) -> None:

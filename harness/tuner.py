@@ -19,6 +19,7 @@ import signal
 import socket
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +55,7 @@ _LOCAL_ENVIRONMENT = {
 }
 _NOISY_LOGGERS = ("ray", "ray.tune.analysis.experiment_analysis", "ray.tune.tune", "ray.tune.execution.tune_controller")
 _OBJECT_STORE_BYTES = 100 * 2**20  # no data travels through it
-_MAX_WORKER_LOSSES = 2  # of one trial; then it becomes a row with status "crashed"
+_MAX_WORKER_LOSSES = 2  # of one trial; with one more it becomes a row with status "crashed"
 _MAX_FOLDER_CHARACTERS = 24
 _CONNECT_SECONDS = 10.0
 _GRACE_SECONDS = 5.0  # for a clean end after a signal; where it went to all of Ray, the driver waits for the dead
@@ -271,6 +272,7 @@ def _fit_once(
             storage_path=scratch,
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=_MAX_WORKER_LOSSES),
+            callbacks=[_counter_of_losses(ledger)],
         ),
     )
     # Tune saves its state and returns normally on SIGINT and SIGUSR1, but dies at once on SIGTERM.
@@ -323,6 +325,7 @@ class _Ledger:
     def __init__(self, schedule: Schedule, store: Store, execution: Execution, progress: Progress) -> None:
         self._schedule, self._store, self._execution, self._progress = schedule, store, execution, progress
         self._out: dict[str, Pack] = {}
+        self._num_losses: Counter[str] = Counter()  # of workers, by trial_id
         self.write_error = ""
         self.is_finished = False
 
@@ -340,8 +343,19 @@ class _Ledger:
         """Whether trials are out whose end may make others ready."""
         return bool(self._out)
 
+    def count_loss(self, tune_id: str) -> None:
+        """The worker of the Tune trial `tune_id` was lost."""
+        self._num_losses.update(spec.trial_id for spec in self._out.get(tune_id, ()))
+
     def take(self, tune_id: str, result: dict[str, Any], was_lost: bool) -> None:
-        """The Tune trial `tune_id` ended. One that neither reports nor was lost was cut off, and will run again."""
+        """The Tune trial `tune_id` ended, which Tune will not try again itself.
+
+        If its worker was lost, its trials are given again, one by one, until that has happened too often: Tune gives up
+        at once where one loss breaks two calls. One that neither reports nor was lost was cut off, and runs when the
+        campaign is resumed.
+        """
+        if was_lost:
+            self.count_loss(tune_id)
         pack = self._out.pop(tune_id, None)
         if pack is None:
             return
@@ -349,10 +363,12 @@ class _Ledger:
         if "finished" in result:
             self._note(pack, [Finished(**fields) for fields in json.loads(result["finished"])])
         elif was_lost:
-            self._note(pack, [_bury(spec, self._store, self._execution) for spec in pack] if len(pack) == 1 else [])
+            num_losses = self._num_losses[pack[0].trial_id]
+            is_spent = len(pack) == 1 and num_losses > _MAX_WORKER_LOSSES
+            self._note(pack, [_bury(pack[0], num_losses, self._store, self._execution)] if is_spent else [])
 
     def _note(self, pack: Pack, ends: Sequence[Finished]) -> None:
-        """How the trials ended; without `ends` they are to run one by one."""
+        """How the trials ended; without `ends` they are to run again, one by one."""
         for spec, finished in zip(pack, ends, strict=False):
             self._schedule.record(spec, finished)
         if not ends:
@@ -360,9 +376,8 @@ class _Ledger:
         self._progress.ended(pack, ends)
 
 
-def _bury(spec: TrialSpec, store: Store, execution: Execution) -> Finished:
+def _bury(spec: TrialSpec, num_losses: int, store: Store, execution: Execution) -> Finished:
     """A row for a trial whose worker was lost too often; without it a replay would differ from the study."""
-    num_losses = _MAX_WORKER_LOSSES + 1
     message = f"The trial's worker was lost {num_losses} times."
     record = lost_record(spec, execution, "crashed", message).with_values(attempts=num_losses)
     store.write(record)
@@ -395,6 +410,17 @@ def _searcher_over(ledger: _Ledger) -> Any:
     return LedgerSearcher()
 
 
+def _counter_of_losses(ledger: _Ledger) -> Any:
+    """A Tune callback that tells the ledger of each loss that Tune mends itself. Made in a function likewise."""
+    from ray.tune import Callback
+
+    class CounterOfLosses(Callback):  # type: ignore[misc]
+        def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+            ledger.count_loss(trial.trial_id)
+
+    return CounterOfLosses()
+
+
 def _run_timing(timing: Sequence[TrialSpec], store: Store, execution: Execution, progress: Progress) -> None:
     """Timing trials, one at a time, each with all CPUs of the largest node, so that nothing of ours runs beside it."""
     import ray
@@ -412,7 +438,7 @@ def _run_timing(timing: Sequence[TrialSpec], store: Store, execution: Execution,
         except ray.exceptions.RayTaskError as error:
             raise ResultsError(f"A row could not be written to {store.location}: {error.cause}.") from error
         except ray.exceptions.RayError:
-            finished = _bury(spec, store, execution)
+            finished = _bury(spec, 1 + _MAX_WORKER_LOSSES, store, execution)
         progress.ended((spec,), [finished])
 
 

@@ -132,6 +132,26 @@ def test_a_pack_whose_worker_is_lost_or_that_leaves_no_rows_is_given_out_again_o
     assert store.finished() == {}, "the pack left no row of its own"
 
 
+def test_a_trial_is_buried_after_three_lost_workers_however_many_of_them_tune_mends(tmp_path: Path) -> None:
+    """Two calls of a trial may break at one loss; Tune then gives it up at once, which is no verdict on the trial."""
+    plan, store = plan_of(seeds=1, only=("thesis-fig3-2",)), Store(str(tmp_path / "results"))
+    store.prepare()
+    with Progress(plan, num_workers=1, stream=(tmp_path / "progress").open("w")) as progress:
+        ledger = _Ledger(Schedule(plan, {}), store, Execution(), progress)
+        first = ledger.give("first")
+        assert first is not None
+        ledger.count_loss("first")
+        ledger.take("first", {}, was_lost=True)
+        assert (progress.num_run, store.finished()) == (0, {})
+        assert ledger.give("second") == first
+        assert not ledger.is_finished
+        ledger.take("second", {}, was_lost=True)
+        (finished,) = store.finished().values()
+        assert (finished.trial_id, finished.status) == (first[0].trial_id, "crashed")
+        assert ledger.give("third") is None
+        assert ledger.is_finished
+
+
 @pytest.fixture(scope="module")
 def packs(tmp_path_factory: pytest.TempPathFactory) -> Arena:
     """The suite of packs without Ray, run with more seeds the second time."""
