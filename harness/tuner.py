@@ -19,7 +19,6 @@ import signal
 import socket
 import tempfile
 import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,8 +27,8 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import BadInput, Interrupted, RegarenaError, ResultsError
 from harness.execution import Execution
 from harness.interrupts import ending_within, interruptible
-from harness.isolation import lost_record, run_isolated, run_pack_isolated
-from harness.packs import Pack
+from harness.isolation import run_isolated, run_pack_isolated
+from harness.ledger import MAX_WORKER_LOSSES, Ledger, bury
 from harness.records import TrialSpec
 from harness.store import Finished, Store
 
@@ -55,7 +54,6 @@ _LOCAL_ENVIRONMENT = {
 }
 _NOISY_LOGGERS = ("ray", "ray.tune.analysis.experiment_analysis", "ray.tune.tune", "ray.tune.execution.tune_controller")
 _OBJECT_STORE_BYTES = 100 * 2**20  # no data travels through it
-_MAX_WORKER_LOSSES = 2  # of one trial; with one more it becomes a row with status "crashed"
 _MAX_FOLDER_CHARACTERS = 24
 _CONNECT_SECONDS = 10.0
 _GRACE_SECONDS = 5.0  # for a clean end after a signal; where it went to all of Ray, the driver waits for the dead
@@ -254,7 +252,7 @@ def _fit_once(
     import ray
     from ray import tune
 
-    ledger = _Ledger(schedule, store, execution, progress)
+    ledger = Ledger(schedule, store, execution, progress)
     resources = {"cpu": cluster.cpus_per_trial, "gpu": execution.gpu_fraction}
     workers = max(1, int(ray.cluster_resources().get("CPU", 1) / cluster.cpus_per_trial))
     progress.num_workers = workers
@@ -271,7 +269,7 @@ def _fit_once(
             name="campaign",
             storage_path=scratch,
             verbose=0,
-            failure_config=tune.FailureConfig(max_failures=_MAX_WORKER_LOSSES),
+            failure_config=tune.FailureConfig(max_failures=MAX_WORKER_LOSSES),
             callbacks=[_counter_of_losses(ledger)],
         ),
     )
@@ -319,72 +317,7 @@ def _trainable(config: dict[str, Any], location: str, execution: Execution) -> N
     tune.report({_METRIC: 1, "finished": json.dumps([dataclasses.asdict(Finished.of(record)) for record in records])})
 
 
-class _Ledger:
-    """Which of our trials each Tune trial carries, and what came of it. The searcher's memory, without any Ray."""
-
-    def __init__(self, schedule: Schedule, store: Store, execution: Execution, progress: Progress) -> None:
-        self._schedule, self._store, self._execution, self._progress = schedule, store, execution, progress
-        self._out: dict[str, Pack] = {}
-        self._num_losses: Counter[str] = Counter()  # of workers, by trial_id
-        self.write_error = ""
-        self.is_finished = False
-
-    def give(self, tune_id: str) -> Pack | None:
-        """The next trials, for the Tune trial `tune_id`; None if none is ready."""
-        pack = None if self.write_error else self._schedule.next()
-        if pack is not None:
-            self._out[tune_id] = pack
-            self._progress.started(pack)
-        self.is_finished = pack is None and not self._out and not self.write_error
-        return pack
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether trials are out whose end may make others ready."""
-        return bool(self._out)
-
-    def count_loss(self, tune_id: str) -> None:
-        """The worker of the Tune trial `tune_id` was lost."""
-        self._num_losses.update(spec.trial_id for spec in self._out.get(tune_id, ()))
-
-    def take(self, tune_id: str, result: dict[str, Any], was_lost: bool) -> None:
-        """The Tune trial `tune_id` ended, which Tune will not try again itself.
-
-        If its worker was lost, its trials are given again, one by one, until that has happened too often: Tune gives up
-        at once where one loss breaks two calls. One that neither reports nor was lost was cut off, and runs when the
-        campaign is resumed.
-        """
-        if was_lost:
-            self.count_loss(tune_id)
-        pack = self._out.pop(tune_id, None)
-        if pack is None:
-            return
-        self.write_error = self.write_error or result.get("write_error", "")
-        if "finished" in result:
-            self._note(pack, [Finished(**fields) for fields in json.loads(result["finished"])])
-        elif was_lost:
-            num_losses = self._num_losses[pack[0].trial_id]
-            is_spent = len(pack) == 1 and num_losses > _MAX_WORKER_LOSSES
-            self._note(pack, [_bury(pack[0], num_losses, self._store, self._execution)] if is_spent else [])
-
-    def _note(self, pack: Pack, ends: Sequence[Finished]) -> None:
-        """How the trials ended; without `ends` they are to run again, one by one."""
-        for spec, finished in zip(pack, ends, strict=False):
-            self._schedule.record(spec, finished)
-        if not ends:
-            self._schedule.split(pack)
-        self._progress.ended(pack, ends)
-
-
-def _bury(spec: TrialSpec, num_losses: int, store: Store, execution: Execution) -> Finished:
-    """A row for a trial whose worker was lost too often; without it a replay would differ from the study."""
-    message = f"The trial's worker was lost {num_losses} times."
-    record = lost_record(spec, execution, "crashed", message).with_values(attempts=num_losses)
-    store.write(record)
-    return Finished.of(record)
-
-
-def _searcher_over(ledger: _Ledger) -> Any:
+def _searcher_over(ledger: Ledger) -> Any:
     """A Tune searcher that asks the ledger. Made in a function because its base class needs ray."""
     from ray.tune.search import Searcher
 
@@ -410,7 +343,7 @@ def _searcher_over(ledger: _Ledger) -> Any:
     return LedgerSearcher()
 
 
-def _counter_of_losses(ledger: _Ledger) -> Any:
+def _counter_of_losses(ledger: Ledger) -> Any:
     """A Tune callback that tells the ledger of each loss that Tune mends itself. Made in a function likewise."""
     from ray.tune import Callback
 
@@ -428,7 +361,7 @@ def _run_timing(timing: Sequence[TrialSpec], store: Store, execution: Execution,
     if not timing:
         return
     num_cpus = max(node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"])
-    timed = ray.remote(num_cpus=num_cpus, num_gpus=1 if execution.gpu_fraction else 0, max_retries=_MAX_WORKER_LOSSES)(
+    timed = ray.remote(num_cpus=num_cpus, num_gpus=1 if execution.gpu_fraction else 0, max_retries=MAX_WORKER_LOSSES)(
         _time_one
     )
     for spec in timing:
@@ -438,7 +371,7 @@ def _run_timing(timing: Sequence[TrialSpec], store: Store, execution: Execution,
         except ray.exceptions.RayTaskError as error:
             raise ResultsError(f"A row could not be written to {store.location}: {error.cause}.") from error
         except ray.exceptions.RayError:
-            finished = _bury(spec, 1 + _MAX_WORKER_LOSSES, store, execution)
+            finished = bury(spec, 1 + MAX_WORKER_LOSSES, store, execution)
         progress.ended((spec,), [finished])
 
 

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.execution import Execution
+from harness.ledger import Ledger
 from harness.packs import next_pack
 from harness.plan import Budget, Plan, make_plan
 from harness.progress import Progress
 from harness.records import TrialSpec
 from harness.schedule import Schedule
 from harness.store import Finished, Store
-from harness.tuner import _Ledger
 from tasks.suites import Group, Suite
 
 RUN = ("run", "packs", "--results", "packs")
@@ -117,7 +117,7 @@ def test_a_pack_whose_worker_is_lost_or_that_leaves_no_rows_is_given_out_again_o
     plan, store = plan_of(seeds=3, only=("thesis-fig3-2",)), Store(str(tmp_path / "results"))
     store.prepare()
     with Progress(plan, num_workers=1, stream=(tmp_path / "progress").open("w")) as progress:
-        ledger = _Ledger(Schedule(plan, {}), store, Execution(), progress)
+        ledger = Ledger(Schedule(plan, {}), store, Execution(), progress)
         pack = ledger.give("first")
         assert pack is not None
         assert len(pack) == 3
@@ -137,7 +137,7 @@ def test_a_trial_is_buried_after_three_lost_workers_however_many_of_them_tune_me
     plan, store = plan_of(seeds=1, only=("thesis-fig3-2",)), Store(str(tmp_path / "results"))
     store.prepare()
     with Progress(plan, num_workers=1, stream=(tmp_path / "progress").open("w")) as progress:
-        ledger = _Ledger(Schedule(plan, {}), store, Execution(), progress)
+        ledger = Ledger(Schedule(plan, {}), store, Execution(), progress)
         first = ledger.give("first")
         assert first is not None
         ledger.count_loss("first")
