@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tasks.sites import Site
 
 MEETING_PLACE = "zoo"  # the suite in which every contestant finds a small task that it fits
+SITES_HEADING = "sites         (kind, group, shape; how many; from the first to the last of them)"
 
 
 def card(name: str, results: Sequence[str] | None = None) -> str:
@@ -86,8 +87,8 @@ def _task(name: str, task: Any, results: Sequence[str] | None) -> Iterator[str]:
         yield f"  {scale:<6} {at.epochs} epochs, batch {at.batch_size}, learning rate {at.learning_rate:g}"
     if task.pins:
         yield f"pinned        {', '.join(f'{key} = {value}' for key, value in task.pins.items())}"
-    sites = sites_of(task.example_network())
-    yield f"sites         {', '.join(f'{site.name} ({site.kind}, {site.shape})' for site in sites)}"
+    yield SITES_HEADING
+    yield from _sites_in_runs(sites_of(task.example_network()))
     yield f"example       regarena tune {name} --regularizer dropout"
 
 
@@ -122,7 +123,7 @@ def _architecture(name: str, cls: Any, results: Sequence[str] | None) -> Iterato
     yield f"layers        {cost.num_conv_layers} conv, {cost.num_dense_layers} dense"
     yield f"parameters    {cost.num_parameters:,}"
     yield f"multiply-adds {cost.num_multiply_adds:,} for one image, forward"
-    yield "sites         (kind, group, shape; how many; from the first to the last of them)"
+    yield SITES_HEADING
     yield from _sites_in_runs(sites_of(network))
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import densenet as torchvision_densenet
 
 from tasks.architectures.residual import leave_out_conv_sites
-from tasks.architectures.stems import Stem, first_conv, is_small
+from tasks.architectures.stems import Stem, check_size, first_conv, is_small
 from tasks.sites import Site
 
 STEM_BEHIND_CONV = ("norm0", "relu0", "pool0")  # what torchvision has between the first conv layer and the blocks
@@ -102,7 +102,7 @@ class DenseNet121(SitedDenseNet):
         pooled_site: bool = False,
     ) -> None:
         small = is_small(stem, image_size)
-        _check_size("DenseNet121", image_size, 8 if small else 32)
+        check_size("DenseNet121", image_size, stem)
         super().__init__(
             num_classes=num_classes,
             in_channels=in_channels,
@@ -134,7 +134,8 @@ class DenseNetBC100Growth12(SitedDenseNet):
     def __init__(
         self, *, num_classes: int, in_channels: int, image_size: int, first_group: int = 1, pooled_site: bool = False
     ) -> None:
-        _check_size("DenseNetBC100Growth12", image_size, 4)
+        if image_size < 4:
+            raise ValueError(f"DenseNetBC100Growth12 takes images of at least 4 pixels, got {image_size}.")
         super().__init__(
             num_classes=num_classes,
             in_channels=in_channels,
@@ -154,8 +155,3 @@ def _through_site(layer: nn.Module, inputs: tuple[object, ...], output: Tensor) 
     """
     masked: Tensor = layer.get_submodule("behind")(output)
     return masked
-
-
-def _check_size(name: str, image_size: int, smallest: int) -> None:
-    if image_size < smallest:
-        raise ValueError(f"{name} takes images of at least {smallest} pixels here, got {image_size}.")

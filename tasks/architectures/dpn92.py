@@ -1,4 +1,4 @@
-"""DPN-92 for small images: blocks that add to some channels and append others (Chen et al. 2017, arXiv:1707.01629)."""
+"""DPN-92: blocks that add to some channels and append others (Chen et al. 2017, arXiv:1707.01629)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tasks.architectures.residual import Block, ResidualNetwork, conv1x1, conv3x3, norm_and_relu
+from tasks.architectures.residual import Block, ResidualNetwork, conv1x1, conv3x3
+from tasks.architectures.stems import Stem, check_size, residual_stem
 from tasks.sites import Site
 
 STEM_CHANNELS = 64
@@ -29,17 +30,19 @@ STAGES = (Stage(96, 256, 16, 3), Stage(192, 512, 32, 4), Stage(384, 1024, 24, 20
 
 
 class DPN92(ResidualNetwork):
-    """conv3x3 - 4 groups of 3, 4, 20 and 3 dual path blocks - mean - dense.
+    """stem - 4 groups of 3, 4, 20 and 3 dual path blocks - mean - dense.
 
     Norm and ReLU follow each conv layer, as the network is known from CIFAR-10 repositories (Chen et al. put them in
-    front). For colour images and 10 classes: 34,236,634 parameters, 34,467,124 with 100. Sites: the input; one conv
-    site right behind the 3x3 conv layer of each block, in front of BN and ReLU (Lu et al. 2021, figure 3: conv - mask -
-    BN - ReLU); a branch site at the channels that are added, those appended left aside.
+    front). With the 3x3 stem, for colour images and 10 classes: 34,236,634 parameters, 34,467,124 with 100. Sites: the
+    input; one conv site right behind the 3x3 conv layer of each block, in front of BN and ReLU (Lu et al. 2021,
+    figure 3: conv - mask - BN - ReLU); a branch site at the channels that are added, those appended left aside.
 
     Args:
         num_classes: number of outputs.
         in_channels: channels of the images.
-        image_size: height and width of the images, at least 8; the last map has an eighth of it.
+        image_size: height and width of the images, at least 8 with the 3x3 stem and 32 with the 7x7 one.
+        stem: `3x3` keeps the size of the image in the first group; `7x7` leaves a quarter (Chen et al., table 1);
+            `by_size` chooses.
         first_group: conv sites stand in this group (1 to 4) and those behind it.
         pooled_site: whether there is a dense site at the 2560 features that the dense layer reads.
     """
@@ -47,10 +50,16 @@ class DPN92(ResidualNetwork):
     example_shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
 
     def __init__(
-        self, *, num_classes: int, in_channels: int, image_size: int, first_group: int = 1, pooled_site: bool = False
+        self,
+        *,
+        num_classes: int,
+        in_channels: int,
+        image_size: int,
+        stem: Stem = "by_size",
+        first_group: int = 1,
+        pooled_site: bool = False,
     ) -> None:
-        if image_size < 8:
-            raise ValueError(f"DPN92 takes images of at least 8 pixels, got {image_size}.")
+        check_size(type(self).__name__, image_size, stem)
         blocks: list[DualPathBlock] = []
         channels = STEM_CHANNELS
         for group, stage in enumerate(STAGES, start=1):
@@ -59,7 +68,7 @@ class DPN92(ResidualNetwork):
                 channels = blocks[-1].out_channels
         super().__init__(
             num_classes=num_classes,
-            stem=nn.Sequential(conv3x3(in_channels, STEM_CHANNELS), *norm_and_relu(STEM_CHANNELS)),
+            stem=residual_stem(stem, in_channels, STEM_CHANNELS, image_size, has_norm=True),
             blocks=blocks,
             end=nn.Sequential(),
             num_features=channels,

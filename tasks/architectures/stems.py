@@ -6,11 +6,14 @@ from typing import Literal, get_args
 
 from torch import nn
 
+from tasks.architectures.residual import norm_and_relu
+
 Stem = Literal["by_size", "3x3", "7x7"]
 """`7x7`: a 7x7 conv layer at stride 2, norm, ReLU, and a maxpool at stride 2, which leave a quarter of the size; `3x3`:
 a 3x3 conv layer at stride 1 and no pooling; `by_size`: 3x3 for images of up to 64 pixels."""
 
 LARGEST_SMALL_IMAGE = 64
+STRIDES = {"3x3": 8, "7x7": 32}  # by which the networks here shrink a map on its way through stem and groups
 
 
 def is_small(stem: Stem, image_size: int) -> bool:
@@ -26,7 +29,37 @@ def is_small(stem: Stem, image_size: int) -> bool:
 
 def first_conv(in_channels: int, out_channels: int, *, small: bool) -> nn.Conv2d:
     """The first conv layer, drawn as torchvision draws it (He et al. 2015)."""
-    kernel_size, stride = (3, 1) if small else (7, 2)
-    layer = nn.Conv2d(in_channels, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, bias=False)
+    layer = _conv(in_channels, out_channels, small=small)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return layer
+
+
+def residual_stem(stem: Stem, in_channels: int, out_channels: int, image_size: int, *, has_norm: bool) -> nn.Module:
+    """The stem of a `ResidualNetwork`, which draws the weights; no norm and ReLU where each block begins with them.
+
+    Raises:
+        ValueError: for an unknown stem.
+    """
+    small = is_small(stem, image_size)
+    layers: list[nn.Module] = [_conv(in_channels, out_channels, small=small)]
+    if has_norm:
+        layers += norm_and_relu(out_channels)
+    if not small:
+        layers.append(nn.MaxPool2d(3, stride=2, padding=1))
+    return nn.Sequential(*layers) if len(layers) > 1 else layers[0]
+
+
+def check_size(network: str, image_size: int, stem: Stem) -> None:
+    """Make sure that something is left of the image behind the last group.
+
+    Raises:
+        ValueError: if it is smaller than the strides of stem and groups together, or the stem is unknown.
+    """
+    smallest = STRIDES["3x3" if is_small(stem, image_size) else "7x7"]
+    if image_size < smallest:
+        raise ValueError(f"{network} takes images of at least {smallest} pixels here, got {image_size}.")
+
+
+def _conv(in_channels: int, out_channels: int, *, small: bool) -> nn.Conv2d:
+    kernel_size, stride = (3, 1) if small else (7, 2)
+    return nn.Conv2d(in_channels, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, bias=False)

@@ -24,6 +24,8 @@ class Case(NamedTuple):
         return "-".join(map(str, (self.name, *dict(self.options).values(), self.num_classes, self.shape[-1])))
 
 
+STEM_7X7 = 64 * 3 * (7 * 7 - 3 * 3)  # more weights than with the 3x3 stem
+
 CASES = [
     Case("lenet", 46_522, shape=(1, 28, 28), options=(("width", 100),)),
     Case("two_layer_mlp", 78_702, num_classes=2, shape=(1, 28, 28)),
@@ -39,13 +41,16 @@ CASES = [
     Case("resnet50", 25_557_032, num_classes=1000, shape=(3, 224, 224)),
     Case("preact_resnet18", 11_171_146),
     Case("preact_resnet18", 11_172_170, options=(("final_norm", True), ("pooled_site", True))),
+    Case("preact_resnet18", 11_171_146 + STEM_7X7 + 990 * 513, num_classes=1000, shape=(3, 224, 224)),
     Case("preact_resnet50", 23_509_066),
+    Case("preact_resnet50", 23_509_066 + STEM_7X7 + 990 * 2049, num_classes=1000, shape=(3, 224, 224)),
     Case("densenet121", 6_956_298),
     Case("densenet121", 7_048_548, num_classes=100, options=(("first_group", 4), ("pooled_site", True))),
     Case("densenet121", 7_978_856, num_classes=1000, shape=(3, 224, 224)),
     Case("densenet_bc_100_12", 769_162),
     Case("dpn92", 34_236_634),
     Case("dpn92", 34_467_124, num_classes=100, options=(("pooled_site", True),)),
+    Case("dpn92", 34_236_634 + STEM_7X7 + 990 * 2561, num_classes=1000, shape=(3, 224, 224)),
 ]
 
 
@@ -123,10 +128,10 @@ def test_its_sites_stand_where_the_papers_put_masks(name: str, options: dict[str
         ("resnet56", {"first_group": 4}, "first_group must be from 1 to 3 .*, got 4"),
         ("resnet50", {"places": "everywhere"}, "one of behind_conv, behind_norm, got 'everywhere'"),
         ("resnet50", {"stem": "5x5"}, "one of by_size, 3x3, 7x7, got '5x5'"),
-        ("preact_resnet18", {"image_size": 7}, "PreActResNet18 takes images of at least 8 pixels, got 7"),
+        ("preact_resnet18", {"image_size": 7}, "PreActResNet18 takes images of at least 8 pixels here, got 7"),
         ("densenet121", {"stem": "7x7", "image_size": 31}, "at least 32 pixels here, got 31"),
         ("densenet_bc_100_12", {"first_group": 0}, "from 1 to 3 .*, got 0"),
-        ("dpn92", {"image_size": 4}, "at least 8 pixels, got 4"),
+        ("dpn92", {"image_size": 4}, "at least 8 pixels here, got 4"),
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",
 )

@@ -47,22 +47,6 @@ def test_parameters_are_those_of_torchvision(ours: Builder, theirs: Builder) -> 
     assert {name: p.shape for name, p in network.named_parameters()} == expected
 
 
-@pytest.mark.parametrize("ours", [ResNet50, DenseNet121], ids=IDS)
-def test_the_stem_follows_the_size_of_the_images_unless_it_is_told(ours: Builder) -> None:
-    with torch.device("meta"):
-        maps = {
-            (size, stem): sites_of(ours(num_classes=2, in_channels=1, image_size=size, stem=stem))[0].next_layer
-            for size, stem in ((64, "by_size"), (65, "by_size"), (32, "7x7"), (224, "3x3"))
-        }
-    kernels = {key: layer.weight.shape[1:] for key, layer in maps.items() if layer is not None}
-    assert kernels == {
-        (64, "by_size"): (1, 3, 3),
-        (65, "by_size"): (1, 7, 7),
-        (32, "7x7"): (1, 7, 7),
-        (224, "3x3"): (1, 3, 3),
-    }
-
-
 def test_a_copied_densenet_fills_its_own_sites() -> None:
     torch.manual_seed(0)
     network = DenseNet121(num_classes=2, in_channels=1, image_size=8).eval()
