@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from torch import nn
 
 from tasks.architectures import ARCHITECTURES
 from tasks.sites import measure_sites, sites_of
