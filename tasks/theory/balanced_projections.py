@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from tasks.theory.checks import require_count, require_singular_values
+from tasks.theory.linear import equalizer
 
 Residual = tuple[Tensor, Tensor]
 
@@ -19,12 +20,13 @@ def balanced_projection_bases(diagonal: Tensor, num_projections: int) -> Tensor:
     """Find matrices of orthonormal columns whose projections average to the given diagonal matrix.
 
     Formula:
-        mean_i Z_i Z_i' = diag(t) and Z_i'Z_i = I_s, i = 1..k, s = sum_j t_j. For s = 1 this is what an equalizer does;
-        for larger s no closed form is known to us, so the equations are solved by Newton's method from fixed starts.
+        mean_i Z_i Z_i' = diag(t) and Z_i'Z_i = I_s, i = 1..k, s = sum_j t_j. For s = 1 this is what an equalizer does:
+        Z_i = sqrt(k) times column i of [diag(t)^(1/2), 0] Q. For s = n - 1 the Z_i span the complements of those for
+        1 - t. In between no closed form is known to us: Newton's method, from fixed starts.
 
     Args:
         diagonal: t, shape (n,), entries in (0, 1), whose sum s is an integer up to rounding.
-        num_projections: k. A solution exists if k >= n, and for some t with fewer.
+        num_projections: k. A solution exists if k >= n, and for some t with fewer if 1 < s < n - 1.
 
     Returns:
         Z of shape (k, n, s) in float64; the equations hold to 1e-12 in the Frobenius norm.
@@ -48,6 +50,8 @@ def balanced_projection_bases(diagonal: Tensor, num_projections: int) -> Tensor:
     if float(diagonal.min()) <= 0 or float(diagonal.max()) >= 1 or abs(rank - float(diagonal.sum())) > 1e-6:
         raise ValueError(f"diagonal must have entries in (0, 1) with an integer sum, got {diagonal.tolist()}.")
     exact = diagonal.double() * (rank / float(diagonal.double().sum()))
+    if rank in (1, len(exact) - 1):
+        return _in_closed_form(exact, rank, num_projections)
     generator = torch.Generator().manual_seed(0)  # always the same starts: the same input gives the same factors
     for _ in range(NUM_STARTS):
         start = torch.randn(num_projections, len(exact), rank, generator=generator, dtype=torch.float64)
@@ -58,6 +62,18 @@ def balanced_projection_bases(diagonal: Tensor, num_projections: int) -> Tensor:
     raise ValueError(
         f"num_projections must be large enough, for certain {len(exact)}; none found for {num_projections}."
     )
+
+
+def _in_closed_form(diagonal: Tensor, rank: int, num_projections: int) -> Tensor:
+    """Lines, or the complements of lines; fewer than n cannot average to a matrix of rank n."""
+    size = len(diagonal)
+    if num_projections < size:
+        raise ValueError(f"num_projections must be at least {size} at rank {rank}, got {num_projections}.")
+    shares = diagonal if rank == 1 else 1 - diagonal
+    root = diagonal.new_zeros(size, num_projections)
+    root.diagonal().copy_(shares.sqrt())
+    lines = math.sqrt(num_projections) * (root @ equalizer(root)).T[:, :, None]
+    return lines if rank == 1 else torch.linalg.qr(lines, mode="complete").Q[..., 1:]
 
 
 def _newton(bases: Tensor, diagonal: Tensor) -> Tensor | None:

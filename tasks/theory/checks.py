@@ -59,7 +59,40 @@ def require_matrix(name: str, value: Tensor, square: bool = False) -> None:
         raise ValueError(f"{name} must be a non-empty tensor of at least 2 dimensions, got shape {shape}.")
     if square and shape[-1] != shape[-2]:
         raise ValueError(f"{name} must be square in its last two dimensions, got shape {shape}.")
+    require_floating(name, value)
     require_finite(name, value)
+
+
+def require_floating(name: str, value: Tensor) -> None:
+    """Raise ValueError unless `value` holds real floating-point numbers.
+
+    Example:
+        >>> require_floating("M", torch.ones(2, 2, dtype=torch.int64))
+        Traceback (most recent call last):
+        ValueError: M must hold floating-point numbers, got torch.int64.
+    """
+    if not value.is_floating_point():
+        raise ValueError(f"{name} must hold floating-point numbers, got {value.dtype}.")
+
+
+def require_alike(**tensors: Tensor) -> None:
+    """Raise ValueError unless all tensors have one dtype, and their dimensions but the last two broadcast together.
+
+    Example:
+        >>> require_alike(U=torch.ones(2, 3, 3), V=torch.ones(4, 3, 3))
+        Traceback (most recent call last):
+        ValueError: U and V must have leading dimensions that broadcast together, got (2,) and (4,).
+    """
+    names = " and ".join(tensors)
+    dtypes = [tensor.dtype for tensor in tensors.values()]
+    if len(set(dtypes)) > 1:
+        raise ValueError(f"{names} must have one dtype, got {' and '.join(map(str, dtypes))}.")
+    leading = [tuple(tensor.shape[:-2]) for tensor in tensors.values()]
+    try:
+        torch.broadcast_shapes(*leading)  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        found = " and ".join(map(str, leading))
+        raise ValueError(f"{names} must have leading dimensions that broadcast together, got {found}.") from None
 
 
 def require_finite(name: str, value: Tensor) -> None:
@@ -85,6 +118,7 @@ def require_singular_values(name: str, value: Tensor) -> None:
     """
     if value.dim() < 1 or value.numel() == 0:
         raise ValueError(f"{name} must be a non-empty vector, got shape {tuple(value.shape)}.")
+    require_floating(name, value)
     require_finite(name, value)
     smallest = float(value.detach().min())
     if smallest < 0:
@@ -129,7 +163,8 @@ def require_positive_semidefinite(name: str, value: Tensor, definite: bool = Fal
         ValueError: C must be positive semidefinite, got the smallest eigenvalue -1.0.
     """
     require_matrix(name, value, square=True)
-    if not torch.allclose(value, value.mT):
+    size = float(value.detach().abs().max())
+    if not torch.allclose(value, value.mT, rtol=0, atol=1e-8 * size if value.dtype == torch.float64 else 1e-5 * size):
         raise ValueError(f"{name} must be symmetric, got a matrix that differs from its transpose.")
     eigenvalues = torch.linalg.eigvalsh(value.detach())
     smallest = float(eigenvalues.min())
@@ -147,6 +182,8 @@ def require_widths(hidden_widths: Sequence[int]) -> None:
         Traceback (most recent call last):
         ValueError: hidden_widths must name at least one hidden layer, got none.
     """
+    if not isinstance(hidden_widths, Sequence):
+        raise ValueError(f"hidden_widths must be a sequence of integers, got {hidden_widths!r}.")
     if not hidden_widths:
         raise ValueError("hidden_widths must name at least one hidden layer, got none.")
     for width in hidden_widths:

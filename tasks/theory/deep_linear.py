@@ -85,7 +85,8 @@ def global_optimum(cross_moment: Tensor, second_moment: Tensor, hidden_widths: S
     Formula:
         W = S_alpha(M) C^(-1/2), M = C_yx C^(-1/2), alpha = nu s_1 / (1 + nu), if s_1 - s_2 >= s_2 / nu; S_alpha shrinks
         singular values by alpha and cuts at zero, so W has rank 1. One output: W = C_yx C^(-1) / (1 + nu). One hidden
-        layer: the `envelope_optimum`, with no condition.
+        layer, a layer of one unit, or keep 1: the `envelope_optimum`, with no condition (behind a layer of one unit
+        every map has rank 1, and proposition 1 equalizes it).
 
     Args:
         cross_moment: C_yx = E[yx'], shape (..., d_{k+1}, d_0).
@@ -101,7 +102,7 @@ def global_optimum(cross_moment: Tensor, second_moment: Tensor, hidden_widths: S
         Checked by L-BFGS on the weights.
 
     Raises:
-        ValueError: as `envelope_optimum`, or if there is more than one hidden layer and the gap condition fails.
+        ValueError: as `envelope_optimum`, or if the gap condition is needed and fails.
 
     Example:
         >>> C = torch.diag(torch.tensor([4.0, 1.0], dtype=torch.float64))
@@ -109,7 +110,7 @@ def global_optimum(cross_moment: Tensor, second_moment: Tensor, hidden_widths: S
         tensor([[0.0833, 0.3333]], dtype=torch.float64)
     """
     strength = effective_regularization(hidden_widths, keep)
-    if len(hidden_widths) > 1:
+    if len(hidden_widths) > 1 and min(hidden_widths) > 1 and strength > 0:
         values = _whitened_model(cross_moment, second_moment)[1]
         first, second = values[..., 0], values[..., 1] if values.shape[-1] > 1 else torch.zeros_like(values[..., 0])
         if not bool((strength * (first - second) >= second).all()):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tasks.theory.checks import (
+    require_alike,
     require_count,
     require_equal_sizes,
     require_matrix,
@@ -74,7 +75,8 @@ def equalizer(U: Tensor) -> Tensor:
         tensor([6.6667, 6.6667, 6.6667], dtype=torch.float64)
     """
     require_matrix("U", U)
-    gram = U.mT @ U
+    scaled = _scaled(U)
+    gram = scaled.mT @ scaled
     width = U.shape[-1]
     rotation = torch.eye(width, dtype=U.dtype, device=U.device).expand_as(gram).clone()
     for done in range(width - 1):
@@ -120,7 +122,8 @@ def universal_equalizer(U: Tensor) -> Tensor:
     signs = torch.ones(1, 1, dtype=U.dtype, device=U.device)
     while len(signs) < width:
         signs = torch.cat([torch.cat([signs, signs], 1), torch.cat([-signs, signs], 1)], 0) / math.sqrt(2)
-    right: Tensor = torch.linalg.eigh(U.mT @ U).eigenvectors
+    scaled = _scaled(U)
+    right: Tensor = torch.linalg.eigh(scaled.mT @ scaled).eigenvectors
     return right @ signs
 
 
@@ -276,6 +279,12 @@ def _balanced_factors(left: Tensor, values: Tensor, right: Tensor, width: int) -
     return left[..., :rank] @ inner, right[..., :rank, :].mT @ inner
 
 
+def _scaled(U: Tensor) -> Tensor:
+    """U with a largest entry in [1/2, 1), by a power of two: exactly, and its squares neither over- nor underflow."""
+    exponent = torch.frexp(U.detach().abs().amax((-2, -1), keepdim=True)).exponent
+    return U * torch.exp2(-exponent.clamp(min=-1000).to(torch.float64)).to(U.dtype)
+
+
 def _reflection_onto(unit: Tensor) -> Tensor:
     """Orthogonal matrix whose first column is the unit vector, up to its sign (Householder)."""
     normal = unit.clone()
@@ -290,3 +299,4 @@ def _require_pair(U: Tensor, V: Tensor) -> None:
     require_matrix("U", U)
     require_matrix("V", V)
     require_equal_sizes("U and V must have the same number of columns", (U.shape[-1], V.shape[-1]))
+    require_alike(U=U, V=V)

@@ -9,15 +9,17 @@ Source: Pal, Lane, Vidal and Haeffele 2020, "On the Regularization Properties of
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from tasks.theory.checks import (
+    require_alike,
     require_block_size,
     require_equal_sizes,
     require_finite,
+    require_floating,
     require_keep_rate,
     require_matrix,
+    require_positive_semidefinite,
 )
 from tasks.theory.dropblock_optimum import dropblock_factors, dropblock_global_minimum, k_support_norm_squared
 from tasks.theory.keep_rates import adaptive_keep_rate, equal_rate_keep, inverse_adaptive_keep_rate
@@ -60,6 +62,7 @@ def dropout_objective(Y: Tensor, X: Tensor, U: Tensor, V: Tensor, keep: float) -
         ValueError: if a matrix is not finite, shapes do not fit, or keep lies outside (0, 1].
 
     Example:
+        >>> import torch
         >>> one = torch.ones(1, 1, dtype=torch.float64)
         >>> dropout_objective(3 * one, one, 2 * one, one, keep=0.5)  # (3 - 2)^2 + 1 * 2^2 * 1
         tensor(5., dtype=torch.float64)
@@ -94,6 +97,7 @@ def dropblock_objective(Y: Tensor, X: Tensor, U: Tensor, V: Tensor, keep: float,
         ValueError: as `dropout_objective`, or if block_size does not divide d.
 
     Example:
+        >>> import torch
         >>> U = torch.ones(1, 2, dtype=torch.float64)
         >>> one = torch.ones(1, 1, dtype=torch.float64)
         >>> dropblock_objective(2 * one, one, U, U, keep=0.5, block_size=2)  # 0 + (1 + 1)^2; dropout has 1 + 1
@@ -138,6 +142,7 @@ def dropconnect_objective(
         ValueError: as `dropout_objective`, or if the variant is unknown.
 
     Example:
+        >>> import torch
         >>> one = torch.ones(1, 1, dtype=torch.float64)
         >>> X = V = torch.ones(2, 1, dtype=torch.float64)
         >>> float(dropconnect_objective(2 * one, X, one, V, 0.5)), float(dropout_objective(2 * one, X, one, V, 0.5))
@@ -174,20 +179,23 @@ def generalized_dropout_objective(mean: Tensor, covariance: Tensor, Y: Tensor, U
         Lemma 10, eqs. 16 to 18; checked by listing all masks of correlated laws.
 
     Raises:
-        ValueError: if a mean is zero, the covariance is not symmetric, a tensor is not finite, or shapes do not fit.
+        ValueError: if a mean is zero, the covariance is not symmetric or has a negative eigenvalue, a tensor is not
+            finite, or shapes do not fit.
 
     Example:
+        >>> import torch
         >>> one = torch.ones(1, 1, dtype=torch.float64)
         >>> generalized_dropout_objective(one[0] / 2, one / 4, 3 * one, 2 * one, one)  # as dropout with keep 1/2
         tensor(5., dtype=torch.float64)
     """
+    require_floating("mean", mean)
     require_finite("mean", mean)
-    require_matrix("covariance", covariance, square=True)
+    require_positive_semidefinite("covariance", covariance)
+    if mean.dim() != 1:
+        raise ValueError(f"mean must be a vector, got shape {tuple(mean.shape)}.")
     require_equal_sizes("mean and covariance must have one size", (mean.shape[-1], covariance.shape[-1]))
     if bool((mean == 0).any()):
         raise ValueError("mean must have no zero entry, since masks are divided by it, got one that is 0.")
-    if not torch.allclose(covariance, covariance.mT):
-        raise ValueError("covariance must be symmetric, got a matrix that differs from its transpose.")
     _require_last_layer(Y, U, features)
     require_equal_sizes("U must have one column for each mean", (U.shape[-1], mean.shape[-1]))
     characteristic = covariance / (mean[..., :, None] * mean[..., None, :])
@@ -205,16 +213,17 @@ def _squared_error(targets: Tensor, predictions: Tensor) -> Tensor:
 
 
 def _require_network(Y: Tensor, X: Tensor, U: Tensor, V: Tensor) -> None:
-    require_matrix("X", X)
-    require_matrix("V", V)
+    for name, matrix in (("Y", Y), ("X", X), ("U", U), ("V", V)):
+        require_matrix(name, matrix)
+    require_alike(Y=Y, X=X, U=U, V=V)
     require_equal_sizes("V must have one row for each row of X", (V.shape[-2], X.shape[-2]))
     require_equal_sizes("U and V must have the same number of columns", (U.shape[-1], V.shape[-1]))
     _require_last_layer(Y, U, X)
 
 
 def _require_last_layer(Y: Tensor, U: Tensor, features: Tensor) -> None:
-    require_matrix("Y", Y)
-    require_matrix("U", U)
-    require_matrix("features", features)
+    for name, matrix in (("Y", Y), ("U", U), ("features", features)):
+        require_matrix(name, matrix)
+    require_alike(Y=Y, U=U, features=features)
     require_equal_sizes("U must have one row for each row of Y", (U.shape[-2], Y.shape[-2]))
     require_equal_sizes("Y must have one column for each example", (Y.shape[-1], features.shape[-1]))

@@ -204,13 +204,23 @@ def trained(
     return best[0], product(unpack(torch.tensor(best[1])))
 
 
-@pytest.mark.parametrize(("outputs", "hidden_widths", "keep"), [(1, (2, 3), 0.6), (2, (2, 2), 0.4), (2, (3,), 0.5)])
+@pytest.mark.parametrize(
+    ("outputs", "hidden_widths", "keep"), [(1, (2, 3), 0.6), (2, (2, 2), 0.4), (2, (3,), 0.5), (2, (1, 3), 0.9)]
+)
 def test_training_finds_the_global_optimum(outputs: int, hidden_widths: tuple[int, ...], keep: float) -> None:
     C = moment(3)
     cross_moment = torch.outer(matrix(outputs, 1)[:, 0], matrix(3, 1, seed=1)[:, 0]) + 0.05 * matrix(outputs, 3, seed=2)
     optimum = global_optimum(cross_moment, C, hidden_widths, keep)
     _, found = trained(cross_moment, C, hidden_widths, keep, starts=3)
     torch.testing.assert_close(found, optimum, rtol=0, atol=1e-4)
+
+
+def test_without_dropout_the_optimum_is_the_best_map_of_the_rank_that_the_widths_allow() -> None:
+    M = matrix(4, 3)
+    left, values, right = torch.linalg.svd(M, full_matrices=False)
+    best = left[:, :2] @ torch.diag(values[:2]) @ right[:2]  # Eckart and Young 1936
+    optimum = global_optimum(M, torch.eye(3, dtype=torch.float64), [5, 2], keep=1.0)
+    torch.testing.assert_close(optimum, best, rtol=0, atol=1e-12)
 
 
 def test_the_equalized_weights_of_the_optimal_map_are_not_beaten_by_training() -> None:
@@ -280,6 +290,11 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         lambda: explicit_regularizer([EYE, EYE], EYE + torch.ones(2, 2).triu(1), 0.5),
         "second_moment must be symmetric",
     ),
+    "small and not symmetric": (
+        lambda: global_optimum(ONE.expand(1, 2), 1e-9 * (EYE + 0.9 * EYE.roll(1, 0).triu()), [2], 0.5),
+        "second_moment must be symmetric",
+    ),
+    "one width": (lambda: effective_regularization(5, 0.5), "hidden_widths must be a sequence of integers, got 5"),  # type: ignore[arg-type]
     "negative": (
         lambda: regularizer_lower_bounds([ONE, ONE], -ONE, 0.5),
         "second_moment must be positive semidefinite",

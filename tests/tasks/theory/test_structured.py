@@ -422,6 +422,27 @@ def test_projections_of_one_rank_average_to_the_asked_diagonal(weights: list[int
     torch.testing.assert_close(bases.mT @ bases, identity, rtol=0, atol=1e-11)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    gaps=st.lists(st.floats(0, 1e-3), min_size=2, max_size=5),
+    scale=st.sampled_from([1.0, 1e-6, 1e-11]),
+    blocks_are_large=st.booleans(),
+    more=st.integers(0, 2),
+    keep=st.floats(0.1, 0.9),
+)
+def test_the_narrowest_network_that_always_suffices_has_factors_even_if_all_singular_values_are_nearly_equal(
+    gaps: list[float], scale: float, blocks_are_large: bool, more: int, keep: float
+) -> None:
+    values = 1 + scale * torch.tensor(gaps, dtype=torch.float64)
+    block_size = len(gaps) - 1 if blocks_are_large else 1
+    width = block_size * (len(gaps) + more)
+    X = torch.eye(len(gaps), dtype=torch.float64)
+    U, V = dropblock_factors(torch.diag(values), X, keep, block_size, width)
+    _, minimum = dropblock_global_minimum(values, block_size / width * (1 - keep) / keep, block_size)
+    attained = float(dropblock_objective(torch.diag(values), X, U, V, keep, block_size))
+    assert attained == pytest.approx(float(minimum), rel=1e-9)
+
+
 ONE = torch.ones(1, 1, dtype=torch.float64)
 FOUR = torch.ones(1, 4, dtype=torch.float64)
 BAD: dict[str, tuple[Callable[[], object], str]] = {
@@ -443,6 +464,27 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         lambda: generalized_dropout_objective(FOUR[0], FOUR, ONE, FOUR, FOUR.T),
         "covariance must be square in its last two dimensions",
     ),
+    "negative covariance": (
+        lambda: generalized_dropout_objective(ONE[0], -ONE, ONE, ONE, ONE),
+        "covariance must be positive semidefinite, got the smallest eigenvalue -1.0",
+    ),
+    "mean without dimensions": (
+        lambda: generalized_dropout_objective(ONE[0, 0], ONE, ONE, ONE, ONE),
+        r"mean must be a vector, got shape \(\)",
+    ),
+    "weights without dimensions": (
+        lambda: dropblock_objective(ONE, ONE, ONE[0, 0], ONE, 0.5, 1),
+        r"U must be a non-empty tensor of at least 2 dimensions, got shape \(\)",
+    ),
+    "leading dimensions": (
+        lambda: dropout_objective(ONE, ONE, ONE.expand(2, 1, 1), ONE.expand(3, 1, 1), 0.5),
+        r"Y and X and U and V must have leading dimensions that broadcast together, got \(\) and \(\) and \(2,\) and",
+    ),
+    "two dtypes": (
+        lambda: dropout_objective(ONE, ONE.float(), ONE, ONE, 0.5),
+        "must have one dtype, got torch.float64 and torch.float32",
+    ),
+    "integers": (lambda: dropout_objective(ONE, ONE.long(), ONE, ONE, 0.5), "X must hold floating-point numbers, got"),
     "negative value": (lambda: k_support_norm_squared(-ONE, 1), "singular_values must not be negative, got -1.0"),
     "k 0": (lambda: k_support_norm_squared(ONE, 0), "k must be an integer >= 1, got 0"),
     "beta": (lambda: dropblock_global_minimum(ONE, -1.0, 1), "beta must be finite and >= 0, got -1.0"),
@@ -452,7 +494,11 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "too few projections": (
         lambda: balanced_projection_bases(torch.full((4,), 0.25).double(), 2),
-        "num_projections must be large enough, for certain 4; none found for 2",
+        "num_projections must be at least 4 at rank 1, got 2",
+    ),
+    "too few projections of rank 2": (
+        lambda: balanced_projection_bases(torch.full((5,), 0.4).double(), 2),
+        "num_projections must be large enough, for certain 5; none found for 2",
     ),
     "no integer sum": (
         lambda: balanced_projection_bases(torch.full((4,), 0.3).double(), 4),
