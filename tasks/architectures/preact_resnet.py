@@ -13,7 +13,40 @@ from tasks.architectures.stems import Stem, check_size, residual_stem
 STEM_CHANNELS = 64
 
 
-class PreActResNet18(ResidualNetwork):
+class _PreActResNet(ResidualNetwork):
+    """What both have in common; they say what the arguments are."""
+
+    example_shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
+    block: ClassVar[type[PreActBasicBlock | PreActBottleneck]]
+    channels: ClassVar[tuple[int, ...]]  # that the blocks of each group give
+    num_blocks: ClassVar[tuple[int, ...]]
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        in_channels: int,
+        image_size: int,
+        stem: Stem = "by_size",
+        final_norm: bool = False,
+        first_group: int = 1,
+        pooled_site: bool = False,
+    ) -> None:
+        check_size(type(self).__name__, image_size, stem)
+        num_features = self.channels[-1]
+        super().__init__(
+            num_classes=num_classes,
+            stem=residual_stem(stem, in_channels, STEM_CHANNELS, image_size, has_norm=False),
+            blocks=stages(self.block, STEM_CHANNELS, self.channels, self.num_blocks),
+            end=nn.Sequential(*norm_and_relu(num_features)) if final_norm else nn.Sequential(),
+            num_features=num_features,
+            num_groups=len(self.channels),
+            first_group=first_group,
+            pooled_site=pooled_site,
+        )
+
+
+class PreActResNet18(_PreActResNet):
     """stem - 4 groups of 2 basic blocks with 64, 128, 256 and 512 channels - mean - dense.
 
     Sites: the input; one conv site right behind each 3x3 conv layer of a block, so that BN and ReLU follow the mask
@@ -31,33 +64,12 @@ class PreActResNet18(ResidualNetwork):
         pooled_site: whether there is a dense site at the 512 features that the dense layer reads.
     """
 
-    example_shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
-
-    def __init__(
-        self,
-        *,
-        num_classes: int,
-        in_channels: int,
-        image_size: int,
-        stem: Stem = "by_size",
-        final_norm: bool = False,
-        first_group: int = 1,
-        pooled_site: bool = False,
-    ) -> None:
-        check_size(type(self).__name__, image_size, stem)
-        super().__init__(
-            num_classes=num_classes,
-            stem=residual_stem(stem, in_channels, STEM_CHANNELS, image_size, has_norm=False),
-            blocks=stages(PreActBasicBlock, STEM_CHANNELS, (64, 128, 256, 512), (2, 2, 2, 2)),
-            end=nn.Sequential(*norm_and_relu(512)) if final_norm else nn.Sequential(),
-            num_features=512,
-            num_groups=4,
-            first_group=first_group,
-            pooled_site=pooled_site,
-        )
+    block = PreActBasicBlock
+    channels = (64, 128, 256, 512)
+    num_blocks = (2, 2, 2, 2)
 
 
-class PreActResNet50(ResidualNetwork):
+class PreActResNet50(_PreActResNet):
     """stem - 4 groups of 3, 4, 6 and 3 bottlenecks with 256, 512, 1024 and 2048 channels - mean - dense.
 
     Sites: the input; one conv site right behind the 3x3 conv layer of each block, so that BN and ReLU follow the mask
@@ -74,27 +86,6 @@ class PreActResNet50(ResidualNetwork):
         pooled_site: whether there is a dense site at the 2048 features that the dense layer reads.
     """
 
-    example_shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
-
-    def __init__(
-        self,
-        *,
-        num_classes: int,
-        in_channels: int,
-        image_size: int,
-        stem: Stem = "by_size",
-        final_norm: bool = False,
-        first_group: int = 1,
-        pooled_site: bool = False,
-    ) -> None:
-        check_size(type(self).__name__, image_size, stem)
-        super().__init__(
-            num_classes=num_classes,
-            stem=residual_stem(stem, in_channels, STEM_CHANNELS, image_size, has_norm=False),
-            blocks=stages(PreActBottleneck, STEM_CHANNELS, (256, 512, 1024, 2048), (3, 4, 6, 3)),
-            end=nn.Sequential(*norm_and_relu(2048)) if final_norm else nn.Sequential(),
-            num_features=2048,
-            num_groups=4,
-            first_group=first_group,
-            pooled_site=pooled_site,
-        )
+    block = PreActBottleneck
+    channels = (256, 512, 1024, 2048)
+    num_blocks = (3, 4, 6, 3)
