@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.claim import Claim
-from analysis.claims.theory import Finding, law, never_below, singular_values, theory_claim, worst
+from analysis.claims.theory import theory_claim
+from analysis.claims.theory_measures import Finding, excess, law, never_below, reads, singular_values, worst
 from analysis.theory_rows import Evidence
 
 PAPER = "structured_dropout"
+_SAME = 0.05  # at equal weights the two objectives differ by up to 4.4 % on the paper's features (its figure 2, top)
+_SAME_RATE = 0.01  # of kept shares: twice the sampling error of one reading, sqrt(0.25 / (1000 samples x 10 blocks))
 _DESIGNS = ("structured-fig2", "structured-fig2-orthogonal", "structured-fig2-correlated")
 
 
@@ -17,36 +20,45 @@ def _relative_distance(last: pd.DataFrame) -> pd.Series:
     return last["objective"] / last["minimum"] - 1
 
 
+@reads("stochastic_objective")
 def _same_training(evidence: Evidence) -> Finding:
-    ends = evidence.last.groupby("regularizer")["stochastic_objective"].mean()
-    difference = float(ends["dropconnect"] / ends["dropout"] - 1)
-    text = f"objective of DropConnect at its end over dropout's, less 1: {difference:+.2g}"
-    return Finding(value=abs(difference), limit=0.05, measured=text)
+    means = evidence.readings.pivot_table(index="epoch", columns="regularizer", values="stochastic_objective").dropna()
+    differences = means["dropconnect"] / means["dropout"] - 1
+    largest = float(differences.abs().max())
+    text = (
+        f"objective of DropConnect over dropout's, less 1: at most {largest:.2g} in size over {len(differences)} "
+        f"readings, {differences.iloc[-1]:+.2g} at the end"
+    )
+    return Finding(value=largest, limit=_SAME, measured=text)
 
 
+@reads("kept_fraction", "stochastic_objective")
 def _equal_rates(evidence: Evidence) -> Finding:
     """DropBlock at the setting whose measured rate is nearest to that of the fixed grid."""
     last = evidence.last
     grid = last[last["regularizer"] == "dropblock_sample"]
     overlapping = last[last["regularizer"] == "dropblock"].groupby("drop_rate").mean(numeric_only=True)
-    nearest = overlapping.iloc[(overlapping["kept_fraction"] - grid["kept_fraction"].mean()).abs().argmin()]
+    apart = (overlapping["kept_fraction"] - grid["kept_fraction"].mean()).abs()
+    nearest = overlapping.iloc[apart.argmin()]
     difference = float(nearest["stochastic_objective"] / grid["stochastic_objective"].mean() - 1)
     text = (
         f"overlapping blocks keep {nearest['kept_fraction']:.3f}, the grid {grid['kept_fraction'].mean():.3f}; the "
         f"objective at the end differs by {difference:+.2g}"
     )
-    return Finding(value=abs(difference), limit=0.1, measured=text)
+    return Finding(value=abs(difference) if apart.min() < _SAME_RATE else np.nan, limit=0.1, measured=text)
 
 
+@reads("kept_fraction")
 def _drops_more(evidence: Evidence) -> Finding:
     last = evidence.last
     grid = last[last["regularizer"] == "dropblock_sample"]
     same = last[(last["regularizer"] == "dropblock") & np.isclose(last["drop_rate"], grid["drop_rate"].mean())]
     more = float(same["kept_fraction"].mean() - grid["kept_fraction"].mean())
     text = f"at one setting overlapping blocks keep {same['kept_fraction'].mean():.3f} of the units, the grid "
-    return Finding(value=more, limit=0.0, measured=text + f"{grid['kept_fraction'].mean():.3f}")
+    return Finding(value=more, limit=-_SAME_RATE, measured=text + f"{grid['kept_fraction'].mean():.3f}")
 
 
+@reads("singular_value", "bound_singular_value")
 def _predicted_spectrum(evidence: Evidence) -> Finding:
     measured, bound = (
         singular_values(evidence, name).to_numpy() for name in ("singular_value", "bound_singular_value")
@@ -65,7 +77,7 @@ def _figure_3(images: str, task: str) -> tuple[Claim, Claim]:
             statement="With DropBlock before the last layer, a deep network comes close to the bound of Theorem 7.",
             tasks=(task,),
             contestants=("dropblock_sample",),
-            measure=worst(lambda last: last["excess_objective"], 0.05, "(F - F*) / F(0) at the end"),
+            measure=excess(0.05),
             training="end",
         ),
         theory_claim(
@@ -88,6 +100,7 @@ CLAIMS: tuple[Claim, ...] = (
         tasks=("structured-fig1",),
         contestants=("dropblock_sample",),
         measure=law("dropblock"),
+        complete="readings",
     ),
     theory_claim(
         paper=PAPER,
@@ -96,6 +109,7 @@ CLAIMS: tuple[Claim, ...] = (
         tasks=("structured-fig1",),
         contestants=("dropblock_sample",),
         measure=never_below,
+        complete="readings",
     ),
     theory_claim(
         paper=PAPER,
@@ -103,7 +117,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement="Training with DropBlock converges to the closed-form global minimum.",
         tasks=("structured-fig1",),
         contestants=("dropblock_sample",),
-        measure=worst(_relative_distance, 0.02, "F / F* - 1 at the end"),
+        measure=worst(_relative_distance, 0.02, "F / F* - 1 at the end", ("objective", "minimum")),
         training="end",
     ),
     theory_claim(
@@ -112,7 +126,9 @@ CLAIMS: tuple[Claim, ...] = (
         statement="The singular values of the trained predictions are those of the closed-form minimiser.",
         tasks=("structured-fig1",),
         contestants=("dropblock_sample",),
-        measure=worst(lambda last: last["spectrum_distance"], 0.05, "relative distance of the spectra"),
+        measure=worst(
+            lambda last: last["spectrum_distance"], 0.05, "relative distance of the spectra", ("spectrum_distance",)
+        ),
         training="end",
     ),
     theory_claim(
@@ -121,7 +137,9 @@ CLAIMS: tuple[Claim, ...] = (
         statement="At the minimum all blocks carry products of equal norm.",
         tasks=("structured-fig1",),
         contestants=("dropblock_sample",),
-        measure=worst(lambda last: last["unevenness"], 0.05, "spread of the blocks' norms over their mean"),
+        measure=worst(
+            lambda last: last["unevenness"], 0.05, "spread of the blocks' norms over their mean", ("unevenness",)
+        ),
         training="end",
     ),
     theory_claim(
@@ -131,6 +149,7 @@ CLAIMS: tuple[Claim, ...] = (
         tasks=("structured-fig2-orthogonal",),
         contestants=("dropconnect",),
         measure=law("dropout"),
+        complete="readings",
     ),
     theory_claim(
         paper=PAPER,
@@ -139,6 +158,7 @@ CLAIMS: tuple[Claim, ...] = (
         tasks=("structured-fig2",),
         contestants=("dropconnect",),
         measure=law("dropout"),
+        complete="readings",
     ),
     theory_claim(
         paper=PAPER,
@@ -147,6 +167,7 @@ CLAIMS: tuple[Claim, ...] = (
         tasks=("structured-fig2-correlated",),
         contestants=("dropconnect",),
         measure=law("dropout"),
+        complete="readings",
     ),
     theory_claim(
         paper=PAPER,
@@ -155,15 +176,18 @@ CLAIMS: tuple[Claim, ...] = (
         tasks=_DESIGNS,
         contestants=("dropconnect",),
         measure=law("dropconnect"),
+        complete="readings",
     ),
     theory_claim(
         paper=PAPER,
         name="Figure 2 bottom",
-        statement="Training with DropConnect and with dropout reaches the same objective, on Gaussian features.",
+        statement=(
+            "Training with DropConnect and with dropout has the same expected objective at each iteration, on Gaussian "
+            "features (to 5 %)."
+        ),
         tasks=("structured-fig2",),
         contestants=("dropconnect", "dropout"),
         measure=_same_training,
-        training="end",
     ),
     *_figure_3("MNIST", "structured-fig3-mnist"),
     *_figure_3("CIFAR-10", "structured-fig3-cifar10"),

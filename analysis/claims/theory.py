@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from analysis.claims.claim import FAILS, HOLDS, Claim, Judgement, Results
+from analysis.claims.theory_measures import Finding, Measure
 from analysis.theory_rows import Evidence, evidence_of
 
 Training = Literal["any", "end", "full"]
-
-ROUNDING = 1e-5  # of sums of squares that networks in single precision leave behind
-LARGEST_RMS = 1.5  # of deviations in units of their standard error, which is 1 where the law is the one claimed
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """What was measured for a claim: it holds where `value` is at most `limit`."""
-
-    value: float
-    limit: float
-    measured: str
-
-    @property
-    def holds(self) -> bool:
-        """Whether the measurement agrees with the claim."""
-        return self.value <= self.limit
+Complete = Literal["readings", "settings", "trials"]
 
 
 def theory_claim(
@@ -38,28 +20,33 @@ def theory_claim(
     name: str,
     statement: str,
     tasks: tuple[str, ...],
-    measure: Callable[[Evidence], Finding],
+    measure: Measure,
     contestants: tuple[str, ...] = ("dropout",),
     training: Training = "any",
+    complete: Complete = "settings",
     incomparable: str = "",
 ) -> Claim:
     """A claim that `measure` decides on the trials of these contestants on these tasks.
 
     `training` says how much of it the claim is about: `any` part, or its `end`, which a shortened training can reach
-    but not miss, or its `full` length, without which nothing can be said. `incomparable` is the reason why a
-    measurement that differs says nothing against the paper.
+    but not miss, or its `full` length, without which nothing can be said. `complete` says what must have come to an end
+    before the claim can hold: some trial of each of the `settings`, all `trials`, or, where it speaks of each reading,
+    no more than the `readings` that there are; a trial that diverged cannot contradict a paper that gives no learning
+    rate. `incomparable` is the reason why a measurement that differs says nothing against the paper.
     """
 
     def judge(results: Results) -> Judgement | None:
         evidence = evidence_of(results.trials, results.curves, tasks, contestants)
         if evidence is None:
             return None
-        finding = measure(evidence)
+        missing = _missing(evidence, measure)
+        finding = Finding(value=np.nan, limit=np.nan, measured="") if missing else measure.find(evidence)
+        open_question = missing or _unfinished(evidence, complete)
         return Judgement(
-            verdict=_verdict(finding, training, incomparable, evidence.scale),
+            verdict=_verdict(finding, training, open_question, incomparable, evidence.scale),
             value=finding.value,
             limit=finding.limit,
-            measured=finding.measured,
+            measured="; ".join(part for part in (finding.measured, evidence.losses) if part),
             num_trials=len(evidence.rows),
             scale=evidence.scale,
         )
@@ -67,72 +54,29 @@ def theory_claim(
     return Claim(paper=paper, name=name, statement=statement, tasks=tasks, judge=judge)
 
 
-def _verdict(finding: Finding, training: Training, incomparable: str, scale: str) -> str:
+def _missing(evidence: Evidence, measure: Measure) -> str:
+    """Why the measure cannot be taken at all; empty where it can."""
+    if not evidence.all_are_read:
+        return evidence.losses
+    lacking = evidence.lacks(measure.reads)
+    return f"the rows lack what it needs ({', '.join(lacking)})" if lacking else ""
+
+
+def _unfinished(evidence: Evidence, complete: Complete) -> str:
+    """Why what was measured cannot bear the claim out; empty where it can."""
+    lost = {"readings": False, "settings": bool(evidence.lost_settings), "trials": not evidence.lost.empty}
+    return evidence.losses if lost[complete] else ""
+
+
+def _verdict(finding: Finding, training: Training, open_question: str, incomparable: str, scale: str) -> str:
     if np.isnan(finding.value):
-        return "not comparable: the rows lack what it needs"
+        return f"not comparable: {open_question or 'the rows lack what it needs'}"
     if training == "full" and scale != "paper":
         return f"not comparable: scale {scale} ends training too early to tell"
     if finding.holds:
-        return HOLDS
+        return f"not comparable: {open_question}" if open_question else HOLDS
     if incomparable:
         return f"not comparable: {incomparable}"
     if training == "end" and scale != "paper":
         return f"not comparable: scale {scale} ends training too early to contradict it"
     return FAILS
-
-
-def law(law: str) -> Callable[[Evidence], Finding]:
-    """Deviations of the stochastic objective from a law, in standard errors of its sampled mean."""
-
-    def measure(evidence: Evidence) -> Finding:
-        read = evidence.readings
-        relative = read[f"{law}_deviation"]
-        errors = relative * read[f"{law}_objective"] / read["sampling_error"]
-        rms = float(np.sqrt(errors.pow(2).mean()))
-        text = (
-            f"root mean square deviation {rms:.3g} standard errors over {len(read)} readings, mean relative deviation "
-            f"{relative.mean():+.2g}, largest {relative.abs().max():.2g}"
-        )
-        return Finding(value=rms, limit=LARGEST_RMS, measured=text)
-
-    return measure
-
-
-def worst(column: Callable[[pd.DataFrame], pd.Series], limit: float, what: str) -> Callable[[Evidence], Finding]:
-    """The largest mean over seeds of a last reading, over tasks, contestants and rates."""
-
-    def measure(evidence: Evidence) -> Finding:
-        last = evidence.last
-        means = column(last).groupby([last["task"], last["regularizer"], last["drop_rate"]]).mean()
-        text = (
-            f"{what}: mean over seeds at most {means.max():.3g} over {len(means)} settings, smallest {means.min():.2g}"
-        )
-        return Finding(value=float(means.max()), limit=limit, measured=text)
-
-    return measure
-
-
-def never_below(evidence: Evidence) -> Finding:
-    """How far the objective lies below its minimum at the lowest reading, relative to where training starts."""
-    below = -float(evidence.readings["excess_objective"].min())
-    text = f"smallest of {len(evidence.readings)} readings of (F - F*) / F(0): {-below:.2g}"
-    return Finding(value=below, limit=ROUNDING, measured=text)
-
-
-def mean_curve(read: pd.DataFrame, metric: str) -> pd.Series:
-    """The metric over epochs, averaged over seeds."""
-    return read.dropna(subset=[metric]).groupby("epoch")[metric].mean()
-
-
-def largest_rise(curve: pd.Series) -> float:
-    """The largest step upwards, over what the curve falls in all."""
-    fall = float(curve.iloc[0] - curve.min())
-    return float(curve.diff().max()) / fall if fall > 0 else np.inf
-
-
-def singular_values(evidence: Evidence, name: str) -> pd.DataFrame:
-    """Rows: drop rates; columns: places; means over seeds of the last readings."""
-    last = evidence.last
-    columns = [column for column in last.columns if column.startswith(f"{name}/")]
-    columns.sort(key=lambda column: int(column.rpartition("/")[2]))
-    return last.groupby("drop_rate")[columns].mean()

@@ -54,7 +54,7 @@ def test_every_claim_has_a_row_and_says_that_nothing_was_run(tmp_path):
 )
 def test_a_gap_must_fall_all_the_way(tmp_path, values, verdict):
     trials, curves = load(tmp_path, [trial("thesis-fig3-3", "dropout", 0.3, gaps(*values))])
-    assert verdicts(analysis.claims_table(trials, curves))["Figure 3-3"] == verdict
+    assert verdicts(analysis.claims_table(trials, curves))["Figure 3-3, monotone"] == verdict
 
 
 def test_seeds_are_averaged_before_a_curve_is_judged(tmp_path):
@@ -63,8 +63,8 @@ def test_seeds_are_averaged_before_a_curve_is_judged(tmp_path):
         tmp_path, [trial("thesis-fig3-3", "dropout", 0.3, readings, seed) for seed, readings in enumerate(runs)]
     )
     table = analysis.claims_table(trials, curves)
-    assert verdicts(table)["Figure 3-3"] == "holds"
-    assert table.set_index("claim").loc["Figure 3-3", "num_trials"] == 2
+    assert verdicts(table)["Figure 3-3, monotone"] == "holds"
+    assert table.set_index("claim").loc["Figure 3-3, monotone", "num_trials"] == 2
 
 
 @pytest.mark.parametrize("scale", ["smoke", "short", "paper"])
