@@ -141,14 +141,3 @@ def test_a_paper_can_be_chosen(tmp_path):
     curves = analysis.load_curves(tmp_path)
     assert set(analysis.claims_table(trials, curves, "dropout_theory")["paper"]) == {"dropout_theory"}
     assert analysis.claims_table(trials, curves, "vgg").empty
-
-
-def test_figures_need_their_tasks_only(tmp_path):
-    trials, curves = load(tmp_path, [trial("thesis-fig3-3", "dropout", 0.3, gaps(9.0, 3.0, 1.0))])
-    drawn = analysis.plot_theory(trials, curves)
-    assert [name for name, _, _ in drawn] == ["thesis-fig3-3"]
-    assert "scale paper, 1 run" in drawn[0][1]
-    (axis,) = drawn[0][2].axes
-    total = next(line for line in axis.lines if line.get_label() == "total")
-    assert total.get_xdata().tolist() == [0.0, 10.0, 20.0]
-    assert total.get_ydata().tolist() == [9.0, 3.0, 1.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import analysis
 from harness.records import CURVE_SCHEMA
 
 Readings = Sequence[Mapping[str, float]]  # one for each epoch, from 0 on
+EXCESS = {"excess_objective": 0.001, "objective": 1.0}
 
 
 def trial(task: str, regularizer: str, drop_rate: float, readings: Readings, seed: int = 0, scale: str = "paper"):
@@ -46,3 +48,23 @@ def load(folder: Path, trials) -> tuple[pd.DataFrame, pd.DataFrame]:
     points = [point for _, points in trials for point in points]
     pq.write_table(pa.Table.from_pylist(points, schema=CURVE_SCHEMA), folder / "curves" / "points.parquet")
     return analysis.load_trials(folder), analysis.load_curves(folder)
+
+
+def over_epochs(**metrics):
+    """Readings from one list per metric; `name_1` is the numbered metric `name/1`."""
+    names = [re.sub(r"_(\d)$", r"/\1", name) for name in metrics]
+    return [EXCESS | dict(zip(names, values, strict=True)) for values in zip(*metrics.values(), strict=True)]
+
+
+def at_end(task, rate=0.5, seed=0, regularizer="dropout", **metrics):
+    """One trial with a single reading."""
+    return trial(task, regularizer, rate, over_epochs(**{name: [value] for name, value in metrics.items()}), seed)
+
+
+def ends(tasks, *values, metric="unevenness", rate=0.5, regularizer="dropout", **more):
+    """One trial per task and value, on seeds 0, 1, ..."""
+    return [
+        at_end(task, rate, seed, regularizer, **{metric: value}, **more)
+        for task in tasks
+        for seed, value in enumerate(values)
+    ]
