@@ -174,7 +174,7 @@ def draw_equalization(evidence: Evidence) -> Figure:
             axis = axes[row * columns + place]
             axis.set_title(f"r = {task.rpartition('-')[2]}, λ = {lam:.2g}", loc="left")
             if read.empty:
-                add_words(axis, "no trial yet")
+                add_words(axis, "no readings")
                 continue
             add_line(axis, read, "objective", "dropout", BLUE)
             add_level(axis, read["minimum"].iloc[0], "optimum")

@@ -137,11 +137,12 @@ def _brief(row: Mapping[Any, Any]) -> dict[str, Any]:
 def show_claims(table: Any, as_json: bool = False, as_csv: bool = False) -> None:
     """What the papers claim: for each claim the verdict, then the sentence and what was measured."""
     import analysis
+    from analysis.claims.claim import NOT_RUN
 
     if as_json or as_csv:
         show_frame(table, as_json, as_csv, title="")
         return
-    measured = table[table["num_trials"] > 0]
+    measured = table[table["verdict"] != NOT_RUN]
     for paper, rows in measured.groupby("paper", sort=False):
         _print_table(f"claims of {paper}", {"verdict": "", "text": ""}, [_claim(r) for r in rows.to_dict("records")])
     _print_notes(analysis.notes_of(table))

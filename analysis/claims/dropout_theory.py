@@ -150,7 +150,8 @@ def _gaps_vanish(evidence: Evidence) -> Finding:
     worst = max(left, key=left.__getitem__)
     text = f"at the end a mean gap is at most {left[worst]:.2g} of the first ({worst}); last gaps: "
     gaps = ", ".join(f"{label} {curve.iloc[-1]:.2g}" for label, curve in curves.items())
-    return Finding(value=left[worst], limit=_GAP_LEFT, measured=text + gaps)
+    # A gap is relative to its bound: that of the whole regularizer is small in itself once a network is equalized.
+    return Finding(value=max(left[worst], float(curves["total"].iloc[-1])), limit=_GAP_LEFT, measured=text + gaps)
 
 
 CLAIMS: tuple[Claim, ...] = (
@@ -278,7 +279,10 @@ CLAIMS: tuple[Claim, ...] = (
     theory_claim(
         paper=PAPER,
         name="Figure 3-3, equalized",
-        statement="Dropout converges to the set of equalized networks: all gaps go to zero (5 % of where they start).",
+        statement=(
+            "Dropout converges to the set of equalized networks: each gap goes to zero (to 5 % of where it starts), and "
+            "the regularizer to its bound (to 5 %)."
+        ),
         tasks=("thesis-fig3-3",),
         measure=_gaps_vanish,
         training="end",

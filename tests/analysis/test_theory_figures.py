@@ -140,7 +140,7 @@ def test_figure_2_3_is_drawn_while_rates_of_one_width_are_missing(tmp_path):
     axes = drawn(tmp_path, made)["thesis-fig2-3"].axes
     missing = axes[3]
     assert missing.get_title(loc="left") == "r = 80, λ = 0.33"
-    assert [text.get_text() for text in missing.texts] == ["no trial yet"]
+    assert [text.get_text() for text in missing.texts] == ["no readings"]
     assert [each.get_label() for each in axes[5].lines] == ["λ = 1"]
     assert points(axes[0], "dropout") == [(0.0, 1.0), (10.0, 1.0)]
 
