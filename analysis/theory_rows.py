@@ -72,17 +72,16 @@ class Evidence:
         setting = [*_CONTESTANT, DROP_RATE]
         known = pd.MultiIndex.from_frame(self.rows[setting])
         lost = self.lost[~pd.MultiIndex.from_frame(self.lost[setting]).isin(known)][setting].drop_duplicates()
-        return [f"{name} at drop rate {rate:.2g} on {task}" for task, name, rate in lost.itertuples(index=False)]
+        return [
+            f"{name} at drop rate {rate:.2g} on {task}" for task, name, rate in sorted(lost.itertuples(index=False))
+        ]
 
     @cached_property
     def losses(self) -> str:
-        """How many trials are lost, and of which settings all are; empty where none is."""
-        if self.lost.empty:
-            return ""
+        """How many trials are lost, and how they ended; empty where none is."""
         number = len(self.lost)
         ends = ", ".join(f"{count} {status}" for status, count in self.lost["status"].value_counts().items())
-        counted = f"{number} trial{'s' if number > 1 else ''} left no readings ({ends})"
-        return f"{counted}, among them all of {'; '.join(self.lost_settings)}" if self.lost_settings else counted
+        return f"{number} trial{'s' if number > 1 else ''} left no readings ({ends})" if number else ""
 
     def lacks(self, metrics: Iterable[str]) -> list[str]:
         """Those of these metrics that some regularizer on some task has no reading of, be it numbered (`name/1`)."""

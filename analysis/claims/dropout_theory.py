@@ -280,8 +280,8 @@ CLAIMS: tuple[Claim, ...] = (
         paper=PAPER,
         name="Figure 3-3, equalized",
         statement=(
-            "Dropout converges to the set of equalized networks: each gap goes to zero (to 5 % of where it starts), and "
-            "the regularizer to its bound (to 5 %)."
+            "Dropout converges to the set of equalized networks: each gap goes to zero (to 5 % of where it starts), "
+            "and the regularizer to its bound (to 5 %)."
         ),
         tasks=("thesis-fig3-3",),
         measure=_gaps_vanish,

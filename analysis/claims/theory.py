@@ -12,6 +12,7 @@ from analysis.theory_rows import Evidence, evidence_of
 
 Training = Literal["any", "end", "full"]
 Complete = Literal["readings", "settings", "trials"]
+_MOST_NAMED = 3  # settings in one sentence
 
 
 def theory_claim(
@@ -46,12 +47,19 @@ def theory_claim(
             verdict=_verdict(finding, training, open_question, incomparable, evidence.scale),
             value=finding.value,
             limit=finding.limit,
-            measured="; ".join(part for part in (finding.measured, evidence.losses) if part),
+            measured="; ".join(part for part in (finding.measured, _lost(evidence)) if part),
             num_trials=len(evidence.rows),
             scale=evidence.scale,
         )
 
     return Claim(paper=paper, name=name, statement=statement, tasks=tasks, judge=judge)
+
+
+def _lost(evidence: Evidence) -> str:
+    """What is lost, with the settings of which all is."""
+    settings = evidence.lost_settings
+    named = "; ".join(settings) if len(settings) <= _MOST_NAMED else f"{len(settings)} settings"
+    return f"{evidence.losses}, among them all of {named}" if settings else evidence.losses
 
 
 def _missing(evidence: Evidence, measure: Measure) -> str:

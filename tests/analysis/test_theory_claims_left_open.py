@@ -7,6 +7,7 @@ from theory_results import ends, load, over_epochs, trial
 
 import analysis
 from analysis.claims import dropout_theory, structured_dropout
+from harness.output import show_claims
 
 CLAIMS = (*structured_dropout.CLAIMS, *dropout_theory.CLAIMS)
 FIG1, FIG2_1 = ("structured-fig1",), ("thesis-fig2-1",)
@@ -30,9 +31,8 @@ def test_a_setting_that_diverged_leaves_a_claim_about_the_sweep_open(tmp_path):
     trials = ends(FIG1, 1.0, rate=0.1, **CONVERGED) + ends(FIG1, 1.0, **CONVERGED)
     found = with_lost(tmp_path, trials, [diverged("structured-fig1", "dropblock_sample", 0.9, seed) for seed in (0, 1)])
     claim = found.loc["Theorem 7 and Corollary 8, figure 1 bottom"]
-    words = "2 trials left no readings (2 diverged), among them all of dropblock_sample at drop rate 0.9"
-    assert claim["verdict"].startswith(f"not comparable: {words}")
-    assert claim["measured"].endswith(f"{words} on structured-fig1")
+    assert claim["verdict"] == "not comparable: 2 trials left no readings (2 diverged)"
+    assert claim["measured"].endswith(", among them all of dropblock_sample at drop rate 0.9 on structured-fig1")
     assert claim["num_trials"] == 2
     assert found.loc["Theorem 5", "verdict"] == "holds"  # it speaks of iterates, and those read are above the bound
 
@@ -86,3 +86,13 @@ def test_no_claim_of_the_theory_breaks_on_rows_that_lack_everything(tmp_path):
     found = analysis.claims_table(*load(tmp_path, made))
     theory = found[found["paper"].isin(["structured_dropout", "dropout_theory"])]
     assert theory["verdict"].str.startswith("not comparable: the rows lack what it needs (").all()
+
+
+def test_on_a_terminal_claims_without_readings_are_told_from_those_that_were_not_run(tmp_path, capsys):
+    short = trial("thesis-fig3-3", "dropout", 0.3, over_epochs(equalization_gap=[9.0, 0.1]), scale="short")
+    table = with_lost(tmp_path, [short], [diverged("thesis-fig3-3", "dropout", 0.3)]).reset_index()
+    show_claims(table)
+    shown = capsys.readouterr().out
+    of_task = [claim for claim in CLAIMS if claim.tasks == ("thesis-fig3-3",)]
+    assert shown.count("1 trial left no readings (1 diverged). Measured") == len(of_task) > 0
+    assert f"{len(table) - len(of_task)} claim(s) have no trial here" in shown
