@@ -44,37 +44,42 @@ class DropConnect(Regularizer):
         return [site for site in sites_of(network, self.acts_on) if site in fronts]
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """Put a masked layer, with the same parameters, in the place of each."""
+        """Let each of these layers mask its weights."""
         fronts = front_layers(network)
         layers = dict.fromkeys(fronts[site] for site in self.chosen_sites(network))
         names = {module: name for name, module in network.named_modules()}
         for layer in layers:
-            masked = MaskedLinear(layer, self, context.masks(names[layer]))
-            network.set_submodule(names[layer], masked)
-            for site in sites_of(network):
-                if site.next_layer is layer:
-                    site.next_layer = masked
+            MaskedLinear.made_of(layer, self, context.masks(names[layer]))
         return self
 
 
 class MaskedLinear(nn.Linear):
-    """A dense layer that drops weights while it trains. It shares the parameters of the layer it replaces."""
+    """A dense layer that drops weights while it trains."""
 
-    def __init__(self, layer: nn.Linear, settings: DropConnect, stream: MaskStream) -> None:
-        nn.Module.__init__(self)  # not Linear's own, which would draw weights from the global generator
-        self.in_features, self.out_features = layer.in_features, layer.out_features
-        self.weight, self.bias = layer.weight, layer.bias
-        self.drop_rate, self._per_sample = settings.drop_rate, settings.per_sample
-        self._stream = stream
+    drop_rate: float
+    per_sample: bool
+    stream: MaskStream
+
+    @classmethod
+    def made_of(cls, layer: nn.Linear, settings: DropConnect, stream: MaskStream) -> MaskedLinear:
+        """`layer` itself, which now masks.
+
+        A new layer in its place would lose the hooks that other regularizers have put on the old one, and every
+        reference to it; a parametrization of the weight would show them the masked weight instead of the weight.
+        """
+        layer.__class__ = cls
+        assert isinstance(layer, MaskedLinear)
+        layer.drop_rate, layer.per_sample, layer.stream = settings.drop_rate, settings.per_sample, stream
+        return layer
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer with masked and rescaled weights in training, the plain layer in eval mode and at drop rate 0."""
         if not self.training or self.drop_rate == 0:
             return super().forward(x)
         keep_rate = 1 - self.drop_rate
-        weight = self.weight.expand(len(x), -1, -1) if self._per_sample else self.weight
-        weight = apply_mask(weight, self._stream.bernoulli(tuple(weight.shape), keep_rate), 1 / keep_rate)
-        if not self._per_sample:
+        weight = self.weight.expand(len(x), -1, -1) if self.per_sample else self.weight
+        weight = apply_mask(weight, self.stream.bernoulli(tuple(weight.shape), keep_rate), 1 / keep_rate)
+        if not self.per_sample:
             return F.linear(x, weight, self.bias)
         y = torch.einsum("bi,boi->bo", x, weight)
         return y if self.bias is None else y + self.bias

@@ -6,15 +6,26 @@ import itertools
 
 import pytest
 import torch
+import torch.nn.functional as F
 from tiny_tasks import IMAGE_TASK, binomial_bound, prepared
 from torch import Tensor, nn
 
+from tasks.regularizers.base import Context
 from tasks.regularizers.dropconnect import DropConnect, MaskedLinear
 from tasks.sites import front_layers, sites_of
 from tasks.streams import MaskStream
 from tasks.theory.structured import dropconnect_objective, dropout_objective
 
 KEEP = 0.6
+CONTEXT = Context(
+    seed=0,
+    device=torch.device("cpu"),
+    name="dropconnect",
+    num_train_samples=1,
+    num_epochs=1,
+    num_steps=1,
+    learning_rate=0.1,
+)
 
 
 class GivenMask:
@@ -30,7 +41,7 @@ class GivenMask:
 
 def masked(layer: nn.Linear, mask: Tensor, *, per_sample: bool = False) -> MaskedLinear:
     stream: MaskStream = GivenMask(mask)  # type: ignore[assignment]
-    return MaskedLinear(layer, DropConnect(drop_rate=1 - KEEP, per_sample=per_sample), stream)
+    return MaskedLinear.made_of(layer, DropConnect(drop_rate=1 - KEEP, per_sample=per_sample), stream)
 
 
 def mean_over_masks(U: Tensor, V: Tensor, X: Tensor, Y: Tensor, dropped: str) -> Tensor:
@@ -81,16 +92,19 @@ def test_masks_per_sample_are_those_of_a_loop_over_samples() -> None:
     assert torch.allclose(*gradients, rtol=1e-12)
 
 
-def test_it_takes_the_place_of_the_layers_in_front_and_shares_their_parameters() -> None:
-    training = prepared(IMAGE_TASK, DropConnect(drop_rate=0.3))
-    network = training.network
+def test_the_layers_in_front_mask_and_stay_the_objects_and_parameters_that_they_were() -> None:
+    network, plain = prepared(IMAGE_TASK).network, prepared(IMAGE_TASK).network
     (dense,) = sites_of(network, ("dense",))
-    replaced = front_layers(network)[dense]
-    assert isinstance(replaced, MaskedLinear)
-    assert not isinstance(dense.next_layer, MaskedLinear)
-    assert sites_of(network, ("conv",))[-1].next_layer is replaced  # the site before is read by the new layer
-    names = [name for name, _ in network.named_parameters()]
-    assert names == [name for name, _ in prepared(IMAGE_TASK).network.named_parameters()]
+    layer = front_layers(network)[dense]
+    seen = []
+    layer.register_forward_hook(lambda *_: seen.append(True))
+    DropConnect(drop_rate=0.3).attach(network, CONTEXT)
+    assert front_layers(network)[dense] is layer is sites_of(network, ("conv",))[-1].next_layer
+    assert [name for name, module in network.named_modules() if isinstance(module, MaskedLinear)] == ["classifier.2"]
+    assert [name for name, _ in network.named_parameters()] == [name for name, _ in plain.named_parameters()]
+    x = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert not torch.equal(network.train()(x), plain.train()(x))
+    assert seen == [True]
 
 
 @pytest.mark.parametrize("per_sample", [False, True])
@@ -98,7 +112,7 @@ def test_the_share_of_weights_dropped_is_the_drop_rate(per_sample: bool) -> None
     layer = nn.Linear(50, 400, bias=False)
     nn.init.ones_(layer.weight)
     settings = DropConnect(drop_rate=0.3, per_sample=per_sample)
-    masking = MaskedLinear(layer, settings, MaskStream(0, "dropconnect", "cpu"))
+    masking = MaskedLinear.made_of(layer, settings, MaskStream(0, "dropconnect", "cpu"))
     kept = masking(torch.eye(50)).detach() * 0.7  # row j holds column j of the masked weight
     assert kept.unique().tolist() == pytest.approx([0, 1])
     assert abs(float(kept.mean()) - 0.7) <= float(binomial_bound(0.7, kept.numel()))
@@ -108,4 +122,4 @@ def test_eval_mode_uses_the_weights_themselves() -> None:
     layer = nn.Linear(5, 4)
     masking = masked(layer, torch.zeros(4, 5, dtype=torch.bool)).eval()
     x = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(masking(x), layer(x))
+    assert torch.equal(masking(x), F.linear(x, layer.weight, layer.bias))
