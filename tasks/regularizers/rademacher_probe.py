@@ -22,8 +22,9 @@ class RademacherProbe(Regularizer):
 
     It is meant for company: `localdrop+rademacher_probe` draws the bound beside the error. Every conv and dense layer
     contributes one factor: the norm of the keep rates of what it reads times the tail of its singular values beyond h.
-    The keep rates are what a site multiplies by in eval mode; where that is 1 (no mask, or one rescaled in training)
-    the norm is left out, as the bounds without dropout have it. B is the norm of all inputs of the epoch, as augmented.
+    The keep rates are what a site multiplies by in eval mode, multiplied where a layer reads several sites; where that
+    is 1 (no mask, or one rescaled in training) the norm is left out, as the bounds without dropout have it. B is the
+    norm of all inputs of the epoch, as augmented.
     """
 
     untouched_dense_fraction: float = 0.0  # in [0, 1], share of each dense layer's singular values that is left out
@@ -52,10 +53,10 @@ class RademacherProbe(Regularizer):
 @torch.no_grad()
 def log_bound_of(network: nn.Module, settings: RademacherProbe, data_norm: float, num_examples: int, k: int) -> float:
     """Natural logarithm of the bound for `network` as it is."""
-    read: dict[WeightLayer, Site] = {site.next_layer: site for site in sites_of(network) if site.next_layer is not None}
+    rates_read = _rates_read(network)
     terms, sizes = [], []
     for layer in (module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)):
-        rates = _multipliers(read[layer]) if layer in read else None
+        rates = rates_read.get(layer)
         weight = layer.weight.double()
         if isinstance(layer, nn.Conv2d):
             terms.append(convolutional_log_term(weight, rates, settings.untouched_conv))
@@ -68,6 +69,20 @@ def log_bound_of(network: nn.Module, settings: RademacherProbe, data_norm: float
             sizes.append(1)
     printed_sizes = sizes if settings.variant == "printed" else None
     return float(rademacher_log_bound(terms, data_norm, num_examples, k, settings.delta, printed_sizes))
+
+
+def _rates_read(network: nn.Module) -> dict[WeightLayer, Tensor]:
+    """For each layer, the product of the keep rates of all masked sites that it reads; none where there is no such."""
+    read: dict[WeightLayer, Tensor] = {}
+    for site in sites_of(network):
+        rates = None if site.next_layer is None else _multipliers(site)
+        if site.next_layer is None or rates is None:
+            continue
+        before = read.get(site.next_layer)
+        if before is not None:  # where pooling stands between the two sites, by its mean square
+            rates = rates * (before if before.shape == rates.shape else before.square().mean().sqrt())
+        read[site.next_layer] = rates
+    return read
 
 
 def _multipliers(site: Site) -> Tensor | None:

@@ -10,9 +10,13 @@ import torch
 from tiny_tasks import IMAGE_TASK, TINY_TASKS, prepared, trained, weights_after
 from torch import Tensor, nn
 
+from tasks.architectures.resnet56 import ResNet56
+from tasks.regularizers.base import Context
 from tasks.regularizers.localdrop import LocalDrop
 from tasks.regularizers.none import Unregularized
-from tasks.regularizers.rademacher_probe import RademacherProbe
+from tasks.regularizers.rademacher_probe import RademacherProbe, log_bound_of
+from tasks.sites import measure_sites, sites_of
+from tasks.theory.drop_rates import keep_matrix
 from tasks.training import Training
 
 MLP_TASK = TINY_TASKS["digits-mlp"]
@@ -90,3 +94,40 @@ def test_the_printed_bound_is_never_below_the_derived_one() -> None:
 def test_it_speaks_only_in_the_epochs_asked_for() -> None:
     curves = trained(IMAGE_TASK, RademacherProbe(every_epochs=2))[1].curves
     assert [point.epoch for point in curves if point.metric == NAME] == [2]
+
+
+def test_a_layer_behind_a_masked_and_an_unmasked_site_counts_the_masked_one() -> None:
+    """In ResNet-56 every conv layer at the head of a block reads a masked conv site and an empty branch site."""
+    torch.manual_seed(0)
+    network = ResNet56(num_classes=3, in_channels=3, image_size=8).double()
+    example = torch.zeros(1, 3, 8, 8, dtype=torch.float64)
+    measure_sites(network, example)
+    context = Context(
+        seed=0,
+        device=torch.device("cpu"),
+        name="localdrop",
+        num_train_samples=1,
+        num_epochs=1,
+        num_steps=1,
+        learning_rate=0.1,
+    )
+    LocalDrop(block_size=3).attach(network, context)
+    factors = dict.fromkeys(
+        (module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)), (1.0, 1.0)
+    )
+    for site in sites_of(network, ("conv",)):
+        site.fillings[0].variable.fill_(0.2)
+        assert site.shape is not None
+        rates = keep_matrix(0.2, 3, *site.shape[-2:])
+        assert site.next_layer is not None
+        factors[site.next_layer] = float(rates.norm()), float(rates.square().mean()) ** 0.5
+    assert list(factors.values()).count((1.0, 1.0)) == 2  # no conv site stands in front of the first two layers
+    product = 1.0
+    for layer, (norm, root_mean_square) in factors.items():
+        values = float(torch.linalg.svdvals(layer.weight.detach()).sum())
+        if isinstance(layer, nn.Linear):
+            product *= values * root_mean_square * math.sqrt(layer.in_features)
+        else:
+            product *= values * norm * math.sqrt(layer.weight.numel())
+    bound = log_bound_of(network, RademacherProbe(delta=0.0), data_norm=1.0, num_examples=1, k=1)
+    assert bound == pytest.approx(math.log(product) + (len(factors) - 1) * math.log(2), abs=1e-5)  # rates are float32
