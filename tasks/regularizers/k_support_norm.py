@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,20 +16,22 @@ from tasks.theory.structured import k_support_norm_squared
 
 @dataclass(frozen=True, kw_only=True)
 class KSupportNorm(Regularizer):
-    """Penalty beta ||U V^T X||_(r)^2 / N on a linear pair of width d, beta = (r / d) drop_rate / (1 - drop_rate).
+    """Penalty beta ||U V^T X||_(r)^2 / N on a linear pair of k blocks, beta = drop_rate / (1 - drop_rate) / k.
 
-    ||A||_(r) is the spectral k-support norm with k = r = block_size: Euclidean on the largest singular values, their
-    sum on the smaller ones. Over all factors of one product the penalty of `dropblock_sample` (`path_norm` with this
-    block size) is never below this one, and at the minimum of its objective both are equal. Block size 1 is
-    `nuclear_norm`.
+    ||A||_(r) is the spectral k-support norm of order r = block_size: Euclidean on the largest singular values, their
+    sum on the smaller ones. Width d makes k = ceil(d / r) blocks, the last one shorter where r does not divide d, and
+    one block of all units where r is above d. Over all factors of one product the penalty of `dropblock_sample`
+    (`path_norm` with this block size) is never below this one: it is the sum over blocks of ||U_i H_i||_F^2, each of
+    rank r at most and so the square of its own norm, and k such squares are at least the square of the sum over k.
+    Where r divides d, both are equal at the minimum of its objective. Block size 1 is `nuclear_norm`.
     """
 
     drop_rate: float = 0.5  # in [0, 1), of the blocks it stands for
-    block_size: int = 5  # >= 1
+    block_size: int = 5  # >= 1; at or above the width, one block of all units
 
     acts_on: ClassVar[tuple[str, ...]] = ("hidden",)
     off: ClassVar[dict[str, Scalar]] = {"drop_rate": 0.0}
-    formula: ClassVar[str] = "loss + (r / d) drop_rate / (1 - drop_rate) ||U V^T X||_(r)^2 / N"
+    formula: ClassVar[str] = "loss + drop_rate / (1 - drop_rate) / ceil(d / r) ||U V^T X||_(r)^2 / N"
     source: ClassVar[str] = "Pal et al. 2020, theorem 6 and corollary 8"
 
     def __post_init__(self) -> None:
@@ -44,5 +47,6 @@ class KSupportNorm(Regularizer):
 
     def of_spectrum(self, singular_values: Tensor, width: int) -> Tensor:
         """The penalty, from the singular values of U V^T X / sqrt(N)."""
-        strength = self.block_size / width * self.drop_rate / (1 - self.drop_rate)
+        num_blocks = math.ceil(width / self.block_size)
+        strength = self.drop_rate / (1 - self.drop_rate) / num_blocks
         return strength * k_support_norm_squared(singular_values, self.block_size)
