@@ -26,11 +26,13 @@ class VariationalDropout(Regularizer):
     """Gaussian noise of learned variance alpha in (0, 1) per unit (per channel of maps), charged with its divergence.
 
     The loss gains (kl_weight / number of training samples) sum KL(alpha), with weight 1 the evidence bound, where
-    KL is the divergence from the log-uniform prior, which falls as alpha grows.
+    KL is the divergence from the log-uniform prior, which falls as alpha grows. The sum has a term for every variable
+    that is random: the factors in form `A`, the weights in form `B`.
 
-    * form `A`: every activation is multiplied by 1 + sqrt(alpha) eps, eps ~ N(0, 1);
+    * form `A`: every activation is multiplied by 1 + sqrt(alpha) eps, eps ~ N(0, 1), so a term for each alpha;
     * form `B`: the weights that read the unit are independent N(w, alpha w^2): the next layer's output gains
-      sqrt(x^2 (alpha o W^2)) eps. Sites that no layer reads alone are left out.
+      sqrt(x^2 (alpha o W^2)) eps, and each alpha stands in as many terms as there are weights that have it. Sites that
+      no layer reads alone are left out.
 
     alpha = sigmoid(alpha_speed a), a being learned by the network's optimizer without weight decay: under gradient
     descent the logit moves alpha_speed^2 times as fast as it would by itself. Eval is the identity.
@@ -43,7 +45,7 @@ class VariationalDropout(Regularizer):
 
     acts_on: ClassVar[tuple[str, ...]] = ("dense", "conv")
     off: ClassVar[dict[str, Scalar]] = {"initial_alpha": 0.0}
-    formula: ClassVar[str] = "y = x (1 + sqrt(alpha) eps); loss - (w / N) sum (log(alpha) / 2 + c1 a + c2 a^2 + c3 a^3)"
+    formula: ClassVar[str] = "y = x (1 + sqrt(alpha) eps); loss - (w / N) sum (log(alpha) / 2 + sum_i c_i alpha^i)"
     source: ClassVar[str] = "Kingma et al. 2015, sections 3.1 and 3.2, eq. 14; neuron-wise as in Zhai and Wang 2018"
 
     def __post_init__(self) -> None:
@@ -86,6 +88,8 @@ def kl_divergence(logit: Tensor) -> Tensor:
 class LearnedNoise(nn.Module):
     """Holds the logits of alpha; at its site it is the identity, unless a subclass says otherwise."""
 
+    num_sharing = 1  # random variables that have the same alpha
+
     def __init__(self, settings: VariationalDropout, name: str, num_units: int, stream: MaskStream) -> None:
         super().__init__()
         self.name, self._stream, self._speed = name, stream, settings.alpha_speed
@@ -95,6 +99,10 @@ class LearnedNoise(nn.Module):
     def logit(self) -> Tensor:
         """Logit of alpha, one per unit."""
         return self._speed * self.scaled_logit
+
+    def divergence(self) -> Tensor:
+        """The sum of KL over all random variables."""
+        return self.num_sharing * kl_divergence(self.logit()).sum()
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` itself."""
@@ -126,6 +134,7 @@ class WeightNoise(LearnedNoise):
     def __init__(self, settings: VariationalDropout, site: Site, layer: WeightLayer, stream: MaskStream) -> None:
         groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
         super().__init__(settings, site.name, layer.weight.shape[1] * groups, stream)
+        self.num_sharing = layer.weight.numel() // len(self.scaled_logit)
         self._groups = groups
 
     def perturb(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
@@ -149,7 +158,7 @@ class _Divergence(Hooks):
     def penalty(self, step: Step) -> Tensor | None:
         if self.weight == 0 or not self.noises:
             return None
-        return self.weight * torch.stack([kl_divergence(noise.logit()).sum() for noise in self.noises]).sum()
+        return self.weight * torch.stack([noise.divergence() for noise in self.noises]).sum()
 
     @torch.no_grad()
     def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:

@@ -223,6 +223,20 @@ def test_the_variational_divergence_is_divided_by_the_number_of_samples() -> Non
     assert cast(Tensor, hooks.penalty(step_at(0.0, network))).item() == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["dense", "conv", "grouped"])
+def test_form_b_is_charged_for_every_weight(kind: str) -> None:
+    layer, shape = layers()[kind]
+    network = network_of(layer, shape)
+    hooks = VariationalDropout(kl_weight=3.0, form="B").attach(network, CONTEXT)
+    logits = noise_in(network.double()).logit()
+    outputs_per_group = layer.weight.shape[0] // getattr(layer, "groups", 1)
+    total = 0.0
+    for output, column, *_ in np.ndindex(tuple(layer.weight.shape)):
+        unit = output // outputs_per_group * layer.weight.shape[1] + column
+        total += variational_dropout.kl_divergence(logits[unit]).item()
+    assert cast(Tensor, hooks.penalty(step_at(0.0, network))).item() == pytest.approx(total * 3.0 / 50, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     "regularizer", [VariationalDropout(form="A"), VariationalDropout(form="B"), SparseVariationalDropout()], ids=str
 )
