@@ -112,12 +112,6 @@ def measure_sites(network: nn.Module, example: Tensor) -> None:
         handle.remove()
 
 
-def last_group(sites: list[Site]) -> list[Site]:
-    """Those sites that stand in the highest group among them."""
-    highest = max((site.group for site in sites), default=0)
-    return [site for site in sites if site.group == highest]
-
-
 def chain_next_layers(network: nn.Module) -> None:
     """Give each site the first conv or dense layer listed behind it: right for networks that are one chain."""
     waiting: list[Site] = []

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.architectures import ARCHITECTURES
-from tasks.sites import SITE_KINDS, Site, chain_next_layers, last_group, measure_sites, sites_of
+from tasks.sites import SITE_KINDS, Site, chain_next_layers, measure_sites, sites_of
 
 SIZES = {"convnet_small": 8, "mlp": 8, "lenet": 28}
 
@@ -102,12 +102,6 @@ def test_sites_are_found_by_kind_in_the_order_of_the_network() -> None:
     assert [site.name for site in sites_of(network, ["dense", "conv"])] == ["stem.2", "joined", "classifier.4"]
     assert sites_of(network, []) == []
     assert sites_of(network, SITE_KINDS) == sites_of(network)
-
-
-def test_the_last_group_is_that_of_the_highest_number() -> None:
-    sites = [Site("conv", group=group) for group in (1, 3, 2, 3)]
-    assert last_group(sites) == [sites[1], sites[3]]
-    assert last_group([]) == []
 
 
 def test_two_sites_before_one_layer_are_both_read_by_it() -> None:
