@@ -43,7 +43,8 @@ def _regularizer(name: str, cls: Any, results: Sequence[str] | None) -> Iterator
     yield ""
     yield f"formula   {cls.formula}"
     yield f"source    {cls.source}"
-    yield f"acts on   {', '.join(cls.acts_on) or 'no site: the loss, the batch or the optimizer'}"
+    places = [", ".join(cls.acts_on), cls.also_acts_on]
+    yield f"acts on   {'; '.join(filter(None, places)) or 'no site: the loss, the batch or the optimizer'}"
     yield from _fields(name, cls)
     yield f"cost      {_cost(name, results)}"
     yield f"example   regarena tune {_task_for(cls)} --regularizer {name} --tune-trials 5 --scale smoke"

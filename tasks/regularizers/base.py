@@ -47,7 +47,7 @@ class OptimizerSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a regularizer may know when it is attached."""
+    """What a regularizer may know when it is attached; some of it serves those of other packages alone."""
 
     seed: int
     device: torch.device
@@ -167,6 +167,7 @@ class Regularizer(Hooks):
     Class attributes:
         acts_on: kinds of sites it needs; a network that has none of them is skipped with a reason. Empty if it needs
             no site (penalties, optimizer settings).
+        also_acts_on: other sites that it fills where there are any, in words, for its card.
         needs_layer_behind: whether it also needs the weight layer that reads a site; skipped where no site has one.
         needs_class_targets: whether targets must be class probabilities; a regression task skips it then.
         off: field values that switch it off; then training equals the baseline's bit for bit.
@@ -177,6 +178,7 @@ class Regularizer(Hooks):
     """
 
     acts_on: ClassVar[tuple[str, ...]] = ()
+    also_acts_on: ClassVar[str] = ""
     needs_layer_behind: ClassVar[bool] = False
     needs_class_targets: ClassVar[bool] = False
     off: ClassVar[Mapping[str, Scalar]] = {}

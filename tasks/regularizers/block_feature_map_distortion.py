@@ -34,13 +34,13 @@ class BlockFeatureMapDistortion(Regularizer):
     * `paper` (eq. 22): divided by the batch size, hence step sizes near 30; signs per tap, u per channel and position,
       times a sign per sample; and the share lam step_size std(f) / batch size of the feature remains.
 
-    Where no conv layer follows, k_c = 0.01. With step_size 0 it is DropBlock. The rate of a site is distortion_rate
-    times group_factor to the power of (last group - its group); the released code has 0.25 on ResNet-50, with sites in
-    the last two groups alone.
+    Where no conv layer follows, k_c = 0.01. A block larger than the map is cut to it. With step_size 0 it is DropBlock.
+    The rate of a site is distortion_rate times group_factor to the power of (last group - its group); the released code
+    has 0.25 on ResNet-50, with sites in the last two groups alone.
     """
 
     distortion_rate: float = 0.09  # in [0, 1)
-    block_size: int = 6  # >= 1
+    block_size: int = 6  # >= 1, cut to the map
     step_size: float = 5.0  # gamma or alpha >= 0
     lam: float = 0.0  # weight of the size of the distortion in the objective: >= 0 in mode paper, 0 in mode official
     mode: Mode = "official"

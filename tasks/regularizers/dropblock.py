@@ -32,7 +32,7 @@ class DropBlock(Regularizer):
     """
 
     drop_rate: float = 0.1  # in [0, 1)
-    block_size: int = 7  # >= 1
+    block_size: int = 7  # >= 1, cut to the map
     schedule: Schedule = "linear"
     scaling: Scaling = "realised"
     group_factor: float = 1.0  # in (0, 1]

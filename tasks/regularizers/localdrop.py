@@ -28,13 +28,17 @@ class LocalDrop(Regularizer):
 
     * every step: descent on the weights with sampled masks, the penalty left aside;
     * every `keep_interval_steps`: one gradient step on the keep rates, on the mean loss of the network with the rates
-      themselves as multipliers, plus the penalty; then projection to [0.001, 1], drop rates to [0, 0.5];
+      themselves as multipliers, plus the penalty; then projection to [0.001, 1], drop rates to [0, 0.5]. The paper
+      takes one with every step on the weights, that is 1; the default is ours, for speed, since such a step costs
+      about as much as one on the weights;
     * every `m` epochs: the singular values beyond the first h of each layer but the output are shrunk by
       C = lam ||theta|| and stop at zero, which is the proximal step on the penalty. A layer that reads no masked site
-      has C = lam.
+      has C = lam. The paper's k1, the epoch before which nothing is shrunk, is not given there; here it is m.
 
-    h is counted per layer kind: `h_dense_fraction` of the rank of dense layers, `h_conv` for each k x k kernel (at or
-    above k: off; 1x1 kernels are always left alone). Masks are not rescaled in training; eval multiplies by the rates.
+    The sum is over all layers, the output included: its singular values are charged to the rates that it reads, though
+    never shrunk (line 10 of the algorithm). h is counted per layer kind: `h_dense_fraction` of the rank of dense
+    layers, `h_conv` for each k x k kernel (at or above k: off; 1x1 kernels are always left alone). A block larger than
+    the map is cut to it. Masks are not rescaled in training; eval multiplies by the rates.
     With the printed norm `l2`, C is large against usual weights, so that shrinkage is nearly truncation; `rms` divides
     by the square root of the number of rates.
     """
@@ -42,15 +46,16 @@ class LocalDrop(Regularizer):
     lam: float = 0.1  # >= 0
     m: int = 10  # >= 1, epochs from one shrinkage to the next
     h_dense_fraction: float = 2000 / 2048  # in [0, 1], share of the singular values that is left alone
-    h_conv: int = 2  # >= 0
-    block_size: int = 7  # >= 1
+    h_conv: int = 2  # >= 0, of each k x k kernel; at or above k: off
+    block_size: int = 7  # >= 1, cut to the map
     unit_drop_rate: float = 0.5  # in [0, 1), where the learned rates of dense units start
     input_drop_rate: float = 0.1  # in [0, 1), likewise for the features of an input that a dense layer reads
-    keep_interval_steps: int = 10  # >= 1
+    keep_interval_steps: int = 10  # >= 1; 1 in the paper
     c_norm: Norm = "l2"
     form: KeepForm = "exact"
 
     acts_on: ClassVar[tuple[str, ...]] = ("conv", "dense")
+    also_acts_on: ClassVar[str] = "an input that a dense layer reads"
     off: ClassVar[dict[str, Scalar]] = {
         "lam": 0.0,
         "unit_drop_rate": 0.0,
@@ -75,7 +80,7 @@ class LocalDrop(Regularizer):
         check_choice(self, "form", get_args(KeepForm))
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """Learned masks at the sites, and every layer but the output to shrink."""
+        """Learned masks at the sites, and every layer to charge, or to shrink as well."""
         inputs = [site for site in sites_of(network, ("input",)) if isinstance(site.next_layer, nn.Linear)]
         keeps = {}
         for site in inputs + self.chosen_sites(network):

@@ -18,15 +18,15 @@ from tasks.regularizers.spectral_tails import Norm, charged_tails
 class LocalDropFcOnly(Regularizer):
     """Learned keep rates at the dense sites, and shrinkage of the dense layers but the output; conv layers are free.
 
-    As `localdrop`, with the parts that belong to maps left out. A dense layer that reads a map has no masks in front
-    of it, hence C = lam there.
+    As `localdrop`, with the parts that belong to maps left out; the output layer is charged to the rates that it reads
+    here too. A dense layer that reads a map has no masks in front of it, hence C = lam there.
     """
 
     lam: float = 0.1  # >= 0
     m: int = 10  # >= 1, epochs from one shrinkage to the next
     h_dense_fraction: float = 2000 / 2048  # in [0, 1], share of the singular values that is left alone
     unit_drop_rate: float = 0.5  # in [0, 1), where the learned rates start
-    keep_interval_steps: int = 10  # >= 1
+    keep_interval_steps: int = 10  # >= 1; 1 in the paper
     c_norm: Norm = "l2"
 
     acts_on: ClassVar[tuple[str, ...]] = ("dense",)

@@ -17,10 +17,9 @@ from tasks.sites import Site, WeightLayer
 Norm = Literal["l2", "rms"]
 
 
-def hidden_weight_layers(network: nn.Module) -> dict[str, WeightLayer]:
-    """Name -> conv or dense layer, without the last one listed: the output layer is never shrunk."""
-    named = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
-    return dict(named[:-1])
+def weight_layers(network: nn.Module) -> dict[str, WeightLayer]:
+    """Name -> conv or dense layer, in the order listed; the last one is the output layer."""
+    return {name: layer for name, layer in network.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)}
 
 
 def num_kept_of(layer: WeightLayer, h_dense_fraction: float, h_conv: int) -> int:
@@ -65,6 +64,7 @@ class SpectralTail:
     layer: WeightLayer
     num_kept: int
     norm: Callable[[], Tensor] = no_masks
+    is_output: bool = False  # then it is charged and never shrunk (Lu et al. 2021, algorithm 1, line 10)
     _sum: Tensor | None = field(default=None, repr=False)
 
     def penalty(self) -> Tensor:
@@ -92,7 +92,7 @@ class SpectralTail:
 
 @dataclass(frozen=True, kw_only=True)
 class Shrinkage(Hooks):
-    """Stage two: every `every_epochs` the tails of all layers are shrunk. The optimizer keeps its momentum."""
+    """Stage two: every `every_epochs` all tails but the output's are shrunk. The optimizer keeps its momentum."""
 
     lam: float
     every_epochs: int
@@ -108,7 +108,7 @@ class Shrinkage(Hooks):
         """Shrink when it is time; the sums of the tails are stale in any case."""
         measured: dict[str, float] = {}
         for tail in self.tails:
-            if self.lam > 0 and epoch % self.every_epochs == 0:
+            if self.lam > 0 and epoch % self.every_epochs == 0 and not tail.is_output:
                 measured.update(tail.shrink(self.lam))
             tail.forget()
         return measured
@@ -121,13 +121,19 @@ class Shrinkage(Hooks):
 def charged_tails(
     network: nn.Module, keeps: Mapping[Site, Keep], h_dense_fraction: float, h_conv: int, c_norm: Norm
 ) -> list[SpectralTail]:
-    """A tail for every layer but the output, charged with the keep rates of the last masked site that it reads."""
+    """A tail for every layer, charged with the keep rates of the last masked site that it reads.
+
+    The output layer has none where it reads no such site, since it is not shrunk.
+    """
     masked: dict[WeightLayer, Keep] = {site.next_layer: keep for site, keep in keeps.items() if site.next_layer}
+    layers = weight_layers(network)
+    output = next(reversed(layers.values()), None)
     tails = []
-    for name, layer in hidden_weight_layers(network).items():
+    for name, layer in layers.items():
         keep = masked.get(layer)
-        tail = SpectralTail(name, layer, num_kept_of(layer, h_dense_fraction, h_conv))
+        tail = SpectralTail(name, layer, num_kept_of(layer, h_dense_fraction, h_conv), is_output=layer is output)
         if keep is not None:
             tail.name, tail.norm = keep.name, norm_of_rates(keep, layer, c_norm)
-        tails.append(tail)
-    return [tail for tail in tails if tail.num_kept < min(tail.layer.weight.shape[-2:])]
+        if tail.num_kept < min(layer.weight.shape[-2:]) and not (tail.is_output and keep is None):
+            tails.append(tail)
+    return tails

@@ -16,7 +16,7 @@ from tasks.metrics import cross_entropy
 from tasks.regularizers.base import Batch, Context, Hooks, Step
 from tasks.regularizers.localdrop import LocalDrop
 from tasks.regularizers.localdrop_sites import BlockKeep, Keep, UnitKeep
-from tasks.regularizers.spectral_tails import hidden_weight_layers, num_kept_of
+from tasks.regularizers.spectral_tails import num_kept_of, weight_layers
 from tasks.sites import Site, measure_sites
 from tasks.streams import MaskStream
 
@@ -136,7 +136,7 @@ def test_at_rate_1_nothing_is_ever_dropped() -> None:
 @pytest.mark.parametrize("h", [1, 2])
 def test_surgery_shrinks_what_lies_behind_the_first_h_values_of_every_kernel(h: int) -> None:
     training = prepared(tiny("digits-convnet"), LocalDrop(lam=0.02, m=2, h_conv=h))
-    kernels = next(layer for name, layer in hidden_weight_layers(training.network).items() if name == "branch.0").weight
+    kernels = next(layer for name, layer in weight_layers(training.network).items() if name == "branch.0").weight
     before = torch.linalg.svdvals(kernels.detach())
     training.hooks.after_epoch(1, training.network)
     assert torch.equal(torch.linalg.svdvals(kernels.detach()), before)  # not its epoch
@@ -201,10 +201,11 @@ def mean_field_objective(network: nn.Module, batch: Batch, lam: float, c_norm: s
     network.eval()
     loss = float(cross_entropy(network(batch.inputs), batch.targets))
     network.train()
-    layers, total = hidden_weight_layers(network), 0.0
+    layers, total = weight_layers(network), 0.0
     norms: dict[str, tuple[Tensor, int]] = {
         "branch.0": (network.get_submodule("stem.2.fillings.0").rates(), 16),  # type: ignore[operator]  # 4x4 maps
         "classifier.2": (network.get_submodule("joined.fillings.0").rates(), 8),  # type: ignore[operator]  # pooled
+        "classifier.5": (network.get_submodule("classifier.4.fillings.0").rates(), 5),  # type: ignore[operator]  # output
     }
     for name, (rates, size) in norms.items():
         mean_square = float(rates.square().mean())

@@ -18,7 +18,7 @@ from tasks.regularizers.localdrop_fc_only import LocalDropFcOnly
 from tasks.regularizers.localdrop_no_dropblock import LocalDropNoDropblock
 from tasks.regularizers.localdrop_no_dropout import LocalDropNoDropout
 from tasks.regularizers.localdrop_sites import BlockKeep, Keep, UnitKeep
-from tasks.regularizers.spectral_tails import SpectralTail, charged_tails, norm_of_rates
+from tasks.regularizers.spectral_tails import Shrinkage, SpectralTail, charged_tails, norm_of_rates
 from tasks.sites import Site, chain_next_layers, measure_sites
 from tasks.streams import MaskStream
 
@@ -198,7 +198,23 @@ def test_localdrop_on_dense_layers_leaves_kernels_and_maps_alone() -> None:
     training = prepared(IMAGE_TASK, LocalDropFcOnly(lam=1.0, m=1, h_dense_fraction=0.0))
     hooks = cast(Alternation, training.hooks.parts[0])
     assert [keep.name for keep in hooks.steps.keeps] == ["classifier.4"]
-    assert [(tail.name, tail.num_kept) for tail in hooks.shrinkage.tails] == [("classifier.2", 0)]
+    tails = [(tail.name, tail.num_kept, tail.is_output) for tail in hooks.shrinkage.tails]
+    assert tails == [("classifier.2", 0, False), ("classifier.4", 0, True)]  # the output is charged to its site's rates
+
+
+def test_the_output_is_charged_to_the_rates_that_it_reads_and_never_shrunk() -> None:
+    keep = keep_at((5,))
+    network = nn.Sequential(nn.Linear(4, 5), site := Site("dense", next_layer=(output := nn.Linear(5, 3))), output)
+    tails = charged_tails(network, {site: keep}, 0.0, 0, "l2")
+    before = output.weight.detach().clone()
+    values = [torch.linalg.svdvals(layer.weight.detach()).sum() for layer in (network[0], output)]
+    shrinkage = Shrinkage(lam=0.5, every_epochs=1, tails=tails)
+    expected = 0.5 * (float(values[0]) + float(keep.rates().norm() * values[1]))
+    assert float(cast(Tensor, shrinkage.penalty_of_rates())) == pytest.approx(expected, rel=1e-6)
+    measured = shrinkage.after_epoch(1, network)
+    assert torch.equal(output.weight, before)
+    assert [name for name in measured if "threshold" in name] == ["localdrop.threshold/0"]
+    assert [tail.layer for tail in charged_tails(network, {}, 0.0, 0, "l2")] == [network[0]]  # without masks, no output
 
 
 def test_a_network_without_large_kernels_is_no_place_for_localdrop_without_dropblock() -> None:
