@@ -17,7 +17,7 @@ from tasks.regularizers.localdrop_sites import Keep, UnitKeep
 from tasks.sites import Site, WeightLayer
 
 Norms = Literal["2,2", "1,inf", "inf,1"]
-Scaling = Literal["fan_in", "none"]
+Scaling = Literal["fan_in", "printed", "none"]
 EXPONENTS: Mapping[str, tuple[float, float]] = {"2,2": (2, 2), "1,inf": (1, math.inf), "inf,1": (math.inf, 1)}
 
 
@@ -33,7 +33,8 @@ class AdaptiveDropoutRC(Regularizer):
     masks; the rates every `keep_interval_steps`, with the rates as multipliers, projected to [0.001, 1].
 
     With `layer_scaling` fan_in, s_l = sqrt(fan_in + outputs) / fan_in makes a factor near 1 at usual initial weights at
-    any width (divided by sqrt(log outputs) for the norms 2,2; the paper prints the outputs where the fan-in is meant).
+    any width (divided by sqrt(log outputs) for the norms 2,2). `printed` divides by the outputs instead, as section 3.3
+    does, where the argument needs the fan-in: a factor is then near fan_in / outputs. `none` is theorem 3.1 itself.
     Masks are not rescaled in training; eval multiplies by the rates.
     """
 
@@ -101,7 +102,8 @@ class Factor:
         if self.scaling == "none":
             return largest * norm
         logarithm = math.log(max(outputs, 2)) if (self.p, self.q) == (2, 2) else 1.0
-        return largest * norm * (math.sqrt((fan_in + outputs) / logarithm) / fan_in)
+        divisor = fan_in if self.scaling == "fan_in" else outputs
+        return largest * norm * (math.sqrt((fan_in + outputs) / logarithm) / divisor)
 
 
 def rademacher_penalty(factors: Sequence[Factor], batch: Batch) -> Tensor:

@@ -53,10 +53,19 @@ def weights_behind(site: Site, layer_type: type[nn.Module]) -> Callable[[], Tens
     return lambda: largest_weights(layer)
 
 
-def unit_noise(x: Tensor, num_dropped: int, weights: Tensor | None, stream: MaskStream) -> Noise:
-    """K_M[j] u with u ~ N(0, 1) for every element (eqs. 15 and 16 with lam = 0; the sign sigma_i changes no law)."""
+def official_unit_noise(x: Tensor, num_dropped: int, weights: Tensor | None, stream: MaskStream) -> Noise:
+    """K_M[j] u with u ~ N(0, 1) for every element: units in the manner of the released code, which has maps alone.
+
+    That is eqs. 15 and 16 with lam = 0, without the 1 / N, and with a u for every sample, which makes sigma_i idle.
+    """
     table = x.new_full((), SIZE_WITHOUT_NEXT_LAYER) if weights is None else weights
     return Noise(table, per_element=stream.normal((num_dropped,), x.dtype))
+
+
+def paper_unit_noise(x: Tensor, num_dropped: int, weights: Tensor | None, stream: MaskStream) -> Noise:
+    """Eq. 15 with lam = 0: sigma_i K_M[j] u_j / N, one u ~ N(0, 1) per unit, one sign sigma_i = +-1 per sample."""
+    size = x.new_full((), SIZE_WITHOUT_NEXT_LAYER) if weights is None else weights
+    return _pattern_with_signs(size, x, stream)
 
 
 def official_noise(x: Tensor, num_dropped: int, weights: Tensor | None, stream: MaskStream) -> Noise:
@@ -76,6 +85,11 @@ def paper_noise(x: Tensor, num_dropped: int, weights: Tensor | None, stream: Mas
     if weights is not None:
         signs = stream.bernoulli(tuple(weights.shape[1:]), 0.5).to(x.dtype) * 2 - 1
         size = (weights * signs).mean((1, 2))[:, None, None]
+    return _pattern_with_signs(size, x, stream)
+
+
+def _pattern_with_signs(size: Tensor, x: Tensor, stream: MaskStream) -> Noise:
+    """`size` u / N with u ~ N(0, 1) for each element of one sample, and a sign for every sample of the batch."""
     selection = stream.normal(tuple(x.shape[1:]), x.dtype)
     rademacher = stream.bernoulli((len(x),), 0.5).to(x.dtype) * 2 - 1
     return Noise(size * selection / len(x), per_sample=rademacher)

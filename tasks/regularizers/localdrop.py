@@ -33,7 +33,9 @@ class LocalDrop(Regularizer):
       about as much as one on the weights;
     * every `m` epochs: the singular values beyond the first h of each layer but the output are shrunk by
       C = lam ||theta|| and stop at zero, which is the proximal step on the penalty. A layer that reads no masked site
-      has C = lam. The paper's k1, the epoch before which nothing is shrunk, is not given there; here it is m.
+      has C = lam. (Eq. 24 prints the difference without the stop. No variant offers that: a value below C would come
+      back as the rest, C minus itself, and below C / 2 larger than before.) The paper's k1, the epoch before which
+      nothing is shrunk, is not given there; here it is m.
 
     The sum is over all layers, the output included: its singular values are charged to the rates that it reads, though
     never shrunk (line 10 of the algorithm). h is counted per layer kind: `h_dense_fraction` of the rank of dense

@@ -62,18 +62,18 @@ def by_loops(factors: list[Factor], norms: Norms, scaling: Scaling) -> float:
         outputs, fan_in = weight.shape
         if norms == "2,2":
             result *= max(math.sqrt(sum(w * w for w in row)) for row in weight) * math.sqrt(sum(t * t for t in theta))
-            scale = math.sqrt((fan_in + outputs) / math.log(outputs)) / fan_in
+            scale = math.sqrt((fan_in + outputs) / math.log(outputs))
         elif norms == "1,inf":
             result *= max(sum(abs(w) for w in row) for row in weight) * max(theta)
-            scale = math.sqrt(fan_in + outputs) / fan_in
+            scale = math.sqrt(fan_in + outputs)
         else:
             result *= max(abs(w) for row in weight for w in row) * sum(theta)
-            scale = math.sqrt(fan_in + outputs) / fan_in
-        result *= scale if scaling == "fan_in" else 1
+            scale = math.sqrt(fan_in + outputs)
+        result *= {"fan_in": scale / fan_in, "printed": scale / outputs, "none": 1}[scaling]
     return float(result)
 
 
-@pytest.mark.parametrize("scaling", ["fan_in", "none"])
+@pytest.mark.parametrize("scaling", ["fan_in", "printed", "none"])
 @pytest.mark.parametrize("norms", NORMS)
 def test_the_penalty_is_the_formula_written_out(norms: Norms, scaling: Scaling) -> None:
     factors = factors_of(norms, scaling)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
+from itertools import combinations, product
 
 import pytest
 import torch
@@ -105,6 +105,26 @@ def test_the_noise_on_units_has_mean_zero_and_the_size_of_the_largest_next_weigh
     largest = torch.tensor([max(float(layer.weight[k, j]) for k in range(5)) for j in range(7)], dtype=torch.float64)
     assert ((mean / largest.abs()).abs() < 5 / 100).all()  # five standard errors of the mean
     assert ((square / largest**2 - 1).abs() < 5 * (2 / 10_000) ** 0.5).all()  # u^2 has variance 2
+
+
+def test_the_paper_noise_on_units_is_one_pattern_with_a_sign_per_sample_over_the_batch_size() -> None:
+    layer, rows, num_draws = nn.Linear(7, 5).double().requires_grad_(False), [], 400
+    module = on_units(layer, distortion_rate=0.5, step_size=5.0, mode="paper", scaling="expected")
+    x = UNITS.clone().requires_grad_()
+    for _ in range(num_draws):
+        y = module(x)
+        (slopes,) = torch.autograd.grad(y.sum(), x)
+        noise = y.detach() / (2 * 5.0 * UNITS.std(correction=0) / len(UNITS))
+        pattern = torch.where(slopes == 0, noise.abs(), 0).amax(0)
+        torch.testing.assert_close(noise.abs()[slopes == 0], pattern.expand_as(noise)[slopes == 0], rtol=1e-9, atol=0)
+        signs = torch.where(slopes == 0, noise.sign(), 0)
+        for one, other in combinations(range(7), 2):  # the same sign for all elements of a sample
+            together = signs[:, one] * signs[:, other]
+            assert len(together[together != 0].unique()) == 1
+        rows.append(pattern)
+    largest = torch.tensor([max(float(layer.weight[k, j]) for k in range(5)) for j in range(7)], dtype=torch.float64)
+    squares = torch.stack(rows).square().mean(0)
+    assert ((squares / largest**2 - 1).abs() < 5 * (2 / num_draws) ** 0.5).all()  # u^2 has variance 2
 
 
 @pytest.mark.parametrize("kernel", [1, 3])
