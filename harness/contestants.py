@@ -58,14 +58,14 @@ class Contestant:
         Each takes the place of the one before it.
 
         Raises:
-            BadInput: for an override that is no hyperparameter here.
+            BadInput: for an override that is no hyperparameter here, or that is not of its kind.
         """
         overrides = dict(overrides or {})
         resolved: dict[str, Scalar] = {}
         for field in self._fields():
             default = task.defaults.get(f"{field.part}.{field.name}", task.defaults.get(field.name, field.default))
             value = task.pins.get(field.name, overrides.pop(field.key, default))
-            resolved[field.key] = type(field.default)(value)
+            resolved[field.key] = self._as_kind(field, value)
         resolved[LEARNING_RATE] = float(overrides.pop(LEARNING_RATE, task.default_learning_rate(scale)))
         if overrides:
             raise BadInput(
@@ -107,6 +107,18 @@ class Contestant:
             if reason is not None:
                 return reason
         return None
+
+    def _as_kind(self, field: _Field, value: Scalar) -> Scalar:
+        """The value in the type of the field's default; 2.0 may stand for 2, and nothing else is bent."""
+        kind = type(field.default)
+        try:
+            converted = kind(value)
+        except (TypeError, ValueError):
+            converted = None
+        if converted is None or (kind is not str and converted != value):
+            what = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "a word")
+            raise BadInput(f"{field.part}.{field.name} must be {what}, got {value!r}.")
+        return converted
 
     def _fields(self) -> Iterator[_Field]:
         defaults = [(part, name, value) for part in self.parts for name, value in _defaults(part).items()]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Batch, Context, Hooks, Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_at_least, check_choice, check_rate
+from tasks.regularizers.checks import check_at_least, check_choice, check_count, check_rate
 from tasks.regularizers.keep_rate_steps import KeepRateSteps
 from tasks.regularizers.localdrop_sites import Keep, UnitKeep
 from tasks.sites import Site, WeightLayer
@@ -65,7 +65,7 @@ class AdaptiveDropoutRC(Regularizer):
         check_choice(self, "norms", get_args(Norms))
         for field in ("input_drop_rate", "conv_drop_rate", "unit_drop_rate"):
             check_rate(self, field)
-        check_at_least(self, "keep_interval_steps", 1)
+        check_count(self, "keep_interval_steps", 1)
         check_choice(self, "layer_scaling", get_args(Scaling))
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:

@@ -13,7 +13,7 @@ from torchvision.transforms.v2 import functional as F
 
 from tasks.regularizers.augmentation_policies import POLICIES
 from tasks.regularizers.base import Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_choice, check_rate
+from tasks.regularizers.checks import check_choice, check_count, check_rate
 from tasks.sites import sites_of
 
 NUM_MAGNITUDES = 10
@@ -31,7 +31,7 @@ class AutoAugment(Regularizer):
 
     policy: Literal["cifar10", "imagenet"] = "cifar10"
     image_fraction: float = 1.0  # in [0, 1], chance of an image to be augmented at all
-    border: int = 128  # 0 to 255
+    border: int = 128  # in [0, 255], the grey that fills the gaps
 
     acts_on: ClassVar[tuple[str, ...]] = ("input",)
     off: ClassVar[dict[str, Scalar]] = {"image_fraction": 0.0}
@@ -42,8 +42,7 @@ class AutoAugment(Regularizer):
         """Check every field."""
         check_choice(self, "policy", POLICIES)
         check_rate(self, "image_fraction", below_one=False)
-        if not 0 <= self.border <= 255:
-            raise ValueError(f"AutoAugment.border must be a byte, 0 to 255, got {self.border}.")
+        check_count(self, "border", 0, 255)
 
     def skip_reason(self, network: nn.Module) -> str | None:
         """It needs images."""

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, get_args
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
-from tasks.regularizers.checks import check_at_least, check_choice, check_factor, check_rate
+from tasks.regularizers.checks import check_at_least, check_choice, check_count, check_factor, check_rate
 from tasks.regularizers.distortion import NoiseLaw, distorted, official_noise, paper_noise, weights_behind
 from tasks.regularizers.dropblock import LinearSchedule, Scaling, Schedule
 from tasks.regularizers.masking import apply_mask, block_mask, realised_scale
@@ -56,7 +56,7 @@ class BlockFeatureMapDistortion(Regularizer):
     def __post_init__(self) -> None:
         """Check every field."""
         check_rate(self, "distortion_rate")
-        check_at_least(self, "block_size", 1)
+        check_count(self, "block_size", 1)
         check_at_least(self, "step_size", 0)
         check_at_least(self, "lam", 0)
         check_choice(self, "mode", get_args(Mode))

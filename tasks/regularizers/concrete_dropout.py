@@ -28,7 +28,7 @@ class ConcreteDropout(Regularizer):
     """
 
     initial_drop_rate: float = 0.1  # in [0, 1); 0 switches the method off
-    temperature: float = 0.1  # > 0; at 0 the mask would be Bernoulli
+    temperature: float = 0.1  # >= 1e-3; at 0 the mask would be Bernoulli
     length_scale: float = 1e-2  # l >= 0 of the prior
     kl_weight: float = 1.0  # >= 0; 1 for a log likelihood, 2 for a squared error without the half
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Protocol, get_args
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
-from tasks.regularizers.checks import check_at_least, check_choice, check_factor, check_rate
+from tasks.regularizers.checks import check_choice, check_count, check_factor, check_rate
 from tasks.regularizers.masking import apply_mask, block_mask, realised_scale
 from tasks.regularizers.places import rates_by_group
 from tasks.streams import MaskStream
@@ -45,7 +45,7 @@ class DropBlock(Regularizer):
     def __post_init__(self) -> None:
         """Check every field."""
         check_rate(self, "drop_rate")
-        check_at_least(self, "block_size", 1)
+        check_count(self, "block_size", 1)
         check_choice(self, "schedule", get_args(Schedule))
         check_choice(self, "scaling", get_args(Scaling))
         check_factor(self, "group_factor")

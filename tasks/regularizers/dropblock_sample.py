@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Regularizer, Scalar
-from tasks.regularizers.checks import check_at_least, check_rate
+from tasks.regularizers.checks import check_count, check_rate
 from tasks.regularizers.masking import apply_mask
 from tasks.sites import Site
 from tasks.streams import MaskStream
@@ -34,7 +34,7 @@ class DropBlockSample(Regularizer):
     def __post_init__(self) -> None:
         """Check both fields."""
         check_rate(self, "drop_rate")
-        check_at_least(self, "block_size", 1)
+        check_count(self, "block_size", 1)
 
     def fill(self, site: Site, context: Context) -> nn.Module:
         """One mask module per site."""

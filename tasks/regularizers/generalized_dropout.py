@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Regularizer, Scalar
-from tasks.regularizers.checks import check_at_least, check_choice, check_rate
+from tasks.regularizers.checks import check_at_least, check_choice, check_count, check_number, check_rate
 from tasks.sites import Site
 from tasks.streams import MaskStream
 
@@ -47,12 +47,13 @@ class GeneralizedDropout(Regularizer):
         """Check every field."""
         check_choice(self, "law", get_args(Law))
         check_choice(self, "values", get_args(Values))
+        check_number(self, "mean")
         if self.mean == 0 or not math.isfinite(self.mean):
             raise ValueError(
                 f"GeneralizedDropout.mean must be finite and not 0, since masks are divided by it, got {self.mean}."
             )
         check_at_least(self, "deviation", 0)
-        check_at_least(self, "block_size", 1)
+        check_count(self, "block_size", 1)
         check_rate(self, "correlation", below_one=False)
 
     def fill(self, site: Site, context: Context) -> nn.Module:

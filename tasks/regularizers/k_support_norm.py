@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
-from tasks.regularizers.checks import check_at_least, check_rate
+from tasks.regularizers.checks import check_count, check_rate
 from tasks.regularizers.hidden_pair import SpectralPenalty, hidden_pairs
 from tasks.theory.structured import k_support_norm_squared
 
@@ -37,7 +37,7 @@ class KSupportNorm(Regularizer):
     def __post_init__(self) -> None:
         """Check both fields."""
         check_rate(self, "drop_rate")
-        check_at_least(self, "block_size", 1)
+        check_count(self, "block_size", 1)
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """The penalty on every hidden pair."""

@@ -9,7 +9,7 @@ from typing import ClassVar, get_args
 from torch import nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_at_least, check_choice, check_rate
+from tasks.regularizers.checks import check_at_least, check_choice, check_count, check_rate
 from tasks.regularizers.keep_rate_steps import KeepRateSteps
 from tasks.regularizers.localdrop_sites import BlockKeep, Keep, UnitKeep
 from tasks.regularizers.spectral_tails import Norm, Shrinkage, SpectralTail, charged_tails
@@ -71,13 +71,13 @@ class LocalDrop(Regularizer):
     def __post_init__(self) -> None:
         """Check every field."""
         check_at_least(self, "lam", 0)
-        check_at_least(self, "m", 1)
+        check_count(self, "m", 1)
         check_rate(self, "h_dense_fraction", below_one=False)
-        check_at_least(self, "h_conv", 0)
-        check_at_least(self, "block_size", 1)
+        check_count(self, "h_conv", 0)
+        check_count(self, "block_size", 1)
         check_rate(self, "unit_drop_rate")
         check_rate(self, "input_drop_rate")
-        check_at_least(self, "keep_interval_steps", 1)
+        check_count(self, "keep_interval_steps", 1)
         check_choice(self, "c_norm", get_args(Norm))
         check_choice(self, "form", get_args(KeepForm))
 

@@ -8,7 +8,7 @@ from typing import ClassVar, get_args
 from torch import nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
-from tasks.regularizers.checks import check_at_least, check_choice, check_rate
+from tasks.regularizers.checks import check_at_least, check_choice, check_count, check_rate
 from tasks.regularizers.localdrop import Alternation
 from tasks.regularizers.localdrop_sites import UnitKeep
 from tasks.regularizers.spectral_tails import Norm, charged_tails
@@ -38,10 +38,10 @@ class LocalDropFcOnly(Regularizer):
     def __post_init__(self) -> None:
         """Check every field."""
         check_at_least(self, "lam", 0)
-        check_at_least(self, "m", 1)
+        check_count(self, "m", 1)
         check_rate(self, "h_dense_fraction", below_one=False)
         check_rate(self, "unit_drop_rate")
-        check_at_least(self, "keep_interval_steps", 1)
+        check_count(self, "keep_interval_steps", 1)
         check_choice(self, "c_norm", get_args(Norm))
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
-from tasks.regularizers.checks import check_at_least
+from tasks.regularizers.checks import check_at_least, check_count
 from tasks.regularizers.spectral_tails import Shrinkage, SpectralTail, charged_tails
 
 
@@ -31,8 +31,8 @@ class LocalDropNoDropblock(Regularizer):
     def __post_init__(self) -> None:
         """Check every field."""
         check_at_least(self, "lam", 0)
-        check_at_least(self, "m", 1)
-        check_at_least(self, "h_conv", 0)
+        check_count(self, "m", 1)
+        check_count(self, "h_conv", 0)
 
     def skip_reason(self, network: nn.Module) -> str | None:
         """There must be a kernel with more than one singular value."""

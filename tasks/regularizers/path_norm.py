@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_at_least, check_rate
+from tasks.regularizers.checks import check_count, check_rate
 from tasks.sites import Site
 
 
@@ -33,7 +33,7 @@ class PathNorm(Regularizer):
     def __post_init__(self) -> None:
         """Check both fields."""
         check_rate(self, "drop_rate")
-        check_at_least(self, "block_size", 1)
+        check_count(self, "block_size", 1)
 
     def chosen_sites(self, network: nn.Module) -> list[Site]:
         """The last one that a dense layer reads."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_at_least, check_choice, check_rate
+from tasks.regularizers.checks import check_at_least, check_choice, check_count, check_rate
 from tasks.sites import Site, WeightLayer, sites_of
 from tasks.theory.rademacher import BoundVariant, convolutional_log_term, dense_log_term, rademacher_log_bound
 
@@ -40,10 +40,10 @@ class RademacherProbe(Regularizer):
     def __post_init__(self) -> None:
         """Check every field."""
         check_rate(self, "untouched_dense_fraction", below_one=False)
-        check_at_least(self, "untouched_conv", 0)
+        check_count(self, "untouched_conv", 0)
         check_at_least(self, "delta", 0)
         check_choice(self, "variant", get_args(BoundVariant))
-        check_at_least(self, "every_epochs", 1)
+        check_count(self, "every_epochs", 1)
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """Something that looks on."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
-from tasks.regularizers.checks import check_choice, check_rate
+from tasks.regularizers.checks import check_choice, check_number, check_rate
 from tasks.regularizers.drop_path import Growth, rates_by_depth
 from tasks.streams import MaskStream
 
@@ -46,6 +46,8 @@ class ShakeDrop(Regularizer):
         check_rate(self, "drop_rate")
         check_choice(self, "growth", get_args(Growth))
         check_choice(self, "level", get_args(Level))
+        for field in ("alpha_low", "alpha_high", "beta_low", "beta_high"):
+            check_number(self, field)
         for name, low, high in (("alpha", self.alpha_low, self.alpha_high), ("beta", self.beta_low, self.beta_high)):
             if not -math.inf < low <= high < math.inf:
                 raise ValueError(

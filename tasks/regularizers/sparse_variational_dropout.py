@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_at_least
+from tasks.regularizers.checks import check_at_least, check_between, check_number
 from tasks.regularizers.local_reparametrization import with_noise, with_weights
 from tasks.sites import WeightLayer
 from tasks.streams import MaskStream
@@ -35,11 +35,11 @@ class SparseVariationalDropout(Regularizer):
     """
 
     kl_weight: float = 1.0  # >= 0
-    initial_log_variance: float = -10.0  # -100 switches the noise and all else off
+    initial_log_variance: float = -10.0  # >= -100, which switches the noise and all else off
     prune_log_alpha: float = 3.0  # in [-8, 8]: log alpha is clipped there
     warmup_start: float = 0.025  # from 0 to warmup_end: epoch 5 of 200
     warmup_end: float = 0.1  # from warmup_start to 1: epoch 20 of 200
-    log_variance_speed: float = 10.0  # > 0
+    log_variance_speed: float = 10.0  # >= 1e-6
 
     acts_on: ClassVar[tuple[str, ...]] = ("input", "conv", "dense")
     needs_layer_behind: ClassVar[bool] = True
@@ -52,7 +52,9 @@ class SparseVariationalDropout(Regularizer):
         """Check every field."""
         check_at_least(self, "kl_weight", 0)
         check_at_least(self, "initial_log_variance", NO_NOISE)
-        check_at_least(self, "prune_log_alpha", -LARGEST_LOG_ALPHA)
+        check_between(self, "prune_log_alpha", -LARGEST_LOG_ALPHA, LARGEST_LOG_ALPHA)
+        for field in ("warmup_start", "warmup_end"):
+            check_number(self, field)
         if not 0 <= self.warmup_start <= self.warmup_end <= 1:
             raise ValueError(
                 "SparseVariationalDropout.warmup_start and SparseVariationalDropout.warmup_end must lie in [0, 1] and "

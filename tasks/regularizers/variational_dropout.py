@@ -41,7 +41,7 @@ class VariationalDropout(Regularizer):
     initial_alpha: float = 0.5  # in [0, 1); drop_rate / (1 - drop_rate) of the dropout it begins as
     kl_weight: float = 1.0  # >= 0
     form: Form = "A"
-    alpha_speed: float = 10.0  # > 0
+    alpha_speed: float = 10.0  # >= 1e-6
 
     acts_on: ClassVar[tuple[str, ...]] = ("dense", "conv")
     off: ClassVar[dict[str, Scalar]] = {"initial_alpha": 0.0}

@@ -50,6 +50,19 @@ def test_overrides_take_the_type_of_the_default():
     assert [type(resolved[name]) for name in ("block_size", "drop_rate", "learning_rate")] == [int, float, float]
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("block_size", 2.7, r"dropblock\.block_size must be a whole number, got 2\.7\."),
+        ("block_size", "two", r"dropblock\.block_size must be a whole number, got 'two'\."),
+        ("drop_rate", "much", r"dropblock\.drop_rate must be a number, got 'much'\."),
+    ],
+)
+def test_an_override_of_another_kind_is_refused_and_not_bent(field, value, message):
+    with pytest.raises(BadInput, match=message):
+        Contestant("dropblock").resolve(DIGITS, "smoke", {field: value})
+
+
 def test_an_override_that_is_no_hyperparameter_is_refused_with_those_that_are():
     known = "drop_rate, where, conv_factor, input_drop_rate, learning_rate"
     with pytest.raises(BadInput, match=rf"dropout has no hyperparameter 'rate'; it has {known}"):

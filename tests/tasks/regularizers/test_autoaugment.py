@@ -145,5 +145,5 @@ def test_it_refuses_what_is_no_longer_bytes() -> None:
 
 
 def test_a_border_that_is_no_byte_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"AutoAugment\.border must be a byte, 0 to 255, got 256"):
+    with pytest.raises(ValueError, match=r"AutoAugment\.border must be a whole number from 0 to 255, got 256"):
         AutoAugment(border=256)

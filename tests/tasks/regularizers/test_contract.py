@@ -186,8 +186,9 @@ def without_times(outcome: Trained) -> dict[str, object]:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_range_behind_a_field_is_the_range_enforced(name: str) -> None:
     regularizer = REGULARIZERS[name]
+    kinds = field_types(regularizer)
     for field, note in field_notes(regularizer).items():
-        allowed, refused = probes_of_range(note)
+        allowed, refused = probes_of_range(note, whole=kinds[field] is int)
         for value in allowed:
             assert complaint_about(name, field, value) is None, f"{field} = {value} is within {note!r}"
         for value in refused:
@@ -196,6 +197,16 @@ def test_the_range_behind_a_field_is_the_range_enforced(name: str) -> None:
             assert f"{regularizer.__name__}.{field}" in complaint
             assert complaint.endswith(f"got {value}.")
             assert "\n" not in complaint
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_whole_number_takes_no_fraction_and_a_number_takes_no_text(name: str) -> None:
+    for field, kind in field_types(REGULARIZERS[name]).items():
+        for value in {int: (2.5, 2.0, True, "2"), float: ("0.5", None)}.get(kind, ()):  # type: ignore[call-overload]
+            complaint = complaint_about(name, field, value)
+            assert complaint is not None, f"{field} takes {value!r}"
+            assert f"{REGULARIZERS[name].__name__}.{field} must be " in complaint
+            assert complaint.endswith(f"got {value!r}.")
 
 
 def test_every_rate_refuses_1_and_minus_a_tenth_unless_all_may_be_dropped() -> None:
@@ -229,15 +240,20 @@ def complaint_about(name: str, field: str, value: Scalar) -> str | None:
     return None
 
 
-def probes_of_range(note: str) -> tuple[list[float], list[float]]:
+def probes_of_range(note: str, *, whole: bool) -> tuple[list[float], list[float]]:
     """Values in the range that a note begins with, its ends first, and values just outside; none for other notes."""
-    interval = re.match(r"in ([\[(])([\d.]+), ([\d.]+)([\])])", note)
+    if whole:
+        inside, outside = probes_of_range(note, whole=False)
+        below = [math.floor(value) for value in outside if value < min(inside)]
+        above = [math.ceil(value) for value in outside if max(inside) < value < math.inf]
+        return [int(value) for value in inside if value.is_integer()], below + above
+    interval = re.match(r"in ([\[(])(-?[\d.]+), ([\d.]+)([\])])", note)
     if interval:
         low, high = float(interval[2]), float(interval[3])
         ends = [(low, interval[1] == "["), (high, interval[4] == "]")]
         inside = [value for value, included in ends if included] + [(low + high) / 2]
         return inside, [value for value, included in ends if not included] + [low - 0.1, high + 0.1]
-    bound = re.match(r"(?:gamma |gamma or alpha |l )?(>=?) ([\d.]+)", note)
+    bound = re.match(r"(?:gamma |gamma or alpha |l )?(>=?) (-?[\d.]+(?:e-?\d+)?)", note)
     if bound:
         least = float(bound[2])
         if bound[1] == ">=":
