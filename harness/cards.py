@@ -31,7 +31,7 @@ def card(name: str, results: Sequence[str] | None = None) -> str:
         if name in table:
             return "\n".join(_CARDS[kind](name, table[name], results))
     if "+" in name:
-        return "\n\n".join(card(part, results) for part in name.split("+"))
+        return "\n\n".join([*(card(part, results) for part in name.split("+")), "\n".join(_combination(name, results))])
     known = [known for table in TABLES.values() for known in table]
     raise UnknownNameError(unknown_name_message("regularizer, task, suite, architecture or dataset", name, known))
 
@@ -48,6 +48,22 @@ def _regularizer(name: str, cls: Any, results: Sequence[str] | None) -> Iterator
     yield from _fields(name, cls)
     yield f"cost      {_cost(name, results)}"
     yield f"example   regarena tune {_task_for(cls)} --regularizer {name} --tune-trials 5 --scale smoke"
+
+
+def _combination(name: str, results: Sequence[str] | None) -> Iterator[str]:
+    """What only the whole has: the fields that are qualified, its cost, and a task on which all parts make sense."""
+    from harness.contestants import Contestant
+
+    contestant = Contestant(name)
+    yield f"{name}: all of them at once, attached in this order, tuned in the union of their spaces"
+    yield ""
+    yield f"fields    as above; of several parts: {', '.join(contestant.qualified) or 'none'}"
+    tasks = [task for task in _small_tasks() if contestant.skip_reason(TABLES["tasks"][task], "smoke") is None]
+    if tasks:
+        yield f"cost      {_cost(name, results)}"
+        yield f"example   regarena tune {tasks[0]} --regularizer {name} --tune-trials 5 --scale smoke"
+    else:
+        yield f"example   none: no task of the suite {MEETING_PLACE} has what all parts need"
 
 
 def _fields(name: str, cls: Any) -> Iterator[str]:
@@ -67,9 +83,13 @@ def _fields(name: str, cls: Any) -> Iterator[str]:
 
 def _task_for(cls: Any) -> str:
     """A quick task on which the regularizer makes sense."""
-    names = [name for group in TABLES["suites"][MEETING_PLACE].groups for name in group.tasks]
+    names = _small_tasks()
     fitting = [name for name in names if TABLES["tasks"][name].skip_reason(cls()) is None]
-    return str((fitting or names)[0])
+    return (fitting or names)[0]
+
+
+def _small_tasks() -> list[str]:
+    return [name for group in TABLES["suites"][MEETING_PLACE].groups for name in group.tasks]
 
 
 def _task(name: str, task: Any, results: Sequence[str] | None) -> Iterator[str]:
@@ -178,7 +198,7 @@ def _cost(name: str, results: Sequence[str] | None) -> str:
         rows = timing[timing["regularizer"] == name].to_dict("records")
         if rows:
             return "; ".join(f"{r['ratio']:.2f} x twin on {r['task']} (n={r['n']}, {r['hardware_key']})" for r in rows)
-    return "not measured here yet: `regarena run quickstart` times it"
+    return f"not measured here yet: `regarena run {MEETING_PLACE} --only {name} --seeds 0 --tune-trials 0` times it"
 
 
 def _first_line(module: Any) -> str:

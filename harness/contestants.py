@@ -52,6 +52,11 @@ class Contestant:
         """The names of the regularizers, in the order in which they are attached."""
         return tuple(self.name.split("+"))
 
+    @property
+    def qualified(self) -> tuple[str, ...]:
+        """The hyperparameters that several parts have, each by its qualified name."""
+        return tuple(field.key for field in self._fields() if field.key != field.name)
+
     def resolve(self, task: Task, scale: Scale, overrides: Mapping[str, Scalar] | None = None) -> dict[str, Scalar]:
         """Every hyperparameter of a trial: the regularizer's defaults, the task's, `overrides`, what the task pins.
 

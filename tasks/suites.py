@@ -112,6 +112,7 @@ ZOO = Suite(
     scale="smoke",
     tune_trials=4,
     seeds=3,
+    timing_tasks=("digits-convnet", "shallow-linear-dropblock"),
 )
 """Every contestant on two nets for digits and on one theory task, with small budgets."""
 

@@ -14,6 +14,7 @@ from arena import Arena, rows
 from typer.testing import CliRunner
 
 from harness.cli import app, main
+from harness.contestants import Contestant
 from harness.field_notes import field_notes
 from harness.tables import TABLES
 from search_spaces import space_of
@@ -147,6 +148,44 @@ def test_a_combination_shows_the_cards_of_its_parts(monkeypatch, capsys, tmp_pat
     _, text, _ = call(monkeypatch, capsys, "show", "dropout+weight_decay")
     assert "dropout: " in text
     assert "weight_decay: " in text
+    assert "\nfields    as above; of several parts: none\n" in text
+    (example,) = re.findall(r"^example   .*--regularizer dropout\+weight_decay .*$", text, re.MULTILINE)
+    assert example.startswith("example   regarena tune digits-convnet ")
+
+
+@pytest.mark.parametrize("name", ["dropout+dropblock", "dropout+nuclear_norm"])
+def test_the_card_of_a_combination_qualifies_fields_and_names_a_task_for_all_parts(name, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    _, text, _ = call(monkeypatch, capsys, "show", name)
+    assert "of several parts: dropout.drop_rate, " + name.partition("+")[2] + ".drop_rate\n" in text
+    (task,) = re.findall(rf"^example   regarena tune (\S+) --regularizer {re.escape(name)} ", text, re.MULTILINE)
+    assert Contestant(name).skip_reason(TASKS[task], "smoke") is None
+
+
+def test_the_card_of_a_combination_that_no_small_task_holds_says_so(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    _, text, _ = call(monkeypatch, capsys, "show", "cutout+nuclear_norm")
+    assert text.splitlines()[-1] == "example   none: no task of the suite zoo has what all parts need"
+
+
+@pytest.mark.parametrize("name", list(REGULARIZERS))
+def test_the_suite_that_a_card_names_for_its_cost_times_the_contestant(name, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    _, text, _ = call(monkeypatch, capsys, "show", name)
+    (suite,) = re.findall(rf"^cost .*`regarena run (\S+) --only {name} ", text, re.MULTILINE)
+    cells = SUITES[suite].cells()
+    timed = [task for task in SUITES[suite].timing_tasks if (task, name) in cells]
+    assert [task for task in timed if TASKS[task].skip_reason(REGULARIZERS[name]()) is None]
+
+
+@pytest.mark.parametrize(
+    ("name", "where"), [("dropout", "the input, where input_drop_rate > 0"), ("localdrop", "an input that a dense")]
+)
+def test_a_card_names_the_input_where_it_may_be_filled_too(name, where, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    _, text, _ = call(monkeypatch, capsys, "show", name)
+    (line,) = re.findall(r"^acts on .*$", text, re.MULTILINE)
+    assert where in line
 
 
 @pytest.mark.parametrize(
