@@ -3,5 +3,5 @@
 from search_spaces.space import Real, Space
 
 SPACE: Space = {
-    "rate": Real(low=1e-7, high=1e-3, log=True, source="regarena; a decade below to two above its default of 1e-5")
+    "rate": Real(low=1e-7, high=1e-3, log=True, source="regarena; two decades to both sides of its default of 1e-5")
 }

@@ -5,7 +5,7 @@ values. Terms are handled by their logarithms, because the bounds multiply them.
 that LocalDrop derives its regularizer from; they are no guarantee, since the proof drops the Rademacher signs in one
 place (eq. 36) and takes the loss to be 1-Lipschitz in each class.
 
-Source: Lu, Xu, Du, Ishida, Zhang and Sugiyama 2021, "LocalDrop", Theorems 1 and 2, Corollaries 1 and 2, section 3.3.
+Source: Lu, Xu, Du, Ishida, Zhang and Sugiyama 2021, "LocalDrop", Theorems 1 and 2, Corollaries 1 and 2, section 3.4.
 """
 
 import math
@@ -80,7 +80,7 @@ def convolutional_log_term(kernels: Tensor, keep_rates: Tensor | None = None, nu
         log T, a scalar; minus infinity where T = 0.
 
     Source:
-        Theorem 2, Corollary 2 and the bound for many channels in section 3.3. Corrected: that bound mixes indices
+        Theorem 2, Corollary 2 and the bound for many channels in section 3.4. Corrected: that bound mixes indices
         (c_{a+1}, W^a_ij within the product over j); T_l is the term that its derivation gives for layer l.
 
     Raises:
@@ -232,7 +232,7 @@ def convolutional_bound(
         The bound, a scalar; infinity if it is above the range of the dtype.
 
     Source:
-        Theorem 2 (eq. 14), Corollary 2 (eq. 15), the end of section 3.3 for many channels.
+        Theorem 2 (eq. 14), Corollary 2 (eq. 15), section 3.4 for many channels.
 
     Raises:
         ValueError: as the two functions, if there are not as many keep rates as kernels, or the variant is unknown.
