@@ -1,17 +1,23 @@
-"""DropBlock without overlaps: the units fall into fixed blocks, each kept or dropped whole (Pal et al. 2020)."""
+"""DropBlock as Pal et al. 2020 analyse it: the units fall into fixed blocks, each kept or dropped whole."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Regularizer, Scalar
-from tasks.regularizers.checks import check_count, check_rate
+from tasks.regularizers.checks import check_choice, check_count, check_rate
 from tasks.regularizers.masking import apply_mask
 from tasks.sites import Site
 from tasks.streams import MaskStream
+from tasks.theory.keep_rates import equal_rate_keep
+
+Blocks = Literal["separate", "overlapping"]
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,20 +27,27 @@ class DropBlockSample(Regularizer):
     The form that Pal et al. analyse: training a linear pair with it minimises the loss plus
     drop_rate / (1 - drop_rate) sum_i ||U_i V_i^T X||_F^2 over the blocks i (their Lemma 1). On maps the blocks are
     squares of the grid; those at the far border are cut.
+
+    `overlapping` blocks are DropBlock's own, at equal rates: a unit is kept if no seed of the n blocks that cover it is
+    set, so seeds are kept at (1 - drop_rate)^(1/n), which keeps each unit as often as `separate` blocks do. Blocks may
+    overhang the layer, so that n is block_size for every unit, and block_size^2 for every pixel. (The paper prints the
+    rate of another process, a unit that is kept if any of its seeds is: see `equal_rate_keep`.)
     """
 
     drop_rate: float = 0.5  # in [0, 1)
-    block_size: int = 5  # >= 1
+    block_size: int = 5  # >= 1; above the width, one block of all units
+    blocks: Blocks = "separate"
 
     acts_on: ClassVar[tuple[str, ...]] = ("hidden", "dense", "conv")
     off: ClassVar[dict[str, Scalar]] = {"drop_rate": 0.0}
     formula: ClassVar[str] = "y = x (w (x) 1_r) / (1 - drop_rate), w_i ~ Ber(1 - drop_rate)"
-    source: ClassVar[str] = "Pal et al. 2020, section 2, eq. 3"
+    source: ClassVar[str] = "Pal et al. 2020, section 2, eq. 3; section 5.3 for overlapping blocks, corrected"
 
     def __post_init__(self) -> None:
-        """Check both fields."""
+        """Check every field."""
         check_rate(self, "drop_rate")
         check_count(self, "block_size", 1)
+        check_choice(self, "blocks", get_args(Blocks))
 
     def fill(self, site: Site, context: Context) -> nn.Module:
         """One mask module per site."""
@@ -42,20 +55,40 @@ class DropBlockSample(Regularizer):
 
 
 class GridMask(nn.Module):
-    """Keeps or drops the blocks of a fixed grid."""
+    """Keeps or drops blocks of units (B, D), or of maps (B, C, H, W) for each channel by itself."""
 
     def __init__(self, settings: DropBlockSample, stream: MaskStream) -> None:
         super().__init__()
         self.drop_rate, self._block_size = settings.drop_rate, settings.block_size
-        self._stream = stream
+        self._draw, self._stream = DRAWS[settings.blocks], stream
 
     def forward(self, x: Tensor) -> Tensor:
         """Masked and rescaled in training, `x` itself in eval mode and at drop rate 0."""
         if not self.training or self.drop_rate == 0:
             return x
-        leading, spatial = (2, x.shape[2:]) if x.dim() == 4 else (1, x.shape[1:])
-        blocks = [-(-size // self._block_size) for size in spatial]
-        keep = self._stream.bernoulli((*x.shape[:leading], *blocks), 1 - self.drop_rate)
-        for axis, size in enumerate(spatial, start=leading):
-            keep = keep.repeat_interleave(self._block_size, dim=axis).narrow(axis, 0, size)
-        return apply_mask(x, keep, 1 / (1 - self.drop_rate))
+        keep_rate = 1 - self.drop_rate
+        axes = 2 if x.dim() == 4 else 1
+        keep = self._draw(self._stream, tuple(x.shape[:-axes]), tuple(x.shape[-axes:]), keep_rate, self._block_size)
+        return apply_mask(x, keep, 1 / keep_rate)
+
+
+def separate_blocks(stream: MaskStream, leading: Shape, spatial: Shape, keep_rate: float, block_size: int) -> Tensor:
+    """Keep mask (*leading, *spatial): the blocks of a fixed grid are kept at `keep_rate`; the last ones may be cut."""
+    keep = stream.bernoulli((*leading, *(-(-size // block_size) for size in spatial)), keep_rate)
+    for axis, size in enumerate(spatial, start=len(leading)):
+        keep = keep.repeat_interleave(block_size, dim=axis).narrow(axis, 0, size)
+    return keep
+
+
+def overlapping_blocks(stream: MaskStream, leading: Shape, spatial: Shape, keep_rate: float, block_size: int) -> Tensor:
+    """Keep mask (*leading, *spatial): each unit is kept at `keep_rate`, the union of blocks that touch it dropped."""
+    seed_keep = equal_rate_keep(keep_rate, block_size ** len(spatial))
+    dropped = stream.bernoulli((*leading, *(size + block_size - 1 for size in spatial)), seed_keep).logical_not()
+    pool = F.max_pool2d if len(spatial) == 2 else F.max_pool1d
+    return pool(dropped.float(), block_size, stride=1) == 0
+
+
+DRAWS: Mapping[str, Callable[[MaskStream, Shape, Shape, float, int], Tensor]] = {
+    "separate": separate_blocks,
+    "overlapping": overlapping_blocks,
+}

@@ -2,16 +2,91 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from typing import get_args
+
 import pytest
 import torch
-from tiny_tasks import binomial_bound
+from tiny_tasks import IMAGE_TASK, binomial_bound, prepared
 from torch import Tensor
 
-from tasks.regularizers.dropblock_sample import DropBlockSample, GridMask
+from tasks.regularizers.dropblock_sample import Blocks, DropBlockSample, GridMask
+from tasks.sites import sites_of
 from tasks.streams import MaskStream
 from tasks.theory.structured import dropblock_objective
 
 NUM_DRAWS = 20_000
+
+
+class GivenSeeds:
+    """Stands for a stream whose next draw is given: every combination of `num_seeds` zeros and ones, one per sample."""
+
+    def __init__(self, num_seeds: int) -> None:
+        self.seeds = torch.tensor(list(itertools.product([False, True], repeat=num_seeds)))
+        self.rate = math.nan
+
+    def bernoulli(self, shape: tuple[int, ...], rate: float) -> Tensor:
+        assert shape[0] == len(self.seeds)
+        self.rate = rate
+        return self.seeds.view(shape)
+
+
+def moments_of(blocks: Blocks, block_size: int, shape: tuple[int, ...], num_seeds: int) -> tuple[Tensor, Tensor]:
+    """E[z] and E[z z'] of the units of one sample, over all seeds with their chances."""
+    stream = GivenSeeds(num_seeds)
+    settings = DropBlockSample(drop_rate=0.4, block_size=block_size, blocks=blocks)
+    mask = GridMask(settings, stream)  # type: ignore[arg-type]
+    z = mask.train()(torch.ones(2**num_seeds, *shape, dtype=torch.float64)).flatten(1) * 0.6
+    rate = torch.tensor(stream.rate, dtype=torch.float64)
+    chances = torch.where(stream.seeds, rate, 1 - rate).prod(1)
+    return chances @ z, z.T @ (chances[:, None] * z)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "block_size", "shape", "num_seeds"),
+    [
+        ("separate", 2, (7,), 4),
+        ("separate", 9, (3,), 1),
+        ("separate", 2, (1, 3, 4), 4),
+        ("overlapping", 1, (5,), 5),
+        ("overlapping", 3, (5,), 7),
+        ("overlapping", 6, (3,), 8),
+        ("overlapping", 2, (1, 2, 3), 12),
+    ],
+)
+def test_every_unit_is_kept_equally_often_in_both_forms(
+    blocks: Blocks, block_size: int, shape: tuple[int, ...], num_seeds: int
+) -> None:
+    mean, _ = moments_of(blocks, block_size, shape, num_seeds)
+    torch.testing.assert_close(mean, torch.full_like(mean, 0.6), rtol=0, atol=1e-12)
+
+
+def test_overlapping_blocks_have_the_banded_covariance_of_the_seeds_that_two_units_share() -> None:
+    _, both = moments_of("overlapping", 3, (5,), 7)
+    unit = torch.arange(5)
+    shared = (3 - (unit[:, None] - unit).abs()).clamp(min=0)
+    torch.testing.assert_close(both / 0.6**2 - 1, 0.6 ** (-shared.double() / 3) - 1, rtol=0, atol=1e-12)
+
+
+def test_blocks_of_one_unit_are_the_same_draws_in_both_forms() -> None:
+    x = torch.ones(50, 6)
+    outputs = [
+        GridMask(DropBlockSample(drop_rate=0.3, block_size=1, blocks=blocks), MaskStream(0, "x", "cpu")).train()(x)
+        for blocks in get_args(Blocks)
+    ]
+    assert torch.equal(*outputs)
+    assert 0 < int((outputs[0] == 0).sum()) < 300
+
+
+def test_overlapping_blocks_of_a_map_are_independent_between_channels_and_fill_every_site() -> None:
+    settings = DropBlockSample(drop_rate=0.5, block_size=3, blocks="overlapping")
+    masks = (GridMask(settings, MaskStream(0, "x", "cpu")).train()(torch.ones(NUM_DRAWS, 2, 4, 4)) > 0).double()
+    assert abs(float(masks.mean()) - 0.5) < 0.01
+    together = (masks[:, 0, 1, 1] * masks[:, 1, 1, 1]).mean()
+    assert abs(float(together) - 0.25) <= float(binomial_bound(0.25, NUM_DRAWS))
+    network = prepared(IMAGE_TASK, settings).network
+    assert all(isinstance(site.fillings[0], GridMask) for site in sites_of(network, settings.acts_on))
 
 
 def kept(drop_rate: float, block_size: int, shape: tuple[int, ...]) -> Tensor:
