@@ -39,6 +39,34 @@ class CorrelatedMask(nn.Module):
         >>> y = mask(torch.ones(1000, 2))
         >>> bool((y[:, 0] == y[:, 1]).all()), sorted(y.unique().tolist())
         (True, [0.0, 2.0])
+
+    To compete with moments of one's own, fill the sites with it. An entry point of the group `regarena.regularizers`,
+    or a line in REGULARIZERS, makes the class a contestant, and its fields are tuned like all others:
+
+        >>> from dataclasses import dataclass
+        >>> from tasks.regularizers.base import Context, Regularizer
+        >>> from tasks.sites import Site, measure_sites
+        >>> @dataclass(frozen=True, kw_only=True)
+        ... class Rivals(Regularizer):
+        ...     correlation: float = -0.3  # of neighbours: one is rather kept without the other
+        ...     acts_on = ("dense",)
+        ...
+        ...     def fill(self, site: Site, context: Context) -> nn.Module:
+        ...         unit = torch.arange(site.shape[0])
+        ...         mean = torch.linspace(0.4, 0.7, len(unit))
+        ...         deviation = (mean * (1 - mean)).sqrt()
+        ...         correlations = self.correlation ** (unit[:, None] - unit).abs()
+        ...         covariance = correlations * torch.outer(deviation, deviation)
+        ...         return CorrelatedMask(mean, covariance, context.masks(site.name), values="binary")
+        >>> network = nn.Sequential(nn.Linear(3, 4), Site("dense"), nn.Linear(4, 2))
+        >>> measure_sites(network, torch.zeros(1, 3))
+        >>> sizes = {"num_train_samples": 9, "num_epochs": 1, "num_steps": 1, "learning_rate": 0.1}
+        >>> hooks = Rivals().attach(network, Context(seed=0, device=torch.device("cpu"), name="rivals", **sizes))
+        >>> kept = network[1](torch.ones(20_000, 4)) > 0
+        >>> kept.float().mean(0).round(decimals=1).tolist() == torch.linspace(0.4, 0.7, 4).round(decimals=1).tolist()
+        True
+        >>> round(float(torch.corrcoef(kept[:, :2].mT.float())[0, 1]), 1)
+        -0.3
     """
 
     def __init__(
@@ -93,6 +121,7 @@ def latent_correlations(mean: Tensor, covariance: Tensor) -> Tensor:
         raise ValueError(f"mean must lie in (0, 1) for binary masks, got {mean.tolist()}.")
     if not torch.allclose(covariance.diagonal(), mean * (1 - mean)):
         raise ValueError("covariance must have the variances mean (1 - mean) on its diagonal for binary masks.")
+    covariance = covariance.diagonal_scatter(mean * (1 - mean))  # exact, where they were rounded in 32 bits
     wanted, place = torch.unique(
         torch.stack([mean.expand_as(covariance), mean[:, None].expand_as(covariance), covariance], -1).flatten(0, 1),
         dim=0,

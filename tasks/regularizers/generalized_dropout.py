@@ -28,7 +28,8 @@ class GeneralizedDropout(Regularizer):
     at mean = keep and deviation = sqrt(keep (1 - keep)) they are 0 and 1, and the laws dropout's and DropBlock's.
     `gaussian` masks have the same moments. Only the moments count for the objective of a linear last layer.
 
-    This is the family for tuning; `CorrelatedMask` takes any mean vector and covariance matrix.
+    This is the family for tuning. `CorrelatedMask` takes any mean vector and covariance matrix, and its docstring shows
+    how to let one compete.
     """
 
     law: Law = "independent"
