@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
+from analysis.claims.costs import FULL_STEP_SCALES
 from analysis.claims.table import CLAIMS
 from analysis.reported import reported_values
 from harness.contestants import Contestant
@@ -134,6 +135,16 @@ def test_at_small_scales_a_suite_may_spend_less() -> None:
     assert [suite.tune_trials_for(scale) for scale in ("paper", "smoke")] == [20, 1]
     assert [suite.seeds_for(scale) for scale in ("paper", "smoke")] == [5, 5]
     assert [SUITES["localdrop-table5"].timing_repeats_for(scale) for scale in ("paper", "smoke")] == [5, 1]
+
+
+TIMED = sorted({task for table in ("table5", "table7") for task in SUITES[f"localdrop-{table}"].timing_tasks})
+
+
+@pytest.mark.parametrize("scale", FULL_STEP_SCALES)
+@pytest.mark.parametrize("task", TIMED)
+def test_where_claims_about_time_are_judged_a_step_is_that_of_the_paper(task: str, scale: str) -> None:
+    whole, at = TASKS[task].protocol, TASKS[task].protocol.at(scale)
+    assert replace(at, epochs=whole.epochs, evaluate_every_epochs=whole.evaluate_every_epochs) == whole
 
 
 @pytest.mark.parametrize("task", ["cifar10-zhai-tang", "cifar100-zhai-tang"])

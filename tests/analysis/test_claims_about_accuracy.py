@@ -198,12 +198,33 @@ def test_widths_are_judged_by_the_slope_of_each_seed(tmp_path):
     assert lowest["value"] == pytest.approx(0.5 * np.log2(2048 / 200))
 
 
-def test_times_are_judged_as_ratios(tmp_path):
-    def timings(*ratios):
-        names = ("dropout", "adaptive_dropout_rc", "localdrop")
-        return [timed(name, ratio + seed / 100, task="cifar10-zhai", seed=seed)
-                for name, ratio in zip(names, ratios, strict=True) for seed in (0, 1)]  # fmt: skip
+def timings(*ratios, num_trials=2, scale="paper"):
+    names = ("dropout", "adaptive_dropout_rc", "localdrop")
+    return [timed(name, ratio + seed / 100, task="cifar10-zhai", seed=seed, scale=scale)
+            for name, ratio in zip(names, ratios, strict=True) for seed in range(num_trials)]  # fmt: skip
 
+
+@pytest.mark.parametrize("name", ["order", "over none"])
+@pytest.mark.parametrize("ratios", [(1.1, 1.2, 1.3), (1.1, 1.5, 1.3)], ids=["in order", "out of order"])
+def test_times_of_smaller_batches_prove_nothing(tmp_path, name, ratios):
+    verdict = judged(tmp_path, timings(*ratios, scale="smoke"), f"Table 5, CIFAR-10, {name}")["verdict"]
+    assert verdict == "not comparable: scale smoke"
+
+
+@pytest.mark.parametrize("name", ["order", "over none"])
+@pytest.mark.parametrize("ratios", [(1.1, 1.2, 1.3), (1.1, 1.5, 1.3)], ids=["in order", "out of order"])
+def test_times_of_one_trial_prove_nothing(tmp_path, name, ratios):
+    verdict = judged(tmp_path, timings(*ratios, num_trials=1), f"Table 5, CIFAR-10, {name}")["verdict"]
+    assert verdict.startswith("not comparable: timed in one trial alone: ")
+    assert "localdrop" in verdict
+
+
+def test_fewer_steps_of_the_same_kind_tell_what_a_step_costs(tmp_path):
+    claim = judged(tmp_path, timings(1.1, 1.2, 1.3, scale="short"), "Table 5, CIFAR-10, order")
+    assert (claim["verdict"], claim["scale"]) == ("holds", "short")
+
+
+def test_times_are_judged_as_ratios(tmp_path):
     order, cost = "Table 5, CIFAR-10, order", "Table 5, CIFAR-10, over none"
     assert judged(tmp_path / "a", timings(1.1, 1.2, 1.3), order)["verdict"] == "holds"
     assert judged(tmp_path / "b", timings(1.1, 1.5, 1.3), order)["verdict"] == "does not hold"
