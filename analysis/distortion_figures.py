@@ -44,7 +44,11 @@ def draw_strength(by_rate: dict[str, pd.DataFrame], by_step: pd.DataFrame, looks
     The frames have place, accuracy, accuracy_std, gap and gap_std, in % and points; an empty one leaves out its panel.
     """
     ours = by_rate.get("block_feature_map_distortion", pd.DataFrame())
-    panels = [panel for panel, frame in (("a", pd.concat(by_rate.values())), ("b", ours), ("c", by_step)) if len(frame)]
+    panels = [
+        panel
+        for panel, frame in (("a", pd.concat([pd.DataFrame(), *by_rate.values()])), ("b", ours), ("c", by_step))
+        if len(frame)
+    ]
     figure, axes = new_figure(len(panels), width=4.9, height=4.0, num_columns=3)
     for axis, panel in zip(axes, panels, strict=True):
         if panel == "a":

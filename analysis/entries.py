@@ -10,7 +10,7 @@ from statistics import fmean
 import pandas as pd
 
 from analysis.current import succeeded
-from analysis.paper_settings import has_setting
+from analysis.paper_settings import has_setting, words_of
 from harness.records import HYPERPARAMETER_PREFIX
 
 Measure = Callable[[pd.DataFrame], pd.Series]  # the value of each row
@@ -91,13 +91,13 @@ def standing_for(cell: pd.DataFrame, setting: str, exact: bool) -> pd.DataFrame:
     Trials of that very setting: the default ones first, but where the paper chose from a range the winner's. Without
     such, and unless only these will do (`exact`), the tuned winner's; without a winner the default ones. Where several
     settings are left, as in a sweep, those that did best on the validation split; at a point of a sweep (`exact`) those
-    whose other hyperparameters are the commonest.
+    whose other hyperparameters are the commonest (among trials of the same mode, where the setting names one).
     """
     same = cell[has_setting(cell, setting)] if setting else cell.iloc[:0]
     if len(same) or exact:
         first = same[same["role"] == ("confirm" if " in " in setting else "default")]
         same = first if len(first) else same
-        return _commonest_setting(same, cell) if exact else best_setting(same)
+        return _commonest_setting(same, cell[has_setting(cell, words_of(setting))]) if exact else best_setting(same)
     confirmed = cell[cell["role"] == "confirm"]
     return confirmed if len(confirmed) else best_setting(cell)
 

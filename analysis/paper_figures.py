@@ -9,7 +9,14 @@ from matplotlib.figure import Figure
 
 from analysis.canvas import Looks, looks_of
 from analysis.claims.curves import bound_and_error
-from analysis.claims.feature_map_distortion import ALONG_RATE, ALONG_STEP_SIZE, BLOCKS, SWEEP_TASK
+from analysis.claims.feature_map_distortion import (
+    ALONG_RATE,
+    ALONG_STEP_SIZE,
+    BLOCKS,
+    DROPBLOCK_ALONG_RATE,
+    MODES,
+    SWEEP_TASK,
+)
 from analysis.current import current_rows, succeeded
 from analysis.distortion_figures import draw_overfitting, draw_strength
 from analysis.entries import Entry, accuracy_points, gap_points, samples_of, standing_for
@@ -125,16 +132,21 @@ def _overfitting(rows: pd.DataFrame, curves: pd.DataFrame, looks: Looks) -> list
 
 
 def _strength(rows: pd.DataFrame, _curves: pd.DataFrame, looks: Looks) -> list[Named]:
+    return [named for mode in MODES for named in _strength_in(mode, rows, looks)]
+
+
+def _strength_in(mode: str, rows: pd.DataFrame, looks: Looks) -> list[Named]:
     of_task = rows[rows["task"] == SWEEP_TASK]
     for scale in SCALES:
         at_scale = of_task[of_task["scale"] == scale]
-        by_rate = {name: _along(at_scale, along(at_scale)) for name, along in ALONG_RATE.items()}
+        lines = {BLOCKS: ALONG_RATE[mode], "dropblock": DROPBLOCK_ALONG_RATE}
+        by_rate = {name: _along(at_scale, along(at_scale)) for name, along in lines.items()}
         by_rate = {name: line for name, line in by_rate.items() if len(line) > 1}
-        by_step = _along(at_scale, ALONG_STEP_SIZE(at_scale))
+        by_step = _along(at_scale, ALONG_STEP_SIZE[mode](at_scale))
         by_step = by_step if len(by_step) > 1 else by_step.iloc[:0]
-        if by_rate or len(by_step):
-            title = f"Tang et al. 2020, figure 2: probability p and step length on CIFAR-100 (scale {scale})"
-            return [("distortion-fig2", title, draw_strength(by_rate, by_step, looks))]
+        if BLOCKS in by_rate or len(by_step):
+            title = f"Tang et al. 2020, figure 2, {MODES[mode]}: probability p and step length on CIFAR-100"
+            return [(f"distortion-fig2-{mode}", f"{title} (scale {scale})", draw_strength(by_rate, by_step, looks))]
     return []
 
 

@@ -17,8 +17,13 @@ _SYMBOLS: dict[str, tuple[tuple[str, float], ...]] = {
     "gamma": (("hp.step_size", 1.0),),
 }
 _OFFICIAL = "official"  # mode of the released code of distortion, whose step lengths are in other units than gamma
+# Where a paper's released code has other settings than its text, and a suite runs both: (paper, experiment, method).
+RELEASED_SETTINGS = {
+    ("feature_map_distortion", "table3", "block_feature_map_distortion"): "block=7;p=0.07;gamma=1;mode=official",
+}
 _NUMBER = r"[-+]?\d*\.?\d+(?:e[-+]?\d+)?"
 _CHOICE = re.compile(rf"{_NUMBER}|\{{{_NUMBER}(,{_NUMBER})*\}}")
+_WORD = re.compile(r"[a-z]\w*")
 _RANGE = re.compile(rf"\{{({_NUMBER})\.\.({_NUMBER})\}}")
 
 
@@ -26,28 +31,45 @@ def has_setting(rows: pd.DataFrame, setting: str) -> pd.Series:
     """Which rows were trained with a setting; none where a symbol is not ours, all where it is empty.
 
     A part is an equation ("m=10"), a choice ("p in {0.4,0.5,0.6}") or a range ("p in {0.01..0.10}", ends included).
-    A symbol that no paper has is a field of ours ("step_size=5"). The h of the first model counts singular values of
-    2048, ours is their share; the h of 3x3 kernels counts as ours.
+    A symbol that no paper has is a field of ours ("step_size=5"), which may hold a word ("mode=official"). The h of the
+    first model counts singular values of 2048, ours is their share; the h of 3x3 kernels counts as ours. Gamma is that
+    of the text, which is in other units than the step length of the released code, unless the setting names a mode.
 
     >>> rows = pd.DataFrame({"hp.h_dense_fraction": [0.5, 1.0], "hp.m": [10, 10]})
     >>> has_setting(rows, "h=1024;m=10").tolist()
     [True, False]
     """
     matches = pd.Series(data=True, index=rows.index)
-    for part in filter(None, setting.split(";")):
-        symbol, _, allowed = part.replace(" in ", "=").partition("=")
-        matches &= _fits(rows, symbol.strip(), allowed.strip())
+    parts = _parts(setting)
+    for symbol, allowed in parts.items():
+        matches &= _fits(rows, symbol, allowed)
+    if "gamma" in parts and "mode" not in parts and "hp.mode" in rows.columns:
+        matches &= rows["hp.mode"].ne(_OFFICIAL)
     return matches
+
+
+def words_of(setting: str) -> str:
+    """The parts of a setting that name a word rather than numbers.
+
+    >>> words_of("p=0.05;mode=official")
+    'mode=official'
+    """
+    return ";".join(f"{symbol}={allowed}" for symbol, allowed in _parts(setting).items() if _WORD.fullmatch(allowed))
+
+
+def _parts(setting: str) -> dict[str, str]:
+    pairs = (part.replace(" in ", "=").partition("=") for part in filter(None, setting.split(";")))
+    return {symbol.strip(): allowed.strip() for symbol, _, allowed in pairs}
 
 
 def _fits(rows: pd.DataFrame, symbol: str, allowed: str) -> pd.Series:
     found = pd.Series(data=False, index=rows.index)
     for column, factor in _SYMBOLS.get(symbol, ((f"hp.{symbol}", 1.0),)):
-        if column in rows.columns:
+        if column in rows.columns and _WORD.fullmatch(allowed):
+            found |= rows[column].eq(allowed).fillna(value=False).astype(bool)
+        elif column in rows.columns:
             held = pd.to_numeric(rows[column], errors="coerce").astype(float).to_numpy() * factor
             found |= pd.Series(_allows(held, allowed), index=rows.index)
-    if symbol == "gamma" and "hp.mode" in rows.columns:
-        found &= rows["hp.mode"].ne(_OFFICIAL)
     return found
 
 

@@ -14,6 +14,7 @@ from analysis.claims.table import CLAIMED_PAPERS
 from analysis.current import current_rows
 from analysis.entries import standing_for
 from analysis.notes import notes_of, with_notes
+from analysis.paper_settings import RELEASED_SETTINGS, has_setting
 from analysis.reported import TIME_METRIC, reported_values
 from analysis.statistics import mean_interval, next_value_interval
 from analysis.timing import timing_table
@@ -41,7 +42,8 @@ def compare_with_papers(trials: pd.DataFrame, paper: str | None = None, value: V
     as for LocalDrop's augmentation), at the fullest scale that was run. A value
     with a setting is compared with the default trials of that setting; without such trials, the points of a sweep with
     none, and other values, as those without a setting, with the tuned winner, or else with the default trials of the
-    setting that did best on the validation split. `role` says which trials these were.
+    setting that did best on the validation split. `role` says which trials these were. Where a paper's released code
+    has other settings than its text, and trials of those ran, they make a row of their own.
 
     `ours` is in the paper's unit, with Student's 95 % interval of its mean. The verdict is `agrees` when the reported
     value lies where one further run of ours is expected with 95 % (`expected_low` to `expected_high`: the mean and t
@@ -65,7 +67,7 @@ def compare_with_papers(trials: pd.DataFrame, paper: str | None = None, value: V
             if entry["metric"] == TIME_METRIC:
                 measured += _timed(timings[cell]) if cell in timings else []
             elif cell in ours:
-                measured.append(_measured(entry, ours[cell], value))
+                measured += [_measured(each, ours[cell], value) for each in (entry, *_as_released(entry, ours[cell]))]
         absent = {"num_seeds": 0, "verdict": NOT_RUN, "task": None}
         rows += [entry | each for each in measured or [absent]]
     table = pd.DataFrame(rows).reindex(columns=list(COMPARISON_COLUMNS))
@@ -98,10 +100,19 @@ def _timed(timings: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
+def _as_released(entry: dict[str, Any], cell: pd.DataFrame) -> list[dict[str, Any]]:
+    """The same reported value with the settings of the released code, where these were run."""
+    setting = RELEASED_SETTINGS.get((entry["paper"], entry["experiment"], entry["method"]))
+    if setting is None or not has_setting(cell, setting).any():
+        return []
+    return [entry | {"setting": setting, "is_sweep": True}]
+
+
 def _measured(entry: dict[str, Any], cell: pd.DataFrame, value: Value) -> dict[str, Any]:
     """Our side of one reported value, and the verdict."""
     scale = str(cell["scale"].iloc[0])
-    result: dict[str, Any] = {"task": str(cell["task"].iloc[0]), "scale": scale, "num_seeds": 0}
+    task, setting = str(cell["task"].iloc[0]), entry["setting"]
+    result: dict[str, Any] = {"task": task, "setting": setting, "scale": scale, "num_seeds": 0}
     rows = standing_for(cell, entry["setting"], exact=entry["is_sweep"])
     if rows.empty:
         return result | {"verdict": f"not comparable: setting {entry['setting']} not run"}

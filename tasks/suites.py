@@ -10,6 +10,7 @@ from tasks.regularizers import REGULARIZERS
 from tasks.table import Table
 
 Scalar = float | int | str | bool
+Grid = Mapping[str, tuple[Scalar, ...]]  # hyperparameters, and the values of each
 Point = Mapping[str, Scalar]  # hyperparameters that take the place of the defaults
 
 
@@ -23,7 +24,7 @@ class Group:
 
     tasks: tuple[str, ...]
     regularizers: tuple[str, ...]
-    grid: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+    grid: Grid = field(default_factory=dict)
 
     def points(self) -> list[Point]:
         """The grid's points in order, the last name running fastest.

@@ -137,6 +137,16 @@ def test_at_small_scales_a_suite_may_spend_less() -> None:
     assert [SUITES["localdrop-table5"].timing_repeats_for(scale) for scale in ("paper", "smoke")] == [5, 1]
 
 
+@pytest.mark.parametrize("name", ["distortion-table3", "distortion-fig2"])
+def test_where_distortion_runs_with_the_step_of_eq_22_it_also_runs_with_that_of_the_released_code(name: str) -> None:
+    suite = SUITES[name]
+    for task, method in suite.cells():
+        settings = settings_at(suite, task, method)
+        modes = {values["mode"] for values in settings if "mode" in values and values["step_size"] != 0}
+        assert modes in (set(), {"paper", "official"})
+    assert any("distortion" in method for _, method in suite.cells())
+
+
 TIMED = sorted({task for table in ("table5", "table7") for task in SUITES[f"localdrop-{table}"].timing_tasks})
 
 

@@ -248,7 +248,10 @@ def test_a_gain_must_be_there_and_reach_the_reported_one(tmp_path):
     assert with_gain(1.0) == "does not hold"
 
 
-def swept(method, name, gaps, train=99.0):
+RELEASED, PRINTED = "as in the released code", "as eq. 22 is printed"
+
+
+def swept(method, name, gaps, train=99.0, mode="official"):
     """Trials along a hyperparameter with these gaps between training and test accuracy, but for some scatter."""
     scatter = np.random.default_rng(len(method)).normal(0, 0.02, (len(gaps), len(SEVERAL)))
     scatter -= scatter.mean(axis=1, keepdims=True)
@@ -256,24 +259,24 @@ def swept(method, name, gaps, train=99.0):
         each
         for (place, gap), noise in zip(gaps.items(), scatter, strict=True)
         for each in runs(method, 100 - train + gap, "cifar100-resnet56", noise=noise, role="default",
-                         hp={name: place, "block_size": 6, "other": 5.0}, train_value=train / 100)
+                         hp={"block_size": 6, "other": 5.0, "mode": mode, name: place}, train_value=train / 100)
     ]  # fmt: skip
 
 
 def test_the_gap_falls_along_a_sweep_at_whatever_points_were_run(tmp_path):
     paper = "feature_map_distortion"
     falling = swept("block_feature_map_distortion", "distortion_rate", {0.01: 25.0, 0.05: 22.0, 0.1: 20.0})
-    claim = judged(tmp_path / "a", falling, "Figure 2b", paper)
+    claim = judged(tmp_path / "a", falling, f"Figure 2b, {RELEASED}", paper)
     slope = np.polyfit([0.01, 0.05, 0.1], [25.0, 22.0, 20.0], 1)[0]
     assert (claim["verdict"], claim["value"]) == ("holds", pytest.approx(slope))
     rising = swept("block_feature_map_distortion", "step_size", {1.0: 20.0, 5.0: 21.0, 30.0: 25.0})
-    assert judged(tmp_path / "b", rising, "Figure 2c", paper)["verdict"] == "does not hold"
+    assert judged(tmp_path / "b", rising, f"Figure 2c, {RELEASED}", paper)["verdict"] == "does not hold"
 
 
 def test_distortion_and_dropblock_are_compared_over_the_rates_that_both_have(tmp_path):
     ours = swept("block_feature_map_distortion", "distortion_rate", {0.01: 25.0, 0.05: 22.0, 0.1: 20.0})
     theirs = swept("dropblock", "drop_rate", {0.01: 25.5, 0.05: 22.5, 0.2: 10.0})
-    claim = judged(tmp_path, ours + theirs, "Figure 2a", "feature_map_distortion")
+    claim = judged(tmp_path, ours + theirs, f"Figure 2a, {RELEASED}", "feature_map_distortion")
     assert (claim["verdict"], claim["value"]) == ("holds", pytest.approx(-0.5))
     assert "over 2 rate(s) +0.50 points" in claim["measured"]
 
@@ -284,10 +287,27 @@ def test_a_point_of_one_sweep_is_not_mixed_with_the_other_sweep_that_crosses_it(
         each
         for size in (1.0, 30.0)
         for each in runs("block_feature_map_distortion", 60.0, "cifar100-resnet56", SEVERAL, role="default",
-                         hp={"distortion_rate": 0.05, "block_size": 6, "other": size}, train_value=0.99)
+                         hp={"distortion_rate": 0.05, "block_size": 6, "other": size, "mode": "official"},
+                         train_value=0.99)
     ]  # fmt: skip
-    claim = judged(tmp_path, rates + crossing, "Figure 2b", "feature_map_distortion")
+    claim = judged(tmp_path, rates + crossing, f"Figure 2b, {RELEASED}", "feature_map_distortion")
     assert claim["value"] == pytest.approx(np.polyfit([0.01, 0.05, 0.1], [25.0, 22.0, 20.0], 1)[0])
+
+
+def test_the_two_modes_of_distortion_are_swept_apart_each_from_a_base_of_its_own(tmp_path):
+    def at(rate, step_size, mode, gap):
+        return runs("block_feature_map_distortion", 1 + gap, "cifar100-resnet56", SEVERAL, role="default",
+                    hp={"distortion_rate": rate, "step_size": step_size, "mode": mode}, train_value=0.99)  # fmt: skip
+
+    rates = (0.01, 0.05, 0.09)
+    rows = [each for place, rate in enumerate(rates)
+            for mode, size, gap in (("official", 5.0, 25.0 - place), ("paper", 30.0, 25.0 + place))
+            for each in at(rate, size, mode, gap)]  # fmt: skip
+    rows += [each for mode in ("official", "paper") for size in (1.0, 5.0, 30.0) for each in at(0.09, size, mode, 60.0)
+             if (mode, size) not in (("official", 5.0), ("paper", 30.0))]  # fmt: skip
+    falls = judged(tmp_path / "a", rows, f"Figure 2b, {RELEASED}", "feature_map_distortion")
+    rises = judged(tmp_path / "b", rows, f"Figure 2b, {PRINTED}", "feature_map_distortion")
+    assert (falls["value"], rises["value"]) == pytest.approx((-25.0, 25.0))  # a point of gap per 0.04 of p
 
 
 def curve(trial, split, metric, values, first=1):

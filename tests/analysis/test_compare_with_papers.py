@@ -114,6 +114,20 @@ def test_points_of_a_sweep_are_compared_with_trials_of_the_same_setting_only(tmp
     ).all()  # fmt: skip
 
 
+def test_settings_of_the_released_code_make_a_row_of_their_own(tmp_path):
+    def trained(accuracy, rate, block, step_size, mode):
+        hp = {"distortion_rate": rate, "block_size": block, "step_size": step_size, "mode": mode}
+        return [row("imagenet-resnet50-tang", "block_feature_map_distortion", "default", seed, accuracy + seed / 100,
+                    scale="paper", hp=hp) for seed in (0, 1)]  # fmt: skip
+
+    rows = trained(0.770, 0.05, 6, 5.0, "paper") + trained(0.780, 0.07, 7, 1.0, "official")
+    table = analysis.compare_with_papers(frame(tmp_path, rows), "feature_map_distortion")
+    table = table[table["metric"].eq("top1_accuracy") & table["method"].eq("block_feature_map_distortion")]
+    assert table["setting"].tolist() == ["block=6;p=0.05;gamma=5", "block=7;p=0.07;gamma=1;mode=official"]
+    assert table["ours"].tolist() == pytest.approx([77.5, 78.5])
+    assert table["reported"].tolist() == [78.76, 78.76]
+
+
 def test_a_reported_value_is_compared_with_its_own_setting_where_a_sweep_ran_in_the_same_cell(tmp_path):
     rows = [
         row(regularizer="localdrop", role="default", seed=seed, test=1 - (error + seed) / 100, scale="paper",

@@ -51,10 +51,11 @@ def test_what_is_comparable_nowhere_says_so_once(tmp_path, capsys, monkeypatch):
 
 
 def test_times_stand_as_ratios_beside_those_of_the_paper(tmp_path, capsys, monkeypatch):
-    rows = [timed(name, ratio, task="cifar10-zhai") for name, ratio in (("dropout", 1.1), ("localdrop", 1.25))]
+    rows = [timed(name, ratio, task="cifar10-zhai", scale="paper", seed=seed)
+            for name, ratio in (("dropout", 1.1), ("localdrop", 1.25)) for seed in (0, 1)]  # fmt: skip
     text = printed(tmp_path, rows, capsys, monkeypatch)
     (ours,) = [line for line in text.splitlines() if line.startswith("localdrop  ")]
-    assert ours.split() == ["localdrop", "cifar10-zhai", "1.3", "1.25", "1", "cpu-a"]
+    assert ours.split() == ["localdrop", "cifar10-zhai", "1.3", "1.25", "2", "cpu-a"]
     assert "holds           Table 5, CIFAR-10, over none: LocalDrop takes about 1.30 times as long as none." in text
 
 

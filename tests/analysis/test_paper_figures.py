@@ -94,14 +94,18 @@ def test_training_accuracy_at_the_end_stands_beside_the_test_curve(tmp_path):
 
 
 def test_sweeps_of_distortion_show_accuracy_and_gap(tmp_path):
-    def at(regularizer, seed, accuracy, hp):
+    def at(regularizer, seed, accuracy, hp, mode="official"):
+        hp = {**hp, "mode": mode} if regularizer != "dropblock" else hp
         return row("cifar100-resnet56", regularizer, "default", seed, accuracy, hp=hp, train_value=0.9, scale="paper")
 
     rows = [at("block_feature_map_distortion", s, 0.70 + r + s / 100, {"distortion_rate": r, "step_size": 5.0})
             for r in (0.01, 0.05) for s in (0, 1)]  # fmt: skip
     rows += [at("block_feature_map_distortion", s, 0.6, {"distortion_rate": 0.05, "step_size": 30.0}) for s in (0, 1)]
     rows += [at("dropblock", s, 0.69 + r, {"drop_rate": r}) for r in (0.01, 0.05) for s in (0, 1)]
-    figure = drawn(tmp_path, rows)["distortion-fig2"]
+    rows += [at("block_feature_map_distortion", s, 0.5, {"distortion_rate": 0.05, "step_size": g}, "paper")
+             for g in (5.0, 30.0) for s in (0, 1)]  # fmt: skip
+    figures = drawn(tmp_path, rows)
+    figure = figures["distortion-fig2-official"]
     by_method, by_rate, by_step = figure.axes[:3]
     ours, theirs = (container.lines[0] for container in by_method.containers)
     assert ours.get_ydata() == pytest.approx([71.5, 75.5])
@@ -110,6 +114,8 @@ def test_sweeps_of_distortion_show_accuracy_and_gap(tmp_path):
     assert by_step.containers[0].lines[0].get_ydata() == pytest.approx([75.5, 60.0])
     gaps = [axis for axis in figure.axes if axis.get_ylabel().startswith("training less")]
     assert gaps[0].containers[0].lines[0].get_ydata() == pytest.approx([18.5, 14.5])
+    printed = {axis.get_title(loc="left"): axis for axis in figures["distortion-fig2-paper"].axes}
+    assert printed["(c) distortion, by step length"].containers[0].lines[0].get_ydata() == pytest.approx([50.0, 50.0])
 
 
 def test_a_papers_sweep_is_laid_out_as_in_the_paper_beside_what_it_reports(tmp_path):
