@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("start_up", "loading", "masks", "thresholding", "many_seeds", "harness_cost")
+NAMES = ("start_up", "loading", "execution", "masks", "thresholding", "many_seeds", "harness_cost")
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from tasks import TASKS
 from tasks import batches as batches_module
 from tasks.augmentation import CROP_PADDING, MAX_DEGREES
 from tasks.batches import Batches, Split
-from tasks.classification import Classification
+from tasks.classification import MAX_TRAIN_EVALUATED, Classification
 from tasks.datasets.cache import cached
 from tasks.datasets.cifar import CIFAR10
 from tasks.datasets.preprocessing import CONTRAST_NORM, ChannelNormalisation, fit_whitening
@@ -134,7 +134,7 @@ def _beside_training(images: Tensor) -> Iterable[Mapping[str, object]]:
     yield {"measured": f"share of loading in a step of {TASK}", "ratio": load / (load + step), "goal": "<=0.05"}
     held_out = protocol.validation_fraction or CIFAR10.validation_fraction
     num_trained = 50_000 * (1 - held_out) * protocol.evaluate_every_epochs
-    num_evaluated = 50_000 * held_out + 10_000
+    num_evaluated = 50_000 * held_out + 10_000 + (MAX_TRAIN_EVALUATED if protocol.evaluate_train else 0)
     share = num_evaluated * evaluation / (num_evaluated * evaluation + num_trained * (load + step))
     yield {"measured": f"share of evaluation in {TASK}", "ratio": share, "goal": "<=0.05"}
 

@@ -1,0 +1,137 @@
+"""What the switches of execution gain: a training step with them against the plain one, interleaved.
+
+On the processor: channels last in 32-bit floats, and bf16. CPU time of one thread, as a trial has it; bf16 gains where
+the processor multiplies such numbers itself (AMX, AVX512-BF16) and loses elsewhere. On a GPU, if there is one:
+ResNet-56 on CIFAR-10's shapes in bf16, compiled, with our loading, augmentation and hooks, against a bare loop over one
+batch that lies there already.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from itertools import chain, count, islice
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tasks import TASKS
+from tasks.classification import Classification
+from tasks.execution import execute_by
+from tasks.switches import Switches
+from tasks.task import Setting
+from tasks.training import Training
+
+NETWORKS = {"resnet56": "cifar10-resnet56", "zhai_cnn": "cifar10-zhai"}  # as the tasks train them
+CASES = {  # (network, switches): how many times as fast it is to be
+    ("resnet56", "channels_last"): 1.25,
+    ("zhai_cnn", "channels_last"): 1.4,
+    ("resnet56", "bf16"): 2.5,
+    ("zhai_cnn", "bf16"): 2.5,
+}
+ROUNDS = 5
+GPU_TASK, GPU_SWITCHES, GPU_GOAL = "cifar10-resnet56", Switches(precision="bf16", compile=True), 0.6
+GPU_STEPS, GPU_ROUNDS = 100, 5
+
+
+def run() -> Iterable[Mapping[str, object]]:
+    """One row for each network and switch, then one of the GPU."""
+    torch.set_num_threads(1)
+    for network in NETWORKS:
+        yield from _on_the_processor(network)
+    if torch.cuda.is_available():
+        yield _on_a_gpu(torch.device("cuda"))
+    else:
+        yield {"measured": f"{GPU_TASK} in {GPU_SWITCHES.text} against a bare loop: not measured, there is no GPU here"}
+
+
+def _on_the_processor(network: str) -> Iterable[Mapping[str, object]]:
+    """All switches of one network take turns with the plain way."""
+    wanted = {switches: goal for (name, switches), goal in CASES.items() if name == network}
+    trainings = {text: _training(NETWORKS[network], Switches.of(text), torch.device("cpu")) for text in ("", *wanted)}
+    batches = islice(chain.from_iterable(trainings[""].batches.epoch() for _ in count()), ROUNDS + 1)
+    seconds: dict[str, list[float]] = {text: [] for text in trainings}
+    for turn, batch in enumerate(batches):  # the first one warms up
+        for text, training in trainings.items():
+            training.network.train()
+            started = time.process_time()
+            training.step(batch, epoch=1)
+            if turn:
+                seconds[text].append(time.process_time() - started)
+    for text, goal in wanted.items():
+        gains = [plain / own for plain, own in zip(seconds[""], seconds[text], strict=True)]
+        yield {
+            "measured": f"{network} in {text}",
+            "seconds_per_step": statistics.median(seconds[text]),
+            "ratio": statistics.median(gains),
+            "goal": f">={goal:g}",
+            "num_rounds": len(gains),
+        }
+
+
+def _on_a_gpu(device: torch.device) -> Mapping[str, object]:
+    """Images per second of a whole training over those of the bare loop."""
+    training = _training(GPU_TASK, GPU_SWITCHES, device)
+    batches = chain.from_iterable(training.batches.epoch() for _ in count())
+    bare = _bare_loop(training, device)
+    ratios, rates = [], []
+    for turn in range(GPU_ROUNDS + 1):  # the first one compiles
+        ours = _seconds(lambda: training.run_steps(islice(batches, GPU_STEPS), epoch=1), device)
+        theirs = _seconds(lambda: bare(GPU_STEPS), device)
+        if turn:
+            ratios.append(theirs / ours)
+            rates.append(GPU_STEPS * training.batches.batch_size / ours)
+    return {
+        "measured": f"{GPU_TASK} in {GPU_SWITCHES.text} against a bare loop, on {torch.cuda.get_device_name(device)}",
+        "images_per_second": statistics.median(rates),
+        "ratio": statistics.median(ratios),
+        "goal": f">={GPU_GOAL:g}",
+        "num_rounds": len(ratios),
+    }
+
+
+def _training(task_name: str, switches: Switches, device: torch.device) -> Training:
+    """The task's training on made-up images of CIFAR's shape."""
+    task = TASKS[task_name]
+    assert isinstance(task, Classification)
+    protocol = replace(task.protocol, preprocessing="standard", scales={})
+    on_synthetic = replace(task, dataset="synthetic", protocol=protocol)
+    return on_synthetic.prepare(
+        [], Setting(seed=0, scale="paper", learning_rate=0.01, switches=switches, device=device)
+    )
+
+
+def _bare_loop(training: Training, device: torch.device) -> Callable[[int], None]:
+    """Forward, backward and step of the same network, executed alike, on one random batch."""
+    task = TASKS[GPU_TASK]
+    assert isinstance(task, Classification)
+    network: nn.Module = replace(task, dataset="synthetic")._network(seed=0).to(device)
+    execute_by(GPU_SWITCHES, network, device)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    inputs = torch.randn(training.batches.batch_size, 3, 32, 32, device=device)
+    targets = torch.randint(10, (len(inputs),), device=device)
+
+    def loop(num_steps: int) -> None:
+        network.train()
+        for _ in range(num_steps):
+            optimizer.zero_grad(set_to_none=True)
+            F.cross_entropy(network(inputs), targets).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+
+    return loop
+
+
+def _seconds(call: Callable[[], object], device: torch.device) -> float:
+    torch.cuda.synchronize(device)
+    started = time.perf_counter()
+    call()
+    torch.cuda.synchronize(device)
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    for row in run():
+        print(row)
