@@ -25,7 +25,7 @@ from tasks.task import Regularizers, Rehearsal, Setting, Task
 from tasks.training import Training
 from tasks.workload import Workload
 
-MAX_TRAIN_EVALUATED = 10_000  # training images whose accuracy is read once at the end
+MAX_TRAIN_EVALUATED = 10_000  # training images whose accuracy is read, at the end or with each evaluation
 METRICS = {"accuracy": accuracy, "top5_accuracy": top5_accuracy, "cross_entropy": cross_entropy}
 IMAGENET_METRICS = ("accuracy", "top5_accuracy", "cross_entropy")
 
@@ -90,6 +90,9 @@ class Classification(Task):
             name: samples.first(protocol.max_evaluation_samples).to(setting.device)
             for name, samples in _seen(splits, setting.with_test).items()
         }
+        seen_of_train = train.first(_num_train_evaluated(protocol))
+        if protocol.evaluate_train and setting.with_test:
+            seen["train"] = seen_of_train
         return Training(
             network,
             regularizers,
@@ -100,7 +103,7 @@ class Classification(Task):
             protocol=protocol,
             learning_rate=setting.learning_rate,
             seed=setting.seed,
-            evaluate_train=lambda trained: evaluate(trained, train.first(_num_train_evaluated(protocol)), self.metrics),
+            evaluate_train=lambda trained: evaluate(trained, seen_of_train, self.metrics),
         )
 
     def workload(self, scale: str, data_dir: Path | None = None) -> Workload | None:

@@ -23,6 +23,7 @@ class Workload:
     num_validation: int  # samples of one evaluation
     num_test: int  # further samples of one evaluation, where the test split is seen
     num_train_evaluated: int = 0  # once, at the very end
+    num_train_seen: int = 0  # training samples of one evaluation, where the test split is seen
 
     @classmethod
     def of(
@@ -36,6 +37,7 @@ class Workload:
     ) -> Self:
         """What the training loop makes of a protocol (at its scale) and of so many samples, before its limits."""
         num_train = _at_most(num_train, protocol.max_train_samples)
+        num_train_evaluated = _at_most(min(num_train_evaluated, num_train), protocol.max_evaluation_samples)
         batch_size = min(protocol.batch_size, num_train)
         return cls(
             num_epochs=protocol.epochs,
@@ -44,7 +46,8 @@ class Workload:
             num_evaluations=1 + -(-protocol.epochs // protocol.evaluate_every_epochs),
             num_validation=_at_most(num_validation, protocol.max_evaluation_samples),
             num_test=_at_most(num_test, protocol.max_evaluation_samples),
-            num_train_evaluated=_at_most(min(num_train_evaluated, num_train), protocol.max_evaluation_samples),
+            num_train_evaluated=num_train_evaluated,
+            num_train_seen=num_train_evaluated if protocol.evaluate_train else 0,
         )
 
     @property
@@ -54,7 +57,7 @@ class Workload:
 
     def num_evaluated(self, with_test: bool) -> int:
         """Samples of all evaluations."""
-        each = self.num_validation + (self.num_test if with_test else 0)
+        each = self.num_validation + (self.num_test + self.num_train_seen if with_test else 0)
         return self.num_evaluations * each + self.num_train_evaluated
 
 

@@ -93,6 +93,17 @@ def test_training_accuracy_at_the_end_stands_beside_the_test_curve(tmp_path):
     assert line_of(axis, "none, train").get_ydata() == pytest.approx([90.0])
 
 
+def test_training_accuracy_over_epochs_is_dotted(tmp_path):
+    rows = confirmed("none", [0.7], "cifar100-resnet56", train_value=0.9, epochs_run=2)
+    curve = [p for each in rows for split, last in (("test", 0.7), ("train", 0.9))
+             for p in points(each, split, "accuracy", {1: 0.5, 2: last})]  # fmt: skip
+    (axis,) = drawn(tmp_path, rows, curve)["distortion-fig1"].axes
+    train, test = (line_of(axis, f"none, {split}") for split in ("train", "test"))
+    assert train.get_ydata() == pytest.approx([50.0, 90.0])
+    assert test.get_linestyle() == "-"
+    assert train.is_dashed()
+
+
 def test_sweeps_of_distortion_show_accuracy_and_gap(tmp_path):
     def at(regularizer, seed, accuracy, hp, mode="official"):
         hp = {**hp, "mode": mode} if regularizer != "dropblock" else hp

@@ -66,6 +66,25 @@ def test_first_weights_follow_from_the_seed_alone() -> None:
     assert not torch.equal(weights_of(prepared(DIGITS_CONVNET, seed=4).network), first)
 
 
+def test_the_training_accuracy_over_epochs_changes_no_weight_and_no_other_reading() -> None:
+    tasks = (tiny("digits-convnet"), tiny("digits-convnet", evaluate_train=True))
+    trainings = [prepared(task, Dropout(), seed=3) for task in tasks]
+    plain, with_curve = (training.run() for training in trainings)
+    assert torch.equal(*(weights_of(training.network) for training in trainings))
+    assert plain.final == with_curve.final
+    added = [point for point in with_curve.curves if point not in plain.curves]
+    assert [point for point in with_curve.curves if point not in added] == plain.curves
+    assert {(point.split, point.metric) for point in added} == {("train", "accuracy"), ("train", "cross_entropy")}
+    read = {point.epoch: point.value for point in added if point.metric == "accuracy"}
+    assert set(read) == {point.epoch for point in plain.curves if point.split == "test"}
+    assert read[max(read)] == with_curve.final["train"]["accuracy"]
+
+
+def test_tuning_reads_no_training_accuracy_on_the_way() -> None:
+    trained = prepared(tiny("digits-convnet", evaluate_train=True), with_test=False).run()
+    assert {point.metric for point in trained.curves if point.split == "train"} == {"loss"}
+
+
 def test_the_data_does_not_depend_on_the_seed_but_its_order_does() -> None:
     one, other = prepared(DIGITS_MLP, seed=0), prepared(DIGITS_MLP, seed=1)
     assert torch.equal(one.batches.split.inputs, other.batches.split.inputs)

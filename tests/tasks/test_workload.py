@@ -43,11 +43,14 @@ def test_the_steps_counted_are_those_of_the_training(name: str, scale: str) -> N
 
 
 @pytest.mark.parametrize("with_test", [True, False], ids=["with test", "tuning"])
-@pytest.mark.parametrize("every_epochs", [1, 2, 3])
-def test_the_evaluated_samples_counted_are_those_that_the_network_sees(every_epochs: int, with_test: bool) -> None:
+@pytest.mark.parametrize(("every_epochs", "with_train"), [(1, False), (2, False), (3, False), (2, True)])
+def test_the_evaluated_samples_counted_are_those_that_the_network_sees(
+    every_epochs: int, with_train: bool, with_test: bool
+) -> None:
     original = TINY_TASKS["digits-mlp"]
     assert isinstance(original, Classification)
-    task = replace(original, protocol=replace(original.protocol, evaluate_every_epochs=every_epochs, epochs=5))
+    protocol = replace(original.protocol, evaluate_every_epochs=every_epochs, epochs=5, evaluate_train=with_train)
+    task = replace(original, protocol=protocol)
     training = prepared(task, with_test=with_test)
     seen = Counter[bool]()
     training.network.register_forward_hook(lambda module, inputs, _: seen.update({module.training: len(inputs[0])}))
