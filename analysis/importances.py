@@ -1,6 +1,7 @@
 """Which hyperparameters decided how well a regularizer did: Optuna's importances, from the tune rows of a cell.
 
-The one module of the analysis that needs Optuna, and only when it is asked: the study is rebuilt from rows.
+Where nothing was tuned, the points of a sweep take the place of tune trials: each is the mean over its seeds. The one
+module of the analysis that needs Optuna, and only when it is asked: the study is rebuilt from rows.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 Evaluator = Literal["fanova", "ped_anova"]
 
 IMPORTANCE_COLUMNS = ("scale", "task", "regularizer", "hyperparameter", "importance", "num_values", "num_trials")
-MIN_TRIALS = 10  # fewer say nothing about a handful of hyperparameters: a forest would fit their noise
+MIN_TRIALS = (
+    10  # or points of a sweep; fewer say nothing about a handful of hyperparameters: a forest would fit their noise
+)
 _CELL = ["scale", "task", "regularizer"]
 
 
@@ -35,23 +38,23 @@ def hyperparameter_importances(
     evaluator: Evaluator = "fanova",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """One row per hyperparameter that the search moved, the most important first; columns `IMPORTANCE_COLUMNS`.
+    """One row per hyperparameter that the search or sweep moved, the most important first: `IMPORTANCE_COLUMNS`.
 
     `importance` is the share of the variance of the validation value that the hyperparameter alone explains, over the
     space that was searched: `fanova` by a forest of regression trees (Hutter et al. 2014), `ped_anova` by where the
     better trials lie (Watanabe et al. 2023). They sum to 1. Trials that failed do not count. Ranges are those of the
     values that were tried, logarithmic where these span more than two decades.
 
-    Raises `ValueError` where fewer than 10 trials succeeded, or all reached the same value.
+    Raises `ValueError` where fewer than 10 trials (or points of a sweep) succeeded, or all reached the same value.
     """
     if evaluator not in get_args(Evaluator):
         raise ValueError(f"evaluator must be one of {', '.join(get_args(Evaluator))}, got {evaluator!r}.")
-    tuned = _tuned(trials)
-    rows = tuned[(tuned["task"] == task) & (tuned["regularizer"] == regularizer)]
+    searched = _searched(trials)
+    rows = searched[(searched["task"] == task) & (searched["regularizer"] == regularizer)]
     rows = rows if scale is None else rows[rows["scale"] == scale]
     scales = sorted(set(rows["scale"]))
     if len(scales) > 1:
-        raise ValueError(f"{regularizer} on {task} was tuned at several scales ({', '.join(scales)}); name one.")
+        raise ValueError(f"{regularizer} on {task} was searched at several scales ({', '.join(scales)}); name one.")
     reason = _too_little(rows)
     if reason:
         raise ValueError(f"Importances of {regularizer} on {task} cannot be told: {reason}")
@@ -59,17 +62,17 @@ def hyperparameter_importances(
 
 
 def importance_table(trials: pd.DataFrame, evaluator: Evaluator = "fanova", seed: int = 0) -> pd.DataFrame:
-    """`hyperparameter_importances` of every tuned cell, one below the other; a note for each that tells nothing."""
-    tuned = _tuned(trials)
+    """`hyperparameter_importances` of every tuned or swept cell; a note for each that tells nothing."""
+    searched = _searched(trials)
     tables, notes = [], []
-    for (scale, task, regularizer), rows in tuned.groupby(_CELL, sort=True):
+    for (scale, task, regularizer), rows in searched.groupby(_CELL, sort=True):
         reason = _too_little(rows)
         if reason:
             notes.append(f"{regularizer} on {task} ({scale}): {reason}")
         else:
             tables.append(_table(rows, evaluator, seed))
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(IMPORTANCE_COLUMNS))
-    return with_notes(table, notes_of(tuned), notes)
+    return with_notes(table, notes_of(searched), notes)
 
 
 def plot_importances(table: pd.DataFrame) -> Figure:
@@ -89,20 +92,44 @@ def plot_importances(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _tuned(trials: pd.DataFrame) -> pd.DataFrame:
+def _searched(trials: pd.DataFrame) -> pd.DataFrame:
+    """The tune trials; of cells without such the points of their sweep. `num_trials` is how many each row is of."""
     current = current_rows(trials)
-    tuned = succeeded(current[current["role"] == "tune"])
-    return with_notes(tuned[np.isfinite(tuned["validation_value"].astype(float))], notes_of(current))
+    usable = succeeded(current[current["role"].isin(["tune", "default"])])
+    usable = usable[np.isfinite(usable["validation_value"].astype(float))]
+    tuned = usable[usable["role"] == "tune"].assign(num_trials=1)
+    defaults = usable[usable["role"] == "default"]
+    swept = [
+        points
+        for cell, rows in defaults.groupby(_CELL)
+        if not tuned[_CELL].eq(cell).all(axis="columns").any() and len(points := _points(rows)) > 1
+    ]
+    return with_notes(pd.concat([tuned, *swept], ignore_index=True), notes_of(current))
+
+
+def _points(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row for each setting of a cell, with the mean value over its trials."""
+    names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX) and rows[name].notna().any()]
+    if not names:
+        return rows.iloc[:0]
+    settings = rows.groupby(names, dropna=False)
+    place, values = settings.ngroup(), settings["validation_value"]
+    averaged = rows.assign(validation_value=values.transform("mean"), num_trials=values.transform("count"))
+    return averaged[~place.duplicated()]
 
 
 def _too_little(rows: pd.DataFrame) -> str:
     """Why there is nothing to tell, empty where there is."""
+    is_sweep = rows["role"].eq("default").any()
+    if len(rows) < MIN_TRIALS and is_sweep:
+        return f"its sweep has {len(rows)} points that succeeded, and at least {MIN_TRIALS} are needed."
     if len(rows) < MIN_TRIALS:
         return f"{len(rows)} tune trial(s) succeeded, and at least {MIN_TRIALS} are needed; raise --tune-trials."
+    what = "points of its sweep" if is_sweep else "tune trials"
     if not _moved(rows):
-        return "its hyperparameters were the same in all tune trials."
+        return f"its hyperparameters were the same in all {what}."
     if np.ptp(rows["validation_value"].to_numpy(dtype=float)) == 0:
-        return "all tune trials reached the same validation value."
+        return f"all {what} reached the same validation value."
     return ""
 
 
@@ -122,7 +149,7 @@ def _table(rows: pd.DataFrame, evaluator: Evaluator, seed: int) -> pd.DataFrame:
             "hyperparameter": name.removeprefix(HYPERPARAMETER_PREFIX),
             "importance": shares.get(name, 0.0),
             "num_values": rows[name].nunique(),
-            "num_trials": len(rows),
+            "num_trials": int(rows["num_trials"].sum()),
         }
         for name in names
     ]

@@ -16,6 +16,7 @@ _SYMBOLS: dict[str, tuple[tuple[str, float], ...]] = {
     "p": (("hp.drop_rate", 1.0), ("hp.distortion_rate", 1.0)),
     "gamma": (("hp.step_size", 1.0),),
 }
+_FACTORS = {column: factor for columns in _SYMBOLS.values() for column, factor in columns}
 _OFFICIAL = "official"  # mode of the released code of distortion, whose step lengths are in other units than gamma
 # Where a paper's released code has other settings than its text, and a suite runs both: (paper, experiment, method).
 RELEASED_SETTINGS = {
@@ -46,6 +47,20 @@ def has_setting(rows: pd.DataFrame, setting: str) -> pd.Series:
     if "gamma" in parts and "mode" not in parts and "hp.mode" in rows.columns:
         matches &= rows["hp.mode"].ne(_OFFICIAL)
     return matches
+
+
+def as_printed(values: pd.Series) -> pd.Series:
+    """A column as the papers print it, where they count in other units: h of dense layers in singular values of 2048.
+
+    >>> as_printed(pd.Series([2000 / 2048, 1.0], name="hp.h_dense_fraction")).tolist()
+    [2000.0, 2048.0]
+    """
+    return (values.astype(float) * _FACTORS.get(str(values.name), 1.0)).round(6)
+
+
+def is_printed_otherwise(column: str) -> bool:
+    """Whether the papers count it in other units than ours."""
+    return _FACTORS.get(column, 1.0) != 1
 
 
 def words_of(setting: str) -> str:

@@ -230,7 +230,7 @@ def importance(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Show which hyperparameters decided how well each tuned contestant did."""
+    """Show which hyperparameters decided how well each tuned or swept contestant did."""
     from harness.output import show_importances
 
     show_importances(_trials(folders), as_json, as_csv)

@@ -206,7 +206,7 @@ def show_timing(trials: Any, as_json: bool = False, as_csv: bool = False) -> Non
 
 
 def show_importances(trials: Any, as_json: bool = False, as_csv: bool = False) -> None:
-    """Which hyperparameters decided, one table per tuned cell."""
+    """Which hyperparameters decided, one table per tuned or swept cell."""
     import analysis
 
     table = analysis.importance_table(trials)
@@ -217,7 +217,7 @@ def show_importances(trials: Any, as_json: bool = False, as_csv: bool = False) -
         rounded: Any = rows.assign(importance=rows["importance"].map("{:.2f}".format))
         _print_table(f"importances of {regularizer} on {task} ({scale})", IMPORTANCE, rounded.to_dict("records"))
     notes = analysis.notes_of(table)
-    _print_notes(notes or ([] if len(table) else ["Nothing was tuned here."]))
+    _print_notes(notes or ([] if len(table) else ["Nothing was tuned or swept here."]))
     if len(table):
         _print_notes(["The share of the variance of the validation value that each explains alone (fANOVA)."])
 

@@ -72,4 +72,4 @@ def test_a_claim_says_its_verdict_its_reason_and_what_was_measured(tmp_path, cap
 
 def test_nothing_tuned_is_said(tmp_path, capsys):
     show_importances(one_file(tmp_path, confirmed("none", [0.5])))
-    assert "Nothing was tuned here." in capsys.readouterr().out
+    assert "Nothing was tuned or swept here." in capsys.readouterr().out

@@ -56,6 +56,39 @@ def test_the_same_rows_give_the_same_numbers(tmp_path):
     assert first.equals(second)
 
 
+def swept(lams, regularizer="localdrop", **more):
+    """The same law on a grid of default trials, two seeds each, whose scatter cancels in the mean."""
+    return [
+        row("digits", regularizer, "default", seed, 0.5, hp={"lam": lam, "m": m, "block_size": 7},
+            validation=0.9 - 0.1 * abs(np.log10(lam) + 2) + 0.001 * m + (seed - 0.5) / 5, **more)
+        for lam in lams for m in (1, 10) for seed in (0, 1)
+    ]  # fmt: skip
+
+
+def test_a_sweep_tells_as_a_search_does_with_each_point_averaged_over_its_seeds(tmp_path):
+    trials = frame(tmp_path, swept([10.0**-place for place in range(5)]))
+    table = analysis.hyperparameter_importances(trials, task="digits", regularizer="localdrop")
+    assert table["hyperparameter"].tolist() == ["lam", "m"]
+    assert table["importance"].iloc[0] > 0.9
+    assert table["num_trials"].tolist() == [20, 20]
+    assert table["num_values"].tolist() == [5, 2]
+
+
+def test_where_a_cell_was_tuned_its_default_trials_say_nothing(tmp_path):
+    rows = tuned(12) + [{**each, "validation_value": 0.1} for each in swept([1e-4, 1.0])]
+    table = analysis.importance_table(frame(tmp_path, rows))
+    assert set(table["num_trials"]) == {12}
+
+
+def test_a_small_sweep_says_that_it_is_small_and_plain_defaults_say_nothing(tmp_path):
+    rows = swept([0.1, 1.0]) + [row("digits", "dropout", "default", seed, 0.5, 0.5) for seed in (0, 1)]
+    table = analysis.importance_table(frame(tmp_path, rows))
+    assert table.empty
+    assert analysis.notes_of(table) == [
+        "localdrop on digits (smoke): its sweep has 4 points that succeeded, and at least 10 are needed."
+    ]
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [

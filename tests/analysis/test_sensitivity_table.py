@@ -20,14 +20,14 @@ def test_two_hyperparameters_make_a_table_of_means(tmp_path):
 
 def test_one_hyperparameter_makes_means_with_their_spread_and_count(tmp_path):
     table = analysis.sensitivity_table(frame(tmp_path, sweep()), rows="hp.m")
-    assert table["mean"].tolist() == pytest.approx([10.16, 20.16])
-    assert table["num_trials"].tolist() == [4, 4]
+    assert table["mean"].tolist() == pytest.approx([10.11, 20.11])
+    assert table["num_trials"].tolist() == [2, 2]
 
 
 def test_failed_and_timing_trials_do_not_count(tmp_path):
     rows = [*sweep(), row(regularizer="localdrop", role="default", seed=9, status="failed", hp={"h": 1, "m": 10})]
     rows.append(row(regularizer="localdrop", role="timing", validation=99.0, test=0.5, hp={"h": 1, "m": 10}))
-    assert analysis.sensitivity_table(frame(tmp_path, rows), rows="hp.h")["num_trials"].tolist() == [4, 4]
+    assert analysis.sensitivity_table(frame(tmp_path, rows), rows="hp.h")["num_trials"].tolist() == [2, 2]
 
 
 def test_two_cells_in_one_place_are_refused_and_can_be_told_apart(tmp_path):
@@ -57,7 +57,12 @@ def test_the_papers_short_names_mean_what_was_varied(tmp_path):
     ]  # fmt: skip
     trials = frame(tmp_path, rows)
     table = analysis.sensitivity_table(trials, rows="hp.h", columns="hp.lambda", value="test_value")
-    assert (table.index.name, table.columns.name) == ("hp.h_dense_fraction", "hp.lam")
+    assert (table.index.name, table.columns.name) == ("hp.h", "hp.lam")
+    assert table.index.tolist() == [1024, 2048]  # as the paper prints them
+    ours = analysis.sensitivity_table(trials, rows="hp.h_dense_fraction", value="test_value")
+    assert ours.index.tolist() == [0.5, 1.0]
+    at_half = analysis.sensitivity_table(trials, rows="hp.lambda", value="test_value", where={"hp.h": 1024})
+    assert at_half["num_trials"].tolist() == [2, 2]
     assert table.to_numpy().tolist() == [pytest.approx([0.6, 0.8])] * 2
     kernels = [{**each, "hp.h_conv": place % 3, "hp.h_dense_fraction": 1.0} for place, each in enumerate(rows)]
     of_kernels = frame(tmp_path / "kernels", kernels)
@@ -66,9 +71,24 @@ def test_the_papers_short_names_mean_what_was_varied(tmp_path):
     assert figure.axes[0].get_xlabel() == "h_conv"
 
 
-def test_what_else_varies_within_a_place_of_the_table_is_noted(tmp_path):
-    trials = frame(tmp_path, sweep())
-    assert analysis.notes_of(analysis.sensitivity_table(trials, rows="hp.h")) == [
-        "Each mean runs over several values of hp.m."
-    ]
+def test_lines_that_cross_in_a_base_are_told_apart(tmp_path):
+    """m along h = 3, and h along m = 10, which is what the paper's sweeps look like."""
+    settings = [(3, m) for m in (1, 10, 20)] + [(h, 10) for h in (1, 2, 4)]
+    trials = frame(tmp_path, [row(role="default", seed=seed, test=0.5, validation=h + 100 * m, hp={"h": h, "m": m})
+                              for h, m in settings for seed in (0, 1)])  # fmt: skip
+    along_h = analysis.sensitivity_table(trials, rows="hp.h")
+    assert along_h["mean"].to_dict() == {1: 1001, 2: 1002, 3: 1003, 4: 1004}
+    assert analysis.notes_of(along_h) == ["Held at the commonest value: hp.m = 10; where={...} holds others."]
+    along_m = analysis.sensitivity_table(trials, rows="hp.m")
+    assert along_m["mean"].to_dict() == {1: 103, 10: 1003, 20: 2003}
+    assert analysis.sensitivity_table(trials, rows="hp.h", where={"hp.m": 20})["mean"].to_dict() == {3: 2003}
+    with pytest.raises(ValueError, match="No trial that succeeded"):
+        analysis.sensitivity_table(trials, rows="hp.h", where={"hp.m": 21})
+
+
+def test_what_else_varies_within_a_place_of_a_searchs_table_is_noted(tmp_path):
+    trials = frame(tmp_path, [{**each, "role": "tune"} for each in sweep()])
+    table = analysis.sensitivity_table(trials, rows="hp.h")
+    assert analysis.notes_of(table) == ["Each mean runs over several values of hp.m."]
+    assert table["num_trials"].tolist() == [4, 4]
     assert analysis.notes_of(analysis.sensitivity_table(trials, rows="hp.h", columns="hp.m")) == []
