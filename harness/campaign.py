@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.errors import BadInput, ResultsError
 from harness.execution import Execution
+from harness.feeding import feeding_notice
 from harness.interrupts import interruptible
 from harness.plan import Budget, Cell, Plan, make_plan
 from harness.progress import Progress
@@ -131,6 +132,8 @@ def _run_missing(request: Request, plan: Plan, store: Store, announce: Callable[
 def _run(
     request: Request, plan: Plan, store: Store, stored: dict[str, Finished], announce: Callable[[str], None]
 ) -> Outcome:
+    if notice := feeding_notice(plan, request):
+        announce(notice)
     schedule = Schedule(plan, stored)
     timing = [spec for spec in plan.timing_specs() if spec.trial_id not in stored]
     known = known_trials(plan, schedule.cells)

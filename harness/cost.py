@@ -33,11 +33,15 @@ class Rates:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Seconds of one trial of a cell by role, where they are from, and what to bear in mind, in whole sentences."""
+    """Seconds of one trial of a cell by role, where they are from, and what to bear in mind, in whole sentences.
+
+    `gpu_fraction` is the share of a GPU that the trials had which tell this, if those were of other hardware.
+    """
 
     seconds: Seconds
     source: str
     caveats: tuple[str, ...] = ()
+    gpu_fraction: float | None = None
 
 
 def seconds_by_role(workload: Workload, rates: Rates) -> dict[Role, float]:

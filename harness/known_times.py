@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from harness.cost import ALONE, FORWARD_SHARE, Estimate, Rates, seconds_by_role
 from harness.plan import Cell
+from harness.provenance import is_of_gpu
 from harness.records import METRIC_PREFIX, SUCCESSES, Role
 from harness.store import Store
 from tasks import TASKS
 from tasks.workload import Workload
 
+OTHER_SCALE = (
+    "Some times are of another scale, per sample: what follows an epoch (weight surgery) and is in them may have "
+    "another share at this one."
+)
 ELSEWHERE = "Some times are of other hardware, which is named: they say little about this machine."
 _TWIN = f"{METRIC_PREFIX}twin_seconds_per_step"
 COLUMNS = (
     "trial_id", "task", "regularizer", "scale", "role", "status", "hardware_key", "switches", "train_seconds",
-    "evaluation_seconds", "setup_seconds", "seconds_per_step", "samples_per_second", _TWIN,
+    "evaluation_seconds", "setup_seconds", "seconds_per_step", "samples_per_second", "gpu_fraction", _TWIN,
 )  # fmt: skip
 
 
@@ -39,6 +44,7 @@ class KnownTime:
     setup_seconds: float
     seconds_per_sample: float
     twin_seconds_per_sample: float | None
+    gpu_fraction: float  # 0 on a processor
 
     @property
     def cell(self) -> tuple[str, str]:
@@ -68,12 +74,15 @@ def estimate_from(
     if timing:
         rates = _rates(timing, _evaluation_rate(here, timing, data_dir))
         source = f"{_number(timing)} of role timing"
-        return Estimate(seconds=seconds_by_role(workload, rates), source=source, caveats=(ALONE,))
+        return Estimate(
+            seconds=seconds_by_role(workload, rates), source=source, caveats=(ALONE, *_of_other_scale(timing, cell))
+        )
     if not mine:
         return None
     rates = _rates(mine, _evaluation_rate(mine, mine, data_dir))
     scales = ", ".join(sorted({time.scale for time in mine}))
-    return Estimate(seconds=seconds_by_role(workload, rates), source=f"{_number(mine)} at scale {scales}")
+    source = f"{_number(mine)} at scale {scales}"
+    return Estimate(seconds=seconds_by_role(workload, rates), source=source, caveats=_of_other_scale(mine, cell))
 
 
 def estimate_elsewhere(
@@ -85,8 +94,19 @@ def estimate_elsewhere(
         known = None if other == hardware_key else estimate_from(times, cell, other, data_dir)
         if known is not None:
             source = f"{known.source}, on other hardware: {other}"
-            return Estimate(seconds=known.seconds, source=source, caveats=(*known.caveats, ELSEWHERE))
+            return replace(known, source=source, caveats=(*known.caveats, ELSEWHERE), gpu_fraction=_share(times, other))
     return None
+
+
+def _share(times: Sequence[KnownTime], hardware_key: str) -> float:
+    """Of a GPU that a trial had there; timing trials had all of it, and say so where there are no others."""
+    there = [time for time in times if time.hardware_key == hardware_key]
+    trials = [time.gpu_fraction for time in there if time.role != "timing"]
+    return fmean(trials or [time.gpu_fraction for time in there])
+
+
+def _of_other_scale(times: Sequence[KnownTime], cell: Cell) -> tuple[str, ...]:
+    return (OTHER_SCALE,) if any(time.scale != cell.scale for time in times) else ()
 
 
 def _known(row: dict[str, Any]) -> KnownTime:
@@ -104,6 +124,7 @@ def _known(row: dict[str, Any]) -> KnownTime:
         setup_seconds=(row["setup_seconds"] or 0.0) / (2 if row["role"] == "timing" else 1),  # of two trainings there
         seconds_per_sample=per_sample,
         twin_seconds_per_sample=twin / own * per_sample if twin and own else None,
+        gpu_fraction=(row["gpu_fraction"] or 1.0) if is_of_gpu(row["hardware_key"] or "") else 0.0,
     )
 
 

@@ -53,17 +53,17 @@ def outlook_of(
 def cost_columns(outlook: Outlook, execution: Execution) -> dict[str, Any]:
     """Seconds of one of the missing trials (on average; a default trial's if none is missing), hours of all."""
     estimate, num_missing = outlook.estimate, outlook.num_missing
-    on_gpu = execution.device != "cpu"
     if estimate is None:
         unknown = {"seconds_per_trial": None, "hours": None if num_missing else 0.0}
-        gpu = {"gpu_hours": unknown["hours"]} if on_gpu else {}
+        gpu = {"gpu_hours": unknown["hours"]} if execution.gpu_fraction else {}
         return {**unknown, **gpu, "estimated_from": outlook.problem or ("nothing is known" if num_missing else "")}
     total = total_seconds(outlook.missing, estimate.seconds)
-    gpu_total = gpu_seconds(outlook.missing, estimate.seconds, execution.gpu_fraction)
+    share = _gpu_share(estimate, execution)
+    gpu_total = gpu_seconds(outlook.missing, estimate.seconds, share)
     return {
         "seconds_per_trial": total / num_missing if num_missing else estimate.seconds["default"],
         "hours": total / SECONDS_PER_HOUR,
-        **({"gpu_hours": gpu_total / SECONDS_PER_HOUR} if on_gpu else {}),
+        **({"gpu_hours": gpu_total / SECONDS_PER_HOUR} if share else {}),
         "estimated_from": estimate.source,
     }
 
@@ -83,9 +83,17 @@ def totals(outlooks: Sequence[Outlook], execution: Execution, workers: int) -> l
             f"{words} {_hours(total)} of one worker, {_hours(wall_seconds(known, workers))} by the clock with "
             f"{workers} at once, on {hardware_key(execution.device, execution.cpu_threads)}."
         )
-    if known and execution.device != "cpu":
-        on_gpu = sum(gpu_seconds(counts, seconds, execution.gpu_fraction) for counts, seconds in known)
-        notes.append(f"{words} {_hours(on_gpu, 'GPU-')}: a trial takes {execution.gpu_fraction:g} of a GPU.")
+    shares = [(each, _gpu_share(each.estimate, execution)) for each in outlooks if each.estimate is not None]
+    on_gpu = [
+        (share, gpu_seconds(each.missing, each.estimate.seconds, share))
+        for each, share in shares
+        if share and each.estimate is not None
+    ]
+    if on_gpu:
+        parts = " or ".join(dict.fromkeys(f"{share:g}" for share, _ in on_gpu))
+        of_all = words if len(on_gpu) == len(shares) else "At least"
+        hours = _hours(sum(seconds for _, seconds in on_gpu), "GPU-")
+        notes.append(f"{of_all} {hours}: a trial takes {parts} of a GPU.")
     if unknown:
         names = ", ".join(f"{each.cell.regularizer} on {each.cell.task_name}" for each in unknown[:_MAX_NAMED])
         more = f" and {len(unknown) - _MAX_NAMED} more" if len(unknown) > _MAX_NAMED else ""
@@ -95,6 +103,11 @@ def totals(outlooks: Sequence[Outlook], execution: Execution, workers: int) -> l
         )
     caveats = [caveat for each in outlooks if each.estimate and each.num_missing for caveat in each.estimate.caveats]
     return [*notes, *dict.fromkeys(caveats)]
+
+
+def _gpu_share(estimate: Estimate, execution: Execution) -> float:
+    """Of a GPU that a trial takes: as here, or as on the hardware that the estimate is of."""
+    return execution.gpu_fraction if estimate.gpu_fraction is None else estimate.gpu_fraction
 
 
 def _hours(seconds: float, what: str = "") -> str:

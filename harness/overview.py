@@ -11,6 +11,7 @@ from harness.campaign import Request, plan_campaign
 from harness.cost import Counts
 from harness.errors import BadInput
 from harness.execution import Execution
+from harness.feeding import feeding_notice
 from harness.known_times import read_times
 from harness.outlook import cost_columns, outlook_of, totals
 from harness.plan import Cell, Plan
@@ -54,7 +55,8 @@ def overview(
             raise BadInput(str(error)) from error
         rows.append({**_names(cell), **counts, **cost_columns(outlooks[-1], execution), "why": why})
     notes = [f"{name} is damaged: its trials would run again." for name in dict.fromkeys(store.damaged)]
-    return pd.DataFrame(rows), [*notes, *totals(outlooks, execution, workers)]
+    notes += totals(outlooks, execution, workers)
+    return pd.DataFrame(rows), [*notes, *filter(None, [feeding_notice(plan, request)])]
 
 
 def _with_rows(location: str) -> Store:

@@ -73,14 +73,26 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+_GPU_AND = " |"  # between the GPU and its processor
+
+
 def hardware_key(device: str, cpu_threads: int) -> str:
     """What times may be compared on: the device's name and the threads; equal keys mean comparable times."""
     if device.startswith("cuda"):
         import torch
 
         gpu = torch.cuda.get_device_name(device) if torch.cuda.is_available() else "a GPU out of reach"
-        return f"{gpu} | {processor()} x{cpu_threads}"
+        return f"{gpu}{_GPU_AND} {processor()} x{cpu_threads}"
     return f"{processor()} x{cpu_threads}"
+
+
+def is_of_gpu(key: str) -> bool:
+    """Whether a `hardware_key` is that of a GPU.
+
+    >>> is_of_gpu("NVIDIA H100 | AMD EPYC x1"), is_of_gpu("AMD EPYC x1")
+    (True, False)
+    """
+    return _GPU_AND in key
 
 
 def code_hash(task_name: str, regularizer_names: Iterable[str]) -> str:

@@ -52,6 +52,11 @@ class Classification(Task):
         """Whether the data set is read from files."""
         return bool(DATASETS[self.dataset].files)
 
+    @property
+    def streams_data(self) -> bool:  # type: ignore[override]  # likewise
+        """Whether the data set is too large to be held in memory."""
+        return DATASETS[self.dataset].is_streamed
+
     def default_learning_rate(self, scale: str) -> float:
         """The protocol's."""
         return self.protocol.at(scale).learning_rate

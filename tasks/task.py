@@ -60,6 +60,7 @@ class Task(ABC):
             behind the task's protocol says; by field ("h_conv"), or for one regularizer alone ("dropout.where").
         pins: hyperparameters that the task itself fixes, for every regularizer that has a field of that name.
         needs_data: whether files below `--data` are read.
+        streams_data: whether they are read and decoded while a network trains, by worker processes if there are any.
     """
 
     dataset: str
@@ -69,6 +70,7 @@ class Task(ABC):
     defaults: Mapping[str, Scalar] = MappingProxyType({})
     pins: Mapping[str, Scalar] = MappingProxyType({})
     needs_data: ClassVar[bool] = False
+    streams_data: ClassVar[bool] = False
 
     @abstractmethod
     def default_learning_rate(self, scale: str) -> float:

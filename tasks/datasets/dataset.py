@@ -84,6 +84,11 @@ class Dataset(ABC):
         """Where the samples are kept, in words."""
 
     @property
+    def is_streamed(self) -> bool:
+        """Whether samples are read and decoded while a network trains."""
+        return False
+
+    @property
     def splits_in_words(self) -> str:
         """What is trained on, selected by and tested on."""
         share = f"{100 * self.validation_fraction:.3g} %"

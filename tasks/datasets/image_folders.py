@@ -33,6 +33,11 @@ class ImageFolders(Dataset):
         return f"streamed from files; their folder may be called {', '.join(others)} or {last}"
 
     @property
+    def is_streamed(self) -> bool:
+        """Always: they fit no memory."""
+        return True
+
+    @property
     def splits_in_words(self) -> str:
         """The labels of the official test set were never published."""
         return f"{super().splits_in_words.partition(';')[0]}; official validation set as test"

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from harness.cost import FORWARD_SHARE, Rates, seconds_by_role
-from harness.known_times import estimate_elsewhere, estimate_from, read_times
+from harness.known_times import OTHER_SCALE, estimate_elsewhere, estimate_from, read_times
 from harness.plan import Cell
 from harness.records import TrialRecord, TrialSpec
 from harness.store import Store
@@ -86,6 +86,9 @@ def test_timing_rows_of_any_scale_tell_the_rate_per_sample(times_of):
     assert estimate.seconds == pytest.approx(expected(rates))
     assert "timing" in estimate.source
     assert any("to themselves" in caveat for caveat in estimate.caveats)
+    assert OTHER_SCALE in estimate.caveats
+    at_this_one = estimate_from(times_of(stored(role="timing", scale="short")), CELL, HERE)
+    assert OTHER_SCALE not in at_this_one.caveats
 
 
 def test_beside_timing_rows_the_evaluation_is_as_any_trial_of_the_task_measured_it(times_of):
@@ -98,6 +101,7 @@ def test_trials_of_another_scale_are_better_than_nothing(times_of):
     estimate = estimate_from(times_of(stored(scale="smoke", role="tune")), CELL, HERE)
     assert estimate.seconds == pytest.approx(expected())
     assert estimate.source == "1 trial at scale smoke"
+    assert estimate.caveats == (OTHER_SCALE,)
 
 
 def test_other_hardware_is_used_only_when_asked_and_named(times_of):
@@ -107,6 +111,14 @@ def test_other_hardware_is_used_only_when_asked_and_named(times_of):
     assert estimate.source == f"2 trials of this cell, on other hardware: {ELSEWHERE}"
     assert any("other hardware" in caveat for caveat in estimate.caveats)
     assert estimate_elsewhere(times, CELL, ELSEWHERE).source.endswith("a third")
+
+
+def test_rows_of_a_gpu_tell_the_share_of_it_that_a_trial_takes(times_of):
+    gpu = {"hardware": "a GPU | a processor x1"}
+    quarter, timing = stored(gpu_fraction=0.25, **gpu), stored(role="timing", gpu_fraction=1.0, **gpu)
+    assert estimate_elsewhere(times_of(quarter, timing), CELL, HERE).gpu_fraction == 0.25
+    assert estimate_elsewhere(times_of(timing), CELL, HERE).gpu_fraction == 1.0
+    assert estimate_elsewhere(times_of(stored(hardware=ELSEWHERE)), CELL, HERE).gpu_fraction == 0.0
 
 
 def test_what_failed_or_is_of_other_contestants_tells_nothing(times_of):

@@ -1,5 +1,6 @@
 """What the plan says of time, from the command: nothing known, calibrated, and after trials have run."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -8,16 +9,18 @@ from arena import rows
 from typer.testing import CliRunner
 
 from harness import outlook
-from harness.campaign import Request, run_campaign
+from harness.campaign import Request, plan_campaign, run_campaign
 from harness.cli import app
 from harness.cost import Estimate
 from harness.errors import BadInput
 from harness.execution import Execution
+from harness.feeding import feeding_notice
 from harness.overview import overview
 from harness.plan import Budget
+from harness.store import Store
 from harness.tuner import Cluster
 from tasks.regularizers.dropout import Dropout
-from tasks.suites import QUICKSTART, Group, Suite
+from tasks.suites import QUICKSTART, SUITES, Group, Suite
 
 SUITE = Suite(
     groups=(Group(tasks=("digits-mlp",), regularizers=("none", "dropout", "dropblock")),),
@@ -29,7 +32,7 @@ SUITE = Suite(
 
 def request(results, **more):
     budget = Budget(scale="smoke", tune_trials=2, seeds=3, timing_repeats=2)
-    return Request(suite_name="suite", suite=SUITE, results=str(results), budget=budget, **more)
+    return Request(**{"suite_name": "suite", "suite": SUITE, "results": str(results), "budget": budget, **more})
 
 
 ASKED = ("plan", "quickstart", "--only", "digits-mlp,none", "--tune-trials", "1")
@@ -149,6 +152,42 @@ def test_hours_of_a_gpu_are_those_of_its_share(monkeypatch):
     notes = outlook.totals([one], execution, 4)
     assert any("9 hours of one worker, 3 hours by the clock with 4 at once" in note for note in notes)
     assert any("3 GPU-hours: a trial takes 0.25 of a GPU" in note for note in notes)
+
+
+def test_rows_of_a_gpu_give_its_hours_on_a_machine_without_one():
+    seconds = {"default": 3600.0, "tune": 3600.0, "confirm": 3600.0, "timing": 3600.0}
+    on_gpu, on_cpu = (
+        outlook.Outlook(
+            cell=None, missing={"default": 8}, estimate=Estimate(seconds=seconds, source="rows", gpu_fraction=fraction)
+        )
+        for fraction in (0.25, 0.0)
+    )
+    here = Execution(device="cpu", gpu_fraction=0.0)
+    assert outlook.cost_columns(on_gpu, here)["gpu_hours"] == 2.0
+    assert "gpu_hours" not in outlook.cost_columns(on_cpu, Execution(device="cuda", gpu_fraction=0.5))
+    notes = outlook.totals([on_gpu, on_cpu], here, 4)
+    assert any(note == "At least 2 GPU-hours: a trial takes 0.25 of a GPU." for note in notes)
+    assert not any("GPU-" in note for note in outlook.totals([on_cpu], here, 4))
+
+
+@pytest.mark.parametrize(
+    ("suite", "cluster", "is_told"),
+    [
+        ("distortion-table3", Cluster(gpus_per_trial=1.0), True),
+        ("distortion-table3", Cluster(gpus_per_trial=0.0), False),
+        ("distortion-table3", Cluster(address="ray://a-cluster:10001"), True),
+        ("distortion-table2", Cluster(gpus_per_trial=1.0), False),
+    ],
+    ids=["a GPU asked for", "none wanted", "a cluster", "images in memory"],
+)
+def test_a_gpu_that_would_wait_for_images_is_told_of(tmp_path, suite, cluster, is_told):
+    asked = request(tmp_path / "results", suite_name=suite, suite=SUITES[suite], cluster=cluster)
+    plan_ = plan_campaign(asked, Store(asked.results))
+    told = feeding_notice(plan_, asked)
+    assert (told is not None) == is_told
+    assert told is None or "--cpus-per-trial 8" in told
+    more = dataclasses.replace(asked, execution=Execution(cpu_threads=8))
+    assert feeding_notice(plan_, more) is None
 
 
 def test_one_worker_in_series_and_as_many_as_fit_otherwise(tmp_path, monkeypatch):
