@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,11 +106,32 @@ def _task(name: str, task: Any, results: Sequence[str] | None) -> Iterator[str]:
     for scale in ("paper", *task.protocol.scales):
         at = task.protocol.at(scale)
         yield f"  {scale:<6} {at.epochs} epochs, batch {at.batch_size}, learning rate {at.learning_rate:g}"
+    yield from _training(task)
     if task.pins:
         yield f"pinned        {', '.join(f'{key} = {value}' for key, value in task.pins.items())}"
     yield SITES_HEADING
     yield from _sites_in_runs(sites_of(task.example_network()))
-    yield f"example       regarena tune {name} --regularizer dropout"
+    yield f"example       regarena tune {name} --regularizer dropout{_data_option([task])}"
+
+
+def _training(task: Any) -> Iterator[str]:
+    """What else the protocol holds at every scale, in few words."""
+    protocol = task.protocol
+    at = ", ".join(f"{milestone:.3g}" for milestone in protocol.milestones)
+    steps = f"times {protocol.decay:g} at {at} of the training" if at else "constant"
+    yield f"  rate   {steps if protocol.schedule == 'steps' else protocol.schedule}"
+    nesterov = " (Nesterov)" if protocol.nesterov and protocol.momentum else ""
+    yield f"  SGD    momentum {protocol.momentum:g}{nesterov}, weight decay {protocol.weight_decay:g}"
+    if task.dataset not in TABLES["datasets"]:  # made up as it is trained on
+        return
+    yield f"  images {protocol.preprocessing}; augmentation: {', '.join(protocol.augmentation) or 'none'}"
+    held_out = protocol.validation_fraction
+    yield f"  split  {'that of the data set' if held_out is None else f'{held_out:.0%} of the training set held out'}"
+
+
+def _data_option(tasks: Iterable[Any]) -> str:
+    """What a command needs besides, to find files."""
+    return " --data DIR" if any(task.needs_data for task in tasks) else ""
 
 
 def _suite(name: str, suite: Any, results: Sequence[str] | None) -> Iterator[str]:
@@ -122,7 +143,8 @@ def _suite(name: str, suite: Any, results: Sequence[str] | None) -> Iterator[str
         yield from (f"  {name} in {', '.join(map(str, values))}" for name, values in group.grid.items())
     yield f"budget        {suite.tune_trials} tune trials and {suite.seeds} seeds a cell, at scale {suite.scale}"
     yield f"source        {suite.source}"
-    yield f"example       regarena run {name}"
+    tasks = [TABLES["tasks"][task] for group in suite.groups for task in group.tasks]
+    yield f"example       regarena run {name}{_data_option(tasks)}"
 
 
 def _architecture(name: str, cls: Any, results: Sequence[str] | None) -> Iterator[str]:

@@ -107,6 +107,26 @@ def test_every_name_of_every_table_has_a_card(name, monkeypatch, capsys, tmp_pat
     assert len(text.splitlines()) > 3
 
 
+@pytest.mark.parametrize("name", [*TASKS, *SUITES])
+def test_the_example_of_a_card_names_the_data_that_it_needs(name, monkeypatch, capsys):
+    _, text, _ = call(monkeypatch, capsys, "show", name)
+    names = [name] if name in TASKS else [task for task, _ in SUITES[name].cells()]
+    example = text.splitlines()[-1]
+    assert example.startswith("example ")
+    assert example.endswith("--data DIR") == any(TASKS[each].needs_data for each in names)
+
+
+def test_the_card_of_a_task_says_how_it_is_trained(monkeypatch, capsys):
+    _, text, _ = call(monkeypatch, capsys, "show", "cifar100-resnet56")
+    for line in (
+        "  rate   times 0.2 at 0.3, 0.6, 0.8 of the training",
+        "  SGD    momentum 0.9 (Nesterov), weight decay 0.0005",
+        "  images standard; augmentation: crop, flip, rotation",
+        "  split  10% of the training set held out",
+    ):
+        assert line in text.splitlines()
+
+
 @pytest.mark.parametrize("name", list(REGULARIZERS))
 def test_the_card_of_a_regularizer_says_all_that_there_is_to_know(name, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
