@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasks.classification import IMAGENET_METRICS, Classification
+from tasks.data_defaults import defaults_for
 from tasks.protocols import DISTORTION_CNN, DISTORTION_RESNET, IMAGENET_270
 from tasks.regularizers.base import Scalar
 
@@ -17,7 +18,7 @@ def _dense(dataset: str) -> Classification:
         architecture="zhai_cnn",
         protocol=DISTORTION_CNN,
         options={"places": "dense"},
-        defaults={"adaptive_dropout_rc.norms": "inf,1"},
+        defaults=defaults_for(dataset, {"adaptive_dropout_rc.norms": "inf,1"}),
         pins={"where": "dense"},
     )
 
@@ -29,7 +30,7 @@ def _resnet56(dataset: str) -> Classification:
         architecture="resnet56",
         protocol=DISTORTION_RESNET,
         options={"variant": "pre_activation", "first_group": 3},
-        defaults={"where": "conv", "block_size": 6, "dropout.drop_rate": 0.1},
+        defaults=defaults_for(dataset, {"where": "conv", "block_size": 6, "dropout.drop_rate": 0.1}),
     )
 
 

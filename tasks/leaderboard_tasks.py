@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from tasks.classification import Classification
+from tasks.data_defaults import defaults_for
 from tasks.localdrop_tasks import DEEP_DEFAULTS
 from tasks.protocols import CIFAR_PLAIN, LOCALDROP_DEEP_AUGMENTED
 
 
 def _deep(dataset: str, architecture: str) -> Classification:
     return Classification(
-        dataset=dataset, architecture=architecture, protocol=LOCALDROP_DEEP_AUGMENTED, defaults=DEEP_DEFAULTS
+        dataset=dataset,
+        architecture=architecture,
+        protocol=LOCALDROP_DEEP_AUGMENTED,
+        defaults=defaults_for(dataset, DEEP_DEFAULTS),
     )
 
 
 def _plain(dataset: str, architecture: str) -> Classification:
-    return Classification(dataset=dataset, architecture=architecture, protocol=CIFAR_PLAIN)
+    return Classification(
+        dataset=dataset, architecture=architecture, protocol=CIFAR_PLAIN, defaults=defaults_for(dataset)
+    )
 
 
 CIFAR10_PREACT_RESNET50 = _deep("cifar10", "preact_resnet50")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tasks.classification import IMAGENET_METRICS, Classification
+from tasks.data_defaults import defaults_for
 from tasks.protocols import (
     IMAGENET_270,
     LOCALDROP_CNN,
@@ -25,7 +26,6 @@ _CNN_DEFAULTS: dict[str, Scalar] = {
 }
 # Deep networks have conv layers alone to drop behind; at what rate dropout ran there, the paper does not say.
 DEEP_DEFAULTS: dict[str, Scalar] = {"where": "conv", "dropout.drop_rate": 0.1}
-_CUTOUT: dict[str, dict[str, Scalar]] = {"cifar100": {"cutout.side_fraction": 0.25}}  # 8 of 32 pixels, 16 on CIFAR-10
 
 
 def _cnn(dataset: str, width: int = 2048) -> Classification:
@@ -34,12 +34,12 @@ def _cnn(dataset: str, width: int = 2048) -> Classification:
         architecture="zhai_cnn",
         protocol=LOCALDROP_CNN,
         options={"width": width},
-        defaults=_CNN_DEFAULTS,
+        defaults=defaults_for(dataset, _CNN_DEFAULTS),
     )
 
 
 def _deep(dataset: str, architecture: str, protocol: Protocol = LOCALDROP_DEEP) -> Classification:
-    defaults = {**DEEP_DEFAULTS, **_CUTOUT.get(dataset, {})}
+    defaults = defaults_for(dataset, DEEP_DEFAULTS)
     return Classification(dataset=dataset, architecture=architecture, protocol=protocol, defaults=defaults)
 
 
