@@ -15,6 +15,7 @@ from analysis.current import current_rows
 from analysis.entries import standing_for
 from analysis.notes import notes_of, with_notes
 from analysis.paper_settings import RELEASED_SETTINGS, has_setting
+from analysis.paper_tasks import hold_out_note
 from analysis.reported import TIME_METRIC, reported_values
 from analysis.statistics import mean_interval, next_value_interval
 from analysis.timing import timing_table
@@ -49,7 +50,8 @@ def compare_with_papers(trials: pd.DataFrame, paper: str | None = None, value: V
     value lies where one further run of ours is expected with 95 % (`expected_low` to `expected_high`: the mean and t
     times s sqrt(1 + 1/n)), else `differs`; or `not comparable: <why>`. Values are compared at `paper` scale only. Times
     are never compared, since the papers name no hardware; `reported_ratio` and `our_ratio` are times over those of the
-    unregularized network, reported and measured. `note` says what is doubtful about the reported value.
+    unregularized network, reported and measured. `note` says, in sentences, what is doubtful about the reported value,
+    and at `paper` scale which share of the training images ours did without.
     """
     reported = reported_values()
     known = sorted({*reported["paper"], *CLAIMED_PAPERS})  # some papers report no numbers: nothing is compared then
@@ -128,6 +130,8 @@ def _measured(entry: dict[str, Any], cell: pd.DataFrame, value: Value) -> dict[s
     values = np.array([convert(each) for each in summary.by_seed.values()])
     low, high = mean_interval(values)
     result |= {"ours": float(values.mean()), "interval_low": low, "interval_high": high, "num_seeds": len(values)}
+    if scale == "paper":
+        result["note"] = " ".join(filter(None, [entry["note"], hold_out_note(task)]))
     if scale != "paper":
         return result | {"verdict": f"not comparable: scale {scale}"}
     if len(values) < 2:

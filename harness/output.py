@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -165,6 +166,8 @@ def show_ranking(trials: Any, as_json: bool = False, as_csv: bool = False) -> No
     if as_json or as_csv:
         show_frame(table, as_json, as_csv, title="")
         return
+    if table.empty and len(trials) and (trials["role"] == "timing").all():
+        _print_notes(["Only timing trials here; see `regarena timing`."])
     num_tasks = table.loc[table["task"] != "overall", "task"].nunique()
     for (scale, task), rows in table.groupby(["scale", "task"], sort=False):
         records = rows.to_dict("records")
@@ -246,10 +249,35 @@ def show_comparison(frame: Any, as_json: bool = False, as_csv: bool = False) -> 
             if not is_shown:  # no difference is told at smaller scales, and settings matter in sweeps
                 shown.pop(name, None)
         _print_table("; ".join(title), shown, records)
-        notes = rows["note"].unique()
-        _print_notes(note for note in notes if note and not any(note != other and note in other for other in notes))
+        _print_notes(_whose(rows.to_dict("records")))
     _print_notes(analysis.notes_of(frame))
     print(f"\n{len(frame) - len(measured)} reported values have no trial here; --csv lists them all.")
+
+
+def _whose(records: Records) -> list[str]:
+    """Each sentence of the notes once, after those of the rows that it is about, unless that are all."""
+    sentences = dict.fromkeys(sentence for record in records for sentence in _sentences(record))
+    return [f"{_named(records, sentence)}{sentence}" for sentence in sentences]
+
+
+def _sentences(record: Mapping[Any, Any]) -> list[str]:
+    return re.split(r"(?<=\.) (?=[A-Z])", record["note"]) if record["note"] else []
+
+
+def _named(records: Records, sentence: str) -> str:
+    """By the first column that tells these rows from the others."""
+    meant = [sentence in _sentences(record) for record in records]
+    if all(meant):
+        return ""
+    for column in ("method", "task", "setting"):
+        names = list(zip((str(record[column]) for record in records), meant, strict=True))
+        inside, outside = (
+            dict.fromkeys(name for name, is_meant in names if is_meant == side) for side in (True, False)
+        )
+        if not set(inside) & set(outside):
+            return f"all but {', '.join(outside)}: " if len(outside) < len(inside) else f"{', '.join(inside)}: "
+    rows = [f"{r['method']} on {r['task']} {r['setting']}".strip() for r, m in zip(records, meant, strict=True) if m]
+    return f"{', '.join(rows)}: "
 
 
 def _beside(record: Mapping[Any, Any]) -> dict[str, Any]:

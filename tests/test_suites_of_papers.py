@@ -9,6 +9,7 @@ import pytest
 
 from analysis.claims.costs import FULL_STEP_SCALES
 from analysis.claims.table import CLAIMS
+from analysis.paper_tasks import held_out_percent
 from analysis.reported import reported_values
 from harness.contestants import Contestant
 from tasks import TASKS
@@ -170,3 +171,14 @@ def test_what_follows_from_the_data_set_follows_it() -> None:
         for data in ("cifar10", "cifar100")
     ]
     assert (policy, sides) == ("imagenet", [0.5, 0.25])
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if TASKS[name].dataset in ("cifar10", "cifar100")])
+def test_cutout_takes_8_pixels_of_32_on_cifar_100_and_16_on_cifar_10(name: str) -> None:
+    side = Contestant("cutout").resolve(TASKS[name], "paper")["side_fraction"]
+    assert 32 * float(str(side)) == {"cifar10": 16, "cifar100": 8}[TASKS[name].dataset]
+
+
+@pytest.mark.parametrize("name", sorted({task for tasks in OF_IMAGES["tasks"] for task in tasks}))
+def test_what_is_said_of_held_out_images_is_what_is_held_out(name: str) -> None:
+    assert held_out_percent(name) / 100 == TASKS[name].protocol.validation_fraction

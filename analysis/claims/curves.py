@@ -70,7 +70,7 @@ def judge_common_trend(task: str, wanted: Callable[[str], bool], metric: str, le
             if len(curve) >= FEWEST_EPOCHS and all(np.ptp(curve[name]) > 0 for name in ("bound", "error"))
         ]
         if not per_trial:
-            return None
+            return _unread(joined, len(rows), scale, -least)
         mean, (low, high) = float(np.mean(per_trial)), mean_interval(per_trial)
         if scale != "paper":
             verdict = f"not comparable: scale {scale}"
@@ -83,6 +83,20 @@ def judge_common_trend(task: str, wanted: Callable[[str], bool], metric: str, le
         return Judgement(verdict=verdict, value=-mean, limit=-least, measured=text, num_trials=len(rows), scale=scale)
 
     return judge
+
+
+def _unread(joined: pd.DataFrame, num_trials: int, scale: str, limit: float) -> Judgement:
+    """Of trials that ran, and of which no correlation can be told."""
+    why = f"fewer than {FEWEST_EPOCHS} readings in which both move" if scale == "paper" else f"scale {scale}"
+    most = int(joined.groupby("trial_id").size().max()) if len(joined) else 0
+    return Judgement(
+        verdict=f"not comparable: {why}",
+        value=float("nan"),
+        limit=limit,
+        measured=f"at most {most} readings of a trial, too few for a rank correlation",
+        num_trials=num_trials,
+        scale=scale,
+    )
 
 
 def bound_and_error(curves: pd.DataFrame, rows: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -339,6 +339,18 @@ def test_the_bound_and_the_error_are_compared_over_epochs(tmp_path, bounds, verd
     assert (claim["verdict"], claim["value"]) == (verdict, pytest.approx(value))
 
 
+@pytest.mark.parametrize(
+    ("scale", "why"), [("smoke", "scale smoke"), ("paper", "fewer than 5 readings in which both move")]
+)
+def test_a_training_with_few_readings_was_run_all_the_same(tmp_path, scale, why):
+    rows = runs("localdrop+rademacher_probe", 50.0, "cifar10-fcn", scale=scale)[:2]
+    points = [p for each in rows for p in curve(each, "test", "accuracy", [0.1, 0.2])]
+    points += [p for each in rows for p in curve(each, "regularizer", "rademacher_probe.log10_bound", [5.0, 4.0])]
+    claim = judged(tmp_path, rows, "Figure 2", points=points)
+    assert (claim["verdict"], claim["num_trials"]) == (f"not comparable: {why}", 2)
+    assert claim["measured"].startswith("at most 2 readings of a trial")
+
+
 def test_the_top_five_are_judged_by_their_own_metric(tmp_path):
     def trained(method, top5):
         return [row("imagenet-resnet50-tang", method, "default", seed, 0.77, scale="paper",

@@ -7,7 +7,8 @@ import pytest
 from result_rows import confirmed, one_file, timed
 
 import analysis
-from harness.output import show_claims, show_comparison, show_importances
+from analysis.paper_notes import PROVENANCE_NOTES
+from harness.output import _sentences, show_claims, show_comparison, show_importances, show_ranking
 
 NO_CURVES = pd.DataFrame([], columns=["trial_id", "epoch", "split", "metric", "value"])
 
@@ -40,6 +41,30 @@ def test_values_stand_in_their_table_and_fit_the_terminal(tmp_path, capsys, monk
         "agrees",
     ]
     assert "Baseline near, but not equal to, the one of Zhai and Wang 2018: run again by the authors." in text
+
+
+def test_what_is_doubtful_about_a_value_says_of_which(tmp_path, capsys, monkeypatch):
+    rows = [each for name in ("none", "dropout", "adaptive_dropout_rc", "localdrop")
+            for each in confirmed(name, [0.8, 0.81], "cifar10-zhai", scale="paper")]  # fmt: skip
+    lines = printed(tmp_path, rows, capsys, monkeypatch).splitlines()
+    assert (
+        "  all but localdrop: Baseline near, but not equal to, the one of Zhai and Wang 2018: run again by the authors."
+    ) in lines
+    assert (
+        "  adaptive_dropout_rc: The paper does not say which norms (p, q) of the Rademacher regularizer were used."
+    ) in lines
+    assert (
+        "  Ours trained on 90 % of the training images and held out 10 % to select by, of which the paper says nothing."
+    ) in lines
+
+
+def test_each_provenance_note_is_one_sentence():
+    assert all(_sentences({"note": note.text}) == [note.text] for note in PROVENANCE_NOTES)
+
+
+def test_a_folder_of_timing_trials_says_where_they_are_shown(tmp_path, capsys):
+    show_ranking(one_file(tmp_path, [timed("dropout", 1.1)]))
+    assert capsys.readouterr().out.strip() == "Only timing trials here; see `regarena timing`."
 
 
 def test_what_is_comparable_nowhere_says_so_once(tmp_path, capsys, monkeypatch):
