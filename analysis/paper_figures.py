@@ -115,9 +115,10 @@ def _bounds(rows: pd.DataFrame, curves: pd.DataFrame, _looks: Looks) -> list[Nam
 
 
 def _overfitting(rows: pd.DataFrame, curves: pd.DataFrame, looks: Looks) -> list[Named]:
-    parts = []
+    parts, scales = [], set()
     for name in ("none", BLOCKS):
         cell = _fullest(rows, SWEEP_TASK, name)
+        scales |= set(cell["scale"])
         for split in ("train", "test"):
             line = _curve(curves, cell, split)
             if line.empty and split == "train" and len(cell):
@@ -126,8 +127,7 @@ def _overfitting(rows: pd.DataFrame, curves: pd.DataFrame, looks: Looks) -> list
     points = pd.concat(parts, ignore_index=True)
     if points.loc[points["split"] == "test", "epoch"].nunique() < 2:
         return []
-    scale = _fullest(rows, SWEEP_TASK, "none")["scale"].max()
-    title = f"Tang et al. 2020, figure 1: training on CIFAR-100 (scale {scale})"
+    title = f"Tang et al. 2020, figure 1: training on CIFAR-100 (scale {', '.join(sorted(scales))})"
     return [("distortion-fig1", title, draw_overfitting(points, looks))]
 
 

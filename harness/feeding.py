@@ -15,10 +15,8 @@ def feeding_notice(plan: Plan, request: Request) -> str | None:
 
     On a cluster that is not joined yet nobody knows whether it has GPUs; it is taken to have some.
     """
-    if request.execution.cpu_threads > 1 or not _may_have_a_gpu(request):
-        return None
     streamed = dict.fromkeys(cell.task.dataset for cell in plan.running_cells if cell.task.streams_data)
-    if not streamed:
+    if not streamed or request.execution.cpu_threads > 1 or not _may_have_a_gpu(request):
         return None
     return (
         f"Images of {', '.join(streamed)} are decoded as they are read, by worker processes where a trial has more "

@@ -165,3 +165,12 @@ def test_one_hyperparameter_makes_a_line(tmp_path):
     line = plot_sweep(sweep).axes[0].containers[0].lines[0]
     assert line.get_xdata().tolist() == [0.1, 0.2]
     assert line.get_ydata() == pytest.approx([60.0, 70.0])
+
+
+def test_the_scale_of_training_curves_is_told_whoever_ran(tmp_path):
+    rows = confirmed("block_feature_map_distortion", [0.7], "cifar100-resnet56", scale="short")
+    curve = [p for each in rows for p in points(each, "test", "accuracy", {1: 0.5, 2: 0.7})]
+    trials = frame(tmp_path, rows)
+    columns = ["trial_id", "epoch", "split", "metric", "value"]
+    titles = [title for _, title, _ in analysis.plot_paper_figures(trials, pd.DataFrame(curve, columns=columns))]
+    assert titles == ["Tang et al. 2020, figure 1: training on CIFAR-100 (scale short)"]
