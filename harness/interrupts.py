@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from harness.errors import Interrupted
+
+POLL_SECONDS = 0.05
 
 
 @contextmanager
@@ -50,29 +53,61 @@ def held() -> Iterator[None]:
         signal.raise_signal(waiting)
 
 
+class Ending:
+    """What a SIGTERM does to this process in the end; see `ending_within`."""
+
+    def __init__(self) -> None:
+        self._needs_children = False
+
+    @contextmanager
+    def at_once_without_children(self) -> Iterator[None]:
+        """Within it, a child that ended after the signal ends the wait: what needs it would wait in vain.
+
+        Whoever signals a whole process group also ends the processes of Ray that a clean end would talk to, and Ray's
+        own code ends the process that misses them, with an exit code of its own.
+        """
+        self._needs_children = True
+        try:
+            yield
+        finally:
+            self._needs_children = False
+
+    def is_in_vain(self) -> bool:
+        """Whether a child that is needed has ended."""
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # looked at, left to be waited for
+        except ChildProcessError:
+            return False
+        return self._needs_children and ended is not None
+
+
 @contextmanager
-def ending_within(seconds: float) -> Iterator[None]:
+def ending_within(seconds: float) -> Iterator[Ending]:
     """Within it, SIGTERM ends this process after `seconds` at the latest, come what may.
 
     For a signal that also ended those whom a clean end waits for: the rows are safe, the rest is scratch. A thread
     hears of the signal through a pipe that the interpreter's own handler writes to, since handlers in Python run in
     the main thread, which may be waiting inside a call that returns only when it is too late.
     """
-    over = threading.Event()
+    over, ending = threading.Event(), Ending()
     hears, tells = os.pipe()
     os.set_blocking(tells, False)
 
     def watch() -> None:
         while number := os.read(hears, 1):
-            if number[0] == signal.SIGTERM and not over.wait(seconds):
-                os.write(2, b"regarena: Stopped by SIGTERM. What is finished is kept; the same command resumes.\n")
-                os._exit(Interrupted.exit_code)
+            if number[0] != signal.SIGTERM:
+                continue
+            latest = time.monotonic() + seconds
+            while not over.wait(POLL_SECONDS):
+                if time.monotonic() > latest or ending.is_in_vain():
+                    os.write(2, b"regarena: Stopped by SIGTERM. What is finished is kept; the same command resumes.\n")
+                    os._exit(Interrupted.exit_code)
 
     previous = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield
+        yield ending
     finally:
         over.set()
         signal.set_wakeup_fd(previous)

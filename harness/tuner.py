@@ -86,7 +86,12 @@ def run(
         Interrupted: on Ctrl-C or SIGTERM; finished trials are stored.
         ResultsError: when rows cannot be written.
     """
-    with ending_within(_GRACE_SECONDS), _connected(cluster), interruptible():
+    with (
+        ending_within(_GRACE_SECONDS) as ending,
+        _connected(cluster),
+        ending.at_once_without_children(),
+        interruptible(),
+    ):
         execution = _placed(execution, cluster)
         _check_nodes(cluster, store, execution)
         _fit(schedule, store, execution, progress, cluster)
