@@ -200,7 +200,8 @@ class Regularizer(Hooks):
         kinds = " or ".join(self.acts_on)
         if sites_of(network, self.acts_on):
             return f"{type(self).__name__} as set here chooses none of the network's {kinds} sites."
-        return f"{type(self).__name__} needs a {kinds} site; the network has none."
+        article = "an" if kinds.startswith("input") else "a"
+        return f"{type(self).__name__} needs {article} {kinds} site; the network has none."
 
     def fill(self, site: Site, context: Context) -> nn.Module | None:
         """The module to place in `site`, or None for nothing."""
