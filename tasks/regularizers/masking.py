@@ -21,12 +21,14 @@ from tasks.theory.drop_rates import seed_rate
 
 NUMPY_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
 MIN_COMPILED = 2**19  # elements: trainings with smaller maps are too short to pay for the import of numba
+LARGEST_KEPT_BYTES = 2**25  # glibc gives larger blocks back to the system, so that each new one is all page faults
 
 
 def apply_mask(x: Tensor, keep: Tensor, scale: float | Tensor) -> Tensor:
     """`x * keep * scale` in the precision of `x`, for a boolean mask `keep` and a constant that broadcast to `x`."""
-    element_by_element = keep.shape == x.shape  # one factor for many elements is torch's to spread: it is quicker there
-    if element_by_element and x.device.type == "cpu" and x.dtype in NUMPY_DTYPES and x.is_contiguous():
+    # One factor for many elements is torch's to spread, which is quicker at it as long as memory is at hand.
+    for_numpy = keep.shape == x.shape or x.numel() * x.element_size() > LARGEST_KEPT_BYTES
+    if for_numpy and x.device.type == "cpu" and x.dtype in NUMPY_DTYPES and x.is_contiguous():
         return _masked_product(x, keep, scale)
     return x * (keep * torch.as_tensor(scale, dtype=x.dtype, device=x.device))
 
@@ -91,13 +93,14 @@ class _MaskedProduct(torch.autograd.Function):
         ctx.scale = scale
         values = x.detach().numpy()
         constant = scale.numpy() if isinstance(scale, Tensor) else scale
-        if x.numel() >= MIN_COMPILED and np.ndim(constant) == 0 and compiled.is_available():
+        is_full = keep.shape == x.shape
+        if is_full and x.numel() >= MIN_COMPILED and np.ndim(constant) == 0 and compiled.is_available():
             from tasks.regularizers.masking_compiled import masked_product
 
             return torch.from_numpy(masked_product(values, keep.numpy(), float(constant)))
         with np.errstate(all="ignore"):  # a diverged network is for the training loop to report
             factors = np.multiply(keep.numpy(), constant, dtype=NUMPY_DTYPES[x.dtype])
-            product = np.multiply(values, factors, out=factors)
+            product = np.multiply(values, factors, out=factors if is_full else None)
         return torch.from_numpy(product)
 
     @staticmethod

@@ -58,6 +58,22 @@ def test_the_compiled_loop_gives_the_same_bits(name: str, dtype: torch.dtype, mo
     assert results[0] == results[1]
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("name", SHAPES)
+def test_large_values_take_another_way_to_the_same_bits(
+    name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, keep, scale = case(name, dtype)
+    weights, found = torch.randn(x.shape, dtype=dtype, generator=torch.Generator().manual_seed(1)), []
+    for largest_kept_bytes in (0, 2**60):
+        monkeypatch.setattr(masking, "LARGEST_KEPT_BYTES", largest_kept_bytes)
+        values = x.clone().requires_grad_()
+        y = apply_mask(values, keep, scale)
+        (gradient,) = torch.autograd.grad((y * weights).sum(), values)
+        found.append((y.detach(), gradient))
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_its_gradients_match_finite_differences_to_second_order(name: str) -> None:
     x, keep, scale = case(name, torch.float64)
