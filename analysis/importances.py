@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 Evaluator = Literal["fanova", "ped_anova"]
 
 IMPORTANCE_COLUMNS = ("scale", "task", "regularizer", "hyperparameter", "importance", "num_values", "num_trials")
-MIN_TRIALS = (
-    10  # or points of a sweep; fewer say nothing about a handful of hyperparameters: a forest would fit their noise
-)
+MIN_TRIALS = 10  # or points of a sweep: of fewer a forest would fit the noise
 _CELL = ["scale", "task", "regularizer"]
 
 

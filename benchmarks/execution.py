@@ -120,7 +120,7 @@ def _bare_loop(training: Training, device: torch.device) -> Callable[[int], None
         network.train()
         for _ in range(num_steps):
             optimizer.zero_grad(set_to_none=True)
-            F.cross_entropy(network(inputs), targets).backward()  # type: ignore[no-untyped-call]
+            F.cross_entropy(network(inputs), targets).backward()  # type: ignore[no-untyped-call]  # torch has no type for it
             optimizer.step()
 
     return loop

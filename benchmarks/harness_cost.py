@@ -108,7 +108,7 @@ def _ends(suite: object, results: str) -> list[float]:
     from tasks.suites import Suite
 
     assert isinstance(suite, Suite)
-    budget = Budget(scale=suite.scale, tune_trials=0, seeds=suite.seeds, timing_repeats=0)  # type: ignore[arg-type]
+    budget = Budget(scale=suite.scale, tune_trials=0, seeds=suite.seeds, timing_repeats=0)  # type: ignore[arg-type]  # Budget checks the scale
     run_campaign(Request(suite_name="benchmark", suite=suite, results=results, budget=budget))
     store = Store(results)
     rows = [row for path in store.files(TRIALS) for row in store.read(path).to_pylist()]

@@ -124,11 +124,11 @@ def _beside_training(images: Tensor) -> Iterable[Mapping[str, object]]:
     load_seconds, step_seconds, evaluation_seconds = [], [], []
     for batch in islice(loading.epoch(), 4):
         load_seconds.append(_seconds(lambda: [loading.normalised(b.inputs) for b in islice(loading.epoch(), 20)]) / 20)
-        step_seconds.append(_seconds(lambda batch=batch: training.step(batch, 1)))  # type: ignore[misc]
+        step_seconds.append(_seconds(lambda batch=batch: training.step(batch, 1)))  # type: ignore[misc]  # mypy infers no default's type
         training.network.eval()
         with torch.no_grad():
             inputs = loading.normalised(batch.inputs)
-            evaluation_seconds.append(_seconds(lambda inputs=inputs: training.network(inputs)))  # type: ignore[misc]
+            evaluation_seconds.append(_seconds(lambda inputs=inputs: training.network(inputs)))  # type: ignore[misc]  # mypy infers no default's type
         training.network.train()
     load, step, evaluation = (statistics.median(s[1:]) for s in (load_seconds, step_seconds, evaluation_seconds))
     yield {"measured": f"share of loading in a step of {TASK}", "ratio": load / (load + step), "goal": "<=0.05"}

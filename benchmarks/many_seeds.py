@@ -114,7 +114,7 @@ def _alone(case: Case) -> Callable[[], None]:
     def step() -> None:
         for network, optimizer, x, y in zip(networks, optimizers, inputs, targets, strict=True):
             optimizer.zero_grad(set_to_none=True)
-            squared_error(network(x), y).backward()  # type: ignore[no-untyped-call]
+            squared_error(network(x), y).backward()  # type: ignore[no-untyped-call]  # torch has no type for it
             optimizer.step()
 
     return step

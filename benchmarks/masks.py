@@ -173,7 +173,7 @@ class _Trainer:
         self.network.train()
         self._optimizer.zero_grad(set_to_none=True)
         loss, penalty = self._step.loss(self._step.batch), self.hooks.penalty(self._step)
-        (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
+        (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         self._optimizer.step()
         self.hooks.after_step(self._step)
 

@@ -124,7 +124,8 @@ def _run_missing(request: Request, plan: Plan, store: Store, announce: Callable[
         _write_skipped(store, plan, stored)
     outcome = _run(request, plan, store, stored, announce)
     with _writing(store):
-        store.drop_checkpoints()  # all that was asked has ended: what is left is of code or settings that are no more
+        if not (request.only or request.skip):  # those of the other cells are still wanted
+            store.drop_checkpoints()  # all of the suite has ended: what is left is of code or settings that are no more
         store.compact()
     return outcome
 

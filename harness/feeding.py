@@ -20,8 +20,8 @@ def feeding_notice(plan: Plan, request: Request) -> str | None:
         return None
     return (
         f"Images of {', '.join(streamed)} are decoded as they are read, by worker processes where a trial has more "
-        "than one processor. With --cpus-per-trial 1 the trial decodes them itself, and a GPU waits for it most of the "
-        "time: --cpus-per-trial 8, say, gives it 8 workers."
+        "than one processor. With --cpus-per-trial 1 the trial decodes them itself, and a GPU waits meanwhile: "
+        "--cpus-per-trial 8, say, gives it 8 workers."
     )
 
 

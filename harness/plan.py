@@ -100,7 +100,7 @@ class Plan:
         return TrialSpec(
             task=cell.task_name,
             regularizer=cell.regularizer,
-            hyperparameters=cell.contestant.resolve(cell.task, cell.scale, overrides),  # type: ignore[arg-type]
+            hyperparameters=cell.contestant.resolve(cell.task, cell.scale, overrides),  # type: ignore[arg-type]  # it checks them
             seed=trial_seed(self.budget.seed, role, seed_index),
             role=role,
             scale=cell.scale,

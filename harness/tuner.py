@@ -352,7 +352,7 @@ def _counter_of_losses(ledger: Ledger) -> Any:
     """A Tune callback that tells the ledger of each loss that Tune mends itself. Made in a function likewise."""
     from ray.tune import Callback
 
-    class CounterOfLosses(Callback):  # type: ignore[misc]
+    class CounterOfLosses(Callback):  # type: ignore[misc]  # likewise
         def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
             ledger.count_loss(trial.trial_id)
 

@@ -77,7 +77,7 @@ class Descent:
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of `loss`."""
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
 
     def step(self) -> None:
         """Move the weights."""

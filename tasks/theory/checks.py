@@ -89,7 +89,7 @@ def require_alike(**tensors: Tensor) -> None:
         raise ValueError(f"{names} must have one dtype, got {' and '.join(map(str, dtypes))}.")
     leading = [tuple(tensor.shape[:-2]) for tensor in tensors.values()]
     try:
-        torch.broadcast_shapes(*leading)  # type: ignore[no-untyped-call]
+        torch.broadcast_shapes(*leading)  # type: ignore[no-untyped-call]  # torch has no type for it
     except RuntimeError:
         found = " and ".join(map(str, leading))
         raise ValueError(f"{names} must have leading dimensions that broadcast together, got {found}.") from None

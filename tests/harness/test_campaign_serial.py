@@ -144,6 +144,19 @@ def test_with_room_again_the_same_command_goes_on(full):
     assert full.kept.items() <= after.items()
 
 
+def test_checkpoints_of_other_cells_outlive_a_run_of_a_part_and_end_with_the_whole(tmp_path):
+    arena = Arena(tmp_path)
+    asked = ("run", "well", "--serial", "--tune-trials", "0", "--results", "well")
+    checkpoints = arena.folder / "well" / "checkpoints" / "a-trial-that-was-cut-off"
+    checkpoints.mkdir(parents=True)
+    part = arena.regarena(*asked, "--only", "tiny-mlp", "--skip", "dropblock")
+    assert part.returncode == 0, part.stderr
+    assert checkpoints.exists()
+    whole = arena.regarena(*asked)
+    assert whole.returncode == 0, whole.stderr
+    assert not checkpoints.exists()
+
+
 def test_failed_trials_are_kept_until_they_are_asked_to_run_again(tmp_path):
     arena = Arena(tmp_path)
     asked = ("run", "on-mnist", "--serial", "--only", "tiny-mlp,raise_once", "--results", "once")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -110,14 +112,19 @@ def test_whatever_packs_fail_every_trial_ends_once_and_a_failed_pack_runs_alone(
     assert ended == {spec.trial_id: 1 for cell in plan.cells for spec in plan.default_specs(cell)}
 
 
+@contextmanager
+def ledger_in(folder: Path, seeds: int) -> Iterator[tuple[Ledger, Progress, Store]]:
+    plan, store = plan_of(seeds=seeds, only=("thesis-fig3-2",)), Store(str(folder / "results"))
+    store.prepare()
+    with Progress(plan, num_workers=1, stream=(folder / "progress").open("w")) as progress:
+        yield Ledger(Schedule(plan, {}), store, Execution(), progress), progress, store
+
+
 @pytest.mark.parametrize("how", ["lost", "no rows"])
 def test_a_pack_whose_worker_is_lost_or_that_leaves_no_rows_is_given_out_again_one_by_one(
     tmp_path: Path, how: str
 ) -> None:
-    plan, store = plan_of(seeds=3, only=("thesis-fig3-2",)), Store(str(tmp_path / "results"))
-    store.prepare()
-    with Progress(plan, num_workers=1, stream=(tmp_path / "progress").open("w")) as progress:
-        ledger = Ledger(Schedule(plan, {}), store, Execution(), progress)
+    with ledger_in(tmp_path, seeds=3) as (ledger, progress, store):
         pack = ledger.give("first")
         assert pack is not None
         assert len(pack) == 3
@@ -129,15 +136,12 @@ def test_a_pack_whose_worker_is_lost_or_that_leaves_no_rows_is_given_out_again_o
         assert ledger.give("last") is None
         assert ledger.is_finished
         assert progress.num_run == len(pack)
-    assert store.finished() == {}, "the pack left no row of its own"
+        assert store.finished() == {}, "the pack left no row of its own"
 
 
 def test_a_trial_is_buried_after_three_lost_workers_however_many_of_them_tune_mends(tmp_path: Path) -> None:
     """Two calls of a trial may break at one loss; Tune then gives it up at once, which is no verdict on the trial."""
-    plan, store = plan_of(seeds=1, only=("thesis-fig3-2",)), Store(str(tmp_path / "results"))
-    store.prepare()
-    with Progress(plan, num_workers=1, stream=(tmp_path / "progress").open("w")) as progress:
-        ledger = Ledger(Schedule(plan, {}), store, Execution(), progress)
+    with ledger_in(tmp_path, seeds=1) as (ledger, progress, store):
         first = ledger.give("first")
         assert first is not None
         ledger.count_loss("first")
