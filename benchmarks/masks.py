@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.processes import process
 from tasks.architectures import ARCHITECTURES
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Batch, Context, Regularizer, Step
@@ -101,8 +102,8 @@ def run(networks: tuple[str, ...] = tuple(NETWORKS)) -> list[dict[str, object]]:
 
     The row of LocalDrop adds a tenth of a step on the rates and its share of a shrinkage every 10 epochs.
     """
-    torch.set_num_threads(1)
-    return [row for network in networks for row in _rows(network)]
+    with process() as executor:
+        return [row for network in networks for row in executor.submit(_rows, network).result()]
 
 
 def _rows(network: str) -> list[dict[str, object]]:

@@ -27,6 +27,10 @@ from harness.records import Status, TrialRecord, TrialSpec, utc_now
 PRELOAD_VARIABLE = "REGARENA_PRELOAD"  # names of tasks, for harness.preload
 DATA_VARIABLE = "REGARENA_DATA"
 MAX_ATTEMPTS = 2  # of a trial whose process died: the second try tells an accident from a habit
+MALLOC_VARIABLE = "GLIBC_TUNABLES"
+# Activations are freed and asked for again in every step. By default glibc gives large blocks back to the system each
+# time and faults every page of them in anew; so tuned, a process keeps them, in huge pages where the system has them.
+MALLOC_TUNABLES = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=8589934592:glibc.malloc.hugetlb=1"
 _MAX_STARTS = 20
 _POLL_SECONDS = 0.05
 _PR_SET_PDEATHSIG = 1
@@ -128,6 +132,7 @@ def _server(execution: Execution) -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     os.environ[PRELOAD_VARIABLE] = ",".join(execution.preload)
     os.environ[DATA_VARIABLE] = execution.data_dir or ""
+    os.environ.setdefault(MALLOC_VARIABLE, MALLOC_TUNABLES)  # read as a process starts, by glibc alone
     if execution.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves it unset for trials without GPUs: they would see all
     package_root = str(Path(__file__).resolve().parent.parent)

@@ -15,6 +15,7 @@ from types import FrameType
 import torch
 
 import harness.trial  # the body that the children will run, with all that it imports
+from harness.isolation import DATA_VARIABLE, PRELOAD_VARIABLE
 from harness.provenance import software
 from tasks import TASKS
 
@@ -39,8 +40,8 @@ torch.set_num_threads(1)
 software()  # asks git, which costs more than a small trial; children inherit the answer
 torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)  # the first optimizer imports torch's compiler: seconds
 
-_data = Path(os.environ["REGARENA_DATA"]) if os.environ.get("REGARENA_DATA") else None
-for _name in filter(None, os.environ.get("REGARENA_PRELOAD", "").split(",")):
+_data = Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None
+for _name in filter(None, os.environ.get(PRELOAD_VARIABLE, "").split(",")):
     # A data folder that is damaged is the trial's to report, as a row; here it only means no head start.
     with contextlib.suppress(Exception):
         TASKS[_name].dataset_fingerprint(_data)

@@ -90,7 +90,7 @@ class Classification(Task):
         protocol = self.protocol.at(setting.scale, setting.switches)
         splits = DATASETS[self.dataset].splits(setting.data_dir, protocol, setting.num_workers)
         train = splits.train.first(protocol.max_train_samples).to(setting.device)
-        network = self._network(stream_seed(setting.seed, "weights")).to(setting.device)
+        network = self.network(stream_seed(setting.seed, "weights")).to(setting.device)
         seen = {
             name: samples.first(protocol.max_evaluation_samples).to(setting.device)
             for name, samples in _seen(splits, setting.with_test).items()
@@ -136,7 +136,7 @@ class Classification(Task):
         batch_size = min(filter(None, (protocol.batch_size, max_batch_size)))
         split = made_up_split(DATASETS[self.dataset], batch_size, protocol.preprocessing).to(setting.device)
         training = Training(
-            self._network(stream_seed(setting.seed, "weights")).to(setting.device),
+            self.network(stream_seed(setting.seed, "weights")).to(setting.device),
             regularizers,
             split.batches(batch_size, setting.seed, protocol.augmentation),
             cross_entropy,
@@ -148,7 +148,7 @@ class Classification(Task):
         )
         return Rehearsal(training=training, num_evaluated=batch_size)
 
-    def _network(self, seed: int) -> nn.Module:
+    def network(self, seed: int) -> nn.Module:
         """A fresh network whose initial weights depend on `seed` alone."""
         data = DATASETS[self.dataset]
         channels, size, _ = data.shape
@@ -165,7 +165,7 @@ class Classification(Task):
 def _example_network(task: Classification) -> nn.Module:
     """Shapes without numbers, on torch's device `meta`: a plan looks at dozens of networks, some of 34 M parameters."""
     with torch.device("meta"):
-        return task._network(seed=0)
+        return task.network(seed=0)
 
 
 def _seen(splits: Splits, with_test: bool) -> dict[str, Samples]:

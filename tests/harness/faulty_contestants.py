@@ -8,6 +8,7 @@ from __future__ import annotations
 import mmap
 import os
 import re
+import resource
 import signal
 import sys
 import time
@@ -244,6 +245,15 @@ def break_off_late_once(step: Step) -> None:
         time.sleep(60)
 
 
+def ask_for_memory_again(step: Step) -> None:
+    """Note how many pages the system had to hand out for memory that was freed before."""
+    torch.ones(FORTY_MEBIBYTES // 4)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        torch.ones(FORTY_MEBIBYTES // 4)
+    note(f"pages {resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before}")
+
+
 def take_time(step: Step) -> None:
     time.sleep(0.05)
 
@@ -273,6 +283,7 @@ FAULTS = {
         kill_worker_once,
         kill_worker_always,
         break_off_late_once,
+        ask_for_memory_again,
         take_time,
         idle,
     )

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from arena import Arena, await_that, processes_of, what_is_reproducible
+from faulty_contestants import FORTY_MEBIBYTES
 
 LIMIT_SECONDS = 1.5
 LIMIT_BYTES = 300 * 2**20
@@ -55,6 +56,7 @@ ASKED = [
     "hog_shared",
     "crash_once",
     "kill_fork_server_once",
+    "ask_for_memory_again",
     "idle",
 ]
 
@@ -157,6 +159,12 @@ def test_an_accident_is_made_good_by_the_second_attempt(row_of, asked):
 def test_a_trial_beyond_its_memory_is_out_of_memory(row_of, asked):
     row = row_of(asked)
     assert (row["status"], row["attempts"]) == ("out_of_memory", 1)
+
+
+def test_memory_that_a_trial_frees_is_there_when_it_asks_again(arena, records):
+    pages = [int(line.split()[-1]) for line in arena.executions if line.startswith("pages")]
+    assert pages
+    assert max(pages) < FORTY_MEBIBYTES / os.sysconf("SC_PAGE_SIZE"), "less than one of five such blocks has"
 
 
 def test_a_row_of_a_trial_that_never_answered_still_says_what_it_was(row_of):
