@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from tasks.batches import TrainingData
 from tasks.checkpointing import NOWHERE, Checkpoints
-from tasks.execution import descent_by, execute_by
+from tasks.descent import descent_by, stochastic_gradient_descent
+from tasks.execution import execute_by
 from tasks.protocols import Protocol
 from tasks.regularizers.base import Batch, Chain, Context, History, Regularizer, Step
-from tasks.sites import Site
 from tasks.state import State, Stateful, attributes_of, restore_attributes
 from tasks.streams import Streams
 from tasks.trained import Point, Trained
@@ -83,12 +83,7 @@ class Training:
         execute_by(protocol.switches, network, batches.device)
         settings = self.hooks.optimizer_settings(protocol.optimizer(learning_rate))  # hook 2
         self._initial_learning_rate = settings.learning_rate
-        self._optimizer = torch.optim.SGD(
-            _parameter_groups(network, settings.weight_decay),
-            lr=settings.learning_rate,
-            momentum=settings.momentum,
-            nesterov=settings.nesterov and settings.momentum > 0,
-        )
+        self._optimizer = stochastic_gradient_descent(network, settings)
         self._descent = descent_by(protocol.switches, self._optimizer)
 
     def run(self, checkpoints: Checkpoints = NOWHERE) -> Trained:
@@ -273,12 +268,3 @@ def _finite(value: float, what: str, epoch: int) -> float:
     if not np.isfinite(value):
         raise Diverged(f"The {what} epoch {epoch} is {value}.")
     return value
-
-
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Weight decay for the network's own parameters; none for those that regularizers brought into its sites."""
-    brought = {id(p) for site in network.modules() if isinstance(site, Site) for p in site.fillings.parameters()}
-    own = [p for p in network.parameters() if id(p) not in brought]
-    others = [p for p in network.parameters() if id(p) in brought]
-    groups: list[dict[str, object]] = [{"params": own, "weight_decay": weight_decay}]
-    return [*groups, {"params": others, "weight_decay": 0.0}] if others else groups

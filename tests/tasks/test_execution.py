@@ -11,7 +11,7 @@ import torch
 from tiny_tasks import IMAGE_TASK, TINY_TASKS, home_of, prepared, tasks_for, tiny, trained, weights_of, with_pins
 from torch import Tensor, nn
 
-from tasks.execution import ScaledDescent, execute_by
+from tasks.execution import execute_by
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.dropout import Dropout
 from tasks.regularizers.l1 import L1
@@ -148,52 +148,6 @@ def test_a_warm_up_leaves_no_trace(name: str) -> None:
     warm.warm_up()
     assert warm.run().curves == expected.curves
     assert torch.equal(weights_of(warm.network), weights_of(cold.network))
-
-
-def gradients_after(descent: ScaledDescent, weight: nn.Parameter, slope: float) -> Tensor:
-    weight.grad = None
-    descent.backward((weight * slope).sum())
-    assert weight.grad is not None
-    return weight.grad.clone()
-
-
-def test_a_scaled_descent_is_the_plain_one_where_nothing_overflows() -> None:
-    weight = nn.Parameter(torch.ones(3))
-    descent = ScaledDescent(torch.optim.SGD([weight], lr=0.5))
-    assert torch.equal(gradients_after(descent, weight, 0.25), torch.full((3,), 0.25))
-    descent.step()
-    assert torch.equal(weight, torch.full((3,), 0.875))
-
-
-def test_a_scale_keeps_gradients_that_16_bits_would_lose() -> None:
-    weight = nn.Parameter(torch.ones(2))
-    tiny_slope = 2.0**-30  # below the least positive number of fp16, 2^-24
-
-    def through_half(descent: ScaledDescent) -> Tensor:
-        weight.grad = None
-        descent.backward((weight.half() * torch.ones(2).half()).float().mul(tiny_slope).sum())
-        assert weight.grad is not None
-        return weight.grad
-
-    descent = ScaledDescent(torch.optim.SGD([weight], lr=1.0))
-    assert torch.equal(through_half(descent), torch.full((2,), tiny_slope))
-    descent.scale = 1.0
-    assert torch.equal(through_half(descent), torch.zeros(2))
-
-
-def test_a_step_that_overflows_is_left_out_and_halves_the_scale_which_grows_again() -> None:
-    weight = nn.Parameter(torch.ones(1))
-    descent = ScaledDescent(torch.optim.SGD([weight], lr=0.0))
-    gradients_after(descent, weight, math.inf)
-    before = descent.scale
-    descent._optimizer.param_groups[0]["lr"] = 1.0
-    descent.step()
-    assert (weight.item(), descent.scale) == (1.0, before / 2)
-    descent._optimizer.param_groups[0]["lr"] = 0.0
-    for _ in range(descent.GROWTH_STEPS):
-        gradients_after(descent, weight, 1.0)
-        descent.step()
-    assert descent.scale == before
 
 
 @pytest.mark.parametrize(

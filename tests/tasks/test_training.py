@@ -28,6 +28,7 @@ from tasks import classification
 from tasks.batches import Split
 from tasks.datasets.dataset import Splits
 from tasks.datasets.in_memory import InMemory
+from tasks.descent import _parameter_groups
 from tasks.protocols import DIGITS, Protocol
 from tasks.regularizers.base import Batch, Context, History, Hooks, OptimizerSettings, Regularizer, Step
 from tasks.regularizers.dropblock_sample import DropBlockSample
@@ -37,7 +38,7 @@ from tasks.regularizers.localdrop import LocalDrop
 from tasks.regularizers.weight_decay import WeightDecay
 from tasks.task import Task
 from tasks.trained import Trained
-from tasks.training import Diverged, _parameter_groups
+from tasks.training import Diverged
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,117 @@
+"""The optimizer, and the backward pass and step that are made with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tasks.regularizers.base import OptimizerSettings
+from tasks.sites import Site
+from tasks.switches import Switches
+
+_FUSED_DEVICES = ("cpu", "cuda")
+
+
+def stochastic_gradient_descent(network: nn.Module, settings: OptimizerSettings) -> torch.optim.SGD:
+    """Torch's SGD on all parameters of `network`, in one pass through memory where that is safe."""
+    optimizer = torch.optim.SGD(
+        _parameter_groups(network, settings.weight_decay),
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        nesterov=settings.nesterov and settings.momentum > 0,
+    )
+    optimizer.register_step_pre_hook(_fuse_where_safe)
+    return optimizer
+
+
+def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Weight decay for the network's own parameters; none for those that regularizers brought into its sites."""
+    brought = {id(p) for site in network.modules() if isinstance(site, Site) for p in site.fillings.parameters()}
+    own = [p for p in network.parameters() if id(p) not in brought]
+    others = [p for p in network.parameters() if id(p) in brought]
+    groups: list[dict[str, object]] = [{"params": own, "weight_decay": weight_decay}]
+    return [*groups, {"params": others, "weight_decay": 0.0}] if others else groups
+
+
+def _fuse_where_safe(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    """Choose the fused step for the groups that it is right for.
+
+    It takes a weight, its gradient and its momentum for equally laid out (torch 2.14 checks nothing), which they are
+    unless a contestant has put another tensor into the place of one, by a transpose, say.
+    """
+    for group in optimizer.param_groups:
+        group["fused"] = all(
+            _lie_alike(parameter, optimizer.state.get(parameter, {}).get("momentum_buffer"))
+            for parameter in group["params"]
+            if parameter.grad is not None
+        )
+
+
+def _lie_alike(parameter: Tensor, momentum: Tensor | None) -> bool:
+    assert parameter.grad is not None
+    stride = parameter.stride()
+    return (
+        parameter.grad.stride() == stride
+        and (momentum is None or momentum.stride() == stride)
+        and (parameter.is_contiguous() or parameter.is_contiguous(memory_format=torch.channels_last))
+        and parameter.device.type in _FUSED_DEVICES
+    )
+
+
+class Descent:
+    """Backward pass and step of the optimizer."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self._optimizer = optimizer
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of `loss`."""
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+
+    def step(self) -> None:
+        """Move the weights."""
+        self._optimizer.step()
+
+
+class ScaledDescent(Descent):
+    """The same where activations are 16-bit floats of little range: a scaled loss keeps small gradients above zero.
+
+    Gradients are true ones as soon as `backward` is over, so that whoever calls it twice in one step (SAM) or looks
+    at them needs to know nothing. A step whose gradients overflowed is left out and the scale is halved; it is doubled
+    after GROWTH_STEPS good ones (Micikevicius et al. 2018, arXiv:1710.03740, section 3.2). torch's GradScaler takes
+    its scale back once per step only.
+    """
+
+    INITIAL_SCALE = 2.0**16
+    GROWTH_STEPS = 2000
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        super().__init__(optimizer)
+        self.scale, self.num_good_steps = self.INITIAL_SCALE, 0
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of `loss`, whose backward pass is scaled."""
+        super().backward(loss * self.scale)
+        torch._foreach_mul_(self._gradients(), 1 / self.scale)
+
+    def step(self) -> None:
+        """Move the weights if all gradients are finite."""
+        gradients = self._gradients()
+        if not bool(torch.stack([gradient.isfinite().all() for gradient in gradients]).all()):
+            self.scale, self.num_good_steps = self.scale / 2, 0
+            return
+        super().step()
+        self.num_good_steps += 1
+        if self.num_good_steps == self.GROWTH_STEPS:
+            self.scale, self.num_good_steps = self.scale * 2, 0
+
+    def _gradients(self) -> list[Tensor]:
+        groups = self._optimizer.param_groups
+        return [parameter.grad for group in groups for parameter in group["params"] if parameter.grad is not None]
+
+
+def descent_by(switches: Switches, optimizer: torch.optim.Optimizer) -> Descent:
+    """How the optimizer descends under `switches`."""
+    return ScaledDescent(optimizer) if switches.precision == "fp16" else Descent(optimizer)
