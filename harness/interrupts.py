@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +14,8 @@ from types import FrameType
 
 from harness.errors import Interrupted
 
-POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.005
+_WITNESS = (sys.executable, "-S", "-c", "import sys; sys.stdin.read()")  # ends with whoever holds its standard input
 
 
 @contextmanager
@@ -57,30 +60,26 @@ class Ending:
     """What a SIGTERM does to this process in the end; see `ending_within`."""
 
     def __init__(self) -> None:
-        self._needs_children = False
+        self._witness: subprocess.Popen[bytes] | None = None
 
     @contextmanager
-    def at_once_without_children(self) -> Iterator[None]:
-        """Within it, a child that ended after the signal ends the wait: what needs it would wait in vain.
+    def at_once_with_its_group(self) -> Iterator[None]:
+        """Within it, a SIGTERM to the whole process group ends this process too, without a clean end.
 
-        Whoever signals a whole process group also ends the processes of Ray that a clean end would talk to, and Ray's
-        own code ends the process that misses them, with an exit code of its own.
+        Whoever signals a whole group also ends the processes of Ray that a clean end would talk to, and Ray's own code
+        ends the process that misses them, with an exit code of its own. A child that does nothing else tells the two
+        cases apart: it ends when the group is signalled, long before those which have something to wind up.
         """
-        self._needs_children = True
-        try:
-            yield
-        finally:
-            self._needs_children = False
+        with subprocess.Popen(_WITNESS, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as witness:
+            self._witness = witness
+            try:
+                yield
+            finally:
+                self._witness = None  # before it ends because it is no longer needed
 
     def is_in_vain(self) -> bool:
-        """Whether a child that is needed has ended; not known where the system cannot look at it (macOS)."""
-        if not self._needs_children or not hasattr(os, "waitid"):
-            return False
-        try:
-            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # looked at, left to be waited for
-        except ChildProcessError:
-            return False
-        return ended is not None
+        """Whether the group was signalled."""
+        return self._witness is not None and self._witness.poll() is not None
 
 
 @contextmanager
@@ -100,7 +99,7 @@ def ending_within(seconds: float) -> Iterator[Ending]:
             if number[0] != signal.SIGTERM:
                 continue
             latest = time.monotonic() + seconds
-            while not over.wait(POLL_SECONDS):
+            while not over.wait(_POLL_SECONDS):
                 if time.monotonic() > latest or ending.is_in_vain():
                     os.write(2, b"regarena: Stopped by SIGTERM. What is finished is kept; the same command resumes.\n")
                     os._exit(Interrupted.exit_code)

@@ -88,8 +88,8 @@ def run(
     """
     with (
         ending_within(_GRACE_SECONDS) as ending,
+        ending.at_once_with_its_group() if cluster.address is None else contextlib.nullcontext(),
         _connected(cluster),
-        ending.at_once_without_children(),
         interruptible(),
     ):
         execution = _placed(execution, cluster)

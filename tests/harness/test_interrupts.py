@@ -28,31 +28,30 @@ def test_a_signal_that_comes_while_they_are_held_is_heard_afterwards(number):
 
 
 SLOW_END = """
-import os, signal, subprocess, sys, time
+import os, signal, sys, time
 from harness.interrupts import ending_within
-child = subprocess.Popen(["sleep", "9"], stdout=subprocess.DEVNULL)
-with ending_within(float(sys.argv[1])) as ending, ending.at_once_without_children():
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    if sys.argv[2] == "ends":
-        child.kill()
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(2)
-child.kill()
+with ending_within(float(sys.argv[1])) as ending:
+    with ending.at_once_with_its_group():
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        {"group": os.killpg, "process": os.kill}[sys.argv[2]](os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+    time.sleep(1)
 print("a clean end")
 """
 
 
 @pytest.mark.parametrize(
-    ("grace", "child", "code", "said"),
+    ("grace", "to", "code", "said"),
     [
-        ("60", "ends", Interrupted.exit_code, ""),
-        ("60", "lives", 0, "a clean end\n"),
-        ("0.1", "lives", Interrupted.exit_code, ""),
+        ("60", "group", Interrupted.exit_code, ""),
+        ("60", "process", 0, "a clean end\n"),
+        ("0.1", "process", Interrupted.exit_code, ""),
     ],
 )
-def test_a_clean_end_is_waited_for_unless_it_takes_too_long_or_needs_a_child_that_ended(grace, child, code, said):
-    ended = subprocess.run([sys.executable, "-c", SLOW_END, grace, child], stdout=subprocess.PIPE, text=True)
+def test_a_clean_end_is_waited_for_unless_it_takes_too_long_or_the_whole_group_ends(grace, to, code, said):
+    ended = subprocess.run(
+        [sys.executable, "-c", SLOW_END, grace, to], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     assert (ended.returncode, ended.stdout) == (code, said)
 
 
