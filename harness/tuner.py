@@ -112,23 +112,24 @@ def _connected(cluster: Cluster) -> Iterator[None]:
     """A Ray of our own, quiet and on loopback, or the cluster at the given address."""
     if cluster.address is None:
         scratch = tempfile.mkdtemp(prefix="ra-", dir=_short_folder())
-        os.environ.update(_LOCAL_ENVIRONMENT)
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-        os.environ["RAY_TMPDIR"] = scratch
-    elif not _has_token() and not cluster.allow_no_token:
-        raise BadInput(
-            f"Joining the cluster at {cluster.address} needs its token in RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or "
-            "~/.ray/auth_token; --allow-no-token joins without one."
-        )
+        token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        environment = {**_ENVIRONMENT, **_LOCAL_ENVIRONMENT, **token, "RAY_TMPDIR": scratch}
     else:
+        if not _has_token() and not cluster.allow_no_token:
+            raise BadInput(
+                f"Joining the cluster at {cluster.address} needs its token in RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or "
+                "~/.ray/auth_token; --allow-no-token joins without one."
+            )
         _check_answers(cluster.address)
-    os.environ.update(
-        {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ or cluster.address is None}
-    )
-    if cluster.address is not None and not _has_token():
-        os.environ["RAY_AUTH_MODE"] = "disabled"
+        environment = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
+        if not _has_token():
+            environment["RAY_AUTH_MODE"] = "disabled"
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
     import ray
+    from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]  # compiled code without stubs
 
+    AuthenticationTokenLoader.instance().reset_cache()  # else a process that connects again has its first token
     arguments: dict[str, Any] = {
         "address": cluster.address or "local",
         "log_to_driver": False,
@@ -151,6 +152,9 @@ def _connected(cluster: Cluster) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+        for name in environment:
+            del os.environ[name]
+        os.environ.update({name: value for name, value in before.items() if value is not None})
         if cluster.address is None:
             shutil.rmtree(scratch, ignore_errors=True)  # Ray never deletes its session folders
 

@@ -210,6 +210,21 @@ def test_a_signal_ends_a_run_with_130_and_the_way_to_resume(interrupted, how):
     assert "Traceback" not in ended.stderr
 
 
+CONNECT_TWICE = """
+import os
+from harness.tuner import Cluster, cluster_resources
+
+for _ in range(2):
+    print(cluster_resources(Cluster())["CPU"] >= 1)
+print([name for name in os.environ if name.startswith(("RAY_AUTH", "RAY_TMPDIR"))])
+"""
+
+
+def test_a_program_may_start_ray_twice_and_keeps_nothing_of_its_tokens(tmp_path):
+    said = Arena(tmp_path).python(CONNECT_TWICE).splitlines()
+    assert said == ["True", "True", "[]"]
+
+
 def test_trials_that_no_node_can_hold_are_refused(tmp_path):
     ended = Arena(tmp_path).regarena(*WELL, "--cpus-per-trial", "4096")
     assert ended.returncode == 2, ended.stderr
