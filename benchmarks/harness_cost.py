@@ -10,19 +10,20 @@ from pathlib import Path
 
 EMPTY_TASK = '''
 """A task whose body is empty: what is left is the harness."""
-import torch
+from types import SimpleNamespace
+
 from torch import nn
+from tasks.switches import Switches
 from tasks.task import Task
 from tasks.trained import Trained
 
 
 class Nothing:
     num_parameters = 0
+    batches = SimpleNamespace(batch_size=1)
+    protocol = SimpleNamespace(switches=Switches())
 
-    class batches:
-        batch_size = 1
-
-    def run(self):
+    def run(self, checkpoints):
         reading = {"validation": {"value": 0.5}, "test": {"value": 0.5}}
         return Trained(epochs_run=1, num_steps=1, train_seconds=1e-9, final=reading, best=reading)
 
@@ -51,7 +52,11 @@ NUM_DIGITS_CELLS = 4
 
 
 def run() -> list[dict[str, object]]:
-    """Both measurements, on a local Ray that has run its first trials already."""
+    """Both measurements, each on a local Ray that has run its first trials already.
+
+    Raises:
+        RuntimeError: if a trial failed.
+    """
     with tempfile.TemporaryDirectory(prefix="regarena-bench-") as folder:
         _install_plugin(Path(folder))
         return [_empty_campaign(folder), _digits_campaign(folder)]
@@ -109,7 +114,9 @@ def _ends(suite: object, results: str) -> list[float]:
 
     assert isinstance(suite, Suite)
     budget = Budget(scale=suite.scale, tune_trials=0, seeds=suite.seeds, timing_repeats=0)  # type: ignore[arg-type]  # Budget checks the scale
-    run_campaign(Request(suite_name="benchmark", suite=suite, results=results, budget=budget))
+    outcome = run_campaign(Request(suite_name="benchmark", suite=suite, results=results, budget=budget))
+    if outcome.num_failed:
+        raise RuntimeError(f"{outcome.num_failed} trials failed, whose times tell nothing: see {results}.")
     store = Store(results)
     rows = [row for path in store.files(TRIALS) for row in store.read(path).to_pylist()]
     return sorted(row["finished_at"].timestamp() for row in rows)
