@@ -130,7 +130,7 @@ def dropblock_factors(Y: Tensor, X: Tensor, keep: float, block_size: int, width:
     Example:
         >>> Y = torch.diag(torch.tensor([3.0, 1.0], dtype=torch.float64))
         >>> U, V = dropblock_factors(Y, torch.eye(2, dtype=torch.float64), keep=0.5, block_size=1, width=2)
-        >>> U.norm(dim=0) * V.norm(dim=0)  # m = (3, 1), beta = 1/2: a = (2, 0), in equal parts
+        >>> (U.norm(dim=0) * V.norm(dim=0)).round(decimals=9)  # m = (3, 1), beta = 1/2: a = (2, 0), in equal parts
         tensor([1., 1.], dtype=torch.float64)
     """
     for name, matrix in (("Y", Y), ("X", X)):
