@@ -12,13 +12,14 @@ from harness.provenance import package_version, processor
 
 PACKAGES = ("ray", "optuna", "torch", "torchvision", "pyarrow", "pandas", "seaborn", "scikit-learn")
 MIN_FREE_BYTES = 2 * 2**30
+_PROCESSOR_FILE = Path("/proc/cpuinfo")
 
 
 def examine() -> Iterator[tuple[str, bool, str]]:
     """(what, whether it is well, what was found), one after the other as each check ends."""
     checks: dict[str, Callable[[], tuple[bool, str]]] = {
         "packages": _packages,
-        "processor": lambda: (True, f"{processor()}, {os.cpu_count()} threads"),
+        "processor": lambda: (True, f"{processor()}, {os.cpu_count()} threads{_bf16()}"),
         "GPU": _gpu,
         "free disk here": _disk,
         "a trial in a child process": _trial,
@@ -37,6 +38,19 @@ def _packages() -> tuple[bool, str]:
     missing = [name for name, version in versions.items() if version is None]
     found = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     return not missing, f"missing {', '.join(missing)}; found {found}" if missing else found
+
+
+def _bf16() -> str:
+    """What `--precision bf16` comes to on this processor, as far as the system tells."""
+    try:
+        words = set(_PROCESSOR_FILE.read_text().split())
+    except OSError:
+        return ""
+    if "amx_bf16" in words:
+        return ", multiplies matrices in bf16"
+    if words & {"avx512_bf16", "bf16"}:  # of x86, of ARM
+        return ", computes in bf16"
+    return ", no bf16: there --precision bf16 slows trials down"
 
 
 def _gpu() -> tuple[bool, str]:

@@ -1,5 +1,7 @@
 from itertools import islice
 
+import pytest
+
 from harness import doctor
 
 
@@ -22,3 +24,20 @@ def test_a_check_that_breaks_is_a_finding_and_the_others_go_on(monkeypatch):
     assert found["packages"][0] is False
     assert found["packages"][1].startswith("missing no-such-package; found optuna ")
     assert found["processor"][0] is True
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("fpu avx512_bf16 amx_bf16 amx_tile", "multiplies matrices in bf16"),
+        ("fpu avx512_vnni avx512_bf16", "computes in bf16"),
+        ("fp asimd bf16 i8mm", "computes in bf16"),
+        ("fpu avx512f avx512_vnni", "no bf16: there --precision bf16 slows trials down"),
+    ],
+)
+def test_the_processor_is_told_with_what_bf16_comes_to_on_it(monkeypatch, tmp_path, flags, said):
+    (tmp_path / "cpuinfo").write_text(f"model name\t: A processor\nflags\t\t: {flags}\n")
+    monkeypatch.setattr(doctor, "_PROCESSOR_FILE", tmp_path / "cpuinfo")
+    _, is_well, finding = next(islice(doctor.examine(), 1, None))
+    assert is_well
+    assert finding.endswith(f" threads, {said}")
