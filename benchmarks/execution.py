@@ -61,7 +61,7 @@ def _on_the_processor(network: str) -> Iterable[Mapping[str, object]]:
         executors = {PLAIN: stack.enter_context(process(as_a_trial=False))}
         executors |= {text: stack.enter_context(process()) for text in goals}
         for text, executor in executors.items():
-            executor.submit(_prepare, network, "" if text is PLAIN else text).result()
+            executor.submit(_prepare, network, "" if text == PLAIN else text).result()
         turns = [
             {text: executor.submit(_step).result() for text, executor in executors.items()} for _ in range(ROUNDS + 1)
         ]

@@ -50,7 +50,7 @@ def _bf16() -> str:
         return ", multiplies matrices in bf16"
     if words & {"avx512_bf16", "bf16"}:  # of x86, of ARM
         return ", computes in bf16"
-    return ", no bf16: there --precision bf16 slows trials down"
+    return ", no bf16: on it --precision bf16 slows trials down"
 
 
 def _gpu() -> tuple[bool, str]:

@@ -70,16 +70,13 @@ class Ending:
         ends the process that misses them, with an exit code of its own. A child that does nothing else tells the two
         cases apart: it ends when the group is signalled, long before those which have something to wind up.
         """
-        with subprocess.Popen(_WITNESS, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as witness:
-            self._witness = witness
-            try:
-                yield
-            finally:
-                self._witness = None  # before it ends because it is no longer needed
+        none = subprocess.DEVNULL
+        with subprocess.Popen(_WITNESS, stdin=subprocess.PIPE, stdout=none, stderr=none) as self._witness:
+            yield
 
     def is_in_vain(self) -> bool:
         """Whether the group was signalled."""
-        return self._witness is not None and self._witness.poll() is not None
+        return self._witness is not None and self._witness.poll() == -signal.SIGTERM
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from harness.environment import environment
 from harness.execution import Execution
 from harness.interrupts import held
 from harness.packs import Pack
@@ -30,7 +31,12 @@ MAX_ATTEMPTS = 2  # of a trial whose process died: the second try tells an accid
 MALLOC_VARIABLE = "GLIBC_TUNABLES"
 # Activations are freed and asked for again in every step. By default glibc gives large blocks back to the system each
 # time and faults every page of them in anew; so tuned, a process keeps them, in huge pages where the system has them.
-MALLOC_TUNABLES = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=8589934592:glibc.malloc.hugetlb=1"
+# The price: with holes between the blocks it kept, a trial's peak was up to a tenth higher (DenseNet-BC).
+_MALLOC = {
+    "glibc.malloc.mmap_max": "0",
+    "glibc.malloc.trim_threshold": str(2**33),
+    "glibc.malloc.hugetlb": "1",
+}
 _MAX_STARTS = 20
 _POLL_SECONDS = 0.05
 _PR_SET_PDEATHSIG = 1
@@ -57,13 +63,15 @@ def run_pack_isolated(pack: Pack, execution: Execution) -> list[TrialRecord]:
 
 
 def _attempt(pack: Pack, execution: Execution) -> list[TrialRecord]:
-    context = _server(execution)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["harness.preload"])
     receiver, sender = context.Pipe(duplex=False)
     # Not a daemon, which may have no children: a trial's data may be read by workers of its own. It is killed below.
     child = context.Process(target=_body, args=(pack, execution, sender), daemon=False)
     try:
         with held():  # a signal amid the request would leave the server with half of it
-            _start(child)  # returns when the child exists: the server's own start does not count as the trial's time
+            _start(child, execution)
+        # The child exists by now: the server's own start does not count as the trial's time.
         started_at, started = utc_now(), time.monotonic()
         sender.close()
         answer = _await(child, receiver, execution, started)
@@ -127,36 +135,50 @@ def _resident_bytes(pid: int) -> int:
         return 0
 
 
-def _server(execution: Execution) -> multiprocessing.context.ForkServerContext:
-    """The fork-server context; the first call starts the server, which preloads what the trials need."""
-    context = multiprocessing.get_context("forkserver")
-    os.environ[PRELOAD_VARIABLE] = ",".join(execution.preload)
-    os.environ[DATA_VARIABLE] = execution.data_dir or ""
-    os.environ.setdefault(MALLOC_VARIABLE, MALLOC_TUNABLES)  # read as a process starts, by glibc alone
-    if execution.device == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves it unset for trials without GPUs: they would see all
-    package_root = str(Path(__file__).resolve().parent.parent)
-    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    if package_root not in paths:
-        os.environ["PYTHONPATH"] = os.pathsep.join([package_root, *filter(None, paths)])
-    context.set_forkserver_preload(["harness.preload"])
-    return context
+def _start(child: BaseProcess, execution: Execution) -> None:
+    """Start the child; the first one starts the fork server, which preloads what the trials need.
 
-
-def _start(child: BaseProcess) -> None:
-    """Start the child without letting it import this process's main script again (Ray's worker script, pytest)."""
+    The child must not import this process's main script again (Ray's worker script, pytest).
+    """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:
         for attempts_left in reversed(range(_MAX_STARTS)):
             try:
-                return child.start()
+                with environment(_variables(execution)):
+                    return child.start()
             except (EOFError, OSError):  # the fork server was killed: when that is noticed, there is a new one
                 if not attempts_left:
                     raise
                 time.sleep(_POLL_SECONDS)
     finally:
         sys.modules["__main__"] = main
+
+
+def _variables(execution: Execution) -> dict[str, str]:
+    """What the fork server has in its environment besides."""
+    package_root = str(Path(__file__).resolve().parent.parent)
+    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    variables = {
+        PRELOAD_VARIABLE: ",".join(execution.preload),
+        DATA_VARIABLE: execution.data_dir or "",
+        MALLOC_VARIABLE: malloc_tunables(os.environ.get(MALLOC_VARIABLE, "")),
+        "PYTHONPATH": os.pathsep.join(paths if package_root in paths else [package_root, *paths]),
+    }
+    if execution.device == "cpu":
+        variables["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves it unset for trials without GPUs: they would see all
+    return variables
+
+
+def malloc_tunables(own: str = "") -> str:
+    """The value of GLIBC_TUNABLES for a process that trains; what the user's `own` value sets stays.
+
+    >>> malloc_tunables("glibc.malloc.mmap_max=9:glibc.malloc.arena_max=2")
+    'glibc.malloc.trim_threshold=8589934592:glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=9:glibc.malloc.arena_max=2'
+    """
+    theirs = [tunable for tunable in own.split(":") if tunable]
+    names = {tunable.partition("=")[0] for tunable in theirs}
+    return ":".join([*(f"{name}={value}" for name, value in _MALLOC.items() if name not in names), *theirs])
 
 
 def _body(pack: Pack, execution: Execution, sender: Connection) -> None:

@@ -24,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.environment import environment
 from harness.errors import BadInput, Interrupted, RegarenaError, ResultsError
 from harness.execution import Execution
 from harness.interrupts import ending_within, interruptible
@@ -110,26 +111,32 @@ def cluster_resources(cluster: Cluster) -> dict[str, float]:
 @contextlib.contextmanager
 def _connected(cluster: Cluster) -> Iterator[None]:
     """A Ray of our own, quiet and on loopback, or the cluster at the given address."""
-    if cluster.address is None:
-        scratch = tempfile.mkdtemp(prefix="ra-", dir=_short_folder())
-        token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        environment = {**_ENVIRONMENT, **_LOCAL_ENVIRONMENT, **token, "RAY_TMPDIR": scratch}
-    else:
-        if not _has_token() and not cluster.allow_no_token:
-            raise BadInput(
-                f"Joining the cluster at {cluster.address} needs its token in RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or "
-                "~/.ray/auth_token; --allow-no-token joins without one."
-            )
-        _check_answers(cluster.address)
-        environment = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
-        if not _has_token():
-            environment["RAY_AUTH_MODE"] = "disabled"
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
-    import ray
-    from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]  # compiled code without stubs
+    with contextlib.ExitStack() as stack:
+        if cluster.address is None:
+            scratch = tempfile.mkdtemp(prefix="ra-", dir=_short_folder())
+            stack.callback(shutil.rmtree, scratch, ignore_errors=True)  # Ray never deletes its session folders
+            token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+            stack.enter_context(environment({**_ENVIRONMENT, **_LOCAL_ENVIRONMENT, **token, "RAY_TMPDIR": scratch}))
+        else:
+            _check_token(cluster)
+            _check_answers(cluster.address)
+            without = {} if _has_token() else {"RAY_AUTH_MODE": "disabled"}
+            unset = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
+            stack.enter_context(environment(unset | without))
+        stack.callback(_shutdown)
+        _connect(cluster)
+        for name in _NOISY_LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        yield
 
-    AuthenticationTokenLoader.instance().reset_cache()  # else a process that connects again has its first token
+
+def _connect(cluster: Cluster) -> None:
+    import ray
+
+    with contextlib.suppress(ImportError):  # a name of Ray's own
+        from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]  # compiled code without stubs
+
+        AuthenticationTokenLoader.instance().reset_cache()  # else a process that connects again has its first token
     arguments: dict[str, Any] = {
         "address": cluster.address or "local",
         "log_to_driver": False,
@@ -140,23 +147,26 @@ def _connected(cluster: Cluster) -> Iterator[None]:
     else:
         arguments["runtime_env"] = {"env_vars": {"PYTHONPATH": _python_path()}}
     try:
-        try:
-            ray.init(**arguments)
-        except (OSError, RuntimeError, ValueError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            if cluster.address is None:
-                raise RegarenaError(f"Ray cannot be started here ({reason}); --serial runs without it.") from error
-            raise BadInput(f"The Ray cluster at {cluster.address} cannot be joined: {reason}") from error
-        for name in _NOISY_LOGGERS:
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-        yield
-    finally:
-        ray.shutdown()
-        for name in environment:
-            del os.environ[name]
-        os.environ.update({name: value for name, value in before.items() if value is not None})
+        ray.init(**arguments)
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if cluster.address is None:
-            shutil.rmtree(scratch, ignore_errors=True)  # Ray never deletes its session folders
+            raise RegarenaError(f"Ray cannot be started here ({reason}); --serial runs without it.") from error
+        raise BadInput(f"The Ray cluster at {cluster.address} cannot be joined: {reason}") from error
+
+
+def _shutdown() -> None:
+    import ray
+
+    ray.shutdown()
+
+
+def _check_token(cluster: Cluster) -> None:
+    if not _has_token() and not cluster.allow_no_token:
+        raise BadInput(
+            f"Joining the cluster at {cluster.address} needs its token in RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or "
+            "~/.ray/auth_token; --allow-no-token joins without one."
+        )
 
 
 def _check_answers(address: str) -> None:

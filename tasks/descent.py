@@ -36,28 +36,35 @@ def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str,
 
 
 def _fuse_where_safe(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-    """Choose the fused step for the groups that it is right for.
+    """Choose the fused step for the groups that it is right for, torch's own choice for the others.
 
     It takes a weight, its gradient and its momentum for equally laid out (torch 2.14 checks nothing), which they are
-    unless a contestant has put another tensor into the place of one, by a transpose, say.
+    unless a contestant has put another tensor into the place of one, by a transpose, say; and it cannot begin the
+    momentum of one weight beside those of others.
     """
     for group in optimizer.param_groups:
-        group["fused"] = all(
-            _lie_alike(parameter, optimizer.state.get(parameter, {}).get("momentum_buffer"))
-            for parameter in group["params"]
-            if parameter.grad is not None
-        )
+        stepped = [parameter for parameter in group["params"] if parameter.grad is not None]
+        momenta = [optimizer.state.get(parameter, {}).get("momentum_buffer") for parameter in stepped]
+        begun = {momentum is not None for momentum in momenta}
+        can_be = len(begun) == 1 and all(map(_lie_alike, stepped, momenta))
+        group["fused"] = can_be or None
 
 
 def _lie_alike(parameter: Tensor, momentum: Tensor | None) -> bool:
     assert parameter.grad is not None
-    stride = parameter.stride()
+    layout = _layout(parameter)
     return (
-        parameter.grad.stride() == stride
-        and (momentum is None or momentum.stride() == stride)
+        _layout(parameter.grad) == layout
+        and (momentum is None or _layout(momentum) == layout)
         and (parameter.is_contiguous() or parameter.is_contiguous(memory_format=torch.channels_last))
+        and parameter.is_floating_point()
         and parameter.device.type in _FUSED_DEVICES
     )
+
+
+def _layout(tensor: Tensor) -> list[int]:
+    """The strides that matter."""
+    return [stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if size > 1]
 
 
 class Descent:

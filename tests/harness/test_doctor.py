@@ -32,7 +32,7 @@ def test_a_check_that_breaks_is_a_finding_and_the_others_go_on(monkeypatch):
         ("fpu avx512_bf16 amx_bf16 amx_tile", "multiplies matrices in bf16"),
         ("fpu avx512_vnni avx512_bf16", "computes in bf16"),
         ("fp asimd bf16 i8mm", "computes in bf16"),
-        ("fpu avx512f avx512_vnni", "no bf16: there --precision bf16 slows trials down"),
+        ("fpu avx512f avx512_vnni", "no bf16: on it --precision bf16 slows trials down"),
     ],
 )
 def test_the_processor_is_told_with_what_bf16_comes_to_on_it(monkeypatch, tmp_path, flags, said):

@@ -33,7 +33,11 @@ from harness.interrupts import ending_within
 with ending_within(float(sys.argv[1])) as ending:
     with ending.at_once_with_its_group():
         signal.signal(signal.SIGTERM, lambda *_: None)
-        {"group": os.killpg, "process": os.kill}[sys.argv[2]](os.getpid(), signal.SIGTERM)
+        if sys.argv[2] == "process after Ctrl-C":
+            signal.signal(signal.SIGINT, lambda *_: None)
+            os.killpg(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+        {"group": os.killpg}.get(sys.argv[2], os.kill)(os.getpid(), signal.SIGTERM)
         time.sleep(1)
     time.sleep(1)
 print("a clean end")
@@ -45,6 +49,7 @@ print("a clean end")
     [
         ("60", "group", Interrupted.exit_code, ""),
         ("60", "process", 0, "a clean end\n"),
+        ("60", "process after Ctrl-C", 0, "a clean end\n"),
         ("0.1", "process", Interrupted.exit_code, ""),
     ],
 )

@@ -59,12 +59,25 @@ def test_weights_as_layers_hold_them_take_the_fused_step() -> None:
         assert [group["fused"] for group in optimizer.param_groups] == [True]
 
 
-def test_a_weight_without_gradient_stays() -> None:
+def test_a_weight_whose_gradients_begin_later_stays_until_then() -> None:
+    generator = torch.Generator().manual_seed(0)
     layer = nn.Linear(3, 2)
-    before = layer.bias.detach().clone()
-    layer.weight.grad = torch.ones(2, 3)
-    stochastic_gradient_descent(layer, OptimizerSettings(learning_rate=RATE, weight_decay=DECAY)).step()
-    assert torch.equal(layer.bias, before)
+    starts = {"weight": layer.weight.detach().clone(), "bias": layer.bias.detach().clone()}
+    seen: dict[str, list[Tensor]] = {"weight": [], "bias": []}
+    settings = OptimizerSettings(learning_rate=RATE, momentum=MOMENTUM, weight_decay=DECAY)
+    optimizer = stochastic_gradient_descent(layer, settings)
+    for index in range(STEPS):
+        optimizer.zero_grad(set_to_none=True)
+        for name, parameter in layer.named_parameters():
+            if name == "weight" or index >= 2:
+                parameter.grad = torch.randn(parameter.shape, generator=generator)
+                seen[name].append(parameter.grad.clone())
+        optimizer.step()
+        if index == 1:
+            assert torch.equal(layer.bias, starts["bias"])
+    for name, parameter in layer.named_parameters():
+        expected = weight_after(seen[name], starts[name], nesterov=False)
+        torch.testing.assert_close(parameter.detach().double(), expected, rtol=1e-5, atol=1e-6)
 
 
 def gradients_after(descent: ScaledDescent, weight: nn.Parameter, slope: float) -> Tensor:
