@@ -22,6 +22,7 @@ def current_rows(trials: pd.DataFrame) -> pd.DataFrame:
     In each cell (task, regularizer, scale) it is the code whose last row finished latest. Confirm rows count when they
     were frozen from the tune row that is best now (`winners`).
     """
+    require_trials(trials)
     fresh = _newest_version(_of_one_execution(trials))
     current = _of_the_winner(fresh)
     notes = []
@@ -35,6 +36,20 @@ def current_rows(trials: pd.DataFrame) -> pd.DataFrame:
             f"{len(fresh) - len(current)} confirm row(s) left out: the search went on and found a better winner since."
         )
     return with_notes(current.reset_index(drop=True), notes_of(trials), notes)
+
+
+def require_trials(trials: pd.DataFrame) -> None:
+    """Refuse what are no trials.
+
+    Raises:
+        TypeError: for what is no frame.
+        ValueError: for a frame that lacks columns which all trials have.
+    """
+    if not isinstance(trials, pd.DataFrame):
+        raise TypeError(f"trials must be a frame from load_trials, got {type(trials).__name__}.")
+    missing = [column for column in (*CELL, *VERSION, "role", "status", "finished_at") if column not in trials]
+    if missing:
+        raise ValueError(f"trials must be a frame from load_trials, got one without the column {missing[0]!r}.")
 
 
 def winners(trials: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.canvas import spans_decades
-from analysis.current import current_rows, succeeded
+from analysis.current import current_rows, require_trials, succeeded
 from analysis.notes import notes_of, with_notes
 from harness.records import HYPERPARAMETER_PREFIX
 
@@ -47,6 +47,11 @@ def hyperparameter_importances(
     """
     if evaluator not in get_args(Evaluator):
         raise ValueError(f"evaluator must be one of {', '.join(get_args(Evaluator))}, got {evaluator!r}.")
+    require_trials(trials)
+    for column, name in (("task", task), ("regularizer", regularizer)):
+        if name not in set(trials[column]):
+            there = ", ".join(sorted(set(trials[column])))
+            raise ValueError(f"{column} must be one of those in the rows ({there}), got {name!r}.")
     searched = _searched(trials)
     rows = searched[(searched["task"] == task) & (searched["regularizer"] == regularizer)]
     rows = rows if scale is None else rows[rows["scale"] == scale]

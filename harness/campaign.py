@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,13 +20,12 @@ from harness.progress import Progress
 from harness.provenance import code_hash, software
 from harness.records import SUCCESSES, TrialRecord, TrialSpec, utc_now
 from harness.schedule import CellProgress, Schedule
-from harness.store import Finished, Store
+from harness.store import CAMPAIGN_FILE, Finished, Store
 from harness.tuner import Cluster
 from tasks import TASKS
 from tasks.suites import Suite
 from tasks.task import DataError
 
-CAMPAIGN_FILE = "campaign.json"
 MEMORY_SHARE = 0.85  # of the machine's memory, divided among the trials that run at once
 
 
@@ -174,6 +174,10 @@ def _execution(request: Request, plan: Plan, store: Store) -> Execution:
         return execution
     from harness import serial
 
+    num_cpus = os.cpu_count() or 1
+    if request.cluster.cpus_per_trial > num_cpus:
+        wanted = request.cluster.cpus_per_trial
+        raise BadInput(f"--cpus-per-trial must be at most what this machine has, {num_cpus}, got {wanted:g}.")
     return serial.placed(execution, request.cluster.gpus_per_trial)
 
 
@@ -204,8 +208,6 @@ def _check_data(plan: Plan, request: Request, announce: Callable[[str], None]) -
 
 def _memory_share(request: Request) -> int | None:
     """A trial's share of this machine's memory, so that all that run at once fit."""
-    import os
-
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):

@@ -29,6 +29,7 @@ from harness.options import (
     PrecisionOption,
     Results,
     Retry,
+    ScaleName,
     ScaleOption,
     Seed,
     Seeds,
@@ -129,8 +130,8 @@ def tune(
     regularizer: Annotated[str, typer.Option(help="Who is tuned; the baseline `none` is tuned along with it.")],
     tune_trials: Annotated[int, typer.Option(help="Tune trials of each cell.")] = 30,
     results: Annotated[str | None, typer.Option(help="Results folder. [default: results/tune-TASK]")] = None,
-    scale: ScaleOption = None,
-    seeds: Seeds = 5,
+    scale: Annotated[ScaleName | None, typer.Option(help="How much is run. [default: short]")] = None,
+    seeds: Annotated[int, typer.Option(help="Default and confirm trials of each cell.")] = 5,
     data: Data = None,
     download: Download = False,
     address: Address = None,
@@ -149,18 +150,16 @@ def tune(
     allow_no_token: NoToken = False,
 ) -> None:
     """Tune one regularizer on one task, and confirm the winner beside the baseline."""
+    options = {**locals()}
+    del options["task"], options["regularizer"]
+    from harness.contestants import Contestant
     from tasks import TASKS
     from tasks.suites import Group, Suite
 
     TASKS.target(task)
-    only = f"none,{regularizer}" if regularizer != "none" else "none"
-    group = Group(tasks=(task,), regularizers=tuple(only.split(",")))
-    made = Suite(groups=(group,), scale="short", tune_trials=tune_trials)
-    arguments = {
-        name: value for name, value in locals().items() if name not in ("task", "regularizer", "group", "made")
-    }
-    arguments.pop("TASKS"), arguments.pop("Group"), arguments.pop("Suite")
-    _run(request_of(f"tune-{task}", skip="", made=made, **arguments))
+    names = tuple(dict.fromkeys(["none", Contestant(regularizer).name]))
+    made = Suite(groups=(Group(tasks=(task,), regularizers=names),), scale="short", tune_trials=tune_trials)
+    _run(request_of(f"tune-{task}", only=",".join(names), made=made, **options))
 
 
 @app.command(name="list")
@@ -246,8 +245,11 @@ def report(
 
     try:
         print(f"Report: {analysis.write_report(folders, out)}")
-    except (ValueError, OSError) as error:
-        raise BadInput(str(error)) from error
+    except OSError as error:
+        where = out or folders[0]
+        raise BadInput(f"The report cannot be written to {where} ({error}); --out takes another folder.") from error
+    except ValueError as error:
+        raise BadInput(_without_code(error)) from error
 
 
 @app.command()
@@ -255,7 +257,10 @@ def verify(folders: Folders) -> None:
     """Check every file and row; exit code 1 if anything is wrong."""
     from harness.verify import verify_folder
 
-    findings = [f"{folder}: {finding}" for folder in folders for finding in verify_folder(folder)]
+    try:
+        findings = [f"{folder}: {finding}" for folder in folders for finding in verify_folder(folder)]
+    except OSError as error:
+        raise BadInput(f"A results folder cannot be read: {error}.") from error
     for finding in findings:
         print(finding)
     if findings:
@@ -316,13 +321,20 @@ def _trials(folders: list[str]):  # type: ignore[no-untyped-def]  # a DataFrame;
     try:
         return analysis.load_trials(folders)
     except (ValueError, OSError) as error:
-        raise BadInput(str(error)) from error
+        raise BadInput(_without_code(error)) from error
+
+
+def _without_code(error: Exception) -> str:
+    """What the analysis says, with advice for the command in place of that for a program."""
+    return str(error).replace(", or load the rest with on_damage='warn'", "; `regarena verify` looks at every file")
 
 
 def main() -> None:
     """Run the command; a user's mistake ends in one sentence and an exit code, never in a stack trace."""
     from tasks.table import UnknownNameError
 
+    if sys.stdout is None:  # closed by who called, as `>&-` does
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # for the rest of the process
     try:
         app(standalone_mode=True)
     except UnknownNameError as error:

@@ -21,6 +21,8 @@ from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Regularizer
 from tasks.task import Task
 
+BASELINE = "none"
+
 
 class _Field(NamedTuple):
     part: str
@@ -35,7 +37,7 @@ class Contestant:
 
     Raises:
         UnknownNameError: if a part is not in the table.
-        BadInput: if a part stands in the name twice.
+        BadInput: if a part stands in the name twice, or the baseline beside others.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Contestant:
             REGULARIZERS.target(part)
         if len(set(self.parts)) < len(self.parts):
             raise BadInput(f"A combination names each regularizer once, got {self.name!r}.")
+        if len(self.parts) > 1 and BASELINE in self.parts:
+            raise BadInput(f"A combination is of regularizers, and {BASELINE!r} is none, got {self.name!r}.")
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -114,6 +114,10 @@ def request_of(
     ):
         if number is not None and not math.isfinite(number):
             raise BadInput(f"{option} must be a finite number, got {number}.")
+    if serial and (address is not None or allow_no_token):
+        raise BadInput("--serial runs here without Ray, and --address joins a cluster of it; give one of them.")
+    if download and data is None:
+        raise BadInput("--download needs the folder to put data sets into: --data DIR.")
     chosen = made if isinstance(made, Suite) else SUITES[suite]
     chosen_scale = scale.value if scale else chosen.scale
     if data is not None and not data.is_dir() and (data.exists() or not download):

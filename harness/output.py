@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.errors import BadInput
+
 Records = Sequence[Mapping[str, Any]]
 
 RANKING = {
@@ -85,6 +87,7 @@ _NUMBERS_AS_TEXT = (
 
 def show_records(records: Records, as_json: bool = False, as_csv: bool = False) -> None:
     """Rows as aligned text, JSON or CSV."""
+    _check_format(as_json, as_csv)
     if as_json:
         print(json.dumps(list(records), indent=2, default=str))
     elif as_csv:
@@ -100,8 +103,14 @@ def show_records(records: Records, as_json: bool = False, as_csv: bool = False) 
             print(f"{first:<{width}}  {'  '.join(others)}".rstrip())
 
 
+def _check_format(as_json: bool, as_csv: bool) -> None:
+    if as_json and as_csv:
+        raise BadInput("--json and --csv are two formats of one output; give one of them.")
+
+
 def show_frame(frame: Any, as_json: bool, as_csv: bool, title: str, notes: Sequence[str] = ()) -> None:
     """A whole frame, every column."""
+    _check_format(as_json, as_csv)
     if as_json:
         print(frame.to_json(orient="records", indent=2, date_format="iso"))
     elif as_csv:

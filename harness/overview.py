@@ -37,6 +37,8 @@ def overview(
     """
     import pandas as pd
 
+    if request.serial and num_workers is not None and num_workers > 1:
+        raise BadInput(f"--serial is one trial at a time, got --workers {num_workers}.")
     store = Store(request.results)
     plan = plan_campaign(request, store)
     stored = store.finished(set_aside=False)

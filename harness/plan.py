@@ -10,7 +10,7 @@ from harness.contestants import Contestant
 from harness.errors import BadInput
 from harness.provenance import code_hash
 from harness.records import SCALES, Role, Scale, TrialSpec
-from harness.seeding import SEEDS_PER_ROLE, study_seed, trial_seed
+from harness.seeding import MAX_CAMPAIGN_SEED, SEEDS_PER_ROLE, study_seed, trial_seed
 from harness.selection import BEST_VALIDATION, SelectionRule
 from harness.studies import CellStudy
 from search_spaces.space import Space
@@ -20,6 +20,8 @@ from tasks.suites import Point, Suite
 from tasks.switches import Switches
 from tasks.table import unknown_name_message
 from tasks.task import Task
+
+MAX_TUNE_TRIALS = 100_000  # of a cell; the study holds each in memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +45,13 @@ class Budget:
         ):
             if value < least:
                 raise BadInput(f"{name} must be at least {least}, got {value}.")
-        if self.seeds > SEEDS_PER_ROLE:
-            raise BadInput(f"--seeds must be at most {SEEDS_PER_ROLE}, got {self.seeds}.")
+        for name, value, most in (
+            ("--tune-trials", self.tune_trials, MAX_TUNE_TRIALS),
+            ("--seeds", self.seeds, SEEDS_PER_ROLE),
+            ("--seed", self.seed, MAX_CAMPAIGN_SEED),
+        ):
+            if value > most:
+                raise BadInput(f"{name} must be at most {most}, got {value}.")
 
 
 @dataclass(frozen=True, kw_only=True)

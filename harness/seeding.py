@@ -12,6 +12,7 @@ from harness.records import Role
 
 SEEDS_PER_ROLE = 1_000
 SEEDS_PER_CAMPAIGN = 10_000
+MAX_CAMPAIGN_SEED = 2**31 - 1  # seeds of trials are 64-bit integers in the rows
 _OFFSETS: dict[Role, int] = {"tune": 0, "default": 1_000, "confirm": 2_000, "timing": 3_000}
 
 

@@ -32,6 +32,7 @@ from harness.records import CURVE_COLUMNS, CURVE_SCHEMA, SUCCESSES, TrialRecord,
 
 DIGEST_KEY = b"regarena.digest"
 TRIALS, CURVES = "trials", "curves"
+CAMPAIGN_FILE = "campaign.json"
 COMPACTED_PREFIX = "compacted-"
 _READERS = 8
 UNREADABLE = (OSError, ValueError, pa.ArrowException)  # what a damaged file may raise; text that is none, ValueError
@@ -103,8 +104,7 @@ class Store:
             self._fs.delete_file(f"{self.root}/{TRIALS}/.probe")
         except OSError as error:
             raise BadInput(
-                f"The results folder {self.location} cannot be written ({_short(error)}); "
-                "choose another one with --results."
+                f"The results folder {self.location} cannot be written ({_short(error)}); choose another one."
             ) from error
 
     @contextlib.contextmanager

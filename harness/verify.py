@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.errors import BadInput
 from harness.records import CURVE_COLUMNS, ROLES, SCALES, STATUSES, SUCCESSES, TRIAL_COLUMNS
-from harness.store import CURVES, TRIALS, Store
+from harness.store import CAMPAIGN_FILE, CURVES, TRIALS, Store
 
 _NOT_NEGATIVE = (
     "train_seconds", "evaluation_seconds", "setup_seconds", "seconds_per_step", "samples_per_second",
@@ -30,7 +30,7 @@ def verify_folder(location: str) -> list[str]:
     trials, curves = store.files(TRIALS), store.files(CURVES)
     if not trials:
         raise BadInput(f"{location} holds no trials; a results folder has trials/*.parquet.")
-    findings: list[str] = []
+    findings = list(_damage_of(store, CAMPAIGN_FILE))
     rows: list[dict[str, Any]] = []
     for path in trials:
         wrong = store.check(path)
@@ -50,6 +50,13 @@ def verify_folder(location: str) -> list[str]:
     known = {row.get("trial_id") for row in rows}
     findings += [f"curves of trial {trial_id} have no row." for trial_id in sorted(curve_ids - known)]
     return findings
+
+
+def _damage_of(store: Store, name: str) -> Iterator[str]:
+    try:
+        store.read_json(name)
+    except BadInput as error:
+        yield str(error)
 
 
 def _name(path: str) -> str:
@@ -76,7 +83,8 @@ def _curve_findings(
 def _row_findings(row: Mapping[str, Any]) -> Iterator[str]:
     missing = [name for name in TRIAL_COLUMNS if name not in row and name not in _LATER_COLUMNS]
     if missing:
-        yield f"the columns {missing} are missing"
+        others = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        yield f"the column(s) {', '.join(missing[:3])}{others} are missing"
         return
     for column, allowed in (("status", STATUSES), ("role", ROLES), ("scale", SCALES)):
         if row[column] not in allowed:

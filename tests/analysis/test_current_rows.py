@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from result_rows import confirmed, frame, row
 
 import analysis
@@ -23,6 +24,25 @@ def test_confirm_rows_of_a_past_winner_do_not_count(tmp_path):
     assert current.loc[current["role"] == "confirm", "test_value"].tolist() == [0.7]
     assert analysis.ranking_table(trials, role="confirm")["mean"].dropna().tolist() == [0.7]
     assert any("1 confirm row(s) left out" in note for note in analysis.notes_of(analysis.ranking_table(trials)))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        analysis.ranking_table,
+        analysis.timing_table,
+        analysis.compare_with_papers,
+        lambda trials: analysis.sensitivity_table(trials, rows="hp.h"),
+        lambda trials: analysis.hyperparameter_importances(trials, task="digits", regularizer="dropout"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("trials", "kind", "words"),
+    [(pd.DataFrame(), ValueError, "without the column 'task'"), ("results", TypeError, "got str")],
+)
+def test_what_is_no_trials_is_refused(table, trials, kind, words):
+    with pytest.raises(kind, match="trials must be a frame from load_trials, got .*" + words.removeprefix("got ")):
+        table(trials)
 
 
 def test_the_winner_has_the_best_validation_value_and_of_equals_the_lowest_index(tmp_path):

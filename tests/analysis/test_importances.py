@@ -100,7 +100,7 @@ def test_a_small_sweep_says_that_it_is_small_and_plain_defaults_say_nothing(tmp_
     ids=["too few", "none", "one value", "one setting"],
 )
 def test_what_tells_nothing_is_said_in_a_sentence(tmp_path, rows, words):
-    trials = frame(tmp_path, [*rows, row(role="default", test=0.5)])
+    trials = frame(tmp_path, [*rows, row("digits", "localdrop", role="default", test=0.5)])
     with pytest.raises(ValueError, match=words):
         analysis.hyperparameter_importances(trials, task="digits", regularizer="localdrop")
 
@@ -122,6 +122,12 @@ def test_all_tuned_cells_stand_in_one_table_with_notes_on_the_others(tmp_path):
     figure = plot_importances(table)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["localdrop"]
     assert figure.axes[0].get_xticklabels()[0].get_text() == table["hyperparameter"].iloc[0]
+
+
+def test_a_name_that_no_row_has_is_refused_with_those_that_there_are(tmp_path):
+    trials = frame(tmp_path, tuned(3))
+    with pytest.raises(ValueError, match=r"regularizer must be one of those in the rows \(localdrop\), got 'dropot'"):
+        analysis.hyperparameter_importances(trials, task="digits", regularizer="dropot")
 
 
 def test_several_scales_and_unknown_evaluators_are_refused(tmp_path):

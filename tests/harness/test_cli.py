@@ -6,11 +6,13 @@ import inspect
 import io
 import json
 import re
+import shlex
+import subprocess
 import sys
 from typing import Literal
 
 import pytest
-from arena import Arena, rows
+from arena import COMMAND, Arena, rows
 from typer.testing import CliRunner
 
 from harness.cli import app, main
@@ -254,7 +256,19 @@ def test_a_data_set_shows_what_it_holds_and_what_a_protocol_may_ask_of_it(monkey
             "cuda_graphs replays what the compiler made: it needs compile as well",
         ),
         (["run", "quickstart", "--serial", "--compile", "--cuda-graphs"], "trials run without one here"),
-        (["run", "quickstart", "--serial", "--results", "/proc/regarena"], "choose another one with --results"),
+        (["run", "quickstart", "--serial", "--results", "/proc/regarena"], "choose another one"),
+        (["plan", "quickstart", "--seed", str(2**31)], "--seed must be at most 2147483647, got 2147483648"),
+        (["plan", "quickstart", "--tune-trials", "100001"], "--tune-trials must be at most 100000, got 100001"),
+        (["plan", "quickstart", "--json", "--csv"], "give one of them"),
+        (["list", "tasks", "--json", "--csv"], "give one of them"),
+        (["plan", "quickstart", "--serial", "--workers", "5"], "one trial at a time, got --workers 5"),
+        (["plan", "quickstart", "--only", "none+dropout"], "'none' is none, got 'none+dropout'"),
+        (["tune", "digits-mlp", "--regularizer", "digits-convnet"], "There is no regularizer 'digits-convnet'"),
+        (["tune", "digits-mlp", "--regularizer", "none,dropout"], "There is no regularizer 'none,dropout'"),
+        (["tune", "digits-mlp", "--regularizer", ""], "There is no regularizer ''"),
+        (["run", "quickstart", "--serial", "--address", "localhost:1"], "give one of them"),
+        (["run", "quickstart", "--serial", "--cpus-per-trial", "4096"], "--cpus-per-trial must be at most"),
+        (["run", "mnist-demo", "--serial", "--download"], "--data DIR"),
         (["run", "quickstart", "--serial", "--results", "nowhere://x"], "cannot be opened"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -414,6 +428,22 @@ def test_tune_confirms_one_regularizer_beside_the_baseline(arena):
     found = rows(arena.folder / "results" / "tune-tiny-mlp")
     roles = sorted((row["regularizer"], row["role"]) for row in found)
     assert roles == [(name, role) for name in ("idle", "none") for role in ("confirm", "default", "tune", "tune")]
+
+
+def test_an_output_that_was_closed_is_no_error(arena):
+    command = shlex.join([str(COMMAND), "list", "regularizers"])
+    ended = subprocess.run(["sh", "-c", f"{command} >&-"], env=arena.environment, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_damaged_file_is_named_with_what_the_command_can_do_about_it(tmp_path, monkeypatch, capsys):
+    (tmp_path / "trials").mkdir()
+    (tmp_path / "trials" / "broken.parquet").write_bytes(b"PAR1 and no more")
+    code, _, error = call(monkeypatch, capsys, "rank", str(tmp_path))
+    assert code == 2
+    assert "broken.parquet" in error
+    assert "`regarena verify` looks at every file" in error
+    assert "on_damage" not in error
 
 
 def test_a_pipe_that_closes_early_is_no_error(arena):

@@ -107,7 +107,7 @@ def test_curves_without_a_row_and_files_of_another_kind_are_found(store):
     pq.write_table(pa.Table.from_pylist([point], schema=CURVE_SCHEMA), Path(store.root) / TRIALS / "stray.parquet")
     findings = verify_folder(store.location)
     assert any("stray.parquet carries no digest" in finding for finding in findings)
-    assert any("columns" in finding and "are missing" in finding for finding in findings)
+    assert any("column(s)" in finding and "more are missing" in finding for finding in findings)
 
 
 def test_files_from_before_there_were_switches_and_packs_and_checkpoints_of_running_trials_are_no_findings(store):
@@ -121,6 +121,12 @@ def test_files_from_before_there_were_switches_and_packs_and_checkpoints_of_runn
     store.compact()
     assert verify_folder(store.location) == []
     assert record(0).trial_id in store.finished()
+
+
+def test_a_damaged_campaign_file_is_found(store):
+    (Path(store.location) / "campaign.json").write_text('{"campaign_id": ')
+    (finding,) = verify_folder(store.location)
+    assert "campaign.json is damaged" in finding
 
 
 def test_a_folder_without_trials_is_refused(tmp_path):
