@@ -22,14 +22,14 @@ SITES_HEADING = "sites         (kind, group, shape; how many; from the first to 
 
 
 def card(name: str, results: Sequence[str] | None = None) -> str:
-    """The card of the entry `name`.
+    """The card of the entry `name`, or the cards where a task and a suite have one name.
 
     Raises:
         UnknownNameError: when no table has it.
     """
-    for kind, table in TABLES.items():
-        if name in table:
-            return "\n".join(_CARDS[kind](name, table[name], results))
+    cards = ["\n".join(_CARDS[kind](name, table[name], results)) for kind, table in TABLES.items() if name in table]
+    if cards:
+        return "\n\n".join(cards)
     if "+" in name:
         return "\n\n".join([*(card(part, results) for part in name.split("+")), "\n".join(_combination(name, results))])
     known = [known for table in TABLES.values() for known in table]

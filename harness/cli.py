@@ -154,8 +154,10 @@ def tune(
     del options["task"], options["regularizer"]
     from harness.contestants import Contestant
     from tasks import TASKS
-    from tasks.suites import Group, Suite
+    from tasks.suites import SUITES, Group, Suite
 
+    if task in SUITES and task not in TASKS:
+        raise BadInput(f"{task!r} is a suite, and tune takes a task; `regarena run {task}` tunes all of the suite.")
     TASKS.target(task)
     names = tuple(dict.fromkeys(["none", Contestant(regularizer).name]))
     made = Suite(groups=(Group(tasks=(task,), regularizers=names),), scale="short", tune_trials=tune_trials)

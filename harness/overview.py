@@ -58,6 +58,8 @@ def overview(
         rows.append({**_names(cell), **counts, **cost_columns(outlooks[-1], execution), "why": why})
     notes = [f"{name} is damaged: its trials would run again." for name in dict.fromkeys(store.damaged)]
     notes += totals(outlooks, execution, workers)
+    if execution.data_dir is None and any(cell.task.needs_data for cell in plan.running_cells):
+        notes.append("`run` needs --data DIR here: some of the data sets are read from files.")
     return pd.DataFrame(rows), [*notes, *filter(None, [feeding_notice(plan, request)])]
 
 

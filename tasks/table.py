@@ -92,10 +92,11 @@ class Table(Mapping[str, Entry], Generic[Entry]):
 
 def unknown_name_message(kind: str, name: str, known: list[str]) -> str:
     """One sentence for a mistyped name: what was received, and the nearest names that exist."""
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    in_lower_case = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(name.lower(), in_lower_case, n=3, cutoff=0.5)
     if near:
-        return f"There is no {kind} {name!r}; did you mean {' or '.join(repr(match) for match in near)}?"
-    return f"There is no {kind} {name!r}; known are: {', '.join(sorted(known))}."
+        return f"There is no {kind} {name!r}; did you mean {' or '.join(repr(in_lower_case[match]) for match in near)}?"
+    return f"There is no {kind} {name!r}; known are: {', '.join(sorted(set(known)))}."
 
 
 def _documentation(tree: ast.Module, attribute: str) -> str:

@@ -147,6 +147,22 @@ def test_the_card_of_a_regularizer_says_all_that_there_is_to_know(name, monkeypa
     assert TASKS[task].skip_reason(cls()) is None
 
 
+def test_a_name_of_a_task_and_a_suite_has_both_cards(monkeypatch, capsys):
+    names = sorted(set(TASKS) & set(SUITES))
+    assert names
+    _, text, _ = call(monkeypatch, capsys, "show", names[0])
+    assert len(re.findall(rf"^{names[0]}: ", text, re.MULTILINE)) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_missing"),
+    [(["mnist-demo"], True), (["mnist-demo", "--data", "."], False), (["quickstart"], False)],
+)
+def test_a_plan_says_what_run_would_miss(arguments, is_missing, monkeypatch, capsys):
+    _, text, _ = call(monkeypatch, capsys, "plan", *arguments)
+    assert ("`run` needs --data DIR here" in text) == is_missing
+
+
 def test_notes_of_fields_are_their_choices_and_the_comments_behind_them():
     assert field_notes(SomeSettings) == {
         "rate": "in [0, 1)",
@@ -234,6 +250,8 @@ def test_a_data_set_shows_what_it_holds_and_what_a_protocol_may_ask_of_it(monkey
     ("arguments", "words"),
     [
         (["show", "dropuot"], "did you mean 'dropout'"),
+        (["show", "DropOut"], "did you mean 'dropout'"),
+        (["tune", "quickstart", "--regularizer", "dropout"], "`regarena run quickstart` tunes all of the suite"),
         (["run", "quickstrat"], "did you mean 'quickstart'"),
         (["plan", "quickstrat"], "did you mean 'quickstart'"),
         (["plan", "quickstart", "--only", "dropuot"], "did you mean 'dropout'"),
