@@ -152,14 +152,14 @@ def tune(
     """Tune one regularizer on one task, and confirm the winner beside the baseline."""
     options = {**locals()}
     del options["task"], options["regularizer"]
-    from harness.contestants import Contestant
+    from harness.contestants import BASELINE, Contestant
     from tasks import TASKS
     from tasks.suites import SUITES, Group, Suite
 
     if task in SUITES and task not in TASKS:
         raise BadInput(f"{task!r} is a suite, and tune takes a task; `regarena run {task}` tunes all of the suite.")
     TASKS.target(task)
-    names = tuple(dict.fromkeys(["none", Contestant(regularizer).name]))
+    names = tuple(dict.fromkeys([BASELINE, Contestant(regularizer).name]))
     made = Suite(groups=(Group(tasks=(task,), regularizers=names),), scale="short", tune_trials=tune_trials)
     _run(request_of(f"tune-{task}", only=",".join(names), made=made, **options))
 
