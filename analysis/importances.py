@@ -43,7 +43,8 @@ def hyperparameter_importances(
     better trials lie (Watanabe et al. 2023). They sum to 1. Trials that failed do not count. Ranges are those of the
     values that were tried, logarithmic where these span more than two decades.
 
-    Raises `ValueError` for a task or regularizer that no row has, where fewer than 10 trials (or points of a sweep) succeeded, or all reached the same value.
+    Raises `ValueError` for a task or regularizer that no row has, where fewer than 10 trials (or points of a sweep)
+    succeeded, or where all reached the same value.
     """
     if evaluator not in get_args(Evaluator):
         raise ValueError(f"evaluator must be one of {', '.join(get_args(Evaluator))}, got {evaluator!r}.")

@@ -2,9 +2,9 @@
 
 On the processor: in a process as the harness starts one for a trial, whose memory is kept between steps, against a
 process by default; then with channels last in 32-bit floats, and in bf16. CPU time of one thread, as a trial has it;
-bf16 is fastest where the processor multiplies matrices of such numbers itself (AMX), gains less where it only knows such
-numbers (avx512_bf16), and loses where it does not. On a GPU, if there is one: ResNet-56 on CIFAR-10's shapes in bf16,
-compiled, with our loading, augmentation and hooks, against a bare loop over one batch that lies there already.
+bf16 is meant for processors that multiply matrices of such numbers themselves (AMX); it gains less where they only know
+such numbers (avx512_bf16), and loses where they do not. On a GPU, if there is one: ResNet-56 on CIFAR-10's shapes in
+bf16, compiled, with our loading, augmentation and hooks, against a bare loop over one batch that lies there already.
 """
 
 from __future__ import annotations
