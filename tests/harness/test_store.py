@@ -256,7 +256,7 @@ def test_a_folder_that_cannot_be_written_is_refused_with_a_sentence(tmp_path, pl
     store = Store(location)
     assert store.read_json("campaign.json") is None
     assert store.finished() == {}
-    with pytest.raises(BadInput, match="choose another one with --results"):
+    with pytest.raises(BadInput, match="choose another one"):
         store.prepare()
 
 
