@@ -11,17 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.cluster import Cluster
 from harness.errors import BadInput, ResultsError
 from harness.execution import Execution
 from harness.feeding import feeding_notice
+from harness.finished import Finished
 from harness.interrupts import interruptible
 from harness.plan import Budget, Cell, Plan, make_plan
 from harness.progress import Progress
 from harness.provenance import code_hash, software
 from harness.records import SUCCESSES, TrialRecord, TrialSpec, utc_now
 from harness.schedule import CellProgress, Schedule
-from harness.store import CAMPAIGN_FILE, Finished, Store
-from harness.tuner import Cluster
+from harness.store import CAMPAIGN_FILE, Store
 from tasks import TASKS
 from tasks.suites import Suite
 from tasks.task import DataError

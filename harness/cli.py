@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -63,8 +64,8 @@ def run(
     scale: ScaleOption = None,
     tune_trials: TuneTrials = None,
     seeds: Seeds = None,
-    only: Only = "",
-    skip: Skip = "",
+    only: Only = None,
+    skip: Skip = None,
     data: Data = None,
     download: Download = False,
     address: Address = None,
@@ -93,8 +94,8 @@ def plan(
     scale: ScaleOption = None,
     tune_trials: TuneTrials = None,
     seeds: Seeds = None,
-    only: Only = "",
-    skip: Skip = "",
+    only: Only = None,
+    skip: Skip = None,
     data: Data = None,
     precision: PrecisionOption = None,
     channels_last: ChannelsLast = False,
@@ -167,8 +168,8 @@ def tune(
 @app.command(name="list")
 def list_(table: TableName, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """List what there is: tasks, suites, regularizers, architectures or datasets."""
-    from harness.output import show_records
     from harness.tables import table_named
+    from harness.terminal import show_records
 
     names = table_named(table.value)
     show_records([{"name": name, "what": names.summary(name)} for name in names], as_json, as_csv)
@@ -336,15 +337,32 @@ def main() -> None:
     from tasks.table import UnknownNameError
 
     if sys.stdout is None:  # closed by who called, as `>&-` does
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # for the rest of the process
+        _discard_output()
     try:
-        app(standalone_mode=True)
+        try:
+            app(standalone_mode=True)
+        finally:
+            sys.stdout.flush()  # here, where what it raises can be told; the interpreter would do it later
     except UnknownNameError as error:
         _end(str(error), BadInput.exit_code)
     except RegarenaError as error:
         _end(str(error), error.exit_code)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` closed the pipe: nothing to say
+        _discard_output()  # `| head` closed the pipe: nothing to say
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _discard_output()
+        _end(f"The output cannot be written ({error.strerror}); give it another place.", BadInput.exit_code)
+
+
+def _discard_output() -> None:
+    """Send what is still printed, and what waits to be, to nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(nowhere, "w")
+    else:
+        os.dup2(nowhere, sys.stdout.fileno())
 
 
 def _end(message: str, exit_code: int) -> None:

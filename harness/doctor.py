@@ -91,7 +91,8 @@ def _trial() -> tuple[bool, str]:
 
 
 def _ray() -> tuple[bool, str]:
-    from harness.tuner import Cluster, cluster_resources
+    from harness.cluster import Cluster
+    from harness.tuner import cluster_resources
 
     with tempfile.TemporaryDirectory():
         resources = cluster_resources(Cluster())

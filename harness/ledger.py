@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.finished import Finished
 from harness.isolation import lost_record
 from harness.records import TrialSpec
-from harness.store import Finished, Store
+from harness.store import Store
 
 if TYPE_CHECKING:  # the workers import this module through the tuner, and must not import torch
     from harness.execution import Execution

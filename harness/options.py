@@ -48,8 +48,10 @@ Results = Annotated[str | None, typer.Option(help="Results folder or URI. [defau
 ScaleOption = Annotated[ScaleName | None, typer.Option(help="How much of the protocol is run. [default: the suite's]")]
 TuneTrials = Annotated[int | None, typer.Option(help="Tune trials of each cell. [default: the suite's]")]
 Seeds = Annotated[int | None, typer.Option(help="Default and confirm trials of each cell. [default: the suite's]")]
-Only = Annotated[str, typer.Option(help="Only these tasks or regularizers, comma-separated; others may join so.")]
-Skip = Annotated[str, typer.Option(help="Without these tasks or regularizers, comma-separated.")]
+Only = Annotated[
+    str | None, typer.Option(help="Only these tasks or regularizers, comma-separated; others may join so.")
+]
+Skip = Annotated[str | None, typer.Option(help="Without these tasks or regularizers, comma-separated.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of data sets in torchvision's layout.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch data sets that are missing into that folder.")]
 Seed = Annotated[int, typer.Option(help="Seed of the campaign: another one draws other seeds and proposals.")]
@@ -78,8 +80,8 @@ def request_of(
     scale: ScaleName | None = None,
     tune_trials: int | None = None,
     seeds: int | None = None,
-    only: str = "",
-    skip: str = "",
+    only: str | None = None,
+    skip: str | None = None,
     data: Path | None = None,
     download: bool = False,
     address: str | None = None,
@@ -100,20 +102,18 @@ def request_of(
 ) -> Request:
     """What the options ask for; names and values are checked here or in what is made of them."""
     from harness.campaign import Request
+    from harness.cluster import Cluster
     from harness.execution import Execution
     from harness.plan import Budget
-    from harness.tuner import Cluster
     from tasks.suites import SUITES, Suite
 
-    for option, number in (
-        ("--trial-seconds", trial_seconds),
-        ("--trial-memory", trial_memory),
-        ("--checkpoint-seconds", checkpoint_seconds),
-        ("--gpus-per-trial", gpus_per_trial),
-        ("--cpus-per-trial", cpus_per_trial),
-    ):
-        if number is not None and not math.isfinite(number):
-            raise BadInput(f"{option} must be a finite number, got {number}.")
+    _must_be_finite(
+        trial_seconds=trial_seconds,
+        trial_memory=trial_memory,
+        checkpoint_seconds=checkpoint_seconds,
+        gpus_per_trial=gpus_per_trial,
+        cpus_per_trial=cpus_per_trial,
+    )
     if serial and (address is not None or allow_no_token):
         raise BadInput("--serial runs here without Ray, and --address joins a cluster of it; give one of them.")
     if download and data is None:
@@ -139,8 +139,8 @@ def request_of(
             timing_repeats=chosen.timing_repeats_for(chosen_scale),
             seed=seed,
         ),
-        only=_names(only),
-        skip=_names(skip),
+        only=_names("--only", only),
+        skip=_names("--skip", skip),
         serial=serial,
         cluster=Cluster(
             address=address,
@@ -162,5 +162,16 @@ def request_of(
     )
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(filter(None, (name.strip() for name in text.split(","))))
+def _must_be_finite(**numbers: float | None) -> None:
+    for name, number in numbers.items():
+        if number is not None and not math.isfinite(number):
+            raise BadInput(f"--{name.replace('_', '-')} must be a finite number, got {number}.")
+
+
+def _names(option: str, text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    names = tuple(filter(None, (name.strip() for name in text.split(","))))
+    if not names:  # as from a variable that a script forgot to set: the whole suite is not what it meant
+        raise BadInput(f"{option} takes names of tasks or regularizers, separated by commas, got {text!r}.")
+    return names

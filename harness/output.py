@@ -1,16 +1,12 @@
-"""How frames reach a terminal, a pipe or another program. Knows columns and widths, computes nothing."""
+"""What the command shows of each of the analysis' tables: which columns, by which names, with which notes."""
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.errors import BadInput
-
-Records = Sequence[Mapping[str, Any]]
+from harness.terminal import Records, print_notes, print_table, show_frame, text_of
 
 RANKING = {
     "regularizer": "regularizer",
@@ -80,45 +76,6 @@ TIMING = {
     "n": "n",
 }
 
-_NUMBERS_AS_TEXT = (
-    "rank", "interval", "difference", "reported", "importance", "seconds_per_trial", "hours", "gpu_hours",
-)  # fmt: skip
-
-
-def show_records(records: Records, as_json: bool = False, as_csv: bool = False) -> None:
-    """Rows as aligned text, JSON or CSV."""
-    _check_format(as_json, as_csv)
-    if as_json:
-        print(json.dumps(list(records), indent=2, default=str))
-    elif as_csv:
-        import csv
-
-        writer = csv.DictWriter(sys.stdout, fieldnames=list(records[0]) if records else [])
-        writer.writeheader()
-        writer.writerows(records)
-    else:
-        width = max((len(str(next(iter(record.values())))) for record in records), default=0)
-        for record in records:
-            first, *others = (str(value) for value in record.values())
-            print(f"{first:<{width}}  {'  '.join(others)}".rstrip())
-
-
-def _check_format(as_json: bool, as_csv: bool) -> None:
-    if as_json and as_csv:
-        raise BadInput("--json and --csv are two formats of one output; give one of them.")
-
-
-def show_frame(frame: Any, as_json: bool, as_csv: bool, title: str, notes: Sequence[str] = ()) -> None:
-    """A whole frame, every column."""
-    _check_format(as_json, as_csv)
-    if as_json:
-        print(frame.to_json(orient="records", indent=2, date_format="iso"))
-    elif as_csv:
-        print(frame.to_csv(index=False), end="")
-    else:
-        _print_table(title, {name: name.replace("_", " ") for name in frame.columns}, frame.to_dict("records"))
-        _print_notes(notes)
-
 
 def show_plan(frame: Any, num_seeds: int, as_json: bool, as_csv: bool, title: str, notes: Sequence[str] = ()) -> None:
     """The plan's cells; on a terminal with what it costs in all, and what its tests can tell."""
@@ -131,8 +88,8 @@ def show_plan(frame: Any, num_seeds: int, as_json: bool, as_csv: bool, title: st
     cells = list(zip(running["task"], running["regularizer"], strict=True))
     columns = {name: heading for name, heading in PLAN.items() if name in frame}
     records = [_without_zero({**row, **_brief(row)}) for row in frame.to_dict("records")]
-    _print_table(title, columns, records)
-    _print_notes([*notes, *analysis.reach_of(cells, num_seeds)])
+    print_table(title, columns, records)
+    print_notes([*notes, *analysis.reach_of(cells, num_seeds)])
 
 
 def _brief(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -154,10 +111,10 @@ def show_claims(table: Any, as_json: bool = False, as_csv: bool = False) -> None
         return
     measured = table[table["verdict"] != NOT_RUN]
     for paper, rows in measured.groupby("paper", sort=False):
-        _print_table(f"claims of {paper}", {"verdict": "", "text": ""}, [_claim(r) for r in rows.to_dict("records")])
-    _print_notes(analysis.notes_of(table))
+        print_table(f"claims of {paper}", {"verdict": "", "text": ""}, [_claim(r) for r in rows.to_dict("records")])
+    print_notes(analysis.notes_of(table))
     if len(measured) < len(table):
-        _print_notes([f"{len(table) - len(measured)} claim(s) have no trial here; --claims --csv lists them."])
+        print_notes([f"{len(table) - len(measured)} claim(s) have no trial here; --claims --csv lists them."])
 
 
 def _claim(record: Mapping[Any, Any]) -> dict[str, str]:
@@ -176,26 +133,26 @@ def show_ranking(trials: Any, as_json: bool = False, as_csv: bool = False) -> No
         show_frame(table, as_json, as_csv, title="")
         return
     if table.empty and len(trials) and (trials["role"] == "timing").all():
-        _print_notes(["Only timing trials here; see `regarena timing`."])
+        print_notes(["Only timing trials here; see `regarena timing`."])
     num_tasks = table.loc[table["task"] != "overall", "task"].nunique()
     for (scale, task), rows in table.groupby(["scale", "task"], sort=False):
         records = rows.to_dict("records")
         if task == "overall" and num_tasks < 2:
             continue  # it would say the same again
         if task == "overall":
-            _print_table(f"overall ({scale})", OVERALL, [_without_zero(record) for record in records])
+            print_table(f"overall ({scale})", OVERALL, [_without_zero(record) for record in records])
             continue
         ranked = [_ranked(record) for record in records if record["status"] not in ("skipped", "missing")]
         better = "higher" if records[0]["higher_is_better"] else "lower"
         metric = next((record["metric"] for record in records if record["metric"]), "value")
-        _print_table(f"{task} ({scale}): {metric}, {better} is better", RANKING, ranked)
-        _print_notes(f"{r['regularizer']}: skipped. {r['reason']}" for r in records if r["status"] == "skipped")
+        print_table(f"{task} ({scale}): {metric}, {better} is better", RANKING, ranked)
+        print_notes(f"{r['regularizer']}: skipped. {r['reason']}" for r in records if r["status"] == "skipped")
         if missing := [record["regularizer"] for record in records if record["status"] == "missing"]:
-            _print_notes([f"No trial here, hence the worst rank overall: {', '.join(missing)}."])
-    _print_notes(analysis.notes_of(table))
+            print_notes([f"No trial here, hence the worst rank overall: {', '.join(missing)}."])
+    print_notes(analysis.notes_of(table))
     if num_tasks > 1:
         smallest = analysis.smallest_reachable_p(num_tasks)
-        _print_notes(
+        print_notes(
             [f"With {num_tasks} task(s) the smallest p that a paired test over tasks can reach is {smallest:.3g}."]
         )
 
@@ -213,8 +170,8 @@ def show_timing(trials: Any, as_json: bool = False, as_csv: bool = False) -> Non
             {**row, **{name: row[name] * 1e3 for name in ("seconds_per_step", "twin_seconds_per_step")}}
             for row in rows.to_dict("records")
         ]
-        _print_table(f"time of a training step on {task} ({scale}), {hardware}", TIMING, records)
-    _print_notes(analysis.notes_of(table))
+        print_table(f"time of a training step on {task} ({scale}), {hardware}", TIMING, records)
+    print_notes(analysis.notes_of(table))
 
 
 def show_importances(trials: Any, as_json: bool = False, as_csv: bool = False) -> None:
@@ -227,11 +184,11 @@ def show_importances(trials: Any, as_json: bool = False, as_csv: bool = False) -
         return
     for (scale, task, regularizer), rows in table.groupby(["scale", "task", "regularizer"], sort=False):
         rounded: Any = rows.assign(importance=rows["importance"].map("{:.2f}".format))
-        _print_table(f"importances of {regularizer} on {task} ({scale})", IMPORTANCE, rounded.to_dict("records"))
+        print_table(f"importances of {regularizer} on {task} ({scale})", IMPORTANCE, rounded.to_dict("records"))
     notes = analysis.notes_of(table)
-    _print_notes(notes or ([] if len(table) else ["Nothing was tuned or swept here."]))
+    print_notes(notes or ([] if len(table) else ["Nothing was tuned or swept here."]))
     if len(table):
-        _print_notes(["The share of the variance of the validation value that each explains alone (fANOVA)."])
+        print_notes(["The share of the variance of the validation value that each explains alone (fANOVA)."])
 
 
 def show_comparison(frame: Any, as_json: bool = False, as_csv: bool = False) -> None:
@@ -246,7 +203,7 @@ def show_comparison(frame: Any, as_json: bool = False, as_csv: bool = False) -> 
     for (paper, experiment, metric, scale), rows in tables:
         where = f"{paper}, {experiment} ({scale} scale)"
         if rows["our_ratio"].notna().any():
-            _print_table(f"{where}: times over that of none", TIMES, rows.to_dict("records"))
+            print_table(f"{where}: times over that of none", TIMES, rows.to_dict("records"))
             continue
         records = [_beside(record) for record in rows.to_dict("records")]
         same = {name: records[0][name] for name in FOLDED if len({record[name] for record in records}) == 1}
@@ -257,9 +214,9 @@ def show_comparison(frame: Any, as_json: bool = False, as_csv: bool = False) -> 
         for name, is_shown in (("difference", rows["difference"].notna().any()), ("setting", rows["setting"].all())):
             if not is_shown:  # no difference is told at smaller scales, and settings matter in sweeps
                 shown.pop(name, None)
-        _print_table("; ".join(title), shown, records)
-        _print_notes(_whose(rows.to_dict("records")))
-    _print_notes(analysis.notes_of(frame))
+        print_table("; ".join(title), shown, records)
+        print_notes(_whose(rows.to_dict("records")))
+    print_notes(analysis.notes_of(frame))
     print(f"\n{len(frame) - len(measured)} reported values have no trial here; --csv lists them all.")
 
 
@@ -302,7 +259,7 @@ def _beside(record: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _interval(record: Mapping[Any, Any]) -> str:
     low, high = record["interval_low"], record["interval_high"]
-    return f"{_text(low)} .. {_text(high)}" if low == low and high == high else ""
+    return f"{text_of(low)} .. {text_of(high)}" if low == low and high == high else ""
 
 
 def _ranked(record: Mapping[Any, Any]) -> dict[str, Any]:
@@ -310,41 +267,10 @@ def _ranked(record: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _rank(record: Mapping[Any, Any]) -> str:
-    return _text(record["rank"]) + ("*" if record.get("imputed") else "")
+    return text_of(record["rank"]) + ("*" if record.get("imputed") else "")
 
 
 def _without_zero(record: Mapping[Any, Any]) -> dict[str, Any]:
     """Counts of failures stay empty where there are none."""
     quiet = {"num_failed", "imputed"}
     return {name: ("" if name in quiet and not value else value) for name, value in record.items()}
-
-
-def _print_table(title: str, columns: Mapping[str, str], records: Records) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(show_header=any(columns.values()), box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name, heading in columns.items():
-        is_text = any(isinstance(record.get(name), str) for record in records) and name not in _NUMBERS_AS_TEXT
-        table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
-    for record in records:
-        table.add_row(*(_text(record.get(name)) for name in columns))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    console.print()
-    console.print(title, style="bold", markup=False)  # a title of the table itself would wrap at the table's width
-    console.print(table)
-
-
-def _print_notes(notes: Any) -> None:
-    for note in notes:
-        print(f"  {note}")
-
-
-def _text(value: Any) -> str:
-    if value is None or value != value:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else ""
-    if isinstance(value, float):
-        return f"{value:.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.4g}"
-    return str(value)

@@ -12,12 +12,13 @@ from harness.cost import Counts
 from harness.errors import BadInput
 from harness.execution import Execution
 from harness.feeding import feeding_notice
+from harness.finished import Finished
 from harness.known_times import read_times
 from harness.outlook import cost_columns, outlook_of, totals
 from harness.plan import Cell, Plan
 from harness.records import ROLES, SUCCESSES, Role, TrialSpec
 from harness.schedule import CellProgress
-from harness.store import TRIALS, Finished, Store
+from harness.store import TRIALS, Store
 from tasks.task import DataError
 
 

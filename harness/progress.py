@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
+from harness.finished import Finished
 from harness.packs import Pack
 from harness.plan import Plan
 from harness.records import SUCCESSES, TrialSpec
-from harness.store import Finished
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from harness.finished import Finished
 from harness.packs import Pack, next_pack
 from harness.plan import Cell, Plan
 from harness.records import SUCCESSES, TrialSpec
 from harness.seeding import trial_seed
-from harness.store import Finished
 
 
 class CellProgress:

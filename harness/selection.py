@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from harness.finished import Finished
 from harness.records import TrialSpec
-from harness.store import Finished
 
 Tuned = Sequence[tuple[TrialSpec, Finished]]
 

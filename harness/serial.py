@@ -11,13 +11,14 @@ from dataclasses import replace
 
 from harness.errors import BadInput, ResultsError
 from harness.execution import Execution
+from harness.finished import Finished
 from harness.interrupts import interruptible
 from harness.isolation import run_pack_isolated
 from harness.packs import Pack
 from harness.progress import Progress
 from harness.records import TrialSpec
 from harness.schedule import Schedule
-from harness.store import Finished, Store
+from harness.store import Store
 
 
 def run(

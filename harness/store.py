@@ -17,8 +17,6 @@ import tempfile
 import uuid
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +25,10 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from harness.errors import BadInput, CampaignLocked
+from harness.finished import FINISHED_COLUMNS, Finished
 from harness.locations import CHECKPOINTS, opened, write_whole
-from harness.records import CURVE_COLUMNS, CURVE_SCHEMA, SUCCESSES, TrialRecord, schema_of
+from harness.records import CURVE_SCHEMA, SUCCESSES, TrialRecord, schema_of
+from harness.rows import digest, merged, one_of_each_point, one_row_per_trial
 
 DIGEST_KEY = b"regarena.digest"
 TRIALS, CURVES = "trials", "curves"
@@ -36,38 +36,6 @@ CAMPAIGN_FILE = "campaign.json"
 COMPACTED_PREFIX = "compacted-"
 _READERS = 8
 UNREADABLE = (OSError, ValueError, pa.ArrowException)  # what a damaged file may raise; text that is none, ValueError
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What the campaign must know of a trial that ended: enough to replay a study and to choose a winner."""
-
-    trial_id: str
-    status: str
-    validation_value: float | None
-    task: str = ""
-    regularizer: str = ""
-    role: str = ""
-    seconds: float = 0.0
-
-    @classmethod
-    def of(cls, record: TrialRecord) -> Finished:
-        """From a record just made."""
-        values, spec = record.values, record.spec
-        seconds = sum(values.get(name) or 0.0 for name in _SECONDS)
-        return cls(
-            record.trial_id,
-            record.status,
-            values.get("validation_value"),
-            spec.task,
-            spec.regularizer,
-            spec.role,
-            seconds,
-        )
-
-
-_SECONDS = ("train_seconds", "evaluation_seconds", "setup_seconds")
-_FINISHED_COLUMNS = ("trial_id", "status", "validation_value", "task", "regularizer", "role", *_SECONDS)
 
 
 class Store:
@@ -163,12 +131,11 @@ class Store:
         Damaged files are listed in `damaged`, and renamed to `*.damaged` if `set_aside`; their trials run again.
         """
         found: dict[str, Finished] = {}
-        for _, table in self._read_all(TRIALS, _FINISHED_COLUMNS, set_aside):
+        for _, table in self._read_all(TRIALS, FINISHED_COLUMNS, set_aside):
             for row in table.to_pylist():
-                seconds = sum(row.pop(name) or 0.0 for name in _SECONDS)
                 known = found.get(row["trial_id"])
                 if known is None or (known.status not in SUCCESSES and row["status"] in SUCCESSES):
-                    found[row["trial_id"]] = Finished(**row, seconds=seconds)
+                    found[row["trial_id"]] = Finished.from_row(row)
         return found
 
     def rows(self, columns: Sequence[str]) -> list[dict[str, Any]]:
@@ -212,7 +179,7 @@ class Store:
 
         Where columns of one name hold text in some rows and numbers in others, there is a file for each.
         """
-        for folder, one_of_each in ((TRIALS, _one_row_per_trial), (CURVES, _one_of_each_point)):
+        for folder, one_of_each in ((TRIALS, one_row_per_trial), (CURVES, one_of_each_point)):
             read = self._read_all(folder)
             tables = merged([table for _, table in read])
             if len(tables) == len(read):
@@ -311,64 +278,6 @@ class Store:
 
     def _write_bytes(self, path: str, content: bytes) -> None:
         write_whole(self._fs, path, content)
-
-
-def digest(table: pa.Table) -> str:
-    """SHA-256 over the names and values of a table's rows, whatever the file's encoding."""
-    hasher = hashlib.sha256()
-    for row in table.to_pylist():
-        text = json.dumps(row, sort_keys=True, default=_plain)
-        hasher.update(text.encode())
-    return hasher.hexdigest()
-
-
-def merged(tables: Iterable[pa.Table]) -> list[pa.Table]:
-    """Tables with different columns as one: a missing column is null, whole numbers give way to real ones.
-
-    Tables whose columns of one name cannot meet (text and numbers) stay apart, so that no value changes its meaning.
-    """
-    by_schema: dict[pa.Schema, list[pa.Table]] = {}
-    for table in tables:
-        plain = table.replace_schema_metadata(None)
-        by_schema.setdefault(plain.schema, []).append(plain)
-    groups: list[tuple[pa.Schema, list[pa.Table]]] = []
-    for schema, members in by_schema.items():
-        for index, (common, others) in enumerate(groups):
-            with contextlib.suppress(pa.ArrowException):
-                groups[index] = (_union(common, schema), others + members)
-                break
-        else:
-            groups.append((schema, members))
-    return [pa.concat_tables(members, promote_options="permissive") for _, members in groups]
-
-
-def _union(first: pa.Schema, second: pa.Schema) -> pa.Schema:
-    return pa.unify_schemas([first, second], promote_options="permissive")
-
-
-def _one_row_per_trial(table: pa.Table) -> pa.Table:
-    """Of several rows of one trial the first that succeeded, or the first."""
-    chosen: dict[str, int] = {}
-    statuses = table.column("status").to_pylist()
-    for index, trial_id in enumerate(table.column("trial_id").to_pylist()):
-        known = chosen.setdefault(trial_id, index)
-        if statuses[known] not in SUCCESSES and statuses[index] in SUCCESSES:
-            chosen[trial_id] = index
-    return table.take(pa.array(sorted(chosen.values()), pa.int64()))
-
-
-def _one_of_each_point(table: pa.Table) -> pa.Table:
-    """Each point of a curve once."""
-    keys = zip(*(table.column(name).to_pylist() for name in CURVE_COLUMNS[:-1]), strict=True)
-    chosen: dict[tuple[Any, ...], int] = {}
-    for index, key in enumerate(keys):
-        chosen.setdefault(key, index)
-    return table.take(pa.array(list(chosen.values()), pa.int64()))
-
-
-def _plain(value: Any) -> str:
-    assert isinstance(value, datetime)
-    return value.astimezone(UTC).isoformat()
 
 
 def _short(error: BaseException) -> str:

@@ -12,8 +12,8 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
+from harness.finished import Finished
 from harness.records import SUCCESSES, Scalar
-from harness.store import Finished
 from search_spaces.space import Choice, Integer, Range, Real, Space
 
 NUM_RANDOM_TRIALS = 5  # before TPE starts to model; fixed, so that a larger budget repeats the smaller one's trials

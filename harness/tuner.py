@@ -14,62 +14,36 @@ import json
 import logging
 import os
 import secrets
-import shutil
 import signal
-import socket
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.cluster import Cluster, environment_of_ours, environment_to_join, python_path, short_folder
 from harness.environment import environment
 from harness.errors import BadInput, Interrupted, RegarenaError, ResultsError
 from harness.execution import Execution
+from harness.finished import Finished
 from harness.interrupts import ending_within, interruptible
 from harness.isolation import run_isolated, run_pack_isolated
 from harness.ledger import MAX_WORKER_LOSSES, Ledger, bury
 from harness.records import TrialSpec
-from harness.store import Finished, Store
+from harness.scratch import scratch_folder
+from harness.store import Store
 
 if TYPE_CHECKING:  # the workers import this module too, and must not import torch: their fork servers do
+    from ray import tune
+
     from harness.progress import Progress
     from harness.schedule import Schedule
 
-# Set before ray is imported. Explicit token mode avoids a warning line; the flag named after other systems is what
-# makes every Ray process on Linux listen on the loopback address alone (a test lists the sockets).
-_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AUTH_MODE": "token",
-    "RAY_worker_niceness": "0",  # Ray's default of 15 starves trials on a shared machine
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "TUNE_WARN_SLOW_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "1000000",
-}
-_LOCAL_ENVIRONMENT = {
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "RAY_memory_monitor_refresh_ms": "0",  # its kills abort a whole Tune run; trials have limits of their own
-}
 _NOISY_LOGGERS = ("ray", "ray.tune.analysis.experiment_analysis", "ray.tune.tune", "ray.tune.execution.tune_controller")
 _OBJECT_STORE_BYTES = 100 * 2**20  # no data travels through it
-_MAX_FOLDER_CHARACTERS = 24
-_CONNECT_SECONDS = 10.0
 _GRACE_SECONDS = 5.0  # for a clean end after a signal; where it went to all of Ray, the driver waits for the dead
 _METRIC = "has_ended"  # Tune aborts the whole run over a report without its metric; the values travel as text beside it
 _MAX_RELAUNCHES = 3  # of the Tune run itself, while it still brings new rows
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """Where to run, and the share of it that one trial takes."""
-
-    address: str | None = None
-    cpus_per_trial: float = 1.0
-    gpus_per_trial: float | None = None  # None: a GPU's share per trial where the cluster has GPUs
-    allow_no_token: bool = False
 
 
 def run(
@@ -113,16 +87,10 @@ def _connected(cluster: Cluster) -> Iterator[None]:
     """A Ray of our own, quiet and on loopback, or the cluster at the given address."""
     with contextlib.ExitStack() as stack:
         if cluster.address is None:
-            scratch = tempfile.mkdtemp(prefix="ra-", dir=_short_folder())
-            stack.callback(shutil.rmtree, scratch, ignore_errors=True)  # Ray never deletes its session folders
-            token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
-            stack.enter_context(environment({**_ENVIRONMENT, **_LOCAL_ENVIRONMENT, **token, "RAY_TMPDIR": scratch}))
+            scratch = stack.enter_context(scratch_folder(short_folder()))  # Ray never deletes its session folders
+            stack.enter_context(environment(environment_of_ours(scratch)))
         else:
-            _check_token(cluster)
-            _check_answers(cluster.address)
-            without = {} if _has_token() else {"RAY_AUTH_MODE": "disabled"}
-            unset = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
-            stack.enter_context(environment(unset | without))
+            stack.enter_context(environment(environment_to_join(cluster)))
         stack.callback(_shutdown)
         _connect(cluster)
         for name in _NOISY_LOGGERS:
@@ -145,7 +113,7 @@ def _connect(cluster: Cluster) -> None:
     if cluster.address is None:
         arguments |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
     else:
-        arguments["runtime_env"] = {"env_vars": {"PYTHONPATH": _python_path()}}
+        arguments["runtime_env"] = {"env_vars": {"PYTHONPATH": python_path()}}
     try:
         ray.init(**arguments)
     except (OSError, RuntimeError, ValueError) as error:
@@ -159,42 +127,6 @@ def _shutdown() -> None:
     import ray
 
     ray.shutdown()
-
-
-def _check_token(cluster: Cluster) -> None:
-    if not _has_token() and not cluster.allow_no_token:
-        raise BadInput(
-            f"Joining the cluster at {cluster.address} needs its token in RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or "
-            "~/.ray/auth_token; --allow-no-token joins without one."
-        )
-
-
-def _check_answers(address: str) -> None:
-    """Make sure that somebody listens there: Ray itself tries for minutes before it says that nobody does."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
-        return  # "auto", or a form that Ray has to judge
-    try:
-        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise BadInput(f"Nobody answers at {address}, where the cluster should be: {error}.") from error
-
-
-def _short_folder() -> str:
-    """Where Ray may make its session folder: socket paths have 107 characters at most, and it takes many itself."""
-    folder = tempfile.gettempdir()
-    return "/tmp" if len(folder) > _MAX_FOLDER_CHARACTERS and os.access("/tmp", os.W_OK) else folder
-
-
-def _has_token() -> bool:
-    default = Path.home() / ".ray" / "auth_token"
-    return bool(os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH") or default.exists())
-
-
-def _python_path() -> str:
-    """Where the nodes of a cluster find our code, and that of the packages which add to our tables."""
-    package_root = str(Path(__file__).resolve().parent.parent)
-    return os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
 
 
 def _placed(execution: Execution, cluster: Cluster) -> Execution:
@@ -268,20 +200,37 @@ def _fit(schedule: Schedule, store: Store, execution: Execution, progress: Progr
 def _fit_once(
     schedule: Schedule, store: Store, execution: Execution, progress: Progress, cluster: Cluster
 ) -> Exception | None:
+    """One Tune run; the error that ended it before its time, or None."""
     import ray
-    from ray import tune
 
     ledger = Ledger(schedule, store, execution, progress)
+    progress.num_workers = max(1, int(ray.cluster_resources().get("CPU", 1) / cluster.cpus_per_trial))
     resources = {"cpu": cluster.cpus_per_trial, "gpu": execution.gpu_fraction}
-    workers = max(1, int(ray.cluster_resources().get("CPU", 1) / cluster.cpus_per_trial))
-    progress.num_workers = workers
-    scratch = tempfile.mkdtemp(prefix="regarena-tune-")
-    tuner = tune.Tuner(
+    with scratch_folder(tempfile.gettempdir()) as scratch, _ended_by_signals() as was_stopped:
+        try:
+            _tuner_over(ledger, store, execution, resources, progress.num_workers, scratch).fit()
+        except Exception as error:
+            if was_stopped():  # the signal went to Ray's processes too, and what Tune says of their end is no fault
+                raise Interrupted("Stopped by SIGTERM.") from error
+            return error
+    if ledger.write_error:
+        raise ResultsError(f"Rows could not be written to {store.location}: {ledger.write_error}.")
+    if not ledger.is_finished:
+        raise Interrupted("Stopped by a signal.")
+    return None
+
+
+def _tuner_over(
+    ledger: Ledger, store: Store, execution: Execution, resources: dict[str, float], num_workers: int, scratch: str
+) -> tune.Tuner:
+    from ray import tune
+
+    return tune.Tuner(
         tune.with_resources(tune.with_parameters(_trainable, location=store.address, execution=execution), resources),
         tune_config=tune.TuneConfig(
             search_alg=_searcher_over(ledger),
             num_samples=-1,  # until the searcher says that it is finished
-            max_concurrent_trials=workers + 2,  # two wait at the door, so that a free actor is never idle
+            max_concurrent_trials=num_workers + 2,  # two wait at the door, so that a free actor is never idle
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
@@ -292,7 +241,14 @@ def _fit_once(
             callbacks=[_counter_of_losses(ledger)],
         ),
     )
-    # Tune saves its state and returns normally on SIGINT and SIGUSR1, but dies at once on SIGTERM.
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[Callable[[], bool]]:
+    """Within it, SIGTERM ends a Tune run as SIGINT does, and what is given tells whether it came.
+
+    Tune saves its state and returns normally on SIGINT and SIGUSR1, but dies at once on SIGTERM.
+    """
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
     stopped = threading.Event()
 
@@ -302,20 +258,10 @@ def _fit_once(
 
     signal.signal(signal.SIGTERM, stop)
     try:
-        tuner.fit()
-    except Exception as error:
-        if stopped.is_set():  # the signal went to Ray's processes too, and what Tune says of their end is no fault
-            raise Interrupted("Stopped by SIGTERM.") from error
-        return error
+        yield stopped.is_set
     finally:
         for number, handler in previous.items():  # Tune leaves its own in place
             signal.signal(number, handler)
-        shutil.rmtree(scratch, ignore_errors=True)
-    if ledger.write_error:
-        raise ResultsError(f"Rows could not be written to {store.location}: {ledger.write_error}.")
-    if not ledger.is_finished:
-        raise Interrupted("Stopped by a signal.")
-    return None
 
 
 def _trainable(config: dict[str, Any], location: str, execution: Execution) -> None:

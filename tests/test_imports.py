@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 OURS = ("search_spaces", "tasks", "harness", "analysis")
 SLOW = ("torch", "ray", "pandas", "optuna", "sklearn", "torchvision", "scipy", "matplotlib", "seaborn", "plotly")
 # Parse, call, print: these may import all.
-COMMAND_LINE = ("harness.cli", "harness.options", "harness.cards", "harness.output")
+COMMAND_LINE = ("harness.cli", "harness.options", "harness.cards", "harness.output", "harness.terminal")
 WRITERS = {"write_table", "write_dataset", "write_to_dataset", "write_metadata", "ParquetWriter"}
 
 

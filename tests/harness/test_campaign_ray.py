@@ -212,7 +212,8 @@ def test_a_signal_ends_a_run_with_130_and_the_way_to_resume(interrupted, how):
 
 CONNECT_TWICE = """
 import os
-from harness.tuner import Cluster, cluster_resources
+from harness.cluster import Cluster
+from harness.tuner import cluster_resources
 
 for _ in range(2):
     print(cluster_resources(Cluster())["CPU"] >= 1)

@@ -454,6 +454,25 @@ def test_an_output_that_was_closed_is_no_error(arena):
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("arguments", ["list regularizers", "show dropout", "--help"])
+def test_an_output_without_space_is_told_in_one_sentence(arena, arguments):
+    command = f"{shlex.quote(str(COMMAND))} {arguments} > /dev/full"
+    ended = subprocess.run(["sh", "-c", command], env=arena.environment, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [
+        "regarena: The output cannot be written (No space left on device); give it another place."
+    ]
+
+
+@pytest.mark.parametrize("option", ["--only", "--skip"])
+@pytest.mark.parametrize("names", ["", " , "])
+def test_a_choice_of_no_name_is_not_the_whole_suite(monkeypatch, capsys, option, names):
+    code, _, error = call(monkeypatch, capsys, "plan", "quickstart", option, names)
+    assert code == 2
+    assert f"{option} takes names" in error
+    assert repr(names) in error
+
+
 def test_a_damaged_file_is_named_with_what_the_command_can_do_about_it(tmp_path, monkeypatch, capsys):
     (tmp_path / "trials").mkdir()
     (tmp_path / "trials" / "broken.parquet").write_bytes(b"PAR1 and no more")

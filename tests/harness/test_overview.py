@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from harness import outlook
 from harness.campaign import Request, plan_campaign, run_campaign
 from harness.cli import app
+from harness.cluster import Cluster
 from harness.cost import Estimate
 from harness.errors import BadInput
 from harness.execution import Execution
@@ -18,7 +19,6 @@ from harness.feeding import feeding_notice
 from harness.overview import overview
 from harness.plan import Budget
 from harness.store import Store
-from harness.tuner import Cluster
 from tasks.regularizers.dropout import Dropout
 from tasks.suites import QUICKSTART, SUITES, Group, Suite
 

@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.execution import Execution
+from harness.finished import Finished
 from harness.ledger import Ledger
 from harness.packs import next_pack
 from harness.plan import Budget, Plan, make_plan
 from harness.progress import Progress
 from harness.records import TrialSpec
 from harness.schedule import Schedule
-from harness.store import Finished, Store
+from harness.store import Store
 from tasks.suites import Group, Suite
 
 RUN = ("run", "packs", "--results", "packs")

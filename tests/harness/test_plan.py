@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import BadInput
+from harness.finished import Finished
 from harness.plan import Budget, make_plan
 from harness.records import SUCCESSES
 from harness.schedule import Schedule
-from harness.store import Finished
 from tasks.classification import Classification
 from tasks.suites import SUITES, Group, Suite
 from tasks.switches import Switches

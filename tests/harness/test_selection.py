@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.finished import Finished
 from harness.records import TrialSpec
 from harness.selection import BEST_VALIDATION
-from harness.store import Finished
 
 
 def tuned(values):

@@ -21,7 +21,8 @@ from some_records import NUM_POINTS, record
 import analysis
 from harness.checkpoints import TrialCheckpoints
 from harness.errors import BadInput, CampaignLocked
-from harness.store import CURVES, TRIALS, Finished, Store
+from harness.finished import Finished
+from harness.store import CURVES, TRIALS, Store
 from harness.verify import verify_folder
 
 WRITER = """

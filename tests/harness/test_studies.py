@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.contestants import Contestant
-from harness.store import Finished
+from harness.finished import Finished
 from harness.studies import CellStudy
 from search_spaces import SPACES
 from search_spaces.space import Choice, Integer, Real

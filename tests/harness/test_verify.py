@@ -8,7 +8,8 @@ from some_records import record
 
 from harness.errors import BadInput
 from harness.records import CURVE_SCHEMA
-from harness.store import DIGEST_KEY, TRIALS, Store, digest
+from harness.rows import digest
+from harness.store import DIGEST_KEY, TRIALS, Store
 from harness.verify import verify_folder
 
 

@@ -1,0 +1,38 @@
+"""What a campaign remembers of a trial that ended: enough to replay a study, to choose a winner and to tell times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.records import TrialRecord
+
+_SECONDS = ("train_seconds", "evaluation_seconds", "setup_seconds")
+FINISHED_COLUMNS = ("trial_id", "status", "validation_value", "task", "regularizer", "role", *_SECONDS)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One trial that ended, with or without a result."""
+
+    trial_id: str
+    status: str
+    validation_value: float | None
+    task: str = ""
+    regularizer: str = ""
+    role: str = ""
+    seconds: float = 0.0  # of training, evaluation and setup
+
+    @classmethod
+    def of(cls, record: TrialRecord) -> Finished:
+        """From a record just made."""
+        spec = record.spec
+        told = {"task": spec.task, "regularizer": spec.regularizer, "role": spec.role}
+        return cls.from_row({**record.values, **told, "trial_id": record.trial_id, "status": record.status})
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Finished:
+        """From the columns FINISHED_COLUMNS of a row; times that are missing count as none."""
+        named: dict[str, Any] = {name: row.get(name) for name in FINISHED_COLUMNS if name not in _SECONDS}
+        return cls(**named, seconds=sum(row.get(name) or 0.0 for name in _SECONDS))

@@ -1,0 +1,36 @@
+"""Folders of scratch: gone when their owner ends, and by the next run's hand where the owner was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_PREFIX = "ra-"  # short, since the paths of sockets below it must be
+_OWNER = "owner.lock"  # locked by who made the folder; the operating system lets go of it however that process ends
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: str) -> Iterator[str]:
+    """A new folder in `parent`, removed at the end; what killed processes left there goes first."""
+    for left in Path(parent).glob(f"{_PREFIX}*"):
+        _remove_if_abandoned(left)
+    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
+    unfinished = Path(folder, f"{_OWNER}.unlocked")
+    with unfinished.open("w") as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        unfinished.rename(Path(folder, _OWNER))  # only now, so that nobody takes it for abandoned
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    # Suppressed: that there is no such file, that it is another user's, that it is locked.
+    with contextlib.suppress(OSError), (folder / _OWNER).open("r+") as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
