@@ -138,6 +138,6 @@ CIFAR10_ZHAI_NARROW = Classification(
     architecture="zhai_cnn",
     protocol=LOCALDROP_CNN_NARROW,
     options={"width": 256, "channel_divisor": 4},
-    defaults={**_CNN_DEFAULTS, "m": 2},  # with the paper's 10, eight epochs would end before the first shrinkage
+    defaults=_CNN_DEFAULTS,
 )
 """LocalDrop's first model with a quarter of its channels and dense layers of 256 units, on CIFAR-10."""

@@ -247,11 +247,11 @@ LOCALDROP_CNN_NARROW = replace(
     source=f"{LOCALDROP_CNN.source}; short: what two processor cores train in a minute or two",
     scales={
         "short": {
-            "epochs": 8,
+            "epochs": 24,
             "batch_size": 64,
             "learning_rate": 0.01,
-            "max_train_samples": 5_000,
-            "evaluate_every_epochs": 4,
+            "max_train_samples": 2_500,  # few enough to be learned by heart, which is what regularizers are against
+            "evaluate_every_epochs": 12,
         },
         "smoke": {**_SMALL_STEPS, "evaluate_every_epochs": 1},
     },
