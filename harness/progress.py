@@ -25,7 +25,6 @@ REFRESHES_PER_SECOND = 4.0
 class _CellState:
     total: int
     done: int = 0
-    running: int = 0
     failed: int = 0
     best: float | None = None
     higher_is_better: bool = True
@@ -61,6 +60,7 @@ class Progress:
             )
             for cell in self.plan.running_cells
         }
+        self._given_out: list[Pack] = []
         self._seconds = 0.0
         self._last_line = time.monotonic()
         self._live = None
@@ -93,12 +93,16 @@ class Progress:
                 self._count(spec, stored[trial_id])
 
     def started(self, pack: Pack) -> None:
-        """Trials start."""
-        self._cells[pack[0].cell].running += len(pack)
+        """Trials are given to the workers, which take them in this order."""
+        self._given_out.append(pack)
+
+    def all_lost(self) -> None:
+        """What was given to workers comes to no end; it will be given out anew."""
+        self._given_out.clear()
 
     def ended(self, pack: Pack, ends: Sequence[Finished]) -> None:
         """Trials ended; without `ends` they are to start again."""
-        self._cells[pack[0].cell].running -= len(pack)
+        self._given_out.remove(pack)
         for spec, finished in zip(pack, ends, strict=False):
             self._seconds += finished.seconds
             self.num_run += 1
@@ -121,11 +125,18 @@ class Progress:
         if spec.role in ("tune", "default", "confirm"):
             state.note_value(finished.validation_value)
 
+    def _running(self) -> Counter[tuple[str, str]]:
+        """Trials that workers have, by cell; those given out beyond these wait at the door."""
+        running: Counter[tuple[str, str]] = Counter()
+        for pack in self._given_out[: self.num_workers]:
+            running[pack[0].cell] += len(pack)
+        return running
+
     def _totals(self) -> tuple[int, int, int, int]:
         states = self._cells.values()
         return (
             sum(state.done for state in states),
-            sum(state.running for state in states),
+            self._running().total(),
             sum(state.failed for state in states),
             sum(state.total for state in states),
         )
@@ -155,13 +166,14 @@ class Progress:
             table.add_column(heading)
         for heading in ("done", "running", "failed", "best validation"):
             table.add_column(heading, justify="right")
+        running = self._running()
         for (task, regularizer), state in self._cells.items():
             best = "" if state.best is None else f"{state.best:.4g}"
             table.add_row(
                 task,
                 regularizer,
                 f"{state.done}/{state.total}",
-                str(state.running or ""),
+                str(running[task, regularizer] or ""),
                 str(state.failed or ""),
                 best,
             )

@@ -194,6 +194,7 @@ def _fit(schedule: Schedule, store: Store, execution: Execution, progress: Progr
             return
         if progress.num_run == before or not relaunches_left:
             raise error
+        progress.all_lost()
         schedule = schedule.again(store.finished())
 
 

@@ -1,0 +1,82 @@
+"""What a person is told while a campaign runs."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from harness.finished import Finished
+from harness.plan import Budget, make_plan
+from harness.progress import Progress
+from harness.records import TrialSpec
+from harness.schedule import Schedule
+from tasks.suites import Group, Suite
+
+SUITE = Suite(groups=(Group(tasks=("digits-mlp",), regularizers=("none", "dropout")),), scale="smoke", tune_trials=0)
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal, so that there is a table and no line every half minute."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def campaign() -> tuple[Progress, list[tuple[TrialSpec, ...]]]:
+    """Six packs of one trial to give out, and the progress of two workers."""
+    plan = make_plan("two", SUITE, Budget(scale="smoke", tune_trials=0, seeds=3, timing_repeats=0), "campaign")
+    packs = list(iter(Schedule(plan, {}).next, None))
+    assert [len(pack) for pack in packs] == [1] * 6
+    return Progress(plan, num_workers=2, stream=Terminal()), packs
+
+
+def end(progress: Progress, pack: tuple[TrialSpec, ...], status: str = "completed") -> None:
+    progress.ended(pack, [Finished(spec.trial_id, status, 0.5, seconds=72.0) for spec in pack])
+
+
+def counts(progress: Progress) -> str:
+    return progress._headline().partition(", about")[0].removeprefix("two: ")
+
+
+def test_what_waits_for_a_worker_does_not_run_yet(campaign):
+    progress, packs = campaign
+    told = []
+    for pack in packs[:4]:
+        progress.started(pack)
+        told.append(counts(progress))
+    end(progress, packs[1])
+    told.append(counts(progress))
+    end(progress, packs[0], "diverged")
+    told.append(counts(progress))
+    end(progress, packs[2])
+    told.append(counts(progress))
+    assert told == [
+        "0 of 6 trials done, 1 running, 0 failed",
+        "0 of 6 trials done, 2 running, 0 failed",
+        "0 of 6 trials done, 2 running, 0 failed",
+        "0 of 6 trials done, 2 running, 0 failed",
+        "1 of 6 trials done, 2 running, 0 failed",
+        "2 of 6 trials done, 2 running, 1 failed",
+        "3 of 6 trials done, 1 running, 1 failed",
+    ]
+
+
+def test_what_lost_workers_had_is_given_out_anew(campaign):
+    progress, packs = campaign
+    progress.started(packs[0])
+    progress.started(packs[1])
+    progress.all_lost()
+    assert counts(progress) == "0 of 6 trials done, 0 running, 0 failed"
+    progress.started(packs[0])
+    end(progress, packs[0])
+    assert counts(progress) == "1 of 6 trials done, 0 running, 0 failed"
+
+
+def test_the_time_left_is_that_of_the_trials_shared_among_the_workers(campaign):
+    progress, packs = campaign
+    assert "about some time left" in progress._headline()
+    progress.started(packs[0])
+    end(progress, packs[0])
+    assert progress._headline().endswith("about 3 min left")  # five trials of 72 s, two at a time
