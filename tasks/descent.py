@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tasks.regularizers.base import OptimizerSettings
+from tasks.regularizers.base import OptimizerSettings, gradients_of
 from tasks.sites import Site
 from tasks.switches import Switches
 
@@ -77,6 +78,10 @@ class Descent:
         """Add the gradients of `loss`."""
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
 
+    def gradients(self, objective: Tensor, variables: Sequence[Tensor]) -> Sequence[Tensor | None]:
+        """The gradient for each variable, which is none of the optimizer's; None where there is none to step along."""
+        return gradients_of(objective, variables)
+
     def step(self) -> None:
         """Move the weights."""
         self._optimizer.step()
@@ -103,16 +108,29 @@ class ScaledDescent(Descent):
         super().backward(loss * self.scale)
         torch._foreach_mul_(self._gradients(), 1 / self.scale)
 
+    def gradients(self, objective: Tensor, variables: Sequence[Tensor]) -> Sequence[Tensor | None]:
+        """Scaled likewise; where one overflows, there is none and the scale is halved."""
+        scaled = super().gradients(objective * self.scale, variables)
+        if not self._are_finite([gradient for gradient in scaled if gradient is not None]):
+            return [None] * len(scaled)
+        return [None if gradient is None else gradient / self.scale for gradient in scaled]
+
     def step(self) -> None:
         """Move the weights if all gradients are finite."""
-        gradients = self._gradients()
-        if not bool(torch.stack([gradient.isfinite().all() for gradient in gradients]).all()):
-            self.scale, self.num_good_steps = self.scale / 2, 0
+        if not self._are_finite(self._gradients()):
             return
         super().step()
         self.num_good_steps += 1
         if self.num_good_steps == self.GROWTH_STEPS:
             self.scale, self.num_good_steps = self.scale * 2, 0
+
+    def _are_finite(self, gradients: Sequence[Tensor]) -> bool:
+        """Whether they are; if not, the scale was too large, and is halved."""
+        finite = [gradient.isfinite().all() for gradient in gradients]
+        if not finite or bool(torch.stack(finite).all()):  # at once: each look waits for the device
+            return True
+        self.scale, self.num_good_steps = self.scale / 2, 0
+        return False
 
     def _gradients(self) -> list[Tensor]:
         groups = self._optimizer.param_groups

@@ -167,6 +167,7 @@ class Training:
             epoch=epoch,
             progress=progress,
             learning_rate=self._optimizer.param_groups[0]["lr"],
+            gradients=self._descent.gradients,
         )
         inputs = self.hooks.transform_raw(raw.inputs, step)  # hook 4: augment images while they are bytes
         batch = Batch(self.batches.normalised(inputs), raw.targets)

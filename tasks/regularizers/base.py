@@ -63,6 +63,11 @@ class Context:
         return self.streams.masks(self.seed, f"{self.name}/{purpose}", self.device)
 
 
+def gradients_of(objective: Tensor, variables: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    """The gradient for each variable; None where the objective does not depend on it."""
+    return torch.autograd.grad(objective, list(variables), allow_unused=True)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """One step of training, as a hook sees it."""
@@ -75,6 +80,8 @@ class Step:
     progress: float  # in [0, 1)
     batch: Batch | None = None  # the transformed batch; None while it is being transformed
     learning_rate: float = 0.0
+    gradients: Callable[[Tensor, Sequence[Tensor]], Sequence[Tensor | None]] = gradients_of
+    """For hooks that step on variables of their own: `gradients_of`, by the training's number format."""
 
 
 @dataclass(frozen=True, kw_only=True)

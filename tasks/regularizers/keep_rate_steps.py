@@ -33,7 +33,7 @@ class KeepRateSteps(Hooks):
         step.network.eval()  # masks become multipliers, and batch norm uses its running averages
         objective, penalty = step.loss(step.batch), self.penalty_of_rates(step)
         objective = objective if penalty is None else objective + penalty
-        gradients = torch.autograd.grad(objective, variables, allow_unused=True)
+        gradients = step.gradients(objective, variables)
         step.network.train()
         for keep, gradient in zip(self.keeps, gradients, strict=True):
             keep.descend(gradient, step.learning_rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -124,3 +125,29 @@ def test_a_step_that_overflows_is_left_out_and_halves_the_scale_which_grows_agai
         gradients_after(descent, weight, 1.0)
         descent.step()
     assert descent.scale == before
+
+
+def test_gradients_that_hooks_ask_for_are_scaled_and_true_as_well() -> None:
+    rate, other = torch.ones(2, requires_grad=True), torch.ones(1, requires_grad=True)
+    descent = ScaledDescent(torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1.0))
+    tiny_slope = 2.0**-30  # below the least positive number of fp16
+
+    def through_half() -> Sequence[Tensor | None]:
+        return descent.gradients((rate.half() * torch.ones(2).half()).float().mul(tiny_slope).sum(), [rate, other])
+
+    gradient, unused = through_half()
+    assert gradient is not None
+    assert torch.equal(gradient, torch.full((2,), tiny_slope))
+    assert unused is None
+    descent.scale = 1.0
+    lost, _ = through_half()
+    assert lost is not None
+    assert torch.equal(lost, torch.zeros(2))
+
+
+def test_gradients_that_overflow_are_none_to_step_along() -> None:
+    rate = torch.ones(2, requires_grad=True)
+    descent = ScaledDescent(torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1.0))
+    descent.scale, descent.num_good_steps = 8.0, 7
+    assert descent.gradients((rate * math.inf).sum(), [rate]) == [None]
+    assert (descent.scale, descent.num_good_steps) == (4.0, 0)

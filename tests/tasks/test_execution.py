@@ -15,6 +15,7 @@ from tasks.execution import execute_by
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.dropout import Dropout
 from tasks.regularizers.l1 import L1
+from tasks.regularizers.localdrop import LocalDrop
 from tasks.regularizers.sam import SAM
 from tasks.switches import Switches
 from tasks.task import Task
@@ -151,7 +152,9 @@ def test_a_warm_up_leaves_no_trace(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "regularizers", [(), (SAM(),), (Dropout(), SAM(rho=0.1), L1(rate=1e-4))], ids=["none", "sam", "three"]
+    "regularizers",
+    [(), (SAM(),), (Dropout(), SAM(rho=0.1), L1(rate=1e-4)), (LocalDrop(keep_interval_steps=1, m=1),)],
+    ids=["none", "sam", "three", "localdrop"],
 )
 def test_fp16_trains_with_whatever_wraps_the_gradients(regularizers: tuple[object, ...]) -> None:
     task = tiny("digits-mlp", epochs=4)
