@@ -6,7 +6,9 @@ in 32-bit floats: losses, penalties and reported values are computed in these.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -62,8 +64,17 @@ class _Forward:
 def _compiled(forward: Forward, switches: Switches, backend: str) -> Forward:
     from torch._inductor import config  # with the compiler itself: seconds
 
+    _let_bars_leave_nothing_behind()
     config.compile_threads = torch.get_num_threads()  # processes, rather: no more than the trial has processors
     compiled: Forward = torch.compile(
         forward, backend=backend, mode="reduce-overhead" if switches.cuda_graphs else None
     )
     return compiled
+
+
+def _let_bars_leave_nothing_behind() -> None:
+    """The compiler's progress bars lock by a semaphore of the system, which outlives a trial that is ended."""
+    with contextlib.suppress(ImportError):  # torch does without it, too
+        import tqdm
+
+        tqdm.tqdm.set_lock(threading.RLock())
