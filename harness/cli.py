@@ -246,6 +246,7 @@ def report(
     """Write tables, figures and one page that opens offline."""
     import analysis
 
+    _trials(folders)  # first, so that what cannot be read is not taken for what cannot be written
     try:
         print(f"Report: {analysis.write_report(folders, out)}")
     except OSError as error:

@@ -18,10 +18,13 @@ def opened(location: str) -> tuple[pa.fs.FileSystem, str]:
     """The file system of a local folder or URI, and the folder's path in it.
 
     Raises:
-        BadInput: when it cannot be opened.
+        BadInput: when it cannot be opened, or is a file.
     """
     if "://" not in location:
-        return pa.fs.LocalFileSystem(), str(Path(location).absolute())
+        folder = Path(location).absolute()
+        if folder.is_file():
+            raise BadInput(f"The results location {location} is a file; choose a folder, which need not exist yet.")
+        return pa.fs.LocalFileSystem(), str(folder)
     try:
         found: tuple[pa.fs.FileSystem, str] = pa.fs.FileSystem.from_uri(location)
     except (OSError, ValueError, pa.ArrowException) as error:

@@ -473,6 +473,13 @@ def test_a_choice_of_no_name_is_not_the_whole_suite(monkeypatch, capsys, option,
     assert repr(names) in error
 
 
+@pytest.mark.parametrize("command", ["rank", "timing", "compare", "importance", "report"])
+def test_a_folder_without_trials_is_told_alike_by_all_that_read_it(tmp_path, monkeypatch, capsys, command):
+    code, _, error = call(monkeypatch, capsys, command, str(tmp_path / "none"))
+    assert code == 2
+    assert error.startswith(f"regarena: No trial is stored in '{tmp_path / 'none'}'")
+
+
 def test_a_damaged_file_is_named_with_what_the_command_can_do_about_it(tmp_path, monkeypatch, capsys):
     (tmp_path / "trials").mkdir()
     (tmp_path / "trials" / "broken.parquet").write_bytes(b"PAR1 and no more")

@@ -249,7 +249,7 @@ def test_a_second_process_is_refused_while_the_first_lives_and_let_in_when_it_is
         pass
 
 
-@pytest.mark.parametrize("place", ["/proc/regarena", "{file}/below", "{file}"])
+@pytest.mark.parametrize("place", ["/proc/regarena", "{file}/below"])
 def test_a_folder_that_cannot_be_written_is_refused_with_a_sentence(tmp_path, place):
     in_the_way = tmp_path / "file"
     in_the_way.write_text("")
@@ -259,6 +259,13 @@ def test_a_folder_that_cannot_be_written_is_refused_with_a_sentence(tmp_path, pl
     assert store.finished() == {}
     with pytest.raises(BadInput, match="choose another one"):
         store.prepare()
+
+
+def test_a_file_is_no_results_folder(tmp_path):
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("")
+    with pytest.raises(BadInput, match=f"{in_the_way} is a file; choose a folder"):
+        Store(in_the_way)
 
 
 def test_a_location_that_no_file_system_knows_is_refused():
