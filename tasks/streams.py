@@ -59,8 +59,8 @@ class MaskStream:
         restore_attributes(self, state)
 
     @eager
-    def bernoulli(self, shape: tuple[int, ...], rate: float) -> Tensor:
-        """Boolean tensor of `shape`, each element True with probability `rate` in [0, 1], independently.
+    def bernoulli(self, shape: tuple[int, ...], rate: float | Tensor) -> Tensor:
+        """Boolean tensor of `shape`, each element True with probability `rate` in [0, 1], a scalar, independently.
 
         One byte decides nearly always: with T = floor(256 rate), a byte below T is True and one above is False; the
         byte T itself (one in 256) is decided by a uniform number against the remainder 256 rate - T, so the law is
@@ -68,7 +68,7 @@ class MaskStream:
         """
         if self.device.type != "cpu":
             return torch.rand(shape, generator=self._torch, device=self.device) < rate
-        size = math.prod(shape)
+        size, rate = math.prod(shape), float(rate)
         threshold = min(math.floor(256 * rate), 255)
         words = self._numpy.bit_generator.random_raw(-(-size // 8))
         draws = np.asarray(words, dtype=np.uint64).view(np.uint8)[:size]

@@ -21,15 +21,15 @@ SHRINK_OF_1X1_KERNELS = 0.1  # likewise
 
 
 class Noise(NamedTuple):
-    """Value at element e of sample i: table[e] * per_element[k] for the k-th dropped element, * per_sample[i]."""
+    """Value at element e of sample i: table[e] * per_element[k] for the k-th element drawn for, * per_sample[i]."""
 
     table: Tensor  # broadcasts to one sample
-    per_element: Tensor | None = None  # (number dropped,)
+    per_element: Tensor | None = None  # (number of elements drawn for,)
     per_sample: Tensor | None = None  # (B,)
 
 
 NoiseLaw = Callable[[Tensor, int, Tensor | None, MaskStream], Noise]
-"""Draws the noise of a batch, given the number of dropped elements and K_M of the next layer if there is one."""
+"""Draws the noise of a batch, given the number of elements to draw for and K_M of the next layer if there is one."""
 
 
 def largest_weights(layer: WeightLayer) -> Tensor:
@@ -104,24 +104,46 @@ def distorted(
         x: features (B, ...).
         keep: boolean, of the shape of `x`.
         scale: constant that broadcasts to one sample.
-        noise: draws it, given the number of dropped elements.
+        noise: draws it, given the number of elements to draw for: on a CPU, where draws are dear, the dropped ones in
+            the order of their indices; on an accelerator, which would have to count them first, all.
         step_size: gamma; 0 gives exactly the masked and scaled features.
     """
     y = apply_mask(x, keep, scale)
     if step_size == 0:
         return y
-    with torch.no_grad():
-        dropped = dropped_positions(keep)
-        table, per_element, per_sample = noise(len(dropped))
-        size = table * (step_size * x.std(correction=0)) * scale
-        values = size.to(x.dtype).expand(x.shape[1:]).reshape(-1)[dropped % x[0].numel()]
-        if per_element is not None:
-            values = values * per_element
-        if per_sample is not None:
-            values = values * per_sample[dropped // x[0].numel()]
-        constants = y.detach()  # replace zeros, before anything has read y
-        if y.is_contiguous():
-            constants.view(-1)[dropped] = values
-        else:  # positions count in the order of the indices, not in that of the memory
-            constants.masked_scatter_(keep.logical_not(), values)
+
+    def sized(num_elements: int) -> Noise:
+        drawn = noise(num_elements)
+        return drawn._replace(table=(drawn.table * (step_size * x.std(correction=0)) * scale).to(x.dtype))
+
+    return distorted_where_dropped(y, keep, sized) if x.device.type == "cpu" else distorted_everywhere(y, keep, sized)
+
+
+@torch.no_grad()
+def distorted_where_dropped(y: Tensor, keep: Tensor, noise: Callable[[int], Noise]) -> Tensor:
+    """`y`, the masked features (B, ...), with noise in place of its zeros; it is drawn for these alone."""
+    dropped = dropped_positions(keep)
+    table, per_element, per_sample = noise(len(dropped))
+    values = table.expand(y.shape[1:]).reshape(-1)[dropped % y[0].numel()]
+    if per_element is not None:
+        values = values * per_element
+    if per_sample is not None:
+        values = values * per_sample[dropped // y[0].numel()]
+    constants = y.detach()  # replace zeros, before anything has read y
+    if y.is_contiguous():
+        constants.view(-1)[dropped] = values
+    else:  # positions count in the order of the indices, not in that of the memory
+        constants.masked_scatter_(keep.logical_not(), values)
     return y
+
+
+def distorted_everywhere(y: Tensor, keep: Tensor, noise: Callable[[int], Noise]) -> Tensor:
+    """The same with noise drawn for every element, of which what the mask keeps is left unused."""
+    with torch.no_grad():
+        table, per_element, per_sample = noise(y.numel())
+        values = table.expand(y.shape)
+        if per_element is not None:
+            values = values * per_element.view(y.shape)
+        if per_sample is not None:
+            values = values * per_sample.view(-1, *(1 for _ in y.shape[1:]))
+    return torch.where(keep, y, values)

@@ -96,13 +96,14 @@ class BlockKeep(Keep):
         return keep_matrix(self.variable, self._block_size, self._height, self._width, self._form)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`x` itself in training at rate 0, where every map begins."""
-        return x if self.training and float(self.variable) == 0 else super().forward(x)
+        """On a CPU `x` itself in training at rate 0, where every map begins; elsewhere telling would take a wait."""
+        is_idle = self.training and self.variable.device.type == "cpu" and float(self.variable) == 0
+        return x if is_idle else super().forward(x)
 
     def sample(self, x: Tensor) -> Tensor:
         """DropBlock masks at the learned rate."""
         batch, channels, height, width = x.shape
-        return block_mask(self._stream, (batch, channels, height, width), float(self.variable), self._block_size)
+        return block_mask(self._stream, (batch, channels, height, width), self.variable.detach(), self._block_size)
 
     def project(self, variable: Tensor) -> Tensor:
         """Into [0, MAX_BLOCK_DROP_RATE]."""

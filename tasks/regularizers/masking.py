@@ -43,28 +43,39 @@ def realised_scale(keep: Tensor) -> Tensor:
 
 
 def dropped_positions(keep: Tensor) -> Tensor:
-    """Positions (int64, sorted) in the flattened mask at which it is False."""
-    if keep.device.type == "cpu":
-        return torch.from_numpy(np.flatnonzero(np.logical_not(keep.numpy())))
-    return keep.logical_not().flatten().nonzero().squeeze(1)
+    """Positions (int64, sorted) in the flattened mask, which lies on a CPU, at which it is False."""
+    return torch.from_numpy(np.flatnonzero(np.logical_not(keep.numpy())))
 
 
-def block_mask(stream: MaskStream, shape: tuple[int, int, int, int], drop_rate: float, block_size: int) -> Tensor:
+def block_mask(
+    stream: MaskStream, shape: tuple[int, int, int, int], drop_rate: float | Tensor, block_size: int
+) -> Tensor:
     """Keep mask (B, C, H, W) of DropBlock: seeds Ber(gamma) per sample and channel, the union of their blocks dropped.
 
     A block hangs on its top left corner and lies wholly on the map; `block_size` is cut to the map on each axis. Each
     pixel is kept with probability (1 - gamma)^n, n the number of blocks that cover it (Ghiasi et al. 2018, alg. 1).
+    A rate that is learned is a tensor, of which an accelerator need not tell the number.
     """
+    if stream.device.type == "cpu":
+        return _block_mask_of_runs(stream, shape, float(drop_rate), block_size)
+    num_samples, channels, height, width = shape
+    block_height, block_width = min(block_size, height), min(block_size, width)
+    rows, columns = height - block_height + 1, width - block_width + 1
+    seeds = stream.bernoulli((num_samples, channels, rows, columns), seed_rate(drop_rate, block_size, height, width))
+    padding = (block_width - 1, block_width - 1, block_height - 1, block_height - 1)
+    return F.max_pool2d(F.pad(seeds.float(), padding), (block_height, block_width), stride=1) == 0
+
+
+def _block_mask_of_runs(
+    stream: MaskStream, shape: tuple[int, int, int, int], drop_rate: float, block_size: int
+) -> Tensor:
+    """The same on a CPU: few seeds are drawn, and each writes runs of a block's width."""
     num_samples, channels, height, width = shape
     block_height, block_width = min(block_size, height), min(block_size, width)
     rows, columns = height - block_height + 1, width - block_width + 1
     gamma = seed_rate(drop_rate, block_size, height, width)
     if block_height == block_width == 1:
         return stream.bernoulli(shape, 1 - gamma)
-    if stream.device.type != "cpu":
-        seeds = stream.bernoulli((num_samples, channels, rows, columns), gamma).float()
-        padding = (block_width - 1, block_width - 1, block_height - 1, block_height - 1)
-        return F.max_pool2d(F.pad(seeds, padding), (block_height, block_width), stride=1) == 0
     seeds = stream.positions(num_samples * channels * rows * columns, gamma)
     maps, place = np.divmod(seeds.numpy(), rows * columns)
     row, column = np.divmod(place, columns)

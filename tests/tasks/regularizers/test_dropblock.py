@@ -65,8 +65,9 @@ class FixedSeeds:
         assert size == self.seeds.numel()
         return self.seeds.flatten().nonzero().squeeze(1)
 
-    def bernoulli(self, shape: tuple[int, ...], rate: float) -> Tensor:
+    def bernoulli(self, shape: tuple[int, ...], rate: float | Tensor) -> Tensor:
         assert shape == tuple(self.seeds.shape)
+        self.rate = rate
         return self.seeds
 
 
@@ -81,6 +82,14 @@ def test_the_union_of_the_blocks_of_all_seeds_is_dropped_on_either_kind_of_devic
     for sample, channel in product(range(20), range(3)):
         expected = union_of_blocks(seeds[sample, channel].numpy(), block_size, height, width)
         assert (~keep[sample, channel].numpy() == expected).all()
+
+
+def test_a_learned_rate_stays_a_tensor_where_its_number_would_have_to_be_waited_for() -> None:
+    seeds = torch.zeros(2, 3, *grid_of_corners(3, 6, 6), dtype=torch.bool)
+    stream = FixedSeeds(seeds, "cuda")
+    block_mask(stream, (2, 3, 6, 6), torch.tensor(0.1), 3)  # type: ignore[arg-type]
+    assert isinstance(stream.rate, Tensor)
+    assert float(stream.rate) == pytest.approx(seed_rate(0.1, 3, 6, 6))
 
 
 @pytest.mark.parametrize("drop_rate", [0.1, 0.5])

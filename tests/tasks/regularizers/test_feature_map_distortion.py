@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations, product
 
@@ -11,11 +12,11 @@ from torch import Tensor, nn
 
 from tasks.architectures.convnet_small import ConvNetSmall
 from tasks.regularizers.block_feature_map_distortion import BlockDistortion, BlockFeatureMapDistortion
-from tasks.regularizers.distortion import largest_weights
+from tasks.regularizers.distortion import Noise, distorted_everywhere, distorted_where_dropped, largest_weights
 from tasks.regularizers.dropblock import BlockMask, DropBlock
 from tasks.regularizers.dropout import ElementMask
 from tasks.regularizers.feature_map_distortion import FeatureMapDistortion, UnitDistortion
-from tasks.regularizers.masking import block_mask, realised_scale
+from tasks.regularizers.masking import apply_mask, block_mask, realised_scale
 from tasks.sites import Site, WeightLayer, measure_sites
 from tasks.streams import MaskStream
 
@@ -81,6 +82,33 @@ def test_kept_elements_are_scaled_and_no_gradient_flows_through_the_others(mode:
     upstream = torch.linspace(-1, 1, MAPS.numel(), dtype=torch.float64).view(MAPS.shape)
     torch.testing.assert_close(gradient, upstream * keep * scale, rtol=1e-14, atol=0)
     assert (y[~keep] != 0).all()
+
+
+@pytest.mark.parametrize("parts", ["per element", "per sample", "both"])
+@pytest.mark.parametrize("x", [UNITS, MAPS], ids=["units", "maps"])
+def test_what_is_drawn_for_all_elements_distorts_like_what_is_drawn_for_the_dropped_ones(x: Tensor, parts: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    keep = torch.rand(x.shape, generator=generator) < 0.6
+    table = torch.randn((x.shape[1], *(1 for _ in x.shape[2:])), generator=generator, dtype=x.dtype)
+    elements = torch.randn(x.numel(), generator=generator, dtype=x.dtype) if parts != "per sample" else None
+    samples = torch.randn(len(x), generator=generator, dtype=x.dtype) if parts != "per element" else None
+    dropped = None if elements is None else elements[~keep.flatten()]
+
+    def drawn_for(elements: Tensor | None) -> Callable[[int], Noise]:
+        def noise(num_elements: int) -> Noise:
+            assert elements is None or num_elements == len(elements)
+            return Noise(table, per_element=elements, per_sample=samples)
+
+        return noise
+
+    found = []
+    for distort, noise in ((distorted_where_dropped, drawn_for(dropped)), (distorted_everywhere, drawn_for(elements))):
+        leaf = x.clone().requires_grad_()
+        y = distort(apply_mask(leaf, keep, 1.5), keep, noise)
+        found.append((y.detach(), *torch.autograd.grad(y.square().sum(), leaf)))
+    (sparse, sparse_gradient), (dense, dense_gradient) = found
+    torch.testing.assert_close(dense, sparse, rtol=1e-15, atol=0)
+    torch.testing.assert_close(dense_gradient, sparse_gradient, rtol=1e-15, atol=0)
 
 
 def relative_squares(module: nn.Module, x: Tensor, size: float, num_draws: int) -> tuple[Tensor, Tensor]:

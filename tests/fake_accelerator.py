@@ -1,0 +1,109 @@
+"""An accelerator without the hardware: torch's fake tensors have shapes and devices, and no numbers.
+
+An operation on tensors of two devices is an error there as on a GPU. Whatever asks for a number (`float(x)`, `if x:`)
+makes a GPU's processor wait; each such place is noted, and answered by a made-up number. Nothing is differentiated,
+since torch's engine needs the hardware: gradients are made up as well, and no weight moves.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+import tasks.batches
+import tasks.streams
+from tasks.augmentation import Moves
+from tasks.descent import Descent
+
+DEVICE = torch.device("cuda")
+ROOT = Path(__file__).parents[1]
+
+
+def made_up(tensor: Tensor) -> bool | int | float:
+    """True, 0 or 0.5: all is well, nothing is counted, and a rate is a rate."""
+    if tensor.dtype == torch.bool:
+        return True
+    return 0.5 if tensor.dtype.is_floating_point else 0
+
+
+ASK_FOR_NUMBERS = {
+    "item": made_up,
+    "__bool__": lambda tensor: bool(made_up(tensor)),
+    "__int__": lambda tensor: int(made_up(tensor)),
+    "__float__": lambda tensor: float(made_up(tensor)),
+    "tolist": lambda tensor: [made_up(tensor)] * tensor.numel(),
+    "nonzero": lambda tensor: torch.zeros(0, tensor.dim(), dtype=torch.int64, device=tensor.device),
+    "cpu": lambda tensor: torch.zeros(tensor.shape, dtype=tensor.dtype),
+}
+
+
+@contextmanager
+def fake_accelerator() -> Iterator[list[str]]:
+    """Within it, `DEVICE` can be trained on; gives the list of places that asked for a number there."""
+    waits: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        for name, answer in ASK_FOR_NUMBERS.items():
+            patch.setattr(Tensor, name, _noted(name, answer, waits))
+        patch.setattr(Tensor, "backward", _make_up_gradients)
+        patch.setattr(torch.autograd, "grad", lambda _, variables, **__: [torch.empty_like(v) for v in variables])
+        patch.setattr(Descent, "step", lambda _: None)
+        patch.setattr(nn.Module, "to", _moved)
+        stream = tasks.streams.torch_stream  # generators of a device exist with the device alone
+        for module in (tasks.streams, tasks.batches):
+            patch.setattr(module, "torch_stream", lambda seed, name, *_: stream(seed, name))
+        draw = tasks.batches.draw_moves  # on the device of its generator
+        patch.setattr(tasks.batches, "draw_moves", lambda *drawn_by: _there(draw(*drawn_by)))
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            yield waits
+
+
+def _noted(name: str, answer: Any, waits: list[str]) -> Any:
+    real = getattr(Tensor, name)
+
+    def ask(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(tensor, FakeTensor):
+            return real(tensor, *args, **kwargs)
+        if tensor.device.type == DEVICE.type:
+            ours = [frame for frame in traceback.extract_stack() if Path(frame.filename).is_relative_to(ROOT / "tasks")]
+            waits.append(f"{Path(ours[-1].filename).name}: {ours[-1].line}" if ours else "elsewhere")
+        return answer(tensor)
+
+    return ask
+
+
+def _there(moves: Moves) -> Moves:
+    return Moves(*(None if part is None else part.to(DEVICE) for part in moves))
+
+
+def _make_up_gradients(loss: Tensor, *_: object) -> None:
+    """For every leaf of the graph below `loss`."""
+    assert loss.device.type == DEVICE.type
+    seen, below = set(), [loss.grad_fn]
+    while below:
+        node = below.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        below += [following for following, _ in node.next_functions]
+        if (leaf := getattr(node, "variable", None)) is not None:
+            leaf.grad = torch.empty_like(leaf)
+
+
+def _moved(network: nn.Module, *to: Any, **options: Any) -> nn.Module:
+    """`network.to(device)` with new parameters: fake ones cannot be changed in place."""
+    for target in to:
+        for module in network.modules() if isinstance(target, torch.device) else ():
+            for name, parameter in module.named_parameters(recurse=False):
+                fresh = torch.empty(parameter.shape, dtype=parameter.dtype, device=target)
+                setattr(module, name, nn.Parameter(fresh, requires_grad=parameter.requires_grad))
+            for name, buffer in module.named_buffers(recurse=False):
+                setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype, device=target))
+    return network

@@ -1,0 +1,59 @@
+"""On an accelerator every contestant keeps to its device, and no training step asks it for a number."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from fake_accelerator import DEVICE, fake_accelerator
+from tiny_tasks import TINY_TASKS, tasks_for, with_pins
+
+from tasks import TASKS
+from tasks.regularizers import REGULARIZERS
+from tasks.task import Setting, Task
+from tasks.training import Training
+
+CHECKS = "checks.py: "  # functions that users call too look at what they are given: the k-support norm, at a spectrum
+DEEP = ("none", "dropblock", "localdrop", "block_feature_map_distortion", "shakedrop", "drop_path")
+CELLS = {
+    **{f"{name} on {task}": (task, name) for name in REGULARIZERS for task in tasks_for(REGULARIZERS[name]())},
+    **{f"{name} on cifar10-resnet56": ("cifar10-resnet56", name) for name in DEEP},
+}
+
+
+def training_of(task: Task, name: str) -> Training:
+    """A training on the fake accelerator; on made-up data where the task has some."""
+    setting = Setting(seed=0, scale="paper", learning_rate=task.default_learning_rate("paper"), device=DEVICE)
+    contestants = [(name, with_pins(REGULARIZERS[name](), task))]
+    rehearsal = task.rehearse(contestants, setting, max_batch_size=8)
+    return rehearsal.training if rehearsal else task.prepare(contestants, setting)
+
+
+@pytest.mark.parametrize(("task", "name"), CELLS.values(), ids=CELLS)
+def test_a_step_keeps_to_its_device_and_never_waits_for_it(task: str, name: str) -> None:
+    with fake_accelerator() as waits:
+        training = training_of(TINY_TASKS.get(task) or TASKS[task], name)
+        batch = next(iter(training.batches.epoch()))
+        training.network.train()
+        for index in (0, 9, 10, 19):  # keep rates have every tenth step
+            if index == 10:
+                waits.clear()  # what is measured once, or once an epoch, may have waited
+            training.seek(index)
+            loss = training.step(batch, epoch=1)
+        assert loss.device.type == DEVICE.type
+        assert [place for place in waits if not place.startswith(CHECKS)] == []
+        for epoch in (1, 10):
+            training.hooks.after_epoch(epoch, training.network)
+        training.network.eval()
+        with torch.no_grad():
+            outputs = training.network(training.batches.normalised(batch.inputs))
+        assert outputs.device.type == DEVICE.type
+
+
+def test_a_fake_accelerator_tells_who_mixes_devices_and_who_waits() -> None:
+    """Without this the test above could not fail."""
+    with fake_accelerator() as waits:
+        there = torch.ones(3, device=DEVICE)
+        with pytest.raises(RuntimeError, match="same device"):
+            there + torch.ones(3)
+        assert float(there.sum()) == 0.5
+        assert waits == ["elsewhere"]
