@@ -56,6 +56,8 @@ def fake_accelerator() -> Iterator[list[str]]:
         patch.setattr(torch.autograd, "grad", lambda _, variables, **__: [torch.empty_like(v) for v in variables])
         patch.setattr(Descent, "step", lambda _: None)
         patch.setattr(nn.Module, "to", _moved)
+        patch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
+        patch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
         stream = tasks.streams.torch_stream  # generators of a device exist with the device alone
         for module in (tasks.streams, tasks.batches):
             patch.setattr(module, "torch_stream", lambda seed, name, *_: stream(seed, name))

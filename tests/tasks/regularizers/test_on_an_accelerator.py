@@ -9,6 +9,7 @@ from tiny_tasks import TINY_TASKS, tasks_for, with_pins
 
 from tasks import TASKS
 from tasks.regularizers import REGULARIZERS
+from tasks.switches import Switches
 from tasks.task import Setting, Task
 from tasks.training import Training
 
@@ -18,11 +19,13 @@ CELLS = {
     **{f"{name} on {task}": (task, name) for name in REGULARIZERS for task in tasks_for(REGULARIZERS[name]())},
     **{f"{name} on cifar10-resnet56": ("cifar10-resnet56", name) for name in DEEP},
 }
+FAST = Switches(precision="bf16", channels_last=True)
 
 
-def training_of(task: Task, name: str) -> Training:
+def training_of(task: Task, name: str, switches: Switches | None) -> Training:
     """A training on the fake accelerator; on made-up data where the task has some."""
-    setting = Setting(seed=0, scale="paper", learning_rate=task.default_learning_rate("paper"), device=DEVICE)
+    learning_rate = task.default_learning_rate("paper")
+    setting = Setting(seed=0, scale="paper", learning_rate=learning_rate, device=DEVICE, switches=switches)
     contestants = [(name, with_pins(REGULARIZERS[name](), task))]
     rehearsal = task.rehearse(contestants, setting, max_batch_size=8)
     return rehearsal.training if rehearsal else task.prepare(contestants, setting)
@@ -30,8 +33,29 @@ def training_of(task: Task, name: str) -> Training:
 
 @pytest.mark.parametrize(("task", "name"), CELLS.values(), ids=CELLS)
 def test_a_step_keeps_to_its_device_and_never_waits_for_it(task: str, name: str) -> None:
+    _look_at_steps(task, name, switches=None)
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_so_does_a_step_in_16_bits_with_channels_last(name: str) -> None:
+    _look_at_steps("cifar10-resnet56", name, FAST)
+
+
+def test_a_fake_accelerator_tells_who_mixes_devices_and_who_waits() -> None:
+    """Without this the test above could not fail."""
     with fake_accelerator() as waits:
-        training = training_of(TINY_TASKS.get(task) or TASKS[task], name)
+        there = torch.ones(3, device=DEVICE)
+        with pytest.raises(RuntimeError, match="same device"):
+            there + torch.ones(3)
+        assert float(there.sum()) == 0.5
+        assert waits == ["elsewhere"]
+        with torch.autocast(DEVICE.type, torch.bfloat16):
+            assert (there[None] @ there[:, None]).dtype == torch.bfloat16
+
+
+def _look_at_steps(task: str, name: str, switches: Switches | None) -> None:
+    with fake_accelerator() as waits:
+        training = training_of(TINY_TASKS.get(task) or TASKS[task], name, switches)
         batch = next(iter(training.batches.epoch()))
         training.network.train()
         for index in (0, 9, 10, 19):  # keep rates have every tenth step
@@ -46,14 +70,4 @@ def test_a_step_keeps_to_its_device_and_never_waits_for_it(task: str, name: str)
         training.network.eval()
         with torch.no_grad():
             outputs = training.network(training.batches.normalised(batch.inputs))
-        assert outputs.device.type == DEVICE.type
-
-
-def test_a_fake_accelerator_tells_who_mixes_devices_and_who_waits() -> None:
-    """Without this the test above could not fail."""
-    with fake_accelerator() as waits:
-        there = torch.ones(3, device=DEVICE)
-        with pytest.raises(RuntimeError, match="same device"):
-            there + torch.ones(3)
-        assert float(there.sum()) == 0.5
-        assert waits == ["elsewhere"]
+        assert (outputs.device.type, outputs.dtype) == (DEVICE.type, training.batches.normalised(batch.inputs).dtype)
