@@ -20,7 +20,7 @@ from harness.interrupts import interruptible
 from harness.plan import Budget, Cell, Plan, make_plan
 from harness.progress import Progress
 from harness.provenance import code_hash, software
-from harness.records import SUCCESSES, TrialRecord, TrialSpec, utc_now
+from harness.records import TrialRecord, TrialSpec, utc_now
 from harness.schedule import CellProgress, Schedule
 from harness.store import CAMPAIGN_FILE, Store
 from tasks import TASKS
@@ -54,9 +54,8 @@ class Outcome:
 
     plan: Plan
     num_run: int
-    num_finished: int
-    num_failed: int
-    failures: dict[str, int]
+    failures: Mapping[str, int]  # trials that ended without a result where there should be one, by status
+    num_rejected: int  # tune trials that diverged, which is an answer
 
 
 def plan_campaign(request: Request, store: Store) -> Plan:
@@ -117,7 +116,7 @@ def _run_missing(request: Request, plan: Plan, store: Store, announce: Callable[
         for name in store.damaged:
             announce(f"{name} is damaged: it was renamed to *.damaged, and its trials run again.")
         if request.retry_failed:
-            failed = [trial_id for trial_id, done in stored.items() if done.status not in (*SUCCESSES, "skipped")]
+            failed = [trial_id for trial_id, done in stored.items() if done.is_failure]
             store.forget(failed)
             stored = {trial_id: done for trial_id, done in stored.items() if trial_id not in set(failed)}
         store.drop_checkpoints(stored)
@@ -156,9 +155,8 @@ def _run(
     return Outcome(
         plan=plan,
         num_run=progress.num_run,
-        num_finished=sum(progress.statuses.values()),
-        num_failed=progress.num_failed,
-        failures={status: count for status, count in progress.statuses.items() if status not in SUCCESSES},
+        failures=progress.failures,
+        num_rejected=progress.num_rejected,
     )
 
 

@@ -310,12 +310,14 @@ def _run(request: Request) -> None:
     trials = analysis.load_trials(request.results)
     show_ranking(trials)
     show_timing(trials)
+    if outcome.num_rejected:
+        print(f"\n{outcome.num_rejected} tune trial(s) diverged; the searches took that for the worst value there is.")
     print(f"\nReport: {analysis.write_report(request.results)}")
-    if outcome.num_failed:
+    if outcome.failures:
         failures = ", ".join(f"{count} {status}" for status, count in outcome.failures.items())
         raise RegarenaError(
-            f"{outcome.num_failed} trial(s) ended without a result ({failures}); they stand in the report and in "
-            f"the rows. --retry-failed runs them again."
+            f"{sum(outcome.failures.values())} trial(s) ended without a result ({failures}); they stand in the report "
+            "and in the rows. --retry-failed runs them again."
         )
 
 

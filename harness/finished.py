@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.records import TrialRecord
+from harness.records import SUCCESSES, TrialRecord
 
 _SECONDS = ("train_seconds", "evaluation_seconds", "setup_seconds")
 FINISHED_COLUMNS = ("trial_id", "status", "validation_value", "task", "regularizer", "role", *_SECONDS)
@@ -23,6 +23,21 @@ class Finished:
     regularizer: str = ""
     role: str = ""
     seconds: float = 0.0  # of training, evaluation and setup
+
+    @property
+    def has_result(self) -> bool:
+        """Whether there is a value to compare."""
+        return self.status in SUCCESSES
+
+    @property
+    def is_rejection(self) -> bool:
+        """Whether it is the answer to a study's proposal: training diverges there, so look elsewhere."""
+        return self.role == "tune" and self.status == "diverged"
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether there should be a result and is none."""
+        return not (self.has_result or self.is_rejection or self.status == "skipped")
 
     @classmethod
     def of(cls, record: TrialRecord) -> Finished:

@@ -16,7 +16,7 @@ from harness.finished import Finished
 from harness.known_times import read_times
 from harness.outlook import cost_columns, outlook_of, totals
 from harness.plan import Cell, Plan
-from harness.records import ROLES, SUCCESSES, Role, TrialSpec
+from harness.records import ROLES, Role, TrialSpec
 from harness.schedule import CellProgress
 from harness.store import TRIALS, Store
 from tasks.task import DataError
@@ -102,7 +102,7 @@ def _counts(plan: Plan, cell: Cell, stored: Mapping[str, Finished]) -> tuple[dic
     counts = {
         "trials": plan.num_trials(cell),
         "done": len(done),
-        "failed": sum(finished.status not in SUCCESSES for finished in done),
+        "failed": sum(finished.is_failure for finished in done),
         "missing": sum(missing.values()),
     }
     return counts, missing, _why(missing, set(known), cell, stored)

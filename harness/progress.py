@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from harness.finished import Finished
 from harness.packs import Pack
 from harness.plan import Plan
-from harness.records import SUCCESSES, TrialSpec
+from harness.records import TrialSpec
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -49,7 +49,8 @@ class Progress:
     plan: Plan
     num_workers: int
     stream: TextIO = field(default_factory=lambda: sys.stderr)
-    statuses: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)  # of this run and earlier ones, by status
+    num_rejected: int = 0  # likewise: proposals of the studies with which training diverges
     num_run: int = 0
 
     def __post_init__(self) -> None:
@@ -112,16 +113,13 @@ class Progress:
             self._last_line = now
             self._print_line()
 
-    @property
-    def num_failed(self) -> int:
-        """Trials, of this run and earlier ones, that ended without a result."""
-        return sum(count for status, count in self.statuses.items() if status not in SUCCESSES)
-
     def _count(self, spec: TrialSpec, finished: Finished) -> None:
         state = self._cells[spec.cell]
         state.done += 1
-        state.failed += finished.status not in SUCCESSES
-        self.statuses[finished.status] += 1
+        self.num_rejected += finished.is_rejection
+        if finished.is_failure:
+            state.failed += 1
+            self.failures[finished.status] += 1
         if spec.role in ("tune", "default", "confirm"):
             state.note_value(finished.validation_value)
 

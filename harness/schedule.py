@@ -8,7 +8,7 @@ from dataclasses import replace
 from harness.finished import Finished
 from harness.packs import Pack, next_pack
 from harness.plan import Cell, Plan
-from harness.records import SUCCESSES, TrialSpec
+from harness.records import TrialSpec
 from harness.seeding import trial_seed
 
 
@@ -71,7 +71,7 @@ class CellProgress:
         """The tune trial that the selection rule picks; None before tuning has ended, or if no trial succeeded."""
         if not self.has_tuned:
             return None
-        successes = [(spec, done) for spec, done in self._tuned if done.status in SUCCESSES]
+        successes = [(spec, done) for spec, done in self._tuned if done.has_result]
         return self._plan.selection.choose(successes, self.cell.task.higher_is_better) if successes else None
 
     def needed_ids(self) -> dict[str, TrialSpec]:

@@ -134,7 +134,7 @@ class Store:
         for _, table in self._read_all(TRIALS, FINISHED_COLUMNS, set_aside):
             for row in table.to_pylist():
                 known = found.get(row["trial_id"])
-                if known is None or (known.status not in SUCCESSES and row["status"] in SUCCESSES):
+                if known is None or (row["status"] in SUCCESSES and not known.has_result):
                     found[row["trial_id"]] = Finished.from_row(row)
         return found
 
@@ -165,7 +165,7 @@ class Store:
         known = {
             trial_id
             for trial_id, done in self.finished().items()
-            if done.status in SUCCESSES or trial_id not in theirs or theirs[trial_id].status not in SUCCESSES
+            if done.has_result or trial_id not in theirs or not theirs[trial_id].has_result
         }
         for folder in (CURVES, TRIALS):
             for path in other.files(folder):

@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState
 
 from harness.finished import Finished
-from harness.records import SUCCESSES, Scalar
+from harness.records import Scalar
 from search_spaces.space import Choice, Integer, Range, Real, Space
 
 NUM_RANDOM_TRIALS = 5  # before TPE starts to model; fixed, so that a larger budget repeats the smaller one's trials
@@ -55,7 +55,7 @@ class CellStudy:
     def tell(self, finished: Finished) -> None:
         """What came of the last proposal."""
         assert self._asked is not None
-        value = finished.validation_value if finished.status in SUCCESSES else None
+        value = finished.validation_value if finished.has_result else None
         if value is None and finished.status in _TOLD_AS_WORST and self._values:
             value = min(self._values) if self._higher_is_better else max(self._values)
         if value is None:

@@ -146,6 +146,16 @@ class OddOnesOut(Regularizer):
         return Faulty(how="diverge" if context.seed % 2 else "idle")
 
 
+@dataclass(frozen=True, kw_only=True)
+class TooStrong(Regularizer):
+    """Diverges where it is stronger than by default."""
+
+    strength: float = 0.5
+
+    def after_step(self, step: Step) -> None:
+        FAULTS["diverge" if self.strength > 0.5 else "idle"](step)
+
+
 def raise_plainly(step: Step) -> None:
     raise ValueError("this regularizer is at fault")
 
@@ -367,8 +377,9 @@ PACKS = Suite(
 """Several seeds in one process; well, with some that fail, and in a process that crashes."""
 
 ENTRY_POINTS = {
-    "regularizers": {how: f"contestant_{how}" for how in FAULTS} | {"odd_ones_out": "OddOnesOut"},
-    "search_spaces": dict.fromkeys(FAULTS, "SPACE") | {"odd_ones_out": "NO_SPACE"},
+    "regularizers": {how: f"contestant_{how}" for how in FAULTS}
+    | {"odd_ones_out": "OddOnesOut", "too_strong": "TooStrong"},
+    "search_spaces": dict.fromkeys(FAULTS, "SPACE") | {"odd_ones_out": "NO_SPACE", "too_strong": "SPACE"},
     "tasks": {
         "tiny-mlp": "TINY_MLP",
         "long-mlp": "LONG_MLP",

@@ -115,6 +115,21 @@ def test_a_larger_request_extends_the_campaign_and_trains_only_what_is_new(undis
     assert "slow holds a campaign of the suite 'slow', not of 'well'" in other.stderr
 
 
+def test_proposals_that_diverge_are_told_and_are_no_fault_of_the_campaign(tmp_path):
+    arena = Arena(tmp_path)
+    asked = ("run", "well", "--serial", "--only", "tiny-mlp,none,too_strong", "--results", "strong")
+    ended = arena.regarena(*asked)
+    found = [row for row in rows(arena.folder / "strong") if row["regularizer"] == "too_strong"]
+    diverged = [row for row in found if row["status"] == "diverged"]
+    assert {row["role"] for row in diverged} == {"tune"}
+    assert all(row["hp.strength"] <= 0.5 for row in found if row["role"] == "confirm")
+    assert f"{len(diverged)} tune trial(s) diverged" in ended.stdout
+    assert ended.returncode == 0, ended.stderr
+    trained = len(arena.executions)
+    again = arena.regarena(*asked, "--retry-failed")
+    assert (again.returncode, len(arena.executions)) == (0, trained), "a rejection is no failure to try again"
+
+
 @pytest.fixture(scope="module")
 def full(tmp_path_factory):
     """A campaign whose disk fills up mid-run, and is given room again: the kernel refuses bytes past a size."""

@@ -63,6 +63,16 @@ def test_what_waits_for_a_worker_does_not_run_yet(campaign):
     ]
 
 
+def test_a_proposal_that_diverges_is_no_failure_and_a_setting_that_counts_is_one(campaign):
+    progress, packs = campaign
+    for pack, role in zip(packs, ("tune", "confirm", "tune"), strict=False):
+        status = "diverged" if pack is not packs[2] else "failed"
+        progress.started(pack)
+        progress.ended(pack, [Finished(pack[0].trial_id, status, None, role=role)])
+    assert (progress.num_rejected, dict(progress.failures)) == (1, {"diverged": 1, "failed": 1})
+    assert counts(progress) == "3 of 6 trials done, 0 running, 2 failed"
+
+
 def test_what_lost_workers_had_is_given_out_anew(campaign):
     progress, packs = campaign
     progress.started(packs[0])
