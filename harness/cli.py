@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.errors import BadInput, RegarenaError
+from harness.errors import BadInput, RegarenaError, ResultsError
 from harness.execution import CHECKPOINT_SECONDS
 from harness.options import (
     Address,
@@ -46,6 +46,8 @@ from harness.options import (
 
 if TYPE_CHECKING:
     from harness.campaign import Request
+
+_OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT)
 
 app = typer.Typer(
     name="regarena",
@@ -280,7 +282,10 @@ def merge(
     """Bring the rows of several folders together in one."""
     from harness.merge import merge_folders
 
-    print(merge_folders(folders, into))
+    try:
+        print(merge_folders(folders, into))
+    except OSError as error:
+        raise ResultsError(f"The rows cannot be brought together in {into} ({error}); nothing was removed.") from error
 
 
 @app.command()
@@ -312,7 +317,13 @@ def _run(request: Request) -> None:
     show_timing(trials)
     if outcome.num_rejected:
         print(f"\n{outcome.num_rejected} tune trial(s) diverged; the searches took that for the worst value there is.")
-    print(f"\nReport: {analysis.write_report(request.results)}")
+    try:
+        print(f"\nReport: {analysis.write_report(request.results)}")
+    except OSError as error:
+        raise ResultsError(
+            f"The report cannot be written to {request.results} ({error}); the rows are kept, and "
+            f"`regarena report {request.results} --out DIR` writes it elsewhere."
+        ) from error
     if outcome.failures:
         failures = ", ".join(f"{count} {status}" for status, count in outcome.failures.items())
         raise RegarenaError(
@@ -337,26 +348,45 @@ def _without_code(error: Exception) -> str:
 
 def main() -> None:
     """Run the command; a user's mistake ends in one sentence and an exit code, never in a stack trace."""
-    from tasks.table import UnknownNameError
-
     if sys.stdout is None:  # closed by who called, as `>&-` does
         _discard_output()
+    message, exit_code = _end_of_app()
     try:
-        try:
-            app(standalone_mode=True)
-        finally:
-            sys.stdout.flush()  # here, where what it raises can be told; the interpreter would do it later
-    except UnknownNameError as error:
-        _end(str(error), BadInput.exit_code)
-    except RegarenaError as error:
-        _end(str(error), error.exit_code)
-    except BrokenPipeError:
-        _discard_output()  # `| head` closed the pipe: nothing to say
+        sys.stdout.flush()  # here, where what it raises can be told; the interpreter would do it later
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        _discard_output()
+        if exit_code == 0:
+            message, exit_code = _end_of_output(error)
+    if message:
+        print(f"regarena: {message}", file=sys.stderr)
+    raise SystemExit(exit_code)
+
+
+def _end_of_app() -> tuple[str, int | str | None]:
+    """What there is to say of how the command ended, and its exit code."""
+    from tasks.table import UnknownNameError
+
+    try:
+        app(standalone_mode=True)
+    except SystemExit as end:
+        return "", end.code or 0
+    except UnknownNameError as error:
+        return str(error), BadInput.exit_code
+    except RegarenaError as error:
+        return str(error), error.exit_code
+    except OSError as error:
+        if error.filename is not None or error.errno not in _OUTPUT_ERRORS:
             raise
         _discard_output()
-        _end(f"The output cannot be written ({error.strerror}); give it another place.", BadInput.exit_code)
+        return _end_of_output(error)
+    return "", 0
+
+
+def _end_of_output(error: OSError) -> tuple[str, int]:
+    """The same where the output takes no more."""
+    if isinstance(error, BrokenPipeError):
+        return "", 0  # `| head` closed the pipe: nothing to say
+    return f"The output cannot be written ({error.strerror}); give it another place.", BadInput.exit_code
 
 
 def _discard_output() -> None:
@@ -366,11 +396,6 @@ def _discard_output() -> None:
         sys.stdout = os.fdopen(nowhere, "w")
     else:
         os.dup2(nowhere, sys.stdout.fileno())
-
-
-def _end(message: str, exit_code: int) -> None:
-    print(f"regarena: {message}", file=sys.stderr)
-    raise SystemExit(exit_code)
 
 
 if __name__ == "__main__":

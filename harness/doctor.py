@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -94,6 +93,5 @@ def _ray() -> tuple[bool, str]:
     from harness.cluster import Cluster
     from harness.tuner import cluster_resources
 
-    with tempfile.TemporaryDirectory():
-        resources = cluster_resources(Cluster())
+    resources = cluster_resources(Cluster())
     return True, ", ".join(f"{name} {amount:g}" for name, amount in resources.items())

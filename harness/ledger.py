@@ -36,7 +36,7 @@ class Ledger:
         pack = None if self.write_error else self._schedule.next()
         if pack is not None:
             self._out[tune_id] = pack
-            self._progress.started(pack)
+            self._progress.given_out(pack)
         self.is_finished = pack is None and not self._out and not self.write_error
         return pack
 

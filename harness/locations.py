@@ -22,7 +22,7 @@ def opened(location: str) -> tuple[pa.fs.FileSystem, str]:
     """
     if "://" not in location:
         folder = Path(location).absolute()
-        if folder.is_file():
+        if os.path.isfile(folder):  # no error where the folder above may not be entered
             raise BadInput(f"The results location {location} is a file; choose a folder, which need not exist yet.")
         return pa.fs.LocalFileSystem(), str(folder)
     try:

@@ -42,7 +42,7 @@ class Progress:
 
     Args:
         plan: what is to run.
-        num_workers: trials that run at once, for the time left.
+        num_workers: trials that run at once, of those given out; the time left is shared among them.
         stream: where to; a live table if it is a terminal.
     """
 
@@ -61,7 +61,7 @@ class Progress:
             )
             for cell in self.plan.running_cells
         }
-        self._given_out: list[Pack] = []
+        self._out: list[Pack] = []
         self._seconds = 0.0
         self._last_line = time.monotonic()
         self._live = None
@@ -93,17 +93,17 @@ class Progress:
             if trial_id in stored:
                 self._count(spec, stored[trial_id])
 
-    def started(self, pack: Pack) -> None:
+    def given_out(self, pack: Pack) -> None:
         """Trials are given to the workers, which take them in this order."""
-        self._given_out.append(pack)
+        self._out.append(pack)
 
     def all_lost(self) -> None:
         """What was given to workers comes to no end; it will be given out anew."""
-        self._given_out.clear()
+        self._out.clear()
 
     def ended(self, pack: Pack, ends: Sequence[Finished]) -> None:
         """Trials ended; without `ends` they are to start again."""
-        self._given_out.remove(pack)
+        self._out.remove(pack)
         for spec, finished in zip(pack, ends, strict=False):
             self._seconds += finished.seconds
             self.num_run += 1
@@ -126,7 +126,7 @@ class Progress:
     def _running(self) -> Counter[tuple[str, str]]:
         """Trials that workers have, by cell; those given out beyond these wait at the door."""
         running: Counter[tuple[str, str]] = Counter()
-        for pack in self._given_out[: self.num_workers]:
+        for pack in self._out[: self.num_workers]:
             running[pack[0].cell] += len(pack)
         return running
 

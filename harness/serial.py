@@ -59,7 +59,7 @@ def placed(execution: Execution, gpus_per_trial: float | None) -> Execution:
 
 def _run(pack: Pack, store: Store, execution: Execution, progress: Progress) -> list[Finished]:
     """How the trials of the pack ended, in its order; nothing if they are to run one by one."""
-    progress.started(pack)
+    progress.given_out(pack)
     records = run_pack_isolated(pack, execution)
     try:
         for record in records:

@@ -12,12 +12,13 @@ import contextlib
 import dataclasses
 import json
 import logging
+import math
 import os
 import secrets
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ _NOISY_LOGGERS = ("ray", "ray.tune.analysis.experiment_analysis", "ray.tune.tune
 _OBJECT_STORE_BYTES = 100 * 2**20  # no data travels through it
 _GRACE_SECONDS = 5.0  # for a clean end after a signal; where it went to all of Ray, the driver waits for the dead
 _METRIC = "has_ended"  # Tune aborts the whole run over a report without its metric; the values travel as text beside it
+_ROUNDING = 1e-9  # of 1 / 0.1, say
 _MAX_RELAUNCHES = 3  # of the Tune run itself, while it still brings new rows
 
 
@@ -205,15 +207,17 @@ def _fit_once(
     import ray
 
     ledger = Ledger(schedule, store, execution, progress)
-    progress.num_workers = max(1, int(ray.cluster_resources().get("CPU", 1) / cluster.cpus_per_trial))
-    resources = {"cpu": cluster.cpus_per_trial, "gpu": execution.gpu_fraction}
-    with scratch_folder(tempfile.gettempdir()) as scratch, _ended_by_signals() as was_stopped:
-        try:
-            _tuner_over(ledger, store, execution, resources, progress.num_workers, scratch).fit()
-        except Exception as error:
-            if was_stopped():  # the signal went to Ray's processes too, and what Tune says of their end is no fault
-                raise Interrupted("Stopped by SIGTERM.") from error
-            return error
+    resources = {"CPU": cluster.cpus_per_trial, "GPU": execution.gpu_fraction}
+    progress.num_workers = _num_workers(ray.nodes(), resources)
+    with scratch_folder(tempfile.gettempdir()) as scratch:
+        tuner = _tuner_over(ledger, store, execution, resources, progress.num_workers, scratch)
+        with _ended_by_signals() as was_stopped:
+            try:
+                tuner.fit()
+            except Exception as error:
+                if was_stopped():  # the signal went to Ray's processes too, and what Tune says of their end is no fault
+                    raise Interrupted("Stopped by SIGTERM.") from error
+                return error
     if ledger.write_error:
         raise ResultsError(f"Rows could not be written to {store.location}: {ledger.write_error}.")
     if not ledger.is_finished:
@@ -221,13 +225,25 @@ def _fit_once(
     return None
 
 
+def _num_workers(nodes: Sequence[Mapping[str, Any]], resources: Mapping[str, float]) -> int:
+    """How many trials with these needs the nodes hold at once, none of them across two."""
+    wanted = {name: amount for name, amount in resources.items() if amount > 0}
+    held: list[int] = [
+        min(math.floor(node["Resources"].get(name, 0) / amount + _ROUNDING) for name, amount in wanted.items())
+        for node in nodes
+        if node["Alive"]
+    ]
+    return max(1, sum(held))
+
+
 def _tuner_over(
-    ledger: Ledger, store: Store, execution: Execution, resources: dict[str, float], num_workers: int, scratch: str
+    ledger: Ledger, store: Store, execution: Execution, resources: Mapping[str, float], num_workers: int, scratch: str
 ) -> tune.Tuner:
     from ray import tune
 
+    trainable = tune.with_parameters(_trainable, location=store.address, execution=execution)
     return tune.Tuner(
-        tune.with_resources(tune.with_parameters(_trainable, location=store.address, execution=execution), resources),
+        tune.with_resources(trainable, {name.lower(): amount for name, amount in resources.items()}),
         tune_config=tune.TuneConfig(
             search_alg=_searcher_over(ledger),
             num_samples=-1,  # until the searcher says that it is finished
@@ -255,6 +271,8 @@ def _ended_by_signals() -> Iterator[Callable[[], bool]]:
 
     def stop(*_: object) -> None:
         stopped.set()
+        if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:  # Tune is not yet, or no more, there to hear it
+            raise Interrupted("Stopped by SIGTERM.")
         os.kill(os.getpid(), signal.SIGUSR1)
 
     signal.signal(signal.SIGTERM, stop)
@@ -331,7 +349,7 @@ def _run_timing(timing: Sequence[TrialSpec], store: Store, execution: Execution,
         _time_one
     )
     for spec in timing:
-        progress.started((spec,))
+        progress.given_out((spec,))
         try:
             finished = ray.get(timed.remote(spec, store.address, execution))
         except ray.exceptions.RayTaskError as error:

@@ -111,26 +111,23 @@ class ScaledDescent(Descent):
     def gradients(self, objective: Tensor, variables: Sequence[Tensor]) -> Sequence[Tensor | None]:
         """Scaled likewise; where one overflows, there is none and the scale is halved."""
         scaled = super().gradients(objective * self.scale, variables)
-        if not self._are_finite([gradient for gradient in scaled if gradient is not None]):
+        if not _are_finite([gradient for gradient in scaled if gradient is not None]):
+            self._halve_scale()
             return [None] * len(scaled)
         return [None if gradient is None else gradient / self.scale for gradient in scaled]
 
     def step(self) -> None:
         """Move the weights if all gradients are finite."""
-        if not self._are_finite(self._gradients()):
+        if not _are_finite(self._gradients()):
+            self._halve_scale()
             return
         super().step()
         self.num_good_steps += 1
         if self.num_good_steps == self.GROWTH_STEPS:
             self.scale, self.num_good_steps = self.scale * 2, 0
 
-    def _are_finite(self, gradients: Sequence[Tensor]) -> bool:
-        """Whether they are; if not, the scale was too large, and is halved."""
-        finite = [gradient.isfinite().all() for gradient in gradients]
-        if not finite or bool(torch.stack(finite).all()):  # at once: each look waits for the device
-            return True
+    def _halve_scale(self) -> None:
         self.scale, self.num_good_steps = self.scale / 2, 0
-        return False
 
     def _gradients(self) -> list[Tensor]:
         groups = self._optimizer.param_groups
@@ -140,3 +137,8 @@ class ScaledDescent(Descent):
 def descent_by(switches: Switches, optimizer: torch.optim.Optimizer) -> Descent:
     """How the optimizer descends under `switches`."""
     return ScaledDescent(optimizer) if switches.precision == "fp16" else Descent(optimizer)
+
+
+def _are_finite(gradients: Sequence[Tensor]) -> bool:
+    finite = [gradient.isfinite().all() for gradient in gradients]
+    return not finite or bool(torch.stack(finite).all())  # at once: each look waits for the device

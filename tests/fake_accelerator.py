@@ -52,6 +52,8 @@ def fake_accelerator() -> Iterator[list[str]]:
     with pytest.MonkeyPatch.context() as patch:
         for name, answer in ASK_FOR_NUMBERS.items():
             patch.setattr(Tensor, name, _noted(name, answer, waits))
+        for name in ("to", "copy_"):
+            patch.setattr(Tensor, name, _noted_on_leaving(name, waits))
         patch.setattr(Tensor, "backward", _make_up_gradients)
         patch.setattr(torch.autograd, "grad", lambda _, variables, **__: [torch.empty_like(v) for v in variables])
         patch.setattr(Descent, "step", lambda _: None)
@@ -74,11 +76,30 @@ def _noted(name: str, answer: Any, waits: list[str]) -> Any:
         if not isinstance(tensor, FakeTensor):
             return real(tensor, *args, **kwargs)
         if tensor.device.type == DEVICE.type:
-            ours = [frame for frame in traceback.extract_stack() if Path(frame.filename).is_relative_to(ROOT / "tasks")]
-            waits.append(f"{Path(ours[-1].filename).name}: {ours[-1].line}" if ours else "elsewhere")
+            waits.append(_place())
         return answer(tensor)
 
     return ask
+
+
+def _noted_on_leaving(name: str, waits: list[str]) -> Any:
+    """`x.to("cpu")` and `y.copy_(x)`, which are carried out, and noted where numbers would leave the device."""
+    real = getattr(Tensor, name)
+
+    def move(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+        result = real(tensor, *args, **kwargs)
+        source = args[0] if name == "copy_" else tensor
+        if source.device.type == DEVICE.type != result.device.type:
+            waits.append(_place())
+        return result
+
+    return move
+
+
+def _place() -> str:
+    """The line of ours that is at work."""
+    ours = [frame for frame in traceback.extract_stack() if Path(frame.filename).is_relative_to(ROOT / "tasks")]
+    return f"{Path(ours[-1].filename).name}: {ours[-1].line}" if ours else "elsewhere"
 
 
 def _there(moves: Moves) -> Moves:
@@ -99,13 +120,18 @@ def _make_up_gradients(loss: Tensor, *_: object) -> None:
             leaf.grad = torch.empty_like(leaf)
 
 
-def _moved(network: nn.Module, *to: Any, **options: Any) -> nn.Module:
-    """`network.to(device)` with new parameters: fake ones cannot be changed in place."""
-    for target in to:
-        for module in network.modules() if isinstance(target, torch.device) else ():
-            for name, parameter in module.named_parameters(recurse=False):
-                fresh = torch.empty(parameter.shape, dtype=parameter.dtype, device=target)
-                setattr(module, name, nn.Parameter(fresh, requires_grad=parameter.requires_grad))
-            for name, buffer in module.named_buffers(recurse=False):
-                setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype, device=target))
+def _moved(
+    network: nn.Module, device: torch.device | None = None, memory_format: torch.memory_format | None = None
+) -> nn.Module:
+    """`network.to(device)` and `network.to(memory_format=...)` with new tensors: fake ones do not change in place."""
+
+    def there(tensor: Tensor) -> Tensor:
+        layout = {"memory_format": memory_format} if memory_format and tensor.dim() == 4 else {}
+        return torch.empty(tensor.shape, dtype=tensor.dtype, device=device or tensor.device, **layout)
+
+    for module in network.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            setattr(module, name, nn.Parameter(there(parameter), requires_grad=parameter.requires_grad))
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, there(buffer))
     return network

@@ -53,22 +53,22 @@ def weights_behind(site: Site, layer_type: type[nn.Module]) -> Callable[[], Tens
     return lambda: largest_weights(layer)
 
 
-def official_unit_noise(x: Tensor, num_dropped: int, weights: Tensor | None, stream: MaskStream) -> Noise:
+def official_unit_noise(x: Tensor, num_elements: int, weights: Tensor | None, stream: MaskStream) -> Noise:
     """K_M[j] u with u ~ N(0, 1) for every element: units in the manner of the released code, which has maps alone.
 
     That is eqs. 15 and 16 with lam = 0, without the 1 / N, and with a u for every sample, which makes sigma_i idle.
     """
     table = x.new_full((), SIZE_WITHOUT_NEXT_LAYER) if weights is None else weights
-    return Noise(table, per_element=stream.normal((num_dropped,), x.dtype))
+    return Noise(table, per_element=stream.normal((num_elements,), x.dtype))
 
 
-def paper_unit_noise(x: Tensor, num_dropped: int, weights: Tensor | None, stream: MaskStream) -> Noise:
+def paper_unit_noise(x: Tensor, num_elements: int, weights: Tensor | None, stream: MaskStream) -> Noise:
     """Eq. 15 with lam = 0: sigma_i K_M[j] u_j / N, one u ~ N(0, 1) per unit, one sign sigma_i = +-1 per sample."""
     size = x.new_full((), SIZE_WITHOUT_NEXT_LAYER) if weights is None else weights
     return _pattern_with_signs(size, x, stream)
 
 
-def official_noise(x: Tensor, num_dropped: int, weights: Tensor | None, stream: MaskStream) -> Noise:
+def official_noise(x: Tensor, num_elements: int, weights: Tensor | None, stream: MaskStream) -> Noise:
     """The released code: mean over taps of K_M, a random sign for each channel and tap, times N(0, 1) per element."""
     if weights is None:
         table = x.new_full((), SIZE_WITHOUT_NEXT_LAYER)
@@ -76,10 +76,10 @@ def official_noise(x: Tensor, num_dropped: int, weights: Tensor | None, stream: 
         signs = stream.bernoulli(tuple(weights.shape), 0.5).to(x.dtype) * 2 - 1
         table = (weights * signs).mean((1, 2))[:, None, None]
         table = table * (SHRINK_OF_1X1_KERNELS if weights[0].numel() == 1 else 1.0)
-    return Noise(table, per_element=stream.normal((num_dropped,), x.dtype))
+    return Noise(table, per_element=stream.normal((num_elements,), x.dtype))
 
 
-def paper_noise(x: Tensor, num_dropped: int, weights: Tensor | None, stream: MaskStream) -> Noise:
+def paper_noise(x: Tensor, num_elements: int, weights: Tensor | None, stream: MaskStream) -> Noise:
     """Eq. 22: 1 / N times the mean over taps of K_M S', S' = +-1 per tap, U ~ N(0, 1) per (c, h, w), sigma_i = +-1."""
     size = x.new_full((), SIZE_WITHOUT_NEXT_LAYER)
     if weights is not None:

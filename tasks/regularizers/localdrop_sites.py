@@ -50,7 +50,7 @@ class Keep(nn.Module, ABC):
 
     @torch.no_grad()
     def descend(self, gradient: Tensor | None, learning_rate: float) -> None:
-        """One projected gradient step; without a gradient (the site was not reached) nothing moves."""
+        """One projected gradient step; without a gradient (not reached, or overflowed) nothing moves."""
         self.variable.requires_grad_(False)
         if gradient is not None:
             self.variable.copy_(self.project(self.variable - learning_rate * gradient))
@@ -96,7 +96,7 @@ class BlockKeep(Keep):
         return keep_matrix(self.variable, self._block_size, self._height, self._width, self._form)
 
     def forward(self, x: Tensor) -> Tensor:
-        """On a CPU `x` itself in training at rate 0, where every map begins; elsewhere telling would take a wait."""
+        """As every `Keep`; at rate 0, where every map begins, a CPU need not draw, and a GPU would wait to be told."""
         is_idle = self.training and self.variable.device.type == "cpu" and float(self.variable) == 0
         return x if is_idle else super().forward(x)
 

@@ -56,26 +56,28 @@ def block_mask(
     pixel is kept with probability (1 - gamma)^n, n the number of blocks that cover it (Ghiasi et al. 2018, alg. 1).
     A rate that is learned is a tensor, of which an accelerator need not tell the number.
     """
-    if stream.device.type == "cpu":
-        return _block_mask_of_runs(stream, shape, float(drop_rate), block_size)
     num_samples, channels, height, width = shape
     block_height, block_width = min(block_size, height), min(block_size, width)
+    if stream.device.type == "cpu":
+        drop_rate = float(drop_rate)
+    gamma = seed_rate(drop_rate, block_size, height, width)
+    if block_height == block_width == 1:
+        return stream.bernoulli(shape, 1 - gamma)
+    if isinstance(gamma, float) and stream.device.type == "cpu":
+        return _block_mask_of_runs(stream, shape, gamma, (block_height, block_width))
     rows, columns = height - block_height + 1, width - block_width + 1
-    seeds = stream.bernoulli((num_samples, channels, rows, columns), seed_rate(drop_rate, block_size, height, width))
+    seeds = stream.bernoulli((num_samples, channels, rows, columns), gamma)
     padding = (block_width - 1, block_width - 1, block_height - 1, block_height - 1)
     return F.max_pool2d(F.pad(seeds.float(), padding), (block_height, block_width), stride=1) == 0
 
 
 def _block_mask_of_runs(
-    stream: MaskStream, shape: tuple[int, int, int, int], drop_rate: float, block_size: int
+    stream: MaskStream, shape: tuple[int, int, int, int], gamma: float, block: tuple[int, int]
 ) -> Tensor:
-    """The same on a CPU: few seeds are drawn, and each writes runs of a block's width."""
+    """The mask on a CPU: few seeds are drawn, and each writes runs of a block's width."""
     num_samples, channels, height, width = shape
-    block_height, block_width = min(block_size, height), min(block_size, width)
+    block_height, block_width = block
     rows, columns = height - block_height + 1, width - block_width + 1
-    gamma = seed_rate(drop_rate, block_size, height, width)
-    if block_height == block_width == 1:
-        return stream.bernoulli(shape, 1 - gamma)
     seeds = stream.positions(num_samples * channels * rows * columns, gamma)
     maps, place = np.divmod(seeds.numpy(), rows * columns)
     row, column = np.divmod(place, columns)

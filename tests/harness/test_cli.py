@@ -454,14 +454,29 @@ def test_an_output_that_was_closed_is_no_error(arena):
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize("arguments", ["list regularizers", "show dropout", "--help"])
-def test_an_output_without_space_is_told_in_one_sentence(arena, arguments):
+def test_an_output_without_space_is_told_in_one_sentence(arena, arguments, unbuffered):
     command = f"{shlex.quote(str(COMMAND))} {arguments} > /dev/full"
-    ended = subprocess.run(["sh", "-c", command], env=arena.environment, capture_output=True, text=True)
+    environment = arena.environment | {"PYTHONUNBUFFERED": unbuffered}
+    ended = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True)
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == [
         "regarena: The output cannot be written (No space left on device); give it another place."
     ]
+
+
+@pytest.mark.parametrize("output", ["true", "cat > /dev/full"])
+def test_a_failure_is_told_whoever_has_stopped_to_listen(arena, tmp_path, output):
+    """What is printed before waits in a buffer, and cannot be written either."""
+    (tmp_path / "trials").mkdir()
+    (tmp_path / "trials" / "broken.parquet").write_bytes(b"PAR1 and no more")
+    command = f"{shlex.quote(str(COMMAND))} verify {shlex.quote(str(tmp_path))}"
+    piped = f"({command}; echo $? > {tmp_path}/code) | true" if output == "true" else f"{command} > /dev/full"
+    environment = {name: value for name, value in arena.environment.items() if name != "PYTHONUNBUFFERED"}
+    ended = subprocess.run(["sh", "-c", piped], env=environment, capture_output=True, text=True)
+    code = int((tmp_path / "code").read_text()) if output == "true" else ended.returncode
+    assert (code, ended.stderr) == (1, "regarena: 1 finding(s).\n")
 
 
 @pytest.mark.parametrize("option", ["--only", "--skip"])

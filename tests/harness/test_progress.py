@@ -44,7 +44,7 @@ def test_what_waits_for_a_worker_does_not_run_yet(campaign):
     progress, packs = campaign
     told = []
     for pack in packs[:4]:
-        progress.started(pack)
+        progress.given_out(pack)
         told.append(counts(progress))
     end(progress, packs[1])
     told.append(counts(progress))
@@ -67,7 +67,7 @@ def test_a_proposal_that_diverges_is_no_failure_and_a_setting_that_counts_is_one
     progress, packs = campaign
     for pack, role in zip(packs, ("tune", "confirm", "tune"), strict=False):
         status = "diverged" if pack is not packs[2] else "failed"
-        progress.started(pack)
+        progress.given_out(pack)
         progress.ended(pack, [Finished(pack[0].trial_id, status, None, role=role)])
     assert (progress.num_rejected, dict(progress.failures)) == (1, {"diverged": 1, "failed": 1})
     assert counts(progress) == "3 of 6 trials done, 0 running, 2 failed"
@@ -75,11 +75,11 @@ def test_a_proposal_that_diverges_is_no_failure_and_a_setting_that_counts_is_one
 
 def test_what_lost_workers_had_is_given_out_anew(campaign):
     progress, packs = campaign
-    progress.started(packs[0])
-    progress.started(packs[1])
+    progress.given_out(packs[0])
+    progress.given_out(packs[1])
     progress.all_lost()
     assert counts(progress) == "0 of 6 trials done, 0 running, 0 failed"
-    progress.started(packs[0])
+    progress.given_out(packs[0])
     end(progress, packs[0])
     assert counts(progress) == "1 of 6 trials done, 0 running, 0 failed"
 
@@ -87,6 +87,6 @@ def test_what_lost_workers_had_is_given_out_anew(campaign):
 def test_the_time_left_is_that_of_the_trials_shared_among_the_workers(campaign):
     progress, packs = campaign
     assert "about some time left" in progress._headline()
-    progress.started(packs[0])
+    progress.given_out(packs[0])
     end(progress, packs[0])
     assert progress._headline().endswith("about 3 min left")  # five trials of 72 s, two at a time

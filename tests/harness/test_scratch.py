@@ -1,5 +1,8 @@
 """Scratch is gone at the end, or at the next beginning where the end did not come."""
 
+import errno
+import fcntl
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,6 +59,29 @@ def test_what_a_living_process_holds_stays(tmp_path, other):
     with scratch_folder(str(tmp_path)) as mine:
         assert {str(path) for path in tmp_path.iterdir()} == {mine, str(held)}
     assert (held / "session").is_dir()
+
+
+def test_what_cannot_be_removed_at_once_is_removed_by_a_later_run(tmp_path, other, monkeypatch):
+    """Processes that a killed owner started may write for a while."""
+    process, left = other
+    process.kill()
+    process.wait()
+    with monkeypatch.context() as busy:
+        busy.setattr(shutil, "rmtree", lambda *_, **__: None)
+        with scratch_folder(str(tmp_path)):
+            assert (left / "session").is_dir()
+    with scratch_folder(str(tmp_path)) as mine:
+        assert [str(path) for path in tmp_path.iterdir()] == [mine]
+
+
+def test_without_locks_there_is_a_folder_all_the_same(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with scratch_folder(str(tmp_path)) as folder:
+        assert Path(folder).is_dir()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_folders_of_somebody_else_stay(tmp_path):

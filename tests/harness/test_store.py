@@ -268,6 +268,11 @@ def test_a_file_is_no_results_folder(tmp_path):
         Store(in_the_way)
 
 
+def test_a_name_that_is_too_long_for_a_folder_is_refused_with_a_sentence(tmp_path):
+    with pytest.raises(BadInput, match="File name too long"):
+        Store(tmp_path / ("n" * 300)).prepare()
+
+
 def test_a_location_that_no_file_system_knows_is_refused():
     with pytest.raises(BadInput, match="cannot be opened"):
         Store("nowhere://bucket/folder")
