@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.endings import run_to_its_end
 from harness.errors import BadInput, RegarenaError, ResultsError
 from harness.execution import CHECKPOINT_SECONDS
 from harness.options import (
@@ -46,8 +44,6 @@ from harness.options import (
 
 if TYPE_CHECKING:
     from harness.campaign import Request
-
-_OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT)
 
 app = typer.Typer(
     name="regarena",
@@ -348,54 +344,7 @@ def _without_code(error: Exception) -> str:
 
 def main() -> None:
     """Run the command; a user's mistake ends in one sentence and an exit code, never in a stack trace."""
-    if sys.stdout is None:  # closed by who called, as `>&-` does
-        _discard_output()
-    message, exit_code = _end_of_app()
-    try:
-        sys.stdout.flush()  # here, where what it raises can be told; the interpreter would do it later
-    except OSError as error:
-        _discard_output()
-        if exit_code == 0:
-            message, exit_code = _end_of_output(error)
-    if message:
-        print(f"regarena: {message}", file=sys.stderr)
-    raise SystemExit(exit_code)
-
-
-def _end_of_app() -> tuple[str, int | str | None]:
-    """What there is to say of how the command ended, and its exit code."""
-    from tasks.table import UnknownNameError
-
-    try:
-        app(standalone_mode=True)
-    except SystemExit as end:
-        return "", end.code or 0
-    except UnknownNameError as error:
-        return str(error), BadInput.exit_code
-    except RegarenaError as error:
-        return str(error), error.exit_code
-    except OSError as error:
-        if error.filename is not None or error.errno not in _OUTPUT_ERRORS:
-            raise
-        _discard_output()
-        return _end_of_output(error)
-    return "", 0
-
-
-def _end_of_output(error: OSError) -> tuple[str, int]:
-    """The same where the output takes no more."""
-    if isinstance(error, BrokenPipeError):
-        return "", 0  # `| head` closed the pipe: nothing to say
-    return f"The output cannot be written ({error.strerror}); give it another place.", BadInput.exit_code
-
-
-def _discard_output() -> None:
-    """Send what is still printed, and what waits to be, to nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    if sys.stdout is None:
-        sys.stdout = os.fdopen(nowhere, "w")
-    else:
-        os.dup2(nowhere, sys.stdout.fileno())
+    run_to_its_end(app)
 
 
 if __name__ == "__main__":

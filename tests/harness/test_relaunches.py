@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from harness import tuner
 from harness.cluster import Cluster
+from harness.errors import Interrupted
 from harness.execution import Execution
 from harness.finished import Finished
 from harness.plan import Budget, make_plan
@@ -54,6 +56,15 @@ def test_a_run_that_is_aborted_begins_anew_with_nothing_given_out(tmp_path, monk
 def test_a_run_that_brings_nothing_ends_with_its_error(tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match="aborted by Ray"):
         fit(tmp_path, [1, 0, None], monkeypatch)
+
+
+def test_a_sigterm_before_tune_listens_is_an_interruption():
+    """Tune is told by SIGUSR1, which ends a process that has no handler for it."""
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Interrupted, match="SIGTERM"), tuner._ended_by_signals() as was_stopped:
+        signal.raise_signal(signal.SIGTERM)
+    assert was_stopped()
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def node(**resources: float) -> dict[str, Any]:
