@@ -52,8 +52,6 @@ class Request:
 class Outcome:
     """What a run of a campaign came to."""
 
-    plan: Plan
-    num_run: int
     failures: Mapping[str, int]  # trials that ended without a result where there should be one, by status
     num_rejected: int  # tune trials that diverged, which is an answer
 
@@ -153,8 +151,6 @@ def _run(
 
             tuner.run(schedule, timing, store, request.execution, progress, request.cluster)
     return Outcome(
-        plan=plan,
-        num_run=progress.num_run,
         failures=progress.failures,
         num_rejected=progress.num_rejected,
     )

@@ -114,6 +114,12 @@ def request_of(
         gpus_per_trial=gpus_per_trial,
         cpus_per_trial=cpus_per_trial,
     )
+    for option, text, wanted in (
+        ("--results", results, "a folder or URI"),
+        ("--address", address, "HOST:PORT or auto"),
+    ):
+        if text is not None and not text.strip():  # as from a variable that a script forgot to set
+            raise BadInput(f"{option} takes {wanted}, got {text!r}.")
     if serial and (address is not None or allow_no_token):
         raise BadInput("--serial runs here without Ray, and --address joins a cluster of it; give one of them.")
     if download and data is None:
@@ -172,6 +178,6 @@ def _names(option: str, text: str | None) -> tuple[str, ...]:
     if text is None:
         return ()
     names = tuple(filter(None, (name.strip() for name in text.split(","))))
-    if not names:  # as from a variable that a script forgot to set: the whole suite is not what it meant
+    if not names:  # likewise: the whole suite is not what it meant
         raise BadInput(f"{option} takes names of tasks or regularizers, separated by commas, got {text!r}.")
     return names

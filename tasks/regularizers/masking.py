@@ -58,13 +58,12 @@ def block_mask(
     """
     num_samples, channels, height, width = shape
     block_height, block_width = min(block_size, height), min(block_size, width)
-    if stream.device.type == "cpu":
-        drop_rate = float(drop_rate)
-    gamma = seed_rate(drop_rate, block_size, height, width)
+    on_cpu = stream.device.type == "cpu"
+    gamma = seed_rate(float(drop_rate) if on_cpu else drop_rate, block_size, height, width)
     if block_height == block_width == 1:
         return stream.bernoulli(shape, 1 - gamma)
-    if isinstance(gamma, float) and stream.device.type == "cpu":
-        return _block_mask_of_runs(stream, shape, gamma, (block_height, block_width))
+    if on_cpu:
+        return _block_mask_of_runs(stream, shape, float(gamma), (block_height, block_width))
     rows, columns = height - block_height + 1, width - block_width + 1
     seeds = stream.bernoulli((num_samples, channels, rows, columns), gamma)
     padding = (block_width - 1, block_width - 1, block_height - 1, block_height - 1)

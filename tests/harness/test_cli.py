@@ -479,6 +479,17 @@ def test_a_failure_is_told_whoever_has_stopped_to_listen(arena, tmp_path, output
     assert (code, ended.stderr) == (1, "regarena: 1 finding(s).\n")
 
 
+@pytest.mark.parametrize("option", ["--results", "--address"])
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_place_is_not_the_default_one(monkeypatch, capsys, tmp_path, option, text):
+    monkeypatch.chdir(tmp_path)
+    code, _, error = call(monkeypatch, capsys, "run", "quickstart", option, text)
+    assert code == 2
+    assert f"{option} takes" in error
+    assert repr(text) in error
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("option", ["--only", "--skip"])
 @pytest.mark.parametrize("names", ["", " , "])
 def test_a_choice_of_no_name_is_not_the_whole_suite(monkeypatch, capsys, option, names):
