@@ -3,13 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 DONE := .venv/.installed
 
-.PHONY: quickstart test check fix bench clean
+.PHONY: quickstart test terminal check fix bench clean
 
 quickstart: $(DONE)  ## a whole small campaign on real data: tune, confirm, rank
 	$(BIN)/regarena run quickstart
 
 test: $(DONE)  ## all tests, the examples in docstrings included
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# A campaign on a pseudo-terminal of the standard library: what only a terminal breaks, no pipe shows.
+IN_TERMINAL := import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
+terminal: $(DONE)  ## a small campaign as if typed into a terminal
+	$(BIN)/python -c "$(IN_TERMINAL)" $(BIN)/regarena run quickstart --only digits-mlp,none,dropout \
+		--tune-trials 2 --seeds 2 --results "$$(mktemp -d)/results"
 
 check: $(DONE)  ## format, lint, types; changes nothing
 	$(BIN)/ruff format --check .

@@ -241,11 +241,12 @@ def _tuner_over(
 ) -> tune.Tuner:
     from ray import tune
 
+    driver = DriverOnly(ledger)
     trainable = tune.with_parameters(_trainable, location=store.address, execution=execution)
     return tune.Tuner(
         tune.with_resources(trainable, {name.lower(): amount for name, amount in resources.items()}),
         tune_config=tune.TuneConfig(
-            search_alg=_searcher_over(ledger),
+            search_alg=_searcher_over(driver),
             num_samples=-1,  # until the searcher says that it is finished
             max_concurrent_trials=num_workers + 2,  # two wait at the door, so that a free actor is never idle
             reuse_actors=True,
@@ -255,7 +256,7 @@ def _tuner_over(
             storage_path=scratch,
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=MAX_WORKER_LOSSES),
-            callbacks=[_counter_of_losses(ledger)],
+            callbacks=[_counter_of_losses(driver)],
         ),
     )
 
@@ -301,7 +302,33 @@ def _trainable(config: dict[str, Any], location: str, execution: Execution) -> N
     tune.report({_METRIC: 1, "finished": json.dumps([dataclasses.asdict(Finished.of(record)) for record in records])})
 
 
-def _searcher_over(ledger: Ledger) -> Any:
+class DriverOnly:
+    """A reference to the ledger that Tune can pickle: a copy of it refers to nothing.
+
+    Tune pickles its searcher and its callbacks when it starts and in every snapshot. The ledger holds what cannot be
+    pickled (the terminal of the live view) and what grows with the campaign (the schedule). Snapshots are never read.
+    """
+
+    def __init__(self, ledger: Ledger | None) -> None:
+        self._ledger = ledger
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger; only the driver's own reference has it."""
+        if self._ledger is None:
+            raise RuntimeError("This is a pickled copy of Tune's searcher or callback; only the driver's own works.")
+        return self._ledger
+
+    def __reduce__(self) -> tuple[type[DriverOnly], tuple[None]]:
+        """A pickle holds no ledger."""
+        return DriverOnly, (None,)
+
+    def __deepcopy__(self, memo: object) -> DriverOnly:
+        """A copy within the driver refers to the same ledger."""
+        return self
+
+
+def _searcher_over(driver: DriverOnly) -> Any:
     """A Tune searcher that asks the ledger. Made in a function because its base class needs ray."""
     from ray.tune.search import Searcher
 
@@ -310,13 +337,13 @@ def _searcher_over(ledger: Ledger) -> Any:
             super().__init__(metric=_METRIC, mode="max")
 
         def suggest(self, trial_id: str) -> Any:
-            pack = ledger.give(trial_id)
+            pack = driver.ledger.give(trial_id)
             if pack is not None:
                 return {"pack": [dataclasses.asdict(spec) for spec in pack]}
-            return None if ledger.is_waiting else Searcher.FINISHED
+            return None if driver.ledger.is_waiting else Searcher.FINISHED
 
         def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-            ledger.take(trial_id, result or {}, was_lost=error)
+            driver.ledger.take(trial_id, result or {}, was_lost=error)
 
         def save(self, checkpoint_path: str) -> None:
             """Nothing: the rows are the only state."""
@@ -327,13 +354,13 @@ def _searcher_over(ledger: Ledger) -> Any:
     return LedgerSearcher()
 
 
-def _counter_of_losses(ledger: Ledger) -> Any:
+def _counter_of_losses(driver: DriverOnly) -> Any:
     """A Tune callback that tells the ledger of each loss that Tune mends itself. Made in a function likewise."""
     from ray.tune import Callback
 
     class CounterOfLosses(Callback):  # type: ignore[misc]  # likewise
         def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            ledger.count_loss(trial.trial_id)
+            driver.ledger.count_loss(trial.trial_id)
 
     return CounterOfLosses()
 
