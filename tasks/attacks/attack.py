@@ -1,0 +1,267 @@
+"""One loop for FGSM, BIM, PGD, and their forms with the reflected loss: start, step, project, keep.
+
+Source: Mianjy, PhD thesis (Johns Hopkins University), Algorithm 5 and section 6.5.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from numbers import Real
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from tasks.attacks.isolation import kept_buffers, own_stream, trains
+from tasks.attacks.loss import LOSSES, LossName, hard_margins
+from tasks.attacks.sets import PROJECTIONS, STARTS, NormName, box
+from tasks.attacks.steps import STEPS, StepName
+from tasks.regularizers.checks import check_at_least, check_choice, check_count, check_factor
+
+Weights = Callable[[Tensor], Tensor]  # of scores (B, K): the derivative of what is maximised by them, (B, K)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackSettings:
+    """How to search: the set, the steps, the loss that is maximised, and which point is returned.
+
+    Example:
+        >>> AttackSettings(radius=0.1, step_size=-1.0)
+        Traceback (most recent call last):
+        ValueError: AttackSettings.step_size must be finite and >= 0, got -1.0.
+    """
+
+    radius: float  # nu >= 0, in the units of the inputs; 0 returns the inputs and draws nothing
+    norm: NormName = "linf"
+    step_size: float  # eta >= 0; unlike the radius it multiplies what `step` makes of the gradient
+    num_steps: int = 1  # >= 1. The thesis counts the start as well: its T_atk is num_steps + 1
+    step: StepName = "sign"
+    step_decay: float = 1.0  # in (0, 1]: the factor of the step size after every `decay_every` steps
+    decay_every: int = 10
+    loss: LossName = "cross_entropy"
+    # Raw steps only: the gradient of the sum of the examples' losses, or of their mean, which a batch of another size
+    # makes longer or shorter. Table 6-I needs the first for PGD-inf and the second for PGD-2.
+    gradient: Literal["per_sample", "batch_mean"] = "per_sample"
+    box: tuple[float, float] | None = None  # the range of valid inputs; clipped to before the ball
+    random_start: bool = False  # uniform in the ball
+    num_restarts: int = 1  # more need random starts; of their results the one of the smallest margin is returned
+    keep: Literal["best", "last"] = "best"  # the point of the smallest margin, the start included, or the last point
+    # "moved" lets the attack's batches move the running statistics of batch normalisation, as the reference code for
+    # table 6-II does by attacking in training mode. "kept" puts them back: they describe the training data alone.
+    batch_statistics: Literal["kept", "moved"] = "kept"
+
+    def __post_init__(self) -> None:
+        check_at_least(self, "radius", 0)
+        check_at_least(self, "step_size", 0)
+        check_factor(self, "step_decay")
+        for field in ("num_steps", "decay_every", "num_restarts"):
+            check_count(self, field, 1)
+        check_choice(self, "norm", PROJECTIONS)
+        check_choice(self, "step", STEPS)
+        check_choice(self, "loss", LOSSES)
+        check_choice(self, "gradient", ("per_sample", "batch_mean"))
+        check_choice(self, "keep", ("best", "last"))
+        check_choice(self, "batch_statistics", ("kept", "moved"))
+        if self.num_restarts > 1 and not self.random_start:
+            raise ValueError(
+                "AttackSettings.num_restarts above 1 needs random_start=True, since all restarts are the same without, "
+                f"got {self.num_restarts}."
+            )
+        if self.box is not None:
+            _check_box(self.box)
+
+
+class InputGradients(Protocol):
+    """A network's scores and their gradients by its inputs; `Autograd` and `two_layer.TwoLayer` are two ways."""
+
+    def scores(self, points: Tensor) -> Tensor:
+        """Scores (B, K) of points (B, ...)."""
+
+    def scores_and_gradients(self, points: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
+        """Scores (B, K), and the gradient by the points of sum_bk w_bk f_bk(x) with w = weights(scores) held fixed."""
+
+
+@dataclass(frozen=True)
+class Autograd:
+    """Gradients of any network by automatic differentiation; parameters get none, and none are computed for them.
+
+    Example:
+        >>> network = nn.Linear(2, 1, bias=False)
+        >>> _ = network.weight.data.copy_(torch.tensor([[3.0, 4.0]]))
+        >>> scores, gradients = Autograd(network).scores_and_gradients(torch.ones(1, 2), torch.ones_like)
+        >>> scores, gradients, network.weight.grad
+        (tensor([[7.]]), tensor([[3., 4.]]), None)
+    """
+
+    network: nn.Module
+
+    def scores(self, points: Tensor) -> Tensor:
+        """Scores (B, K)."""
+        with torch.no_grad():
+            scores: Tensor = self.network(points)
+        return scores
+
+    def scores_and_gradients(self, points: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
+        """As `InputGradients` says."""
+        points = points.detach().requires_grad_()
+        with torch.enable_grad():
+            scores: Tensor = self.network(points)
+        fixed = scores.detach()
+        (gradients,) = torch.autograd.grad(scores, points, grad_outputs=weights(fixed).to(scores.dtype))
+        return fixed, gradients
+
+
+def attack(
+    network: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    settings: AttackSettings,
+    *,
+    generator: torch.Generator | None = None,
+    gradients: InputGradients | None = None,
+) -> Tensor:
+    """Perturb inputs so that the network classifies them worse.
+
+    Formula:
+        x_1 = x or uniform in Delta(x);  x_{t+1} = Pi(x_t + eta_t s(grad_x L(x_t))),  t = 1..num_steps;
+        Pi clips to the box and then draws into the ball of radius nu around x; s is the step; L is the loss, of the
+        sum or the mean over the batch; eta_t = step_size step_decay^floor((t - 1) / decay_every).
+        Returned is the point of the smallest margin z among x_1..x_{num_steps + 1}, or the last one.
+
+    Args:
+        network: maps inputs to scores (B, K), or to one output (B, 1); it is left as it is: no gradient is
+            accumulated, the mode stays, batch statistics are put back (see `AttackSettings.batch_statistics`), and
+            layers that draw random numbers draw from `generator`. Streams of its own that a regularizer of
+            `tasks.regularizers` holds are the caller's to keep (`tasks.streams.Streams.state` and `restore`).
+        inputs: x, shape (B, ...), floating point.
+        labels: integers, shape (B,), in 0..K-1; for one output 0 and 1, which stand for y = -1 and +1.
+        settings: how to search.
+        generator: of the device of the inputs; needed for random starts.
+        gradients: a quicker way to the gradients of this network, such as `two_layer.TwoLayer`.
+
+    Returns:
+        A tensor of the shape of the inputs, without gradient.
+
+    Source:
+        Algorithm 5. Corrected: it makes the iterates 2..T+1 and returns one of 1..T, so that its last step is of no
+        use; here the last iterate counts. "Best by the loss" is "smallest z" for both losses, since both decrease in z.
+        Steps that use the direction alone ignore the loss's slope l'(z) in evaluation mode, where examples do not
+        influence each other: it cannot underflow, and plain and reflected iterates of two classes are equal to the bit.
+
+    Raises:
+        ValueError: if inputs are not floating point, labels are no integers or do not fit, or random starts have no
+            generator.
+
+    Example:
+        >>> network = nn.Linear(2, 1, bias=False)
+        >>> _ = network.weight.data.copy_(torch.tensor([[3.0, -4.0]]))
+        >>> attack(network, torch.ones(1, 2), torch.tensor([1]), AttackSettings(radius=0.5, step_size=0.5))
+        tensor([[0.5000, 1.5000]])
+    """
+    _check_batch(inputs, labels, settings, generator)
+    if settings.radius == 0:
+        return inputs.detach()
+    gradients = Autograd(network) if gradients is None else gradients
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.no_grad())
+        if generator is not None or trains(network):
+            stack.enter_context(own_stream(inputs.device, generator))
+        if settings.batch_statistics == "kept":
+            stack.enter_context(kept_buffers(network))
+        inputs = inputs.clone() if inputs.is_inference() else inputs.detach()  # autograd takes no inference tensors
+        search = _Search(inputs, labels, settings, gradients, coupled=trains(network))
+        result = search.ascend()
+        for _ in range(settings.num_restarts - 1):
+            result = _smaller(result, search.ascend())
+    return result.points
+
+
+@dataclass(frozen=True)
+class _Result:
+    points: Tensor
+    margins: Tensor
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One attack on one batch."""
+
+    inputs: Tensor
+    labels: Tensor
+    settings: AttackSettings
+    gradients: InputGradients
+    coupled: bool  # whether examples may influence each other, as batch normalisation in training mode makes them
+
+    def ascend(self) -> _Result:
+        """From a start to the point that is kept."""
+        settings, step = self.settings, STEPS[self.settings.step]
+        points, best = self._start(), None
+        for t in range(settings.num_steps):
+            scores, gradients = self.gradients.scores_and_gradients(points, self._weights)
+            if settings.keep == "best":
+                best = _smaller(best, self._result(points, scores))
+            step_size = settings.step_size * settings.step_decay ** (t // settings.decay_every)
+            points = self._project(torch.add(points, step(gradients), alpha=step_size))
+        if settings.keep == "last" and settings.num_restarts == 1:
+            return _Result(points, points.new_empty(0))  # nobody asks for its margins
+        return _smaller(best, self._result(points, self.gradients.scores(points)))
+
+    def _start(self) -> Tensor:
+        if not self.settings.random_start:
+            return self.inputs
+        return self._project(STARTS[self.settings.norm](self.inputs, self.settings.radius, None))
+
+    def _project(self, points: Tensor) -> Tensor:
+        if self.settings.box is not None:
+            points = box(points, *self.settings.box)
+        return PROJECTIONS[self.settings.norm](points, self.inputs, self.settings.radius)
+
+    def _weights(self, scores: Tensor) -> Tensor:
+        loss = LOSSES[self.settings.loss]
+        margins, weights = loss.margins_of(_wide(scores), self.labels)
+        if self.coupled or self.settings.step == "raw":
+            weights = weights * loss.slope(margins).unsqueeze(-1)
+        else:
+            weights = -weights
+        return weights / len(scores) if self.settings.gradient == "batch_mean" else weights
+
+    def _result(self, points: Tensor, scores: Tensor) -> _Result:
+        return _Result(points, hard_margins(_wide(scores), self.labels))
+
+
+def _smaller(first: _Result | None, second: _Result) -> _Result:
+    """For each example the point of the smaller margin; the first one where they are equal."""
+    if first is None:
+        return second
+    better = second.margins < first.margins
+    chosen = better.view(-1, *[1] * (first.points.dim() - 1))
+    return _Result(torch.where(chosen, second.points, first.points), torch.where(better, second.margins, first.margins))
+
+
+def _wide(scores: Tensor) -> Tensor:
+    """At least single precision: margins of half-precision scores lose what they are computed for."""
+    return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
+
+
+def _check_box(bounds: tuple[float, float]) -> None:
+    ordered = len(bounds) == 2 and all(isinstance(bound, Real) for bound in bounds) and bounds[0] < bounds[1]
+    if not ordered:
+        raise ValueError(f"AttackSettings.box must be None or two numbers (low, high) with low < high, got {bounds!r}.")
+
+
+def _check_batch(inputs: Tensor, labels: Tensor, settings: AttackSettings, generator: torch.Generator | None) -> None:
+    if not inputs.is_floating_point() or inputs.dim() < 2:
+        raise ValueError(
+            "inputs must hold floating-point numbers in at least 2 dimensions (B, ...), "
+            f"got {inputs.dtype} of shape {tuple(inputs.shape)}."
+        )
+    if labels.dtype != torch.int64 or labels.shape != inputs.shape[:1]:
+        raise ValueError(
+            f"labels must be int64 of shape ({len(inputs)},), one for each input, "
+            f"got {labels.dtype} of shape {tuple(labels.shape)}."
+        )
+    if settings.random_start and generator is None:
+        raise ValueError("random starts need a generator: pass generator=, got None.")

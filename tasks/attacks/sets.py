@@ -1,0 +1,129 @@
+"""Projections onto the sets that perturbed inputs may lie in; a point inside stays as it is, bit for bit.
+
+Where a box is given besides a ball, points are clipped to the box first and then drawn into the ball. The result lies
+in both if the centre of the ball lies in the box, and in the ball in any case. For l_inf the order makes no difference
+then, and the result is the nearest point of the intersection. For l_2 it makes one: box after ball is another point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+NormName = Literal["linf", "l2"]
+
+
+def linf(points: Tensor, centres: Tensor, radius: float) -> Tensor:
+    """Nearest points in the l_inf balls around the centres.
+
+    Formula:
+        Pi(x')_i = min(max(x'_i, x_i - nu), x_i + nu).
+
+    Args:
+        points: x', shape (B, ...).
+        centres: x, of the same shape.
+        radius: nu >= 0.
+
+    Returns:
+        A tensor of the same shape.
+
+    Source:
+        Section 6.2, the set Delta(x); section 6.5.2.
+
+    Example:
+        >>> linf(torch.tensor([[0.5, -3.0]]), torch.zeros(1, 2), 1.0)
+        tensor([[ 0.5000, -1.0000]])
+    """
+    return points.clamp(centres - radius, centres + radius)
+
+
+def l2(points: Tensor, centres: Tensor, radius: float) -> Tensor:
+    """Nearest points in the l_2 balls around the centres.
+
+    Formula:
+        Pi(x') = x + (x' - x) min(1, nu / ||x' - x||_2).
+
+    Args:
+        points: x', shape (B, ...); the norm is over all dimensions but the first.
+        centres: x, of the same shape.
+        radius: nu >= 0.
+
+    Returns:
+        A tensor of the same shape.
+
+    Source:
+        Section 6.2, the set Delta(x); section 6.5.2.
+
+    Example:
+        >>> l2(torch.tensor([[3.0, 4.0], [0.3, 0.4]]), torch.zeros(2, 2), 1.0)
+        tensor([[0.6000, 0.8000],
+                [0.3000, 0.4000]])
+    """
+    moves = points - centres
+    norms = torch.linalg.vector_norm(moves.flatten(1), dim=1).view(-1, *[1] * (points.dim() - 1))
+    outside = norms > radius
+    return torch.where(outside, centres + moves * (radius / torch.where(outside, norms, 1)), points)
+
+
+def box(points: Tensor, low: float, high: float) -> Tensor:
+    """Nearest points in the box of valid inputs.
+
+    Formula:
+        min(max(x'_i, low), high).
+
+    Args:
+        points: x', any shape.
+        low: the smallest value of an input.
+        high: the largest.
+
+    Returns:
+        A tensor of the same shape.
+
+    Source:
+        Not stated by the thesis. Table 6-I comes out with the box [0, 1] for PGD-2, and without one for the others.
+
+    Example:
+        >>> box(torch.tensor([-0.5, 0.5, 1.5]), 0.0, 1.0)
+        tensor([0.0000, 0.5000, 1.0000])
+    """
+    return points.clamp(low, high)
+
+
+def uniform_in_linf(centres: Tensor, radius: float, generator: torch.Generator | None = None) -> Tensor:
+    """Uniform draws from the l_inf balls around the centres, shape (B, ...); without a generator, from the global one.
+
+    Example:
+        >>> draws = uniform_in_linf(torch.zeros(1000, 2), 0.5, torch.Generator().manual_seed(0))
+        >>> bool((draws.abs() <= 0.5).all()), bool(draws.abs().max() > 0.49)
+        (True, True)
+    """
+    return centres + radius * (2 * _uniform(centres, centres.shape, generator) - 1)
+
+
+def uniform_in_l2(centres: Tensor, radius: float, generator: torch.Generator | None = None) -> Tensor:
+    """Uniform draws from the l_2 balls around the centres: their lengths are nu u^(1/d), u uniform on [0, 1].
+
+    Example:
+        >>> draws = uniform_in_l2(torch.zeros(1000, 2), 0.5, torch.Generator().manual_seed(0))
+        >>> bool((draws.norm(dim=1) <= 0.5).all()), bool(draws.norm(dim=1).mean() > 0.32)  # 2/3 of the radius
+        (True, True)
+    """
+    flat = centres.flatten(1)
+    moves = torch.randn(flat.shape, generator=generator, device=centres.device, dtype=centres.dtype)
+    lengths = radius * _uniform(centres, (len(flat), 1), generator) ** (1 / flat.shape[1])
+    moves *= lengths / torch.linalg.vector_norm(moves, dim=1, keepdim=True)
+    return centres + moves.view_as(centres)
+
+
+def _uniform(like: Tensor, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
+    return torch.rand(shape, generator=generator, device=like.device, dtype=like.dtype)
+
+
+PROJECTIONS: dict[NormName, Callable[[Tensor, Tensor, float], Tensor]] = {"linf": linf, "l2": l2}
+STARTS: dict[NormName, Callable[[Tensor, float, torch.Generator | None], Tensor]] = {
+    "linf": uniform_in_linf,
+    "l2": uniform_in_l2,
+}
