@@ -5,7 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("start_up", "loading", "execution", "masks", "thresholding", "many_seeds", "harness_cost")
+NAMES = (
+    "start_up",
+    "loading",
+    "execution",
+    "masks",
+    "thresholding",
+    "many_seeds",
+    "matrix_completion",
+    "harness_cost",
+)
 
 
 def main() -> None:
