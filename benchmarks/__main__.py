@@ -13,6 +13,7 @@ NAMES = (
     "thresholding",
     "many_seeds",
     "matrix_completion",
+    "subnetworks",
     "harness_cost",
 )
 
