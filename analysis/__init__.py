@@ -9,49 +9,50 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.claims.table import claims_table
-    from analysis.current import current_rows
-    from analysis.figures import plot_overhead, plot_ranking
-    from analysis.importances import hyperparameter_importances, importance_table
-    from analysis.learning_curves import interactive_learning_curves, plot_learning_curves
-    from analysis.load import DamagedResultsError, load_curves, load_trials
-    from analysis.localdrop_figures import plot_localdrop
-    from analysis.notes import notes_of
-    from analysis.overall import overall_significance, smallest_reachable_p
-    from analysis.paper_figures import plot_paper_figures
-    from analysis.papers import compare_with_papers
-    from analysis.ranking import ranking_table
-    from analysis.reach import reach_of
-    from analysis.report import write_report
-    from analysis.sensitivity import plot_sensitivity, sensitivity_table
-    from analysis.theory_figures import plot_theory
-    from analysis.timing import timing_table
+    from analysis.figures.learning_curves import interactive_learning_curves, plot_learning_curves
+    from analysis.figures.ranking import plot_overhead, plot_ranking
+    from analysis.figures.sensitivity import plot_sensitivity
+    from analysis.page.report import write_report
+    from analysis.papers.claims_table import claims_table
+    from analysis.papers.comparison import compare_with_papers
+    from analysis.papers.figures import plot_paper_figures
+    from analysis.papers.localdrop.figures import plot_localdrop
+    from analysis.papers.theory_figures import plot_theory
+    from analysis.rows.current import current_rows
+    from analysis.rows.load import DamagedResultsError, load_curves, load_trials
+    from analysis.rows.notes import notes_of
+    from analysis.tables.importances import hyperparameter_importances, importance_table
+    from analysis.tables.overall import overall_significance, smallest_reachable_p
+    from analysis.tables.power import power_notes
+    from analysis.tables.ranking import ranking_table
+    from analysis.tables.sensitivity import sensitivity_table
+    from analysis.tables.timing import timing_table
 
 _HOMES: dict[str, str] = {
-    "DamagedResultsError": "analysis.load",
-    "claims_table": "analysis.claims.table",
-    "compare_with_papers": "analysis.papers",
-    "current_rows": "analysis.current",
-    "hyperparameter_importances": "analysis.importances",
-    "importance_table": "analysis.importances",
-    "interactive_learning_curves": "analysis.learning_curves",
-    "load_curves": "analysis.load",
-    "load_trials": "analysis.load",
-    "notes_of": "analysis.notes",
-    "overall_significance": "analysis.overall",
-    "plot_learning_curves": "analysis.learning_curves",
-    "plot_localdrop": "analysis.localdrop_figures",
-    "plot_overhead": "analysis.figures",
-    "plot_paper_figures": "analysis.paper_figures",
-    "plot_ranking": "analysis.figures",
-    "plot_sensitivity": "analysis.sensitivity",
-    "plot_theory": "analysis.theory_figures",
-    "ranking_table": "analysis.ranking",
-    "reach_of": "analysis.reach",
-    "sensitivity_table": "analysis.sensitivity",
-    "smallest_reachable_p": "analysis.overall",
-    "timing_table": "analysis.timing",
-    "write_report": "analysis.report",
+    "DamagedResultsError": "analysis.rows.load",
+    "claims_table": "analysis.papers.claims_table",
+    "compare_with_papers": "analysis.papers.comparison",
+    "current_rows": "analysis.rows.current",
+    "hyperparameter_importances": "analysis.tables.importances",
+    "importance_table": "analysis.tables.importances",
+    "interactive_learning_curves": "analysis.figures.learning_curves",
+    "load_curves": "analysis.rows.load",
+    "load_trials": "analysis.rows.load",
+    "notes_of": "analysis.rows.notes",
+    "overall_significance": "analysis.tables.overall",
+    "plot_learning_curves": "analysis.figures.learning_curves",
+    "plot_localdrop": "analysis.papers.localdrop.figures",
+    "plot_overhead": "analysis.figures.ranking",
+    "plot_paper_figures": "analysis.papers.figures",
+    "plot_ranking": "analysis.figures.ranking",
+    "plot_sensitivity": "analysis.tables.sensitivity",
+    "plot_theory": "analysis.papers.theory_figures",
+    "ranking_table": "analysis.tables.ranking",
+    "power_notes": "analysis.tables.power",
+    "sensitivity_table": "analysis.tables.sensitivity",
+    "smallest_reachable_p": "analysis.tables.overall",
+    "timing_table": "analysis.tables.timing",
+    "write_report": "analysis.page.report",
 }
 
 __all__ = [
@@ -73,8 +74,8 @@ __all__ = [
     "plot_ranking",
     "plot_sensitivity",
     "plot_theory",
+    "power_notes",
     "ranking_table",
-    "reach_of",
     "sensitivity_table",
     "smallest_reachable_p",
     "timing_table",

@@ -22,12 +22,12 @@ from torch import nn
 
 from benchmarks.processes import process
 from harness.provenance import hardware_key
-from harness.timing import synchronise
+from harness.times.timing import synchronise
 from tasks import TASKS
-from tasks.batches import Batch
 from tasks.classification import Classification
-from tasks.execution import execute_by
-from tasks.switches import Switches
+from tasks.datasets.batches import Batch
+from tasks.runtime.forward import execute_by
+from tasks.runtime.switches import Switches
 from tasks.task import Setting
 from tasks.training import Training
 

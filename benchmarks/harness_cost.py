@@ -13,9 +13,9 @@ EMPTY_TASK = '''
 from types import SimpleNamespace
 
 from torch import nn
-from tasks.switches import Switches
+from tasks.runtime.switches import Switches
 from tasks.task import Task
-from tasks.trained import Trained
+from tasks.runtime.trained import Trained
 
 
 class Nothing:
@@ -90,7 +90,7 @@ def _empty_campaign(folder: str) -> dict[str, object]:
 
 def _digits_campaign(folder: str) -> dict[str, object]:
     """Wall seconds of a whole campaign, Ray's start included, over its trials' own seconds divided by the cores."""
-    from harness.store import Store
+    from harness.results.store import Store
     from tasks.suites import Group, Suite
 
     names = ("none", "dropout", "weight_decay", "label_smoothing")
@@ -107,9 +107,10 @@ def _digits_campaign(folder: str) -> dict[str, object]:
 
 def _ends(suite: object, results: str) -> list[float]:
     """Run a suite and return when each of its trials ended, in seconds."""
-    from harness.campaign import Request, run_campaign
+    from harness.campaign import run_campaign
     from harness.plan import Budget
-    from harness.store import TRIALS, Store
+    from harness.request import Request
+    from harness.results.store import TRIALS, Store
     from tasks.suites import Suite
 
     assert isinstance(suite, Suite)

@@ -20,10 +20,10 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from tasks import TASKS
-from tasks import batches as batches_module
-from tasks.augmentation import CROP_PADDING, MAX_DEGREES
-from tasks.batches import Batches, Split
 from tasks.classification import MAX_TRAIN_EVALUATED, Classification
+from tasks.datasets import batches as batches_module
+from tasks.datasets.augmentation import CROP_PADDING, MAX_DEGREES
+from tasks.datasets.batches import Batches, Split
 from tasks.datasets.cache import cached
 from tasks.datasets.cifar import CIFAR10
 from tasks.datasets.preprocessing import CONTRAST_NORM, ChannelNormalisation, fit_whitening

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from tasks.linear.many_seeds import Stack
+from tasks.linear.networks import DeepLinear
 from tasks.metrics import squared_error
 from tasks.regularizers.base import Context, Regularizer
 from tasks.regularizers.dropblock_sample import DropBlockSample
 from tasks.regularizers.dropout import Dropout
+from tasks.runtime.streams import torch_stream
 from tasks.sites import measure_sites
-from tasks.streams import torch_stream
-from tasks.theory.linear_networks import DeepLinear
-from tasks.theory.many_seeds import Stack
 
 ROUNDS = 7
 LEARNING_RATE = 1e-6  # so small that no round diverges: only time counts here

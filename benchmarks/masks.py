@@ -24,7 +24,7 @@ from benchmarks.processes import process
 from tasks.architectures import ARCHITECTURES
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Batch, Context, Regularizer, Step
-from tasks.regularizers.localdrop_sites import BlockKeep
+from tasks.regularizers.parts.localdrop_sites import BlockKeep
 from tasks.sites import Site, chain_next_layers, measure_sites
 
 BATCH_SIZE = 128

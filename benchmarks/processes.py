@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 
-from harness.environment import environment
-from harness.isolation import MALLOC_VARIABLE, malloc_tunables
+from harness.workers.environment import environment
+from harness.workers.isolation import MALLOC_VARIABLE, malloc_tunables
 
 
 @contextmanager

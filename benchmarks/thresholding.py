@@ -14,9 +14,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tasks import compiled
-from tasks.regularizers import small_spectra
-from tasks.regularizers.thresholding import shrink_small_singular_values
+from tasks.regularizers.spectra import small as small_spectra
+from tasks.regularizers.spectra.thresholding import shrink_small_singular_values
+from tasks.runtime import compiled
 
 Shrink = Callable[[Tensor, int, float], small_spectra.Shrunk]
 ROUNDS = 5

@@ -6,54 +6,26 @@ import contextlib
 import dataclasses
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.cluster import Cluster
 from harness.errors import BadInput, ResultsError
-from harness.execution import Execution
-from harness.feeding import feeding_notice
-from harness.finished import Finished
-from harness.interrupts import interruptible
-from harness.plan import Budget, Cell, Plan, make_plan
+from harness.execution import Execution, placed
+from harness.plan import Cell, Plan, make_plan
 from harness.progress import Progress
 from harness.provenance import code_hash, software
 from harness.records import TrialRecord, TrialSpec, utc_now
+from harness.request import Outcome, Request
+from harness.results.store import CAMPAIGN_FILE, Store
+from harness.results.trial_summary import TrialSummary
 from harness.schedule import CellProgress, Schedule
-from harness.store import CAMPAIGN_FILE, Store
+from harness.times.gpu_input_warning import gpu_input_warning
+from harness.workers.interrupts import interruptible
 from tasks import TASKS
-from tasks.suites import Suite
-from tasks.task import DataError
+from tasks.errors import DataError
 
 MEMORY_SHARE = 0.85  # of the machine's memory, divided among the trials that run at once
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What a person asked for: a suite, narrowed, and how to run it."""
-
-    suite_name: str
-    suite: Suite
-    results: str
-    budget: Budget
-    only: Sequence[str] = ()
-    skip: Sequence[str] = ()
-    serial: bool = False
-    cluster: Cluster = field(default_factory=Cluster)
-    execution: Execution = field(default_factory=Execution)
-    switches: Mapping[str, str | bool] = field(default_factory=dict)
-    retry_failed: bool = False
-    download: bool = False  # fetch data sets that are missing; otherwise nothing is asked of a network
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a run of a campaign came to."""
-
-    failures: Mapping[str, int]  # trials that ended without a result where there should be one, by status
-    num_rejected: int  # tune trials that diverged, which is an answer
 
 
 def plan_campaign(request: Request, store: Store) -> Plan:
@@ -129,9 +101,9 @@ def _run_missing(request: Request, plan: Plan, store: Store, announce: Callable[
 
 
 def _run(
-    request: Request, plan: Plan, store: Store, stored: dict[str, Finished], announce: Callable[[str], None]
+    request: Request, plan: Plan, store: Store, stored: dict[str, TrialSummary], announce: Callable[[str], None]
 ) -> Outcome:
-    if notice := feeding_notice(plan, request):
+    if notice := gpu_input_warning(plan, request):
         announce(notice)
     schedule = Schedule(plan, stored)
     timing = [spec for spec in plan.timing_specs() if spec.trial_id not in stored]
@@ -167,13 +139,11 @@ def _execution(request: Request, plan: Plan, store: Store) -> Execution:
     )
     if not request.serial:
         return execution
-    from harness import serial
-
     num_cpus = os.cpu_count() or 1
     if request.cluster.cpus_per_trial > num_cpus:
         wanted = request.cluster.cpus_per_trial
         raise BadInput(f"--cpus-per-trial must be at most what this machine has, {num_cpus}, got {wanted:g}.")
-    return serial.placed(execution, request.cluster.gpus_per_trial)
+    return placed(execution, request.cluster.gpus_per_trial)
 
 
 def known_trials(plan: Plan, cells: Sequence[CellProgress]) -> dict[str, TrialSpec]:
@@ -227,7 +197,7 @@ def _note_request(store: Store, plan: Plan, request: Request) -> None:
     store.write_json(CAMPAIGN_FILE, known)
 
 
-def _write_skipped(store: Store, plan: Plan, stored: dict[str, Finished]) -> None:
+def _write_skipped(store: Store, plan: Plan, stored: dict[str, TrialSummary]) -> None:
     """One row for each cell that makes no sense, so that every table can say why it is missing."""
     for cell in plan.cells:
         if cell.skip_reason is None:

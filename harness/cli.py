@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.endings import run_to_its_end
-from harness.errors import BadInput, RegarenaError, ResultsError
-from harness.execution import CHECKPOINT_SECONDS
-from harness.options import (
+from harness.command.exit import run_to_its_end
+from harness.command.options import (
     Address,
     AsCsv,
     AsJson,
@@ -41,9 +39,11 @@ from harness.options import (
     TuneTrials,
     request_of,
 )
+from harness.errors import BadInput, RegarenaError, ResultsError
+from harness.execution import CHECKPOINT_SECONDS
 
 if TYPE_CHECKING:
-    from harness.campaign import Request
+    from harness.request import Request
 
 app = typer.Typer(
     name="regarena",
@@ -113,11 +113,11 @@ def plan(
     options = {**locals()}
     for name in ("calibrate", "timings", "workers", "as_json", "as_csv"):  # what is no part of the request
         del options[name]
-    from harness.output import show_plan
-    from harness.overview import overview
+    from harness.command.plan_table import plan_table
+    from harness.command.screens import show_plan
 
     request = request_of(**options)
-    frame, notes = overview(request, timings or (), calibrate, workers)
+    frame, notes = plan_table(request, timings or (), calibrate, workers)
     show_plan(
         frame, request.budget.seeds, as_json, as_csv, title=f"plan of {suite} ({request.budget.scale})", notes=notes
     )
@@ -166,8 +166,8 @@ def tune(
 @app.command(name="list")
 def list_(table: TableName, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """List what there is: tasks, suites, regularizers, architectures or datasets."""
-    from harness.tables import table_named
-    from harness.terminal import show_records
+    from harness.command.printing import show_records
+    from harness.command.registries import table_named
 
     names = table_named(table.value)
     show_records([{"name": name, "what": names.summary(name)} for name in names], as_json, as_csv)
@@ -179,7 +179,7 @@ def show(
     results: Annotated[list[str] | None, typer.Option(help="Folders with timing rows. [default: results/*]")] = None,
 ) -> None:
     """Show one entry's card: what it is, where it comes from, its settings and ranges, an example."""
-    from harness.cards import card
+    from harness.command.cards import card
 
     print(card(name, results))
 
@@ -187,7 +187,7 @@ def show(
 @app.command()
 def rank(folders: Folders, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Rank the regularizers on each task and overall."""
-    from harness.output import show_ranking
+    from harness.command.screens import show_ranking
 
     show_ranking(_trials(folders), as_json, as_csv)
 
@@ -195,7 +195,7 @@ def rank(folders: Folders, as_json: AsJson = False, as_csv: AsCsv = False) -> No
 @app.command()
 def timing(folders: Folders, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Compare training steps with the unregularized twin's."""
-    from harness.output import show_timing
+    from harness.command.screens import show_timing
 
     show_timing(_trials(folders), as_json, as_csv)
 
@@ -210,7 +210,7 @@ def compare(
 ) -> None:
     """Put measured values beside those that the papers report, and what they claim beside what was measured."""
     import analysis
-    from harness.output import show_claims, show_comparison
+    from harness.command.screens import show_claims, show_comparison
 
     trials = _trials(folders)
     try:
@@ -231,7 +231,7 @@ def importance(
     as_csv: AsCsv = False,
 ) -> None:
     """Show which hyperparameters decided how well each tuned or swept contestant did."""
-    from harness.output import show_importances
+    from harness.command.screens import show_importances
 
     show_importances(_trials(folders), as_json, as_csv)
 
@@ -257,7 +257,7 @@ def report(
 @app.command()
 def verify(folders: Folders) -> None:
     """Check every file and row; exit code 1 if anything is wrong."""
-    from harness.verify import verify_folder
+    from harness.results.verify import verify_folder
 
     try:
         findings = [f"{folder}: {finding}" for folder in folders for finding in verify_folder(folder)]
@@ -276,7 +276,7 @@ def merge(
     into: Annotated[str, typer.Option(help="A new or existing results folder.")],
 ) -> None:
     """Bring the rows of several folders together in one."""
-    from harness.merge import merge_folders
+    from harness.results.merge import merge_folders
 
     try:
         print(merge_folders(folders, into))
@@ -287,7 +287,7 @@ def merge(
 @app.command()
 def doctor() -> None:
     """Check this machine: packages, memory, disk, GPUs, and whether a trial and a local Ray work."""
-    from harness.doctor import examine
+    from harness.command.doctor import examine
 
     problems = 0
     for name, is_well, finding in examine():
@@ -301,8 +301,8 @@ def _run(request: Request) -> None:
     """Run a campaign, then show its tables and write its report."""
     import analysis
     from harness.campaign import run_campaign
+    from harness.command.screens import show_ranking, show_timing
     from harness.errors import Interrupted
-    from harness.output import show_ranking, show_timing
 
     try:
         outcome = run_campaign(request)

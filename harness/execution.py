@@ -45,3 +45,19 @@ class Execution:
     def data_folder(self) -> Path | None:
         """Where data sets are read from."""
         return Path(self.data_dir) if self.data_dir else None
+
+
+def placed(execution: Execution, gpus_per_trial: float | None) -> Execution:
+    """The execution with its device: a GPU where there is one or one was asked for, as on Ray.
+
+    Raises:
+        BadInput: when a GPU was asked for and there is none.
+    """
+    import torch
+
+    fraction = gpus_per_trial
+    if fraction is None:
+        fraction = execution.gpu_fraction if torch.cuda.is_available() else 0.0
+    if fraction > 0 and not torch.cuda.is_available():
+        raise BadInput(f"--gpus-per-trial {fraction:g} was asked for, but this machine has no GPU.")
+    return execution.placed(fraction)

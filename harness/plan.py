@@ -10,14 +10,14 @@ from harness.contestants import Contestant
 from harness.errors import BadInput
 from harness.provenance import code_hash
 from harness.records import SCALES, Role, Scale, TrialSpec
-from harness.seeding import MAX_CAMPAIGN_SEED, SEEDS_PER_ROLE, study_seed, trial_seed
-from harness.selection import BEST_VALIDATION, SelectionRule
-from harness.studies import CellStudy
+from harness.search.seeding import MAX_CAMPAIGN_SEED, SEEDS_PER_ROLE, study_seed, trial_seed
+from harness.search.selection import BEST_VALIDATION, SelectionRule
+from harness.search.studies import CellStudy
 from search_spaces.space import Space
 from tasks import TASKS
 from tasks.regularizers import REGULARIZERS
+from tasks.runtime.switches import Switches
 from tasks.suites import Point, Suite
-from tasks.switches import Switches
 from tasks.table import unknown_name_message
 from tasks.task import Task
 

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from harness.finished import Finished
-from harness.packs import Pack
 from harness.plan import Plan
-from harness.records import TrialSpec
+from harness.records import Pack, TrialSpec
+from harness.results.trial_summary import TrialSummary
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -87,7 +86,7 @@ class Progress:
         elif self.num_run:
             self._print_line()
 
-    def already(self, spec_ids: dict[str, TrialSpec], stored: dict[str, Finished]) -> None:
+    def already(self, spec_ids: dict[str, TrialSpec], stored: dict[str, TrialSummary]) -> None:
         """Count trials that were finished before this run."""
         for trial_id, spec in spec_ids.items():
             if trial_id in stored:
@@ -101,7 +100,7 @@ class Progress:
         """What was given to workers comes to no end; it will be given out anew."""
         self._out.clear()
 
-    def ended(self, pack: Pack, ends: Sequence[Finished]) -> None:
+    def ended(self, pack: Pack, ends: Sequence[TrialSummary]) -> None:
         """Trials ended; without `ends` they are to start again."""
         self._out.remove(pack)
         for spec, finished in zip(pack, ends, strict=False):
@@ -113,7 +112,7 @@ class Progress:
             self._last_line = now
             self._print_line()
 
-    def _count(self, spec: TrialSpec, finished: Finished) -> None:
+    def _count(self, spec: TrialSpec, finished: TrialSummary) -> None:
         state = self._cells[spec.cell]
         state.done += 1
         self.num_rejected += finished.is_rejection

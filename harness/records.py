@@ -126,7 +126,7 @@ class TrialSpec:
     role: Role
     scale: Scale
     code_hash: str
-    switches: str = ""  # how steps are executed (tasks.switches), where it is not as the protocol says
+    switches: str = ""  # how steps are executed (tasks.runtime.switches), where it is not as the protocol says
     campaign_id: str = ""
     suite: str = ""
     tune_index: int | None = None  # position in the cell's study, for role "tune"
@@ -161,6 +161,9 @@ class TrialSpec:
     def cell(self) -> tuple[str, str]:
         """(task, regularizer)."""
         return (self.task, self.regularizer)
+
+
+Pack = tuple[TrialSpec, ...]  # trials that one process runs; see harness.schedule
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,15 +1,23 @@
-"""Which trial runs next: each cell's study replayed over what is stored, and all cells multiplexed. Runs nothing."""
+"""Which trials run next: each cell's study replayed over what is stored, and all cells multiplexed. Runs nothing.
+
+Trials are given out in packs: mostly one trial, or several that differ in their seed alone, where the task says so. A
+pack is a way to run trials, no part of what they are: each has its own id and row, with the values that it has alone,
+up to rounding. A pack of several in which anything goes wrong leaves no row; its trials then run one by one, so that
+each row tells of its own trial alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from harness.finished import Finished
-from harness.packs import Pack, next_pack
+from harness.contestants import Contestant
 from harness.plan import Cell, Plan
-from harness.records import TrialSpec
-from harness.seeding import trial_seed
+from harness.records import Pack, TrialSpec
+from harness.results.trial_summary import TrialSummary
+from harness.search.seeding import trial_seed
+from tasks import TASKS
+from tasks.runtime.switches import Switches
 
 
 class CellProgress:
@@ -19,13 +27,13 @@ class CellProgress:
     a confirm trial (ready when tuning has ended and a winner is frozen).
     """
 
-    def __init__(self, plan: Plan, cell: Cell, stored: Mapping[str, Finished]) -> None:
+    def __init__(self, plan: Plan, cell: Cell, stored: Mapping[str, TrialSummary]) -> None:
         self.cell = cell
         self._plan, self._stored = plan, dict(stored)
         self._waiting = [spec for spec in plan.default_specs(cell) if spec.trial_id not in stored]
         self._study = plan.study(cell)
-        self._loners: list[TrialSpec] = []  # of packs that failed
-        self._tuned: list[tuple[TrialSpec, Finished]] = []
+        self._single_trials: list[TrialSpec] = []  # of packs that failed
+        self._tuned: list[tuple[TrialSpec, TrialSummary]] = []
         self._proposal: TrialSpec | None = None
         self._proposal_is_out = False
         self._advance()
@@ -39,8 +47,8 @@ class CellProgress:
 
     def next_other(self) -> Pack | None:
         """A default or confirm trial, if one is ready, with those that may run in one process with it."""
-        if self._loners:
-            return (self._loners.pop(0),)
+        if self._single_trials:
+            return (self._single_trials.pop(0),)
         if not self._waiting:
             return None
         pack = next_pack(self._waiting)
@@ -49,9 +57,9 @@ class CellProgress:
 
     def split(self, pack: Pack) -> None:
         """A pack of this cell left no rows: its trials are to run again, alone."""
-        self._loners += pack
+        self._single_trials += pack
 
-    def record(self, spec: TrialSpec, finished: Finished) -> None:
+    def record(self, spec: TrialSpec, finished: TrialSummary) -> None:
         """One of this cell's trials ended."""
         self._stored[spec.trial_id] = finished
         if self._proposal is not None and spec.trial_id == self._proposal.trial_id:
@@ -111,7 +119,7 @@ class CellProgress:
 class Schedule:
     """Which trial runs next, over all cells: tuning first, since its trials wait for each other, then the rest."""
 
-    def __init__(self, plan: Plan, stored: Mapping[str, Finished]) -> None:
+    def __init__(self, plan: Plan, stored: Mapping[str, TrialSummary]) -> None:
         self.plan = plan
         self.cells = [CellProgress(plan, cell, stored) for cell in plan.running_cells]
         self._by_cell = {(p.cell.task_name, p.cell.regularizer): p for p in self.cells}
@@ -128,7 +136,7 @@ class Schedule:
                     return pack
         return None
 
-    def record(self, spec: TrialSpec, finished: Finished) -> None:
+    def record(self, spec: TrialSpec, finished: TrialSummary) -> None:
         """A trial that `next` gave out has ended."""
         self._by_cell[spec.cell].record(spec, finished)
 
@@ -136,6 +144,21 @@ class Schedule:
         """A pack that `next` gave out left no rows: `next` will give out its trials one by one."""
         self._by_cell[pack[0].cell].split(pack)
 
-    def again(self, stored: Mapping[str, Finished]) -> Schedule:
+    def again(self, stored: Mapping[str, TrialSummary]) -> Schedule:
         """The same plan, from what is stored by now."""
         return Schedule(self.plan, stored)
+
+
+def next_pack(waiting: Sequence[TrialSpec]) -> Pack:
+    """The first trial that waits, and with it those that may run in one process with it, in their order."""
+    first = waiting[0]
+    alike = [spec for spec in waiting if replace(spec, seed=first.seed) == first]
+    switches = Switches.of(first.switches) if first.switches else TASKS[first.task].switches(first.scale)
+    if len(alike) == 1 or switches.text:  # what trains several seeds at once knows the plain way only
+        return (first,)
+    try:
+        regularizers = Contestant(first.regularizer).build(first.hyperparameters)
+        together = TASKS[first.task].seeds_together(regularizers, Switches.of(first.switches))
+    except Exception:  # whatever it is, the trial itself will meet it, and tell in a row
+        together = 1
+    return tuple(alike[:together])

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.errors import BadInput, ResultsError
+from harness.errors import ResultsError
 from harness.execution import Execution
-from harness.finished import Finished
-from harness.interrupts import interruptible
-from harness.isolation import run_pack_isolated
-from harness.packs import Pack
 from harness.progress import Progress
-from harness.records import TrialSpec
+from harness.records import Pack, TrialSpec
+from harness.results.store import Store
+from harness.results.trial_summary import TrialSummary
 from harness.schedule import Schedule
-from harness.store import Store
+from harness.workers.interrupts import interruptible
+from harness.workers.isolation import run_pack_isolated
 
 
 def run(
@@ -41,23 +40,7 @@ def run(
             _run((spec,), store, replace(execution, exclusive=True), progress)
 
 
-def placed(execution: Execution, gpus_per_trial: float | None) -> Execution:
-    """The execution with its device: a GPU where there is one or one was asked for, as on Ray.
-
-    Raises:
-        BadInput: when a GPU was asked for and there is none.
-    """
-    import torch
-
-    fraction = gpus_per_trial
-    if fraction is None:
-        fraction = execution.gpu_fraction if torch.cuda.is_available() else 0.0
-    if fraction > 0 and not torch.cuda.is_available():
-        raise BadInput(f"--gpus-per-trial {fraction:g} was asked for, but this machine has no GPU.")
-    return execution.placed(fraction)
-
-
-def _run(pack: Pack, store: Store, execution: Execution, progress: Progress) -> list[Finished]:
+def _run(pack: Pack, store: Store, execution: Execution, progress: Progress) -> list[TrialSummary]:
     """How the trials of the pack ended, in its order; nothing if they are to run one by one."""
     progress.given_out(pack)
     records = run_pack_isolated(pack, execution)
@@ -66,6 +49,6 @@ def _run(pack: Pack, store: Store, execution: Execution, progress: Progress) -> 
             store.write(record)
     except OSError as error:
         raise ResultsError(f"A row could not be written to {store.location}: {error}.") from error
-    ended = [Finished.of(record) for record in records]
+    ended = [TrialSummary.of(record) for record in records]
     progress.ended(pack, ended)
     return ended

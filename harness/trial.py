@@ -16,20 +16,20 @@ from typing import Any
 
 import torch
 
-from harness.checkpoints import TrialCheckpoints
 from harness.contestants import Contestant
 from harness.execution import Execution
-from harness.packs import Pack
 from harness.provenance import hardware_key, software
-from harness.records import CurvePoint, Status, TrialRecord, TrialSpec, utc_now
-from harness.timing import time_steps
+from harness.records import CurvePoint, Pack, Status, TrialRecord, TrialSpec, utc_now
+from harness.results.checkpoints import TrialCheckpoints
+from harness.times.timing import time_steps
 from search_spaces.shared import LEARNING_RATE
 from tasks import TASKS
-from tasks.checkpointing import NOWHERE, Checkpoints
-from tasks.switches import Switches
+from tasks.errors import Diverged
+from tasks.runtime.checkpointing import NOWHERE, Checkpoints
+from tasks.runtime.switches import Switches
+from tasks.runtime.trained import Trained
 from tasks.task import Regularizers, Setting, Task
-from tasks.trained import Trained
-from tasks.training import Diverged, Training
+from tasks.training import Training
 
 _OUT_OF_MEMORY_TEXTS = ("out of memory", "can't allocate memory")
 
@@ -121,7 +121,7 @@ Outcome = tuple[dict[str, Any], dict[str, float], tuple[CurvePoint, ...]]
 
 def _trained(pack: Pack, execution: Execution, started: float) -> list[tuple[Status, *Outcome]]:
     """The outcome of each trial; they differ in their seed alone."""
-    (task, *_), trainings = zip(*(_prepare(spec, execution) for spec in pack), strict=True)
+    (task, *_), trainings = zip(*(prepare(spec, execution) for spec in pack), strict=True)
     effort = {"setup_seconds": (time.perf_counter() - started) / len(pack), "seeds_together": len(pack)}
     alone = len(pack) == 1
     ends = [trainings[0].run(_checkpoints(pack[0], execution))] if alone else task.train_together(trainings)
@@ -153,8 +153,8 @@ def _checkpoints(spec: TrialSpec, execution: Execution) -> Checkpoints:
 
 
 def _timed(spec: TrialSpec, execution: Execution, started: float) -> Outcome:
-    task, regularized = _prepare(spec, execution)
-    _, twin = _prepare(spec, execution, regularizers=())
+    task, regularized = prepare(spec, execution)
+    _, twin = prepare(spec, execution, regularizers=())
     setup_seconds = time.perf_counter() - started
     timed = time_steps(regularized, twin, torch.device(execution.device))
     steps_per_epoch = len(regularized.batches)
@@ -176,7 +176,8 @@ def _timed(spec: TrialSpec, execution: Execution, started: float) -> Outcome:
     return values, metrics, ()
 
 
-def _prepare(spec: TrialSpec, execution: Execution, regularizers: Regularizers | None = None) -> tuple[Task, Training]:
+def prepare(spec: TrialSpec, execution: Execution, regularizers: Regularizers | None = None) -> tuple[Task, Training]:
+    """The task of a trial, and its training before the first step; with other `regularizers` where they are given."""
     task = TASKS[spec.task]
     if regularizers is None:
         regularizers = Contestant(spec.regularizer).build(spec.hyperparameters)

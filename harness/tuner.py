@@ -22,17 +22,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.cluster import Cluster, environment_of_ours, environment_to_join, python_path, short_folder
-from harness.environment import environment
 from harness.errors import BadInput, Interrupted, RegarenaError, ResultsError
 from harness.execution import Execution
-from harness.finished import Finished
-from harness.interrupts import ending_within, interruptible
-from harness.isolation import run_isolated, run_pack_isolated
-from harness.ledger import MAX_WORKER_LOSSES, Ledger, bury
+from harness.in_flight import MAX_WORKER_LOSSES, InFlight, record_lost_trial
 from harness.records import TrialSpec
-from harness.scratch import scratch_folder
-from harness.store import Store
+from harness.request import Cluster
+from harness.results.store import Store
+from harness.results.trial_summary import TrialSummary
+from harness.workers.cluster import environment_of_ours, environment_to_join, python_path, short_folder
+from harness.workers.environment import environment
+from harness.workers.interrupts import ended_within, interruptible
+from harness.workers.isolation import run_isolated, run_pack_isolated
+from harness.workers.temporary_folders import temporary_folder
 
 if TYPE_CHECKING:  # the workers import this module too, and must not import torch: their fork servers do
     from ray import tune
@@ -64,7 +65,7 @@ def run(
         ResultsError: when rows cannot be written.
     """
     with (
-        ending_within(_GRACE_SECONDS) as ending,
+        ended_within(_GRACE_SECONDS) as ending,
         ending.at_once_with_its_group() if cluster.address is None else contextlib.nullcontext(),
         _connected(cluster),
         interruptible(),
@@ -89,7 +90,7 @@ def _connected(cluster: Cluster) -> Iterator[None]:
     """A Ray of our own, quiet and on loopback, or the cluster at the given address."""
     with contextlib.ExitStack() as stack:
         if cluster.address is None:
-            scratch = stack.enter_context(scratch_folder(short_folder()))  # Ray never deletes its session folders
+            scratch = stack.enter_context(temporary_folder(short_folder()))  # Ray never deletes its session folders
             stack.enter_context(environment(environment_of_ours(scratch)))
         else:
             stack.enter_context(environment(environment_to_join(cluster)))
@@ -206,11 +207,11 @@ def _fit_once(
     """One Tune run; the error that ended it before its time, or None."""
     import ray
 
-    ledger = Ledger(schedule, store, execution, progress)
+    in_flight = InFlight(schedule, store, execution, progress)
     resources = {"CPU": cluster.cpus_per_trial, "GPU": execution.gpu_fraction}
     progress.num_workers = _num_workers(ray.nodes(), resources)
-    with scratch_folder(tempfile.gettempdir()) as scratch:
-        tuner = _tuner_over(ledger, store, execution, resources, progress.num_workers, scratch)
+    with temporary_folder(tempfile.gettempdir()) as scratch:
+        tuner = _tuner_over(in_flight, store, execution, resources, progress.num_workers, scratch)
         with _ended_by_signals() as was_stopped:
             try:
                 tuner.fit()
@@ -218,9 +219,9 @@ def _fit_once(
                 if was_stopped():  # the signal went to Ray's processes too, and what Tune says of their end is no fault
                     raise Interrupted("Stopped by SIGTERM.") from error
                 return error
-    if ledger.write_error:
-        raise ResultsError(f"Rows could not be written to {store.location}: {ledger.write_error}.")
-    if not ledger.is_finished:
+    if in_flight.write_error:
+        raise ResultsError(f"Rows could not be written to {store.location}: {in_flight.write_error}.")
+    if not in_flight.is_finished:
         raise Interrupted("Stopped by a signal.")
     return None
 
@@ -237,11 +238,16 @@ def _num_workers(nodes: Sequence[Mapping[str, Any]], resources: Mapping[str, flo
 
 
 def _tuner_over(
-    ledger: Ledger, store: Store, execution: Execution, resources: Mapping[str, float], num_workers: int, scratch: str
+    in_flight: InFlight,
+    store: Store,
+    execution: Execution,
+    resources: Mapping[str, float],
+    num_workers: int,
+    scratch: str,
 ) -> tune.Tuner:
     from ray import tune
 
-    driver = DriverOnly(ledger)
+    driver = DriverOnly(in_flight)
     trainable = tune.with_parameters(_trainable, location=store.address, execution=execution)
     return tune.Tuner(
         tune.with_resources(trainable, {name.lower(): amount for name, amount in resources.items()}),
@@ -299,51 +305,54 @@ def _trainable(config: dict[str, Any], location: str, execution: Execution) -> N
     except OSError as error:
         tune.report({_METRIC: 0, "write_error": str(error)})
         return
-    tune.report({_METRIC: 1, "finished": json.dumps([dataclasses.asdict(Finished.of(record)) for record in records])})
+    tune.report(
+        {_METRIC: 1, "finished": json.dumps([dataclasses.asdict(TrialSummary.of(record)) for record in records])}
+    )
 
 
 class DriverOnly:
-    """A reference to the ledger that Tune can pickle: a copy of it refers to nothing.
+    """A reference to the trials in flight that Tune can pickle: a copy of it refers to nothing.
 
-    Tune pickles its searcher and its callbacks when it starts and in every snapshot. The ledger holds what cannot be
-    pickled (the terminal of the live view) and what grows with the campaign (the schedule). Snapshots are never read.
+    Tune pickles its searcher and its callbacks when it starts and in every snapshot. The trials in flight hold what
+    cannot be pickled (the terminal of the live view) and what grows with the campaign (the schedule). Snapshots are
+    never read.
     """
 
-    def __init__(self, ledger: Ledger | None) -> None:
-        self._ledger = ledger
+    def __init__(self, in_flight: InFlight | None) -> None:
+        self._in_flight = in_flight
 
     @property
-    def ledger(self) -> Ledger:
-        """The ledger; only the driver's own reference has it."""
-        if self._ledger is None:
+    def in_flight(self) -> InFlight:
+        """The trials in flight; only the driver's own reference has it."""
+        if self._in_flight is None:
             raise RuntimeError("This is a pickled copy of Tune's searcher or callback; only the driver's own works.")
-        return self._ledger
+        return self._in_flight
 
     def __reduce__(self) -> tuple[type[DriverOnly], tuple[None]]:
-        """A pickle holds no ledger."""
+        """A pickle refers to nothing."""
         return DriverOnly, (None,)
 
     def __deepcopy__(self, memo: object) -> DriverOnly:
-        """A copy within the driver refers to the same ledger."""
+        """A copy within the driver refers to the same object."""
         return self
 
 
 def _searcher_over(driver: DriverOnly) -> Any:
-    """A Tune searcher that asks the ledger. Made in a function because its base class needs ray."""
+    """A Tune searcher that asks what to run next. Made in a function because its base class needs ray."""
     from ray.tune.search import Searcher
 
-    class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray's classes have no types here
+    class InFlightSearcher(Searcher):  # type: ignore[misc]  # ray's classes have no types here
         def __init__(self) -> None:
             super().__init__(metric=_METRIC, mode="max")
 
         def suggest(self, trial_id: str) -> Any:
-            pack = driver.ledger.give(trial_id)
+            pack = driver.in_flight.give(trial_id)
             if pack is not None:
                 return {"pack": [dataclasses.asdict(spec) for spec in pack]}
-            return None if driver.ledger.is_waiting else Searcher.FINISHED
+            return None if driver.in_flight.is_waiting else Searcher.FINISHED
 
         def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-            driver.ledger.take(trial_id, result or {}, was_lost=error)
+            driver.in_flight.take(trial_id, result or {}, was_lost=error)
 
         def save(self, checkpoint_path: str) -> None:
             """Nothing: the rows are the only state."""
@@ -351,16 +360,16 @@ def _searcher_over(driver: DriverOnly) -> Any:
         def restore(self, checkpoint_path: str) -> None:
             """Nothing: the rows are the only state."""
 
-    return LedgerSearcher()
+    return InFlightSearcher()
 
 
 def _counter_of_losses(driver: DriverOnly) -> Any:
-    """A Tune callback that tells the ledger of each loss that Tune mends itself. Made in a function likewise."""
+    """A Tune callback that counts each loss that Tune mends itself. Made in a function likewise."""
     from ray.tune import Callback
 
     class CounterOfLosses(Callback):  # type: ignore[misc]  # likewise
         def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            driver.ledger.count_loss(trial.trial_id)
+            driver.in_flight.count_loss(trial.trial_id)
 
     return CounterOfLosses()
 
@@ -382,11 +391,11 @@ def _run_timing(timing: Sequence[TrialSpec], store: Store, execution: Execution,
         except ray.exceptions.RayTaskError as error:
             raise ResultsError(f"A row could not be written to {store.location}: {error.cause}.") from error
         except ray.exceptions.RayError:
-            finished = bury(spec, 1 + MAX_WORKER_LOSSES, store, execution)
+            finished = record_lost_trial(spec, 1 + MAX_WORKER_LOSSES, store, execution)
         progress.ended((spec,), [finished])
 
 
-def _time_one(spec: TrialSpec, location: str, execution: Execution) -> Finished:
+def _time_one(spec: TrialSpec, location: str, execution: Execution) -> TrialSummary:
     record = run_isolated(spec, execution)
     Store(location).write(record)
-    return Finished.of(record)
+    return TrialSummary.of(record)

@@ -11,16 +11,16 @@ import torch
 from torch import nn
 
 from tasks.architectures import ARCHITECTURES
-from tasks.batches import Samples
 from tasks.datasets import DATASETS
+from tasks.datasets.batches import Samples
 from tasks.datasets.dataset import Splits
 from tasks.datasets.made_up import made_up_split
 from tasks.metrics import accuracy, average, cross_entropy, top5_accuracy
-from tasks.protocols import DIGITS, LENET, Protocol
+from tasks.protocols import Protocol
 from tasks.regularizers.base import Scalar
+from tasks.runtime.streams import stream_seed
+from tasks.runtime.switches import Switches
 from tasks.sites import measure_sites
-from tasks.streams import stream_seed
-from tasks.switches import Switches
 from tasks.task import Regularizers, Rehearsal, Setting, Task
 from tasks.training import Training
 from tasks.workload import Workload
@@ -183,16 +183,3 @@ def evaluate(network: nn.Module, samples: Samples, metrics: Sequence[str]) -> di
     seen = [(network(batch.inputs), batch.targets) for batch in samples.in_order()]
     outputs, targets = (torch.cat(parts) for parts in zip(*seen, strict=True))
     return average({name: METRICS[name] for name in metrics}, outputs, targets)
-
-
-DIGITS_CONVNET = Classification(dataset="digits", architecture="convnet_small", protocol=DIGITS)
-"""Small conv net (two conv sites, one dense) on scikit-learn's 8x8 digits."""
-
-DIGITS_MLP = Classification(dataset="digits", architecture="mlp", protocol=DIGITS)
-"""Two hidden layers of 128 units on scikit-learn's 8x8 digits."""
-
-MNIST_LENET = Classification(dataset="mnist", architecture="lenet", protocol=LENET)
-"""LeNet with a top dense layer of 500 units on MNIST."""
-
-FASHION_LENET = Classification(dataset="fashion_mnist", architecture="lenet", protocol=LENET)
-"""LeNet with a top dense layer of 500 units on Fashion-MNIST."""

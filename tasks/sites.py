@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from tasks.eager import eager
+from tasks.runtime.eager import eager
 
 SiteKind = Literal["input", "conv", "dense", "branch", "hidden"]
 SITE_KINDS: tuple[str, ...] = get_args(SiteKind)

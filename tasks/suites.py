@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tasks.regularizers import REGULARIZERS
 from tasks.table import Table
 
 Scalar = float | int | str | bool
@@ -79,86 +78,40 @@ class Suite:
         return tuple(point for group in groups for point in group.points()) or ({},)
 
 
-CLASSIC = (
-    "none",
-    "weight_decay",
-    "label_smoothing",
-    "cutout",
-    "dropout",
-    "dropblock",
-    "dropblock_sample",
-    "localdrop",
-)
-
-QUICKSTART = Suite(
-    groups=(Group(tasks=("digits-convnet", "digits-mlp", "shallow-linear-dropblock"), regularizers=CLASSIC),),
-    scale="smoke",
-    tune_trials=8,
-    timing_tasks=("digits-convnet",),
-)
-"""Eight contestants on two nets for digits and on one theory task: minutes on a laptop."""
-
-MNIST_DEMO = Suite(
-    groups=(Group(tasks=("mnist-lenet",), regularizers=(*CLASSIC, "max_norm", "early_stopping")),),
-    scale="short",
-    tune_trials=8,
-    seeds=5,
-)
-"""LeNet on MNIST with ten contestants; needs --data."""
-
-EVERYONE = tuple(REGULARIZERS)
-
-ZOO = Suite(
-    groups=(Group(tasks=("digits-convnet", "digits-mlp", "shallow-linear-dropblock"), regularizers=EVERYONE),),
-    scale="smoke",
-    tune_trials=4,
-    seeds=3,
-    timing_tasks=("digits-convnet", "shallow-linear-dropblock"),
-)
-"""Every contestant on two nets for digits and on one theory task, with small budgets."""
-
-ZOO_MNIST = Suite(
-    groups=(Group(tasks=("mnist-lenet",), regularizers=EVERYONE),),
-    scale="short",
-    tune_trials=4,
-    seeds=3,
-)
-"""Every contestant on LeNet and MNIST; needs --data."""
-
 SUITES: Table[Suite] = Table(
     "suite",
     "regarena.suites",
     {
-        "quickstart": "tasks.suites:QUICKSTART",
-        "mnist-demo": "tasks.suites:MNIST_DEMO",
-        "zoo": "tasks.suites:ZOO",
-        "zoo-mnist": "tasks.suites:ZOO_MNIST",
-        "localdrop-table1": "tasks.localdrop_suites:LOCALDROP_TABLE1",
-        "localdrop-table2": "tasks.localdrop_suites:LOCALDROP_TABLE2",
-        "localdrop-table3": "tasks.localdrop_suites:LOCALDROP_TABLE3",
-        "localdrop-table4": "tasks.localdrop_suites:LOCALDROP_TABLE4",
-        "localdrop-table5": "tasks.localdrop_suites:LOCALDROP_TABLE5",
-        "localdrop-table6": "tasks.localdrop_suites:LOCALDROP_TABLE6",
-        "localdrop-table7": "tasks.localdrop_suites:LOCALDROP_TABLE7",
-        "localdrop-fig1a": "tasks.localdrop_suites:LOCALDROP_FIG1A",
-        "localdrop-fig1bc": "tasks.localdrop_suites:LOCALDROP_FIG1BC",
-        "localdrop-fig2": "tasks.localdrop_suites:LOCALDROP_FIG2",
-        "cifar-demo": "tasks.localdrop_suites:CIFAR_DEMO",
-        "distortion-table1": "tasks.distortion_suites:DISTORTION_TABLE1",
-        "distortion-table2": "tasks.distortion_suites:DISTORTION_TABLE2",
-        "distortion-table3": "tasks.distortion_suites:DISTORTION_TABLE3",
-        "distortion-fig1": "tasks.distortion_suites:DISTORTION_FIG1",
-        "distortion-fig2": "tasks.distortion_suites:DISTORTION_FIG2",
-        "leaderboard": "tasks.leaderboard_suites:LEADERBOARD",
-        "structured-fig1": "tasks.theory_suites:STRUCTURED_FIG1",
-        "structured-fig2": "tasks.theory_suites:STRUCTURED_FIG2",
-        "structured-fig3": "tasks.theory_suites:STRUCTURED_FIG3",
-        "structured-fig4": "tasks.theory_suites:STRUCTURED_FIG4",
-        "thesis-fig2-1": "tasks.theory_suites:THESIS_FIG2_1",
-        "thesis-fig2-2": "tasks.theory_suites:THESIS_FIG2_2",
-        "thesis-fig2-3": "tasks.theory_suites:THESIS_FIG2_3",
-        "thesis-fig3-2": "tasks.theory_suites:THESIS_FIG3_2",
-        "thesis-fig3-3": "tasks.theory_suites:THESIS_FIG3_3",
-        "theory": "tasks.theory_suites:THEORY",
+        "quickstart": "tasks.experiments.demos.suites:QUICKSTART",
+        "mnist-demo": "tasks.experiments.demos.suites:MNIST_DEMO",
+        "zoo": "tasks.experiments.demos.suites:ZOO",
+        "zoo-mnist": "tasks.experiments.demos.suites:ZOO_MNIST",
+        "localdrop-table1": "tasks.experiments.localdrop.suites:LOCALDROP_TABLE1",
+        "localdrop-table2": "tasks.experiments.localdrop.suites:LOCALDROP_TABLE2",
+        "localdrop-table3": "tasks.experiments.localdrop.suites:LOCALDROP_TABLE3",
+        "localdrop-table4": "tasks.experiments.localdrop.suites:LOCALDROP_TABLE4",
+        "localdrop-table5": "tasks.experiments.localdrop.suites:LOCALDROP_TABLE5",
+        "localdrop-table6": "tasks.experiments.localdrop.suites:LOCALDROP_TABLE6",
+        "localdrop-table7": "tasks.experiments.localdrop.suites:LOCALDROP_TABLE7",
+        "localdrop-fig1a": "tasks.experiments.localdrop.suites:LOCALDROP_FIG1A",
+        "localdrop-fig1bc": "tasks.experiments.localdrop.suites:LOCALDROP_FIG1BC",
+        "localdrop-fig2": "tasks.experiments.localdrop.suites:LOCALDROP_FIG2",
+        "cifar-demo": "tasks.experiments.demos.suites:CIFAR_DEMO",
+        "distortion-table1": "tasks.experiments.distortion.suites:DISTORTION_TABLE1",
+        "distortion-table2": "tasks.experiments.distortion.suites:DISTORTION_TABLE2",
+        "distortion-table3": "tasks.experiments.distortion.suites:DISTORTION_TABLE3",
+        "distortion-fig1": "tasks.experiments.distortion.suites:DISTORTION_FIG1",
+        "distortion-fig2": "tasks.experiments.distortion.suites:DISTORTION_FIG2",
+        "leaderboard": "tasks.experiments.leaderboard.suites:LEADERBOARD",
+        "structured-fig1": "tasks.experiments.structured.suites:STRUCTURED_FIG1",
+        "structured-fig2": "tasks.experiments.structured.suites:STRUCTURED_FIG2",
+        "structured-fig3": "tasks.experiments.structured.suites:STRUCTURED_FIG3",
+        "structured-fig4": "tasks.experiments.structured.suites:STRUCTURED_FIG4",
+        "thesis-fig2-1": "tasks.experiments.thesis.suites:THESIS_FIG2_1",
+        "thesis-fig2-2": "tasks.experiments.thesis.suites:THESIS_FIG2_2",
+        "thesis-fig2-3": "tasks.experiments.thesis.suites:THESIS_FIG2_3",
+        "thesis-fig3-2": "tasks.experiments.thesis.suites:THESIS_FIG3_2",
+        "thesis-fig3-3": "tasks.experiments.thesis.suites:THESIS_FIG3_3",
+        "theory": "tasks.experiments.theory_suite:THEORY",
     },
 )

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from tasks.regularizers.base import Regularizer, Scalar
-from tasks.switches import Switches
-from tasks.trained import Trained
+from tasks.runtime.switches import Switches
+from tasks.runtime.trained import Trained
 from tasks.training import Training
 from tasks.workload import Workload
 
@@ -43,10 +43,6 @@ class Rehearsal:
 
     training: Training
     num_evaluated: int  # by one call of the training's `evaluate`, counted as `Workload` counts
-
-
-class DataError(ValueError):
-    """The data a task needs is missing, damaged or of the wrong form; the message says what to do."""
 
 
 class Task(ABC):

@@ -12,22 +12,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks.batches import TrainingData
-from tasks.checkpointing import NOWHERE, Checkpoints
-from tasks.descent import descent_by, stochastic_gradient_descent
-from tasks.execution import execute_by
+from tasks.datasets.batches import TrainingData
+from tasks.errors import Diverged
+from tasks.optimizer import descent_by, stochastic_gradient_descent
 from tasks.protocols import Protocol
 from tasks.regularizers.base import Batch, Chain, Context, History, Regularizer, Step
-from tasks.state import State, Stateful, attributes_of, restore_attributes
-from tasks.streams import Streams
-from tasks.trained import Point, Trained
+from tasks.runtime.checkpointing import NOWHERE, Checkpoints
+from tasks.runtime.forward import execute_by
+from tasks.runtime.state import State, Stateful, attributes_of, restore_attributes
+from tasks.runtime.streams import Streams
+from tasks.runtime.trained import Point, Trained
 
 Evaluate = Callable[[nn.Module], Mapping[str, Mapping[str, float]]]  # network -> split -> metric -> value
 LossFunction = Callable[[Tensor, Tensor], Tensor]
-
-
-class Diverged(ArithmeticError):
-    """The training loss, or the validation value that is selected by, is no longer a finite number."""
 
 
 class Training:
@@ -39,7 +36,7 @@ class Training:
         batches: the training data.
         loss: mean loss of outputs and targets.
         evaluate: measures the network on the splits it may see; called in eval mode without gradients. One that
-            remembers earlier measurements has `state` and `restore` (see `tasks.state`).
+            remembers earlier measurements has `state` and `restore` (see `tasks.runtime.state`).
         selection: (metric, higher_is_better) on the split `validation`, which tells the best epoch.
         protocol: epochs, optimizer and schedule, at the scale wanted.
         learning_rate: the initial one, in the loss's own units.

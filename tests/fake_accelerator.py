@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tasks.batches
+import tasks.streams
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-import tasks.batches
-import tasks.streams
-from tasks.augmentation import Moves
-from tasks.descent import Descent
+from tasks.datasets.augmentation import Moves
+from tasks.optimizer import Descent
 
 DEVICE = torch.device("cuda")
 ROOT = Path(__file__).parents[1]
@@ -60,11 +60,11 @@ def fake_accelerator() -> Iterator[list[str]]:
         patch.setattr(nn.Module, "to", _moved)
         patch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
         patch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
-        stream = tasks.streams.torch_stream  # generators of a device exist with the device alone
-        for module in (tasks.streams, tasks.batches):
+        stream = tasks.runtime.streams.torch_stream  # generators of a device exist with the device alone
+        for module in (tasks.runtime.streams, tasks.datasets.batches):
             patch.setattr(module, "torch_stream", lambda seed, name, *_: stream(seed, name))
-        draw = tasks.batches.draw_moves  # on the device of its generator
-        patch.setattr(tasks.batches, "draw_moves", lambda *drawn_by: _there(draw(*drawn_by)))
+        draw = tasks.datasets.batches.draw_moves  # on the device of its generator
+        patch.setattr(tasks.datasets.batches, "draw_moves", lambda *drawn_by: _there(draw(*drawn_by)))
         with FakeTensorMode(allow_non_fake_inputs=True):
             yield waits
 

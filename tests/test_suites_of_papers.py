@@ -7,15 +7,18 @@ from dataclasses import fields, replace
 
 import pytest
 
-from analysis.claims.costs import FULL_STEP_SCALES
-from analysis.claims.table import CLAIMS
-from analysis.paper_tasks import held_out_percent
-from analysis.reported import reported_values
+from analysis.papers.claims.costs import FULL_STEP_SCALES
+from analysis.papers.claims_table import CLAIMS
+from analysis.papers.reported import reported_values
+from analysis.papers.tasks import held_out_percent
 from harness.contestants import Contestant
 from tasks import TASKS
 from tasks.architectures import ARCHITECTURES
 from tasks.datasets import DATASETS
-from tasks.protocols import DISTORTION_CNN, DISTORTION_RESNET, IMAGENET_270, LOCALDROP_CNN, Protocol
+from tasks.experiments.distortion.protocols import DISTORTION_CNN, DISTORTION_RESNET
+from tasks.experiments.localdrop.protocols import LOCALDROP_CNN
+from tasks.experiments.shared_protocols import IMAGENET_270
+from tasks.protocols import Protocol
 from tasks.regularizers import REGULARIZERS
 from tasks.sites import sites_of
 from tasks.suites import SUITES, Suite

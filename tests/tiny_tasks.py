@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from tasks import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Regularizer
+from tasks.runtime.state import State
+from tasks.runtime.trained import Trained
 from tasks.sites import Site
-from tasks.state import State
 from tasks.task import Setting, Task
-from tasks.trained import Trained
 from tasks.training import Training
 
 SMALL_IMAGES = {"epochs": 3, "batch_size": 32, "max_train_samples": 128, "evaluate_every_epochs": 1}

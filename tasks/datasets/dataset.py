@@ -15,10 +15,10 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from tasks.batches import Samples
+from tasks.datasets.batches import Samples
+from tasks.errors import DataError
 from tasks.protocols import Augmentation, Preprocessing, Protocol
-from tasks.streams import torch_stream
-from tasks.task import DataError
+from tasks.runtime.streams import torch_stream
 
 FETCH_TIMEOUT_SECONDS = 20.0
 

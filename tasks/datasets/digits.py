@@ -8,7 +8,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from tasks.datasets.in_memory import InMemory, Raw
-from tasks.streams import torch_stream
+from tasks.runtime.streams import torch_stream
 
 NUM_TRAIN, NUM_TEST = 1300, 497  # those to train on and select with, and those to test with
 

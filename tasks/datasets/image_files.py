@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tasks.task import DataError
+from tasks.errors import DataError
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
 

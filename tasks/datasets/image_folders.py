@@ -9,8 +9,8 @@ from tasks.datasets.dataset import Dataset, Splits, held_out, used_as_it_is
 from tasks.datasets.image_files import ImageFiles, Index, index_of
 from tasks.datasets.preprocessing import ChannelNormalisation
 from tasks.datasets.streamed import Streamed
+from tasks.errors import DataError
 from tasks.protocols import Augmentation, Protocol
-from tasks.task import DataError
 
 _COUNTED = ("classes", "training images", "validation images")
 

@@ -12,12 +12,12 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
-from tasks.batches import Split
+from tasks.datasets.batches import Split
 from tasks.datasets.cache import cached
 from tasks.datasets.dataset import Dataset, Splits, fingerprint, held_out, used_as_it_is
 from tasks.datasets.preprocessing import FITTED, ZCA_BIAS, ChannelNormalisation, Whitening, fit_whitening
+from tasks.errors import DataError
 from tasks.protocols import Augmentation, Preprocessing, Protocol
-from tasks.task import DataError
 
 
 class Raw(NamedTuple):

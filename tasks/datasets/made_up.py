@@ -7,11 +7,11 @@ import math
 import torch
 import torch.nn.functional as F
 
-from tasks.batches import Split
+from tasks.datasets.batches import Split
 from tasks.datasets.dataset import Dataset
 from tasks.datasets.preprocessing import FITTED, ChannelNormalisation, Whitening
 from tasks.protocols import Preprocessing
-from tasks.streams import torch_stream
+from tasks.runtime.streams import torch_stream
 
 
 def made_up_split(dataset: Dataset, num_samples: int, preprocessing: Preprocessing = "standard") -> Split:

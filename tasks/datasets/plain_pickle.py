@@ -16,7 +16,7 @@ import numpy as np
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Looks up what arrays are made of; every other name is refused."""
+    """Styles up what arrays are made of; every other name is refused."""
 
     def find_class(self, module: str, name: str) -> Any:
         """The one object of that name that is admitted."""

@@ -20,13 +20,13 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision.transforms import v2
 
-from tasks.batches import Samples, TrainingData
+from tasks.datasets.batches import Samples, TrainingData
 from tasks.datasets.image_files import ImageFiles
 from tasks.datasets.preprocessing import ChannelNormalisation
+from tasks.errors import DataError
 from tasks.regularizers.base import Batch
-from tasks.state import State
-from tasks.streams import stream_seed, torch_stream
-from tasks.task import DataError
+from tasks.runtime.state import State
+from tasks.runtime.streams import stream_seed, torch_stream
 
 EVALUATION_BATCH_SIZE = 100
 RESIZED_OVER_CROP = 256 / 224  # the short side before the central crop is cut (Krizhevsky et al. 2012, section 2)

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from tasks.datasets.in_memory import InMemory, Raw
-from tasks.streams import torch_stream
+from tasks.runtime.streams import torch_stream
 
 NUM_CLASSES, SHAPE = 10, (3, 32, 32)
 NUM_TRAIN, NUM_TEST = 500, 200

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Batch, Context, Hooks, Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_at_least, check_choice, check_count, check_rate
-from tasks.regularizers.keep_rate_steps import KeepRateSteps
-from tasks.regularizers.localdrop_sites import Keep, UnitKeep
+from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_rate
+from tasks.regularizers.parts.keep_rate_steps import KeepRateSteps
+from tasks.regularizers.parts.localdrop_sites import Keep, UnitKeep
 from tasks.sites import Site, WeightLayer
 
 Norms = Literal["2,2", "1,inf", "inf,1"]

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as F
 
-from tasks.regularizers.augmentation_policies import POLICIES
 from tasks.regularizers.base import Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_choice, check_count, check_rate
+from tasks.regularizers.parts.augmentation_policies import POLICIES
+from tasks.regularizers.parts.checks import check_choice, check_count, check_rate
 from tasks.sites import sites_of
 
 NUM_MAGNITUDES = 10

@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tasks.runtime.state import State, attributes_of, restore_attributes
+from tasks.runtime.streams import MaskStream, Streams, numpy_stream
 from tasks.sites import Site, sites_of
-from tasks.state import State, attributes_of, restore_attributes
-from tasks.streams import MaskStream, Streams, numpy_stream
 
 Scalar = float | int | str | bool
 
@@ -158,8 +158,8 @@ class Hooks:
         """What these hooks remember from one epoch to the next, for a training that is cut off and goes on elsewhere.
 
         The network, with all that fills its sites, and the streams of `Context.masks` are kept anyway. Of the hooks
-        themselves that is by default every plain attribute (see `tasks.state`). Override both methods where more
-        is held: objects of other kinds, modules that are not in the network, what is made only during training.
+        themselves that is by default every plain attribute (see `tasks.runtime.state`). Override both methods where
+        more is held: objects of other kinds, modules that are not in the network, what is made only during training.
         """
         return attributes_of(self)
 

@@ -9,13 +9,13 @@ from typing import ClassVar, Literal, get_args
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
-from tasks.regularizers.checks import check_at_least, check_choice, check_count, check_factor, check_rate
-from tasks.regularizers.distortion import NoiseLaw, distorted, official_noise, paper_noise, weights_behind
 from tasks.regularizers.dropblock import LinearSchedule, Scaling, Schedule
-from tasks.regularizers.masking import apply_mask, block_mask, realised_scale
-from tasks.regularizers.places import rates_by_group
+from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_factor, check_rate
+from tasks.regularizers.parts.distortion import NoiseLaw, distorted, official_noise, paper_noise, weights_behind
+from tasks.regularizers.parts.masking import apply_mask, block_mask, realised_scale
+from tasks.regularizers.parts.places import rates_by_group
+from tasks.runtime.streams import MaskStream
 from tasks.sites import Site
-from tasks.streams import MaskStream
 from tasks.theory.drop_rates import keep_matrix
 
 Mode = Literal["official", "paper"]

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_at_least, check_rate
+from tasks.regularizers.parts.checks import check_at_least, check_rate
+from tasks.runtime.streams import MaskStream
 from tasks.sites import Site
-from tasks.streams import MaskStream
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from typing import ClassVar
 from torch import nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
-from tasks.regularizers.checks import check_at_least, check_choice, check_rate
 from tasks.regularizers.dropout import ElementMask
-from tasks.regularizers.places import PLACES, UNIT_SITES, Where, sites_at
+from tasks.regularizers.parts.checks import check_at_least, check_choice, check_rate
+from tasks.regularizers.parts.places import PLACES, UNIT_SITES, Where, sites_at
 from tasks.sites import Site
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from tasks.regularizers.base import Batch, Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_at_least
+from tasks.regularizers.parts.checks import check_at_least
 from tasks.sites import sites_of
 
 Box = tuple[slice, slice]  # rows, columns

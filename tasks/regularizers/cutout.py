@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tasks.regularizers.base import Batch, Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_rate
+from tasks.regularizers.parts.checks import check_rate
 from tasks.sites import sites_of
 
 

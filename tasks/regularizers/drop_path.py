@@ -8,9 +8,9 @@ from typing import ClassVar, Literal, get_args
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
-from tasks.regularizers.checks import check_choice, check_rate
-from tasks.regularizers.masking import apply_mask
-from tasks.streams import MaskStream
+from tasks.regularizers.parts.checks import check_choice, check_rate
+from tasks.regularizers.parts.masking import apply_mask
+from tasks.runtime.streams import MaskStream
 
 Growth = Literal["linear", "constant"]
 

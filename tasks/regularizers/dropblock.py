@@ -9,10 +9,10 @@ from typing import ClassVar, Literal, Protocol, get_args
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
-from tasks.regularizers.checks import check_choice, check_count, check_factor, check_rate
-from tasks.regularizers.masking import apply_mask, block_mask, realised_scale
-from tasks.regularizers.places import rates_by_group
-from tasks.streams import MaskStream
+from tasks.regularizers.parts.checks import check_choice, check_count, check_factor, check_rate
+from tasks.regularizers.parts.masking import apply_mask, block_mask, realised_scale
+from tasks.regularizers.parts.places import rates_by_group
+from tasks.runtime.streams import MaskStream
 from tasks.theory.drop_rates import keep_matrix
 
 Schedule = Literal["linear", "constant"]

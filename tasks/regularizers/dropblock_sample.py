@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Regularizer, Scalar
-from tasks.regularizers.checks import check_choice, check_count, check_rate
-from tasks.regularizers.masking import apply_mask
+from tasks.regularizers.parts.checks import check_choice, check_count, check_rate
+from tasks.regularizers.parts.masking import apply_mask
+from tasks.runtime.streams import MaskStream
 from tasks.sites import Site
-from tasks.streams import MaskStream
 from tasks.theory.keep_rates import equal_rate_keep
 
 Blocks = Literal["separate", "overlapping"]

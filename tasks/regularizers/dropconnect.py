@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
-from tasks.regularizers.checks import check_rate
-from tasks.regularizers.masking import apply_mask
+from tasks.regularizers.parts.checks import check_rate
+from tasks.regularizers.parts.masking import apply_mask
+from tasks.runtime.streams import MaskStream
 from tasks.sites import Site, front_layers, sites_of
-from tasks.streams import MaskStream
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,11 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Regularizer, Scalar
-from tasks.regularizers.checks import check_choice, check_rate
-from tasks.regularizers.masking import apply_mask
-from tasks.regularizers.places import PLACES, UNIT_SITES, Where, sites_at
+from tasks.regularizers.parts.checks import check_choice, check_rate
+from tasks.regularizers.parts.masking import apply_mask
+from tasks.regularizers.parts.places import PLACES, UNIT_SITES, Where, sites_at
+from tasks.runtime.streams import MaskStream
 from tasks.sites import Site, sites_of
-from tasks.streams import MaskStream
 
 
 @dataclass(frozen=True, kw_only=True)

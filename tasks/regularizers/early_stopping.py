@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, History, Hooks, Regularizer, Scalar
-from tasks.regularizers.checks import check_rate
+from tasks.regularizers.parts.checks import check_rate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,18 +10,18 @@ from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
 from tasks.regularizers.block_feature_map_distortion import BlockDistortion, BlockFeatureMapDistortion, Mode
-from tasks.regularizers.checks import check_at_least, check_choice, check_rate
-from tasks.regularizers.distortion import (
+from tasks.regularizers.dropblock import LinearSchedule, Scaling, Schedule
+from tasks.regularizers.parts.checks import check_at_least, check_choice, check_rate
+from tasks.regularizers.parts.distortion import (
     NoiseLaw,
     distorted,
     official_unit_noise,
     paper_unit_noise,
     weights_behind,
 )
-from tasks.regularizers.dropblock import LinearSchedule, Scaling, Schedule
-from tasks.regularizers.masking import realised_scale
+from tasks.regularizers.parts.masking import realised_scale
+from tasks.runtime.streams import MaskStream
 from tasks.sites import Site, sites_of
-from tasks.streams import MaskStream
 
 Where = Literal["dense", "conv"]
 UNIT_NOISE_LAWS: Mapping[str, NoiseLaw] = {"official": official_unit_noise, "paper": paper_unit_noise}

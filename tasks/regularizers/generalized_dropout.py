@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Regularizer, Scalar
-from tasks.regularizers.checks import check_at_least, check_choice, check_count, check_number, check_rate
+from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_number, check_rate
+from tasks.runtime.streams import MaskStream
 from tasks.sites import Site
-from tasks.streams import MaskStream
 
 Law = Literal["independent", "block", "exponential"]
 Values = Literal["binary", "gaussian"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tasks.regularizers.base import Batch, Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_rate
+from tasks.regularizers.parts.checks import check_rate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,10 @@ from typing import ClassVar, get_args
 from torch import nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_at_least, check_choice, check_count, check_rate
-from tasks.regularizers.keep_rate_steps import KeepRateSteps
-from tasks.regularizers.localdrop_sites import BlockKeep, Keep, UnitKeep
-from tasks.regularizers.spectral_tails import Norm, Shrinkage, SpectralTail, charged_tails
+from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_rate
+from tasks.regularizers.parts.keep_rate_steps import KeepRateSteps
+from tasks.regularizers.parts.localdrop_sites import BlockKeep, Keep, UnitKeep
+from tasks.regularizers.parts.spectral_tails import Norm, Shrinkage, SpectralTail, charged_tails
 from tasks.sites import Site, sites_of
 from tasks.theory.drop_rates import KeepForm
 

@@ -8,10 +8,10 @@ from typing import ClassVar, get_args
 from torch import nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
-from tasks.regularizers.checks import check_at_least, check_choice, check_count, check_rate
 from tasks.regularizers.localdrop import Alternation
-from tasks.regularizers.localdrop_sites import UnitKeep
-from tasks.regularizers.spectral_tails import Norm, charged_tails
+from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_rate
+from tasks.regularizers.parts.localdrop_sites import UnitKeep
+from tasks.regularizers.parts.spectral_tails import Norm, charged_tails
 
 
 @dataclass(frozen=True, kw_only=True)

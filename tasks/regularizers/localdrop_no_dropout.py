@@ -8,8 +8,8 @@ from typing import ClassVar
 from torch import nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
-from tasks.regularizers.checks import check_at_least, check_count, check_rate
-from tasks.regularizers.spectral_tails import Shrinkage, charged_tails
+from tasks.regularizers.parts.checks import check_at_least, check_count, check_rate
+from tasks.regularizers.parts.spectral_tails import Shrinkage, charged_tails
 
 
 @dataclass(frozen=True, kw_only=True)

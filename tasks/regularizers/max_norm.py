@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_at_least
+from tasks.regularizers.parts.checks import check_at_least
 
 
 @dataclass(frozen=True, kw_only=True)

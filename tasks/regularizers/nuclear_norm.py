@@ -8,8 +8,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
-from tasks.regularizers.checks import check_rate
-from tasks.regularizers.hidden_pair import SpectralPenalty, hidden_pairs
+from tasks.regularizers.parts.checks import check_rate
+from tasks.regularizers.parts.hidden_pair import SpectralPenalty, hidden_pairs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_count, check_rate
+from tasks.regularizers.parts.checks import check_count, check_rate
 from tasks.sites import Site
 
 

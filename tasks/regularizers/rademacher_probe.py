@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_at_least, check_choice, check_count, check_rate
+from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_rate
 from tasks.sites import Site, WeightLayer, sites_of
 from tasks.theory.rademacher import BoundVariant, convolutional_log_term, dense_log_term, rademacher_log_bound
 

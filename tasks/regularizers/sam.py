@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from tasks.regularizers.base import Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_at_least
+from tasks.regularizers.parts.checks import check_at_least
 
 
 @dataclass(frozen=True, kw_only=True)

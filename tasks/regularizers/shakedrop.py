@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
-from tasks.regularizers.checks import check_choice, check_number, check_rate
 from tasks.regularizers.drop_path import Growth, rates_by_depth
-from tasks.streams import MaskStream
+from tasks.regularizers.parts.checks import check_choice, check_number, check_rate
+from tasks.runtime.streams import MaskStream
 
 Level = Literal["sample", "channel", "element"]
 

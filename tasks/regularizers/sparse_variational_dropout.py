@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_at_least, check_between, check_number
-from tasks.regularizers.local_reparametrization import with_noise, with_weights
+from tasks.regularizers.parts.checks import check_at_least, check_between, check_number
+from tasks.regularizers.parts.local_reparametrization import with_noise, with_weights
+from tasks.runtime.streams import MaskStream
 from tasks.sites import WeightLayer
-from tasks.streams import MaskStream
 
 NO_NOISE = -100.0  # a standard deviation of exp(-50) is lost beside any weight
 KL_SIGMOID = (0.63576, 1.87320, 1.48695)  # Molchanov et al. 2017, eq. 14

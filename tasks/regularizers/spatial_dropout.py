@@ -8,10 +8,10 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Regularizer, Scalar
-from tasks.regularizers.checks import check_rate
-from tasks.regularizers.masking import apply_mask
+from tasks.regularizers.parts.checks import check_rate
+from tasks.regularizers.parts.masking import apply_mask
+from tasks.runtime.streams import MaskStream
 from tasks.sites import Site
-from tasks.streams import MaskStream
 
 
 @dataclass(frozen=True, kw_only=True)

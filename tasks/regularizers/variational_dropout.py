@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
-from tasks.regularizers.checks import check_at_least, check_choice, check_rate
-from tasks.regularizers.local_reparametrization import with_noise
+from tasks.regularizers.parts.checks import check_at_least, check_choice, check_rate
+from tasks.regularizers.parts.local_reparametrization import with_noise
+from tasks.runtime.streams import MaskStream
 from tasks.sites import Site, WeightLayer
-from tasks.streams import MaskStream
 
 Form = Literal["A", "B"]
 KL_POLYNOMIAL = (1.161451241083230, -1.502041176441722, 0.586299206427007)  # Kingma et al. 2015, eq. 14

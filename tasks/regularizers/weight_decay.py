@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from tasks.regularizers.base import OptimizerSettings, Regularizer, Scalar
-from tasks.regularizers.checks import check_at_least
+from tasks.regularizers.parts.checks import check_at_least
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import analysis
-from analysis.union import union
+from analysis.rows.one_table import union
 from harness.records import SUCCESSES, TrialRecord, TrialSpec, schema_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -18,12 +18,13 @@ from pathlib import Path
 import torch
 
 from search_spaces.space import Real, Space
-from tasks.classification import DIGITS_CONVNET, DIGITS_MLP, MNIST_LENET, Classification
+from tasks.classification import Classification
 from tasks.datasets.image_folders import ImageFolders
+from tasks.experiments.demos.tasks import DIGITS_CONVNET, DIGITS_MLP, MNIST_LENET
 from tasks.protocols import Augmentation
 from tasks.regularizers.base import Context, Hooks, Regularizer, Step
+from tasks.runtime.switches import Switches
 from tasks.suites import Group, Suite
-from tasks.switches import Switches
 from tasks.task import Regularizers, Setting
 from tasks.training import Training
 

@@ -14,14 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.execution import Execution
-from harness.finished import Finished
-from harness.ledger import Ledger
-from harness.packs import next_pack
+from harness.in_flight import InFlight
 from harness.plan import Budget, Plan, make_plan
 from harness.progress import Progress
 from harness.records import TrialSpec
-from harness.schedule import Schedule
-from harness.store import Store
+from harness.results.store import Store
+from harness.results.trial_summary import TrialSummary
+from harness.schedule import Schedule, next_pack
 from tasks.suites import Group, Suite
 
 RUN = ("run", "packs", "--results", "packs")
@@ -44,8 +43,8 @@ def plan_of(seeds: int = 12, only: tuple[str, ...] = ()) -> Plan:
     return make_plan("sweep", SWEEP, budget, "campaign", only=only)
 
 
-def completed(spec: TrialSpec) -> Finished:
-    return Finished(spec.trial_id, "completed", 0.5)
+def completed(spec: TrialSpec) -> TrialSummary:
+    return TrialSummary(spec.trial_id, "completed", 0.5)
 
 
 def test_with_switches_every_trial_runs_by_itself() -> None:
@@ -114,47 +113,47 @@ def test_whatever_packs_fail_every_trial_ends_once_and_a_failed_pack_runs_alone(
 
 
 @contextmanager
-def ledger_in(folder: Path, seeds: int) -> Iterator[tuple[Ledger, Progress, Store]]:
+def in_flight_over(folder: Path, seeds: int) -> Iterator[tuple[InFlight, Progress, Store]]:
     plan, store = plan_of(seeds=seeds, only=("thesis-fig3-2",)), Store(str(folder / "results"))
     store.prepare()
     with Progress(plan, num_workers=1, stream=(folder / "progress").open("w")) as progress:
-        yield Ledger(Schedule(plan, {}), store, Execution(), progress), progress, store
+        yield InFlight(Schedule(plan, {}), store, Execution(), progress), progress, store
 
 
 @pytest.mark.parametrize("how", ["lost", "no rows"])
 def test_a_pack_whose_worker_is_lost_or_that_leaves_no_rows_is_given_out_again_one_by_one(
     tmp_path: Path, how: str
 ) -> None:
-    with ledger_in(tmp_path, seeds=3) as (ledger, progress, store):
-        pack = ledger.give("first")
+    with in_flight_over(tmp_path, seeds=3) as (in_flight, progress, store):
+        pack = in_flight.give("first")
         assert pack is not None
         assert len(pack) == 3
-        ledger.take("first", {"finished": "[]"} if how == "no rows" else {}, was_lost=how == "lost")
+        in_flight.take("first", {"finished": "[]"} if how == "no rows" else {}, was_lost=how == "lost")
         assert progress.num_run == 0
         for place, spec in enumerate(pack):
-            assert ledger.give(f"again {place}") == (spec,)
-            ledger.take(f"again {place}", {"finished": json.dumps([vars(completed(spec))])}, was_lost=False)
-        assert ledger.give("last") is None
-        assert ledger.is_finished
+            assert in_flight.give(f"again {place}") == (spec,)
+            in_flight.take(f"again {place}", {"finished": json.dumps([vars(completed(spec))])}, was_lost=False)
+        assert in_flight.give("last") is None
+        assert in_flight.is_finished
         assert progress.num_run == len(pack)
         assert store.finished() == {}, "the pack left no row of its own"
 
 
 def test_a_trial_is_buried_after_three_lost_workers_however_many_of_them_tune_mends(tmp_path: Path) -> None:
     """Two calls of a trial may break at one loss; Tune then gives it up at once, which is no verdict on the trial."""
-    with ledger_in(tmp_path, seeds=1) as (ledger, progress, store):
-        first = ledger.give("first")
+    with in_flight_over(tmp_path, seeds=1) as (in_flight, progress, store):
+        first = in_flight.give("first")
         assert first is not None
-        ledger.count_loss("first")
-        ledger.take("first", {}, was_lost=True)
+        in_flight.count_loss("first")
+        in_flight.take("first", {}, was_lost=True)
         assert (progress.num_run, store.finished()) == (0, {})
-        assert ledger.give("second") == first
-        assert not ledger.is_finished
-        ledger.take("second", {}, was_lost=True)
+        assert in_flight.give("second") == first
+        assert not in_flight.is_finished
+        in_flight.take("second", {}, was_lost=True)
         (finished,) = store.finished().values()
         assert (finished.trial_id, finished.status) == (first[0].trial_id, "crashed")
-        assert ledger.give("third") is None
-        assert ledger.is_finished
+        assert in_flight.give("third") is None
+        assert in_flight.is_finished
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +266,7 @@ LIMITS = """
 import dataclasses, json, time
 from harness.contestants import Contestant
 from harness.execution import Execution
-from harness.isolation import run_pack_isolated
+from harness.workers.isolation import run_pack_isolated
 from harness.records import TrialSpec
 from tasks import TASKS
 

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import BadInput
-from harness.finished import Finished
 from harness.plan import Budget, make_plan
 from harness.records import SUCCESSES
+from harness.results.trial_summary import TrialSummary
 from harness.schedule import Schedule
 from tasks.classification import Classification
+from tasks.runtime.switches import Switches
 from tasks.suites import SUITES, Group, Suite
-from tasks.switches import Switches
 
 TASKS = ("digits-mlp", "shallow-linear-dropblock")
 SUITE = Suite(
@@ -34,8 +34,8 @@ def outcome(spec):
     """A made-up end of a trial: a pure function of its identity, in which one of eight fails."""
     digest = hashlib.sha256(spec.trial_id.encode()).digest()
     if digest[0] < 32:
-        return Finished(spec.trial_id, FAILURES[digest[1] % 3], None)
-    return Finished(spec.trial_id, "completed", int.from_bytes(digest[1:8], "big") / 2**56)
+        return TrialSummary(spec.trial_id, FAILURES[digest[1] % 3], None)
+    return TrialSummary(spec.trial_id, "completed", int.from_bytes(digest[1:8], "big") / 2**56)
 
 
 def run_to_the_end(plan, stored=None):
@@ -153,7 +153,7 @@ def test_a_cell_whose_tuning_fails_throughout_has_no_confirm_trials():
     while (pack := schedule.next()) is not None:
         (spec,) = pack
         roles[spec.role] += 1
-        schedule.record(spec, Finished(spec.trial_id, "failed" if spec.role == "tune" else "completed", 0.5))
+        schedule.record(spec, TrialSummary(spec.trial_id, "failed" if spec.role == "tune" else "completed", 0.5))
     assert roles == {"default": 2, "tune": 7}
 
 

@@ -6,10 +6,10 @@ import io
 
 import pytest
 
-from harness.finished import Finished
 from harness.plan import Budget, make_plan
 from harness.progress import Progress
 from harness.records import TrialSpec
+from harness.results.trial_summary import TrialSummary
 from harness.schedule import Schedule
 from tasks.suites import Group, Suite
 
@@ -33,7 +33,7 @@ def campaign() -> tuple[Progress, list[tuple[TrialSpec, ...]]]:
 
 
 def end(progress: Progress, pack: tuple[TrialSpec, ...], status: str = "completed") -> None:
-    progress.ended(pack, [Finished(spec.trial_id, status, 0.5, seconds=72.0) for spec in pack])
+    progress.ended(pack, [TrialSummary(spec.trial_id, status, 0.5, seconds=72.0) for spec in pack])
 
 
 def counts(progress: Progress) -> str:
@@ -68,7 +68,7 @@ def test_a_proposal_that_diverges_is_no_failure_and_a_setting_that_counts_is_one
     for pack, role in zip(packs, ("tune", "confirm", "tune"), strict=False):
         status = "diverged" if pack is not packs[2] else "failed"
         progress.given_out(pack)
-        progress.ended(pack, [Finished(pack[0].trial_id, status, None, role=role)])
+        progress.ended(pack, [TrialSummary(pack[0].trial_id, status, None, role=role)])
     assert (progress.num_rejected, dict(progress.failures)) == (1, {"diverged": 1, "failed": 1})
     assert counts(progress) == "3 of 6 trials done, 0 running, 2 failed"
 

@@ -14,14 +14,16 @@ from torch import nn
 from tasks import TASKS, classification
 from tasks.architectures import ARCHITECTURES
 from tasks.architectures.lenet import LeNet
-from tasks.batches import Split
-from tasks.classification import DIGITS_CONVNET, DIGITS_MLP, FASHION_LENET, MNIST_LENET, Classification, evaluate
+from tasks.classification import Classification, evaluate
+from tasks.datasets.batches import Split
 from tasks.datasets.digits import DIGITS
+from tasks.errors import DataError
+from tasks.experiments.demos.tasks import DIGITS_CONVNET, DIGITS_MLP, FASHION_LENET, MNIST_LENET
 from tasks.metrics import accuracy, cross_entropy, squared_error, top5_accuracy
 from tasks.regularizers.dropout import Dropout
 from tasks.regularizers.none import Unregularized
 from tasks.sites import sites_of
-from tasks.task import DataError, Setting
+from tasks.task import Setting
 
 ALL = [name for name in TASKS if isinstance(TASKS[name], Classification)]
 

@@ -25,20 +25,21 @@ from tiny_tasks import (
 from torch import Tensor, nn
 
 from tasks import classification
-from tasks.batches import Split
+from tasks.datasets.batches import Split
 from tasks.datasets.dataset import Splits
 from tasks.datasets.in_memory import InMemory
-from tasks.descent import _parameter_groups
-from tasks.protocols import DIGITS, Protocol
+from tasks.errors import Diverged
+from tasks.experiments.demos.protocols import DIGITS
+from tasks.optimizer import _parameter_groups
+from tasks.protocols import Protocol
 from tasks.regularizers.base import Batch, Context, History, Hooks, OptimizerSettings, Regularizer, Step
 from tasks.regularizers.dropblock_sample import DropBlockSample
 from tasks.regularizers.dropout import Dropout
 from tasks.regularizers.early_stopping import EarlyStopping
 from tasks.regularizers.localdrop import LocalDrop
 from tasks.regularizers.weight_decay import WeightDecay
+from tasks.runtime.trained import Trained
 from tasks.task import Task
-from tasks.trained import Trained
-from tasks.training import Diverged
 
 
 @dataclass(frozen=True, kw_only=True)

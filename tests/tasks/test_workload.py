@@ -10,9 +10,10 @@ import pytest
 from tiny_tasks import TINY_TASKS, prepared
 
 from tasks import TASKS
-from tasks.classification import MAX_TRAIN_EVALUATED, MNIST_LENET, Classification
+from tasks.classification import MAX_TRAIN_EVALUATED, Classification
 from tasks.datasets import DATASETS
-from tasks.protocols import LENET
+from tasks.experiments.demos.protocols import LENET
+from tasks.experiments.demos.tasks import MNIST_LENET
 from tasks.regularizers.dropout import Dropout
 from tasks.task import Setting, Task
 from tasks.workload import Workload

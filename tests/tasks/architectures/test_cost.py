@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.cards import card
+from harness.command.cards import card
 from tasks.architectures import ARCHITECTURES
 from tasks.architectures.cost import cost_of
 

@@ -17,7 +17,7 @@ from cifar_files import harmful_pickle, python2_pickle, write_cifar10, write_cif
 from tasks.datasets import cifar
 from tasks.datasets.cifar import CIFAR10, CIFAR10_MD5, CIFAR100
 from tasks.datasets.plain_pickle import read_plain_pickle
-from tasks.task import DataError
+from tasks.errors import DataError
 
 NUM_IN_BATCH = 120
 

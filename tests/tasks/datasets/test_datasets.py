@@ -17,8 +17,8 @@ from tasks.datasets.digits import DIGITS
 from tasks.datasets.in_memory import InMemory, Raw
 from tasks.datasets.mnist import MNIST, RAW_FILES
 from tasks.datasets.synthetic import SYNTHETIC
-from tasks.protocols import DIGITS as DIGITS_PROTOCOL
-from tasks.task import DataError
+from tasks.errors import DataError
+from tasks.experiments.demos.protocols import DIGITS as DIGITS_PROTOCOL
 
 COUNTS = {name: 60_000 if name.startswith("train") else 10_000 for name in RAW_FILES}
 

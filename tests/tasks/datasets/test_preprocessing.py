@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from tasks.batches import Split
 from tasks.datasets import cache, in_memory
+from tasks.datasets.batches import Split
 from tasks.datasets.digits import DIGITS
 from tasks.datasets.in_memory import InMemory
 from tasks.datasets.preprocessing import CONTRAST_NORM, ZCA_BIAS, Whitening, contrast_normalised, fit_whitening
-from tasks.protocols import DIGITS as PROTOCOL
+from tasks.experiments.demos.protocols import DIGITS as PROTOCOL
 
 NORMS = pytest.mark.parametrize("norm", [CONTRAST_NORM, None], ids=["gcn_zca", "mean_zca"])
 

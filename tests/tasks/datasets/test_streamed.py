@@ -18,9 +18,9 @@ from torchvision.transforms import v2
 from tasks.datasets.image_files import index_of
 from tasks.datasets.imagenet import IMAGENET
 from tasks.datasets.streamed import Streamed
-from tasks.protocols import DIGITS as PROTOCOL
+from tasks.errors import DataError
+from tasks.experiments.demos.protocols import DIGITS as PROTOCOL
 from tasks.regularizers.base import Batch
-from tasks.task import DataError
 
 CLASSES = ("n03", "n01", "n10", "n02")
 SMALL = replace(IMAGENET, name="small", num_classes=6, shape=(3, 8, 8), validation_fraction=0.25)

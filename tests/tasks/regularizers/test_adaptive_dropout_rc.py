@@ -20,9 +20,9 @@ from tasks.regularizers.adaptive_dropout_rc import (
     rademacher_penalty,
 )
 from tasks.regularizers.base import Batch, Context, Step
-from tasks.regularizers.localdrop_sites import UnitKeep
+from tasks.regularizers.parts.localdrop_sites import UnitKeep
+from tasks.runtime.streams import MaskStream
 from tasks.sites import Site, chain_next_layers, measure_sites, sites_of
-from tasks.streams import MaskStream
 
 CONTEXT = Context(
     seed=0,

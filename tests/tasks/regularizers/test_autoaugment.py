@@ -13,9 +13,9 @@ from tiny_tasks import IMAGE_TASK, binomial_bound, prepared
 from torch import Tensor
 from torchvision.transforms import v2
 
-from tasks.regularizers.augmentation_policies import POLICIES, policy
 from tasks.regularizers.autoaugment import SIGNED, AutoAugment, distort
 from tasks.regularizers.base import Batch, Regularizer, Step
+from tasks.regularizers.parts.augmentation_policies import POLICIES, policy
 
 THEIRS = {
     "cifar10": v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10, fill=128),

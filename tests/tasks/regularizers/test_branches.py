@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from tasks.regularizers.base import Context
 from tasks.regularizers.drop_path import DropPath, PathMask
 from tasks.regularizers.shakedrop import Shake, ShakeDrop
+from tasks.runtime.streams import MaskStream
 from tasks.sites import Site
-from tasks.streams import MaskStream
 
 NUM_SAMPLES = 20_000
 

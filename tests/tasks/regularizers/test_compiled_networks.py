@@ -10,8 +10,8 @@ import torch._dynamo
 from tiny_tasks import home_of, prepared, with_pins
 from torch import Tensor
 
-from tasks.eager import eager
 from tasks.regularizers import REGULARIZERS
+from tasks.runtime.eager import eager
 
 FORWARD = [name for name in sorted(REGULARIZERS) if REGULARIZERS[name].acts_on]
 NUM_STEPS = 2

@@ -24,13 +24,13 @@ from tiny_tasks import (
 )
 from torch import Tensor, nn
 
-from harness.field_notes import field_notes
+from harness.command.field_docs import field_docs
 from search_spaces import space_of
 from search_spaces.space import Choice, Integer, Range
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Batch, Chain, Context, Regularizer, Scalar, Step
 from tasks.regularizers.none import Unregularized
-from tasks.trained import Trained
+from tasks.runtime.trained import Trained
 from tasks.training import Training
 
 NAMES = sorted(REGULARIZERS)
@@ -187,7 +187,7 @@ def without_times(outcome: Trained) -> dict[str, object]:
 def test_the_range_behind_a_field_is_the_range_enforced(name: str) -> None:
     regularizer = REGULARIZERS[name]
     kinds = field_types(regularizer)
-    for field, note in field_notes(regularizer).items():
+    for field, note in field_docs(regularizer).items():
         allowed, refused = probes_of_range(note, whole=kinds[field] is int)
         for value in allowed:
             assert complaint_about(name, field, value) is None, f"{field} = {value} is within {note!r}"
@@ -213,7 +213,7 @@ def test_every_rate_refuses_1_and_minus_a_tenth_unless_all_may_be_dropped() -> N
     rates = [
         (name, field, note)
         for name in NAMES
-        for field, note in field_notes(REGULARIZERS[name]).items()
+        for field, note in field_docs(REGULARIZERS[name]).items()
         if field.endswith("_rate") or field == "drop_rate"
     ]
     assert len(rates) >= 20

@@ -14,9 +14,9 @@ from tiny_tasks import IMAGE_TASK, binomial_bound, prepared
 from torch import Tensor
 
 from tasks.regularizers.dropblock import BlockMask, DropBlock
-from tasks.regularizers.masking import apply_mask, block_mask, realised_scale
+from tasks.regularizers.parts.masking import apply_mask, block_mask, realised_scale
+from tasks.runtime.streams import MaskStream
 from tasks.sites import sites_of
-from tasks.streams import MaskStream
 
 NUM_DRAWS = 20_000
 MAPS = [(3, 6, 6), (2, 5, 7), (4, 7, 9), (7, 5, 5), (6, 4, 8)]  # block size, height, width

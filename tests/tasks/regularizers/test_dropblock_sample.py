@@ -12,8 +12,8 @@ from tiny_tasks import IMAGE_TASK, binomial_bound, prepared
 from torch import Tensor
 
 from tasks.regularizers.dropblock_sample import Blocks, DropBlockSample, GridMask
+from tasks.runtime.streams import MaskStream
 from tasks.sites import sites_of
-from tasks.streams import MaskStream
 from tasks.theory.structured import dropblock_objective
 
 NUM_DRAWS = 20_000

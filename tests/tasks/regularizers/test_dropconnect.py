@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from tasks.regularizers.base import Context
 from tasks.regularizers.dropconnect import DropConnect, MaskedLinear
+from tasks.runtime.streams import MaskStream
 from tasks.sites import front_layers, sites_of
-from tasks.streams import MaskStream
 from tasks.theory.structured import dropconnect_objective, dropout_objective
 
 KEEP = 0.6

@@ -11,8 +11,8 @@ from tasks.architectures.convnet_small import ConvNetSmall
 from tasks.architectures.mlp import MLP
 from tasks.regularizers.base import Context
 from tasks.regularizers.dropout import Dropout, ElementMask
+from tasks.runtime.streams import MaskStream
 from tasks.sites import measure_sites, sites_of
-from tasks.streams import MaskStream
 from tasks.theory.structured import dropout_objective
 
 RATES = [0.1, 0.5, 0.73]

@@ -10,15 +10,15 @@ import torch
 from tiny_tasks import IMAGE_TASK, prepared
 from torch import Tensor, nn
 
+from tasks.linear.networks import LinearPair
 from tasks.regularizers.base import Chain, Context, Hooks, Regularizer, Step
 from tasks.regularizers.dropblock_sample import DropBlockSample, GridMask
 from tasks.regularizers.k_support_norm import KSupportNorm
 from tasks.regularizers.l1 import L1
 from tasks.regularizers.nuclear_norm import NuclearNorm
 from tasks.regularizers.path_norm import PathNorm
+from tasks.runtime.streams import torch_stream
 from tasks.sites import measure_sites
-from tasks.streams import torch_stream
-from tasks.theory.shallow_linear import LinearPair
 from tasks.theory.structured import dropblock_factors, dropblock_objective, dropout_objective
 
 KEEP = 0.6

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from tasks.architectures.convnet_small import ConvNetSmall
 from tasks.regularizers.block_feature_map_distortion import BlockDistortion, BlockFeatureMapDistortion
-from tasks.regularizers.distortion import Noise, distorted_everywhere, distorted_where_dropped, largest_weights
 from tasks.regularizers.dropblock import BlockMask, DropBlock
 from tasks.regularizers.dropout import ElementMask
 from tasks.regularizers.feature_map_distortion import FeatureMapDistortion, UnitDistortion
-from tasks.regularizers.masking import apply_mask, block_mask, realised_scale
+from tasks.regularizers.parts.distortion import Noise, distorted_everywhere, distorted_where_dropped, largest_weights
+from tasks.regularizers.parts.masking import apply_mask, block_mask, realised_scale
+from tasks.runtime.streams import MaskStream
 from tasks.sites import Site, WeightLayer, measure_sites
-from tasks.streams import MaskStream
 
 CHANNELS, SIDE = 3, 6
 MAPS = torch.randn(20, CHANNELS, SIDE, SIDE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -12,9 +12,9 @@ from scipy import stats
 from tiny_tasks import binomial_bound
 from torch import Tensor
 
-from tasks.regularizers.correlated_mask import CorrelatedMask, latent_correlations
 from tasks.regularizers.generalized_dropout import FamilyMask, GeneralizedDropout
-from tasks.streams import MaskStream
+from tasks.regularizers.parts.correlated_mask import CorrelatedMask, latent_correlations
+from tasks.runtime.streams import MaskStream
 from tasks.theory.structured import dropblock_objective, dropout_objective, generalized_dropout_objective
 
 WIDTH = 6

@@ -15,10 +15,10 @@ from tasks.architectures.convnet_small import ConvNetSmall
 from tasks.metrics import cross_entropy
 from tasks.regularizers.base import Batch, Context, Hooks, Step
 from tasks.regularizers.localdrop import LocalDrop
-from tasks.regularizers.localdrop_sites import BlockKeep, Keep, UnitKeep
-from tasks.regularizers.spectral_tails import num_kept_of, weight_layers
+from tasks.regularizers.parts.localdrop_sites import BlockKeep, Keep, UnitKeep
+from tasks.regularizers.parts.spectral_tails import num_kept_of, weight_layers
+from tasks.runtime.streams import MaskStream
 from tasks.sites import Site, measure_sites
-from tasks.streams import MaskStream
 
 CPU = torch.device("cpu")
 NUM_DRAWS = 20_000

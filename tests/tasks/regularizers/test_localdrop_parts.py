@@ -12,15 +12,15 @@ from tiny_tasks import IMAGE_TASK, TINY_TASKS, binomial_bound, prepared, weights
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Batch, Context, Step
-from tasks.regularizers.keep_rate_steps import KeepRateSteps
 from tasks.regularizers.localdrop import Alternation, LocalDrop
 from tasks.regularizers.localdrop_fc_only import LocalDropFcOnly
 from tasks.regularizers.localdrop_no_dropblock import LocalDropNoDropblock
 from tasks.regularizers.localdrop_no_dropout import LocalDropNoDropout
-from tasks.regularizers.localdrop_sites import BlockKeep, Keep, UnitKeep
-from tasks.regularizers.spectral_tails import Shrinkage, SpectralTail, charged_tails, norm_of_rates
+from tasks.regularizers.parts.keep_rate_steps import KeepRateSteps
+from tasks.regularizers.parts.localdrop_sites import BlockKeep, Keep, UnitKeep
+from tasks.regularizers.parts.spectral_tails import Shrinkage, SpectralTail, charged_tails, norm_of_rates
+from tasks.runtime.streams import MaskStream
 from tasks.sites import Site, chain_next_layers, measure_sites
-from tasks.streams import MaskStream
 
 MLP_TASK = TINY_TASKS["digits-mlp"]
 CONTEXT = Context(

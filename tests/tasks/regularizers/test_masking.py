@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tasks.regularizers import masking
-from tasks.regularizers.masking import apply_mask, dropped_positions, realised_scale
+from tasks.regularizers.parts import masking
+from tasks.regularizers.parts.masking import apply_mask, dropped_positions, realised_scale
 
 SHAPES = {  # of the values, of the mask, of the scale (None: a number)
     "units": ((3, 4), (3, 4), None),
@@ -54,7 +54,7 @@ def test_the_compiled_loop_gives_the_same_bits(name: str, dtype: torch.dtype, mo
         y = apply_mask(leaf, keep, scale)
         y.backward(torch.arange(x.numel(), dtype=dtype).view(x.shape) / 7)
         results.append([tensor.detach().numpy().tobytes() for tensor in (y, leaf.grad)])
-    assert "tasks.regularizers.masking_compiled" in sys.modules
+    assert "tasks.regularizers.parts.masking_compiled" in sys.modules
     assert results[0] == results[1]
 
 

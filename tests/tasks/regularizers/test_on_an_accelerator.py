@@ -9,7 +9,7 @@ from tiny_tasks import TINY_TASKS, tasks_for, with_pins
 
 from tasks import TASKS
 from tasks.regularizers import REGULARIZERS
-from tasks.switches import Switches
+from tasks.runtime.switches import Switches
 from tasks.task import Setting, Task
 from tasks.training import Training
 

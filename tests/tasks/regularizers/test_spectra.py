@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tasks.regularizers import large_spectra, small_spectra
-from tasks.regularizers.thresholding import Shrunk, shrink_small_singular_values, tail_sums
+from tasks.regularizers.spectra import large as large_spectra
+from tasks.regularizers.spectra import small as small_spectra
+from tasks.regularizers.spectra.thresholding import Shrunk, shrink_small_singular_values, tail_sums
 
 GENERATOR = torch.Generator().manual_seed(0)
 
@@ -139,7 +140,7 @@ def test_few_kernels_do_not_pay_for_the_import_of_the_compiler() -> None:
 
 def test_where_there_is_no_compiler_the_portable_way_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     weight, limits = random(70_000, 3, 3).float(), torch.full((70_000,), 0.5)
-    monkeypatch.setattr("tasks.compiled.is_available", lambda: False)
+    monkeypatch.setattr("tasks.runtime.compiled.is_available", lambda: False)
     assert small_spectra._compiled_for(weight) is None
     portable = small_spectra.shrink_many(weight, 1, limits)
     monkeypatch.undo()

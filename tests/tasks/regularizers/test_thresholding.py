@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tasks.regularizers.thresholding import shrink_small_singular_values, tail_sums
+from tasks.regularizers.spectra.thresholding import shrink_small_singular_values, tail_sums
 
 CASES = [(6, 4, 2, 0.7), (4, 6, 1, 0.3), (5, 5, 0, 0.5), (5, 5, 4, 0.2), (7, 3, 2, 10.0)]  # rows, columns, h, C
 IDS = [f"{rows}x{columns}-h{h}-C{c}" for rows, columns, h, c in CASES]

@@ -14,8 +14,8 @@ from tasks.regularizers.curriculum_dropout import CurriculumDropout
 from tasks.regularizers.dropout import ElementMask
 from tasks.regularizers.gaussian_dropout import GaussianNoise
 from tasks.regularizers.spatial_dropout import ChannelMask, SpatialDropout
+from tasks.runtime.streams import MaskStream
 from tasks.sites import sites_of
-from tasks.streams import MaskStream
 
 NUM_DRAWS = 20_000
 DROP_RATES = [0.1, 0.5, 0.8]

@@ -1,0 +1,69 @@
+"""What all figures share: a blank page that needs no screen, and one colour per regularizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+BASELINE = "none"
+_BASELINE_COLOUR = "#4d4d4d"
+# Seaborn's colour-blind-safe palette without its grey, which is the baseline's; its pale colours come last.
+_COLOURS = tuple(sns.color_palette("colorblind").as_hex()[place] for place in (0, 1, 2, 3, 4, 5, 9, 6, 8))
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
+_FONT = {"font.size": 11.0, "axes.titlesize": 12.0, "axes.spines.top": False, "axes.spines.right": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How one regularizer appears in every figure."""
+
+    colour: str
+    marker: str
+    dash: Any
+
+
+Styles = Mapping[str, Look]
+
+
+def styles_by_regularizer(regularizers: Iterable[str]) -> dict[str, Look]:
+    """One look per regularizer, by alphabetical order; the baseline is always grey.
+
+    Give the same names to get the same looks: a set of figures that belong together shares one dictionary. Beyond nine
+    contestants colours come again with another marker and dash.
+    """
+    looks = {BASELINE: Look(colour=_BASELINE_COLOUR, marker="o", dash=(0, (3, 1.5)))}
+    for place, name in enumerate(sorted(set(regularizers) - {BASELINE})):
+        turn = place // len(_COLOURS)
+        looks[name] = Look(
+            colour=_COLOURS[place % len(_COLOURS)],
+            marker=_MARKERS[place % len(_MARKERS)],
+            dash=_DASHES[turn % len(_DASHES)],
+        )
+    return looks
+
+
+def new_figure(
+    num_axes: int, *, width: float = 5.6, height: float = 3.4, num_columns: int = 1
+) -> tuple[Figure, list[Axes]]:
+    """A figure with that many axes, `width` and `height` inches each; drawn without a screen and outside of pyplot."""
+    num_columns = max(1, min(num_columns, num_axes))
+    num_rows = -(-num_axes // num_columns)
+    with sns.axes_style("whitegrid", rc=_FONT), sns.plotting_context("notebook", rc=_FONT):
+        layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)  # inches
+        figure = Figure(figsize=(width * num_columns, height * num_rows), layout=layout)
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(num_rows, num_columns, squeeze=False).flatten()
+    for unused in grid[num_axes:]:
+        unused.remove()
+    return figure, list(grid[:num_axes])
+
+
+Named = tuple[str, str, Figure]  # file name, title, figure

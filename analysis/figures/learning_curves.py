@@ -1,0 +1,120 @@
+"""Learning curves: the ranked metric of a task over epochs, one line per regularizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.figures.canvas import Styles, new_figure, styles_by_regularizer
+from analysis.rows.current import current_rows
+from analysis.tables.statistics import spans_decades
+
+SPLITS = ("train", "validation", "test")
+_WARM_UP_FRACTION = 0.25  # of the epochs: all start far off, and showing that would press the ends onto one line
+
+
+def plot_learning_curves(
+    trials: pd.DataFrame,
+    curves: pd.DataFrame,
+    task: str,
+    scale: str | None = None,
+    looks: Styles | None = None,
+    splits: Sequence[str] = SPLITS,
+) -> Figure:
+    """One panel per split: the mean over seeds for each regularizer, the band one standard deviation to both sides.
+
+    A linear axis shows the range of the values after the first quarter of the epochs, where contestants part. The
+    confirm trials are drawn where there are such, else the default ones. Raises `ValueError` when the task has no
+    curves.
+    """
+    points = curve_means(trials, curves, task, scale)
+    shown = [split for split in splits if split in set(points["split"])]
+    if not shown:
+        raise ValueError(f"There are no learning curves of {task!r} for the splits {', '.join(splits)}.")
+    looks = looks or styles_by_regularizer(trials["regularizer"])
+    figure, axes = new_figure(len(shown), height=3.0)
+    log = spans_decades(points["mean"].min(), points["mean"].max())
+    for axis, split in zip(axes, shown, strict=True):
+        _draw(axis, points[points["split"] == split], looks)
+        axis.set_title(f"{task}: {split}", loc="left")
+        axis.set_ylabel(str(points["metric"].iloc[0]).replace("_", " "))
+        if log:
+            axis.set_yscale("log")
+        else:
+            axis.set_ylim(*_limits(points[points["split"] == split]))
+    axes[-1].set_xlabel("epoch")
+    # Contestants may be many, and the lines fill the axes: the legend stands below, never on top of them.
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)), frameon=False, fontsize=10)
+    return figure
+
+
+def interactive_learning_curves(
+    trials: pd.DataFrame, curves: pd.DataFrame, task: str, scale: str | None = None, looks: Styles | None = None
+) -> str:
+    """The same as a piece of HTML holding a plotly figure (its legend switches lines); plotly.js is not included."""
+    import plotly.graph_objects as go
+
+    points = curve_means(trials, curves, task, scale)
+    looks = looks or styles_by_regularizer(trials["regularizer"])
+    figure = go.Figure()
+    split = next((name for name in reversed(SPLITS) if name in set(points["split"])), SPLITS[0])
+    for name, line in points[points["split"] == split].groupby("regularizer"):
+        style = {"color": looks[str(name)].colour}
+        figure.add_scatter(
+            x=line["epoch"].tolist(), y=line["mean"].round(6).tolist(), name=str(name), line=style, mode="lines"
+        )
+    figure.update_layout(
+        title=f"{task}: {split}",
+        height=460,
+        template="plotly_white",
+        margin={"l": 50, "r": 10, "t": 50, "b": 40},
+        legend={"orientation": "h", "y": -0.15},
+        xaxis_title="epoch",
+    )
+    if spans_decades(points["mean"].min(), points["mean"].max()):
+        figure.update_yaxes(type="log")
+    else:
+        figure.update_yaxes(range=_limits(points[points["split"] == split]))
+    settings = {"displayModeBar": False, "responsive": True}
+    return str(
+        figure.to_html(full_html=False, include_plotlyjs=False, config=settings, div_id=f"curves-{task}-{scale}")
+    )
+
+
+def curve_means(trials: pd.DataFrame, curves: pd.DataFrame, task: str, scale: str | None = None) -> pd.DataFrame:
+    """Columns regularizer, split, metric, epoch, mean, std, num_seeds: the ranked metric of one task, over its seeds.
+
+    A seed that stopped early counts up to where it stopped.
+    """
+    rows = current_rows(trials)
+    rows = rows[(rows["task"] == task) & rows["role"].isin(["confirm", "default"])]
+    rows = rows if scale is None else rows[rows["scale"] == scale]
+    scales = sorted(set(rows["scale"]))
+    if len(scales) > 1:
+        raise ValueError(f"{task!r} was run at several scales ({', '.join(scales)}); name one.")
+    confirmed = set(rows.loc[rows["role"] == "confirm", "regularizer"])
+    rows = rows[(rows["role"] == "confirm") | ~rows["regularizer"].isin(confirmed)]
+    keys = ["trial_id", "metric"]
+    points = curves.merge(rows[[*keys, "regularizer"]], on=keys)
+    grouped = points.groupby(["regularizer", "split", "metric", "epoch"])["value"]
+    return grouped.agg(mean="mean", std="std", num_seeds="count").reset_index()
+
+
+def _limits(points: pd.DataFrame) -> tuple[float, float]:
+    late = points[points["epoch"] >= _WARM_UP_FRACTION * points["epoch"].max()]
+    low, high = float(late["mean"].min()), float(late["mean"].max())
+    margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - margin, high + margin
+
+
+def _draw(axis: Axes, points: pd.DataFrame, looks: Styles) -> None:
+    for name, line in points.groupby("regularizer"):
+        look = looks[str(name)]
+        epochs, mean, std = (line[column].to_numpy(dtype=float) for column in ("epoch", "mean", "std"))
+        marker = look.marker if len(epochs) < 3 else None
+        axis.plot(epochs, mean, color=look.colour, linestyle=look.dash, marker=marker, label=str(name), linewidth=1.8)
+        axis.fill_between(epochs, mean - std, mean + std, color=look.colour, alpha=0.12, linewidth=0)

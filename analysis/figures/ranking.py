@@ -1,0 +1,89 @@
+"""Figures of the tables: the ranking with its intervals, and what each regularizer costs in time."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.figures.canvas import BASELINE, Styles, new_figure, styles_by_regularizer
+from analysis.tables.ranking import OVERALL
+from analysis.tables.statistics import spans_decades
+
+_ROW_HEIGHT = 0.34  # inches per contestant
+_FRAME_HEIGHT = 1.1  # inches for title and axis
+
+
+def plot_ranking(table: pd.DataFrame, looks: Styles | None = None, baseline: str = BASELINE) -> Figure:
+    """One panel per (task, scale) of a `ranking_table`: means with intervals, best on top, the baseline as a line.
+
+    The baseline's interval is the grey band. A contestant without a value is named at the bottom with the reason.
+    """
+    panels = list(table[table["task"] != OVERALL].groupby(["scale", "task"], sort=False))
+    _need(len(panels), "ranking_table found no task to rank")
+    looks = looks or styles_by_regularizer(table["regularizer"])
+    tallest = max(len(rows) for _, rows in panels)
+    figure, axes = new_figure(
+        len(panels), height=_FRAME_HEIGHT + _ROW_HEIGHT * tallest, num_columns=2 if len(panels) > 1 else 1
+    )
+    for axis, ((scale, task), rows) in zip(axes, panels, strict=True):
+        _draw_ranking(axis, rows, looks, baseline)
+        axis.set_title(f"{task} ({scale} scale)", loc="left")
+    return figure
+
+
+def plot_overhead(timing: pd.DataFrame, looks: Styles | None = None) -> Figure:
+    """One panel per (task, scale, hardware) of a `timing_table`: bars of the step-time ratio, whiskers its range."""
+    panels = list(timing.groupby(["scale", "task", "hardware_key"], sort=False))
+    _need(len(panels), "timing_table is empty: there are no timing trials that may be compared")
+    looks = looks or styles_by_regularizer(timing["regularizer"])
+    tallest = max(len(rows) for _, rows in panels)
+    figure, axes = new_figure(
+        len(panels), height=_FRAME_HEIGHT + 0.3 + _ROW_HEIGHT * tallest, num_columns=2 if len(panels) > 1 else 1
+    )
+    for axis, ((scale, task, hardware), rows) in zip(axes, panels, strict=True):
+        _draw_overhead(axis, rows, looks)
+        axis.set_title(f"{task} ({scale} scale)\n{hardware}", loc="left")
+    return figure
+
+
+def _need(num_panels: int, otherwise: str) -> None:
+    if num_panels == 0:
+        raise ValueError(f"There is nothing to draw: {otherwise}.")
+
+
+def _draw_ranking(axis: Axes, rows: pd.DataFrame, looks: Styles, baseline: str) -> None:
+    reference = rows[(rows["regularizer"] == baseline) & rows["mean"].notna()]
+    for low, mean, high in reference[["interval_low", "mean", "interval_high"]].itertuples(index=False, name=None):
+        axis.axvline(mean, color=looks[baseline].colour, linestyle="--", linewidth=1, zorder=1)
+        axis.axvspan(low, high, color=looks[baseline].colour, alpha=0.12, linewidth=0, zorder=0)
+    columns = ["regularizer", "mean", "interval_low", "interval_high", "status"]
+    for place, (name, mean, low, high, status) in enumerate(rows[columns].itertuples(index=False, name=None)):
+        if pd.isna(mean):
+            text = str(status).replace("_", " ")
+            axis.annotate(text, (0.02, place), xycoords=("axes fraction", "data"), va="center", style="italic")
+            continue
+        axis.hlines(place, low, high, color=looks[name].colour, linewidth=2.2)
+        axis.plot(mean, place, marker=looks[name].marker, color=looks[name].colour, markersize=7)
+    names = zip(rows["regularizer"], rows["imputed"], strict=True)
+    axis.set_yticks(range(len(rows)), [f"{name} *" if imputed else str(name) for name, imputed in names])
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    metric, higher = rows["metric"].iloc[0], rows["higher_is_better"].iloc[0]
+    axis.set_xlabel(f"{str(metric).replace('_', ' ')} ({'higher' if higher else 'lower'} is better)")
+    if spans_decades(rows[["mean", "interval_low"]].min().min(), rows["mean"].max()):
+        axis.set_xscale("log")
+    axis.grid(visible=False, axis="y")
+
+
+def _draw_overhead(axis: Axes, rows: pd.DataFrame, looks: Styles) -> None:
+    rows = rows.sort_values("ratio")
+    colours = [looks[name].colour for name in rows["regularizer"]]
+    whiskers = [rows["ratio"] - rows["ratio_low"], rows["ratio_high"] - rows["ratio"]]
+    axis.barh(rows["regularizer"], rows["ratio"], xerr=whiskers, color=colours, height=0.7, capsize=3)
+    axis.axvline(1.0, color="black", linewidth=1)
+    for place, (ratio, top) in enumerate(zip(rows["ratio"], rows["ratio_high"], strict=True)):
+        axis.annotate(f"{ratio:.2f}", (top, place), xytext=(5, 0), textcoords="offset points", va="center", fontsize=10)
+    axis.set_xlim(0, max(1.0, rows["ratio_high"].max()) * 1.15)
+    axis.invert_yaxis()
+    axis.set_xlabel("time per step / unregularized twin")
+    axis.grid(visible=False, axis="y")

@@ -1,0 +1,45 @@
+"""Sweeps of one or two hyperparameters as curves and maps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from analysis.figures.canvas import new_figure
+from analysis.figures.heatmaps import draw_map
+from analysis.tables.statistics import spans_decades
+from analysis.tables.sweeps import Sweep, short_name, value_text
+
+_BLUE = sns.color_palette("colorblind").as_hex()[0]
+
+
+def plot_sweep(sweep: Sweep) -> Figure:
+    """A line with error bars where one hyperparameter varies, else a map; the best place is marked."""
+    if len(sweep.names) == 1:
+        return _line(sweep)
+    table = sweep.laid_out()
+    figure, (axis,) = new_figure(
+        1, width=max(5.6, 2.6 + 0.62 * len(table.columns)), height=max(2.6, 1.6 + 0.36 * len(table))
+    )
+    draw_map(axis, table, sweep.label, higher_is_better=sweep.higher_is_better, best="of all")
+    axis.set_title(f"{sweep.regularizer} on {sweep.task} ({sweep.scale} scale)", loc="left")
+    return figure
+
+
+def _line(sweep: Sweep) -> Figure:
+    (name,) = sweep.names
+    figure, (axis,) = new_figure(1, height=3.4)
+    table = sweep.table
+    places = pd.to_numeric(table[name], errors="coerce")
+    positions = np.arange(len(table)) if places.isna().any() else places.to_numpy(dtype=float)
+    axis.errorbar(positions, table["mean"], yerr=table["std"].fillna(0), fmt="o-", capsize=3, color=_BLUE)
+    if places.isna().any():
+        axis.set_xticks(positions, [value_text(value) for value in table[name]])
+    elif spans_decades(float(places.min()), float(places.max()), 1.5):
+        axis.set_xscale("log")
+    axis.set_xlabel(short_name(name))
+    axis.set_ylabel(sweep.label)
+    axis.set_title(f"{sweep.regularizer} on {sweep.task} ({sweep.scale} scale)", loc="left")
+    return figure

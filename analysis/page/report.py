@@ -1,0 +1,244 @@
+"""The report: tables as CSV, figures as PNG, and one page that holds both and opens without a network."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+from PIL import Image  # a dependency of matplotlib
+
+from analysis.figures.canvas import Styles, styles_by_regularizer
+from analysis.figures.importances import plot_importances
+from analysis.figures.learning_curves import curve_means, interactive_learning_curves, plot_learning_curves
+from analysis.figures.ranking import plot_overhead, plot_ranking
+from analysis.figures.sweeps import plot_sweep
+from analysis.page import tables as report_tables
+from analysis.papers.claims.claim import NOT_RUN
+from analysis.papers.claims_table import THEORY_PAPERS, claims_table
+from analysis.papers.comparison import compare_with_papers
+from analysis.papers.figures import plot_paper_figures
+from analysis.papers.localdrop.sweeps import plot_paper_sweeps
+from analysis.papers.reported import TIME_METRIC
+from analysis.papers.theory_figures import THEORY_TASKS, plot_theory
+from analysis.rows.folders import Folder, Results, open_folder, open_folders
+from analysis.rows.load import load_curves, load_trials
+from analysis.rows.notes import notes_of
+from analysis.tables import campaign
+from analysis.tables.importances import importance_table
+from analysis.tables.overall import overall_significance
+from analysis.tables.ranking import OVERALL, ranking_table
+from analysis.tables.sweeps import sweeps_of
+from analysis.tables.timing import timing_table
+
+PAGE_NAME = "report.html"
+MOST_BYTES = 6_000_000  # of the page; beyond that the interactive figures, which need 5 MB of plotly.js, stay out
+MOST_IMPORTANCES = 40  # tuned cells; each takes a quarter of a second
+_DOTS_PER_INCH = 144
+
+
+def write_report(results: Results, out: str | os.PathLike[str] | None = None, interactive: bool = True) -> str:
+    """Write `tables/*.csv`, `figures/*.png` and `report.html`, and return where the page lies.
+
+    They go to `out`, by default to the (first) results folder. The page embeds all that it shows. Interactive learning
+    curves are added when the page stays below 6 MB with them.
+
+    Raises what `load_trials` raises.
+    """
+    trials, curves = load_trials(results), load_curves(results)
+    folder = open_folder(out) if out is not None else open_folders(results)[0]
+    report = _Report(folder=folder, looks=styles_by_regularizer(trials["regularizer"]))
+    report.put_all(trials, curves)
+    page = _render(report.content)
+    if interactive and report.interactive:
+        richer = _render({**report.content, "interactive": report.interactive, "plotly": _plotly()})
+        page = richer if len(richer) <= MOST_BYTES else page
+    return folder.write(PAGE_NAME, page)
+
+
+@dataclass
+class _Report:
+    """Where the report goes, and what has been put into its page so far."""
+
+    folder: Folder
+    looks: Styles
+    content: dict[str, Any] = field(default_factory=dict)
+    interactive: list[str] = field(default_factory=list)
+
+    def put_all(self, trials: pd.DataFrame, curves: pd.DataFrame) -> None:
+        """All sections, in the order of the page."""
+        self.content |= _header(trials)
+        self.content["counts"] = report_tables.counts(campaign.status_counts(trials))
+        self._put_ranking(trials)
+        self._put_timing(trials)
+        self._put_curves(trials, curves)
+        self._put_campaign(trials)
+        self._put_sweeps(trials)
+        self._put_importances(trials)
+        self._put_papers(trials, curves)
+
+    def _put_ranking(self, trials: pd.DataFrame) -> None:
+        table = ranking_table(trials)
+        self._csv("ranking", table)
+        significance = overall_significance(trials)
+        self._csv("significance", significance)
+        tasks = table[table["task"] != OVERALL].groupby(["scale", "task"], sort=False)
+        self.content["tasks"] = [self._task(str(scale), str(task), rows) for (scale, task), rows in tasks]
+        overall = table[table["task"] == OVERALL]
+        self.content["overall"] = [
+            {**row, "table": report_tables.overall(overall[overall["scale"] == row["scale"]])}
+            for row in significance.to_dict("records")
+        ]
+        tuned = table[table["selection_optimism"].notna()]
+        self.content["optimism"] = [
+            {"scale": scale, "table": report_tables.optimism(rows)}
+            for scale, rows in tuned.groupby("scale", sort=False)
+        ]
+        self.content["notes"] = notes_of(table)
+        self.content["overall_notes"] = [note for note in notes_of(significance) if note not in notes_of(table)]
+
+    def _task(self, scale: str, task: str, rows: pd.DataFrame) -> dict[str, Any]:
+        higher = bool(rows["higher_is_better"].iloc[0])
+        return {
+            "task": task,
+            "scale": scale,
+            "metric": str(rows["metric"].iloc[0]).replace("_", " "),
+            "direction": "higher is better" if higher else "lower is better",
+            "table": report_tables.ranking(rows),
+            "figure": self._png(f"ranking-{task}-{scale}", plot_ranking(rows, self.looks)),
+        }
+
+    def _put_timing(self, trials: pd.DataFrame) -> None:
+        table = timing_table(trials)
+        self._csv("timing", table)
+        self.content["timing"] = report_tables.timing(table)
+        self.content["overhead"] = []
+        for place, ((scale, task, _), rows) in enumerate(table.groupby(["scale", "task", "hardware_key"], sort=False)):
+            source = self._png(f"overhead-{task}-{scale}-{place}", plot_overhead(rows, self.looks))
+            self.content["overhead"].append({"name": f"{task}, {scale}", "figure": source})
+
+    def _put_curves(self, trials: pd.DataFrame, curves: pd.DataFrame) -> None:
+        self.content["curves"] = []
+        subjects = trials.loc[trials["trial_id"].isin(curves["trial_id"]), ["scale", "task"]].drop_duplicates()
+        for scale, task in subjects.sort_values(["scale", "task"]).itertuples(index=False, name=None):
+            if curve_means(trials, curves, task, scale).empty:
+                continue
+            figure = plot_learning_curves(trials, curves, task, scale, self.looks)
+            source = self._png(f"curves-{task}-{scale}", figure)
+            self.content["curves"].append({"name": f"{task}, {scale}", "figure": source})
+            self.interactive.append(interactive_learning_curves(trials, curves, task, scale, self.looks))
+
+    def _put_campaign(self, trials: pd.DataFrame) -> None:
+        frames = {
+            "frozen": campaign.frozen_winners(trials),
+            "failed": campaign.failures(trials),
+            "skipped": campaign.skipped_cells(trials),
+            "origin": campaign.provenance(trials),
+        }
+        for name, frame in frames.items():
+            self._csv(name, frame)
+            self.content[name] = getattr(report_tables, name)(frame)
+        self.content["num_failures"] = len(frames["failed"])
+
+    def _put_sweeps(self, trials: pd.DataFrame) -> None:
+        self.content["sweeps"] = []
+        for sweep in sweeps_of(trials):
+            if sweep.task in THEORY_TASKS:
+                continue  # drawn as the figures of its paper
+            name = f"sweep-{sweep.task}-{sweep.regularizer}-{sweep.scale}"
+            self._csv(name, sweep.table)
+            title = f"{sweep.regularizer} on {sweep.task}, scale {sweep.scale}"
+            table = report_tables.sweep(sweep.table, sweep.names, sweep.higher_is_better)
+            figure = self._png(name, plot_sweep(sweep))
+            self.content["sweeps"].append({"name": title, "table": table, "figure": figure, "label": sweep.label})
+
+    def _put_importances(self, trials: pd.DataFrame) -> None:
+        tuned = trials[trials["role"] == "tune"].groupby(["scale", "task", "regularizer"]).ngroups
+        self.content["importances"], self.content["importance_notes"] = [], []
+        if tuned > MOST_IMPORTANCES:
+            self.content["importance_notes"] = [
+                f"{tuned} cells were tuned, too many for this page: `regarena importance` lists their importances."
+            ]
+            return
+        table = importance_table(trials)
+        self.content["importance_notes"] = notes_of(table)
+        if len(table):
+            self._csv("importances", table)
+        for (scale, task), rows in table.groupby(["scale", "task"], sort=False):
+            source = self._png(f"importances-{task}-{scale}", plot_importances(rows))
+            self.content["importances"].append({"name": f"{task}, scale {scale}", "figure": source})
+
+    def _put_papers(self, trials: pd.DataFrame, curves: pd.DataFrame) -> None:
+        comparison, claims = compare_with_papers(trials), claims_table(trials, curves)
+        run, judged = comparison[comparison["verdict"] != NOT_RUN], claims[claims["verdict"] != NOT_RUN]
+        for name, table, measured in (("comparison", comparison, run), ("claims", claims, judged)):
+            if len(measured):
+                self._csv(name, table)
+        self.content["comparison"] = report_tables.comparison(run[run["metric"] != TIME_METRIC])
+        self.content["times"] = report_tables.times(run[run["metric"] == TIME_METRIC])
+        proven = judged["paper"].isin(THEORY_PAPERS)
+        self.content["paper_claims"] = report_tables.claims(judged[~proven])
+        self.content["claims"] = report_tables.claims(judged[proven])
+        drawn = [*plot_paper_sweeps(comparison), *plot_paper_figures(trials, curves, self.looks)]
+        self.content["paper_figures"] = self._figures(drawn)
+        self.content["theory"] = self._figures(plot_theory(trials, curves))
+
+    def _figures(self, drawn: list[tuple[str, str, Figure]]) -> list[dict[str, str]]:
+        return [{"name": title, "figure": self._png(name, figure)} for name, title, figure in drawn]
+
+    def _csv(self, name: str, frame: pd.DataFrame) -> None:
+        self.folder.write(f"tables/{name}.csv", frame.to_csv(index=False).encode())
+
+    def _png(self, name: str, figure: Figure) -> str:
+        """Store a figure, and return it as a source that an <img> can hold."""
+        content = _small_png(figure)
+        self.folder.write(f"figures/{name}.png", content)
+        return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
+def _small_png(figure: Figure) -> bytes:
+    """A PNG of 256 colours: a third of the size, and line drawings have no more."""
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=_DOTS_PER_INCH)
+    Image.open(drawn).convert("RGB").quantize(256).save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def _header(trials: pd.DataFrame) -> dict[str, Any]:
+    def listed(column: str) -> str:
+        return ", ".join(sorted({str(each) for each in trials[column].dropna()} - {""}))
+
+    return {
+        "suites": listed("suite") or "campaign",
+        "scales": listed("scale"),
+        "first": trials["finished_at"].min(),
+        "last": trials["finished_at"].max(),
+        "num_trials": len(trials),
+        "num_tasks": trials["task"].nunique(),
+        "num_regularizers": trials["regularizer"].nunique(),
+        "legends": {
+            "ranking": report_tables.RANKING_LEGEND,
+            "overall": report_tables.OVERALL_LEGEND,
+            "timing": report_tables.TIMING_LEGEND,
+        },
+        "most_rows": report_tables.MOST_ROWS,
+        "interactive": [],
+        "plotly": "",
+    }
+
+
+def _render(content: dict[str, Any]) -> bytes:
+    loader = PackageLoader("analysis.page", "")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment.get_template("report.html.j2").render(**content).encode()
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())

@@ -1,0 +1,266 @@
+"""Claims that one thing is more accurate than another: judged by means over seeds, and by how sure these are.
+
+A paper says "A is best" of a column of numbers, most of them of one run. What it asserts is an order of means, and
+the means here carry noise, so there are three verdicts:
+
+* `does not hold` only where the contrary is significant: for some pair the mean has the wrong sign and the two-sided
+  test of its difference, after Holm's correction over all pairs of the claim, gives p < 5 %. The test is paired over
+  seeds (runs of one seed share initial weights and data order), or Welch's where no seeds are shared.
+* `holds` where every mean is in the claimed order. That repeats the paper's finding, and is no proof: `measured` says
+  for how many pairs the order is significant, and how sure the narrowest is.
+* `not comparable` else: the means are in another order, and the seeds do not tell that from chance. Likewise where an
+  entry of the paper's column was not run (being best of fewer is easier), with a single seed (which has no spread), and
+  at any scale but `paper`: a shortened training ends elsewhere. The value is shown all the same.
+
+Holm's correction keeps the chance of calling any true claim false below 5 %, and costs power in long columns: with 5
+seeds and 10 rivals only clear contradictions are called so. That is the side on which to err against a paper.
+
+A trend is judged on one slope for each seed (its least-squares slope over the points), tested against 0 over seeds:
+runs at different points share the seed and are no independent observations. An equality is judged by the 95 % interval
+of the difference: within the margin it holds, beyond it does not, and else the seeds do not tell. A gain of so many
+points holds where it is significantly above 0 and its interval reaches the reported one, and fails where the interval
+ends below that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.papers.claims.claim import FAILS, HOLDS, Judge, Judgement, Results
+from analysis.papers.entries import Entry, Measure, Sample, accuracy_points, samples_of
+from analysis.tables.statistics import Difference, difference_of_means, holm, mean_interval, paired_p_value
+from harness.records import SCALES
+
+LEVEL = 0.05
+UNDECIDED = "not comparable: the seeds do not tell them apart"
+ONE_SEED = "not comparable: one seed has no spread"
+_MOST_NAMED = 3  # entries in a sentence
+
+
+class Pair(NamedTuple):
+    """The claim that the first has the larger value."""
+
+    higher: Entry
+    lower: Entry
+
+
+Pairs = Sequence[Pair] | Callable[[pd.DataFrame], Sequence[Pair]]
+Points = Sequence[tuple[float, Entry]] | Callable[[pd.DataFrame], Sequence[tuple[float, Entry]]]
+
+
+def best_of(best: Entry, entries: Iterable[Entry]) -> list[Pair]:
+    """The pairs that say that one entry is better than all others."""
+    return [Pair(best, rival) for rival in entries if rival != best]
+
+
+def judge_order(pairs: Pairs, measure: Measure = accuracy_points) -> Judge:
+    """Every pair in the claimed order. The value is by how much the worst pair misses it, in % points; at most 0.
+
+    The pairs may depend on what was run, where the paper names no values of a sweep.
+    """
+
+    def judge(results: Results) -> Judgement | None:
+        claimed = pairs(results.trials) if callable(pairs) else pairs
+        field_ = _field(results, [entry for pair in claimed for entry in pair], measure)
+        if field_ is None:
+            return None
+        compared = [_Compared.of(pair, field_.samples) for pair in claimed if field_.has(*pair)]
+        if not compared:
+            return None
+        corrected = holm([each.difference.p_value for each in compared])
+        worst = min(compared, key=lambda each: each.difference.mean)
+        sure = sum(each.difference.mean > 0 and p < LEVEL for each, p in zip(compared, corrected, strict=True))
+        against = [each for each, p in zip(compared, corrected, strict=True) if each.difference.mean < 0 and p < LEVEL]
+        p_value = corrected[compared.index(worst)]
+        text = (
+            f"{worst.words}{'' if math.isnan(p_value) else f' (p = {p_value:.2g})'}"
+            f"{_of_pairs(len(compared), sure) if len(compared) > 1 else ''}"
+        )
+        verdict = _verdict(
+            field_,
+            contradicted=bool(against),
+            has_spread=not any(math.isnan(p) for p in corrected),
+            holds=worst.difference.mean > 0,
+        )
+        return field_.judgement(verdict, value=-worst.difference.mean, limit=0.0, measured=text)
+
+    return judge
+
+
+def judge_trend(points: Points, sign: int, per: str, measure: Measure = accuracy_points) -> Judge:
+    """The value rises (`sign` = 1) or falls (-1) along the points. The value is the mean slope against that."""
+
+    def judge(results: Results) -> Judgement | None:
+        claimed = points(results.trials) if callable(points) else points
+        field_ = _field(results, [entry for _, entry in claimed], measure)
+        if field_ is None:
+            return None
+        ran = [(place, field_.samples[entry].by_seed) for place, entry in claimed if field_.has(entry)]
+        seeds = sorted(set.intersection(*(set(values) for _, values in ran))) if ran else []
+        if len(ran) < 2 or not seeds:
+            return None
+        places = [place for place, _ in ran]
+        slopes = [float(np.polyfit(places, [values[seed] for _, values in ran], 1)[0]) for seed in seeds]
+        mean, p_value = float(np.mean(slopes)), paired_p_value(slopes, [0.0] * len(slopes))
+        low, high = mean_interval(slopes)
+        text = f"slope {mean:+.3g} {per} over {len(ran)} points"
+        if len(slopes) > 1:
+            text += f", 95 % interval {low:+.3g} to {high:+.3g}"
+        verdict = _verdict(
+            field_,
+            contradicted=sign * mean < 0 and p_value < LEVEL,
+            has_spread=len(slopes) > 1,
+            holds=sign * mean > 0,
+        )
+        return field_.judgement(verdict, value=-sign * mean, limit=0.0, measured=text)
+
+    return judge
+
+
+def judge_equal(pairs: Sequence[Pair], margin: float, obstacle: Callable[[pd.DataFrame], str] = lambda _: "") -> Judge:
+    """All pairs equal within a margin, in % points. The value is the largest distance of an interval's end from 0.
+
+    `obstacle` names what in the rows keeps the two from being the same thing, empty where nothing does.
+    """
+
+    def judge(results: Results) -> Judgement | None:
+        field_ = _field(results, [entry for pair in pairs for entry in pair], accuracy_points)
+        if field_ is None:
+            return None
+        compared = [_Compared.of(pair, field_.samples) for pair in pairs if field_.has(*pair)]
+        if not compared:
+            return None
+        farthest = max(compared, key=lambda each: abs(each.difference.mean))
+        ends = [max(abs(each.difference.low), abs(each.difference.high)) for each in compared]
+        nearest = [_distance_from_zero(each.difference) for each in compared]
+        verdict = _verdict(
+            field_,
+            contradicted=any(distance > margin for distance in nearest),
+            has_spread=not any(map(math.isnan, ends)),
+            holds=max(ends) <= margin,
+        )
+        reason = obstacle(field_.rows)
+        text = f"{farthest.words}, 95 % interval {farthest.interval}"
+        return field_.judgement(
+            f"not comparable: {reason}" if reason else verdict, value=float(max(ends)), limit=margin, measured=text
+        )
+
+    return judge
+
+
+def judge_gain(pair: Pair, reported: float, measure: Measure = accuracy_points) -> Judge:
+    """The first is so many % points above the second. The value is what is missing to that at the interval's end."""
+
+    def judge(results: Results) -> Judgement | None:
+        field_ = _field(results, pair, measure)
+        if field_ is None or not field_.has(*pair):
+            return None
+        compared = _Compared.of(pair, field_.samples)
+        gain = compared.difference
+        verdict = _verdict(
+            field_,
+            contradicted=gain.high < reported,
+            has_spread=not math.isnan(gain.p_value),
+            holds=gain.high >= reported and gain.mean > 0 and gain.p_value < LEVEL,
+        )
+        text = f"{compared.words}, 95 % interval {compared.interval} (reported {reported:+.2f})"
+        missing = reported - (gain.mean if math.isnan(gain.high) else gain.high)
+        return field_.judgement(verdict, value=missing, limit=0.0, measured=text)
+
+    return judge
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Field:
+    """All entries of a claim at the fullest scale at which it can be said anything about."""
+
+    scale: str
+    rows: pd.DataFrame
+    samples: Mapping[Entry, Sample]
+    missing: list[str] = field(default_factory=list)
+
+    def has(self, *entries: Entry) -> bool:
+        return all(self.samples[entry].by_seed for entry in entries)
+
+    def judgement(self, verdict: str, *, value: float, limit: float, measured: str) -> Judgement:
+        return Judgement(
+            verdict=verdict,
+            value=value,
+            limit=limit,
+            measured=measured,
+            num_trials=sum(sample.num_trials for sample in self.samples.values()),
+            scale=self.scale,
+        )
+
+
+class _Compared(NamedTuple):
+    pair: Pair
+    difference: Difference
+
+    @classmethod
+    def of(cls, pair: Pair, samples: Mapping[Entry, Sample]) -> _Compared:
+        return cls(pair, difference_of_means(samples[pair.higher].by_seed, samples[pair.lower].by_seed))
+
+    @property
+    def words(self) -> str:
+        return f"{self.pair.higher.label} {self.difference.mean:+.2f} points against {self.pair.lower.label}"
+
+    @property
+    def interval(self) -> str:
+        low, high = self.difference.low, self.difference.high
+        return "unknown" if math.isnan(low) else f"{low:+.2f} to {high:+.2f}"
+
+
+def _field(results: Results, entries: Iterable[Entry], measure: Measure) -> _Field | None:
+    """At the fullest scale at which two entries have values; None where there is none."""
+    entries = list(dict.fromkeys(entries))
+    trials = results.trials
+    about = trials["task"].isin({e.task for e in entries}) & trials["regularizer"].isin(
+        {e.regularizer for e in entries}
+    )
+    is_accuracy = trials["metric"].fillna("accuracy").eq("accuracy")  # a trial that failed does not say
+    trials = trials[about & is_accuracy & trials["role"].ne("timing")]
+    for scale in SCALES:
+        rows = trials[trials["scale"] == scale]
+        if rows.empty:
+            continue
+        samples = samples_of(rows, entries, measure)
+        if sum(bool(sample.by_seed) for sample in samples.values()) >= 2:
+            missing = [
+                entry.label if sample.why == "not run" else f"{entry.label} ({sample.why})"
+                for entry, sample in samples.items()
+                if not sample.by_seed
+            ]
+            return _Field(scale=scale, rows=rows, samples=samples, missing=missing)
+    return None
+
+
+def _verdict(field_: _Field, *, contradicted: bool, has_spread: bool, holds: bool) -> str:
+    if field_.scale != "paper":
+        return f"not comparable: scale {field_.scale}"
+    if contradicted:
+        return FAILS
+    if field_.missing:
+        named = ", ".join(field_.missing[:_MOST_NAMED])
+        more = len(field_.missing) - _MOST_NAMED
+        return f"not comparable: no value of {named}{f' and {more} more' if more > 0 else ''}"
+    if not has_spread:
+        return ONE_SEED
+    return HOLDS if holds else UNDECIDED
+
+
+def _of_pairs(count: int, sure: int) -> str:
+    return f", the closest of {count}; significant for {sure}"
+
+
+def _distance_from_zero(difference: Difference) -> float:
+    """Of the interval: 0 where it holds 0."""
+    if math.isnan(difference.low) or difference.low <= 0 <= difference.high:
+        return 0.0
+    return min(abs(difference.low), abs(difference.high))

@@ -1,0 +1,125 @@
+"""Rows and curves of the theory's tasks, as claims and figures need them: one scale, one reading per row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from analysis.rows.current import current_rows, succeeded
+from harness.records import SCALES
+
+DROP_RATE = "hp.drop_rate"
+LANDSCAPE = "landscape/"
+_CONTESTANT = ["task", "regularizer"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What some tasks measured at one scale.
+
+    Attributes:
+        rows: the trials that succeeded and left curves, default and confirm.
+        curves: their curves on the split `validation`, which for these tasks is a reading of the weights.
+        scale: of all of them.
+        lost: the trials that ended with nothing to read: those that diverged or failed, and those without curves.
+    """
+
+    rows: pd.DataFrame
+    curves: pd.DataFrame
+    scale: str
+    lost: pd.DataFrame
+
+    @cached_property
+    def readings(self) -> pd.DataFrame:
+        """One row per trial and epoch, one column per metric, and who was read: task, regularizer, rate, seed, step."""
+        points = self.curves[~self.curves["metric"].str.startswith(LANDSCAPE)]
+        wide = points.pivot_table(index=["trial_id", "epoch"], columns="metric", values="value").reset_index()
+        subjects = self.rows[["trial_id", "task", "regularizer", "seed", DROP_RATE]]
+        joined = wide.merge(subjects, on="trial_id").rename(columns={DROP_RATE: "drop_rate"})
+        joined["lam"] = joined["drop_rate"] / (1 - joined["drop_rate"])
+        if "steps_per_epoch" in joined:
+            joined["iteration"] = joined["epoch"] * joined["steps_per_epoch"]
+        return joined.sort_values(["task", "regularizer", "drop_rate", "seed", "epoch"], ignore_index=True)
+
+    @cached_property
+    def last(self) -> pd.DataFrame:
+        """The last reading of every trial."""
+        return self.readings.groupby("trial_id").tail(1).reset_index(drop=True)
+
+    @cached_property
+    def landscape(self) -> pd.DataFrame:
+        """Columns drop_rate, x, y, value: the landscapes that were measured before training, averaged over trials."""
+        points = self.curves[self.curves["metric"].str.startswith(LANDSCAPE)]
+        points = points.merge(self.rows[["trial_id", DROP_RATE]], on="trial_id").rename(
+            columns={DROP_RATE: "drop_rate"}
+        )
+        values = points.groupby(["drop_rate", "metric"], as_index=False)["value"].mean()
+        places = values["metric"].str.split("/", expand=True)
+        placed: pd.DataFrame = values.assign(x=places[1].astype(float), y=places[2].astype(float))
+        return placed.drop(columns="metric")
+
+    @cached_property
+    def all_are_read(self) -> bool:
+        """Whether there is something to read of every regularizer on every task."""
+        return set(_names(self.lost)) <= set(_names(self.rows))
+
+    @cached_property
+    def lost_settings(self) -> list[str]:
+        """The settings (task, regularizer, drop rate) of which no trial can be read, in words."""
+        setting = [*_CONTESTANT, DROP_RATE]
+        known = pd.MultiIndex.from_frame(self.rows[setting])
+        lost = self.lost[~pd.MultiIndex.from_frame(self.lost[setting]).isin(known)][setting].drop_duplicates()
+        return [
+            f"{name} at drop rate {rate:.2g} on {task}" for task, name, rate in sorted(lost.itertuples(index=False))
+        ]
+
+    @cached_property
+    def losses(self) -> str:
+        """How many trials are lost, and how they ended; empty where none is."""
+        number = len(self.lost)
+        ends = ", ".join(f"{count} {status}" for status, count in self.lost["status"].value_counts().items())
+        return f"{number} trial{'s' if number > 1 else ''} left no readings ({ends})" if number else ""
+
+    def lacks(self, metrics: Iterable[str]) -> list[str]:
+        """Those of these metrics that some regularizer on some task has no reading of, be it numbered (`name/1`)."""
+        who = dict(zip(self.rows["trial_id"], _names(self.rows), strict=True))
+        points = self.curves[["trial_id", "metric"]].drop_duplicates()
+        read = {(who[trial], metric.partition("/")[0]) for trial, metric in points.itertuples(index=False)}
+        everyone = {*_names(self.rows), *_names(self.lost)}
+        return [metric for metric in metrics if any((subject, metric) not in read for subject in everyone)]
+
+    def of(self, **wanted: object) -> Evidence:
+        """Only the trials whose columns have these values (`task`, `regularizer`)."""
+        rows, lost = self.rows, self.lost
+        for name, value in wanted.items():
+            rows, lost = rows[rows[name] == value], lost[lost[name] == value]
+        return Evidence(rows, self.curves[self.curves["trial_id"].isin(rows["trial_id"])], self.scale, lost)
+
+
+def evidence_of(
+    trials: pd.DataFrame, curves: pd.DataFrame, tasks: Sequence[str], contestants: Sequence[str]
+) -> Evidence | None:
+    """These contestants on these tasks, at the fullest scale at which all were run on all; None where there is none.
+
+    A trial that diverged was run: it counts for the scale, and stands in `lost`.
+    """
+    if DROP_RATE not in trials.columns:
+        return None
+    rows = current_rows(trials)
+    wanted = rows["task"].isin(tasks) & rows["regularizer"].isin(contestants) & (rows["status"] != "skipped")
+    rows = rows[wanted & rows["role"].isin(["default", "confirm"])]
+    for scale in SCALES:
+        ended = rows[rows["scale"] == scale]
+        if len(ended[_CONTESTANT].drop_duplicates()) == len(tasks) * len(contestants):
+            points = curves[curves["trial_id"].isin(succeeded(ended)["trial_id"]) & (curves["split"] == "validation")]
+            read = ended["trial_id"].isin(points["trial_id"])
+            return Evidence(ended[read], points, scale, ended[~read])
+    return None
+
+
+def _names(trials: pd.DataFrame) -> list[tuple[str, str]]:
+    """(task, regularizer) of every trial."""
+    return list(trials[_CONTESTANT].itertuples(index=False, name=None))

@@ -1,0 +1,51 @@
+"""The table of all claims: what each paper says, what was measured, and the verdict."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.papers.claims.claim import NOT_RUN, Claim, Results
+from analysis.papers.distortion import claims as feature_map_distortion
+from analysis.papers.localdrop import claims as localdrop
+from analysis.papers.structured import claims as structured_dropout
+from analysis.papers.thesis import claims as dropout_theory
+from analysis.rows.current import current_rows
+from analysis.rows.notes import notes_of, with_notes
+
+CLAIM_COLUMNS = (
+    "paper", "claim", "statement", "verdict", "measured", "value", "limit", "num_trials", "tasks", "scale",
+)  # fmt: skip
+CLAIMS: tuple[Claim, ...] = (
+    *structured_dropout.CLAIMS,
+    *dropout_theory.CLAIMS,
+    *localdrop.CLAIMS,
+    *feature_map_distortion.CLAIMS,
+)
+THEORY_PAPERS = (structured_dropout.PAPER, dropout_theory.PAPER)
+CLAIMED_PAPERS = tuple(dict.fromkeys(claim.paper for claim in CLAIMS))
+
+
+def claims_table(trials: pd.DataFrame, curves: pd.DataFrame, paper: str | None = None) -> pd.DataFrame:
+    """One row per claim; columns `CLAIM_COLUMNS`. The verdict is `holds`, `does not hold` or `not comparable: <why>`.
+
+    `value` is the measurement and `limit` the largest value at which the claim counts as borne out; `measured` says in
+    words what they are. How noise enters the verdict is said in the modules of
+    `analysis.papers.claims`: `contests` for accuracies, `costs` for times, `theory` for the theory. A paper without
+    claims has no rows.
+    """
+    results = Results(trials=current_rows(trials), curves=curves)
+    rows = [_row(claim, results) for claim in CLAIMS if paper in (None, claim.paper)]
+    return with_notes(pd.DataFrame(rows, columns=list(CLAIM_COLUMNS)), notes_of(results.trials))
+
+
+def _row(claim: Claim, results: Results) -> dict[str, object]:
+    row: dict[str, object] = {
+        "paper": claim.paper,
+        "claim": claim.name,
+        "statement": claim.statement,
+        "tasks": ", ".join(claim.tasks),
+        "verdict": NOT_RUN,
+        "num_trials": 0,
+    }
+    judgement = claim.judge(results)
+    return row if judgement is None else row | vars(judgement)

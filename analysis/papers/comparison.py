@@ -1,0 +1,160 @@
+"""Measured beside reported: each number of the papers with ours, and whether the two may be compared at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.papers.claims.claim import NOT_RUN
+from analysis.papers.claims_table import CLAIMED_PAPERS
+from analysis.papers.entries import standing_for
+from analysis.papers.reported import TIME_METRIC, reported_values
+from analysis.papers.tasks import hold_out_note
+from analysis.rows.cells import Value, summarize_cell, trials_by_cell
+from analysis.rows.current import current_rows
+from analysis.rows.notes import notes_of, with_notes
+from analysis.rows.symbols import RELEASED_SETTINGS, has_setting
+from analysis.tables.statistics import mean_interval, next_value_interval
+from analysis.tables.timing import timing_table
+from harness.records import METRIC_PREFIX, SCALES
+
+COMPARISON_COLUMNS = (
+    "paper", "experiment", "dataset", "architecture", "method", "setting", "metric", "unit", "reported", "reported_std",
+    "ours", "interval_low", "interval_high", "num_seeds", "difference", "expected_low", "expected_high",
+    "reported_ratio", "our_ratio", "verdict", "task", "scale", "role", "hardware_key", "note",
+)  # fmt: skip
+
+# The paper's metric: ours, and how ours reads in the paper's unit.
+_METRICS: dict[str, tuple[str, Callable[[float], float]]] = {
+    "test_error": ("accuracy", lambda accuracy: 100 * (1 - accuracy)),
+    "test_accuracy": ("accuracy", lambda accuracy: 100 * accuracy),
+    "top1_accuracy": ("accuracy", lambda accuracy: 100 * accuracy),
+    "top5_accuracy": ("top5_accuracy", lambda accuracy: 100 * accuracy),
+}
+
+
+def compare_with_papers(trials: pd.DataFrame, paper: str | None = None, value: Value = "test_value") -> pd.DataFrame:
+    """One row per reported value; columns `COMPARISON_COLUMNS`. Times have one row for each machine of ours.
+
+    A value is compared with the task that repeats its paper's protocol (with each, where it is in doubt which that was,
+    as for LocalDrop's augmentation), at the fullest scale that was run. A value
+    with a setting is compared with the default trials of that setting; without such trials, the points of a sweep with
+    none, and other values, as those without a setting, with the tuned winner, or else with the default trials of the
+    setting that did best on the validation split. `role` says which trials these were. Where a paper's released code
+    has other settings than its text, and trials of those ran, they make a row of their own.
+
+    `ours` is in the paper's unit, with Student's 95 % interval of its mean. The verdict is `agrees` when the reported
+    value lies where one further run of ours is expected with 95 % (`expected_low` to `expected_high`: the mean and t
+    times s sqrt(1 + 1/n)), else `differs`; or `not comparable: <why>`. Values are compared at `paper` scale only. Times
+    are never compared, since the papers name no hardware; `reported_ratio` and `our_ratio` are times over those of the
+    unregularized network, reported and measured. `note` says, in sentences, what is doubtful about the reported value,
+    and at `paper` scale which share of the training images ours did without.
+    """
+    reported = reported_values()
+    known = sorted({*reported["paper"], *CLAIMED_PAPERS})  # some papers report no numbers: nothing is compared then
+    if paper is not None and paper not in known:
+        raise ValueError(f"paper must be one of {', '.join(known)}; got {paper!r}.")
+    chosen = reported if paper is None else reported[reported["paper"] == paper]
+    current = current_rows(trials)
+    ours = _by_cell(current[current["role"].isin(["default", "confirm"])])
+    timings = {key: rows for key, rows in timing_table(current).groupby(["task", "regularizer"])}
+    rows = []
+    for row in chosen.to_dict("records"):
+        entry = {str(name): each for name, each in row.items()}
+        measured = []
+        for cell in [(task, entry["method"]) for task in entry["tasks"]]:
+            if entry["metric"] == TIME_METRIC:
+                measured += _timed(timings[cell]) if cell in timings else []
+            elif cell in ours:
+                measured += [_measured(each, ours[cell], value) for each in (entry, *_as_released(entry, ours[cell]))]
+        absent = {"num_seeds": 0, "verdict": NOT_RUN, "task": None}
+        rows += [entry | each for each in measured or [absent]]
+    table = pd.DataFrame(rows).reindex(columns=list(COMPARISON_COLUMNS))
+    return with_notes(table, notes_of(current))
+
+
+def _by_cell(rows: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
+    """(task, regularizer): its rows at the fullest scale that was run."""
+    cells = {}
+    for cell, of_cell in rows.groupby(["task", "regularizer"]):
+        fullest = min(of_cell["scale"], key=SCALES.index)
+        cells[cell] = of_cell[of_cell["scale"] == fullest]
+    return cells
+
+
+def _timed(timings: pd.DataFrame) -> list[dict[str, Any]]:
+    """Our ratio on each machine, at the fullest scale."""
+    fullest = min(timings["scale"], key=SCALES.index)
+    return [
+        {
+            "task": timing["task"],
+            "our_ratio": timing["ratio"],
+            "num_seeds": timing["n"],
+            "scale": fullest,
+            "role": "timing",
+            "hardware_key": timing["hardware_key"],
+            "verdict": "not comparable: the paper names no hardware",
+        }
+        for timing in timings[timings["scale"] == fullest].to_dict("records")
+    ]
+
+
+def _as_released(entry: dict[str, Any], cell: pd.DataFrame) -> list[dict[str, Any]]:
+    """The same reported value with the settings of the released code, where these were run."""
+    setting = RELEASED_SETTINGS.get((entry["paper"], entry["experiment"], entry["method"]))
+    if setting is None or not has_setting(cell, setting).any():
+        return []
+    return [entry | {"setting": setting, "is_sweep": True}]
+
+
+def _measured(entry: dict[str, Any], cell: pd.DataFrame, value: Value) -> dict[str, Any]:
+    """Our side of one reported value, and the verdict."""
+    scale = str(cell["scale"].iloc[0])
+    task, setting = str(cell["task"].iloc[0]), entry["setting"]
+    result: dict[str, Any] = {"task": task, "setting": setting, "scale": scale, "num_seeds": 0}
+    rows = standing_for(cell, entry["setting"], exact=entry["is_sweep"])
+    if rows.empty:
+        return result | {"verdict": f"not comparable: setting {entry['setting']} not run"}
+    column = _column(entry["metric"], rows, value)
+    if column is None:
+        return result | {"verdict": f"not comparable: {entry['metric']} is not measured"}
+    (trials,) = trials_by_cell(rows, column).values()
+    summary = summarize_cell(trials, entry["method"], None)
+    result["role"] = summary.role
+    if not summary.by_seed:
+        return result | {"verdict": f"not comparable: {summary.status}"}
+    convert = _METRICS[entry["metric"]][1]
+    values = np.array([convert(each) for each in summary.by_seed.values()])
+    low, high = mean_interval(values)
+    result |= {"ours": float(values.mean()), "interval_low": low, "interval_high": high, "num_seeds": len(values)}
+    if scale == "paper":
+        result["note"] = " ".join(filter(None, [entry["note"], hold_out_note(task)]))
+    if scale != "paper":
+        return result | {"verdict": f"not comparable: scale {scale}"}
+    if len(values) < 2:
+        return result | {"verdict": "not comparable: one seed has no spread"}
+    return result | _verdict(values, entry["reported"])
+
+
+def _verdict(values: np.ndarray[Any, np.dtype[np.float64]], reported: float) -> dict[str, Any]:
+    low, high = next_value_interval(values)
+    return {
+        "difference": float(values.mean()) - reported,
+        "expected_low": low,
+        "expected_high": high,
+        "verdict": "agrees" if low <= reported <= high else "differs",
+    }
+
+
+def _column(metric: str, rows: pd.DataFrame, value: Value) -> Any:
+    """The column that holds our counterpart of a paper's metric, None where there is none."""
+    ours, _ = _METRICS.get(metric, (None, None))
+    if ours is None:
+        return None
+    if (rows["metric"].dropna() == ours).all():
+        return value
+    named = f"{METRIC_PREFIX}{ours}"
+    return named if named in rows.columns and rows[named].notna().any() else None

@@ -1,0 +1,172 @@
+"""The entries of a paper's table as our trials have them: which trials stand for one, and what they measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+import pandas as pd
+
+from analysis.rows.current import succeeded
+from analysis.rows.symbols import has_setting, words_of
+from harness.records import HYPERPARAMETER_PREFIX, SCALES
+
+Measure = Callable[[pd.DataFrame], pd.Series]  # the value of each row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One entry of a table: a contestant on a task.
+
+    `settings` are those of its paper ("lambda=0.1;h=2000;m=10"). With several, the entry is the mean over them, as the
+    average of a row of a sweep. `exact` says that no other trials can stand for it, as at a point of a sweep.
+    """
+
+    label: str
+    task: str
+    regularizer: str
+    settings: tuple[str, ...] = ("",)
+    exact: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What the trials of one entry measured; `why` says why there is nothing where there is nothing."""
+
+    by_seed: Mapping[int, float]
+    num_trials: int
+    why: str = ""
+
+    @property
+    def mean(self) -> float:
+        """Over seeds."""
+        return fmean(self.by_seed.values()) if self.by_seed else math.nan
+
+
+def accuracy_points(rows: pd.DataFrame) -> pd.Series:
+    """Test accuracy after the last epoch, in %."""
+    return 100 * rows["test_value"]
+
+
+def top5_points(rows: pd.DataFrame) -> pd.Series:
+    """Test accuracy of the five likeliest classes, in %; nothing where it was not measured."""
+    name = "metric.top5_accuracy"
+    return 100 * rows[name] if name in rows.columns else pd.Series(math.nan, index=rows.index)
+
+
+def train_points(rows: pd.DataFrame) -> pd.Series:
+    """Training accuracy at the end, in %."""
+    return 100 * rows["train_value"]
+
+
+def gap_points(rows: pd.DataFrame) -> pd.Series:
+    """Training accuracy less test accuracy, in % points."""
+    return 100 * (rows["train_value"] - rows["test_value"])
+
+
+def samples_of(rows: pd.DataFrame, entries: Iterable[Entry], measure: Measure) -> dict[Entry, Sample]:
+    """What each entry measured, from rows of one scale; all entries from trials of one role, so that seeds are shared.
+
+    That is `confirm` where every entry that was run was confirmed, and none is a point of a sweep; else `default`.
+    """
+    entries = list(dict.fromkeys(entries))
+    cells = dict(iter(rows[rows["role"].isin(["default", "confirm"])].groupby(["task", "regularizer"])))
+    wanted = {(entry.task, entry.regularizer) for entry in entries} & set(cells)
+    confirmed = {cell for cell in wanted if (cells[cell]["role"] == "confirm").any()}
+    role = "confirm" if confirmed == wanted and not any(entry.exact for entry in entries) else "default"
+    of_role = {cell: cells[cell][cells[cell]["role"] == role] for cell in wanted}
+    return {
+        entry: _sample(of_role[entry.task, entry.regularizer], entry, measure)
+        if (entry.task, entry.regularizer) in of_role
+        else Sample(by_seed={}, num_trials=0, why="not run")
+        for entry in entries
+    }
+
+
+def standing_for(cell: pd.DataFrame, setting: str, exact: bool) -> pd.DataFrame:
+    """The trials of a cell (default and confirm) that stand for a reported value with this setting.
+
+    Trials of that very setting: the default ones first, but where the paper chose from a range the winner's. Without
+    such, and unless only these will do (`exact`), the tuned winner's; without a winner the default ones. Where several
+    settings are left, as in a sweep, those that did best on the validation split; at a point of a sweep (`exact`) those
+    whose other hyperparameters are the commonest (among trials of the same mode, where the setting names one).
+    """
+    same = cell[has_setting(cell, setting)] if setting else cell.iloc[:0]
+    if len(same) or exact:
+        first = same[same["role"] == ("confirm" if " in " in setting else "default")]
+        same = first if len(first) else same
+        return _commonest_setting(same, cell[has_setting(cell, words_of(setting))]) if exact else best_setting(same)
+    confirmed = cell[cell["role"] == "confirm"]
+    return confirmed if len(confirmed) else best_setting(cell)
+
+
+def best_setting(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the hyperparameters whose mean validation value is best: a sweep must not be judged by its mean."""
+    place = _settings(rows)
+    if place.nunique() < 2:
+        return rows
+    values = succeeded(rows)["validation_value"].groupby(place).mean().dropna()
+    if values.empty:
+        return rows[place.eq(place.iloc[0])]
+    higher = bool(rows["higher_is_better"].dropna().iloc[0])
+    best = (values if higher else -values).to_numpy().argmax()
+    return rows[place.eq(int(values.index.to_numpy()[best]))]
+
+
+def _commonest_setting(rows: pd.DataFrame, cell: pd.DataFrame) -> pd.DataFrame:
+    """Of the settings in `rows` the one with the most values that are usual in the cell: sweeps cross in their base."""
+    names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX) and cell[name].notna().any()]
+    place = _settings(rows)
+    if place.nunique() < 2:
+        return rows
+    usual = {name: cell[name].mode().iloc[0] for name in names}
+    num_usual = rows[list(usual)].eq(pd.Series(usual)).sum(axis="columns")
+    return rows[place.eq(place.iloc[int(num_usual.to_numpy().argmax())])]
+
+
+def _settings(rows: pd.DataFrame) -> pd.Series:
+    """A number for each combination of hyperparameters."""
+    names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX)]
+    names = [name for name in names if rows[name].notna().any()]  # few of all the regularizers' columns
+    return rows.groupby(names, dropna=False).ngroup() if names else pd.Series(0, index=rows.index)
+
+
+def _sample(cell: pd.DataFrame, entry: Entry, measure: Measure) -> Sample:
+    parts = [standing_for(cell, setting, entry.exact) for setting in entry.settings]
+    values = [_by_seed(succeeded(part), measure) for part in parts]
+    seeds = set.intersection(*map(set, values))
+    by_seed = {seed: fmean(value[seed] for value in values) for seed in sorted(seeds)}
+    return Sample(by_seed=by_seed, num_trials=sum(map(len, parts)), why="" if by_seed else _why(parts))
+
+
+def _by_seed(rows: pd.DataFrame, measure: Measure) -> dict[int, float]:
+    values = pd.to_numeric(measure(rows), errors="coerce").dropna()
+    means = values.groupby(rows.loc[values.index, "seed"]).mean()
+    return {int(seed): float(value) for seed, value in zip(means.index, means, strict=True)}
+
+
+def _why(parts: list[pd.DataFrame]) -> str:
+    """Why an entry has no value: the worst that happened to its trials."""
+    if any(part.empty for part in parts):
+        return "not run"
+    status = pd.concat(parts)["status"]
+    failed = status[~status.isin(["completed", "stopped_early"])]
+    return str(failed.mode().iloc[0]).replace("_", " ") if len(failed) else "not measured"
+
+
+def at_fullest_scale(rows: pd.DataFrame, task: str, regularizer: str) -> pd.DataFrame:
+    """The trials that stand for a cell at the fullest scale at which it ran; empty where it did not."""
+    cell = rows[(rows["task"] == task) & (rows["regularizer"] == regularizer)]
+    if cell.empty:
+        return cell
+    scale = min(cell["scale"], key=SCALES.index)
+    return standing_for(cell[cell["scale"] == scale], "", exact=False)
+
+
+def mean_by_epoch(curves: pd.DataFrame, rows: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Columns epoch and accuracy (%)."""
+    points = curves[curves["trial_id"].isin(rows["trial_id"]) & (curves["split"] == split)]
+    points = points[points["metric"] == "accuracy"]
+    return pd.DataFrame({"epoch": points["epoch"], "accuracy": 100 * points["value"]})

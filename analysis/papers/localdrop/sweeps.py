@@ -1,0 +1,90 @@
+"""The sweeps of LocalDrop's tables 3, 4 and 6 as the paper lays them out: reported errors beside ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.figures.canvas import new_figure
+from analysis.figures.heatmaps import draw_map
+from analysis.papers.tasks import AUGMENTED
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepTable:
+    """A table of errors over settings: which symbols of the paper run down and across."""
+
+    experiment: str
+    title: str
+    rows: tuple[str, ...]  # symbols, or "dataset"
+    columns: str
+    colours: Literal["of each row", "of all"] = "of all"
+
+
+SWEEP_TABLES = (
+    SweepTable(
+        experiment="table3", title="Lu et al. 2021, table 3: LocalDrop's lambda", rows=("h", "m"), columns="lambda"
+    ),
+    SweepTable(experiment="table4", title="Lu et al. 2021, table 4: LocalDrop's h and m", rows=("m",), columns="h"),
+    SweepTable(
+        experiment="table6",
+        title="Lu et al. 2021, table 6: LocalDrop's block size",
+        rows=("dataset",),
+        columns="block",
+        colours="of each row",
+    ),
+)
+
+
+def plot_paper_sweeps(comparison: pd.DataFrame) -> list[tuple[str, str, Figure]]:
+    """(name, title, figure) of each table of which something was run, from a `compare_with_papers`.
+
+    Left what the paper reports, right what was measured; the lowest error of each row is framed. The two maps have
+    colours of their own, since a shortened training ends at other errors.
+    """
+    drawn = []
+    for spec in SWEEP_TABLES:
+        chosen = (comparison["paper"] == "localdrop") & (comparison["experiment"] == spec.experiment)
+        points = comparison[chosen & ~comparison["task"].fillna("").str.endswith(AUGMENTED)]
+        measured = points[points["ours"].notna()]
+        if len(measured):
+            scales = ", ".join(sorted(set(measured["scale"])))
+            name = f"localdrop-{spec.experiment}"
+            drawn.append((name, f"{spec.title} (scale {scales})", _draw(spec, points)))
+    return drawn
+
+
+def _draw(spec: SweepTable, points: pd.DataFrame) -> Figure:
+    settings = points["setting"].map(_parts)
+    row = [
+        ", ".join(dataset if name == "dataset" else f"{name}={parts[name]}" for name in spec.rows)
+        for dataset, parts in zip(points["dataset"], settings, strict=True)
+    ]
+    laid = points.assign(row=row, column=[float(parts[spec.columns]) for parts in settings])
+    order = list(dict.fromkeys(row))
+    tables = [
+        laid.pivot_table(index="row", columns="column", values=name).reindex(order) for name in ("reported", "ours")
+    ]
+    columns = tables[0].columns
+    figure, axes = new_figure(
+        2, width=2.2 + 0.58 * len(columns), height=1.5 + 0.42 * len(order), num_columns=1 if len(columns) > 7 else 2
+    )
+    for axis, table, title in zip(axes, tables, ("reported", "ours"), strict=True):
+        draw_map(
+            axis,
+            table.reindex(columns=columns),
+            "test error, %",
+            higher_is_better=False,
+            best="of each row",
+            colours=spec.colours,
+        )
+        axis.set_title(title, loc="left")
+        axis.set_xlabel(spec.columns)
+    return figure
+
+
+def _parts(setting: str) -> dict[str, str]:
+    return dict(part.split("=") for part in setting.split(";"))

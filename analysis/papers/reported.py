@@ -1,0 +1,50 @@
+"""The numbers that the papers report, from `paper_results.csv`."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+import pandas as pd
+
+from analysis.papers.provenance_notes import provenance_note
+from analysis.papers.tasks import tasks_of
+
+TIME_METRIC = "time_per_100_epochs"
+_GROUP = ["paper", "experiment", "dataset", "architecture", "method", "metric"]
+
+
+@cache
+def reported_values() -> pd.DataFrame:
+    """Every value that the papers report, in the order of their tables.
+
+    Columns: those of the file, with `reported` and `reported_std` as numbers; `tasks` that repeat it, and `task`, the
+    first of them (None where none does); `reported_ratio`, a time over that of the unregularized network; `is_sweep`,
+    whether it is a point of a sweep; `note` on its provenance.
+    """
+    with files("analysis.papers").joinpath("paper_results.csv").open() as file:
+        table = pd.read_csv(file, keep_default_na=False, dtype=str)
+    rows = [{str(key): str(each) for key, each in row.items()} for row in table.to_dict("records")]
+    table["note"] = [provenance_note(row) for row in rows]
+    table["tasks"] = [tasks_of(row["paper"], row["dataset"], row["architecture"]) for row in rows]
+    table["task"] = [next(iter(tasks), None) for tasks in table["tasks"]]
+    table["reported"] = pd.to_numeric(table.pop("value"))
+    table["reported_std"] = pd.to_numeric(table.pop("std"))
+    table["reported_ratio"] = _ratios(table)
+    table["is_sweep"] = table.duplicated(_GROUP, keep=False)
+    return table
+
+
+def reported_rows(paper: str, experiment: str, dataset: str | None = None) -> pd.DataFrame:
+    """The reported values of one table, or of one data set in it."""
+    table = reported_values()
+    chosen = (table["paper"] == paper) & (table["experiment"] == experiment)
+    return table[chosen & (dataset is None or table["dataset"] == dataset)]
+
+
+def _ratios(table: pd.DataFrame) -> pd.Series:
+    timed = table[table["metric"] == TIME_METRIC]
+    keys = ["paper", "experiment", "dataset", "architecture"]
+    plain = timed[timed["method"] == "none"].set_index(keys)["reported"]
+    wanted = pd.MultiIndex.from_frame(timed[keys])
+    return pd.Series(timed["reported"].to_numpy() / plain.reindex(wanted).to_numpy(), index=timed.index)

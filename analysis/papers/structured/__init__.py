@@ -1,0 +1,1 @@
+"""Structured dropout (Pal et al. 2020)."""

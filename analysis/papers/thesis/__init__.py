@@ -1,0 +1,1 @@
+"""The theory of dropout (Mianjy's thesis)."""

@@ -1,0 +1,1 @@
+"""From rows to tables: rankings, timings, importances, sensitivities, and their statistics."""

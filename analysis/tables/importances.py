@@ -1,0 +1,178 @@
+"""Which hyperparameters decided how well a regularizer did: Optuna's importances, from the tune rows of a cell.
+
+Where nothing was tuned, the points of a sweep take the place of tune trials: each is the mean over its seeds. The one
+module of the analysis that needs Optuna, and only when it is asked: the study is rebuilt from rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from analysis.rows.current import current_rows, require_trials, succeeded
+from analysis.rows.notes import notes_of, with_notes
+from analysis.tables.statistics import spans_decades
+from harness.records import HYPERPARAMETER_PREFIX
+
+if TYPE_CHECKING:
+    pass
+
+Evaluator = Literal["fanova", "ped_anova"]
+
+IMPORTANCE_COLUMNS = ("scale", "task", "regularizer", "hyperparameter", "importance", "num_values", "num_trials")
+MIN_TRIALS = 10  # or points of a sweep: of fewer a forest would fit the noise
+_CELL = ["scale", "task", "regularizer"]
+
+
+def hyperparameter_importances(
+    trials: pd.DataFrame,
+    *,
+    task: str,
+    regularizer: str,
+    scale: str | None = None,
+    evaluator: Evaluator = "fanova",
+    seed: int = 0,
+) -> pd.DataFrame:
+    """One row per hyperparameter that the search or sweep moved, the most important first: `IMPORTANCE_COLUMNS`.
+
+    `importance` is the share of the variance of the validation value that the hyperparameter alone explains, over the
+    space that was searched: `fanova` by a forest of regression trees (Hutter et al. 2014), `ped_anova` by where the
+    better trials lie (Watanabe et al. 2023). They sum to 1. Trials that failed do not count. Ranges are those of the
+    values that were tried, logarithmic where these span more than two decades.
+
+    Raises `ValueError` for a task or regularizer that no row has, where fewer than 10 trials (or points of a sweep)
+    succeeded, or where all reached the same value.
+    """
+    if evaluator not in get_args(Evaluator):
+        raise ValueError(f"evaluator must be one of {', '.join(get_args(Evaluator))}, got {evaluator!r}.")
+    require_trials(trials)
+    for column, name in (("task", task), ("regularizer", regularizer)):
+        if name not in set(trials[column]):
+            there = ", ".join(sorted(set(trials[column])))
+            raise ValueError(f"{column} must be one of those in the rows ({there}), got {name!r}.")
+    searched = _searched(trials)
+    rows = searched[(searched["task"] == task) & (searched["regularizer"] == regularizer)]
+    rows = rows if scale is None else rows[rows["scale"] == scale]
+    scales = sorted(set(rows["scale"]))
+    if len(scales) > 1:
+        raise ValueError(f"{regularizer} on {task} was searched at several scales ({', '.join(scales)}); name one.")
+    reason = _too_little(rows)
+    if reason:
+        raise ValueError(f"Importances of {regularizer} on {task} cannot be told: {reason}")
+    return with_notes(_table(rows, evaluator, seed), notes_of(trials))
+
+
+def importance_table(trials: pd.DataFrame, evaluator: Evaluator = "fanova", seed: int = 0) -> pd.DataFrame:
+    """`hyperparameter_importances` of every tuned or swept cell; a note for each that tells nothing."""
+    searched = _searched(trials)
+    tables, notes = [], []
+    for (scale, task, regularizer), rows in searched.groupby(_CELL, sort=True):
+        reason = _too_little(rows)
+        if reason:
+            notes.append(f"{regularizer} on {task} ({scale}): {reason}")
+        else:
+            tables.append(_table(rows, evaluator, seed))
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(IMPORTANCE_COLUMNS))
+    return with_notes(table, notes_of(searched), notes)
+
+
+def _searched(trials: pd.DataFrame) -> pd.DataFrame:
+    """The tune trials; of cells without such the points of their sweep. `num_trials` is how many each row is of."""
+    current = current_rows(trials)
+    usable = succeeded(current[current["role"].isin(["tune", "default"])])
+    usable = usable[np.isfinite(usable["validation_value"].astype(float))]
+    tuned = usable[usable["role"] == "tune"].assign(num_trials=1)
+    defaults = usable[usable["role"] == "default"]
+    swept = [
+        points
+        for cell, rows in defaults.groupby(_CELL)
+        if not tuned[_CELL].eq(cell).all(axis="columns").any() and len(points := _points(rows)) > 1
+    ]
+    return with_notes(pd.concat([tuned, *swept], ignore_index=True), notes_of(current))
+
+
+def _points(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row for each setting of a cell, with the mean value over its trials."""
+    names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX) and rows[name].notna().any()]
+    if not names:
+        return rows.iloc[:0]
+    settings = rows.groupby(names, dropna=False)
+    place, values = settings.ngroup(), settings["validation_value"]
+    averaged = rows.assign(validation_value=values.transform("mean"), num_trials=values.transform("count"))
+    return averaged[~place.duplicated()]
+
+
+def _too_little(rows: pd.DataFrame) -> str:
+    """Why there is nothing to tell, empty where there is."""
+    is_sweep = rows["role"].eq("default").any()
+    if len(rows) < MIN_TRIALS and is_sweep:
+        return f"its sweep has {len(rows)} points that succeeded, and at least {MIN_TRIALS} are needed."
+    if len(rows) < MIN_TRIALS:
+        return f"{len(rows)} tune trial(s) succeeded, and at least {MIN_TRIALS} are needed; raise --tune-trials."
+    what = "points of its sweep" if is_sweep else "tune trials"
+    if not _moved(rows):
+        return f"its hyperparameters were the same in all {what}."
+    if np.ptp(rows["validation_value"].to_numpy(dtype=float)) == 0:
+        return f"all {what} reached the same validation value."
+    return ""
+
+
+def _moved(rows: pd.DataFrame) -> list[str]:
+    """Columns of hyperparameters that every trial has and that differ among trials."""
+    names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX)]
+    return [name for name in names if rows[name].notna().all() and len(set(rows[name])) > 1]
+
+
+def _table(rows: pd.DataFrame, evaluator: Evaluator, seed: int) -> pd.DataFrame:
+    names = _moved(rows)
+    shares = _shares(rows, names, evaluator, seed)
+    cell = dict(zip(_CELL, rows[_CELL].iloc[0], strict=True))
+    entries = [
+        cell
+        | {
+            "hyperparameter": name.removeprefix(HYPERPARAMETER_PREFIX),
+            "importance": shares.get(name, 0.0),
+            "num_values": rows[name].nunique(),
+            "num_trials": int(rows["num_trials"].sum()),
+        }
+        for name in names
+    ]
+    table = pd.DataFrame(entries, columns=list(IMPORTANCE_COLUMNS))
+    return table.sort_values(["importance", "hyperparameter"], ascending=[False, True], ignore_index=True)
+
+
+def _shares(rows: pd.DataFrame, names: list[str], evaluator: Evaluator, seed: int) -> Mapping[str, float]:
+    """Importances by column, from a study made of the rows."""
+    import optuna
+    from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    columns = {name: _values(rows[name]) for name in names}
+    distributions = {name: _distribution(values) for name, values in columns.items()}
+    higher = bool(rows["higher_is_better"].astype("boolean").fillna(True).iloc[0])
+    study = optuna.create_study(direction="maximize" if higher else "minimize")
+    for place, value in enumerate(rows["validation_value"].astype(float)):
+        params = {name: values[place] for name, values in columns.items()}
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=float(value)))
+    chosen = FanovaImportanceEvaluator(seed=seed) if evaluator == "fanova" else PedAnovaImportanceEvaluator()
+    shares: Mapping[str, float] = get_param_importances(study, evaluator=chosen)
+    return shares
+
+
+def _values(column: pd.Series) -> list[Any]:
+    """As numbers where they all are numbers (and no truth values), else as text."""
+    if column.map(lambda each: isinstance(each, bool | np.bool_)).any():
+        return [str(each) for each in column]
+    numbers = pd.to_numeric(column, errors="coerce")
+    return [str(each) for each in column] if numbers.isna().any() else [float(each) for each in numbers]
+
+
+def _distribution(values: list[Any]) -> Any:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    if isinstance(values[0], str):
+        return CategoricalDistribution(sorted(set(values)))
+    return FloatDistribution(min(values), max(values), log=spans_decades(min(values), max(values)))

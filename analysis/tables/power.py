@@ -1,0 +1,95 @@
+"""What the tests behind the ranking can tell at best, known before anything has run: from the numbers alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from scipy import stats
+
+from analysis.tables.overall import FEWEST, smallest_reachable_p
+from analysis.tables.statistics import smallest_paired_p
+
+Cell = tuple[str, str]  # task, regularizer
+
+
+def power_notes(cells: Sequence[Cell], num_seeds: int, baseline: str = "none", confidence: float = 0.95) -> list[str]:
+    """Sentences on what the ranking of these cells (task, regularizer), each on so many seeds, can tell at best.
+
+    A t-test has no smallest p; what can be said is how large a difference must be. Tests that look at signs or ranks
+    have a smallest p, which follows from the numbers of seeds, tasks and contestants.
+    """
+    if num_seeds == 0:
+        return ["Nothing is ranked: the cells have timing trials alone, or none."]
+    of_task: dict[str, set[str]] = {}
+    for task, regularizer in cells:
+        of_task.setdefault(task, set()).add(regularizer)
+    others = [len(names - {baseline}) for names in of_task.values() if baseline in names and len(names) > 1]
+    return [*_on_a_task(others, num_seeds, baseline, 1 - confidence), *_over_tasks(of_task.values(), 1 - confidence)]
+
+
+def smallest_friedman_p(num_tasks: int, num_regularizers: int) -> float:
+    """The smallest p of Friedman's test: chi-squared with k - 1 degrees of freedom at N (k - 1), its largest value.
+
+    It is reached when all N tasks rank the k contestants in the same order.
+    """
+    return float(stats.chi2.sf(num_tasks * (num_regularizers - 1), num_regularizers - 1))
+
+
+def smallest_nemenyi_p(num_tasks: int, num_regularizers: int) -> float:
+    """The smallest p of Nemenyi's test of two contestants: one is first and the other last on all N tasks.
+
+    Their mean ranks then differ by k - 1, that is q = (k - 1) sqrt(12 N / (k (k + 1))) in the studentized range.
+    """
+    k = num_regularizers
+    quantile = (k - 1) * math.sqrt(12 * num_tasks / (k * (k + 1)))
+    return float(stats.studentized_range.sf(quantile, k, math.inf))
+
+
+def smallest_difference(num_seeds: int, num_comparisons: int, level: float = 0.05) -> float:
+    """How large a mean paired difference must be, in its standard deviations over seeds, to be significant.
+
+    t_{1 - level / (2 c), n - 1} / sqrt(n): the paired t-test's threshold for the clearest of c comparisons, whose p
+    Holm's correction multiplies by c.
+
+    >>> round(smallest_difference(num_seeds=5, num_comparisons=1), 3)
+    1.242
+    """
+    return float(stats.t.ppf(1 - level / (2 * num_comparisons), num_seeds - 1) / math.sqrt(num_seeds))
+
+
+def _on_a_task(num_others: Sequence[int], num_seeds: int, baseline: str, level: float) -> list[str]:
+    """The paired t-tests against the baseline."""
+    if not num_others:
+        return [f"On a task nothing is tested: no task has the baseline {baseline!r} and somebody else."]
+    if num_seeds < 2:
+        return [f"On a task nothing can be told apart from {baseline!r}: a paired t-test needs 2 seeds or more."]
+    largest = max(num_others)
+    needed = smallest_difference(num_seeds, largest, level)
+    floor = smallest_paired_p(num_seeds)
+    return [
+        f"On a task the paired t-test over {num_seeds} seeds has no smallest p. After Holm's correction over {largest} "
+        f"comparison(s) with {baseline!r} that of the clearest is below {level:.2g} once its mean difference is "
+        f"{needed:.2g} times its standard deviation over seeds. The same difference for every seed counts as "
+        f"p = {floor:.3g}, the least that signs alone can say."
+    ]
+
+
+def _over_tasks(contestants: Iterable[set[str]], level: float) -> list[str]:
+    """Friedman's and Nemenyi's test over the tasks, of those who compete on all, and a test of signs."""
+    sets = list(contestants)
+    num_tasks, num_common = len(sets), len(set.intersection(*sets)) if sets else 0
+    if num_tasks < 2:
+        return []
+    sentences = [
+        f"Over the {num_tasks} tasks the smallest p that a paired test (signs, Wilcoxon's) can reach is "
+        f"{smallest_reachable_p(num_tasks):.3g}"
+    ]
+    if min(num_tasks, num_common) < FEWEST:
+        return [f"{sentences[0]}; Friedman's test needs {FEWEST} tasks and {FEWEST} contestants that run on all."]
+    nemenyi = smallest_nemenyi_p(num_tasks, num_common)
+    verdict = "" if nemenyi < level else f": no pair can be told apart at {level:.2g}"
+    return [
+        f"{sentences[0]}, Friedman's over the {num_common} contestants that run on all of them "
+        f"{smallest_friedman_p(num_tasks, num_common):.3g}, Nemenyi's of a pair {nemenyi:.3g}{verdict}."
+    ]

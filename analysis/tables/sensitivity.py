@@ -1,0 +1,148 @@
+"""How a value moves with a hyperparameter or two: the table of a sweep, and its picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analysis.rows.current import current_rows, succeeded
+from analysis.rows.notes import notes_of, with_notes
+from analysis.rows.symbols import as_printed, is_printed_otherwise, resolved
+from harness.records import HYPERPARAMETER_PREFIX
+
+if TYPE_CHECKING:
+    pass
+
+_CELL = ("scale", "task", "regularizer")
+MANY_VALUES = 12  # values of a hyperparameter that still read as a line; a search draws more, and each only once
+
+
+def sensitivity_table(
+    trials: pd.DataFrame,
+    rows: str,
+    columns: str | None = None,
+    value: str = "validation_value",
+    *,
+    task: str | None = None,
+    regularizer: str | None = None,
+    scale: str | None = None,
+    role: str | None = None,
+    where: Mapping[str, object] | None = None,
+) -> pd.DataFrame:
+    """The mean value for each value of one column (`rows="hp.h"`), or for each pair (`columns="hp.m"`).
+
+    Names of columns, or the papers' short names: `hp.h` (LocalDrop's h of dense layers or of kernels, whichever was
+    varied), `hp.lambda`, `hp.b` or `hp.block`, `hp.p` (drop or distortion rate), `hp.gamma`. `value` may be any column
+    of numbers, `test_value` say, which tune trials lack.
+
+    Without `columns` the frame has the columns `mean`, `std`, `num_trials`; with them it is a pivot of means. Trials
+    that failed and timing trials do not count. `task`, `regularizer`, `scale` and `role` narrow the trials down, and
+    `where={"hp.m": 10}` to values of other hyperparameters. In a sweep the others that vary stay at the commonest value
+    they have: its lines cross in a base, and a mean over them would be of other settings at each place. A note says at
+    which. Tune trials are all kept, since a search draws each value once; a note then says what else varies. The `hp.h`
+    of LocalDrop's dense layers is printed as in the paper, of 2048 singular values.
+
+    Raises `ValueError` for an unknown column, and where one place of the table would mix two cells.
+    """
+    narrow = {"task": task, "regularizer": regularizer, "scale": scale, "role": role}
+    current = _narrowed(trials, narrow)
+    current, printed = _with_printed(current, [rows, columns or rows, *(where or {})])
+    rows, columns = printed.get(rows, rows), None if columns is None else printed.get(columns, columns)
+    held = {printed.get(name, name): each for name, each in (where or {}).items()}
+    used = with_notes(_used(current, rows, columns, value, narrow, held), notes_of(current))
+    shown = [name for name in (rows, columns) if name is not None]
+    used, notes = _held(used, shown)
+    notes += _mixed_notes(used, shown)
+    if columns is not None:
+        table = used.pivot_table(index=rows, columns=columns, values=value, aggfunc="mean")
+    else:
+        values = used.groupby(rows)[value]
+        table = pd.DataFrame({"mean": values.mean(), "std": values.std(), "num_trials": values.count()})
+    return with_notes(table, notes_of(used), notes)
+
+
+def _with_printed(trials: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """What each name means here; where the papers print it in other units, a column of the paper's name in these."""
+    meant = {name: resolved(trials, name) for name in names}
+    for name, column in meant.items():
+        if name != column and column in trials.columns and is_printed_otherwise(column):
+            trials = with_notes(
+                trials.assign(**{name: as_printed(trials[column])}).drop(columns=column), notes_of(trials)
+            )
+            meant[name] = name
+    return trials, meant
+
+
+def _narrowed(trials: pd.DataFrame, narrow: dict[str, str | None]) -> pd.DataFrame:
+    """The current rows that may count, timing apart."""
+    current = current_rows(trials)
+    used = current[current["role"] != "timing"]
+    for name, only in narrow.items():
+        used = used if only is None else used[used[name] == only]
+    return with_notes(used, notes_of(current))
+
+
+def _used(
+    trials: pd.DataFrame,
+    rows: str,
+    columns: str | None,
+    value: str,
+    narrow: dict[str, str | None],
+    where: Mapping[str, object],
+) -> pd.DataFrame:
+    wanted = [name for name in (rows, columns) if name is not None]
+    for name in [*wanted, *where, value]:
+        if name not in trials.columns:
+            swept = [column for column in trials.columns if column.startswith("hp.")]
+            raise ValueError(
+                f"These trials have no column {name!r}. Hyperparameters here: {', '.join(swept) or 'none'}."
+            )
+    used = succeeded(trials).dropna(subset=[*wanted, value])
+    for name, held in where.items():
+        used = used[
+            np.isclose(used[name], held) if isinstance(held, int | float) else used[name].astype(str).eq(str(held))
+        ]
+    if used.empty:
+        fits = {**narrow, **where}
+        raise ValueError(f"No trial that succeeded has values of {', '.join([*wanted, value])} and fits {fits}.")
+    mixed = [name for name in _CELL if used.groupby(wanted)[name].nunique().max() > 1]
+    if mixed:
+        found = "; ".join(f"{name}: {', '.join(sorted(set(used[name])))}" for name in mixed)
+        raise ValueError(
+            f"A sensitivity table shows one cell, but these trials mix several ({found}). Name one of each."
+        )
+    return used
+
+
+def _held(used: pd.DataFrame, shown: list[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Of default trials those at the commonest values of all hyperparameters that are not shown, and which those are.
+
+    Cell by cell, where several stand side by side; a value is the commonest of those that are left.
+    """
+    if not used["role"].eq("default").all():
+        return used, []
+    others = [name for name in used.columns if name.startswith(HYPERPARAMETER_PREFIX) and name not in shown]
+    kept, held = [], dict[str, None]()
+    for _, cell in used.groupby(list(_CELL)):
+        for name in others:
+            if cell.groupby(shown)[name].nunique().max() > 1:
+                commonest = cell[name].mode().iloc[0]
+                held[f"{name} = {_text(commonest)}"] = None
+                cell = cell[cell[name].eq(commonest)]
+        kept.append(cell)
+    notes = [f"Held at the commonest value: {', '.join(held)}; where={{...}} holds others."] if held else []
+    return pd.concat(kept), notes
+
+
+def _text(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _mixed_notes(used: pd.DataFrame, shown: list[str]) -> list[str]:
+    """Which hyperparameters take several values at one place of the table."""
+    others = [name for name in used.columns if name.startswith("hp.") and name not in shown]
+    mixed = [name for name in others if used.groupby(shown)[name].nunique().max() > 1]
+    return [f"Each mean runs over several values of {', '.join(mixed)}."] if mixed else []

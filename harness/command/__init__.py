@@ -1,0 +1,1 @@
+"""The command line around the main path: options, cards, tables on a terminal, exit codes."""

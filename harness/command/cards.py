@@ -1,0 +1,227 @@
+"""What `regarena show NAME` prints: the card of a regularizer, task, suite, architecture or data set."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.command.field_docs import field_docs
+from harness.command.registries import TABLES
+from harness.errors import BadInput
+from search_spaces import space_of
+from tasks.table import UnknownNameError, unknown_name_message
+
+if TYPE_CHECKING:
+    from tasks.sites import Site
+
+MEETING_PLACE = "zoo"  # the suite in which every contestant finds a small task that it fits
+SITES_HEADING = "sites         (kind, group, shape; how many; from the first to the last of them)"
+
+
+def card(name: str, results: Sequence[str] | None = None) -> str:
+    """The card of the entry `name`, or the cards where a task and a suite have one name.
+
+    Raises:
+        UnknownNameError: when no table has it.
+    """
+    cards = ["\n".join(_CARDS[kind](name, table[name], results)) for kind, table in TABLES.items() if name in table]
+    if cards:
+        return "\n\n".join(cards)
+    if "+" in name:
+        return "\n\n".join([*(card(part, results) for part in name.split("+")), "\n".join(_combination(name, results))])
+    known = [known for table in TABLES.values() for known in table]
+    raise UnknownNameError(unknown_name_message("regularizer, task, suite, architecture or dataset", name, known))
+
+
+def _regularizer(name: str, cls: Any, results: Sequence[str] | None) -> Iterator[str]:
+    yield f"{name}: {_first_line(inspect.getmodule(cls))}"
+    yield ""
+    yield inspect.getdoc(cls) or ""
+    yield ""
+    yield f"formula   {cls.formula}"
+    yield f"source    {cls.source}"
+    places = [", ".join(cls.acts_on), cls.also_acts_on]
+    yield f"acts on   {'; '.join(filter(None, places)) or 'no site: the loss, the batch or the optimizer'}"
+    yield from _fields(name, cls)
+    yield f"cost      {_cost(name, results)}"
+    yield f"example   regarena tune {_task_for(cls)} --regularizer {name} --tune-trials 5 --scale smoke"
+
+
+def _combination(name: str, results: Sequence[str] | None) -> Iterator[str]:
+    """What only the whole has: the fields that are qualified, its cost, and a task on which all parts make sense."""
+    from harness.contestants import Contestant
+
+    contestant = Contestant(name)
+    yield f"{name}: all of them at once, attached in this order, tuned in the union of their spaces"
+    yield ""
+    yield f"fields    as above; of several parts: {', '.join(contestant.qualified) or 'none'}"
+    tasks = [task for task in _small_tasks() if contestant.skip_reason(TABLES["tasks"][task], "smoke") is None]
+    if tasks:
+        yield f"cost      {_cost(name, results)}"
+        yield f"example   regarena tune {tasks[0]} --regularizer {name} --tune-trials 5 --scale smoke"
+    else:
+        yield f"example   none: no task of the suite {MEETING_PLACE} has what all parts need"
+
+
+def _fields(name: str, cls: Any) -> Iterator[str]:
+    """Each field with its default and what is allowed; below it, where a search looks and who says so."""
+    fields, space, notes = dataclasses.fields(cls), space_of(name), field_docs(cls)
+    if not fields:
+        yield "fields    none"
+        return
+    yield "fields    name = default   what is allowed"
+    settings = {field.name: f"{field.name} = {field.default!r}" for field in fields}
+    width = max(map(len, settings.values()))
+    for field in fields:
+        yield f"  {settings[field.name]:<{width}}   {notes[field.name]}".rstrip()
+        if field.name in space:
+            yield f"      tuned: {space[field.name]}   [{space[field.name].source}]"
+
+
+def _task_for(cls: Any) -> str:
+    """A quick task on which the regularizer makes sense."""
+    names = _small_tasks()
+    fitting = [name for name in names if TABLES["tasks"][name].skip_reason(cls()) is None]
+    return (fitting or names)[0]
+
+
+def _small_tasks() -> list[str]:
+    return [name for group in TABLES["suites"][MEETING_PLACE].groups for name in group.tasks]
+
+
+def _task(name: str, task: Any, results: Sequence[str] | None) -> Iterator[str]:
+    from tasks.sites import sites_of
+
+    yield f"{name}: {TABLES['tasks'].summary(name)}"
+    yield ""
+    yield inspect.getdoc(type(task)) or ""
+    yield ""
+    yield f"dataset       {task.dataset}"
+    yield f"architecture  {task.architecture}"
+    yield f"metric        {task.metric} ({'higher' if task.higher_is_better else 'lower'} is better)"
+    yield f"protocol      {task.protocol.source}"
+    for scale in ("paper", *task.protocol.scales):
+        at = task.protocol.at(scale)
+        yield f"  {scale:<6} {at.epochs} epochs, batch {at.batch_size}, learning rate {at.learning_rate:g}"
+    yield from _training(task)
+    if task.pins:
+        yield f"pinned        {', '.join(f'{key} = {value}' for key, value in task.pins.items())}"
+    yield SITES_HEADING
+    yield from _sites_in_runs(sites_of(task.example_network()))
+    yield f"example       regarena tune {name} --regularizer dropout{_data_option([task])}"
+
+
+def _training(task: Any) -> Iterator[str]:
+    """What else the protocol holds at every scale, in few words."""
+    protocol = task.protocol
+    at = ", ".join(f"{milestone:.3g}" for milestone in protocol.milestones)
+    steps = f"times {protocol.decay:g} at {at} of the training" if at else "constant"
+    yield f"  rate   {steps if protocol.schedule == 'steps' else protocol.schedule}"
+    nesterov = " (Nesterov)" if protocol.nesterov and protocol.momentum else ""
+    yield f"  SGD    momentum {protocol.momentum:g}{nesterov}, weight decay {protocol.weight_decay:g}"
+    if task.dataset not in TABLES["datasets"]:  # made up as it is trained on
+        return
+    yield f"  images {protocol.preprocessing}; augmentation: {', '.join(protocol.augmentation) or 'none'}"
+    held_out = protocol.validation_fraction
+    yield f"  split  {'that of the data set' if held_out is None else f'{held_out:.0%} of the training set held out'}"
+
+
+def _data_option(tasks: Iterable[Any]) -> str:
+    """What a command needs besides, to find files."""
+    return " --data DIR" if any(task.needs_data for task in tasks) else ""
+
+
+def _suite(name: str, suite: Any, results: Sequence[str] | None) -> Iterator[str]:
+    yield f"{name}: {TABLES['suites'].summary(name)}"
+    yield ""
+    for group in suite.groups:
+        yield f"tasks         {', '.join(group.tasks)}"
+        yield f"regularizers  {', '.join(group.regularizers)}"
+        yield from (f"  {name} in {', '.join(map(str, values))}" for name, values in group.grid.items())
+    yield f"budget        {suite.tune_trials} tune trials and {suite.seeds} seeds a cell, at scale {suite.scale}"
+    yield f"source        {suite.source}"
+    tasks = [TABLES["tasks"][task] for group in suite.groups for task in group.tasks]
+    yield f"example       regarena run {name}{_data_option(tasks)}"
+
+
+def _architecture(name: str, cls: Any, results: Sequence[str] | None) -> Iterator[str]:
+    import torch
+
+    from tasks.architectures.cost import cost_of
+    from tasks.sites import measure_sites, sites_of
+
+    yield f"{name}: {_first_line(inspect.getmodule(cls))}"
+    yield ""
+    yield inspect.getdoc(cls) or ""
+    channels, height, width = getattr(cls, "example_shape", (1, 28, 28))
+    example = torch.zeros(1, channels, height, width)
+    network = cls(num_classes=10, in_channels=channels, image_size=height)
+    measure_sites(network, example)
+    cost = cost_of(network, example)
+    yield ""
+    yield f"at            {height}x{width} images of {channels} channel{'s' * (channels > 1)}, 10 classes"
+    yield f"layers        {cost.num_conv_layers} conv, {cost.num_dense_layers} dense"
+    yield f"parameters    {cost.num_parameters:,}"
+    yield f"multiply-adds {cost.num_multiply_adds:,} for one image, forward"
+    yield SITES_HEADING
+    yield from _sites_in_runs(sites_of(network))
+
+
+def _sites_in_runs(sites: Sequence[Site]) -> Iterator[str]:
+    """One line for all sites of the same kind, group and shape."""
+    alike: dict[tuple[str, int, tuple[int, ...] | None], list[str]] = {}
+    for site in sites:
+        alike.setdefault((site.kind, site.group, site.shape), []).append(site.name)
+    for (kind, group, shape), names in alike.items():
+        named = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+        yield f"  {kind:<7} group {group}  {shape!s:<15} {len(names):>3}  {named}"
+
+
+def _dataset(name: str, dataset: Any, results: Sequence[str] | None) -> Iterator[str]:
+    yield f"{name}: {TABLES['datasets'].summary(name)}"
+    yield ""
+    channels, height, width = dataset.shape
+    yield f"images         {height}x{width}, {channels} channel{'s' * (channels > 1)}, {dataset.num_classes} classes"
+    yield f"kept           {dataset.kind}"
+    yield f"splits         {dataset.splits_in_words}"
+    yield f"preprocessing  {', '.join(dataset.preprocessings)}"
+    yield f"augmentation   {', '.join(dataset.augmentations)}"
+    yield f"normalised by  mean {dataset.mean}, deviation {dataset.std}"
+    yield f"files          {', '.join(dataset.files) or 'none needed'}{' (below --data)' if dataset.files else ''}"
+    if dataset.files:
+        how = "--download fetches what is missing" if dataset.fetch else "cannot be fetched: bring your own copy"
+        yield f"               {how}"
+
+
+_CARDS = {
+    "regularizers": _regularizer,
+    "tasks": _task,
+    "suites": _suite,
+    "architectures": _architecture,
+    "datasets": _dataset,
+}
+
+
+def _cost(name: str, results: Sequence[str] | None) -> str:
+    """Step ratios to the unregularized twin, from the timing rows at hand."""
+    folders = list(results or []) or [
+        str(path) for path in sorted(Path("results").glob("*")) if (path / "trials").is_dir()
+    ]
+    if folders:
+        import analysis
+
+        try:
+            timing = analysis.timing_table(analysis.load_trials(folders, on_damage="warn"))
+        except (ValueError, OSError) as error:
+            raise BadInput(str(error)) from error
+        rows = timing[timing["regularizer"] == name].to_dict("records")
+        if rows:
+            return "; ".join(f"{r['ratio']:.2f} x twin on {r['task']} (n={r['n']}, {r['hardware_key']})" for r in rows)
+    return f"not measured here yet: `regarena run {MEETING_PLACE} --only {name} --seeds 0 --tune-trials 0` times it"
+
+
+def _first_line(module: Any) -> str:
+    return (inspect.getdoc(module) or "").split("\n")[0]

@@ -1,0 +1,97 @@
+"""What `regarena doctor` looks at: whether this machine can run a campaign, part by part."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from harness.provenance import package_version, processor
+
+PACKAGES = ("ray", "optuna", "torch", "torchvision", "pyarrow", "pandas", "seaborn", "scikit-learn")
+MIN_FREE_BYTES = 2 * 2**30
+_PROCESSOR_FILE = Path("/proc/cpuinfo")
+
+
+def examine() -> Iterator[tuple[str, bool, str]]:
+    """(what, whether it is well, what was found), one after the other as each check ends."""
+    checks: dict[str, Callable[[], tuple[bool, str]]] = {
+        "packages": _packages,
+        "processor": lambda: (True, f"{processor()}, {os.cpu_count()} threads{_bf16()}"),
+        "GPU": _gpu,
+        "free disk here": _disk,
+        "a trial in a child process": _trial,
+        "a local Ray on loopback": _ray,
+    }
+    for name, check in checks.items():
+        try:
+            is_well, finding = check()
+        except Exception as error:
+            is_well, finding = False, f"{type(error).__name__}: {error}"
+        yield name, is_well, finding
+
+
+def _packages() -> tuple[bool, str]:
+    versions = {name: package_version(name) for name in PACKAGES}
+    missing = [name for name, version in versions.items() if version is None]
+    found = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    return not missing, f"missing {', '.join(missing)}; found {found}" if missing else found
+
+
+def _bf16() -> str:
+    """What `--precision bf16` comes to on this processor, as far as the system tells."""
+    try:
+        words = set(_PROCESSOR_FILE.read_text().split())
+    except OSError:
+        return ""
+    if "amx_bf16" in words:
+        return ", multiplies matrices in bf16"
+    if words & {"avx512_bf16", "bf16"}:  # of x86, of ARM
+        return ", computes in bf16"
+    return ", no bf16: on it --precision bf16 slows trials down"
+
+
+def _gpu() -> tuple[bool, str]:
+    import torch
+
+    if not torch.cuda.is_available():
+        return True, "none; trials run on the processor"
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return True, ", ".join(names)
+
+
+def _disk() -> tuple[bool, str]:
+    free = shutil.disk_usage(Path.cwd()).free
+    return free >= MIN_FREE_BYTES, f"{free / 2**30:.1f} GiB"
+
+
+def _trial() -> tuple[bool, str]:
+    from harness.contestants import Contestant
+    from harness.execution import Execution
+    from harness.records import TrialSpec
+    from harness.workers.isolation import run_isolated
+    from tasks import TASKS
+
+    task = "digits-mlp"
+    hyperparameters = Contestant("none").resolve(TASKS[task], "smoke")
+    spec = TrialSpec(
+        task=task,
+        regularizer="none",
+        hyperparameters=hyperparameters,
+        seed=0,
+        role="default",
+        scale="smoke",
+        code_hash="",
+    )
+    record = run_isolated(spec, Execution())
+    value = record.values.get("test_value")
+    return record.succeeded, f"{record.status}, test accuracy {value}" if record.succeeded else str(record.values)
+
+
+def _ray() -> tuple[bool, str]:
+    from harness.request import Cluster
+    from harness.tuner import cluster_resources
+
+    resources = cluster_resources(Cluster())
+    return True, ", ".join(f"{name} {amount:g}" for name, amount in resources.items())

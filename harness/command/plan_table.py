@@ -1,0 +1,130 @@
+"""What `regarena plan` shows: for each cell what is done, missing and failed, and how long the rest may take."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from harness.campaign import plan_campaign
+from harness.errors import BadInput
+from harness.execution import Execution, placed
+from harness.plan import Cell, Plan
+from harness.records import ROLES, Role, TrialSpec
+from harness.request import Request
+from harness.results.store import TRIALS, Store
+from harness.results.trial_summary import TrialSummary
+from harness.schedule import CellProgress
+from harness.times.cost import Counts
+from harness.times.forecast import cost_columns, forecast_of, totals
+from harness.times.gpu_input_warning import gpu_input_warning
+from harness.times.known_times import read_times
+from tasks.errors import DataError
+
+
+def plan_table(
+    request: Request, timings: Sequence[str] = (), calibrate: bool = False, num_workers: int | None = None
+) -> tuple[Any, list[str]]:
+    """A frame with one row per cell, and sentences about the whole. Creates nothing and runs no trial.
+
+    Args:
+        request: what `run` would be asked for.
+        timings: further results folders whose rows tell how long trials take.
+        calibrate: time some steps of each cell of which no row tells, on made-up data.
+        num_workers: trials that run at once; None: as many as this machine would run.
+
+    Raises:
+        BadInput: for what `run` would refuse, and for a folder of timings that has no rows.
+    """
+    import pandas as pd
+
+    if request.serial and num_workers is not None and num_workers > 1:
+        raise BadInput(f"--serial is one trial at a time, got --workers {num_workers}.")
+    store = Store(request.results)
+    plan = plan_campaign(request, store)
+    stored = store.finished(set_aside=False)
+    execution = placed(request.execution, request.cluster.gpus_per_trial)
+    times = read_times([store, *map(_with_rows, timings)])
+    workers = num_workers or _workers_here(request, execution)
+    rows, forecasts = [], []
+    for cell in plan.cells:
+        if cell.skip_reason is not None:
+            rows.append(_skipped_row(cell))
+            continue
+        counts, missing, why = _counts(plan, cell, stored)
+        try:
+            forecasts.append(forecast_of(plan, cell, missing, times, execution, calibrate))
+        except DataError as error:
+            raise BadInput(str(error)) from error
+        rows.append({**_names(cell), **counts, **cost_columns(forecasts[-1], execution), "why": why})
+    notes = [f"{name} is damaged: its trials would run again." for name in dict.fromkeys(store.damaged)]
+    notes += totals(forecasts, execution, workers)
+    if execution.data_dir is None and any(cell.task.needs_data for cell in plan.running_cells):
+        notes.append("`run` needs --data DIR here: some of the data sets are read from files.")
+    return pd.DataFrame(rows), [*notes, *filter(None, [gpu_input_warning(plan, request)])]
+
+
+def _with_rows(location: str) -> Store:
+    store = Store(location)
+    if not store.files(TRIALS):
+        raise BadInput(f"--timings must be a results folder with rows below {TRIALS}/, got {location}.")
+    return store
+
+
+def _workers_here(request: Request, execution: Execution) -> int:
+    """How many trials `run` has at once on this machine."""
+    if request.serial:
+        return 1
+    by_cpu = int((os.cpu_count() or 1) / request.cluster.cpus_per_trial)
+    if execution.device == "cpu":
+        return max(1, by_cpu)
+    import torch
+
+    return max(1, min(by_cpu, int(torch.cuda.device_count() / execution.gpu_fraction)))
+
+
+def _skipped_row(cell: Cell) -> dict[str, Any]:
+    counts = dict.fromkeys(("trials", "done", "failed", "missing"), 0)
+    return {**_names(cell), **counts, "hours": 0.0, "why": cell.skip_reason}
+
+
+def _names(cell: Cell) -> dict[str, Any]:
+    return {"task": cell.task_name, "regularizer": cell.regularizer, "scale": cell.scale}
+
+
+def _counts(plan: Plan, cell: Cell, stored: Mapping[str, TrialSummary]) -> tuple[dict[str, Any], Counts, str]:
+    """The columns that count trials, how many of each role are missing, and that in words."""
+    progress = CellProgress(plan, cell, stored)
+    timing = {spec.trial_id: spec for spec in plan.timing_specs() if spec.cell == (cell.task_name, cell.regularizer)}
+    known = {**progress.needed_ids(), **timing}
+    done = [stored[trial_id] for trial_id in known if trial_id in stored]
+    missing = _missing(plan, progress, known.values(), stored)
+    counts = {
+        "trials": plan.num_trials(cell),
+        "done": len(done),
+        "failed": sum(finished.is_failure for finished in done),
+        "missing": sum(missing.values()),
+    }
+    return counts, missing, _why(missing, set(known), cell, stored)
+
+
+def _missing(
+    plan: Plan, progress: CellProgress, known: Iterable[TrialSpec], stored: Mapping[str, TrialSummary]
+) -> dict[Role, int]:
+    """Trials still to run, by role; confirm trials that wait for the end of tuning included."""
+    roles = [spec.role for spec in known if spec.trial_id not in stored]
+    num_tune = plan.budget.tune_trials - progress.num_tuned
+    return {
+        "default": roles.count("default"),
+        "tune": num_tune,
+        "confirm": plan.budget.seeds if num_tune else roles.count("confirm"),
+        "timing": roles.count("timing"),
+    }
+
+
+def _why(missing: Counts, known: set[str], cell: Cell, stored: Mapping[str, TrialSummary]) -> str:
+    """Which roles are missing, in words; rows of older code are named as what they are."""
+    parts = [f"{missing[role]} {role}" for role in cast(tuple[Role, ...], ROLES) if missing[role]]
+    mine = (cell.task_name, cell.regularizer)
+    old = sum((done.task, done.regularizer) == mine and trial_id not in known for trial_id, done in stored.items())
+    return "; ".join(parts) + (f" ({old} stored rows are of other code, settings or scale)" if parts and old else "")

@@ -1,0 +1,46 @@
+"""What a person asks for, and what a run came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness.execution import Execution
+from harness.plan import Budget
+from tasks.suites import Suite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Where to run, and the share of it that one trial takes."""
+
+    address: str | None = None
+    cpus_per_trial: float = 1.0
+    gpus_per_trial: float | None = None  # None: a GPU's share per trial where the cluster has GPUs
+    allow_no_token: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a person asked for: a suite, narrowed, and how to run it."""
+
+    suite_name: str
+    suite: Suite
+    results: str
+    budget: Budget
+    only: Sequence[str] = ()
+    skip: Sequence[str] = ()
+    serial: bool = False
+    cluster: Cluster = field(default_factory=Cluster)
+    execution: Execution = field(default_factory=Execution)
+    switches: Mapping[str, str | bool] = field(default_factory=dict)
+    retry_failed: bool = False
+    download: bool = False  # fetch data sets that are missing; otherwise nothing is asked of a network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run of a campaign came to."""
+
+    failures: Mapping[str, int]  # trials that ended without a result where there should be one, by status
+    num_rejected: int  # tune trials that diverged, which is an answer

@@ -1,0 +1,92 @@
+"""Checkpoints of running trials: RESULTS/checkpoints/TRIAL_ID/epoch-000123.pt, of which at most two are kept.
+
+They are scratch: a trial that is cut off goes on from its newest whole one, and when its row is stored they go. No
+trial fails for want of a checkpoint.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+import warnings
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow.fs
+import torch
+
+from harness.results.locations import CHECKPOINTS, opened, write_whole
+from tasks.runtime.state import State
+
+NUM_KEPT = 2
+
+
+class TrialCheckpoints:
+    """Where one trial leaves its state (`tasks.runtime.checkpointing.Checkpoints`).
+
+    Args:
+        location: the results folder or URI.
+        trial_id: whose checkpoints.
+        every_seconds: least time from the start, or from one checkpoint, to the next.
+        made_on: what else a state must have come from; it is not gone on with elsewhere, since a trial is to be what
+            one kind of device and one version of torch make of it.
+    """
+
+    def __init__(self, location: str, trial_id: str, every_seconds: float, made_on: str) -> None:
+        self._files, root = opened(location)
+        self._folder = f"{root}/{CHECKPOINTS}/{trial_id}"
+        self._every_seconds, self._made_on = every_seconds, made_on
+        self._last_time, self._last_epoch = time.monotonic(), 0
+        self._has_failed = False
+
+    def load(self) -> State | None:
+        """The newest state that is whole."""
+        for path in reversed(self._paths()):
+            checkpoint = self._read(path)
+            if checkpoint is not None and checkpoint["made_on"] == self._made_on:
+                self._last_epoch = checkpoint["epoch"]
+                state: State = checkpoint["state"]
+                return state
+        return None
+
+    def offer(self, epoch: int, state: Callable[[], State]) -> None:
+        """Keep the state if the last one is old enough. A disk that is full is no reason to end."""
+        if epoch <= self._last_epoch or time.monotonic() - self._last_time < self._every_seconds:
+            return
+        try:
+            self._write(epoch, state())
+        except Exception as error:  # whatever a contestant's state may be, or a file system may say
+            if not self._has_failed:
+                warnings.warn(f"No checkpoint could be written to {self._folder}: {error}", stacklevel=2)
+            self._has_failed = True
+        self._last_time, self._last_epoch = time.monotonic(), epoch
+
+    def _write(self, epoch: int, state: State) -> None:
+        content = io.BytesIO()
+        torch.save({"epoch": epoch, "made_on": self._made_on, "state": state}, content)
+        self._files.create_dir(self._folder, recursive=True)
+        write_whole(self._files, f"{self._folder}/epoch-{epoch:06}.pt", content.getvalue())
+        for path in self._paths()[:-NUM_KEPT]:
+            self._files.delete_file(path)
+
+    def _paths(self) -> list[str]:
+        """Whole files, from the oldest to the newest."""
+        try:
+            found = self._files.get_file_info(pyarrow.fs.FileSelector(self._folder, allow_not_found=True))
+        except OSError:
+            return []
+        return sorted(info.path for info in found if info.base_name.startswith("epoch-"))
+
+    def _read(self, path: str) -> dict[str, Any] | None:
+        """What a file holds; None if it is damaged, which torch itself would not notice within a tensor."""
+        try:
+            with self._files.open_input_file(path) as stream:
+                content = io.BytesIO(stream.read())
+            if zipfile.ZipFile(content).testzip() is not None:
+                return None
+            content.seek(0)
+            read: dict[str, Any] = torch.load(content, weights_only=True)
+        except Exception:  # each way of being damaged has another one
+            return None
+        return read

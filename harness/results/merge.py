@@ -1,0 +1,32 @@
+"""Bring the rows of several results folders together in one; a trial that stands in several is taken once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.errors import BadInput
+from harness.results.store import CURVES, TRIALS, Store
+
+
+def merge_folders(folders: Sequence[str], into: str) -> str:
+    """Copy the rows and curves of `folders` into `into`, and say what was done.
+
+    Raises:
+        BadInput: when a file is damaged, or there is nothing to merge.
+    """
+    sources, target = [Store(folder) for folder in folders], Store(into)
+    if any(source.root == target.root for source in sources):
+        raise BadInput(f"--into must be another folder than those that are merged, got {into}.")
+    for source in sources:
+        for folder in (TRIALS, CURVES):
+            for path in source.files(folder):
+                if wrong := source.check(path):
+                    raise BadInput(f"{path} {wrong}; `regarena verify {source.location}` tells more.")
+    if not any(source.files(TRIALS) for source in sources):
+        raise BadInput(f"There are no trials in {', '.join(folders)}.")
+    target.prepare()
+    with target.lock():
+        for source in sources:
+            target.adopt(source)
+        target.compact()
+        return f"{len(target.finished())} trials of {len(folders)} folder(s) stand in {into} now."

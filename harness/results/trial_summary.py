@@ -1,0 +1,53 @@
+"""What a campaign remembers of a trial that ended: enough to replay a study, to choose a winner and to tell times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.records import SUCCESSES, TrialRecord
+
+_SECONDS = ("train_seconds", "evaluation_seconds", "setup_seconds")
+FINISHED_COLUMNS = ("trial_id", "status", "validation_value", "task", "regularizer", "role", *_SECONDS)
+
+
+@dataclass(frozen=True)
+class TrialSummary:
+    """One trial that ended, with or without a result."""
+
+    trial_id: str
+    status: str
+    validation_value: float | None
+    task: str = ""
+    regularizer: str = ""
+    role: str = ""
+    seconds: float = 0.0  # of training, evaluation and setup
+
+    @property
+    def has_result(self) -> bool:
+        """Whether there is a value to compare."""
+        return self.status in SUCCESSES
+
+    @property
+    def is_rejection(self) -> bool:
+        """Whether it is the answer to a study's proposal: training diverges there, so look elsewhere."""
+        return self.role == "tune" and self.status == "diverged"
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether there should be a result and is none."""
+        return not (self.has_result or self.is_rejection or self.status == "skipped")
+
+    @classmethod
+    def of(cls, record: TrialRecord) -> TrialSummary:
+        """From a record just made."""
+        spec = record.spec
+        told = {"task": spec.task, "regularizer": spec.regularizer, "role": spec.role}
+        return cls.from_row({**record.values, **told, "trial_id": record.trial_id, "status": record.status})
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> TrialSummary:
+        """From the columns FINISHED_COLUMNS of a row; times that are missing count as none."""
+        named: dict[str, Any] = {name: row.get(name) for name in FINISHED_COLUMNS if name not in _SECONDS}
+        return cls(**named, seconds=sum(row.get(name) or 0.0 for name in _SECONDS))

@@ -1,0 +1,1 @@
+"""Time: measuring steps, estimating a plan, limits that follow from what is known."""

@@ -1,0 +1,85 @@
+"""Where a campaign runs: a Ray of its own on this machine or a cluster, and what has to be known before ray is met."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import tempfile
+from pathlib import Path
+
+from harness.errors import BadInput
+from harness.request import Cluster
+from harness.workers.environment import PACKAGE_ROOT
+
+# Set before ray is imported. Explicit token mode avoids a warning line; the flag named after other systems is what
+# makes every Ray process on Linux listen on the loopback address alone (a test lists the sockets).
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_worker_niceness": "0",  # Ray's default of 15 starves trials on a shared machine
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_WARN_SLOW_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "1000000",
+}
+_LOCAL_ENVIRONMENT = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_memory_monitor_refresh_ms": "0",  # its kills abort a whole Tune run; trials have limits of their own
+}
+_MAX_FOLDER_CHARACTERS = 24
+_CONNECT_SECONDS = 10.0
+
+
+def environment_of_ours(scratch: str) -> dict[str, str]:
+    """What is set while a Ray of our own runs: loopback only, a token of its own, its files below `scratch`."""
+    return {**_ENVIRONMENT, **_LOCAL_ENVIRONMENT, "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_TMPDIR": scratch}
+
+
+def environment_to_join(cluster: Cluster) -> dict[str, str]:
+    """What is set while we are part of a cluster; what the user has set stays.
+
+    Raises:
+        BadInput: when there is no token, or nobody listens at the address.
+    """
+    assert cluster.address is not None
+    _check_token(cluster)
+    _check_answers(cluster.address)
+    unset = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
+    return unset | ({} if _has_token() else {"RAY_AUTH_MODE": "disabled"})
+
+
+def short_folder() -> str:
+    """Where Ray may make its session folder: socket paths have 107 characters at most, and it takes many itself."""
+    folder = tempfile.gettempdir()
+    return "/tmp" if len(folder) > _MAX_FOLDER_CHARACTERS and os.access("/tmp", os.W_OK) else folder
+
+
+def python_path() -> str:
+    """Where the nodes of a cluster find our code, and that of the packages which add to our tables."""
+    return os.pathsep.join(filter(None, (PACKAGE_ROOT, os.environ.get("PYTHONPATH"))))
+
+
+def _check_token(cluster: Cluster) -> None:
+    if not _has_token() and not cluster.allow_no_token:
+        raise BadInput(
+            f"Joining the cluster at {cluster.address} needs its token in RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or "
+            "~/.ray/auth_token; --allow-no-token joins without one."
+        )
+
+
+def _check_answers(address: str) -> None:
+    """Make sure that somebody listens there: Ray itself tries for minutes before it says that nobody does."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        return  # "auto", or a form that Ray has to judge
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise BadInput(f"Nobody answers at {address}, where the cluster should be: {error}.") from error
+
+
+def _has_token() -> bool:
+    default = Path.home() / ".ray" / "auth_token"
+    return bool(os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH") or default.exists())

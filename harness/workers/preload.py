@@ -1,0 +1,49 @@
+"""Imported once by the fork server: torch and the data of the campaign's tasks, shared by all children.
+
+It must leave no thread behind, since a fork copies only one: torch gets a single thread before its first operation,
+nothing is differentiated, and CUDA is not touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+import harness.trial  # the body that the children will run, with all that it imports
+from harness.provenance import software
+from harness.workers.isolation import DATA_VARIABLE, PRELOAD_VARIABLE
+from tasks import TASKS
+
+_WATCH_SECONDS = 1.0
+_PARENT = os.getppid()
+
+
+def _end_without_parent(number: int, frame: FrameType | None) -> None:
+    """End the fork server, and by their death signal its children, once the worker that started it is gone.
+
+    By itself the server waits for its last child, which may hang for ever. A timer's signal serves here: a thread must
+    not be left behind, and the kernel's death signal would follow the worker's thread, of which Ray has one per trial.
+    """
+    if os.getppid() != _PARENT:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+signal.signal(signal.SIGALRM, _end_without_parent)
+signal.setitimer(signal.ITIMER_REAL, _WATCH_SECONDS, _WATCH_SECONDS)  # a fork does not inherit the timer
+
+torch.set_num_threads(1)
+software()  # asks git, which costs more than a small trial; children inherit the answer
+torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)  # the first optimizer imports torch's compiler: seconds
+
+_data = Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None
+for _name in filter(None, os.environ.get(PRELOAD_VARIABLE, "").split(",")):
+    # A data folder that is damaged is the trial's to report, as a row; here it only means no head start.
+    with contextlib.suppress(Exception):
+        TASKS[_name].dataset_fingerprint(_data)
+
+__all__ = ["harness"]

@@ -1,0 +1,183 @@
+"""Samples and their batches: what the training loop reads, wherever the samples are kept.
+
+A `Split` holds its samples in memory, on the training device. Images stay uint8 until the training step: a quarter of
+the memory, and one pass turns bytes into floats.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from tasks.datasets.augmentation import Moves, draw_moves, moved
+from tasks.datasets.preprocessing import Preprocessing
+from tasks.regularizers.base import Batch
+from tasks.runtime import compiled
+from tasks.runtime.state import State
+from tasks.runtime.streams import torch_stream
+
+EVALUATION_BATCH_SIZE = 250  # larger ones fall out of the processor's caches and take twice as long
+MIN_COMPILED = 10_000  # images: fewer do not pay for the import of numba, half a second, in a training of usual length
+
+
+class Samples(ABC):
+    """One part of a data set (training, validation or test), in memory or on disk."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    @abstractmethod
+    def first(self, num_samples: int | None) -> Self:
+        """The first `num_samples` samples, or all."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Self:
+        """The samples, whose batches come on `device`."""
+
+    @abstractmethod
+    def in_order(self, batch_size: int = EVALUATION_BATCH_SIZE) -> Iterator[Batch]:
+        """All samples once, in order, without augmentation, as the network takes them: for evaluation."""
+
+    @abstractmethod
+    def batches(self, batch_size: int, seed: int, augmentation: Sequence[str] = ()) -> TrainingData:
+        """Shuffled, augmented batches for training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split(Samples):
+    """Inputs (N, ...) as uint8 images (N, C, H, W) or floats, and targets (N, K) as floats.
+
+    `preprocessing` says how uint8 images become floats; floats are used as they are.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    preprocessing: Preprocessing | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def first(self, num_samples: int | None) -> Self:
+        """The first `num_samples` samples, or all."""
+        if num_samples is None or num_samples >= len(self):
+            return self
+        return replace(self, inputs=self.inputs[:num_samples], targets=self.targets[:num_samples])
+
+    def to(self, device: torch.device) -> Self:
+        """The split on `device`."""
+        preprocessing = self.preprocessing and self.preprocessing.to(device)
+        return replace(
+            self, inputs=self.inputs.to(device), targets=self.targets.to(device), preprocessing=preprocessing
+        )
+
+    def normalised(self, inputs: Tensor) -> Tensor:
+        """Raw inputs as the network takes them: preprocessed for uint8, unchanged for floats."""
+        if inputs.dtype != torch.uint8 or self.preprocessing is None:
+            return inputs
+        return self.preprocessing(inputs)
+
+    def in_order(self, batch_size: int = EVALUATION_BATCH_SIZE) -> Iterator[Batch]:
+        """All samples once, in order, without augmentation: for evaluation."""
+        for start in range(0, len(self), batch_size):
+            part = slice(start, start + batch_size)
+            yield Batch(self.normalised(self.inputs[part]), self.targets[part])
+
+    def batches(self, batch_size: int, seed: int, augmentation: Sequence[str] = ()) -> Batches:
+        """Shuffled, augmented batches for training."""
+        return Batches(self, batch_size, seed, augmentation)
+
+
+class TrainingData(ABC):
+    """What the training loop reads, epoch by epoch, wherever the samples are kept.
+
+    Attributes:
+        num_samples: samples of the training split.
+        batch_size: samples of one step; the last, smaller batch of an epoch is dropped, so that every step costs alike.
+        device: where the batches are.
+    """
+
+    num_samples: int
+    batch_size: int
+    device: torch.device
+
+    def __len__(self) -> int:
+        """Steps of one epoch."""
+        return self.num_samples // self.batch_size
+
+    @abstractmethod
+    def epoch(self) -> Iterator[Batch]:
+        """One pass in a fresh order; the inputs are raw and already augmented as the protocol says."""
+
+    @abstractmethod
+    def normalised(self, inputs: Tensor) -> Tensor:
+        """Raw inputs as the network takes them."""
+
+    @abstractmethod
+    def state(self) -> State:
+        """What the next epochs depend on, taken between two epochs; on the CPU."""
+
+    @abstractmethod
+    def restore(self, state: State) -> None:
+        """Continue, bit for bit, as the data from which `state` was taken."""
+
+
+class Batches(TrainingData):
+    """Shuffled batches of a split that is held in memory, on the training device."""
+
+    def __init__(self, split: Split, batch_size: int, seed: int, augmentation: Sequence[str] = ()) -> None:
+        self.split = split
+        self.num_samples, self.device = len(split), split.inputs.device
+        self.batch_size = min(batch_size, len(split))
+        self.augmentation = tuple(augmentation)
+        self._order = torch_stream(seed, "order")
+        self._draws = torch_stream(seed, "augmentation", split.inputs.device)
+        self._loops = _loops_for(split.inputs) if self.augmentation else None
+
+    def state(self) -> State:
+        """Of the generators of the order and of the augmentation."""
+        return {name: generator.get_state() for name, generator in self._generators().items()}
+
+    def restore(self, state: State) -> None:
+        """Set the generators as they were."""
+        for name, generator in self._generators().items():
+            generator.set_state(state[name].cpu())
+
+    def _generators(self) -> dict[str, torch.Generator]:
+        return {"order": self._order, "augmentation": self._draws}
+
+    def normalised(self, inputs: Tensor) -> Tensor:
+        """As the split says."""
+        return self.split.normalised(inputs)
+
+    def epoch(self) -> Iterator[Batch]:
+        """One pass over the split in a fresh order."""
+        order = torch.randperm(len(self.split), generator=self._order).to(self.split.inputs.device)
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            yield Batch(self._moved(chosen), self.split.targets[chosen])
+
+    def _moved(self, chosen: Tensor) -> Tensor:
+        """The images at these places, augmented."""
+        if not self.augmentation:
+            return self.split.inputs[chosen]
+        moves = draw_moves(self.augmentation, len(chosen), self._draws)
+        if self._loops is not None:
+            return self._loops(self.split.inputs, chosen, moves)
+        return moved(self.split.inputs[chosen], moves)
+
+
+def _loops_for(images: Tensor) -> Callable[[Tensor, Tensor, Moves], Tensor] | None:
+    """Compiled loops for the augmentation, where there is numba and they serve: many images in memory."""
+    fit = images.dtype == torch.uint8 and images.device.type == "cpu" and images.is_contiguous()
+    if not (fit and len(images) >= MIN_COMPILED and compiled.is_available()):
+        return None
+    from tasks.datasets import augmentation_compiled as image_loops  # imports numba
+
+    image_loops.load()
+    return image_loops.moved

@@ -1,0 +1,11 @@
+"""The errors that data and training raise."""
+
+from __future__ import annotations
+
+
+class DataError(ValueError):
+    """The data a task needs is missing, damaged or of the wrong form; the message says what to do."""
+
+
+class Diverged(ArithmeticError):
+    """The training loss, or the validation value that is selected by, is no longer a finite number."""

@@ -1,0 +1,1 @@
+"""Small tasks and suites to begin with."""

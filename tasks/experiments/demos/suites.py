@@ -1,0 +1,74 @@
+"""Small suites: the quickstart, and every contestant on small data."""
+
+from __future__ import annotations
+
+from tasks.regularizers import REGULARIZERS
+from tasks.suites import Group, Suite
+
+CIFAR_DEMO = Suite(
+    groups=(
+        Group(
+            tasks=("cifar10-zhai-narrow",),
+            regularizers=("none", "dropout", "dropblock", "localdrop", "feature_map_distortion"),
+        ),
+    ),
+    scale="short",
+    tune_trials=6,
+    tune_trials_at={"smoke": 1},
+    seeds=3,
+    seeds_at={"smoke": 1},
+    source="regarena",
+)
+"""Five contestants on a narrowed first model, CIFAR-10: about an hour on two cores at scale short; needs --data."""
+
+
+CLASSIC = (
+    "none",
+    "weight_decay",
+    "label_smoothing",
+    "cutout",
+    "dropout",
+    "dropblock",
+    "dropblock_sample",
+    "localdrop",
+)
+
+
+QUICKSTART = Suite(
+    groups=(Group(tasks=("digits-convnet", "digits-mlp", "shallow-linear-dropblock"), regularizers=CLASSIC),),
+    scale="smoke",
+    tune_trials=8,
+    timing_tasks=("digits-convnet",),
+)
+"""Eight contestants on two nets for digits and on one theory task: minutes on a laptop."""
+
+
+MNIST_DEMO = Suite(
+    groups=(Group(tasks=("mnist-lenet",), regularizers=(*CLASSIC, "max_norm", "early_stopping")),),
+    scale="short",
+    tune_trials=8,
+    seeds=5,
+)
+"""LeNet on MNIST with ten contestants; needs --data."""
+
+
+EVERYONE = tuple(REGULARIZERS)
+
+
+ZOO = Suite(
+    groups=(Group(tasks=("digits-convnet", "digits-mlp", "shallow-linear-dropblock"), regularizers=EVERYONE),),
+    scale="smoke",
+    tune_trials=4,
+    seeds=3,
+    timing_tasks=("digits-convnet", "shallow-linear-dropblock"),
+)
+"""Every contestant on two nets for digits and on one theory task, with small budgets."""
+
+
+ZOO_MNIST = Suite(
+    groups=(Group(tasks=("mnist-lenet",), regularizers=EVERYONE),),
+    scale="short",
+    tune_trials=4,
+    seeds=3,
+)
+"""Every contestant on LeNet and MNIST; needs --data."""

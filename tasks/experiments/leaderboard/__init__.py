@@ -1,0 +1,1 @@
+"""Every contestant on every architecture."""

@@ -1,0 +1,1 @@
+"""LocalDrop (Lu et al. 2021): its tables and figures."""

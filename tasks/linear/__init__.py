@@ -1,0 +1,1 @@
+"""Linear networks: the engine of the theory's experiments."""

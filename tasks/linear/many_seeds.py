@@ -1,0 +1,240 @@
+"""Many seeds of a linear network trained at once: one leading dimension, gradients written by hand, masks as ever.
+
+The networks of the theory are so small that a step of autograd is nearly all overhead. Each seed keeps its own weights,
+data order and masks, drawn from its own streams by the very modules that compete, so that its values equal those of
+the same seed trained alone, up to rounding: matrix products round by where in memory their factors lie. It pays most
+for batches of one to some dozens of samples, and for layers of a few units; where matrix products are the whole cost,
+few seeds at once are best, whose activations stay in the cache.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Sequence
+from typing import Protocol as Interface
+from typing import runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from tasks.errors import Diverged
+from tasks.regularizers.base import Batch, History, Hooks
+from tasks.runtime.switches import Switches
+from tasks.runtime.trained import Point, Trained
+from tasks.sites import sites_of
+from tasks.training import Training
+
+_HOOKS_OF_A_STEP = (
+    "progress", "transform_raw", "transform_batch", "penalty", "compute_gradients", "after_step", "after_epoch",
+    "should_stop", "finish",
+)  # fmt: skip
+_NUM_PROBES = 4  # inputs on which a network is compared with the chain of its layers and multipliers
+_TOLERANCE = 1e-4  # of that comparison, relative to the largest output
+
+
+@runtime_checkable
+class LinearChain(Interface):
+    """x -> W_{k+1} site_k (W_k ... site_1 (W_1 x)): a network without biases, with a site behind each hidden layer."""
+
+    def linear_layers(self) -> list[nn.Linear]:
+        """The weight layers, from the inputs on."""
+
+
+class Stack:
+    """Several linear chains as one.
+
+    Args:
+        networks: of equal shape, their sites filled by multiplicative masks or by nothing.
+
+    Attributes:
+        weights: W_1..W_{k+1}, each (S, d_l, d_{l-1}), S the number of networks.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        self._layers = [_layers(network) for network in networks]
+        self._sites = [sites_of(network) for network in networks]
+        self.weights = [
+            torch.stack([layer.weight.detach() for layer in alike]) for alike in zip(*self._layers, strict=True)
+        ]
+
+    def multipliers(self, batch_size: int) -> list[Tensor]:
+        """What the next masks multiply hidden units by, (S, B, d_l) for each hidden layer l: sites are shown ones."""
+        multipliers = []
+        for weight, sites in zip(self.weights, zip(*self._sites, strict=True), strict=False):
+            ones = weight.new_ones(batch_size, weight.shape[1])
+            multipliers.append(torch.stack([site(ones) for site in sites]))
+        return multipliers
+
+    def step(
+        self, inputs_SBD: Tensor, targets_SBO: Tensor, multipliers: Sequence[Tensor], learning_rate: float
+    ) -> Tensor:
+        """One step of gradient descent on the mean squared error of every seed; returns the losses (S,) before it.
+
+        With h_0 = x, h_l = m_l o (W_l h_{l-1}) and e = W_{k+1} h_k - y, the gradient of ||e||^2 for W_l is
+        2 b_l h_{l-1}', where b_{k+1} = e and b_l = m_l o (W_{l+1}' b_{l+1}).
+        """
+        hidden = [inputs_SBD]
+        for weight, multiplier in zip(self.weights, multipliers, strict=False):  # the last layer has none
+            hidden.append(torch.bmm(hidden[-1], weight.mT).mul_(multiplier))
+        errors = torch.baddbmm(targets_SBO, hidden[-1], self.weights[-1].mT, beta=-1)
+        batch_size = inputs_SBD.shape[1]
+        rate, backward = -2 * learning_rate / batch_size, errors
+        for place in reversed(range(len(self.weights))):
+            weight = self.weights[place]
+            below = torch.bmm(backward, weight).mul_(multipliers[place - 1]) if place else backward
+            weight.baddbmm_(backward.mT, hidden[place], alpha=rate)
+            backward = below
+        return errors.square().sum((1, 2)) / batch_size
+
+    @torch.no_grad()
+    def write_back(self) -> None:
+        """Put the weights into the networks."""
+        for layers, weights in zip(self._layers, zip(*self.weights, strict=True), strict=True):
+            for layer, weight in zip(layers, weights, strict=True):
+                layer.weight.copy_(weight)
+
+
+@torch.no_grad()
+def train_together(trainings: Sequence[Training]) -> list[Trained]:
+    """Run several trainings of linear chains that differ by their seeds alone; the same results as `run` of each.
+
+    Args:
+        trainings: as the task prepares them, one per seed, not begun; plain gradient descent, a multiplicative mask
+            (dropout, DropBlock, ...) or nothing at the hidden sites, and no other hook.
+
+    Returns:
+        What each leaves behind. The seconds of training are shares: the whole over the number of seeds. Nothing stops
+        early.
+
+    Raises:
+        ValueError: what `reason_against` says.
+        Diverged: when the loss of one of them, or the value that tells its best epoch, is not finite.
+
+    Example:
+        >>> from tasks import TASKS
+        >>> from tasks.regularizers.dropout import Dropout
+        >>> from tasks.task import Setting
+        >>> task, seeds = TASKS["thesis-fig2-3-width-20"], (0, 1)
+        >>> settings = [Setting(seed=seed, scale="smoke", learning_rate=0.01) for seed in seeds]
+        >>> ends = train_together([task.prepare([("dropout", Dropout())], setting) for setting in settings])
+        >>> [round(trained.final["test"]["minimum"], 4) for trained in ends]  # the same problem for both seeds
+        [2.1788, 2.1788]
+    """
+    for training in trainings:
+        if reason := reason_against(training):
+            raise ValueError(f"{reason}: train the seeds one by one.")
+    protocol, stack = trainings[0].protocol, Stack([training.network for training in trainings])
+    runs = [_Run(training) for training in trainings]
+    for run in runs:
+        run.measure(0)
+    for epoch in range(1, protocol.epochs + 1):
+        started = time.perf_counter()
+        losses = _epoch(stack, trainings, first_step=(epoch - 1) * len(trainings[0].batches))
+        share = (time.perf_counter() - started) / len(runs)
+        for run, loss in zip(runs, losses, strict=True):
+            run.note(epoch, loss, share)
+        if epoch % protocol.evaluate_every_epochs == 0 or epoch == protocol.epochs:
+            stack.write_back()
+            for run in runs:
+                run.measure(epoch)
+    return [run.trained for run in runs]
+
+
+def reason_against(training: Training) -> str | None:
+    """Why this training, not begun, is none that `train_together` can run; None if it can."""
+    group, network = training._optimizer.param_groups[0], training.network
+    if training.protocol.switches != Switches():
+        return f"steps must be executed the plain way, got {training.protocol.switches.text}"
+    if group["momentum"] or group["weight_decay"]:
+        return f"momentum and weight decay must be 0, got {group['momentum']} and {group['weight_decay']}"
+    for part in training.hooks.parts:
+        own = [name for name in _HOOKS_OF_A_STEP if getattr(type(part), name) is not getattr(Hooks, name)]
+        if own:
+            return f"{type(part).__name__} has the hook {own[0]}"
+    if not isinstance(network, LinearChain):
+        return f"the network must be a chain of linear layers, got {type(network).__name__}"
+    if len(list(network.parameters())) != len(_layers(network)):
+        return "the contestant brings parameters of its own into the network"
+    return None if _is_masked_chain(network) else "the contestant does more to the network than multiply hidden units"
+
+
+class _Run:
+    """One seed's part of a joint training: what `Training.run` keeps beside its steps."""
+
+    def __init__(self, training: Training) -> None:
+        self.trained, self._training, self._values = Trained(), training, list[float]()
+
+    def note(self, epoch: int, loss: float, seconds: float) -> None:
+        """An epoch has ended."""
+        trained = self.trained
+        trained.train_seconds += seconds
+        trained.num_steps += len(self._training.batches)
+        trained.epochs_run = epoch
+        trained.curves.append(Point(epoch=epoch, split="train", metric="loss", value=_finite(loss, "loss", epoch)))
+
+    def measure(self, epoch: int) -> None:
+        """Read the network; after an epoch, the value tells the best one."""
+        trained, (metric, higher_is_better) = self.trained, self._training._selection
+        trained.final = self._training._measure(epoch, trained)
+        if epoch == 0:
+            return
+        self._values.append(_finite(trained.final["validation"][metric], metric, epoch))
+        history = History(
+            network=self._training.network,
+            values=self._values,
+            higher_is_better=higher_is_better,
+            num_evaluations=len(self._values),
+        )
+        if history.newest_is_best:
+            trained.best = trained.final
+
+
+def _epoch(stack: Stack, trainings: Sequence[Training], first_step: int) -> list[float]:
+    """All steps of one epoch; the mean loss of each seed."""
+    protocol, num_steps = trainings[0].protocol, trainings[0].protocol.epochs * len(trainings[0].batches)
+    for training in trainings:
+        training.network.train()
+    losses = []
+    for index, batches in enumerate(zip(*(training.batches.epoch() for training in trainings), strict=True)):
+        factor = protocol.learning_rate_factor((first_step + index) / num_steps)
+        inputs, targets = _stacked(batches)
+        rate = trainings[0]._initial_learning_rate * factor
+        losses.append(stack.step(inputs, targets, stack.multipliers(inputs.shape[1]), rate))
+    return torch.stack(losses).mean(0).tolist()
+
+
+def _stacked(batches: Sequence[Batch]) -> tuple[Tensor, Tensor]:
+    """Inputs (S, B, D) and targets (S, B, O) of one step."""
+    return torch.stack([batch.inputs for batch in batches]), torch.stack([batch.targets for batch in batches])
+
+
+def _finite(value: float, what: str, epoch: int) -> float:
+    if not torch.tensor(value).isfinite():
+        raise Diverged(f"The {what} of epoch {epoch} is {value}.")
+    return value
+
+
+def _layers(network: nn.Module) -> list[nn.Linear]:
+    assert isinstance(network, LinearChain)
+    return network.linear_layers()
+
+
+@torch.no_grad()
+def _is_masked_chain(network: nn.Module) -> bool:
+    """Whether, in training mode, the network computes its chain with multipliers that do not depend on its inputs.
+
+    Two copies draw the same masks: one computes, the other shows its multipliers. What acts on weights, or on hidden
+    units in a way that depends on them, comes to other outputs.
+    """
+    computing, showing = (copy.deepcopy(network).train() for _ in range(2))
+    layers, sites = _layers(computing), sites_of(showing)
+    if len(sites) != len(layers) - 1:
+        return False
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(_NUM_PROBES, layers[0].in_features, generator=generator).to(layers[0].weight)
+    expected = inputs
+    for layer, site in zip(layers, sites, strict=False):
+        expected = (expected @ layer.weight.T) * site(inputs.new_ones(_NUM_PROBES, layer.out_features))
+    expected = expected @ layers[-1].weight.T
+    return bool((computing(inputs) - expected).abs().max() <= _TOLERANCE * expected.abs().max())

@@ -1,0 +1,209 @@
+"""A linear pair trained with DropBlock, against the closed-form minimum (Pal et al. 2020, section 5.1)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tasks.datasets.batches import Batches, Split
+from tasks.datasets.dataset import fingerprint
+from tasks.linear.networks import LinearPair
+from tasks.metrics import squared_error
+from tasks.protocols import Protocol
+from tasks.regularizers.base import Regularizer, Scalar
+from tasks.runtime.state import State
+from tasks.runtime.streams import torch_stream
+from tasks.runtime.switches import Switches
+from tasks.sites import measure_sites
+from tasks.task import Regularizers, Rehearsal, Setting, Task
+from tasks.theory.structured import dropblock_global_minimum, dropblock_objective
+from tasks.training import Training
+from tasks.workload import Workload
+
+SHALLOW_LINEAR = Protocol(
+    source="Pal et al. 2020, section 5.1 (one sample a step, 1e5 steps; the learning rate is not given)",
+    epochs=100,
+    batch_size=1,
+    learning_rate=1e-5,  # with one sample a step, larger ones diverge
+    momentum=0.0,
+    nesterov=False,
+    milestones=(0.5, 0.75),
+    decay=0.2,
+    evaluate_every_epochs=5,
+    scales={
+        "short": {"epochs": 200, "batch_size": 20, "learning_rate": 5e-5, "evaluate_every_epochs": 10},
+        "smoke": {"epochs": 60, "batch_size": 50, "learning_rate": 5e-5, "evaluate_every_epochs": 6},
+    },
+)
+
+
+NUM_SAMPLES, NUM_INPUTS, NUM_OUTPUTS, NUM_HIDDEN = 1000, 100, 80, 50
+NUM_MASKS = 64  # averaged for one reading of the stochastic objective
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShallowLinear(Task):
+    """Train a linear pair on Y = MX and say how near it comes to DropBlock's global minimum.
+
+    The reference is the deterministic objective F of DropBlock with blocks of `block_size` units kept with
+    probability `keep` (Lemma 1), whose minimum F* is known in closed form (Theorem 7). Metrics:
+
+    * `relative_distance` = (F - F*) / F*, lower is better, never negative: the value that is ranked;
+    * `stochastic_deviation` = |average over masks of the regularizer's own training objective - F| / F, which goes to
+      the sampling error where the regularizer's law is DropBlock's (the non-overlapping form), and stays away from 0
+      where it is another;
+    * `largest_stochastic_deviation` = the largest of these since training began.
+
+    Only training is studied, so validation and test are readings of the same quantity; fresh seeds draw fresh initial
+    weights and masks, the data being the same for all, as in the paper. `drop_rate`, `block_size` and the scaling by
+    expected keep rates are facts of the problem and pinned for every regularizer that has such a field.
+    """
+
+    keep: float
+    block_size: int = 5
+    protocol: Protocol = SHALLOW_LINEAR
+    dataset: str = "synthetic_linear"
+    architecture: str = "linear_pair"
+    metric: str = "relative_distance"
+    higher_is_better: bool = False
+
+    @property
+    def pins(self) -> Mapping[str, Scalar]:  # type: ignore[override]  # they follow from the fields
+        """What the problem fixes."""
+        return {
+            "drop_rate": 1 - self.keep,
+            "block_size": self.block_size,
+            "scaling": "expected",
+            "schedule": "constant",
+        }
+
+    def default_learning_rate(self, scale: str) -> float:
+        """The protocol's."""
+        return self.protocol.at(scale).learning_rate
+
+    def epochs(self, scale: str) -> int:
+        """The protocol's."""
+        return self.protocol.at(scale).epochs
+
+    def switches(self, scale: str) -> Switches:
+        """The protocol's."""
+        return self.protocol.at(scale).switches
+
+    def dataset_fingerprint(self, data_dir: Path | None) -> str:
+        """Of X and Y."""
+        return fingerprint(*_data())
+
+    def example_network(self) -> nn.Module:
+        """The pair with its hidden site measured."""
+        network = LinearPair(NUM_INPUTS, NUM_HIDDEN, NUM_OUTPUTS, torch_stream(0, "weights"))
+        measure_sites(network, torch.zeros(1, NUM_INPUTS))
+        return network
+
+    def skip_reason(self, regularizer: Regularizer) -> str | None:
+        """There are no classes to smooth or mix."""
+        if regularizer.needs_class_targets:
+            return f"{type(regularizer).__name__} needs class targets; this task is a regression."
+        return regularizer.skip_reason(self.example_network())
+
+    def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
+        """The pair, drawn from the seed, on the paper's synthetic data."""
+        protocol = self.protocol.at(setting.scale, setting.switches)
+        inputs, targets = (tensor.to(setting.device) for tensor in _data())
+        network = LinearPair(NUM_INPUTS, NUM_HIDDEN, NUM_OUTPUTS, torch_stream(setting.seed, "weights"))
+        network = network.to(setting.device)
+        measure_sites(network, inputs[:1])
+        names = ("validation", "test") if setting.with_test else ("validation",)
+        return Training(
+            network,
+            regularizers,
+            Batches(Split(inputs=inputs, targets=targets), protocol.batch_size, setting.seed),
+            squared_error,
+            _Reading(self, inputs, targets, names),
+            selection=(self.metric, self.higher_is_better),
+            protocol=protocol,
+            learning_rate=setting.learning_rate,
+            seed=setting.seed,
+        )
+
+    def workload(self, scale: str, data_dir: Path | None = None) -> Workload:
+        """An evaluation is one reading."""
+        return Workload.of(self.protocol.at(scale), num_train=NUM_SAMPLES, num_validation=1, num_test=0)
+
+    def rehearse(self, regularizers: Regularizers, setting: Setting, max_batch_size: int | None = None) -> Rehearsal:
+        """The training itself: its data is drawn, and its steps are small."""
+        return Rehearsal(training=self.prepare(regularizers, setting), num_evaluated=1)
+
+    def global_minimum(self) -> float:
+        """F*, summed over samples."""
+        beta = self.block_size / NUM_HIDDEN * (1 - self.keep) / self.keep
+        return float(dropblock_global_minimum(_target_spectrum(), beta, self.block_size)[1])
+
+
+class _Reading:
+    """Measures a linear pair against one task's closed form."""
+
+    def __init__(self, task: ShallowLinear, inputs: Tensor, targets: Tensor, names: Sequence[str]) -> None:
+        self._task, self._minimum = task, task.global_minimum()
+        self._inputs, self._targets, self._names = inputs, targets, names
+        self._largest_deviation = 0.0
+
+    def __call__(self, network: nn.Module) -> dict[str, dict[str, float]]:
+        return dict.fromkeys(self._names, self._of(network))
+
+    def state(self) -> State:
+        return {"largest_deviation": self._largest_deviation}
+
+    def restore(self, state: State) -> None:
+        self._largest_deviation = state["largest_deviation"]
+
+    def _of(self, network: nn.Module) -> dict[str, float]:
+        assert isinstance(network, LinearPair)
+        U, V = network.factors()
+        Y, X = self._targets.double().T, self._inputs.double().T
+        objective = float(dropblock_objective(Y, X, U, V, self._task.keep, self._task.block_size))
+        deviation = abs(self._stochastic_objective(network) - objective) / objective
+        self._largest_deviation = max(self._largest_deviation, deviation)
+        return {
+            "relative_distance": objective / self._minimum - 1,
+            "objective": objective,
+            "stochastic_deviation": deviation,
+            "largest_stochastic_deviation": self._largest_deviation,
+        }
+
+    def _stochastic_objective(self, network: LinearPair) -> float:
+        """The training objective on all samples, averaged over masks: the very modules that train, in training mode.
+
+        A copy of them draws, so that a reading does not shift the masks of the training that goes on.
+        """
+        copied = copy.deepcopy(network).train()
+        total = sum(float(squared_error(copied(self._inputs), self._targets)) for _ in range(NUM_MASKS))
+        return total / NUM_MASKS * NUM_SAMPLES
+
+
+@lru_cache(maxsize=1)
+def _data() -> tuple[Tensor, Tensor]:
+    """X (samples x inputs) ~ N(0, 1) and Y = X M^T with M = U_true V_true^T; the same for every seed."""
+    generator = torch_stream(0, "data/synthetic_linear")
+    inputs = torch.randn(NUM_SAMPLES, NUM_INPUTS, generator=generator)
+    left = torch.randn(NUM_OUTPUTS, NUM_HIDDEN, generator=generator)
+    right = torch.randn(NUM_INPUTS, NUM_HIDDEN, generator=generator)
+    return inputs, inputs @ right @ left.T
+
+
+@lru_cache(maxsize=1)
+def _target_spectrum() -> Tensor:
+    spectrum: Tensor = torch.linalg.svdvals(_data()[1].double())
+    return spectrum
+
+
+SHALLOW_LINEAR_DROPBLOCK = ShallowLinear(keep=0.5)
+"""Linear pair 100-50-80 against DropBlock's closed-form minimum at block size 5 and keep rate 0.5."""
+
+SHALLOW_LINEAR_DROPBLOCK_KEEP_08 = replace(SHALLOW_LINEAR_DROPBLOCK, keep=0.8)
+"""Linear pair 100-50-80 against DropBlock's closed-form minimum at block size 5 and keep rate 0.8."""

@@ -1,0 +1,190 @@
+"""A theory experiment as a task: a linear problem whose optimum is known, learnt by the modules that compete."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tasks.datasets.batches import Batches
+from tasks.datasets.dataset import fingerprint
+from tasks.linear.many_seeds import reason_against, train_together
+from tasks.metrics import squared_error
+from tasks.protocols import Protocol
+from tasks.regularizers.base import Regularizer, Scalar
+from tasks.runtime.streams import torch_stream
+from tasks.runtime.switches import Switches
+from tasks.runtime.trained import Trained
+from tasks.sites import measure_sites
+from tasks.task import Regularizers, Rehearsal, Setting, Task
+from tasks.training import Training
+from tasks.workload import Workload
+
+Reading = Callable[[nn.Module], Mapping[str, float]]
+EXCESS = "excess_objective"
+
+
+class LinearProblem(ABC):
+    """What is learnt, by which network, and what is known about it in closed form. Subclasses are frozen dataclasses.
+
+    Attributes:
+        dataset, architecture: names for the rows.
+    """
+
+    dataset: str
+    architecture: str
+
+    @abstractmethod
+    def network(self, generator: torch.Generator) -> nn.Module:
+        """The network before training."""
+
+    @abstractmethod
+    def batches(self, protocol: Protocol, seed: int, device: torch.device) -> Batches:
+        """The training data."""
+
+    @abstractmethod
+    def reading(self, keep: float, device: torch.device) -> Reading:
+        """What is measured of a network that is trained with this keep rate; `excess_objective` is part of it."""
+
+    @abstractmethod
+    def defining_tensors(self) -> tuple[Tensor, ...]:
+        """What makes the data what it is; the first has one column for each input."""
+
+    def step_factor(self, keep: float) -> float:
+        """What the learning rate is multiplied by: the inverse of the factor that masks put on the gradient."""
+        return keep
+
+    def reference_keep(self, keep: float) -> float:
+        """The keep rate of the closed form, for contestants that keep `keep`; by default the same."""
+        return keep
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearTask(Task):
+    """Train a linear network and say how near it comes to the optimum of its contestant's own objective.
+
+    The objective F is the deterministic equivalent of training with the contestant's masks at the contestant's own drop
+    rate (its field `drop_rate`; without such a field nothing is dropped), F* the closed-form minimum. The value is
+    `excess_objective` = (F - F*) / F(0), F(0) being what the network that answers 0 costs: 0 at the optimum, never
+    negative where F* is a bound. Validation and test are the same reading: nothing but training is studied.
+
+    The learning rate counts without the factor 1 / keep that inverted masks put on the gradient (Mianjy's Algorithm 1
+    leaves it out): a step is `learning_rate` times the problem's `step_factor`, for one hidden layer the keep rate. One
+    value then serves a whole sweep of drop rates.
+    """
+
+    problem: LinearProblem
+    protocol: Protocol
+    pinned: Mapping[str, Scalar] = field(default_factory=dict)
+    most_seeds_together: int = 10  # more gain little, and would leave cores of the machine without work
+    metric: str = EXCESS
+    higher_is_better: bool = False
+
+    @property
+    def dataset(self) -> str:  # type: ignore[override]  # the problem's
+        """The problem's."""
+        return self.problem.dataset
+
+    @property
+    def architecture(self) -> str:  # type: ignore[override]  # the problem's
+        """The problem's."""
+        return self.problem.architecture
+
+    @property
+    def pins(self) -> Mapping[str, Scalar]:  # type: ignore[override]  # a field here
+        """What the problem fixes."""
+        return self.pinned
+
+    def default_learning_rate(self, scale: str) -> float:
+        """The protocol's."""
+        return self.protocol.at(scale).learning_rate
+
+    def epochs(self, scale: str) -> int:
+        """The protocol's."""
+        return self.protocol.at(scale).epochs
+
+    def switches(self, scale: str) -> Switches:
+        """The protocol's."""
+        return self.protocol.at(scale).switches
+
+    def dataset_fingerprint(self, data_dir: Path | None) -> str:
+        """Of the tensors that define the problem."""
+        return fingerprint(*self.problem.defining_tensors())
+
+    def example_network(self) -> nn.Module:
+        """The network with its sites measured."""
+        return self._network(0, torch.device("cpu"))
+
+    def skip_reason(self, regularizer: Regularizer) -> str | None:
+        """There are no classes to smooth or mix."""
+        if regularizer.needs_class_targets:
+            return f"{type(regularizer).__name__} needs class targets; this task is a regression."
+        return regularizer.skip_reason(self.example_network())
+
+    def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
+        """The network, drawn from the seed, and readings against the closed form at the contestant's keep rate."""
+        protocol = self.protocol.at(setting.scale, setting.switches)
+        keep = self.problem.reference_keep(keep_rate_of(regularizers))
+        batches = self.problem.batches(protocol, setting.seed, setting.device)
+        reading = self.problem.reading(keep, setting.device)
+        splits = ("validation", "test") if setting.with_test else ("validation",)
+
+        def evaluate(network: nn.Module) -> Mapping[str, Mapping[str, float]]:
+            measured = {**reading(network), "steps_per_epoch": float(len(batches))}
+            return dict.fromkeys(splits, measured)
+
+        return Training(
+            self._network(setting.seed, setting.device),
+            regularizers,
+            batches,
+            squared_error,
+            evaluate,
+            selection=(self.metric, self.higher_is_better),
+            protocol=protocol,
+            learning_rate=setting.learning_rate * self.problem.step_factor(keep),
+            seed=setting.seed,
+        )
+
+    def seeds_together(self, regularizers: Regularizers, switches: Switches) -> int:
+        """Several, for chains of linear layers under contestants that only multiply hidden units."""
+        learning_rate = self.default_learning_rate("smoke")
+        probe = Setting(seed=0, scale="smoke", learning_rate=learning_rate, switches=switches)
+        return 1 if reason_against(self.prepare(regularizers, probe)) else self.most_seeds_together
+
+    def train_together(self, trainings: Sequence[Training]) -> list[Trained]:
+        """As one stack of networks."""
+        return train_together(trainings)
+
+    def workload(self, scale: str, data_dir: Path | None = None) -> Workload:
+        """An evaluation is one reading."""
+        protocol = self.protocol.at(scale)
+        batches = self.problem.batches(protocol, 0, torch.device("cpu"))
+        return Workload.of(protocol, num_train=batches.num_samples, num_validation=1, num_test=0)
+
+    def rehearse(self, regularizers: Regularizers, setting: Setting, max_batch_size: int | None = None) -> Rehearsal:
+        """The training itself: its data is drawn, and its steps are small."""
+        return Rehearsal(training=self.prepare(regularizers, setting), num_evaluated=1)
+
+    def _network(self, seed: int, device: torch.device) -> nn.Module:
+        network = self.problem.network(torch_stream(seed, "weights")).to(device)
+        num_inputs = self.problem.defining_tensors()[0].shape[1]
+        measure_sites(network, torch.zeros(1, num_inputs, device=device))
+        return network
+
+
+def keep_rate_of(regularizers: Regularizers) -> float:
+    """Keep rate of the contestants: 1 less the field `drop_rate` of the one that has it, 1 where none has.
+
+    Raises:
+        ValueError: if several have one, since no closed form knows two masks.
+    """
+    rates = [float(vars(part)["drop_rate"]) for _, part in regularizers if "drop_rate" in vars(part)]
+    if len(rates) > 1:
+        raise ValueError(
+            f"A task of the theory knows one drop rate, got {len(rates)}: combine one mask with penalties."
+        )
+    return 1 - rates[0] if rates else 1.0

@@ -1,0 +1,1 @@
+"""What several regularizers share: masks, checks, sites, steps of keep rates."""

@@ -1,0 +1,149 @@
+"""What feature map distortion does to the elements that its mask leaves out, for units and for maps.
+
+The distorted feature is f^ = f - m o eps with m = 1 - keep. From eps = f, one gradient step on the complexity of the
+next layer leaves noise where m = 1: its size follows the largest weights with which the next layer reads the element.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tasks.regularizers.parts.masking import apply_mask, dropped_positions
+from tasks.runtime.streams import MaskStream
+from tasks.sites import Site, WeightLayer
+
+SIZE_WITHOUT_NEXT_LAYER = 0.01  # of the released code, where no layer of the right kind follows
+SHRINK_OF_1X1_KERNELS = 0.1  # likewise
+
+
+class Noise(NamedTuple):
+    """Value at element e of sample i: table[e] * per_element[k] for the k-th element drawn for, * per_sample[i]."""
+
+    table: Tensor  # broadcasts to one sample
+    per_element: Tensor | None = None  # (number of elements drawn for,)
+    per_sample: Tensor | None = None  # (B,)
+
+
+NoiseLaw = Callable[[Tensor, int, Tensor | None, MaskStream], Noise]
+"""Draws the noise of a batch, given the number of elements to draw for and K_M of the next layer if there is one."""
+
+
+def largest_weights(layer: WeightLayer) -> Tensor:
+    """K_M: for each input unit (D,), or tap of each input channel (C, kh, kw), the largest weight over all outputs.
+
+    It is the signed maximum (Tang et al. 2020, below eq. 14).
+    """
+    weight = layer.weight.detach()
+    if isinstance(layer, nn.Linear):
+        return weight.amax(0)
+    return weight.view(layer.groups, -1, *weight.shape[1:]).amax(1).flatten(0, 1)
+
+
+def weights_behind(site: Site, layer_type: type[nn.Module]) -> Callable[[], Tensor | None]:
+    """K_M of the layer that reads `site`, as it is now; None unless it is of the given type and fits."""
+    layer, shape = site.next_layer, site.shape
+    if layer is None or shape is None or not isinstance(layer, layer_type):
+        return lambda: None
+    if len(largest_weights(layer)) != shape[0]:  # it reads a concatenation, say
+        return lambda: None
+    return lambda: largest_weights(layer)
+
+
+def official_unit_noise(x: Tensor, num_elements: int, weights: Tensor | None, stream: MaskStream) -> Noise:
+    """K_M[j] u with u ~ N(0, 1) for every element: units in the manner of the released code, which has maps alone.
+
+    That is eqs. 15 and 16 with lam = 0, without the 1 / N, and with a u for every sample, which makes sigma_i idle.
+    """
+    table = x.new_full((), SIZE_WITHOUT_NEXT_LAYER) if weights is None else weights
+    return Noise(table, per_element=stream.normal((num_elements,), x.dtype))
+
+
+def paper_unit_noise(x: Tensor, num_elements: int, weights: Tensor | None, stream: MaskStream) -> Noise:
+    """Eq. 15 with lam = 0: sigma_i K_M[j] u_j / N, one u ~ N(0, 1) per unit, one sign sigma_i = +-1 per sample."""
+    size = x.new_full((), SIZE_WITHOUT_NEXT_LAYER) if weights is None else weights
+    return _pattern_with_signs(size, x, stream)
+
+
+def official_noise(x: Tensor, num_elements: int, weights: Tensor | None, stream: MaskStream) -> Noise:
+    """The released code: mean over taps of K_M, a random sign for each channel and tap, times N(0, 1) per element."""
+    if weights is None:
+        table = x.new_full((), SIZE_WITHOUT_NEXT_LAYER)
+    else:
+        signs = stream.bernoulli(tuple(weights.shape), 0.5).to(x.dtype) * 2 - 1
+        table = (weights * signs).mean((1, 2))[:, None, None]
+        table = table * (SHRINK_OF_1X1_KERNELS if weights[0].numel() == 1 else 1.0)
+    return Noise(table, per_element=stream.normal((num_elements,), x.dtype))
+
+
+def paper_noise(x: Tensor, num_elements: int, weights: Tensor | None, stream: MaskStream) -> Noise:
+    """Eq. 22: 1 / N times the mean over taps of K_M S', S' = +-1 per tap, U ~ N(0, 1) per (c, h, w), sigma_i = +-1."""
+    size = x.new_full((), SIZE_WITHOUT_NEXT_LAYER)
+    if weights is not None:
+        signs = stream.bernoulli(tuple(weights.shape[1:]), 0.5).to(x.dtype) * 2 - 1
+        size = (weights * signs).mean((1, 2))[:, None, None]
+    return _pattern_with_signs(size, x, stream)
+
+
+def _pattern_with_signs(size: Tensor, x: Tensor, stream: MaskStream) -> Noise:
+    """`size` u / N with u ~ N(0, 1) for each element of one sample, and a sign for every sample of the batch."""
+    selection = stream.normal(tuple(x.shape[1:]), x.dtype)
+    rademacher = stream.bernoulli((len(x),), 0.5).to(x.dtype) * 2 - 1
+    return Noise(size * selection / len(x), per_sample=rademacher)
+
+
+def distorted(
+    x: Tensor, keep: Tensor, scale: float | Tensor, noise: Callable[[int], Noise], step_size: float
+) -> Tensor:
+    """`scale * x` where kept; `scale * step_size * std(x) * noise` elsewhere, through which no gradient flows.
+
+    Args:
+        x: features (B, ...).
+        keep: boolean, of the shape of `x`.
+        scale: constant that broadcasts to one sample.
+        noise: draws it, given the number of elements to draw for: on a CPU, where draws are dear, the dropped ones in
+            the order of their indices; on an accelerator, which would have to count them first, all.
+        step_size: gamma; 0 gives exactly the masked and scaled features.
+    """
+    y = apply_mask(x, keep, scale)
+    if step_size == 0:
+        return y
+
+    def sized(num_elements: int) -> Noise:
+        drawn = noise(num_elements)
+        return drawn._replace(table=(drawn.table * (step_size * x.std(correction=0)) * scale).to(x.dtype))
+
+    return distorted_where_dropped(y, keep, sized) if x.device.type == "cpu" else distorted_everywhere(y, keep, sized)
+
+
+@torch.no_grad()
+def distorted_where_dropped(y: Tensor, keep: Tensor, noise: Callable[[int], Noise]) -> Tensor:
+    """`y`, the masked features (B, ...), with noise in place of its zeros; it is drawn for these alone."""
+    dropped = dropped_positions(keep)
+    table, per_element, per_sample = noise(len(dropped))
+    values = table.expand(y.shape[1:]).reshape(-1)[dropped % y[0].numel()]
+    if per_element is not None:
+        values = values * per_element
+    if per_sample is not None:
+        values = values * per_sample[dropped // y[0].numel()]
+    constants = y.detach()  # replace zeros, before anything has read y
+    if y.is_contiguous():
+        constants.view(-1)[dropped] = values
+    else:  # positions count in the order of the indices, not in that of the memory
+        constants.masked_scatter_(keep.logical_not(), values)
+    return y
+
+
+def distorted_everywhere(y: Tensor, keep: Tensor, noise: Callable[[int], Noise]) -> Tensor:
+    """The same with noise drawn for every element, of which what the mask keeps is left unused."""
+    with torch.no_grad():
+        table, per_element, per_sample = noise(y.numel())
+        values = table.expand(y.shape)
+        if per_element is not None:
+            values = values * per_element.view(y.shape)
+        if per_sample is not None:
+            values = values * per_sample.view(-1, *(1 for _ in y.shape[1:]))
+    return torch.where(keep, y, values)

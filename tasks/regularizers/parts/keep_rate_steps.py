@@ -1,0 +1,47 @@
+"""Block coordinate descent on learned keep rates: a step of their own, with the weights held still."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tasks.regularizers.base import Hooks, Step
+from tasks.regularizers.parts.localdrop_sites import Keep
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepRateSteps(Hooks):
+    """Every `interval_steps`, one projected gradient step on the keep rates, at the learning rate of the weights.
+
+    The objective is the loss of the network in eval mode, where the rates themselves are the multipliers (mean field:
+    a sampled mask carries no gradient to its rate), plus `penalty`, which may depend on the rates.
+    """
+
+    label: str  # opens the names of what is logged
+    keeps: Sequence[Keep]
+    interval_steps: int
+    penalty_of_rates: Callable[[Step], Tensor | None]
+
+    def after_step(self, step: Step) -> None:
+        """Step on the rates when it is their turn."""
+        if (step.index + 1) % self.interval_steps or step.batch is None or not self.keeps:
+            return
+        variables = [keep.variable.requires_grad_() for keep in self.keeps]
+        step.network.eval()  # masks become multipliers, and batch norm uses its running averages
+        objective, penalty = step.loss(step.batch), self.penalty_of_rates(step)
+        objective = objective if penalty is None else objective + penalty
+        gradients = step.gradients(objective, variables)
+        step.network.train()
+        for keep, gradient in zip(self.keeps, gradients, strict=True):
+            keep.descend(gradient, step.learning_rate)
+
+    def period_steps(self) -> int:
+        """A step on the rates costs about as much as one on the weights, and comes with every so-many-th."""
+        return self.interval_steps if self.keeps else 1
+
+    def after_epoch(self, epoch: int, network: torch.nn.Module) -> Mapping[str, float]:
+        """The mean drop rate of every site."""
+        return {f"{self.label}.drop_rate/{keep.name}": keep.mean_drop_rate() for keep in self.keeps}

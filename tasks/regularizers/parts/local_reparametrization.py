@@ -1,0 +1,32 @@
+"""Noise on weights, drawn where it arrives: one normal number per output instead of one per weight and sample.
+
+If the weights are independent N(W, S), the output x W is N(x W, x^2 S); drawing it directly is exact in law for each
+output and has less variance in its gradients (Kingma et al. 2015, arXiv:1506.02557, section 2.3).
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tasks.runtime.streams import MaskStream
+from tasks.sites import WeightLayer
+
+FLOOR = 1e-8  # added to variances: the square root has no gradient at 0
+
+
+def with_weights(layer: WeightLayer, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """What `layer` would return with other weights."""
+    if isinstance(layer, nn.Linear):
+        return F.linear(x, weight, bias)
+    padding = cast("tuple[int, int]", layer.padding)
+    stride, dilation = cast("tuple[int, int]", layer.stride), cast("tuple[int, int]", layer.dilation)
+    return F.conv2d(x, weight, bias, stride, padding, dilation, layer.groups)
+
+
+def with_noise(layer: WeightLayer, x: Tensor, mean: Tensor, weight_variance: Tensor, stream: MaskStream) -> Tensor:
+    """Output `mean` of `layer` on `x`, with the noise that weights of variance `weight_variance` would bring."""
+    variance = with_weights(layer, x.square(), weight_variance, None)
+    return mean + (variance + FLOOR).sqrt() * stream.normal(tuple(mean.shape), mean.dtype)

@@ -1,0 +1,114 @@
+"""The learned masks of LocalDrop: keep rates per unit for dense layers, keep matrices for conv layers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from tasks.regularizers.parts.masking import apply_mask, block_mask
+from tasks.runtime.streams import MaskStream
+from tasks.sites import Site
+from tasks.theory.drop_rates import KeepForm, keep_matrix
+
+MIN_KEEP_RATE = 1e-3  # a unit that is never kept has no gradient and could not come back
+MAX_BLOCK_DROP_RATE = 0.5
+
+
+class Keep(nn.Module, ABC):
+    """Masks with a learned rate: multiplies by a sampled mask in training and by the rates themselves in eval mode."""
+
+    variable: Tensor  # what is learned; a buffer, since the network's optimizer must not touch it
+
+    def __init__(self, name: str, stream: MaskStream) -> None:
+        super().__init__()
+        self.name = name
+        self._stream = stream
+
+    @abstractmethod
+    def rates(self) -> Tensor:
+        """Keep rates in [0, 1] of one sample here, differentiable in `variable`."""
+
+    @abstractmethod
+    def sample(self, x: Tensor) -> Tensor:
+        """A boolean keep mask for the batch `x`."""
+
+    @abstractmethod
+    def project(self, variable: Tensor) -> Tensor:
+        """The nearest admissible value."""
+
+    @abstractmethod
+    def mean_drop_rate(self) -> float:
+        """The learned drop rate, averaged over units; what is logged."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Masked in training, multiplied by the rates in eval mode."""
+        if self.training:
+            return apply_mask(x, self.sample(x), 1.0)
+        return x * self.rates()
+
+    @torch.no_grad()
+    def descend(self, gradient: Tensor | None, learning_rate: float) -> None:
+        """One projected gradient step; without a gradient (not reached, or overflowed) nothing moves."""
+        self.variable.requires_grad_(False)
+        if gradient is not None:
+            self.variable.copy_(self.project(self.variable - learning_rate * gradient))
+
+
+class UnitKeep(Keep):
+    """One keep rate per unit of a dense layer."""
+
+    def __init__(self, site: Site, keep_rate: float, stream: MaskStream, device: torch.device) -> None:
+        super().__init__(site.name, stream)
+        assert site.shape is not None
+        self.register_buffer("variable", torch.full(site.shape, keep_rate, device=device))
+
+    def rates(self) -> Tensor:
+        """The variable itself."""
+        return self.variable
+
+    def sample(self, x: Tensor) -> Tensor:
+        """Ber(rate of the unit) for every sample."""
+        return self._stream.bernoulli_each(len(x), self.variable)
+
+    def project(self, variable: Tensor) -> Tensor:
+        """Into [MIN_KEEP_RATE, 1]."""
+        return variable.clamp(MIN_KEEP_RATE, 1)
+
+    def mean_drop_rate(self) -> float:
+        """1 - mean keep rate."""
+        return 1 - float(self.variable.mean())
+
+
+class BlockKeep(Keep):
+    """One learned DropBlock rate d for a conv site, 0 at the start; the keep matrix follows from it."""
+
+    def __init__(self, site: Site, block_size: int, form: KeepForm, stream: MaskStream, device: torch.device) -> None:
+        super().__init__(site.name, stream)
+        assert site.shape is not None
+        self._height, self._width = site.shape[-2:]
+        self._block_size, self._form = block_size, form
+        self.register_buffer("variable", torch.zeros((), device=device))
+
+    def rates(self) -> Tensor:
+        """The keep matrix (H, W) of the learned rate."""
+        return keep_matrix(self.variable, self._block_size, self._height, self._width, self._form)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As every `Keep`; at rate 0, where every map begins, a CPU need not draw, and a GPU would wait to be told."""
+        is_idle = self.training and self.variable.device.type == "cpu" and float(self.variable) == 0
+        return x if is_idle else super().forward(x)
+
+    def sample(self, x: Tensor) -> Tensor:
+        """DropBlock masks at the learned rate."""
+        batch, channels, height, width = x.shape
+        return block_mask(self._stream, (batch, channels, height, width), self.variable.detach(), self._block_size)
+
+    def project(self, variable: Tensor) -> Tensor:
+        """Into [0, MAX_BLOCK_DROP_RATE]."""
+        return variable.clamp(0, MAX_BLOCK_DROP_RATE)
+
+    def mean_drop_rate(self) -> float:
+        """The learned rate d."""
+        return float(self.variable)

@@ -1,0 +1,1 @@
+"""Singular values of weights: shrinkage and sums of tails."""

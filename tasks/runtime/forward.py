@@ -1,0 +1,80 @@
+"""How a network's passes are executed: number format, memory layout, compiler and CUDA graphs, as its switches say.
+
+Whoever calls the network (the training loop, an evaluation, a contestant) gets what the switches ask for, and outputs
+in 32-bit floats: losses, penalties and reported values are computed in these.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tasks.runtime.switches import Switches
+
+Forward = Callable[[Tensor], Tensor]
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def execute_by(switches: Switches, network: nn.Module, device: torch.device, backend: str = "inductor") -> None:
+    """Let every call of `network`, whose sites are filled, be executed by `switches`; compilers are torch's `backend`.
+
+    Raises:
+        ValueError: for CUDA graphs on another device.
+    """
+    if switches.cuda_graphs and device.type != "cuda":
+        raise ValueError(f"CUDA graphs need a CUDA device, got {device.type}.")
+    if switches.channels_last:
+        network.to(memory_format=torch.channels_last)
+    if switches.text:
+        network.forward = _Forward(network.forward, switches, device, backend)
+
+
+class _Forward:
+    """Takes the place of a network's `forward`."""
+
+    def __init__(
+        self, plain: Callable[[Tensor], Tensor], switches: Switches, device: torch.device, backend: str
+    ) -> None:
+        self._plain, self._switches, self._device, self._backend = plain, switches, device, backend
+        self._forward = _compiled(plain, switches, backend) if switches.compile else plain
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        if self._switches.channels_last and inputs.dim() == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        dtype = DTYPES[self._switches.precision]
+        with torch.autocast(self._device.type, dtype, enabled=dtype is not torch.float32):
+            outputs = self._forward(inputs)
+        outputs = outputs if dtype is torch.float32 else outputs.float()
+        return outputs.clone() if self._switches.cuda_graphs else outputs  # the next replay writes where this one did
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Forward:
+        """For a copy of the network, which is not compiled again: what is compiled belongs to one network."""
+        switches = replace(self._switches, compile=False, cuda_graphs=False)
+        return _Forward(copy.deepcopy(self._plain, memo), switches, self._device, self._backend)
+
+
+def _compiled(forward: Forward, switches: Switches, backend: str) -> Forward:
+    from torch._inductor import config  # with the compiler itself: seconds
+
+    use_thread_lock_for_progress_bars()
+    config.compile_threads = torch.get_num_threads()  # processes, rather: no more than the trial has processors
+    compiled: Forward = torch.compile(
+        forward, backend=backend, mode="reduce-overhead" if switches.cuda_graphs else None
+    )
+    return compiled
+
+
+def use_thread_lock_for_progress_bars() -> None:
+    """The compiler's progress bars lock by a semaphore of the system, which outlives a trial that is ended."""
+    with contextlib.suppress(ImportError):  # torch does without it, too
+        import tqdm
+
+        tqdm.tqdm.set_lock(threading.RLock())

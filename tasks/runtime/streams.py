@@ -1,0 +1,163 @@
+"""Random streams: one per (seed, name), so that the draws of one part never shift those of another.
+
+A regularizer that draws nothing leaves data order and initial weights as they are, hence "switched off" can equal
+the baseline bit for bit, and two regularizers with one seed see the same data in the same order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.runtime.eager import eager
+from tasks.runtime.state import State, attributes_of, restore_attributes
+
+
+def stream_seed(seed: int, name: str) -> int:
+    """A 63-bit seed for the stream `name` of a trial with seed `seed`.
+
+    Example:
+        >>> stream_seed(0, "order") == stream_seed(0, "order"), stream_seed(0, "order") == stream_seed(1, "order")
+        (True, False)
+    """
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+def numpy_stream(seed: int, name: str) -> np.random.Generator:
+    """The numpy generator of the stream `name` (SFC64: the fastest of numpy's generators)."""
+    return np.random.Generator(np.random.SFC64(stream_seed(seed, name)))
+
+
+def torch_stream(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Generator:
+    """The torch generator of the stream `name` on `device`."""
+    return torch.Generator(device=device).manual_seed(stream_seed(seed, name))
+
+
+class MaskStream:
+    """Random draws for masks and noise on one device, from the stream (seed, name).
+
+    On a CPU the bits come from numpy's SFC64: random numbers are nearly the whole cost of dropout there, and torch
+    draws one 32-bit number per element from a scalar Mersenne twister. On an accelerator torch's own generator serves.
+    """
+
+    def __init__(self, seed: int, name: str, device: torch.device | str) -> None:
+        self.device = torch.device(device)
+        self._numpy = numpy_stream(seed, name)
+        self._torch = torch_stream(seed, name, self.device)
+
+    def state(self) -> State:
+        """Where both generators stand."""
+        return attributes_of(self)
+
+    def restore(self, state: State) -> None:
+        """Draw what would have come after `state`."""
+        restore_attributes(self, state)
+
+    @eager
+    def bernoulli(self, shape: tuple[int, ...], rate: float | Tensor) -> Tensor:
+        """Boolean tensor of `shape`, each element True with probability `rate` in [0, 1], a scalar, independently.
+
+        One byte decides nearly always: with T = floor(256 rate), a byte below T is True and one above is False; the
+        byte T itself (one in 256) is decided by a uniform number against the remainder 256 rate - T, so the law is
+        exact to double precision.
+        """
+        if self.device.type != "cpu":
+            return torch.rand(shape, generator=self._torch, device=self.device) < rate
+        size, rate = math.prod(shape), float(rate)
+        threshold = min(math.floor(256 * rate), 255)
+        words = self._numpy.bit_generator.random_raw(-(-size // 8))
+        draws = np.asarray(words, dtype=np.uint64).view(np.uint8)[:size]
+        mask = draws < threshold
+        remainder = 256 * rate - threshold
+        if remainder > 0:
+            ties = _sparse_positions(draws == threshold)
+            mask[ties] = self._numpy.random(len(ties)) < remainder
+        return torch.from_numpy(mask).view(shape)
+
+    @eager
+    def bernoulli_each(self, num_samples: int, rates: Tensor) -> Tensor:
+        """Boolean tensor (num_samples, *rates.shape), each element True with its own probability; as `bernoulli`."""
+        if self.device.type != "cpu":
+            return torch.rand((num_samples, *rates.shape), generator=self._torch, device=self.device) < rates
+        scaled = 256 * rates.detach().numpy().astype(np.float64).reshape(-1)
+        thresholds = np.minimum(np.floor(scaled), 255).astype(np.uint8)
+        size = num_samples * len(scaled)
+        words = self._numpy.bit_generator.random_raw(-(-size // 8))
+        draws = np.asarray(words, dtype=np.uint64).view(np.uint8)[:size].reshape(num_samples, len(scaled))
+        mask = draws < thresholds
+        ties = np.flatnonzero(draws == thresholds)
+        remainders = (scaled - thresholds)[ties % len(scaled)]
+        mask.reshape(-1)[ties] = self._numpy.random(len(ties)) < remainders
+        return torch.from_numpy(mask).view(num_samples, *rates.shape)
+
+    @eager
+    def normal(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
+        """Standard normal tensor of `shape`."""
+        return torch.randn(shape, generator=self._torch, device=self.device, dtype=dtype)
+
+    @eager
+    def uniform(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
+        """Uniform tensor on [0, 1) of `shape`."""
+        return torch.rand(shape, generator=self._torch, device=self.device, dtype=dtype)
+
+    @eager
+    def positions(self, size: int, rate: float) -> Tensor:
+        """Sorted positions (int64) of the successes among `size` independent trials with probability `rate`.
+
+        The gaps between successes are geometric, so drawing them is exact, and costs about rate * size draws instead
+        of size. Meant for small rates.
+        """
+        if self.device.type != "cpu":
+            return torch.rand(size, generator=self._torch, device=self.device).lt(rate).nonzero().squeeze(1)
+        if rate <= 0:
+            return torch.empty(0, dtype=torch.int64)
+        expected = size * rate
+        num_gaps = math.ceil(expected + 5 * math.sqrt(expected)) + 10  # nearly always enough at once
+        parts, last = [np.empty(0, dtype=np.int64)], -1
+        while last < size:
+            gaps = np.minimum(self._numpy.geometric(rate, num_gaps), size + 1)  # at tiny rates their sum could overflow
+            parts.append(last + np.cumsum(gaps))
+            last = int(parts[-1][-1])
+        positions = np.concatenate(parts)
+        return torch.from_numpy(positions[: np.searchsorted(positions, size)])
+
+
+class Streams:
+    """All mask streams of one training, so that their state is kept without any regularizer having to think of it."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, MaskStream] = {}
+        self._awaited: dict[str, State] = {}
+
+    def masks(self, seed: int, name: str, device: torch.device) -> MaskStream:
+        """A fresh stream; one that is made only after `restore` begins where the one of its name stood."""
+        stream = MaskStream(seed, name, device)
+        key = f"{name}#{sum(known.startswith(f'{name}#') for known in self._made)}"  # names may come twice
+        self._made[key] = stream
+        if key in self._awaited:
+            stream.restore(self._awaited.pop(key))
+        return stream
+
+    def state(self) -> State:
+        """Where every stream stands."""
+        return {key: stream.state() for key, stream in self._made.items()} | self._awaited
+
+    def restore(self, state: State) -> None:
+        """Go on from `state`."""
+        for key, stream in self._made.items():
+            stream.restore(state[key])
+        self._awaited = {key: where for key, where in state.items() if key not in self._made}
+
+
+def _sparse_positions(flags: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """`np.flatnonzero(flags)` for flags that are mostly False: whole words of them are passed over first."""
+    in_words = len(flags) - len(flags) % 8
+    words = flags[:in_words].view(np.uint64)
+    occupied = np.flatnonzero(words != 0)
+    hits = np.flatnonzero(words[occupied].view(np.bool_))
+    return np.concatenate([8 * occupied[hits // 8] + hits % 8, in_words + np.flatnonzero(flags[in_words:])])

@@ -1,0 +1,47 @@
+"""What a training leaves behind: measurements, curves, counts and seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
+
+from tasks.runtime.state import State, attributes_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One measurement: epoch 0 is the network before training."""
+
+    epoch: int
+    split: str
+    metric: str
+    value: float
+
+
+@dataclass
+class Trained:
+    """What a training leaves behind."""
+
+    epochs_run: int = 0
+    stopped_early: bool = False
+    train_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+    num_steps: int = 0
+    final: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    best: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    curves: list[Point] = field(default_factory=list)
+
+    def values(self, split: str, metric: str) -> list[float]:
+        """What was measured there during training."""
+        return [p.value for p in self.curves if (p.split, p.metric) == (split, metric) and p.epoch > 0]
+
+    def state(self) -> State:
+        """As plain values."""
+        return {**attributes_of(self), "curves": [astuple(point) for point in self.curves]}
+
+    @classmethod
+    def of(cls, state: State) -> Trained:
+        """From a state."""
+        names = ("epoch", "split", "metric", "value")
+        curves = [Point(**dict(zip(names, point, strict=True))) for point in state["curves"]]
+        return cls(**{**state, "curves": curves})

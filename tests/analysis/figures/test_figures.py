@@ -1,0 +1,107 @@
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from result_rows import confirmed, frame, row, timed
+
+import analysis
+from analysis.figures.canvas import styles_by_regularizer
+
+NINE = [
+    "none",
+    "weight_decay",
+    "early_stopping",
+    "dropout",
+    "dropblock",
+    "label_smoothing",
+    "cutout",
+    "max_norm",
+    "localdrop",
+]
+
+
+def curves_of(trials, values=lambda epoch, place: 0.5 + 0.01 * epoch + 0.001 * place):
+    points = [
+        {"trial_id": row.trial_id, "epoch": epoch, "split": split, "metric": "accuracy", "value": values(epoch, place)}
+        for place, row in enumerate(trials.itertuples()) for epoch in range(4) for split in ("train", "test")
+    ]  # fmt: skip
+    return pd.DataFrame(points)
+
+
+def boxes_overlap(figure):
+    """Whether the legend stands on any of the axes."""
+    renderer = figure.canvas.get_renderer()
+    figure.draw(renderer)
+    legend = figure.legends[0].get_window_extent(renderer)
+    return any(axis.get_tightbbox(renderer).overlaps(legend) for axis in figure.axes)
+
+
+def test_each_regularizer_has_one_look_that_no_other_has():
+    looks = styles_by_regularizer(f"contestant{number}" for number in range(30))
+    assert len({(look.colour, str(look.dash)) for look in looks.values()}) == 31  # lines
+    assert len({(look.colour, look.marker) for look in looks.values()}) == 31  # points
+
+
+def test_the_look_depends_on_the_set_of_names_and_not_on_their_order():
+    assert styles_by_regularizer(NINE) == styles_by_regularizer(reversed(NINE))
+
+
+def test_learning_curves_show_the_mean_over_seeds_with_a_legend_beside_the_axes(tmp_path):
+    rows = [each for name in NINE for each in confirmed(name, [0.5, 0.6])]
+    trials = frame(tmp_path, rows)
+    figure = analysis.plot_learning_curves(trials, curves_of(trials), "digits")
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["digits: train", "digits: test"]
+    assert sorted(text.get_text() for text in figure.legends[0].get_texts()) == sorted(NINE)
+    assert not boxes_overlap(figure)
+    first = next(line for line in figure.axes[0].lines if line.get_label() == "none")
+    places = [place for place, name in enumerate(trials["regularizer"]) if name == "none"]
+    np.testing.assert_allclose(first.get_ydata(), [0.5 + 0.01 * e + 0.001 * np.mean(places) for e in range(4)])
+
+
+def test_learning_curves_of_a_task_without_any_are_refused(tmp_path):
+    trials = frame(tmp_path, confirmed("none", [0.5]))
+    with pytest.raises(ValueError, match="no learning curves of 'mlp'"):
+        analysis.plot_learning_curves(trials, curves_of(trials), "mlp")
+
+
+def test_learning_curves_over_many_decades_have_a_logarithmic_axis(tmp_path):
+    trials = frame(tmp_path, confirmed("none", [0.5], higher=False))
+    curves = curves_of(trials, lambda epoch, _: 10.0**-epoch)
+    assert analysis.plot_learning_curves(trials, curves, "digits").axes[0].get_yscale() == "log"
+    assert analysis.plot_learning_curves(trials, curves_of(trials), "digits").axes[0].get_yscale() == "linear"
+
+
+def test_the_ranking_has_one_panel_per_task_with_the_best_on_top(tmp_path):
+    rows = confirmed("none", [0.5, 0.6]) + confirmed("good", [0.7, 0.8]) + confirmed("broken", [None])
+    rows += confirmed("none", [0.5, 0.6], "mlp")
+    figure = analysis.plot_ranking(analysis.ranking_table(frame(tmp_path, rows)))
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["digits (smoke scale)", "mlp (smoke scale)"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["good", "none", "broken *"]
+    assert figure.axes[0].yaxis_inverted()
+    assert "higher is better" in figure.axes[0].get_xlabel()
+
+
+def test_overhead_has_one_panel_per_machine_and_one_bar_per_regularizer(tmp_path):
+    rows = [timed("a", 1.1), timed("b", 1.4), timed("a", 2.0, "gpu", seed=1)]
+    figure = analysis.plot_overhead(analysis.timing_table(frame(tmp_path, rows)))
+    assert [len(axis.patches) for axis in figure.axes] == [2, 1]
+    assert [round(patch.get_width(), 6) for patch in figure.axes[0].patches] == [1.1, 1.4]
+
+
+def test_nothing_to_draw_is_said_in_a_sentence(tmp_path):
+    trials = frame(tmp_path, [row(role="tune", tune_index=0, validation=0.5)])
+    with pytest.raises(ValueError, match="no task to rank"):
+        analysis.plot_ranking(analysis.ranking_table(trials))
+    with pytest.raises(ValueError, match="no timing trials"):
+        analysis.plot_overhead(analysis.timing_table(trials))
+
+
+def test_figures_are_drawn_without_a_screen_and_leave_no_open_windows(tmp_path):
+    import matplotlib.pyplot as plt
+
+    figure = analysis.plot_ranking(analysis.ranking_table(frame(tmp_path, confirmed("none", [0.5, 0.6]))))
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    assert buffer.getvalue().startswith(b"\x89PNG")
+    assert plt.get_fignums() == []

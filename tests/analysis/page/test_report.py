@@ -1,0 +1,153 @@
+import csv
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from result_rows import confirmed, row, timed, write
+
+import analysis
+from analysis.page.report import MOST_BYTES
+from harness.records import CURVE_SCHEMA
+
+
+class Page(HTMLParser):
+    """What a browser would fetch, which elements stay open, and the words that a reader sees."""
+
+    void = ("meta", "img", "br", "link", "input", "hr")
+
+    def __init__(self, text):
+        super().__init__()
+        self.sources, self.open, self.words, self.metas = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.sources += [value for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
+        if tag == "meta":
+            self.metas.append(dict(attrs))
+        if tag not in self.void:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not {"script", "style"} & set(self.open):
+            self.words.append(data)
+
+
+def campaign(folder):
+    """Two contestants and the baseline: one win, one failure, one skipped cell, timing and curves."""
+    best = row(regularizer="dropout", role="tune", tune_index=0, validation=0.8, hp={"drop_rate": 0.37}, suite="demo")
+    rows = [best, row(regularizer="dropout", role="tune", tune_index=1, hp={"drop_rate": 0.9}, status="diverged",
+                      error_type="FloatingPointError", error_message="loss is nan <at step 3>")]  # fmt: skip
+    winners = confirmed("dropout", [0.81, 0.83], frozen_from=best["trial_id"], hp={"drop_rate": 0.37})
+    rows += [
+        *winners,
+        *confirmed("none", [0.5, 0.51]),
+        *confirmed("broken", [None, None], error_message="ran too long"),
+    ]
+    rows += [row(regularizer="dropblock", role="default", status="skipped", reason="DropBlock needs a spatial site.")]
+    rows += [timed("dropout", 1.25, "cpu-a")]
+    write(folder, rows)
+    points = [
+        {"trial_id": each["trial_id"], "epoch": epoch, "split": "test", "metric": "accuracy", "value": 0.1 * epoch}
+        for each in winners for epoch in range(3)
+    ]  # fmt: skip
+    (folder / "curves").mkdir()
+    pq.write_table(pa.Table.from_pylist(points, schema=CURVE_SCHEMA), folder / "curves" / "points.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = campaign(tmp_path_factory.mktemp("campaign"))
+    analysis.write_report(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return Page((folder / "report.html").read_text())
+
+
+def test_the_page_fetches_nothing_and_forbids_to(page):
+    assert all(source.startswith(("data:image/png;base64,", "#")) for source in page.sources)
+    policy = next(meta["content"] for meta in page.metas if meta.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'")
+
+
+def test_the_page_is_well_formed_small_enough_and_made_for_a_phone(folder, page):
+    assert page.open == []
+    assert (folder / "report.html").stat().st_size <= MOST_BYTES
+    assert any(meta.get("name") == "viewport" and "width=device-width" in meta["content"] for meta in page.metas)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "demo",
+        "smoke",
+        "0.8200",
+        "broken *",
+        "ran too long",
+        "loss is nan <at step 3>",
+        "DropBlock needs a spatial site.",
+        "drop_rate = 0.37",
+        "1.250",
+        "cpu-a",
+        "With 1 task the smallest p that a paired test over tasks can reach is 1.",
+        "No cell of this campaign stands in the papers' tables.",
+    ],
+)
+def test_the_page_shows(page, words):
+    assert words in "".join(page.words)
+
+
+def test_every_link_on_the_page_leads_to_a_place_on_it(folder, page):
+    text = (folder / "report.html").read_text()
+    assert all(f'id="{source[1:]}"' in text for source in page.sources if source.startswith("#"))
+
+
+def test_tables_and_figures_lie_beside_the_page(folder):
+    with (folder / "tables" / "ranking.csv").open() as file:
+        ranked = {line["regularizer"]: line["rank"] for line in csv.DictReader(file) if line["task"] == "digits"}
+    assert ranked == {"dropout": "1.0", "none": "2.0", "broken": "3.0", "dropblock": ""}
+    names = {path.name for path in (folder / "figures").iterdir()}
+    assert names == {"curves-digits-smoke.png", "overhead-digits-smoke-0.png", "ranking-digits-smoke.png"}
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (folder / "figures").iterdir())
+
+
+def test_curves_are_interactive_unless_asked_not_to(folder, tmp_path):
+    assert "Plotly.newPlot" in (folder / "report.html").read_text()
+    plain = analysis.write_report(folder, out=tmp_path, interactive=False)
+    assert "Plotly" not in Path(plain).read_text()
+
+
+def test_the_report_of_several_folders_lies_in_the_first_or_where_it_is_told_to(tmp_path):
+    first, second = write(tmp_path / "a", confirmed("none", [0.5])), write(tmp_path / "b", confirmed("dropout", [0.6]))
+    assert analysis.write_report([first, second]) == str(first / "report.html")
+    assert not (second / "report.html").exists()
+    assert "dropout" in (first / "report.html").read_text()
+    assert analysis.write_report([first, second], out=tmp_path / "c") == str(tmp_path / "c" / "report.html")
+
+
+def test_a_campaign_that_has_only_begun_has_a_report_too(tmp_path):
+    write(tmp_path, [row(role="tune", tune_index=0, status="failed", error_message="no")])
+    words = "".join(Page(Path(analysis.write_report(tmp_path)).read_text()).words)
+    assert "No trial can be ranked yet" in words
+
+
+def test_cells_of_the_papers_are_shown_beside_them_and_labelled_with_the_scale(tmp_path):
+    rows = confirmed("none", [0.8, 0.81], "cifar10-zhai", dataset="cifar10", architecture="zhai_cnn")
+    words = "".join(Page(Path(analysis.write_report(write(tmp_path, rows))).read_text()).words)
+    assert "not comparable: scale smoke" in words
+    assert (tmp_path / "tables" / "comparison.csv").exists()
+
+
+def test_a_second_report_replaces_the_first_and_leaves_nothing_unfinished(tmp_path):
+    write(tmp_path, confirmed("none", [0.5]))
+    pages = [Path(analysis.write_report(tmp_path)).read_text() for _ in range(2)]
+    assert pages[0] == pages[1]
+    assert not [path for path in tmp_path.rglob(".*") if path.is_file()]

@@ -1,0 +1,100 @@
+"""What `regarena compare` prints: each table of a paper under its name, then each claim with its evidence."""
+
+import re
+
+import pandas as pd
+import pytest
+from result_rows import confirmed, one_file, timed
+
+import analysis
+from analysis.papers.provenance_notes import PROVENANCE_NOTES
+from harness.command.screens import _sentences, show_claims, show_comparison, show_importances, show_ranking
+
+NO_CURVES = pd.DataFrame([], columns=["trial_id", "epoch", "split", "metric", "value"])
+
+
+def printed(folder, rows, capsys, monkeypatch, columns=100):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    trials = one_file(folder, rows)
+    show_comparison(analysis.compare_with_papers(trials, "localdrop"))
+    show_claims(analysis.claims_table(trials, NO_CURVES, "localdrop"))
+    return re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)  # without bold letters
+
+
+@pytest.mark.parametrize("columns", [100, 160])
+def test_values_stand_in_their_table_and_fit_the_terminal(tmp_path, capsys, monkeypatch, columns):
+    rows = confirmed("none", [0.815, 0.825], "cifar10-zhai", scale="paper")
+    rows += confirmed("sparse_variational_dropout", [0.845, 0.855], "cifar10-zhai", scale="paper")
+    text = printed(tmp_path, rows, capsys, monkeypatch, columns)
+    lines = text.splitlines()
+    assert "localdrop, table1 (paper scale): test error, %" in lines
+    (ours,) = [line for line in lines if line.startswith("sparse_variational_dropout")]
+    assert ours.split() == [
+        "sparse_variational_dropout",
+        "cifar10-zhai",
+        "14.89",
+        "15.00",
+        "±",
+        "6.35",
+        "+0.11",
+        "agrees",
+    ]
+    assert "Baseline near, but not equal to, the one of Zhai and Wang 2018: run again by the authors." in text
+
+
+def test_what_is_doubtful_about_a_value_says_of_which(tmp_path, capsys, monkeypatch):
+    rows = [each for name in ("none", "dropout", "adaptive_dropout_rc", "localdrop")
+            for each in confirmed(name, [0.8, 0.81], "cifar10-zhai", scale="paper")]  # fmt: skip
+    lines = printed(tmp_path, rows, capsys, monkeypatch).splitlines()
+    assert (
+        "  all but localdrop: Baseline near, but not equal to, the one of Zhai and Wang 2018: run again by the authors."
+    ) in lines
+    assert (
+        "  adaptive_dropout_rc: The paper does not say which norms (p, q) of the Rademacher regularizer were used."
+    ) in lines
+    assert (
+        "  Ours trained on 90 % of the training images and held out 10 % to select by, of which the paper says nothing."
+    ) in lines
+
+
+def test_each_provenance_note_is_one_sentence():
+    assert all(_sentences({"note": note.text}) == [note.text] for note in PROVENANCE_NOTES)
+
+
+def test_a_folder_of_timing_trials_says_where_they_are_shown(tmp_path, capsys):
+    show_ranking(one_file(tmp_path, [timed("dropout", 1.1)]))
+    assert capsys.readouterr().out.strip() == "Only timing trials here; see `regarena timing`."
+
+
+def test_what_is_comparable_nowhere_says_so_once(tmp_path, capsys, monkeypatch):
+    rows = [each for name in ("none", "dropout") for each in confirmed(name, [0.5, 0.6], "cifar10-zhai")]
+    text = printed(tmp_path, rows, capsys, monkeypatch)
+    assert "localdrop, table1 (smoke scale): test error, %; not comparable: scale smoke" in text.splitlines()
+    assert text.count("not comparable") == 1
+    assert "difference" not in text
+
+
+def test_times_stand_as_ratios_beside_those_of_the_paper(tmp_path, capsys, monkeypatch):
+    rows = [timed(name, ratio, task="cifar10-zhai", scale="paper", seed=seed)
+            for name, ratio in (("dropout", 1.1), ("localdrop", 1.25)) for seed in (0, 1)]  # fmt: skip
+    text = printed(tmp_path, rows, capsys, monkeypatch)
+    (ours,) = [line for line in text.splitlines() if line.startswith("localdrop  ")]
+    assert ours.split() == ["localdrop", "cifar10-zhai", "1.3", "1.25", "2", "cpu-a"]
+    assert "holds           Table 5, CIFAR-10, over none: LocalDrop takes about 1.30 times as long as none." in text
+
+
+def test_a_claim_says_its_verdict_its_reason_and_what_was_measured(tmp_path, capsys, monkeypatch):
+    rows = [each for name, value in (("none", 0.5), ("localdrop", 0.6))
+            for each in confirmed(name, [value, value + 0.01], "cifar10-zhai", scale="paper")]  # fmt: skip
+    words = " ".join(printed(tmp_path, rows, capsys, monkeypatch).split())
+    assert (
+        "not comparable Table 1, CIFAR-10: LocalDrop has the lowest error of the 10 methods. "
+        "No value of weight_decay, early_stopping, dropout and 5 more. "
+        "Measured: localdrop +10.00 points against none (p = 0.5) (4 trials, paper scale)" in words
+    )
+
+
+def test_nothing_tuned_is_said(tmp_path, capsys):
+    show_importances(one_file(tmp_path, confirmed("none", [0.5])))
+    assert "Nothing was tuned or swept here." in capsys.readouterr().out

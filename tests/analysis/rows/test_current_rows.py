@@ -1,0 +1,130 @@
+from datetime import UTC, datetime
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from result_rows import confirmed, frame, row
+
+import analysis
+from analysis.rows.current import winners
+from harness.records import schema_of
+
+
+def tuned(index, validation, **more):
+    return row(role="tune", tune_index=index, validation=validation, hp={"lr": 0.1 + index}, **more)
+
+
+def test_confirm_rows_of_a_past_winner_do_not_count(tmp_path):
+    first, second = tuned(0, 0.8), tuned(1, 0.9)
+    stale = row(test=0.5, seed=100, frozen_from=first["trial_id"], hp={"lr": 0.1}, minute=9)
+    fresh = row(test=0.7, seed=100, frozen_from=second["trial_id"], hp={"lr": 1.1}, minute=5)
+    trials = frame(tmp_path, [first, second, stale, fresh])
+    current = analysis.current_rows(trials)
+    assert current.loc[current["role"] == "confirm", "test_value"].tolist() == [0.7]
+    assert analysis.ranking_table(trials, role="confirm")["mean"].dropna().tolist() == [0.7]
+    assert any("1 confirm row(s) left out" in note for note in analysis.notes_of(analysis.ranking_table(trials)))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        analysis.ranking_table,
+        analysis.timing_table,
+        analysis.compare_with_papers,
+        lambda trials: analysis.sensitivity_table(trials, rows="hp.h"),
+        lambda trials: analysis.hyperparameter_importances(trials, task="digits", regularizer="dropout"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("trials", "kind", "words"),
+    [(pd.DataFrame(), ValueError, "one without the column 'task'"), ("results", TypeError, "str")],
+)
+def test_what_is_no_trials_is_refused(table, trials, kind, words):
+    with pytest.raises(kind, match=f"trials must be a frame from load_trials, got {words}"):
+        table(trials)
+
+
+def test_the_winner_has_the_best_validation_value_and_of_equals_the_lowest_index(tmp_path):
+    rows = []
+    for task in ("t1", "t2", "t3", "t4"):  # several, because names of trials are hashes and one order may be chance
+        rows += [tuned(index, 0.9, task=task) for index in (9, 8, 7, 6, 5, 4, 3, 2, 1)]
+        rows += [tuned(0, 0.8, task=task), tuned(10, None, task=task)]
+        rows += [tuned(11, 0.95, task=task, status="diverged", validation_value=0.95)]
+    assert winners(frame(tmp_path, rows))["tune_index"].tolist() == [1, 1, 1, 1]
+
+
+def test_the_smallest_validation_value_wins_where_lower_is_better(tmp_path):
+    rows = [tuned(0, 0.3, higher=False), tuned(1, 0.1, higher=False), tuned(2, 0.2, higher=False)]
+    assert winners(frame(tmp_path, rows))["tune_index"].tolist() == [1]
+
+
+def test_a_run_that_stopped_early_may_win(tmp_path):
+    rows = [tuned(0, 0.8), tuned(1, 0.9, status="stopped_early")]
+    assert winners(frame(tmp_path, rows))["tune_index"].tolist() == [1]
+
+
+def test_only_rows_of_the_newest_code_count_and_a_note_says_how_many_did_not(tmp_path):
+    old = confirmed("none", [0.1, 0.2], code="z-old", minute=1)
+    new = confirmed("none", [0.5, 0.6], code="a-new", minute=2)
+    other = confirmed("dropout", [0.3], code="z-old", minute=0)
+    current = analysis.current_rows(frame(tmp_path, [*old, *new, *other]))
+    assert sorted(current["test_value"]) == [0.3, 0.5, 0.6]
+    assert analysis.notes_of(current) == [
+        "2 row(s) of older code or other switches left out; each cell shows its newest, "
+        "each task the switches that ran last."
+    ]
+
+
+def test_rows_of_different_switches_are_never_pooled_and_those_that_ran_last_count(tmp_path):
+    plain = confirmed("none", [0.1, 0.2], minute=1) + confirmed("dropout", [0.3], minute=2)
+    half = confirmed("none", [0.5, 0.6], switches="bf16", minute=3) + confirmed(
+        "dropout", [0.4], switches="bf16", minute=1
+    )
+    elsewhere = confirmed("none", [0.7], task="mnist", minute=1)
+    current = analysis.current_rows(frame(tmp_path, [*plain, *half, *elsewhere]))
+    assert sorted(current["test_value"]) == [0.4, 0.5, 0.6, 0.7]
+
+
+def test_files_from_before_there_were_switches_stand_for_none(tmp_path):
+    old = confirmed("none", [0.1, 0.2])
+    for each in old:
+        del each["switches"]
+    write_without_switches(tmp_path, old)
+    current = analysis.current_rows(frame(tmp_path, confirmed("dropout", [0.3])))
+    assert sorted(current["test_value"]) == [0.1, 0.2, 0.3]
+    assert current["switches"].isna().all()
+
+
+def write_without_switches(folder, rows):
+    (folder / "trials").mkdir()
+    for each in rows:
+        schema = pa.schema([field for field in schema_of(each) if field.name != "switches"])
+        pq.write_table(pa.Table.from_pylist([each], schema=schema), folder / "trials" / f"{each['trial_id']}.parquet")
+
+
+def test_confirm_rows_without_any_tune_row_count_as_one_configuration(tmp_path):
+    older = [row(seed=seed, test=0.1, frozen_from="x", hp={"lr": 1.0}, minute=1) for seed in (0, 1)]
+    newer = [row(seed=seed, test=0.2, frozen_from="y", hp={"lr": 2.0}, minute=2) for seed in (0, 1)]
+    current = analysis.current_rows(frame(tmp_path, [*older, *newer]))
+    assert current["test_value"].tolist() == [0.2, 0.2]
+
+
+def test_the_order_of_the_rows_changes_nothing(tmp_path):
+    best = tuned(1, 0.9)
+    rows = [tuned(0, 0.8), best, *confirmed("none", [0.5, 0.6], frozen_from=best["trial_id"])]
+    trials = frame(tmp_path, rows)
+    shuffled = analysis.current_rows(trials.sample(frac=1, random_state=0))
+    expected = analysis.current_rows(trials)
+    pd.testing.assert_frame_equal(
+        shuffled.sort_values("trial_id", ignore_index=True), expected.sort_values("trial_id", ignore_index=True)
+    )
+
+
+def test_contestants_meet_under_the_same_switches_alone(tmp_path):
+    plain = [row(regularizer=name, seed=seed) for name in ("none", "dropout") for seed in (0, 1)]
+    later = datetime(2030, 1, 1, tzinfo=UTC)
+    switched = [row(regularizer="dropout", seed=seed, switches="bf16", finished_at=later) for seed in (0, 1)]
+    counting = analysis.current_rows(frame(tmp_path, plain + switched))
+    assert counting[["regularizer", "switches"]].drop_duplicates().to_numpy().tolist() == [["dropout", "bf16"]]
+    assert "4 row(s)" in analysis.notes_of(counting)[0]

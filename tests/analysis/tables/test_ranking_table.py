@@ -1,0 +1,237 @@
+import numpy as np
+import pandas as pd
+import pytest
+from result_rows import confirmed, frame, row
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+import analysis
+from analysis.tables.ranking import RANKING_COLUMNS
+
+NONE = [0.50, 0.52, 0.51, 0.49, 0.53]
+BETTER = [0.60, 0.63, 0.60, 0.58, 0.64]
+CLOSE = [0.51, 0.51, 0.52, 0.50, 0.52]
+WORSE = [0.40, 0.43, 0.41, 0.40, 0.42]
+
+
+def on_task(table, task="digits"):
+    return table[table["task"] == task].set_index("regularizer")
+
+
+def overall(table):
+    return on_task(table, "overall")
+
+
+def four(tmp_path, **more):
+    values = {"none": NONE, "better": BETTER, "close": CLOSE, "worse": WORSE}
+    return frame(tmp_path, [each for name, value in values.items() for each in confirmed(name, value, **more)])
+
+
+def test_mean_standard_deviation_and_interval_are_those_of_the_seeds(tmp_path):
+    better = on_task(analysis.ranking_table(four(tmp_path), confidence=0.9)).loc["better"]
+    low, high = stats.t.interval(0.9, 4, loc=np.mean(BETTER), scale=stats.sem(BETTER))
+    assert better["mean"] == pytest.approx(np.mean(BETTER), rel=1e-12)
+    assert better["std"] == pytest.approx(np.std(BETTER, ddof=1), rel=1e-12)
+    assert (better["interval_low"], better["interval_high"]) == pytest.approx((low, high), rel=1e-12)
+    assert better["num_seeds"] == 5
+
+
+def test_p_values_are_paired_by_seed_and_corrected_by_holm_within_the_task(tmp_path):
+    table = on_task(analysis.ranking_table(four(tmp_path)))
+    names = ["better", "close", "worse"]
+    raw = [stats.ttest_rel(values, NONE).pvalue for values in (BETTER, CLOSE, WORSE)]
+    assert table.loc[names, "p_value"].tolist() == pytest.approx(raw, rel=1e-9)
+    assert table.loc[names, "p_holm"].tolist() == pytest.approx(multipletests(raw, method="holm")[1], rel=1e-9)
+    assert table.loc[names, "outcome"].tolist() == ["win", "tie", "loss"]
+    assert pd.isna(table.loc["none", "outcome"])
+
+
+def test_holm_raises_a_p_that_would_be_significant_alone():
+    from analysis.tables.statistics import holm
+
+    assert holm([0.01, 0.02, 0.03, 0.04]) == pytest.approx([0.04, 0.06, 0.06, 0.06])
+
+
+def test_pairing_uses_only_the_seeds_that_both_have(tmp_path):
+    rows = confirmed("none", NONE) + confirmed("better", [None, None, *BETTER[2:]])
+    table = on_task(analysis.ranking_table(frame(tmp_path, rows)))
+    assert table.loc["better", "p_value"] == pytest.approx(stats.ttest_rel(BETTER[2:], NONE[2:]).pvalue, rel=1e-9)
+    assert table.loc["better", ["num_seeds", "num_failed"]].tolist() == [3, 2]
+    assert table.loc["better", "mean"] == pytest.approx(np.mean(BETTER[2:]))
+
+
+def test_the_same_gain_for_every_seed_is_judged_by_signs_and_equal_values_are_a_tie(tmp_path):
+    rows = confirmed("none", [0.5, 0.6]) + confirmed("shifted", [0.75, 0.85]) + confirmed("same", [0.5, 0.6])
+    table = on_task(analysis.ranking_table(frame(tmp_path, rows)))
+    assert table.loc["shifted", "p_value"] == 0.5
+    assert table.loc["same", "p_value"] == 1.0
+    assert table.loc[["shifted", "same"], "outcome"].tolist() == ["tie", "tie"]
+
+
+def test_one_seed_has_a_mean_and_a_rank_but_no_interval_and_no_test(tmp_path):
+    table = on_task(analysis.ranking_table(frame(tmp_path, confirmed("none", [0.5]) + confirmed("a", [0.6]))))
+    assert table.loc["a", ["mean", "rank", "outcome"]].tolist() == [0.6, 1.0, "tie"]
+    assert table.loc["a", ["std", "interval_low", "interval_high", "p_value"]].isna().all()
+
+
+@pytest.mark.parametrize(("higher", "first"), [(True, "b"), (False, "a")], ids=["higher is better", "lower is better"])
+def test_the_best_has_rank_one_in_either_direction(tmp_path, higher, first):
+    rows = confirmed("a", [0.1], higher=higher) + confirmed("b", [0.2], higher=higher)
+    assert on_task(analysis.ranking_table(frame(tmp_path, rows)))["rank"].idxmin() == first
+
+
+def test_winning_follows_the_direction_of_the_metric(tmp_path):
+    table = on_task(analysis.ranking_table(four(tmp_path, higher=False)))
+    assert table.loc[["better", "close", "worse"], "outcome"].tolist() == ["loss", "tie", "win"]
+
+
+def test_equal_means_share_their_mean_rank(tmp_path):
+    rows = confirmed("a", [0.5]) + confirmed("b", [0.5]) + confirmed("c", [0.4])
+    assert on_task(analysis.ranking_table(frame(tmp_path, rows)))["rank"].to_dict() == {"a": 1.5, "b": 1.5, "c": 3.0}
+
+
+def test_a_cell_without_a_value_takes_the_worst_rank_and_is_marked(tmp_path):
+    rows = confirmed("none", [0.5]) + confirmed("a", [0.6]) + confirmed("broken", [None], error_message="loss is nan")
+    rows += [
+        each for name, value in (("none", 0.3), ("a", 0.2), ("broken", 0.9)) for each in confirmed(name, [value], "mlp")
+    ]
+    table = analysis.ranking_table(frame(tmp_path, rows))
+    broken = on_task(table).loc["broken"]
+    assert broken[["rank", "imputed", "status", "reason", "num_seeds", "num_failed"]].tolist() == [
+        3.0, True, "diverged", "loss is nan", 0, 1,
+    ]  # fmt: skip
+    assert overall(table).loc["broken", ["mean_rank", "imputed", "num_failed"]].tolist() == [(3 + 1) / 2, True, 1]
+    assert not overall(table).loc["a", "imputed"]
+
+
+def test_a_value_of_a_trial_that_failed_does_not_count(tmp_path):
+    rows = [*confirmed("none", [0.5]), row(seed=1, status="timeout", test_value=0.9)]
+    table = on_task(analysis.ranking_table(frame(tmp_path, rows)))
+    assert table.loc["none", ["mean", "num_seeds", "num_failed"]].tolist() == [0.5, 1, 1]
+
+
+def test_a_contestant_that_never_ran_on_a_task_is_missing_there(tmp_path):
+    rows = confirmed("none", [0.5]) + confirmed("none", [0.5], "mlp") + confirmed("a", [0.6])
+    missing = on_task(analysis.ranking_table(frame(tmp_path, rows)), "mlp").loc["a"]
+    assert missing[["rank", "imputed", "status", "reason"]].tolist() == [2.0, True, "missing", "no trial ran"]
+
+
+def test_a_cell_whose_search_failed_altogether_says_how(tmp_path):
+    rows = confirmed("none", [0.5]) + [
+        row(regularizer="a", role="tune", tune_index=i, hp={"lr": i}, status="timeout", error_message="too slow")
+        for i in range(2)
+    ]
+    failed = on_task(analysis.ranking_table(frame(tmp_path, rows))).loc["a"]
+    assert failed[["status", "reason", "imputed"]].tolist() == ["timeout", "too slow", True]
+
+
+def test_a_skipped_cell_is_shown_with_its_reason_and_has_no_rank(tmp_path):
+    rows = confirmed("none", [0.5]) + confirmed("none", [0.5], "mlp") + confirmed("dropblock", [0.6])
+    rows.append(row("mlp", "dropblock", "default", status="skipped", reason="DropBlock needs a spatial site."))
+    table = analysis.ranking_table(frame(tmp_path, rows))
+    skipped = on_task(table, "mlp").loc["dropblock"]
+    assert skipped[["status", "reason", "imputed"]].tolist() == ["skipped", "DropBlock needs a spatial site.", False]
+    assert np.isnan(skipped["rank"])
+    assert overall(table).loc["dropblock", ["mean_rank", "num_tasks"]].tolist() == [1.0, 1]
+
+
+def test_confirmed_values_are_ranked_and_default_ones_only_where_nothing_was_confirmed(tmp_path):
+    untuned = [row(role="default", test=0.1), row(role="default", test=0.2, seed=1)]
+    rows = [*confirmed("none", [0.5, 0.6]), *untuned, row(regularizer="a", role="default", test=0.7)]
+    trials = frame(tmp_path, rows)
+    both = on_task(analysis.ranking_table(trials))
+    assert both["mean"].to_dict() == pytest.approx({"a": 0.7, "none": 0.55})
+    assert both["role"].to_dict() == {"a": "default", "none": "confirm"}
+    assert both.loc["none", "default_mean"] == pytest.approx(0.15)
+    assert on_task(analysis.ranking_table(trials, role="default"))["mean"].to_dict() == pytest.approx(
+        {"a": 0.7, "none": 0.15}
+    )
+    assert on_task(analysis.ranking_table(trials, role="confirm")).loc["a", "imputed"]
+
+
+def test_tune_and_timing_rows_are_never_ranked(tmp_path):
+    rows = [row(role="tune", tune_index=0, validation=0.99), row(role="timing", test=0.9)]
+    trials = frame(tmp_path, rows)
+    assert len(analysis.ranking_table(trials)) == 0
+    assert "not ranked" in analysis.notes_of(analysis.ranking_table(trials))[0]
+    with pytest.raises(ValueError, match="never ranked"):
+        analysis.ranking_table(trials, role="tune")
+
+
+def test_the_test_value_at_the_best_validation_epoch_can_be_ranked_instead(tmp_path):
+    rows = [row(test=0.5, test_value_at_best_validation=0.7), row(seed=1, test=0.6, test_value_at_best_validation=0.9)]
+    table = analysis.ranking_table(frame(tmp_path, rows), value="test_value_at_best_validation")
+    assert on_task(table)["mean"].tolist() == pytest.approx([0.8])
+
+
+@pytest.mark.parametrize(("higher", "sign"), [(True, 1), (False, -1)], ids=["higher is better", "lower is better"])
+def test_selection_optimism_is_positive_where_the_search_promised_too_much(tmp_path, higher, sign):
+    best = row(role="tune", tune_index=0, validation=0.5 + 0.2 * sign, higher=higher)
+    again = [
+        row(seed=seed, test=0.5, validation=value, frozen_from=best["trial_id"], higher=higher)
+        for seed, value in enumerate([0.45, 0.55])
+    ]
+    table = analysis.ranking_table(frame(tmp_path, [best, *again]))
+    assert on_task(table)["selection_optimism"].tolist() == pytest.approx([0.2])
+
+
+def test_scales_are_ranked_apart(tmp_path):
+    rows = confirmed("none", [0.5], scale="paper") + confirmed("none", [0.1], scale="smoke")
+    table = analysis.ranking_table(frame(tmp_path, rows))
+    assert table["scale"].tolist() == ["paper", "paper", "smoke", "smoke"]
+    assert table["mean"].dropna().tolist() == [0.5, 0.1]
+
+
+def test_overall_counts_wins_ties_and_losses_and_averages_ranks(tmp_path):
+    rows = []
+    for task, values in (("t1", BETTER), ("t2", WORSE), ("t3", CLOSE)):
+        rows += confirmed("none", NONE, task) + confirmed("a", values, task)
+    table = overall(analysis.ranking_table(frame(tmp_path, rows)))
+    assert table.loc["a", ["wins", "ties", "losses", "num_tasks"]].tolist() == [1, 1, 1, 3]
+    assert table["mean_rank"].to_dict() == pytest.approx({"a": 4 / 3, "none": 5 / 3})
+    assert table["rank"].to_dict() == {"a": 1.0, "none": 2.0}
+
+
+def test_the_order_of_the_rows_changes_nothing(tmp_path):
+    trials = four(tmp_path)
+    shuffled = analysis.ranking_table(trials.sample(frac=1, random_state=1))
+    pd.testing.assert_frame_equal(shuffled, analysis.ranking_table(trials))
+
+
+def test_other_names_for_the_contestants_give_the_same_numbers(tmp_path):
+    trials = four(tmp_path)
+    renamed = trials.assign(regularizer=trials["regularizer"].replace({"better": "zeta", "worse": "alpha"}))
+    numbers = ["rank", "mean", "std", "p_value", "p_holm"]
+    first, second = on_task(analysis.ranking_table(trials)), on_task(analysis.ranking_table(renamed))
+    pd.testing.assert_frame_equal(first[numbers].reset_index(drop=True), second[numbers].reset_index(drop=True))
+
+
+def test_an_affine_change_of_the_metric_keeps_ranks_p_values_and_outcomes(tmp_path):
+    trials = four(tmp_path)
+    scaled = trials.assign(test_value=100 * trials["test_value"] - 7)
+    first, second = analysis.ranking_table(trials), analysis.ranking_table(scaled)
+    assert first["outcome"].dropna().tolist() == second["outcome"].dropna().tolist()
+    pd.testing.assert_frame_equal(first[["rank", "p_holm"]], second[["rank", "p_holm"]])
+
+
+def test_another_contestant_can_be_the_baseline(tmp_path):
+    table = on_task(analysis.ranking_table(four(tmp_path), baseline="worse"))
+    assert table.loc["none", "outcome"] == "win"
+    assert pd.isna(table.loc["worse", "outcome"])
+
+
+def test_two_metrics_for_one_task_are_refused(tmp_path):
+    rows = confirmed("none", [0.5]) + confirmed("a", [0.5], metric="error")
+    with pytest.raises(ValueError, match="accuracy, error"):
+        analysis.ranking_table(frame(tmp_path, rows))
+
+
+def test_a_mean_over_several_hyperparameter_settings_is_announced(tmp_path):
+    rows = [row(role="default", seed=0, test=0.1 * h, hp={"h": h}) for h in (1, 2)]
+    assert "2 hyperparameter settings" in analysis.notes_of(analysis.ranking_table(frame(tmp_path, rows)))[0]
+
+
+def test_the_columns_stand_in_display_order(tmp_path):
+    table = analysis.ranking_table(four(tmp_path))
+    assert tuple(table.columns) == RANKING_COLUMNS
+    assert table["task"].tolist() == ["digits"] * 4 + ["overall"] * 4

@@ -1,0 +1,54 @@
+import pytest
+from result_rows import confirmed, frame, row, timed
+
+import analysis
+from analysis.tables.timing import TIMING_COLUMNS
+
+
+def test_the_ratio_is_the_median_over_trials_and_its_interval_their_range(tmp_path):
+    rows = [timed("dropout", ratio, seed=seed, twin=0.02) for seed, ratio in enumerate([1.1, 1.6, 1.2])]
+    (table,) = analysis.timing_table(frame(tmp_path, rows)).to_dict("records")
+    assert table == {
+        "scale": "smoke", "task": "digits", "regularizer": "dropout", "hardware_key": "cpu-a",
+        "ratio": pytest.approx(1.2), "ratio_low": pytest.approx(1.1), "ratio_high": pytest.approx(1.6),
+        "seconds_per_step": pytest.approx(0.024), "twin_seconds_per_step": pytest.approx(0.02),
+        "minutes_per_100_epochs": pytest.approx(1.2), "n": 3,
+    }  # fmt: skip
+
+
+def test_two_machines_never_share_a_row(tmp_path):
+    rows = [timed("dropout", 1.0, "cpu-a"), timed("dropout", 3.0, "cpu-b", seed=1)]
+    table = analysis.timing_table(frame(tmp_path, rows))
+    assert dict(zip(table["hardware_key"], table["ratio"], strict=True)) == pytest.approx({"cpu-a": 1.0, "cpu-b": 3.0})
+
+
+def test_trials_that_shared_the_device_are_left_out_with_a_note(tmp_path):
+    rows = [
+        timed("dropout", 1.0),
+        timed("dropout", 9.0, seed=1, exclusive=False),
+        timed("dropout", 9.0, seed=2, exclusive=None),
+    ]
+    table = analysis.timing_table(frame(tmp_path, rows))
+    assert table[["ratio", "n"]].to_numpy().tolist() == [[1.0, 1]]
+    assert analysis.notes_of(table) == ["2 timing trial(s) left out: they shared the device with something else."]
+
+
+def test_failed_and_nameless_timing_trials_are_counted_in_notes(tmp_path):
+    rows = [row(regularizer="a", role="timing", status="timeout"), timed("dropout", 1.0, hardware=None)]
+    table = analysis.timing_table(frame(tmp_path, rows))
+    assert len(table) == 0
+    why = [note.split(": ")[1] for note in analysis.notes_of(table)]
+    assert why == ["they failed.", "they name no hardware or no twin."]
+
+
+def test_a_missing_ratio_is_taken_from_the_two_medians(tmp_path):
+    machine = {"hardware_key": "h", "exclusive": True}
+    twin = {"twin_seconds_per_step": 0.02}
+    one = row(regularizer="a", role="timing", test=0.5, seconds_per_step=0.03, metrics=twin, **machine)
+    assert analysis.timing_table(frame(tmp_path, [one]))["ratio"].tolist() == pytest.approx([1.5])
+
+
+def test_no_timing_trials_are_an_empty_frame_with_the_columns(tmp_path):
+    table = analysis.timing_table(frame(tmp_path, confirmed("none", [0.5], seconds_per_step=0.1)))
+    assert len(table) == 0
+    assert tuple(table.columns) == TIMING_COLUMNS

@@ -1,0 +1,173 @@
+"""Switches change how steps are executed, and results by no more than rounding."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny_tasks import IMAGE_TASK, TINY_TASKS, home_of, prepared, tasks_for, tiny, trained, weights_of, with_pins
+from torch import Tensor, nn
+
+from tasks.regularizers import REGULARIZERS
+from tasks.regularizers.dropout import Dropout
+from tasks.regularizers.l1 import L1
+from tasks.regularizers.localdrop import LocalDrop
+from tasks.regularizers.sam import SAM
+from tasks.runtime.forward import execute_by
+from tasks.runtime.switches import Switches
+from tasks.runtime.trained import Trained
+from tasks.task import Task
+
+CPU = torch.device("cpu")
+ALL_OFF = Switches()
+EACH = [
+    Switches(),
+    Switches(precision="bf16"),
+    Switches(precision="fp16", channels_last=True),
+    Switches(channels_last=True, compile=True),
+    Switches(precision="bf16", channels_last=True, compile=True, cuda_graphs=True),
+]
+
+
+def executed(task: Task, **switches: object) -> Task:
+    """The task, whose protocol asks for these switches."""
+    return replace(task, protocol=replace(task.protocol, switches=Switches(**switches)))  # type: ignore[arg-type, call-arg, attr-defined]  # every task here has a protocol
+
+
+@pytest.mark.parametrize("switches", EACH, ids=lambda switches: switches.text or "none")
+def test_switches_come_back_from_their_text(switches: Switches) -> None:
+    assert Switches.of(switches.text) == switches
+    assert Switches.of("fp32") == ALL_OFF
+
+
+@pytest.mark.parametrize("text", ["fp8", "bf16,compile", "fast", "Compile"])
+def test_a_text_that_names_no_switch_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="Switches are fp32, bf16, fp16, channels_last, compile, cuda_graphs, got"):
+        Switches.of(text)
+
+
+def test_without_switches_the_network_is_left_as_it_is() -> None:
+    network = nn.Linear(2, 2)
+    execute_by(ALL_OFF, network, CPU)
+    assert "forward" not in vars(network)
+
+
+def test_cuda_graphs_are_refused_on_a_processor() -> None:
+    with pytest.raises(ValueError, match="CUDA graphs need a CUDA device, got cpu"):
+        execute_by(Switches(compile=True, cuda_graphs=True), nn.Linear(2, 2), CPU)
+
+
+@pytest.mark.parametrize(("precision", "digits"), [("bf16", 8), ("fp16", 11)])
+def test_layers_compute_in_the_precision_asked_for_and_outputs_come_in_32_bits(precision: str, digits: int) -> None:
+    network, inputs = nn.Linear(3, 2, bias=False), torch.tensor([[1.0, 1 / 3, 0.1]])
+    exact = network(inputs)
+    execute_by(Switches(precision=precision), network, CPU)  # type: ignore[arg-type]  # one of the literals
+    outputs = network(inputs)
+    assert outputs.dtype == torch.float32
+    error = (outputs - exact).abs().max()
+    assert 0 < error < 4 * 2**-digits
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    assert torch.equal(outputs, outputs.to(dtype).float())
+
+
+def test_channels_last_reaches_images_and_kernels_and_leaves_values_as_they_are() -> None:
+    seen: list[bool] = []
+
+    class Watched(nn.Conv2d):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(x.is_contiguous(memory_format=torch.channels_last))
+            return super().forward(x)
+
+    network, images = Watched(3, 4, 3), torch.rand(2, 3, 8, 8)
+    expected = network(images)
+    execute_by(Switches(channels_last=True), network, CPU)
+    torch.testing.assert_close(network(images), expected)
+    assert seen == [False, True]
+    assert network.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_copy_of_the_network_computes_with_weights_of_its_own() -> None:
+    network = nn.Linear(2, 2)
+    execute_by(Switches(precision="bf16", compile=True), network, CPU, backend="eager")
+    other = copy.deepcopy(network)
+    with torch.no_grad():
+        other.weight.zero_()
+        other.bias.zero_()
+    assert torch.equal(other(torch.ones(1, 2)), torch.zeros(1, 2))
+    assert not torch.equal(network(torch.ones(1, 2)), torch.zeros(1, 2))
+
+
+@pytest.mark.parametrize("name", sorted(REGULARIZERS))
+def test_every_contestant_trains_in_bf16_to_nearly_the_same_values(name: str) -> None:
+    for task in tasks_for(REGULARIZERS[name]()).values():
+        contestant = (name, with_pins(REGULARIZERS[name](), task))
+        _, plain = trained(task, contestant)
+        training, half = trained(executed(task, precision="bf16"), contestant)
+        assert all(parameter.dtype == torch.float32 for parameter in training.network.parameters())
+        losses = [[p.value for p in outcome.curves if p.metric == "loss"] for outcome in (plain, half)]
+        assert all(map(math.isfinite, losses[1]))
+        assert losses[1] == pytest.approx(losses[0], rel=0.1)
+        assert losses[1] != losses[0]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in sorted(REGULARIZERS) if "digits-convnet" in tasks_for(REGULARIZERS[name]())]
+)
+def test_every_contestant_trains_with_channels_last_to_the_same_values_but_for_rounding(name: str) -> None:
+    (_, plain), (_, other) = (
+        trained(task, (name, REGULARIZERS[name]())) for task in (IMAGE_TASK, executed(IMAGE_TASK, channels_last=True))
+    )
+    values = [[p.value for p in outcome.curves if p.metric in ("loss", "cross_entropy")] for outcome in (plain, other)]
+    assert values[1] == pytest.approx(values[0], rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["none", "dropout", "dropblock", "localdrop", "variational_dropout", "sam"])
+def test_a_compiled_network_trains_to_the_same_weights(name: str) -> None:
+    """The compiler's front end, which reads the code; what its back end makes of it is torch's own affair."""
+    torch._dynamo.reset()
+    task = home_of(name)
+    contestant = (name, with_pins(REGULARIZERS[name](), task))
+    plain, _ = trained(task, contestant)
+    compiled = prepared(task, contestant)
+    execute_by(Switches(compile=True), compiled.network, CPU, backend="eager")
+    compiled.run()
+    torch.testing.assert_close(weights_of(compiled.network), weights_of(plain.network))
+
+
+WITH_STATE = ["none", "dropblock", "localdrop", "early_stopping", "nuclear_norm", "rademacher_probe"]
+
+
+@pytest.mark.parametrize("name", WITH_STATE)
+def test_a_warm_up_leaves_no_trace(name: str) -> None:
+    task = home_of(name)
+    contestant = (name, with_pins(REGULARIZERS[name](), task))
+    cold, expected = trained(task, contestant)
+    warm = prepared(task, contestant)
+    warm.warm_up()
+    assert warm.run().curves == expected.curves
+    assert torch.equal(weights_of(warm.network), weights_of(cold.network))
+
+
+@pytest.mark.parametrize(
+    "regularizers",
+    [(), (SAM(),), (Dropout(), SAM(rho=0.1), L1(rate=1e-4)), (LocalDrop(keep_interval_steps=1, m=1),)],
+    ids=["none", "sam", "three", "localdrop"],
+)
+def test_fp16_trains_with_whatever_wraps_the_gradients(regularizers: tuple[object, ...]) -> None:
+    task = tiny("digits-mlp", epochs=4)
+    _, plain = trained(task, *regularizers)  # type: ignore[arg-type]
+    _, half = trained(executed(task, precision="fp16"), *regularizers)  # type: ignore[arg-type]
+    losses = [[p.value for p in outcome.curves if p.metric == "loss"] for outcome in (plain, half)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    assert losses[1] != losses[0]
+
+
+def test_a_training_in_fp16_that_is_cut_off_goes_on_with_its_scale() -> None:
+    task = executed(TINY_TASKS["digits-mlp"], precision="fp16")
+    first, second = prepared(task), prepared(task)
+    first._descent.scale, first._descent.num_good_steps = 128.0, 7  # type: ignore[attr-defined]
+    second.restore(first.state(Trained()))
+    assert (second._descent.scale, second._descent.num_good_steps) == (128.0, 7)  # type: ignore[attr-defined]

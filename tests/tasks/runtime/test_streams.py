@@ -1,0 +1,129 @@
+"""Random streams: the right laws, and no stream is moved by another."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chi2
+from tiny_tasks import binomial_bound
+
+from tasks.runtime.streams import MaskStream, _sparse_positions, numpy_stream, stream_seed, torch_stream
+
+RATES = [0.0, 1e-4, 1 / 256, 0.1, 0.5, 0.7, 193 / 256, 0.999, 1.0]
+NUM_DRAWS = 200_000
+
+
+def stream(name: str = "here", seed: int = 0) -> MaskStream:
+    return MaskStream(seed, name, "cpu")
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 1000, 4096])
+@pytest.mark.parametrize("rate", [0.0, 0.01, 0.5, 1.0])
+def test_sparse_positions_are_where_the_flags_are_set(size: int, rate: float) -> None:
+    flags = np.random.default_rng(0).random(size) < rate
+    assert _sparse_positions(flags).tolist() == [i for i in range(size) if flags[i]]
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_successes_come_at_the_rate(rate: float) -> None:
+    mask = stream().bernoulli((NUM_DRAWS,), rate)
+    assert mask.dtype == torch.bool
+    assert abs(float(mask.double().mean()) - rate) <= binomial_bound(rate, NUM_DRAWS)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_rates_of_0_and_1_have_no_exception(rate: float) -> None:
+    assert stream().bernoulli((NUM_DRAWS,), rate).eq(rate == 1.0).all()
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_the_rate_is_exact_byte_by_byte_and_not_rounded_to_256ths(rate: float) -> None:
+    # The stream gets each byte once: successes must be the whole part of 256 rate, and the rest by a uniform number.
+    for uniform in np.linspace(0, 1, 1000, endpoint=False):
+        fixed = stream()
+        fixed._numpy = SimpleNamespace(  # type: ignore[assignment]
+            bit_generator=SimpleNamespace(random_raw=lambda n: np.arange(256, dtype=np.uint8).view(np.uint64)[:n]),
+            random=lambda size, uniform=uniform: np.full(size, uniform),
+        )
+        whole = min(math.floor(256 * rate), 255)
+        assert int(fixed.bernoulli((256,), rate).sum()) == whole + (uniform < 256 * rate - whole)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+@pytest.mark.parametrize("lag", [1, 2, 8, 64])
+def test_draws_at_any_distance_are_independent(rate: float, lag: int) -> None:
+    mask = stream().bernoulli((NUM_DRAWS,), rate)
+    both = float((mask[lag:] & mask[:-lag]).double().mean())
+    # Overlapping pairs share draws, which at most doubles the variance of the count.
+    assert abs(both - rate**2) <= math.sqrt(2) * binomial_bound(rate**2, NUM_DRAWS - lag)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (7,), (3, 5), (2, 3, 4, 5)], ids=str)
+def test_masks_have_the_shape_asked_for(shape: tuple[int, ...]) -> None:
+    assert stream().bernoulli(shape, 0.5).shape == shape
+    assert stream().normal(shape).shape == stream().uniform(shape).shape == shape
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.01, 0.3, 1.0])
+def test_positions_are_sorted_distinct_and_as_many_as_successes_would_be(rate: float) -> None:
+    source, size, num_draws = stream(), 50, 4000
+    drawn = [source.positions(size, rate) for _ in range(num_draws)]
+    assert all(torch.equal(positions, positions.unique()) for positions in drawn)
+    counts = torch.tensor([len(positions) for positions in drawn]).double()
+    assert abs(float(counts.mean()) / size - rate) <= binomial_bound(rate, size * num_draws)
+    variance = size * rate * (1 - rate)  # of a binomial count; that of its estimate is about 2 / n of its square
+    assert abs(float(counts.var()) - variance) <= 5 * (2 * variance**2 + variance) ** 0.5 / num_draws**0.5 + 1e-12
+
+
+def test_every_subset_of_positions_is_as_likely_as_by_single_draws() -> None:
+    source, size, rate, num_draws = stream(), 4, 0.3, 20_000
+    observed = np.zeros(2**size)
+    for _ in range(num_draws):
+        observed[sum(2 ** int(position) for position in source.positions(size, rate))] += 1
+    sizes = np.array([bin(subset).count("1") for subset in range(2**size)])
+    expected = num_draws * rate**sizes * (1 - rate) ** (size - sizes)
+    assert chi2.sf(((observed - expected) ** 2 / expected).sum(), 2**size - 1) > 6e-7
+
+
+def test_normal_and_uniform_draws_have_their_laws() -> None:
+    normal, uniform = stream().normal((NUM_DRAWS,), torch.float64), stream().uniform((NUM_DRAWS,), torch.float64)
+    assert abs(float(normal.mean())) <= 5 / NUM_DRAWS**0.5
+    assert abs(float(normal.var()) - 1) <= 5 * (2 / NUM_DRAWS) ** 0.5
+    assert 0 <= float(uniform.min()) <= float(uniform.max()) < 1
+    tenths = torch.histc(uniform.float(), 10, 0, 1).double()
+    assert ((tenths / NUM_DRAWS - 0.1).abs() <= binomial_bound(0.1, NUM_DRAWS)).all()
+
+
+def test_a_stream_follows_from_its_seed_and_name_alone() -> None:
+    def draws(source: MaskStream) -> list[torch.Tensor]:
+        return [source.bernoulli((64,), 0.5), source.uniform((64,)), source.positions(1000, 0.1)]
+
+    torch.manual_seed(5)
+    first = draws(stream("a"))
+    torch.manual_seed(6)
+    stream("b").bernoulli((1000,), 0.5)
+    assert all(torch.equal(*pair) for pair in zip(first, draws(stream("a")), strict=True))
+    for other in (stream("b"), stream("a", seed=1)):
+        assert not any(torch.equal(*pair) for pair in zip(first, draws(other), strict=True))
+
+
+def test_streams_of_different_names_are_uncorrelated() -> None:
+    one, other = (stream(name).bernoulli((NUM_DRAWS,), 0.5) for name in ("dropout/a", "dropout/b"))
+    assert abs(float((one & other).double().mean()) - 0.25) <= binomial_bound(0.25, NUM_DRAWS)
+
+
+def test_seeds_fit_every_generator_and_differ_by_seed_and_name() -> None:
+    seeds = {stream_seed(seed, name) for seed in range(50) for name in ("order", "weights", "1/order")}
+    assert len(seeds) == 150
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert stream_seed(1, "1/order") != stream_seed(11, "/order")
+
+
+def test_named_generators_repeat_themselves() -> None:
+    assert numpy_stream(3, "x").random() == numpy_stream(3, "x").random() != numpy_stream(3, "y").random()
+    first, second = (torch.rand(4, generator=torch_stream(3, "x")) for _ in range(2))
+    assert torch.equal(first, second)
