@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.processes import process
-from tasks import compiled
-from tasks.streams import MaskStream, numpy_stream, torch_stream
+from tasks.runtime import compiled
+from tasks.runtime.streams import MaskStream, numpy_stream, torch_stream
 from tasks.theory.completion_kernels import completion_step, completion_step_portably
 
 Entries = tuple[Tensor, Tensor, Tensor]

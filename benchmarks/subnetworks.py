@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.architectures import ARCHITECTURES
-from tasks.streams import torch_stream
+from tasks.runtime.streams import torch_stream
 from tasks.theory.subnetworks import fixed_masks, subnetwork_accuracies
 
 NUM_DIGITS, NUM_MASKS, KEEP_RATE, ROUNDS = 1_000, 100, 0.2, 5

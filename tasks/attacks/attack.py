@@ -18,7 +18,7 @@ from tasks.attacks.isolation import kept_buffers, own_stream, trains
 from tasks.attacks.loss import LOSSES, LossName, hard_margins
 from tasks.attacks.sets import PROJECTIONS, STARTS, NormName, box
 from tasks.attacks.steps import STEPS, StepName
-from tasks.regularizers.checks import check_at_least, check_choice, check_count, check_factor
+from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_factor
 
 Weights = Callable[[Tensor], Tensor]  # of scores (B, K): the derivative of what is maximised by them, (B, K)
 
@@ -134,7 +134,7 @@ def attack(
         network: maps inputs to scores (B, K), or to one output (B, 1); it is left as it is: no gradient is
             accumulated, the mode stays, batch statistics are put back (see `AttackSettings.batch_statistics`), and
             layers that draw random numbers draw from `generator`. Streams of its own that a regularizer of
-            `tasks.regularizers` holds are the caller's to keep (`tasks.streams.Streams.state` and `restore`).
+            `tasks.regularizers` holds are the caller's to keep (`tasks.runtime.streams.Streams.state` and `restore`).
         inputs: x, shape (B, ...), floating point.
         labels: integers, shape (B,), in 0..K-1; for one output 0 and 1, which stand for y = -1 and +1.
         settings: how to search.

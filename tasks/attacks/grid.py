@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks import compiled
 from tasks.attacks.loss import LOSS_NAMES, LossName
+from tasks.runtime import compiled
 from tasks.table import unknown_name_message
 from tasks.theory.checks import require_count, require_nonnegative
 

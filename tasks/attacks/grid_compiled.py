@@ -1,4 +1,4 @@
-"""The searches of `grid` as compiled loops; import it only where `tasks.compiled.is_available()`.
+"""The searches of `grid` as compiled loops; import it only where `tasks.runtime.compiled.is_available()`.
 
 The largest scores are kept in a heap whose root is the smallest of them, which the next point has to exceed.
 """
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.attacks.grid import DIFFERENCE, SUM, Floats, Found, Problem
-from tasks.compiled import compiled, inlined
+from tasks.runtime.compiled import compiled, inlined
 
 Flags = NDArray[np.bool_]
 

@@ -8,7 +8,7 @@ Where numba is installed, the step is a compiled loop, with the same result to r
 import torch
 from torch import Tensor
 
-from tasks import compiled
+from tasks.runtime import compiled
 from tasks.theory.checks import require_keep_rate, require_nonnegative
 
 COMPILED_DTYPES = (torch.float32, torch.float64)

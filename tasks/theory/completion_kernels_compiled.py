@@ -1,4 +1,4 @@
-"""A step of matrix completion as a compiled loop; import it only where `tasks.compiled.is_available()`."""
+"""A step of matrix completion as a compiled loop; import it only where `tasks.runtime.compiled.is_available()`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tasks.compiled import compiled
+from tasks.runtime.compiled import compiled
 
 Floats = NDArray[Any]
 Places = NDArray[np.int64]

@@ -32,7 +32,7 @@ def fixed_masks(num_masks: int, width: int, keep_rate: float, seed: int) -> Tens
         num_masks: >= 1. The first masks of a longer list are those of a shorter one.
         width: m >= 1, units of the layer.
         keep_rate: q in (0, 1].
-        seed: of the generator; derive it from the trial's seed and a name (`tasks.streams.stream_seed`).
+        seed: of the generator; derive it from the trial's seed and a name (`tasks.runtime.streams.stream_seed`).
 
     Returns:
         bool, shape (num_masks, m).

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from tasks import compiled
 from tasks.attacks.grid import GridSearch, exhaustive_grid_search, grid_search
 from tasks.attacks.loss import LOSS_NAMES, LOSSES, LossName
+from tasks.runtime import compiled
 
 THESIS: dict[str, Any] = {"inputs": [3.0, 2.0, 1.0], "box": 0.51, "radius": 0.7078, "num_points": 800}
 # No two scores of a point are equal but for rounding, so that flips do not hang on how the grid is computed.

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tasks import compiled
+from tasks.runtime import compiled
 from tasks.theory.completion_kernels import completion_step, completion_step_portably
 
 Step = Callable[..., Tensor]
