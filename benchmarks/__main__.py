@@ -14,6 +14,7 @@ NAMES = (
     "many_seeds",
     "matrix_completion",
     "subnetworks",
+    "attacks",
     "harness_cost",
 )
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tasks.attacks.isolation import kept_buffers, own_stream, trains
 from tasks.attacks.loss import LOSSES, LossName, hard_margins
-from tasks.attacks.sets import PROJECTIONS, STARTS, NormName, box
+from tasks.attacks.sets import PROJECTIONS, STARTS, NormName, Projection, projection
 from tasks.attacks.steps import STEPS, StepName
 from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_factor
 
@@ -172,7 +172,8 @@ def attack(
         if settings.batch_statistics == "kept":
             stack.enter_context(kept_buffers(network))
         inputs = inputs.clone() if inputs.is_inference() else inputs.detach()  # autograd takes no inference tensors
-        search = _Search(inputs, labels, settings, gradients, coupled=trains(network))
+        project = projection(settings.norm, inputs, settings.radius, settings.box)
+        search = _Search(inputs, labels, settings, gradients, project, coupled=trains(network))
         result = search.ascend()
         for _ in range(settings.num_restarts - 1):
             result = _smaller(result, search.ascend())
@@ -193,6 +194,7 @@ class _Search:
     labels: Tensor
     settings: AttackSettings
     gradients: InputGradients
+    project: Projection
     coupled: bool  # whether examples may influence each other, as batch normalisation in training mode makes them
 
     def ascend(self) -> _Result:
@@ -204,7 +206,7 @@ class _Search:
             if settings.keep == "best":
                 best = _smaller(best, self._result(points, scores))
             step_size = settings.step_size * settings.step_decay ** (t // settings.decay_every)
-            points = self._project(torch.add(points, step(gradients), alpha=step_size))
+            points = self.project(torch.add(points, step(gradients), alpha=step_size))
         if settings.keep == "last" and settings.num_restarts == 1:
             return _Result(points, points.new_empty(0))  # nobody asks for its margins
         return _smaller(best, self._result(points, self.gradients.scores(points)))
@@ -212,12 +214,7 @@ class _Search:
     def _start(self) -> Tensor:
         if not self.settings.random_start:
             return self.inputs
-        return self._project(STARTS[self.settings.norm](self.inputs, self.settings.radius, None))
-
-    def _project(self, points: Tensor) -> Tensor:
-        if self.settings.box is not None:
-            points = box(points, *self.settings.box)
-        return PROJECTIONS[self.settings.norm](points, self.inputs, self.settings.radius)
+        return self.project(STARTS[self.settings.norm](self.inputs, self.settings.radius, None))
 
     def _weights(self, scores: Tensor) -> Tensor:
         loss = LOSSES[self.settings.loss]

@@ -193,7 +193,7 @@ def hard_margins(scores: Tensor, labels: Tensor) -> Tensor:
 
 def _signed(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Margins y f of a single output."""
-    signs = (2 * labels - 1).to(scores.dtype).unsqueeze(-1)
+    signs = labels.to(scores.dtype).unsqueeze(-1).mul_(2).sub_(1)
     return (signs * scores).squeeze(-1), signs
 
 

@@ -8,12 +8,14 @@ then, and the result is the nearest point of the intersection. For l_2 it makes 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 NormName = Literal["linf", "l2"]
+Projection = Callable[[Tensor], Tensor]
 
 
 def linf(points: Tensor, centres: Tensor, radius: float) -> Tensor:
@@ -118,12 +120,36 @@ def uniform_in_l2(centres: Tensor, radius: float, generator: torch.Generator | N
     return centres + moves.view_as(centres)
 
 
-def _uniform(like: Tensor, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
-    return torch.rand(shape, generator=generator, device=like.device, dtype=like.dtype)
-
-
 PROJECTIONS: dict[NormName, Callable[[Tensor, Tensor, float], Tensor]] = {"linf": linf, "l2": l2}
 STARTS: dict[NormName, Callable[[Tensor, float, torch.Generator | None], Tensor]] = {
     "linf": uniform_in_linf,
     "l2": uniform_in_l2,
 }
+
+
+def projection(norm: NormName, centres: Tensor, radius: float, bounds: tuple[float, float] | None) -> Projection:
+    """Box first and ball second, for many points around the same centres; it may overwrite the points it is given.
+
+    Example:
+        >>> project = projection("linf", torch.tensor([[0.9, 0.5]]), 0.3, (0.0, 1.0))
+        >>> project(torch.tensor([[2.0, -1.0]])), project(torch.tensor([[0.7, 0.6]]))
+        (tensor([[1.0000, 0.2000]]), tensor([[0.7000, 0.6000]]))
+    """
+    into_ball = _BALLS[norm](centres, radius)
+    return into_ball if bounds is None else lambda points: into_ball(points.clamp_(*bounds))
+
+
+def _linf_ball(centres: Tensor, radius: float) -> Projection:
+    low, high = centres - radius, centres + radius
+    return lambda points: points.clamp_(low, high)
+
+
+def _l2_ball(centres: Tensor, radius: float) -> Projection:
+    return partial(l2, centres=centres, radius=radius)
+
+
+_BALLS: dict[NormName, Callable[[Tensor, float], Projection]] = {"linf": _linf_ball, "l2": _l2_ball}
+
+
+def _uniform(like: Tensor, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
+    return torch.rand(shape, generator=generator, device=like.device, dtype=like.dtype)

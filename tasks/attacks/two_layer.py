@@ -86,8 +86,8 @@ class TwoLayer:
         hidden = self._hidden(points)
         scores = self._output(hidden)
         back = weights(scores) @ self.output_weights
-        gradients = torch.where(hidden > 0, back, self.slope * back) @ self.hidden_weights
-        return scores, gradients.view_as(points)
+        back *= hidden.sign().clamp_(min=self.slope)  # s'(t) = max(sign(t), alpha)
+        return scores, (back @ self.hidden_weights).view_as(points)
 
     def _hidden(self, points: Tensor) -> Tensor:
         return F.linear(points.flatten(1), self.hidden_weights, self.hidden_bias)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tasks.attacks.sets import PROJECTIONS, STARTS, NormName, box, l2, linf
+from tasks.attacks.sets import PROJECTIONS, STARTS, NormName, box, l2, linf, projection
 from tasks.attacks.steps import STEPS, StepName, normalised_step, sign_step
 
 NORMS: list[NormName] = ["linf", "l2"]
@@ -55,6 +55,17 @@ def test_box_first_and_ball_second_ends_in_both_sets(norm: NormName) -> None:
         torch.testing.assert_close(both, other_order, rtol=0, atol=1e-15)
     else:
         assert float((both - other_order).abs().max()) > 0.01
+
+
+@pytest.mark.parametrize("bounds", [None, (0.0, 1.0)], ids=["no box", "box"])
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_projection_of_an_attack_is_the_box_and_then_the_ball(
+    norm: NormName, bounds: tuple[float, float] | None
+) -> None:
+    centres = torch.rand(50, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    far = centres + 3 * points((50, 8), seed=1)
+    expected = PROJECTIONS[norm](far if bounds is None else box(far, *bounds), centres, 0.4)
+    assert torch.equal(projection(norm, centres, 0.4, bounds)(far.clone()), expected)
 
 
 def test_the_balls_are_those_around_each_example_alone() -> None:
