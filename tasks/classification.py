@@ -16,12 +16,12 @@ from tasks.datasets.batches import Samples
 from tasks.datasets.dataset import Splits
 from tasks.datasets.made_up import made_up_split
 from tasks.metrics import accuracy, average, cross_entropy, top5_accuracy
+from tasks.protocol_task import DatasetTask
 from tasks.protocols import Protocol
 from tasks.regularizers.base import Scalar
 from tasks.runtime.streams import stream_seed
-from tasks.runtime.switches import Switches
 from tasks.sites import measure_sites
-from tasks.task import Regularizers, Rehearsal, Setting, Task
+from tasks.task import Regularizers, Rehearsal, Setting
 from tasks.training import Training
 from tasks.workload import Workload
 
@@ -31,7 +31,7 @@ IMAGENET_METRICS = ("accuracy", "top5_accuracy", "cross_entropy")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classification(Task):
+class Classification(DatasetTask):
     """Train `architecture` on `dataset` by `protocol`; the value is accuracy in [0, 1], higher is better."""
 
     dataset: str
@@ -47,43 +47,9 @@ class Classification(Task):
     def __hash__(self) -> int:
         return id(self)  # a constant of its module; needed by the cache of its example network
 
-    @property
-    def needs_data(self) -> bool:  # type: ignore[override]  # follows from the data set
-        """Whether the data set is read from files."""
-        return bool(DATASETS[self.dataset].files)
-
-    @property
-    def streams_data(self) -> bool:  # type: ignore[override]  # likewise
-        """Whether the data set is too large to be held in memory."""
-        return DATASETS[self.dataset].is_streamed
-
-    def default_learning_rate(self, scale: str) -> float:
-        """The protocol's."""
-        return self.protocol.at(scale).learning_rate
-
-    def epochs(self, scale: str) -> int:
-        """The protocol's."""
-        return self.protocol.at(scale).epochs
-
-    def switches(self, scale: str) -> Switches:
-        """The protocol's."""
-        return self.protocol.at(scale).switches
-
     def example_network(self) -> nn.Module:
         """The network with its sites measured; its tensors have shapes alone."""
         return _example_network(self)
-
-    def check_data(self, data_dir: Path | None, download: bool = False) -> None:
-        """Files there, or fetched."""
-        DATASETS[self.dataset].check(data_dir, download)
-
-    def data_notice(self, data_dir: Path | None) -> str | None:
-        """How the copy at hand differs from the official release."""
-        return DATASETS[self.dataset].notice(data_dir)
-
-    def dataset_fingerprint(self, data_dir: Path | None) -> str:
-        """Of all images and labels, which are read as the protocol needs them."""
-        return DATASETS[self.dataset].splits(data_dir, self.protocol).fingerprint
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
         """The network, initialised from the seed alone, on the data."""

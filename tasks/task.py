@@ -55,8 +55,7 @@ class Task(ABC):
         defaults: hyperparameters that start from another value here than in the regularizer's own paper, as the paper
             behind the task's protocol says; by field ("h_conv"), or for one regularizer alone ("dropout.where").
         pins: hyperparameters that the task itself fixes, for every regularizer that has a field of that name.
-        needs_data: whether files below `--data` are read.
-        streams_data: whether they are read and decoded while a network trains, by worker processes if there are any.
+        has_classes: whether targets are classes; a regression is skipped by regularizers that smooth or mix classes.
     """
 
     dataset: str
@@ -65,8 +64,17 @@ class Task(ABC):
     higher_is_better: bool
     defaults: Mapping[str, Scalar] = MappingProxyType({})
     pins: Mapping[str, Scalar] = MappingProxyType({})
-    needs_data: ClassVar[bool] = False
-    streams_data: ClassVar[bool] = False
+    has_classes: ClassVar[bool] = True
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether files below `--data` are read."""
+        return False
+
+    @property
+    def streams_data(self) -> bool:
+        """Whether they are read and decoded while a network trains, by worker processes if there are any."""
+        return False
 
     @abstractmethod
     def default_learning_rate(self, scale: str) -> float:
@@ -142,4 +150,6 @@ class Task(ABC):
 
     def skip_reason(self, regularizer: Regularizer) -> str | None:
         """Why this cell makes no sense, or None."""
+        if regularizer.needs_class_targets and not self.has_classes:
+            return f"{type(regularizer).__name__} needs class targets; this task is a regression."
         return regularizer.skip_reason(self.example_network())

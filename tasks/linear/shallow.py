@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +16,13 @@ from tasks.datasets.batches import Batches, Split
 from tasks.datasets.dataset import fingerprint
 from tasks.linear.networks import LinearPair
 from tasks.metrics import squared_error
+from tasks.protocol_task import ProtocolTask
 from tasks.protocols import Protocol
-from tasks.regularizers.base import Regularizer, Scalar
+from tasks.regularizers.base import Scalar
 from tasks.runtime.state import State
 from tasks.runtime.streams import torch_stream
-from tasks.runtime.switches import Switches
 from tasks.sites import measure_sites
-from tasks.task import Regularizers, Rehearsal, Setting, Task
+from tasks.task import Regularizers, Rehearsal, Setting
 from tasks.theory.structured import dropblock_global_minimum, dropblock_objective
 from tasks.training import Training
 from tasks.workload import Workload
@@ -48,7 +49,7 @@ NUM_MASKS = 64  # averaged for one reading of the stochastic objective
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShallowLinear(Task):
+class ShallowLinear(ProtocolTask):
     """Train a linear pair on Y = MX and say how near it comes to DropBlock's global minimum.
 
     The reference is the deterministic objective F of DropBlock with blocks of `block_size` units kept with
@@ -72,28 +73,13 @@ class ShallowLinear(Task):
     architecture: str = "linear_pair"
     metric: str = "relative_distance"
     higher_is_better: bool = False
+    pins: Mapping[str, Scalar] = field(init=False)
+    has_classes: ClassVar = False
 
-    @property
-    def pins(self) -> Mapping[str, Scalar]:  # type: ignore[override]  # they follow from the fields
-        """What the problem fixes."""
-        return {
-            "drop_rate": 1 - self.keep,
-            "block_size": self.block_size,
-            "scaling": "expected",
-            "schedule": "constant",
-        }
-
-    def default_learning_rate(self, scale: str) -> float:
-        """The protocol's."""
-        return self.protocol.at(scale).learning_rate
-
-    def epochs(self, scale: str) -> int:
-        """The protocol's."""
-        return self.protocol.at(scale).epochs
-
-    def switches(self, scale: str) -> Switches:
-        """The protocol's."""
-        return self.protocol.at(scale).switches
+    def __post_init__(self) -> None:
+        """Rate and size of the blocks are facts of the problem."""
+        facts = {"drop_rate": 1 - self.keep, "block_size": self.block_size}
+        object.__setattr__(self, "pins", {**facts, "scaling": "expected", "schedule": "constant"})
 
     def dataset_fingerprint(self, data_dir: Path | None) -> str:
         """Of X and Y."""
@@ -104,12 +90,6 @@ class ShallowLinear(Task):
         network = LinearPair(NUM_INPUTS, NUM_HIDDEN, NUM_OUTPUTS, torch_stream(0, "weights"))
         measure_sites(network, torch.zeros(1, NUM_INPUTS))
         return network
-
-    def skip_reason(self, regularizer: Regularizer) -> str | None:
-        """There are no classes to smooth or mix."""
-        if regularizer.needs_class_targets:
-            return f"{type(regularizer).__name__} needs class targets; this task is a regression."
-        return regularizer.skip_reason(self.example_network())
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
         """The pair, drawn from the seed, on the paper's synthetic data."""

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +15,14 @@ from tasks.datasets.batches import Batches
 from tasks.datasets.dataset import fingerprint
 from tasks.linear.many_seeds import reason_against, train_together
 from tasks.metrics import squared_error
+from tasks.protocol_task import ProtocolTask
 from tasks.protocols import Protocol
-from tasks.regularizers.base import Regularizer, Scalar
+from tasks.regularizers.base import Scalar
 from tasks.runtime.streams import torch_stream
 from tasks.runtime.switches import Switches
 from tasks.runtime.trained import Trained
 from tasks.sites import measure_sites
-from tasks.task import Regularizers, Rehearsal, Setting, Task
+from tasks.task import Regularizers, Rehearsal, Setting
 from tasks.training import Training
 from tasks.workload import Workload
 
@@ -64,7 +66,7 @@ class LinearProblem(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearTask(Task):
+class LinearTask(ProtocolTask):
     """Train a linear network and say how near it comes to the optimum of its contestant's own objective.
 
     The objective F is the deterministic equivalent of training with the contestant's masks at the contestant's own drop
@@ -79,37 +81,18 @@ class LinearTask(Task):
 
     problem: LinearProblem
     protocol: Protocol
-    pinned: Mapping[str, Scalar] = field(default_factory=dict)
+    pins: Mapping[str, Scalar] = field(default_factory=dict)
     most_seeds_together: int = 10  # more gain little, and would leave cores of the machine without work
     metric: str = EXCESS
     higher_is_better: bool = False
+    dataset: str = field(init=False)
+    architecture: str = field(init=False)
+    has_classes: ClassVar = False
 
-    @property
-    def dataset(self) -> str:  # type: ignore[override]  # the problem's
-        """The problem's."""
-        return self.problem.dataset
-
-    @property
-    def architecture(self) -> str:  # type: ignore[override]  # the problem's
-        """The problem's."""
-        return self.problem.architecture
-
-    @property
-    def pins(self) -> Mapping[str, Scalar]:  # type: ignore[override]  # a field here
-        """What the problem fixes."""
-        return self.pinned
-
-    def default_learning_rate(self, scale: str) -> float:
-        """The protocol's."""
-        return self.protocol.at(scale).learning_rate
-
-    def epochs(self, scale: str) -> int:
-        """The protocol's."""
-        return self.protocol.at(scale).epochs
-
-    def switches(self, scale: str) -> Switches:
-        """The protocol's."""
-        return self.protocol.at(scale).switches
+    def __post_init__(self) -> None:
+        """Data set and architecture are the problem's."""
+        object.__setattr__(self, "dataset", self.problem.dataset)
+        object.__setattr__(self, "architecture", self.problem.architecture)
 
     def dataset_fingerprint(self, data_dir: Path | None) -> str:
         """Of the tensors that define the problem."""
@@ -118,12 +101,6 @@ class LinearTask(Task):
     def example_network(self) -> nn.Module:
         """The network with its sites measured."""
         return self._network(0, torch.device("cpu"))
-
-    def skip_reason(self, regularizer: Regularizer) -> str | None:
-        """There are no classes to smooth or mix."""
-        if regularizer.needs_class_targets:
-            return f"{type(regularizer).__name__} needs class targets; this task is a regression."
-        return regularizer.skip_reason(self.example_network())
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
         """The network, drawn from the seed, and readings against the closed form at the contestant's keep rate."""

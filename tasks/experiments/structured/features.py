@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +15,12 @@ from tasks.datasets.batches import Samples
 from tasks.datasets.made_up import made_up_split
 from tasks.linear.task import EXCESS, Reading, keep_rate_of
 from tasks.metrics import squared_error
+from tasks.protocol_task import DatasetTask
 from tasks.protocols import Protocol
-from tasks.regularizers.base import Regularizer, Scalar
+from tasks.regularizers.base import Scalar
 from tasks.runtime.streams import stream_seed
-from tasks.runtime.switches import Switches
 from tasks.sites import Site, chain_next_layers, measure_sites
-from tasks.task import Regularizers, Rehearsal, Setting, Task
+from tasks.task import Regularizers, Rehearsal, Setting
 from tasks.theory.dropblock_optimum import dropblock_global_minimum
 from tasks.training import Training
 from tasks.workload import Workload
@@ -63,11 +64,12 @@ def resnet50_trunk(in_channels: int) -> nn.Module:
     return trunk
 
 
+PINS: Mapping[str, Scalar] = {"block_size": BLOCK_SIZE, "scaling": "expected", "schedule": "constant"}
 TRUNKS = {"paper": resnet50_trunk, "short": narrow_trunk, "smoke": narrow_trunk}
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureBottleneck(Task):
+class FeatureBottleneck(DatasetTask):
     """Train a whole network with DropBlock before its last layer, and compare its predictions with Theorem 7.
 
     With features G (80 x N) and last weights U, training minimises
@@ -86,32 +88,8 @@ class FeatureBottleneck(Task):
     architecture: str = "trunk_bottleneck"
     metric: str = EXCESS
     higher_is_better: bool = False
-    needs_data = True
-
-    @property
-    def pins(self) -> Mapping[str, Scalar]:  # type: ignore[override]  # of the figure
-        """What the figure fixes."""
-        return {"block_size": BLOCK_SIZE, "scaling": "expected", "schedule": "constant"}
-
-    def default_learning_rate(self, scale: str) -> float:
-        """The protocol's."""
-        return self.protocol.at(scale).learning_rate
-
-    def epochs(self, scale: str) -> int:
-        """The protocol's."""
-        return self.protocol.at(scale).epochs
-
-    def switches(self, scale: str) -> Switches:
-        """The protocol's."""
-        return self.protocol.at(scale).switches
-
-    def check_data(self, data_dir: Path | None, download: bool = False) -> None:
-        """Files there, or fetched."""
-        DATASETS[self.dataset].check(data_dir, download)
-
-    def data_notice(self, data_dir: Path | None) -> str | None:
-        """How the copy at hand differs from the official release."""
-        return DATASETS[self.dataset].notice(data_dir)
+    pins: Mapping[str, Scalar] = field(default_factory=lambda: dict(PINS))
+    has_classes: ClassVar = False  # the targets are numbers: nothing to smooth or mix
 
     def dataset_fingerprint(self, data_dir: Path | None) -> str:
         """Of all images and labels."""
@@ -120,12 +98,6 @@ class FeatureBottleneck(Task):
     def example_network(self) -> nn.Module:
         """The narrow network; its sites are those of the other."""
         return self._network("smoke", 0, torch.device("cpu"))
-
-    def skip_reason(self, regularizer: Regularizer) -> str | None:
-        """Targets are numbers here: nothing to smooth or mix."""
-        if regularizer.needs_class_targets:
-            return f"{type(regularizer).__name__} needs class targets; this task is a regression."
-        return regularizer.skip_reason(self.example_network())
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
         """Network and data; readings against the bound at the contestant's keep rate."""

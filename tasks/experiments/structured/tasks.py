@@ -176,7 +176,7 @@ _PINNED: Mapping[str, Scalar] = {"block_size": BLOCK_SIZE, "scaling": "expected"
 _CONNECT_LAWS = {"dropout": dropout_objective, "dropconnect": dropconnect_objective}
 
 STRUCTURED_FIG1 = LinearTask(
-    problem=StructuredPair(laws={"dropblock": _dropblock_law}, block_size=BLOCK_SIZE), protocol=PROTOCOL, pinned=_PINNED
+    problem=StructuredPair(laws={"dropblock": _dropblock_law}, block_size=BLOCK_SIZE), protocol=PROTOCOL, pins=_PINNED
 )
 """Linear pair 100-50-80 under DropBlock: stochastic and deterministic objective, and their closed-form minimum."""
 
@@ -196,6 +196,6 @@ STRUCTURED_FIG2_CORRELATED = LinearTask(
 STRUCTURED_FIG4 = LinearTask(
     problem=StructuredPair(laws={"dropblock": _dropblock_law}, block_size=BLOCK_SIZE, fixed_keep=0.5),
     protocol=PROTOCOL,
-    pinned=_PINNED,
+    pins=_PINNED,
 )
 """Linear pair 100-50-80 under DropBlock with overlapping blocks and without, against the minimum at keep rate 0.5."""

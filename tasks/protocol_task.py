@@ -1,0 +1,58 @@
+"""Tasks that follow a protocol, and those that train on a data set of the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.datasets import DATASETS
+from tasks.protocols import Protocol
+from tasks.runtime.switches import Switches
+from tasks.task import Task
+
+
+class ProtocolTask(Task):
+    """A task with a protocol, which says how long and how fast it trains. Subclasses are frozen dataclasses.
+
+    Attributes:
+        protocol: how the network is trained, at full length.
+    """
+
+    protocol: Protocol
+
+    def default_learning_rate(self, scale: str) -> float:
+        """The protocol's."""
+        return self.protocol.at(scale).learning_rate
+
+    def epochs(self, scale: str) -> int:
+        """The protocol's."""
+        return self.protocol.at(scale).epochs
+
+    def switches(self, scale: str) -> Switches:
+        """The protocol's."""
+        return self.protocol.at(scale).switches
+
+
+class DatasetTask(ProtocolTask):
+    """A task that trains on one of `DATASETS`, the one that `dataset` names."""
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether the data set is read from files."""
+        return bool(DATASETS[self.dataset].files)
+
+    @property
+    def streams_data(self) -> bool:
+        """Whether the data set is too large to be held in memory."""
+        return DATASETS[self.dataset].is_streamed
+
+    def check_data(self, data_dir: Path | None, download: bool = False) -> None:
+        """Files there, or fetched."""
+        DATASETS[self.dataset].check(data_dir, download)
+
+    def data_notice(self, data_dir: Path | None) -> str | None:
+        """How the copy at hand differs from the official release."""
+        return DATASETS[self.dataset].notice(data_dir)
+
+    def dataset_fingerprint(self, data_dir: Path | None) -> str:
+        """Of all images and labels, which are read as the protocol needs them."""
+        return DATASETS[self.dataset].splits(data_dir, self.protocol).fingerprint
