@@ -87,7 +87,7 @@ def _followed(reference: Reference, user: str, packages: frozenset[str]) -> Refe
 
 
 def _defined_at(reference: Reference, packages: frozenset[str]) -> Reference | None:
-    """Where a name is defined, behind modules that only import it; None for our tables and what is not followed."""
+    """Where a name is defined, behind modules that only import it; None for our tables and for other packages."""
     seen: set[Reference] = set()
     while reference not in seen and reference.package in packages:
         seen.add(reference)
@@ -96,10 +96,9 @@ def _defined_at(reference: Reference, packages: frozenset[str]) -> Reference | N
             return reference
         if reference.name in module.imports:
             reference = module.imports[reference.name]
-        elif (submodule := reference.as_module) is not None:
-            return Reference(submodule, "")
-        else:
-            return None
+        else:  # an imported module, or a name that a module makes as it runs: the whole of the module
+            whole = reference.as_module or reference.module
+            return Reference(whole, "") if _source(whole) is not None else None
     return None
 
 

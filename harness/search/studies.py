@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Literal
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -84,7 +85,7 @@ def _holds(allowed: Range, value: Scalar) -> bool:
     return isinstance(value, int | float) and allowed.low <= value <= allowed.high
 
 
-def _quietly_created(sampler: optuna.samplers.BaseSampler, direction: str) -> optuna.Study:
+def _quietly_created(sampler: optuna.samplers.BaseSampler, direction: Literal["minimize", "maximize"]) -> optuna.Study:
     _silence_experimental_warning()
     return optuna.create_study(sampler=sampler, direction=direction)
 

@@ -124,6 +124,12 @@ def test_two_helpers_of_one_name_that_change_places_change_the_hash(hash_with):
     assert both(2, 3) != both(3, 2)
 
 
+def test_a_name_that_a_module_makes_as_it_runs_stands_for_the_whole_module(hash_with):
+    code = "for place in range({}):\n    globals()[f'made_{{place}}'] = place\n"
+    two, three = (hash_with("other_code.made:made_1", **{"made.py": code.format(number)}) for number in (2, 3))
+    assert two != three
+
+
 def test_what_a_decorator_registers_belongs_to_what_it_registers_with(hash_with):
     code = "import torch\n\n\n@torch.op\ndef op(x):\n    return x\n\n\n@op.register_fake\ndef _(x):\n    return {}\n"
     assert hash_with("other_code.ops:op", **{"ops.py": code.format("x")}) != hash_with(

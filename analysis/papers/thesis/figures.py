@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import seaborn as sns
 from matplotlib.colors import PowerNorm
@@ -29,7 +31,7 @@ def draw_landscape(evidence: Evidence) -> Figure:
     figure, axes = new_figure(2 * len(rates), width=3.6, height=3.4, num_columns=len(rates))
     for column, rate in enumerate(rates):
         flat = axes[column]
-        surface = figure.add_subplot(flat.get_subplotspec(), projection="3d")
+        surface: Any = figure.add_subplot(flat.get_subplotspec(), projection="3d")
         flat.remove()
         x, y, height = grid_of(evidence.landscape, rate)
         shades = PowerNorm(0.3)  # most colours for the minima, which the height of the corners flattens
