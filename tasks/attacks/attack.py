@@ -151,8 +151,8 @@ def attack(
         influence each other: it cannot underflow, and plain and reflected iterates of two classes are equal to the bit.
 
     Raises:
-        ValueError: if inputs are not floating point, labels are no integers or do not fit, or random starts have no
-            generator.
+        ValueError: if inputs are not floating point, labels are no integers or do not fit, random starts have no
+            generator, or it is of another device.
 
     Example:
         >>> network = nn.Linear(2, 1, bias=False)
@@ -262,3 +262,7 @@ def _check_batch(inputs: Tensor, labels: Tensor, settings: AttackSettings, gener
         )
     if settings.random_start and generator is None:
         raise ValueError("random starts need a generator: pass generator=, got None.")
+    if generator is not None and generator.device.type != inputs.device.type:
+        raise ValueError(
+            f"generator must be of the device of the inputs, got {generator.device} for inputs on {inputs.device}."
+        )

@@ -433,6 +433,8 @@ def test_what_cannot_be_attacked_is_refused() -> None:
         attack(model, inputs, labels[:3], settings)
     with pytest.raises(ValueError, match="random starts need a generator"):
         attack(model, inputs, labels, replace(settings, random_start=True))
+    with pytest.raises(ValueError, match="generator must be of the device of the inputs, got cpu for inputs on meta"):
+        attack(model, inputs.to("meta"), labels.to("meta"), settings, generator=torch.Generator())
     with pytest.raises(ValueError, match="got Flatten, Linear"):
         TwoLayer.of(nn.Sequential(nn.Flatten(), nn.Linear(2, 3)))
     with pytest.raises(ValueError, match="the same d1, got shapes"):
