@@ -112,6 +112,7 @@ class Plan:
             role=role,
             scale=cell.scale,
             code_hash=_code_hash(cell.task_name, cell.regularizer),
+            shared_code_hash=_shared_code_hash(cell.task_name),
             switches="" if switches == cell.task.switches(cell.scale) else switches.text or switches.precision,
             campaign_id=self.campaign_id,
             suite=self.suite,
@@ -222,3 +223,8 @@ def _selected(suite: Suite, only: Sequence[str], skip: Sequence[str]) -> list[tu
 @cache
 def _code_hash(task_name: str, regularizer: str) -> str:
     return code_hash(task_name, Contestant(regularizer).parts)
+
+
+@cache
+def _shared_code_hash(task_name: str) -> str:
+    return code_hash(task_name, ())

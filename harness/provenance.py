@@ -93,7 +93,10 @@ def is_of_gpu(key: str) -> bool:
 
 
 def code_hash(task_name: str, regularizer_names: Iterable[str]) -> str:
-    """Code version of what one cell uses: its task, data set, architecture and regularizers, and all that they use."""
+    """Code version of what one cell uses: its task, data set, architecture and regularizers, and all that they use.
+
+    Without regularizers it is that of what all contestants of the task share: rows meet in a table where it is equal.
+    """
     task: Task = TASKS[task_name]
     targets = [TASKS.target(task_name), *(REGULARIZERS.target(name) for name in regularizer_names)]
     targets += [DATASETS.target(task.dataset)] if task.dataset in DATASETS else []

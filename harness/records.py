@@ -52,6 +52,7 @@ TRIAL_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
     ("tune_index", pa.int64()),
     ("frozen_from", pa.string()),
     ("code_hash", pa.string()),
+    ("shared_code_hash", pa.string()),  # of what all contestants of the task use; null in rows from before it was kept
     ("switches", pa.string()),  # how steps were executed, where it was not as the protocol says
     ("dataset_fingerprint", pa.string()),
     # outcome
@@ -126,6 +127,7 @@ class TrialSpec:
     role: Role
     scale: Scale
     code_hash: str
+    shared_code_hash: str = ""  # of the task without its regularizer; code_hash covers it, so no part of the identity
     switches: str = ""  # how steps are executed (tasks.runtime.switches), where it is not as the protocol says
     campaign_id: str = ""
     suite: str = ""
@@ -231,6 +233,7 @@ class TrialRecord:
             tune_index=spec.tune_index,
             frozen_from=spec.frozen_from,
             code_hash=spec.code_hash,
+            shared_code_hash=spec.shared_code_hash or None,
             switches=spec.switches or None,
             status=self.status,
         )

@@ -68,10 +68,10 @@ def run_trial(spec: TrialSpec, execution: Execution) -> TrialRecord:
         else:
             ((status, values, metrics, curves),) = _trained((spec,), execution, started)
     except Diverged as error:
-        status, values, metrics, curves = "diverged", failure_values(error), {}, ()
+        status, values, metrics, curves = "diverged", failure_values(error) | _known_data(spec, execution), {}, ()
     except Exception as error:
         status = "out_of_memory" if _is_out_of_memory(error) else "failed"
-        values, metrics, curves = failure_values(error), {}, ()
+        values, metrics, curves = failure_values(error) | _known_data(spec, execution), {}, ()
     base |= {"finished_at": utc_now(), "peak_memory_bytes": _peak_memory_bytes(execution)}
     return TrialRecord(spec=spec, status=status, values=base | values, metrics=metrics, curves=curves)
 
@@ -219,6 +219,14 @@ def _values(task: Task, spec: TrialSpec, execution: Execution, training: Trainin
         values["test_value"] = final["test"][task.metric]
         values["test_value_at_best_validation"] = trained.best["test"][task.metric]
     return values
+
+
+def _known_data(spec: TrialSpec, execution: Execution) -> dict[str, Any]:
+    """The fingerprint of the data of a trial that failed: its row belongs to the trials on the same data."""
+    try:
+        return {"dataset_fingerprint": TASKS[spec.task].dataset_fingerprint(_data_dir(execution))}
+    except Exception:  # the data may be what the trial failed on, and its own error is the one to record
+        return {}
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -17,7 +17,11 @@ _NOT_NEGATIVE = (
 )  # fmt: skip
 _TEST_COLUMNS = ("test_value", "test_value_at_best_validation")
 _UNIT_METRICS = ("accuracy",)
-_LATER_COLUMNS = ("switches", "seeds_together")  # which files that were written before lack, as null stands for none
+_LATER_COLUMNS = (
+    "switches",
+    "seeds_together",
+    "shared_code_hash",
+)  # which files that were written before lack, as null stands for none
 
 
 def verify_folder(location: str) -> list[str]:

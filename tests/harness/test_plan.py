@@ -263,3 +263,12 @@ def test_a_budget_that_leaves_nothing_to_run_is_refused_unless_something_is_time
         make_plan("zoo", SUITES["zoo"], nothing, "c", only=("digits-mlp", "none"))
     plan = make_plan("quickstart", SUITES["quickstart"], nothing, "c", only=("digits-convnet", "none"))
     assert [spec.role for spec in plan.timing_specs()] == ["timing", "timing"]
+
+
+def test_contestants_of_a_task_have_shared_code_in_common_and_each_its_own():
+    made = plan_of()
+    specs = [made.spec(cell, "default", 0) for cell in made.running_cells if cell.task_name == TASKS[0]]
+    assert len(specs) == 3
+    assert len({spec.shared_code_hash for spec in specs}) == 1
+    assert len({spec.code_hash for spec in specs}) == 3
+    assert replace(specs[0], shared_code_hash="").trial_id == specs[0].trial_id
