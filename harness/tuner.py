@@ -29,11 +29,11 @@ from harness.records import TrialSpec
 from harness.request import Cluster
 from harness.results.store import Store
 from harness.results.trial_summary import TrialSummary
-from harness.workers.cluster import environment_of_ours, environment_to_join, python_path, short_folder
+from harness.workers.cluster import environment_of_ours, environment_to_join, python_path
 from harness.workers.environment import environment
 from harness.workers.interrupts import ended_within, interruptible
 from harness.workers.isolation import run_isolated, run_pack_isolated
-from harness.workers.temporary_folders import temporary_folder
+from harness.workers.temporary_folders import short_folder, temporary_folder
 
 if TYPE_CHECKING:  # the workers import this module too, and must not import torch: their fork servers do
     from ray import tune

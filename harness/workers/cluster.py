@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import tempfile
 from pathlib import Path
 
 from harness.errors import BadInput
@@ -28,13 +27,19 @@ _LOCAL_ENVIRONMENT = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_memory_monitor_refresh_ms": "0",  # its kills abort a whole Tune run; trials have limits of their own
 }
-_MAX_FOLDER_CHARACTERS = 24
+COMPILED_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 _CONNECT_SECONDS = 10.0
 
 
 def environment_of_ours(scratch: str) -> dict[str, str]:
-    """What is set while a Ray of our own runs: loopback only, a token of its own, its files below `scratch`."""
-    return {**_ENVIRONMENT, **_LOCAL_ENVIRONMENT, "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_TMPDIR": scratch}
+    """What is set while a Ray of our own runs: loopback only, a token of its own, all temporary files in `scratch`.
+
+    Compiled code is shared by the workers; in the temporary folder of all users, others could plant it.
+    """
+    folders = {"RAY_TMPDIR": scratch, "TMPDIR": scratch}
+    if COMPILED_VARIABLE not in os.environ:
+        folders[COMPILED_VARIABLE] = f"{scratch}/compiled"
+    return {**_ENVIRONMENT, **_LOCAL_ENVIRONMENT, "RAY_AUTH_TOKEN": secrets.token_hex(32), **folders}
 
 
 def environment_to_join(cluster: Cluster) -> dict[str, str]:
@@ -48,12 +53,6 @@ def environment_to_join(cluster: Cluster) -> dict[str, str]:
     _check_answers(cluster.address)
     unset = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
     return unset | ({} if _has_token() else {"RAY_AUTH_MODE": "disabled"})
-
-
-def short_folder() -> str:
-    """Where Ray may make its session folder: socket paths have 107 characters at most, and it takes many itself."""
-    folder = tempfile.gettempdir()
-    return "/tmp" if len(folder) > _MAX_FOLDER_CHARACTERS and os.access("/tmp", os.W_OK) else folder
 
 
 def python_path() -> str:

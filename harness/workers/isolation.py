@@ -23,9 +23,11 @@ from harness.execution import Execution
 from harness.records import Pack, Status, TrialRecord, TrialSpec, utc_now
 from harness.workers.environment import PACKAGE_ROOT, environment
 from harness.workers.interrupts import held
+from harness.workers.temporary_folders import folder_of_this_process, temporary_files_in
 
 PRELOAD_VARIABLE = "REGARENA_PRELOAD"  # names of tasks, for harness.workers.preload
 DATA_VARIABLE = "REGARENA_DATA"
+FOLDER_VARIABLE = "REGARENA_TEMPORARY_FOLDER"  # of the process that asks for trials; the fork server outlives that
 MAX_ATTEMPTS = 2  # of a trial whose process died: the second try tells an accident from a habit
 MALLOC_VARIABLE = "GLIBC_TUNABLES"
 # Activations are freed and asked for again in every step. By default glibc gives large blocks back to the system each
@@ -144,7 +146,7 @@ def _start(child: BaseProcess, execution: Execution) -> None:
     try:
         for attempts_left in reversed(range(_MAX_STARTS)):
             try:
-                with environment(_variables(execution)):
+                with environment(_variables(execution)), temporary_files_in(folder_of_this_process()):
                     return child.start()
             except (EOFError, OSError):  # the fork server was killed: when that is noticed, there is a new one
                 if not attempts_left:
@@ -162,6 +164,9 @@ def _variables(execution: Execution) -> dict[str, str]:
         DATA_VARIABLE: execution.data_dir or "",
         MALLOC_VARIABLE: malloc_tunables(os.environ.get(MALLOC_VARIABLE, "")),
         "PYTHONPATH": os.pathsep.join(paths if PACKAGE_ROOT in paths else [PACKAGE_ROOT, *paths]),
+        "PYTHONSAFEPATH": "1",  # no code from the folder that the command was given in
+        FOLDER_VARIABLE: folder_of_this_process(),
+        "TMPDIR": folder_of_this_process(),
     }
     if execution.device == "cpu":
         variables["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves it unset for trials without GPUs: they would see all

@@ -6,9 +6,11 @@ nothing is differentiated, and CUDA is not touched.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -16,11 +18,23 @@ import torch
 
 import harness.trial  # the body that the children will run, with all that it imports
 from harness.provenance import software
-from harness.workers.isolation import DATA_VARIABLE, PRELOAD_VARIABLE
+from harness.workers.isolation import DATA_VARIABLE, FOLDER_VARIABLE, PRELOAD_VARIABLE
+from harness.workers.temporary_folders import remove
 from tasks import TASKS
 
 _WATCH_SECONDS = 1.0
+_POLL_SECONDS = 0.01
 _PARENT = os.getppid()
+
+
+def _remove_folder_of_parent() -> None:
+    """Remove the temporary folder of a worker that has ended. It closes its pipe to this server just before that."""
+    latest = time.monotonic() + _WATCH_SECONDS
+    while os.getppid() == _PARENT:
+        if time.monotonic() > latest:
+            return
+        time.sleep(_POLL_SECONDS)
+    remove(os.environ[FOLDER_VARIABLE])
 
 
 def _end_without_parent(number: int, frame: FrameType | None) -> None:
@@ -30,9 +44,12 @@ def _end_without_parent(number: int, frame: FrameType | None) -> None:
     not be left behind, and the kernel's death signal would follow the worker's thread, of which Ray has one per trial.
     """
     if os.getppid() != _PARENT:
+        _remove_folder_of_parent()
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+if FOLDER_VARIABLE in os.environ:  # the fork server, not a process that imports this module only
+    atexit.register(_remove_folder_of_parent)
 signal.signal(signal.SIGALRM, _end_without_parent)
 signal.setitimer(signal.ITIMER_REAL, _WATCH_SECONDS, _WATCH_SECONDS)  # a fork does not inherit the timer
 

@@ -1,47 +1,127 @@
-"""Folders of scratch: gone when their owner ends, and by the next run's hand where the owner was killed."""
+"""Temporary folders: removed when their owner ends, and by the next run where the owner was killed.
+
+The folder above (`/tmp`, as a rule) belongs to all users of the machine, so what is found there is not trusted: only
+real folders of the own user are looked into, through a handle on the folder itself, and no link is followed. The folder
+above needs the sticky bit, as `/tmp` has it; without that, others could exchange a folder that is in use.
+"""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
+import functools
+import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 _PREFIX = "ra-"  # short, since the paths of sockets below it must be
 _OWNER = "owner.lock"  # locked by who made the folder; the operating system lets go of it however that process ends
+_MAX_FOLDER_CHARACTERS = 24
+
+
+def short_folder() -> str:
+    """Where folders that hold sockets may be made: a socket's path has 107 characters at most, and Ray takes many."""
+    folder = tempfile.gettempdir()
+    return "/tmp" if len(folder) > _MAX_FOLDER_CHARACTERS and os.access("/tmp", os.W_OK) else folder
 
 
 @contextlib.contextmanager
 def temporary_folder(parent: str) -> Iterator[str]:
-    """A new folder in `parent`, removed at the end; what killed processes left there goes first."""
-    for left in Path(parent).glob(f"{_PREFIX}*"):
-        _remove_if_abandoned(left)
+    """A new folder in `parent`, removed at the end; what killed processes of this user left there goes first."""
+    remove_abandoned(parent)
+    folder, owner = new_folder(parent)
+    try:
+        yield folder
+    finally:
+        remove(folder)
+        if owner is not None:
+            os.close(owner)
+
+
+def folder_of_this_process() -> str:
+    """A folder for as long as this process lives, made at the first call."""
+    return _folder_of_process(os.getpid())
+
+
+@functools.cache
+def _folder_of_process(pid: int) -> str:
+    remove_abandoned(short_folder())
+    folder, _ = new_folder(short_folder())  # the lock is held until the process ends, however it does
+    atexit.register(lambda: remove(folder) if os.getpid() == pid else None)  # not when a fork of it ends
+    return folder
+
+
+@contextlib.contextmanager
+def temporary_files_in(folder: str) -> Iterator[None]:
+    """Within it, this process makes its temporary files and sockets in `folder`."""
+    before, tempfile.tempdir = tempfile.tempdir, folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
+def new_folder(parent: str) -> tuple[str, int | None]:
+    """A new folder, and the open file whose lock says that this process holds it (None where files have no locks)."""
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # where files cannot be locked, nobody tells what was left behind
-            unfinished = folder / f"{_OWNER}.unlocked"
-            fcntl.flock(stack.enter_context(unfinished.open("w")), fcntl.LOCK_EX)
-            unfinished.rename(folder / _OWNER)  # only now, so that nobody takes it for abandoned
-        stack.callback(_remove, folder)
-        yield str(folder)
+    unfinished = folder / f"{_OWNER}.unlocked"
+    owner = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        unfinished.rename(folder / _OWNER)  # only now, so that nobody takes it for abandoned
+    except OSError:  # without locks nobody can tell what was left behind
+        os.close(owner)
+        return str(folder), None
+    return str(folder), owner
 
 
-def _remove_if_abandoned(folder: Path) -> None:
-    # Suppressed: that there is no such file, that it is another user's, that it is locked.
-    with contextlib.suppress(OSError), (folder / _OWNER).open("r+") as owner:
-        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _remove(folder)
+def remove_abandoned(parent: str) -> None:
+    """Remove the folders in `parent` that processes of this user made and that none of them holds any more."""
+    for left in Path(parent).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError), _opened(left) as folder:
+            owner = os.open(_OWNER, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                _check_is_own(owner)
+                fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _empty(folder)
+            finally:
+                os.close(owner)
+            os.rmdir(left)  # fails where something is left, and where a link has taken the place
 
 
-def _remove(folder: Path) -> None:
+def remove(path: str) -> None:
+    """Remove a folder of this user with all that is in it; what cannot be removed stays."""
+    with contextlib.suppress(OSError), _opened(Path(path)) as folder:
+        _empty(folder)
+        os.rmdir(path)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """A handle on a folder of this user; OSError if it is a link, no folder, or another user's."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        _check_is_own(folder)
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _check_is_own(handle: int) -> None:
+    if os.fstat(handle).st_uid != os.geteuid():
+        raise PermissionError("it belongs to another user")
+
+
+def _empty(folder: int) -> None:
     """Remove what can be. The owner's file goes last, for who has to go on where processes still write."""
-    with contextlib.suppress(OSError):
-        for path in folder.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            elif path.name != _OWNER:
-                path.unlink(missing_ok=True)
-        if all(path.name == _OWNER for path in folder.iterdir()):
-            shutil.rmtree(folder, ignore_errors=True)
+    for name in os.listdir(folder):
+        if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+            shutil.rmtree(name, ignore_errors=True, dir_fd=folder)  # follows no links
+        elif name != _OWNER:
+            os.unlink(name, dir_fd=folder)
+    if os.listdir(folder) == [_OWNER]:
+        os.unlink(_OWNER, dir_fd=folder)

@@ -11,6 +11,7 @@ import re
 import resource
 import signal
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, make_dataclass, replace
 from pathlib import Path
@@ -265,6 +266,10 @@ def ask_for_memory_again(step: Step) -> None:
     note(f"pages {resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before}")
 
 
+def leave_a_file(step: Step) -> None:
+    os.close(tempfile.mkstemp(prefix="left-")[0])
+
+
 def take_time(step: Step) -> None:
     time.sleep(0.05)
 
@@ -295,6 +300,7 @@ FAULTS = {
         kill_worker_always,
         break_off_late_once,
         ask_for_memory_again,
+        leave_a_file,
         take_time,
         idle,
     )

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from arena import Arena, await_that, processes_of, what_is_reproducible
@@ -58,6 +60,7 @@ ASKED = [
     "crash_once",
     "kill_fork_server_once",
     "ask_for_memory_again",
+    "leave_a_file",
     "idle",
 ]
 
@@ -69,7 +72,8 @@ def arena(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def records(arena):
-    answers = list(map(json.loads, arena.python(RUN, *ASKED).splitlines()))
+    arena.temporary = Path(tempfile.mkdtemp(dir="/tmp"))  # short enough for the paths of sockets
+    answers = list(map(json.loads, arena.python(RUN, *ASKED, TMPDIR=str(arena.temporary)).splitlines()))
     assert len(answers) == len(ASKED), "each trial has its record, whatever the ones before it did"
     return list(zip(ASKED, answers, strict=True))
 
@@ -200,3 +204,10 @@ def test_a_trial_dies_with_the_process_that_asked_for_it_even_by_sigkill(tmp_pat
     asking.kill()
     asking.wait()
     await_that(lambda: not processes_of(arena), "no orphan is left")
+
+
+def test_trials_leave_nothing_in_the_temporary_folder(arena, records):
+    """Not the sockets of the fork server, and not what a trial itself left there."""
+    assert dict(records)["leave_a_file"]["row"]["status"] == "completed"
+    await_that(lambda: not list(arena.temporary.iterdir()), "the last process removes its folder")
+    arena.temporary.rmdir()

@@ -2,10 +2,12 @@
 
 import errno
 import fcntl
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,75 @@ def test_folders_of_somebody_else_stay(tmp_path):
     with temporary_folder(str(tmp_path)):
         pass
     assert list(tmp_path.iterdir()) == [foreign]
+
+
+def test_no_link_is_followed(tmp_path):
+    shared, target = tmp_path / "shared", tmp_path / "target"
+    (target / "folder").mkdir(parents=True)
+    (target / "owner.lock").touch()
+    shared.mkdir()
+    (shared / "ra-link").symlink_to(target)
+    inner = shared / "ra-folder"
+    inner.mkdir()
+    (inner / "owner.lock").symlink_to(target / "owner.lock")
+    (inner / "link").symlink_to(target)
+    with temporary_folder(str(shared)) as folder:
+        Path(folder, "link").symlink_to(target)
+    assert {path.name for path in target.iterdir()} == {"folder", "owner.lock"}
+    assert {path.name for path in shared.iterdir()} == {"ra-link", "ra-folder"}
+
+
+def test_a_named_pipe_in_place_of_the_lock_keeps_nobody_waiting(tmp_path):
+    (tmp_path / "ra-pipe").mkdir()
+    os.mkfifo(tmp_path / "ra-pipe" / "owner.lock")
+    with temporary_folder(str(tmp_path)) as folder:
+        assert Path(folder).is_dir()
+
+
+NOBODY = 65534
+
+
+def plant(shared, target):
+    os.symlink(target, shared / "ra-link")
+    os.mkdir(shared / "ra-folder")
+    os.chmod(shared / "ra-folder", 0o777)
+    (shared / "ra-folder" / "owner.lock").touch()
+    os.chmod(shared / "ra-folder" / "owner.lock", 0o666)
+    os.symlink(target, shared / "ra-folder" / "link")
+
+
+def as_another_user(function, *arguments):
+    """Call the function in a process with the rights of nobody."""
+    if (child := os.fork()) == 0:
+        code = 1
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            function(*arguments)
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.fixture
+def shared():
+    """A folder like /tmp, which every user can reach."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o1777)
+        yield Path(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as a second user")
+def test_what_another_user_plants_is_neither_followed_nor_removed(shared, tmp_path):
+    """The attack: a link `ra-x` in /tmp to a folder of the victim that holds a file `owner.lock` of anybody's."""
+    target = tmp_path / "target"
+    (target / "folder").mkdir(parents=True)
+    (target / "owner.lock").touch()
+    as_another_user(plant, shared, target)
+    with temporary_folder(str(shared)) as folder:
+        assert Path(folder).stat().st_mode & 0o077 == 0, "nobody else looks into the folder"
+    assert {path.name for path in target.iterdir()} == {"folder", "owner.lock"}
+    assert {path.name for path in shared.iterdir()} == {"ra-link", "ra-folder"}
+    assert {path.name for path in (shared / "ra-folder").iterdir()} == {"owner.lock", "link"}
