@@ -175,13 +175,24 @@ def list_(table: TableName, as_json: AsJson = False, as_csv: AsCsv = False) -> N
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A regularizer, task, suite, architecture or data set.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A regularizer, task, suite, architecture or data set; or columns.")
+    ],
     results: Annotated[list[str] | None, typer.Option(help="Folders with timing rows. [default: results/*]")] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
-    """Show one entry's card: what it is, where it comes from, its settings and ranges, an example."""
+    """Show one entry's card: what it is, its source, settings, ranges, an example; or the columns of the files."""
     from harness.command.cards import card
+    from harness.command.columns import NAME, columns_card, described_columns
+    from harness.command.printing import show_records
 
-    print(card(name, results))
+    if name == NAME and (as_json or as_csv):
+        show_records(described_columns(), as_json, as_csv)
+    elif as_json or as_csv:
+        raise BadInput(f"A card is text: --json and --csv go with `regarena show {NAME}` and the listings.")
+    else:
+        print(columns_card() if name == NAME else card(name, results))
 
 
 @app.command()

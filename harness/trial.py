@@ -85,6 +85,7 @@ def base_values(spec: TrialSpec, execution: Execution) -> dict[str, Any]:
         "metric": task.metric,
         "higher_is_better": task.higher_is_better,
         "epochs_planned": task.epochs(spec.scale),
+        "validation_fraction": task.validation_fraction(spec.scale),
         "attempts": 1,
         "seeds_together": 1,
         "device": execution.device,

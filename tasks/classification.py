@@ -84,8 +84,7 @@ class Classification(DatasetTask):
         if sizes is None:
             return None
         num_train, num_test = sizes
-        fraction = data.validation_fraction if protocol.validation_fraction is None else protocol.validation_fraction
-        num_validation = round(num_train * fraction)
+        num_validation = round(num_train * data.held_out_fraction(protocol))
         return Workload.of(
             protocol,
             num_train=num_train - num_validation,

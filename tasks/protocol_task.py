@@ -45,6 +45,10 @@ class DatasetTask(ProtocolTask):
         """Whether the data set is too large to be held in memory."""
         return DATASETS[self.dataset].is_streamed
 
+    def validation_fraction(self, scale: str) -> float:
+        """The protocol's, or the data set's."""
+        return DATASETS[self.dataset].held_out_fraction(self.protocol.at(scale))
+
     def check_data(self, data_dir: Path | None, download: bool = False) -> None:
         """Files there, or fetched."""
         DATASETS[self.dataset].check(data_dir, download)

@@ -84,6 +84,10 @@ class Task(ABC):
     def epochs(self, scale: str) -> int:
         """Epochs planned at `scale`."""
 
+    def validation_fraction(self, scale: str) -> float | None:
+        """Share of the official training set that is held out at `scale`, in [0, 1); None where there is none."""
+        return None
+
     def switches(self, scale: str) -> Switches:
         """How steps are executed at `scale` unless the setting says otherwise: the plain way."""
         return Switches()

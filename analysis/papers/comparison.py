@@ -131,7 +131,7 @@ def _measured(entry: dict[str, Any], cell: pd.DataFrame, value: Value) -> dict[s
     low, high = mean_interval(values)
     result |= {"ours": float(values.mean()), "interval_low": low, "interval_high": high, "num_seeds": len(values)}
     if scale == "paper":
-        result["note"] = " ".join(filter(None, [entry["note"], hold_out_note(task)]))
+        result["note"] = " ".join(filter(None, [entry["note"], hold_out_note(task, rows["validation_fraction"])]))
     if scale != "paper":
         return result | {"verdict": f"not comparable: scale {scale}"}
     if len(values) < 2:

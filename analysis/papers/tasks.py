@@ -7,6 +7,11 @@ paper says one protocol and its numbers look like another, both are tasks.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 AUGMENTED = "-augmented"
 DATASETS = {"CIFAR-10": "cifar10", "CIFAR-100": "cifar100", "ILSVRC-2012": "imagenet"}
 
@@ -44,20 +49,18 @@ def tasks_of(paper: str, dataset: str, architecture: str) -> tuple[str, ...]:
     return (task, f"{task}{AUGMENTED}") if is_twofold else (task,)
 
 
-_HELD_OUT_PERCENT = {"imagenet-": 1, "cifar10-zhai-tang": 20, "cifar100-zhai-tang": 20}  # by how a task's name begins
 _HELD_OUT_BY_THE_PAPER = ("cifar10-zhai-tang", "cifar100-zhai-tang")
 
 
-def held_out_percent(task: str) -> int:
-    """Of the official training images, those that select and are not trained on."""
-    return next((percent for start, percent in _HELD_OUT_PERCENT.items() if task.startswith(start)), 10)
-
-
-def hold_out_note(task: str) -> str:
-    """What our trainings of a paper's row did not see."""
+def hold_out_note(task: str, fractions: pd.Series[float]) -> str:
+    """What our trainings of a paper's row did not see, from the rows' `validation_fraction`."""
+    known = sorted(set(fractions.dropna()))
+    if not known:
+        return "The rows do not say how many training images were held out to select by; the paper's may be others."
     said = "as in the paper" if task in _HELD_OUT_BY_THE_PAPER else "of which the paper says nothing"
-    percent = held_out_percent(task)
-    return f"Ours trained on {100 - percent} % of the training images and held out {percent} % to select by, {said}."
+    trained = " or ".join(f"{100 * (1 - fraction):.3g} %" for fraction in known)
+    held_out = " or ".join(f"{100 * fraction:.3g} %" for fraction in known)
+    return f"Ours trained on {trained} of the training images and held out {held_out} to select by, {said}."
 
 
 WIDTH_TASKS: dict[str, int] = {  # Lu et al. 2021, figure 1a: units of each dense layer of the first model

@@ -8,20 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.errors import BadInput
-from harness.records import CURVE_COLUMNS, ROLES, SCALES, STATUSES, SUCCESSES, TRIAL_COLUMNS
+from harness.records import CURVE_COLUMNS, SUCCESSES, TRIAL_TABLE, fixed
 from harness.results.store import CAMPAIGN_FILE, CURVES, TRIALS, Store
 
-_NOT_NEGATIVE = (
-    "train_seconds", "evaluation_seconds", "setup_seconds", "seconds_per_step", "samples_per_second",
-    "peak_memory_bytes", "num_parameters", "epochs_run", "epochs_planned", "attempts", "seeds_together",
-)  # fmt: skip
 _TEST_COLUMNS = ("test_value", "test_value_at_best_validation")
 _UNIT_METRICS = ("accuracy",)
-_LATER_COLUMNS = (
-    "switches",
-    "seeds_together",
-    "shared_code_hash",
-)  # which files that were written before lack, as null stands for none
 
 
 def verify_folder(location: str) -> list[str]:
@@ -85,20 +76,16 @@ def _curve_findings(
 
 
 def _row_findings(row: Mapping[str, Any]) -> Iterator[str]:
-    missing = [name for name in TRIAL_COLUMNS if name not in row and name not in _LATER_COLUMNS]
+    version = row.get("schema_version") or 1
+    missing = [each.name for each in fixed(TRIAL_TABLE) if each.name not in row and each.since <= version]
     if missing:
         others = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         yield f"the column(s) {', '.join(missing[:3])}{others} are missing"
         return
-    for column, allowed in (("status", STATUSES), ("role", ROLES), ("scale", SCALES)):
-        if row[column] not in allowed:
-            yield f"{column} is {row[column]!r}, not one of {', '.join(allowed)}"
+    for column in fixed(TRIAL_TABLE):
+        yield from column.faults(row.get(column.name))
     if row["role"] == "tune":
         yield from (f"a tune trial has a {name}" for name in _TEST_COLUMNS if row[name] is not None)
-    for name in _NOT_NEGATIVE:
-        value = row.get(name)
-        if value is not None and not value >= 0:
-            yield f"{name} is {value}, below 0"
     if row["status"] in SUCCESSES:
         yield from _value_findings(row)
     if row["started_at"] and row["finished_at"] and row["finished_at"] < row["started_at"]:

@@ -94,6 +94,11 @@ class Dataset(ABC):
         share = f"{100 * self.validation_fraction:.3g} %"
         return f"official training set, {share} of it held out for validation; official test set"
 
+    def held_out_fraction(self, protocol: Protocol | None) -> float:
+        """Share of the official training set that is held out: the protocol's, or what is usual for this data set."""
+        asked = None if protocol is None else protocol.validation_fraction
+        return self.validation_fraction if asked is None else asked
+
     def num_images(self, data_dir: Path | None) -> tuple[int, int] | None:
         """Images of the official training and test sets, without reading them; None where that cannot be told."""
         return None if self.num_train is None or self.num_test is None else (self.num_train, self.num_test)

@@ -47,9 +47,7 @@ class ImageFolders(Dataset):
         if protocol is not None:
             self._check_offers(protocol)
         _, index = self._index(data_dir)
-        fraction = protocol.validation_fraction if protocol else None
-        fraction = self.validation_fraction if fraction is None else fraction
-        train, validation = held_out(self.name, len(index.train), fraction)
+        train, validation = held_out(self.name, len(index.train), self.held_out_fraction(protocol))
 
         def streamed(files: ImageFiles) -> Streamed:
             return Streamed(

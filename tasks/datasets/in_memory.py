@@ -56,8 +56,7 @@ class InMemory(Dataset):
             self._check_offers(protocol)
         if self.files and (data_dir is None or self._missing(data_dir)):
             self.check(data_dir)
-        fraction = protocol.validation_fraction if protocol else None
-        fraction = self.validation_fraction if fraction is None else fraction
+        fraction = self.held_out_fraction(protocol)
         return _preprocessed(self, data_dir, fraction, protocol.preprocessing if protocol else "standard")
 
     def notice(self, data_dir: Path | None) -> str | None:

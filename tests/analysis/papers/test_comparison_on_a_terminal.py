@@ -8,6 +8,7 @@ from result_rows import confirmed, one_file, timed
 
 import analysis
 from analysis.papers.provenance_notes import PROVENANCE_NOTES
+from analysis.papers.tasks import hold_out_note
 from harness.command.screens import _sentences, show_claims, show_comparison, show_importances, show_ranking
 
 NO_CURVES = pd.DataFrame([], columns=["trial_id", "epoch", "split", "metric", "value"])
@@ -44,8 +45,9 @@ def test_values_stand_in_their_table_and_fit_the_terminal(tmp_path, capsys, monk
 
 
 def test_what_is_doubtful_about_a_value_says_of_which(tmp_path, capsys, monkeypatch):
+    shared = {"task": "cifar10-zhai", "scale": "paper", "validation_fraction": 0.1}
     rows = [each for name in ("none", "dropout", "adaptive_dropout_rc", "localdrop")
-            for each in confirmed(name, [0.8, 0.81], "cifar10-zhai", scale="paper")]  # fmt: skip
+            for each in confirmed(name, [0.8, 0.81], **shared)]  # fmt: skip
     lines = printed(tmp_path, rows, capsys, monkeypatch).splitlines()
     assert (
         "  all but localdrop: Baseline near, but not equal to, the one of Zhai and Wang 2018: run again by the authors."
@@ -56,6 +58,15 @@ def test_what_is_doubtful_about_a_value_says_of_which(tmp_path, capsys, monkeypa
     assert (
         "  Ours trained on 90 % of the training images and held out 10 % to select by, of which the paper says nothing."
     ) in lines
+
+
+def test_how_much_was_held_out_is_read_from_the_rows():
+    known, unknown = pd.Series([0.2, 0.2, None]), pd.Series([None, None], dtype=float)
+    assert hold_out_note("cifar10-zhai-tang", known) == (
+        "Ours trained on 80 % of the training images and held out 20 % to select by, as in the paper."
+    )
+    assert "10 % or 20 % to select by, of which the paper" in hold_out_note("x", pd.Series([0.2, 0.1]))
+    assert hold_out_note("cifar10-zhai-tang", unknown).startswith("The rows do not say how many")
 
 
 def test_each_provenance_note_is_one_sentence():

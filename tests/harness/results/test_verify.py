@@ -7,7 +7,7 @@ import pytest
 from some_records import record
 
 from harness.errors import BadInput
-from harness.records import CURVE_SCHEMA
+from harness.records import CURVE_SCHEMA, TRIAL_TABLE, fixed
 from harness.results.rows import digest
 from harness.results.store import DIGEST_KEY, TRIALS, Store
 from harness.results.verify import verify_folder
@@ -111,10 +111,20 @@ def test_curves_without_a_row_and_files_of_another_kind_are_found(store):
     assert any("column(s)" in finding and "more are missing" in finding for finding in findings)
 
 
-def test_files_from_before_there_were_switches_and_packs_and_checkpoints_of_running_trials_are_no_findings(store):
+LATER = [column.name for column in fixed(TRIAL_TABLE) if column.since > 1]
+
+
+def test_columns_that_came_with_a_version_may_be_missing_from_files_of_older_ones_alone(store):
     path = file_of(store, record(0))
-    table = pq.read_table(path).drop_columns(["switches", "seeds_together"])
+    table = pq.read_table(path).drop_columns(LATER)
     pq.write_table(table.replace_schema_metadata({DIGEST_KEY: digest(table)}), path)
+    (finding,) = verify_folder(store.location)
+    assert all(name in finding for name in LATER[:3])
+    rewrite(path, schema_version=1)
+    assert verify_folder(store.location) == []
+
+
+def test_checkpoints_of_running_trials_are_no_findings(store):
     running = Path(store.root) / "checkpoints" / "some-trial"
     running.mkdir(parents=True)
     (running / "epoch-000007.pt").write_bytes(b"whatever")

@@ -1,7 +1,6 @@
-"""What a trial is (TrialSpec), what it left behind (TrialRecord), and the Parquet schema of both.
+"""What a trial is (TrialSpec), what it left behind (TrialRecord), and the row that both become.
 
-A TrialSpec holds only names and numbers, so it pickles, becomes a row and hashes. The columns and their types are
-the interface to everyone who opens the files; raise SCHEMA_VERSION when one changes its meaning.
+A TrialSpec holds only names and numbers, so it pickles, becomes a row and hashes.
 """
 
 from __future__ import annotations
@@ -13,102 +12,23 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+from harness.records.columns import (
+    HYPERPARAMETER_PREFIX,
+    METRIC_PREFIX,
+    SCHEMA_VERSION,
+    SUCCESSES,
+    TRIAL_COLUMNS,
+    TRIAL_FIELDS,
+    Role,
+    Scale,
+    Status,
+)
 
 Scalar = float | int | str | bool
-Role = Literal["default", "tune", "confirm", "timing"]
-Scale = Literal["paper", "short", "smoke"]
-Status = Literal[
-    "completed", "stopped_early", "diverged", "failed", "timeout", "out_of_memory", "crashed", "skipped"
-]  # fmt: skip
-
-ROLES: tuple[str, ...] = get_args(Role)
-SCALES: tuple[str, ...] = get_args(Scale)
-STATUSES: tuple[str, ...] = get_args(Status)
-SUCCESSES: tuple[str, ...] = ("completed", "stopped_early")
-
-HYPERPARAMETER_PREFIX = "hp."
-METRIC_PREFIX = "metric."
-
-_TIMESTAMP = pa.timestamp("us", tz="UTC")
-
-TRIAL_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
-    # identity
-    ("schema_version", pa.int32()),
-    ("trial_id", pa.string()),
-    ("campaign_id", pa.string()),
-    ("suite", pa.string()),
-    ("task", pa.string()),
-    ("dataset", pa.string()),
-    ("architecture", pa.string()),
-    ("regularizer", pa.string()),
-    ("scale", pa.string()),
-    ("role", pa.string()),
-    ("seed", pa.int64()),
-    ("tune_index", pa.int64()),
-    ("frozen_from", pa.string()),
-    ("code_hash", pa.string()),
-    ("shared_code_hash", pa.string()),  # of what all contestants of the task use; null in rows from before it was kept
-    ("switches", pa.string()),  # how steps were executed, where it was not as the protocol says
-    ("dataset_fingerprint", pa.string()),
-    # outcome
-    ("status", pa.string()),
-    ("error_type", pa.string()),
-    ("error_message", pa.string()),
-    ("reason", pa.string()),
-    ("attempts", pa.int32()),
-    # value
-    ("metric", pa.string()),
-    ("higher_is_better", pa.bool_()),
-    ("validation_value", pa.float64()),
-    ("test_value", pa.float64()),
-    ("test_value_at_best_validation", pa.float64()),
-    ("train_value", pa.float64()),
-    # effort
-    ("epochs_planned", pa.int64()),
-    ("epochs_run", pa.int64()),
-    ("num_parameters", pa.int64()),
-    ("train_seconds", pa.float64()),
-    ("evaluation_seconds", pa.float64()),
-    ("setup_seconds", pa.float64()),
-    ("seconds_per_step", pa.float64()),
-    ("samples_per_second", pa.float64()),
-    ("peak_memory_bytes", pa.int64()),
-    ("seeds_together", pa.int32()),  # trials that shared the process and its times: each has an equal share
-    # machine
-    ("device", pa.string()),
-    ("hardware_key", pa.string()),
-    ("gpu_fraction", pa.float64()),
-    ("cpu_threads", pa.int32()),
-    ("exclusive", pa.bool_()),
-    # provenance
-    ("started_at", _TIMESTAMP),
-    ("finished_at", _TIMESTAMP),
-    ("git_commit", pa.string()),
-    ("git_dirty", pa.bool_()),
-    ("python_version", pa.string()),
-    ("torch_version", pa.string()),
-    ("numba_version", pa.string()),  # null where compiled loops are not installed; they round differently in places
-    ("ray_version", pa.string()),
-    ("optuna_version", pa.string()),
-    ("regarena_version", pa.string()),
-)
-TRIAL_COLUMNS: tuple[str, ...] = tuple(name for name, _ in TRIAL_FIELDS)
-
-CURVE_SCHEMA = pa.schema(
-    [
-        ("trial_id", pa.string()),
-        ("epoch", pa.int64()),
-        ("split", pa.string()),
-        ("metric", pa.string()),
-        ("value", pa.float64()),
-    ]
-)
-CURVE_COLUMNS: tuple[str, ...] = tuple(CURVE_SCHEMA.names)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,185 @@
+"""The columns of a results folder's files: one table that the schema, `verify` and `regarena show columns` read.
+
+To add a column, add a line to TRIAL_TABLE or CURVE_TABLE, with `since=SCHEMA_VERSION`; raise that by one first if the
+last release has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Literal, get_args
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 2
+"""Of files as they are written. Files of an older version are migrated on reading, newer ones are refused."""
+
+Role = Literal["default", "tune", "confirm", "timing"]
+Scale = Literal["paper", "short", "smoke"]
+Status = Literal[
+    "completed", "stopped_early", "diverged", "failed", "timeout", "out_of_memory", "crashed", "skipped"
+]  # fmt: skip
+Group = Literal[
+    "identity", "hyperparameters", "outcome", "value", "effort", "machine", "provenance", "curve"
+]  # fmt: skip
+
+ROLES: tuple[str, ...] = get_args(Role)
+SCALES: tuple[str, ...] = get_args(Scale)
+STATUSES: tuple[str, ...] = get_args(Status)
+SUCCESSES: tuple[str, ...] = ("completed", "stopped_early")
+ANSWERS: tuple[str, ...] = (*SUCCESSES, "diverged")
+"""What the training itself came to. The other statuses may be the machine's, and a second try may end otherwise."""
+
+HYPERPARAMETER_PREFIX = "hp."
+METRIC_PREFIX = "metric."
+
+TEXT, TRUTH, REAL, WHOLE, SMALL = pa.string(), pa.bool_(), pa.float64(), pa.int64(), pa.int32()
+TIME = pa.timestamp("us", tz="UTC")
+BY_VALUE = pa.null()
+
+_TYPE_NAMES = {
+    TEXT: "text", TRUTH: "true or false", REAL: "real number", WHOLE: "whole number", SMALL: "whole number",
+    TIME: "time (UTC)", BY_VALUE: "by value",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a file. Every value may be null, which means "does not apply" or "not known".
+
+    Args:
+        name: of the column; one that ends in `*` stands for all columns whose names begin so.
+        type: of its values.
+        group: what it belongs to.
+        meaning: in a few words.
+        unit: of its values, "" where they have none.
+        since: version of the schema from which on every file has it; files of older versions may lack it.
+        at_least: smallest allowed value; None: no bound.
+        at_most: largest allowed value; None: no bound.
+        allowed: all allowed values; (): any.
+        repeats: whether the same trial has the same value when it runs again on a CPU. Times, memory, versions,
+            the machine, and what the trial was run for do not repeat; they never tell two rows of one trial apart.
+    """
+
+    name: str
+    type: pa.DataType
+    group: Group
+    meaning: str
+    _: KW_ONLY
+    unit: str = ""
+    since: int = 1
+    at_least: float | None = None
+    at_most: float | None = None
+    allowed: tuple[str, ...] = ()
+    repeats: bool = True
+
+    @property
+    def type_name(self) -> str:
+        """The type in words."""
+        return _TYPE_NAMES[self.type]
+
+    @property
+    def bounds(self) -> str:
+        """What is allowed, in words; "" for everything of the type."""
+        if self.allowed:
+            return ", ".join(self.allowed)
+        limits = ((">=", self.at_least), ("<=", self.at_most))
+        return " and ".join(f"{sign} {limit:g}" for sign, limit in limits if limit is not None)
+
+    def faults(self, value: Any) -> Iterator[str]:
+        """What is wrong with a value, in words; NaN is within no bounds."""
+        if value is None:
+            return
+        if self.allowed and value not in self.allowed:
+            yield f"{self.name} is {value!r}, not one of {', '.join(self.allowed)}"
+        if self.at_least is not None and not value >= self.at_least:
+            yield f"{self.name} is {value}, below {self.at_least:g}"
+        if self.at_most is not None and not value <= self.at_most:
+            yield f"{self.name} is {value}, above {self.at_most:g}"
+
+
+TRIAL_TABLE: tuple[Column, ...] = (
+    Column("schema_version", SMALL, "identity", "version of these columns", at_least=1, repeats=False),
+    Column("trial_id", TEXT, "identity", "hash of all that defines the trial"),
+    Column("campaign_id", TEXT, "identity", "the campaign that ran it", repeats=False),
+    Column("suite", TEXT, "identity", "the suite that asked for it", repeats=False),
+    Column("task", TEXT, "identity", "what was measured"),
+    Column("dataset", TEXT, "identity", "the task's data set"),
+    Column("architecture", TEXT, "identity", 'the task\'s network; "" where the task brings its own model'),
+    Column("regularizer", TEXT, "identity", "the contestant; several joined by +"),
+    Column("scale", TEXT, "identity", "how much of the protocol was run", allowed=SCALES),
+    Column("role", TEXT, "identity", "why it ran", allowed=ROLES),
+    Column("seed", WHOLE, "identity", "seed of all random draws"),
+    Column("tune_index", WHOLE, "identity", "place in the cell's search, of tune trials", at_least=0, repeats=False),
+    Column("frozen_from", TEXT, "identity", "trial_id of the tune trial that won, of confirm trials", repeats=False),
+    Column("code_hash", TEXT, "identity", "hash of the code that the trial used"),
+    Column("shared_code_hash", TEXT, "identity", "hash of the code that all contestants of the task use", since=2),
+    Column("switches", TEXT, "identity", "how steps were executed, where not as the protocol says", since=2),
+    Column("dataset_fingerprint", TEXT, "identity", "hash of the data that was read"),
+    Column("hp.*", BY_VALUE, "hyperparameters", "one column for each field of the regularizer and shared setting"),
+    Column("status", TEXT, "outcome", "how the trial ended", allowed=STATUSES),
+    Column("error_type", TEXT, "outcome", "class of the exception", repeats=False),
+    Column("error_message", TEXT, "outcome", "its text", repeats=False),
+    Column("reason", TEXT, "outcome", "where it was raised, or why the cell was skipped", repeats=False),
+    Column("attempts", SMALL, "outcome", "how often the trial was begun", at_least=0, repeats=False),
+    Column("metric", TEXT, "value", "name of the value that is ranked"),
+    Column("higher_is_better", TRUTH, "value", "its direction"),
+    Column("validation_value", REAL, "value", "on the held-out part of the training set, after the last epoch"),
+    Column("test_value", REAL, "value", "on the test set, after the last epoch; null for tune trials"),
+    Column("test_value_at_best_validation", REAL, "value", "on the test set, after the epoch best in validation"),
+    Column("train_value", REAL, "value", "on the training set, after the last epoch"),
+    Column("metric.*", REAL, "value", "one column for each other value that the task measures"),
+    Column("epochs_planned", WHOLE, "effort", "epochs of the protocol at this scale", at_least=0),
+    Column("epochs_run", WHOLE, "effort", "epochs that were trained", at_least=0),
+    Column("num_parameters", WHOLE, "effort", "trained numbers of the network", at_least=0),
+    Column("train_seconds", REAL, "effort", "training alone", unit="s", at_least=0, repeats=False),
+    Column("evaluation_seconds", REAL, "effort", "evaluation alone", unit="s", at_least=0, repeats=False),
+    Column("setup_seconds", REAL, "effort", "data, network, compilation", unit="s", at_least=0, repeats=False),
+    Column("seconds_per_step", REAL, "effort", "training time of a step", unit="s", at_least=0, repeats=False),
+    Column("samples_per_second", REAL, "effort", "training speed", unit="1/s", at_least=0, repeats=False),
+    Column("peak_memory_bytes", WHOLE, "effort", "highest memory of the device", unit="B", at_least=0, repeats=False),
+    Column("seeds_together", SMALL, "effort", "trials that shared the process and its times, which are equal shares",
+           since=2, at_least=0, repeats=False),
+    Column("validation_fraction", REAL, "effort", "share of the official training set that was held out",
+           since=2, at_least=0, at_most=1),
+    Column("device", TEXT, "machine", "torch's name of the device", repeats=False),
+    Column("hardware_key", TEXT, "machine", "what must be equal for times to be compared", repeats=False),
+    Column("gpu_fraction", REAL, "machine", "share of a GPU", at_least=0, repeats=False),
+    Column("cpu_threads", SMALL, "machine", "threads of torch", at_least=0, repeats=False),
+    Column("exclusive", TRUTH, "machine", "whether nothing else of the campaign ran there", repeats=False),
+    Column("started_at", TIME, "provenance", "when the trial began", repeats=False),
+    Column("finished_at", TIME, "provenance", "when it ended", repeats=False),
+    Column("git_commit", TEXT, "provenance", "commit of the checkout, null outside of one", repeats=False),
+    Column("git_dirty", TRUTH, "provenance", "whether files differed from that commit", repeats=False),
+    Column("python_version", TEXT, "provenance", "of Python", repeats=False),
+    Column("torch_version", TEXT, "provenance", "of torch", repeats=False),
+    Column("numba_version", TEXT, "provenance", "of numba; null where it is not installed", since=2, repeats=False),
+    Column("ray_version", TEXT, "provenance", "of Ray", repeats=False),
+    Column("optuna_version", TEXT, "provenance", "of Optuna", repeats=False),
+    Column("regarena_version", TEXT, "provenance", "of regarena", repeats=False),
+)  # fmt: skip
+"""The columns of trials/*.parquet: one row for each trial that ended."""
+
+CURVE_TABLE: tuple[Column, ...] = (
+    Column("trial_id", TEXT, "curve", "the trial"),
+    Column("epoch", WHOLE, "curve", "epochs trained by then; 0 is the network before training", at_least=0),
+    Column("split", TEXT, "curve", "train, validation, test, or regularizer for what one logs about itself"),
+    Column("metric", TEXT, "curve", "name of the value"),
+    Column("value", REAL, "curve", "the value"),
+)
+"""The columns of curves/*.parquet: one row for each measurement during a trial."""
+
+CURVE_KEY: tuple[str, ...] = ("trial_id", "epoch", "split", "metric")
+"""What names one point of a curve."""
+
+
+def fixed(table: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns that every file has, without those that stand for many."""
+    return tuple(column for column in table if not column.name.endswith("*"))
+
+
+TRIAL_COLUMNS: tuple[str, ...] = tuple(column.name for column in fixed(TRIAL_TABLE))
+TRIAL_FIELDS: tuple[tuple[str, pa.DataType], ...] = tuple((each.name, each.type) for each in fixed(TRIAL_TABLE))
+CURVE_COLUMNS: tuple[str, ...] = tuple(column.name for column in CURVE_TABLE)
+CURVE_SCHEMA: pa.Schema = pa.schema([(column.name, column.type) for column in CURVE_TABLE])
