@@ -22,6 +22,7 @@ from harness.results.trial_summary import TrialSummary
 from harness.schedule import CellProgress, Schedule
 from harness.times.gpu_input_warning import gpu_input_warning
 from harness.workers.interrupts import interruptible
+from harness.workers.processors import trials_at_once, usable_cpus
 from tasks import TASKS
 from tasks.errors import DataError
 
@@ -139,10 +140,10 @@ def _execution(request: Request, plan: Plan, store: Store) -> Execution:
     )
     if not request.serial:
         return execution
-    num_cpus = os.cpu_count() or 1
+    num_cpus = usable_cpus()
     if request.cluster.cpus_per_trial > num_cpus:
         wanted = request.cluster.cpus_per_trial
-        raise BadInput(f"--cpus-per-trial must be at most what this machine has, {num_cpus}, got {wanted:g}.")
+        raise BadInput(f"--cpus-per-trial must be at most what this process may use, {num_cpus}, got {wanted:g}.")
     return placed(execution, request.cluster.gpus_per_trial)
 
 
@@ -177,7 +178,8 @@ def _memory_share(request: Request) -> int | None:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
         return None
-    at_once = 1 if request.serial else max(1, int((os.cpu_count() or 1) / request.cluster.cpus_per_trial))
+    cluster = request.cluster
+    at_once = 1 if request.serial else trials_at_once(cluster.cpus_per_trial, cluster.max_workers)
     return int(total * MEMORY_SHARE / at_once)
 
 

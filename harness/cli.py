@@ -2,155 +2,105 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.command.exit import run_to_its_end
 from harness.command.options import (
-    Address,
     AsCsv,
     AsJson,
-    ChannelsLast,
-    CheckpointSeconds,
-    Compiled,
-    Cpus,
-    CudaGraphs,
-    Data,
-    Download,
     Folders,
-    Gpus,
-    NoToken,
-    Only,
-    PrecisionOption,
-    Results,
-    Retry,
-    ScaleName,
-    ScaleOption,
-    Seed,
-    Seeds,
-    Serial,
-    Skip,
+    RunOptions,
     SuiteName,
     TableName,
-    TrialMemory,
-    TrialSeconds,
-    TuneTrials,
+    a_location,
+    names_in,
     request_of,
+    with_run_options,
 )
 from harness.errors import BadInput, RegarenaError, ResultsError
-from harness.execution import CHECKPOINT_SECONDS
 
 if TYPE_CHECKING:
     from harness.request import Request
 
+
+def show_version(is_asked: bool) -> None:
+    """Print the version and end, if that is what was asked for."""
+    from harness.provenance import package_version
+
+    if is_asked:
+        print(f"regarena {package_version('regarena') or '(not installed)'}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="regarena",
-    help="The arena in which neural-network regularizers compete: tuned alike, confirmed on fresh seeds, ranked.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 
-@app.command()
-def run(
-    suite: SuiteName,
-    results: Results = None,
-    scale: ScaleOption = None,
-    tune_trials: TuneTrials = None,
-    seeds: Seeds = None,
-    only: Only = None,
-    skip: Skip = None,
-    data: Data = None,
-    download: Download = False,
-    address: Address = None,
-    serial: Serial = False,
-    trial_seconds: TrialSeconds = None,
-    trial_memory: TrialMemory = None,
-    checkpoint_seconds: CheckpointSeconds = CHECKPOINT_SECONDS,
-    gpus_per_trial: Gpus = None,
-    cpus_per_trial: Cpus = 1.0,
-    precision: PrecisionOption = None,
-    channels_last: ChannelsLast = False,
-    compiled: Compiled = False,
-    cuda_graphs: CudaGraphs = False,
-    seed: Seed = 0,
-    retry_failed: Retry = False,
-    allow_no_token: NoToken = False,
+@app.callback()
+def regarena(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=show_version, help="Show the version and exit.")
+    ] = False,
 ) -> None:
-    """Run a suite: tune, freeze, confirm, rank. The same command again resumes; larger budgets extend."""
-    _run(request_of(**locals()))
+    """The arena in which neural-network regularizers compete: tuned alike, confirmed on fresh seeds, ranked."""
 
 
 @app.command()
+@with_run_options("run")
+def run(suite: SuiteName, options: RunOptions) -> None:
+    """Run a suite: tune, freeze, confirm, rank. The same command again resumes; larger budgets extend."""
+    from tasks.suites import SUITES
+
+    _run(request_of(suite, SUITES[suite], options))
+
+
+@app.command()
+@with_run_options("plan")
 def plan(
     suite: SuiteName,
-    results: Results = None,
-    scale: ScaleOption = None,
-    tune_trials: TuneTrials = None,
-    seeds: Seeds = None,
-    only: Only = None,
-    skip: Skip = None,
-    data: Data = None,
-    precision: PrecisionOption = None,
-    channels_last: ChannelsLast = False,
-    compiled: Compiled = False,
-    cuda_graphs: CudaGraphs = False,
-    serial: Serial = False,
-    gpus_per_trial: Gpus = None,
-    cpus_per_trial: Cpus = 1.0,
-    seed: Seed = 0,
+    options: RunOptions,
     calibrate: Annotated[bool, typer.Option("--calibrate", help="Time some steps of cells not timed yet.")] = False,
-    timings: Annotated[list[str] | None, typer.Option(help="Another results folder, whose rows tell times.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Trials at once. [default: this machine's]", min=1)] = None,
+    timings: Annotated[
+        list[str] | None, typer.Option(help="Another results folder, whose rows tell times.", callback=a_location)
+    ] = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Show what would run and why, how long it may take, and how small a p it can reach. Runs no trial."""
-    options = {**locals()}
-    for name in ("calibrate", "timings", "workers", "as_json", "as_csv"):  # what is no part of the request
-        del options[name]
     from harness.command.plan_table import plan_table
     from harness.command.screens import show_plan
+    from tasks.suites import SUITES
 
-    request = request_of(**options)
-    frame, notes = plan_table(request, timings or (), calibrate, workers)
+    request = request_of(suite, SUITES[suite], options)
+    frame, notes = plan_table(request, timings or (), calibrate)
     show_plan(
         frame, request.budget.seeds, as_json, as_csv, title=f"plan of {suite} ({request.budget.scale})", notes=notes
     )
 
 
 @app.command()
+@with_run_options("tune", tune_trials=30, seeds=5)
 def tune(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="A name from `regarena list tasks`.")],
-    regularizer: Annotated[str, typer.Option(help="Who is tuned; the baseline `none` is tuned along with it.")],
-    tune_trials: Annotated[int, typer.Option(help="Tune trials of each cell.")] = 30,
-    results: Annotated[str | None, typer.Option(help="Results folder. [default: results/tune-TASK]")] = None,
-    scale: Annotated[ScaleName | None, typer.Option(help="How much is run. [default: short]")] = None,
-    seeds: Annotated[int, typer.Option(help="Default and confirm trials of each cell.")] = 5,
-    data: Data = None,
-    download: Download = False,
-    address: Address = None,
-    serial: Serial = False,
-    trial_seconds: TrialSeconds = None,
-    trial_memory: TrialMemory = None,
-    checkpoint_seconds: CheckpointSeconds = CHECKPOINT_SECONDS,
-    gpus_per_trial: Gpus = None,
-    cpus_per_trial: Cpus = 1.0,
-    precision: PrecisionOption = None,
-    channels_last: ChannelsLast = False,
-    compiled: Compiled = False,
-    cuda_graphs: CudaGraphs = False,
-    seed: Seed = 0,
-    retry_failed: Retry = False,
-    allow_no_token: NoToken = False,
+    task: Annotated[
+        str,
+        typer.Argument(metavar="TASK", help="A name from `regarena list tasks`.", autocompletion=names_in("tasks")),
+    ],
+    regularizer: Annotated[
+        str,
+        typer.Option(
+            help="Who is tuned; the baseline `none` is tuned along with it.", autocompletion=names_in("regularizers")
+        ),
+    ],
+    options: RunOptions,
 ) -> None:
     """Tune one regularizer on one task, and confirm the winner beside the baseline."""
-    options = {**locals()}
-    del options["task"], options["regularizer"]
     from harness.contestants import BASELINE, Contestant
     from tasks import TASKS
     from tasks.suites import SUITES, Group, Suite
@@ -159,8 +109,9 @@ def tune(
         raise BadInput(f"{task!r} is a suite, and tune takes a task; `regarena run {task}` tunes all of the suite.")
     TASKS.target(task)
     names = tuple(dict.fromkeys([BASELINE, Contestant(regularizer).name]))
-    made = Suite(groups=(Group(tasks=(task,), regularizers=names),), scale="short", tune_trials=tune_trials)
-    _run(request_of(f"tune-{task}", only=",".join(names), made=made, **options))
+    suite = Suite(groups=(Group(tasks=(task,), regularizers=names),), scale="short", tune_trials=30)
+    only = dataclasses.replace(options, only=",".join(names))  # what campaign.json says of a campaign of tune
+    _run(request_of(f"tune-{task}", suite, only))
 
 
 @app.command(name="list")
@@ -176,9 +127,16 @@ def list_(table: TableName, as_json: AsJson = False, as_csv: AsCsv = False) -> N
 @app.command()
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A regularizer, task, suite, architecture or data set; or columns.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A regularizer, task, suite, architecture or data set; or columns.",
+            autocompletion=names_in(*TableName),
+        ),
     ],
-    results: Annotated[list[str] | None, typer.Option(help="Folders with timing rows. [default: results/*]")] = None,
+    results: Annotated[
+        list[str] | None, typer.Option(help="Folders with timing rows. [default: results/*]", callback=a_location)
+    ] = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -250,7 +208,9 @@ def importance(
 @app.command()
 def report(
     folders: Folders,
-    out: Annotated[Path | None, typer.Option(help="Where to write. [default: the first folder]")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Where to write. [default: the first folder]", callback=a_location)
+    ] = None,
 ) -> None:
     """Write tables, figures and one page that opens offline."""
     import analysis
@@ -284,7 +244,7 @@ def verify(folders: Folders) -> None:
 @app.command()
 def merge(
     folders: Folders,
-    into: Annotated[str, typer.Option(help="A new or existing results folder.")],
+    into: Annotated[str, typer.Option(help="A new or existing results folder.", callback=a_location)],
 ) -> None:
     """Bring the rows of several folders together in one."""
     from harness.results.merge import merge_folders
@@ -351,6 +311,10 @@ def _trials(folders: list[str]):  # type: ignore[no-untyped-def]  # a DataFrame;
 def _without_code(error: Exception) -> str:
     """What the analysis says, with advice for the command in place of that for a program."""
     return str(error).replace(", or load the rest with on_damage='warn'", "; `regarena verify` looks at every file")
+
+
+for _command in app.registered_commands:  # the whole first sentence: by default the overview cuts it after one line
+    _command.short_help = (_command.callback.__doc__ or "").split(".")[0] + "." if _command.callback else None
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ class Cluster:
     """Where to run, and the share of it that one trial takes."""
 
     address: str | None = None
+    max_workers: int | None = None  # most trials at once; None: as many as fit
     cpus_per_trial: float = 1.0
     gpus_per_trial: float | None = None  # None: a GPU's share per trial where the cluster has GPUs
     allow_no_token: bool = False

@@ -33,6 +33,7 @@ from harness.workers.cluster import environment_of_ours, environment_to_join, py
 from harness.workers.environment import environment
 from harness.workers.interrupts import ended_within, interruptible
 from harness.workers.isolation import run_isolated, run_pack_isolated
+from harness.workers.processors import usable_cpus
 from harness.workers.temporary_folders import short_folder, temporary_folder
 
 if TYPE_CHECKING:  # the workers import this module too, and must not import torch: their fork servers do
@@ -114,7 +115,11 @@ def _connect(cluster: Cluster) -> None:
         "logging_level": "ERROR",
     }
     if cluster.address is None:
-        arguments |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
+        arguments |= {
+            "include_dashboard": False,
+            "object_store_memory": _OBJECT_STORE_BYTES,
+            "num_cpus": usable_cpus(),  # Ray itself counts those of the machine
+        }
     else:
         arguments["runtime_env"] = {"env_vars": {"PYTHONPATH": python_path()}}
     try:
@@ -209,9 +214,11 @@ def _fit_once(
 
     in_flight = InFlight(schedule, store, execution, progress)
     resources = {"CPU": cluster.cpus_per_trial, "GPU": execution.gpu_fraction}
-    progress.num_workers = _num_workers(ray.nodes(), resources)
+    progress.num_workers = _num_workers(ray.nodes(), resources, cluster.max_workers)
     with temporary_folder(tempfile.gettempdir()) as scratch:
-        tuner = _tuner_over(in_flight, store, execution, resources, progress.num_workers, scratch)
+        tuner = _tuner_over(
+            in_flight, store, execution, resources, _num_given_out(progress.num_workers, cluster), scratch
+        )
         with _ended_by_signals() as was_stopped:
             try:
                 tuner.fit()
@@ -226,15 +233,20 @@ def _fit_once(
     return None
 
 
-def _num_workers(nodes: Sequence[Mapping[str, Any]], resources: Mapping[str, float]) -> int:
-    """How many trials with these needs the nodes hold at once, none of them across two."""
+def _num_workers(nodes: Sequence[Mapping[str, Any]], resources: Mapping[str, float], most: int | None) -> int:
+    """How many trials with these needs the nodes hold at once, none of them across two; at most `most`."""
     wanted = {name: amount for name, amount in resources.items() if amount > 0}
     held: list[int] = [
         min(math.floor(node["Resources"].get(name, 0) / amount + _ROUNDING) for name, amount in wanted.items())
         for node in nodes
         if node["Alive"]
     ]
-    return max(1, sum(held))
+    return max(1, min(sum(held), most or sum(held)))
+
+
+def _num_given_out(num_workers: int, cluster: Cluster) -> int:
+    """How many trials Tune is given at once: two in the queue keep free actors busy, but a cluster may start them."""
+    return num_workers + (2 if cluster.max_workers is None else 0)
 
 
 def _tuner_over(
@@ -242,7 +254,7 @@ def _tuner_over(
     store: Store,
     execution: Execution,
     resources: Mapping[str, float],
-    num_workers: int,
+    num_given_out: int,
     scratch: str,
 ) -> tune.Tuner:
     from ray import tune
@@ -254,7 +266,7 @@ def _tuner_over(
         tune_config=tune.TuneConfig(
             search_alg=_searcher_over(driver),
             num_samples=-1,  # until the searcher says that it is finished
-            max_concurrent_trials=num_workers + 2,  # two wait at the door, so that a free actor is never idle
+            max_concurrent_trials=num_given_out,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.provenance import package_version, processor
+from harness.workers.processors import usable_cpus
 
 PACKAGES = ("ray", "optuna", "torch", "torchvision", "pyarrow", "pandas", "seaborn", "scikit-learn")
 MIN_FREE_BYTES = 2 * 2**30
@@ -18,7 +19,7 @@ def examine() -> Iterator[tuple[str, bool, str]]:
     """(what, whether it is well, what was found), one after the other as each check ends."""
     checks: dict[str, Callable[[], tuple[bool, str]]] = {
         "packages": _packages,
-        "processor": lambda: (True, f"{processor()}, {os.cpu_count()} threads{_bf16()}"),
+        "processor": lambda: (True, f"{processor()}, {_threads()}{_bf16()}"),
         "GPU": _gpu,
         "free disk here": _disk,
         "a trial in a child process": _trial,
@@ -37,6 +38,12 @@ def _packages() -> tuple[bool, str]:
     missing = [name for name, version in versions.items() if version is None]
     found = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     return not missing, f"missing {', '.join(missing)}; found {found}" if missing else found
+
+
+def _threads() -> str:
+    """The CPUs that trials share, and those of the machine where there are more."""
+    usable, present = usable_cpus(), os.cpu_count() or 1
+    return f"{usable} threads" if usable == present else f"{usable} of {present} threads may be used"
 
 
 def _bf16() -> str:

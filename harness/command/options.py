@@ -1,19 +1,28 @@
-"""The options of the command, and the request that they add up to. Light: heavy imports stand in the function."""
+"""The options of the command. Light: heavy imports stand in the functions.
+
+An option of run, plan and tune is one field of `RunOptions`, and one use of it in `request_of`.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
 from harness.errors import BadInput
 from harness.execution import CHECKPOINT_SECONDS
+from harness.results.location_rule import check_location
 
 if TYPE_CHECKING:
     from harness.request import Request
+    from tasks.suites import Suite
 
 
 class ScaleName(StrEnum):
@@ -42,141 +51,238 @@ class TableName(StrEnum):
     datasets = "datasets"
 
 
-SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A name from `regarena list suites`.")]
-Folders = Annotated[list[str], typer.Argument(metavar="DIR...", help="Results folders, or URIs such as s3://...")]
-Results = Annotated[str | None, typer.Option(help="Results folder or URI. [default: results/SUITE]")]
-ScaleOption = Annotated[ScaleName | None, typer.Option(help="How much of the protocol is run. [default: the suite's]")]
-TuneTrials = Annotated[int | None, typer.Option(help="Tune trials of each cell. [default: the suite's]")]
-Seeds = Annotated[int | None, typer.Option(help="Default and confirm trials of each cell. [default: the suite's]")]
-Only = Annotated[
-    str | None, typer.Option(help="Only these tasks or regularizers, comma-separated; others may join so.")
+def names_in(*tables: str) -> Callable[[str], list[str]]:
+    """A completion by the names of these tables ("tasks", "suites", ...)."""
+
+    def complete(incomplete: str) -> list[str]:
+        from harness.command.registries import table_named
+
+        return [name for table in tables for name in table_named(table) if name.startswith(incomplete)]
+
+    return complete
+
+
+def a_location(parameter: typer.CallbackParam, value: str | Sequence[str] | None) -> Any:
+    """The value of an option or argument that names folders or URIs.
+
+    Raises:
+        BadInput: when one of them cannot be the name of a folder.
+    """
+    what = parameter.opts[0] if parameter.param_type_name == "option" else str(parameter.metavar).rstrip(".")
+    for text in [value] if isinstance(value, str) else value or []:
+        check_location(text, what)
+    return value
+
+
+SuiteName = Annotated[
+    str,
+    typer.Argument(metavar="SUITE", help="A name from `regarena list suites`.", autocompletion=names_in("suites")),
 ]
-Skip = Annotated[str | None, typer.Option(help="Without these tasks or regularizers, comma-separated.")]
-Data = Annotated[Path | None, typer.Option(help="Folder of data sets in torchvision's layout.")]
-Download = Annotated[bool, typer.Option("--download", help="Fetch data sets that are missing into that folder.")]
-Seed = Annotated[int, typer.Option(help="Seed of the campaign: another one draws other seeds and proposals.")]
-Address = Annotated[str | None, typer.Option(help="Join the Ray cluster at this address (HOST:PORT or auto).")]
-Serial = Annotated[bool, typer.Option("--serial", help="Without Ray, one trial after the other; same values.")]
-TrialSeconds = Annotated[float | None, typer.Option(help="End a trial that runs longer.", min=0.001)]
-TrialMemory = Annotated[float | None, typer.Option(help="GiB a trial may take. [default: its share]", min=0.001)]
-Gpus = Annotated[float | None, typer.Option(help="GPUs of one trial, may be a fraction. [default: 0.25 if any]", min=0)]
-Cpus = Annotated[float, typer.Option(help="CPUs of one trial, which are also its threads.", min=0.1)]
-CheckpointSeconds = Annotated[float, typer.Option(help="Least time between checkpoints of one trial.", min=0)]
-PrecisionOption = Annotated[PrecisionName | None, typer.Option(help="Number format. [default: the protocol's]")]
-ChannelsLast = Annotated[bool, typer.Option("--channels-last", help="Lay images and conv layers out channels last.")]
-Compiled = Annotated[bool, typer.Option("--compile", help="Compile networks with torch.compile.")]
-CudaGraphs = Annotated[bool, typer.Option("--cuda-graphs", help="Replay compiled networks as CUDA graphs.")]
-Retry = Annotated[bool, typer.Option("--retry-failed", help="Run trials again that ended without a result.")]
-NoToken = Annotated[bool, typer.Option("--allow-no-token", help="Join a cluster that has no token.")]
+Folders = Annotated[
+    list[str],
+    typer.Argument(metavar="DIR...", help="Results folders, or URIs such as s3://...", callback=a_location),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 
 DEFAULT_GPU_FRACTION = 0.25
+MAX_MEMORY_GIB = 2.0**20  # a pebibyte; far more does not fit the kernel's number of bytes
+
+_RUNNING = ("run", "tune")
+_OF_A_SUITE = ("run", "plan")
+_ALL = ("run", "plan", "tune")
 
 
-def request_of(
-    suite: str,
-    results: str | None = None,
-    scale: ScaleName | None = None,
-    tune_trials: int | None = None,
-    seeds: int | None = None,
-    only: str | None = None,
-    skip: str | None = None,
-    data: Path | None = None,
-    download: bool = False,
-    address: str | None = None,
-    serial: bool = False,
-    trial_seconds: float | None = None,
-    trial_memory: float | None = None,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
-    gpus_per_trial: float | None = None,
-    cpus_per_trial: float = 1.0,
-    precision: PrecisionName | None = None,
-    channels_last: bool = False,
-    compiled: bool = False,
-    cuda_graphs: bool = False,
-    seed: int = 0,
-    retry_failed: bool = False,
-    allow_no_token: bool = False,
-    made: object = None,
-) -> Request:
-    """What the options ask for; names and values are checked here or in what is made of them."""
+def option(
+    text: str,
+    *flags: str,
+    default: Any = None,
+    unset: str = "",
+    of: tuple[str, ...] = _ALL,
+    takes: str = "",
+    **parameters: Any,
+) -> Any:
+    """A field of `RunOptions`.
+
+    Args:
+        text: what --help says.
+        flags: the option's name, where it is not the field's.
+        default: the value where the option is not given.
+        unset: what None stands for, for --help.
+        of: the commands that have the option.
+        takes: what the option takes, if a blank text is refused.
+        parameters: what else `typer.Option` is given.
+    """
+    metadata = {"text": text, "flags": flags, "unset": unset, "of": of, "takes": takes, "parameters": parameters}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """The options of run, plan and tune: name, type and default of a field are the option's.
+
+    Raises:
+        BadInput: for a number that is not finite, and for a blank text.
+    """
+
+    results: str | None = option(
+        "Results folder or URI.", unset="results/SUITE, of tune results/tune-TASK", callback=a_location
+    )
+    scale: ScaleName | None = option("How much of the protocol is run.", unset="the suite's, of tune short")  # noqa: RUF009
+    tune_trials: int | None = option("Tune trials of each cell.", unset="the suite's")
+    seeds: int | None = option("Default and confirm trials of each cell.", unset="the suite's")
+    only: str | None = option(
+        "Only these tasks or regularizers, comma-separated; others may join so.", of=_OF_A_SUITE,
+        takes="names of tasks or regularizers, separated by commas",
+    )  # fmt: skip
+    skip: str | None = option(
+        "Without these tasks or regularizers, comma-separated.", of=_OF_A_SUITE,
+        takes="names of tasks or regularizers, separated by commas",
+    )  # fmt: skip
+    data: str | None = option("Folder of data sets in torchvision's layout.", metavar="DIR", callback=a_location)
+    download: bool = option(
+        "Fetch data sets that are missing into that folder.", "--download", default=False, of=_RUNNING
+    )
+    address: str | None = option(
+        "Join the Ray cluster at this address (HOST:PORT or auto).", of=_RUNNING, takes="HOST:PORT or auto"
+    )
+    serial: bool = option("Without Ray, one trial after the other; same values.", "--serial", default=False)
+    workers: int | None = option("Most trials at once.", unset="as many as the machine or cluster holds", min=1)
+    trial_seconds: float | None = option("End a trial that runs longer.", of=_RUNNING, min=0.001)
+    trial_memory: float | None = option(
+        "GiB a trial may take.", unset="its share", of=_RUNNING, min=0.001, max=MAX_MEMORY_GIB
+    )
+    checkpoint_seconds: float = option(
+        "Least time between checkpoints of one trial.", default=CHECKPOINT_SECONDS, of=_RUNNING, min=0
+    )
+    gpus_per_trial: float | None = option("GPUs of one trial, may be a fraction.", unset="0.25 if any", min=0)
+    cpus_per_trial: float = option("CPUs of one trial, which are also its threads.", default=1.0, min=0.1)
+    precision: PrecisionName | None = option("Number format.", unset="the protocol's")  # noqa: RUF009
+    channels_last: bool = option("Lay images and conv layers out channels last.", "--channels-last", default=False)
+    compiled: bool = option("Compile networks with torch.compile.", "--compile", default=False)
+    cuda_graphs: bool = option("Replay compiled networks as CUDA graphs.", "--cuda-graphs", default=False)
+    seed: int = option("Seed of the campaign: another one draws other seeds and proposals.", default=0)
+    retry_failed: bool = option(
+        "Run trials again that ended without a result.", "--retry-failed", default=False, of=_RUNNING
+    )
+    allow_no_token: bool = option("Join a cluster that has no token.", "--allow-no-token", default=False, of=_RUNNING)
+
+    def __post_init__(self) -> None:
+        """Check each value by itself."""
+        for each in dataclasses.fields(self):
+            value, takes = getattr(self, each.name), each.metadata["takes"]
+            flag = f"--{each.name.replace('_', '-')}"
+            if isinstance(value, float) and not math.isfinite(value):
+                raise BadInput(f"{flag} must be a finite number, got {value}.")
+            if takes and value is not None and not value.strip(" ,\t\n"):  # a variable that a script forgot to set
+                raise BadInput(f"{flag} takes {takes}, got {value!r}.")
+
+
+def with_run_options(
+    command: Literal["run", "plan", "tune"], **defaults: Any
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make the options of `command` parameters of a function, which receives them as its parameter `options`.
+
+    Args:
+        command: whose options.
+        defaults: those that differ from the field's.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        fields = [each for each in dataclasses.fields(RunOptions) if command in each.metadata["of"]]
+        types = get_type_hints(RunOptions)
+        parameters: list[inspect.Parameter] = []
+        for parameter in inspect.signature(function, eval_str=True).parameters.values():
+            if parameter.name == "options":
+                parameters += [_parameter(each, types[each.name], defaults) for each in fields]
+            else:
+                parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+
+        def call(**values: Any) -> None:
+            options = RunOptions(**{each.name: values.pop(each.name) for each in fields})
+            function(options=options, **values)
+
+        call.__name__, call.__doc__ = function.__name__, function.__doc__
+        call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # Typer reads it
+        return call
+
+    return decorate
+
+
+def _parameter(option: dataclasses.Field[Any], type_: Any, defaults: Mapping[str, Any]) -> inspect.Parameter:
+    """A field of `RunOptions` as Typer reads it from a signature."""
+    told = option.metadata
+    default = defaults.get(option.name, option.default)
+    text = f"{told['text']} [default: {told['unset']}]" if told["unset"] and default is None else told["text"]
+    annotation = Annotated[type_, typer.Option(*told["flags"], help=text, **told["parameters"])]
+    return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
+    """What the options ask of a suite; names and values are checked here or in what is made of them.
+
+    Raises:
+        BadInput: for options that do not go together, or a value that is not allowed.
+    """
     from harness.execution import Execution
     from harness.plan import Budget
     from harness.request import Cluster, Request
-    from tasks.suites import SUITES, Suite
 
-    _must_be_finite(
-        trial_seconds=trial_seconds,
-        trial_memory=trial_memory,
-        checkpoint_seconds=checkpoint_seconds,
-        gpus_per_trial=gpus_per_trial,
-        cpus_per_trial=cpus_per_trial,
-    )
-    for option, text, wanted in (
-        ("--results", results, "a folder or URI"),
-        ("--address", address, "HOST:PORT or auto"),
-    ):
-        if text is not None and not text.strip():  # as from a variable that a script forgot to set
-            raise BadInput(f"{option} takes {wanted}, got {text!r}.")
-    if serial and (address is not None or allow_no_token):
-        raise BadInput("--serial runs here without Ray, and --address joins a cluster of it; give one of them.")
-    if download and data is None:
-        raise BadInput("--download needs the folder to put data sets into: --data DIR.")
-    chosen = made if isinstance(made, Suite) else SUITES[suite]
-    chosen_scale = scale.value if scale else chosen.scale
-    if data is not None and not data.is_dir() and (data.exists() or not download):
+    _check_together(options)
+    scale = options.scale.value if options.scale else suite.scale
+    data = Path(options.data) if options.data else None
+    if data is not None and not data.is_dir() and (data.exists() or not options.download):
         raise BadInput(f"--data must be a folder that exists, got {data}.")
-    asked = {
-        "precision": precision.value if precision else "",
-        "channels_last": channels_last,
-        "compile": compiled,
-        "cuda_graphs": cuda_graphs,
+    switches = {
+        "precision": options.precision.value if options.precision else "",
+        "channels_last": options.channels_last,
+        "compile": options.compiled,
+        "cuda_graphs": options.cuda_graphs,
     }
     return Request(
-        suite_name=suite,
-        suite=chosen,
-        results=results or str(Path("results") / suite),
+        suite_name=name,
+        suite=suite,
+        results=options.results or str(Path("results") / name),
         budget=Budget(
-            scale=chosen_scale,  # type: ignore[arg-type]  # Budget checks it
-            tune_trials=chosen.tune_trials_for(chosen_scale) if tune_trials is None else tune_trials,
-            seeds=chosen.seeds_for(chosen_scale) if seeds is None else seeds,
-            timing_repeats=chosen.timing_repeats_for(chosen_scale),
-            seed=seed,
+            scale=scale,  # type: ignore[arg-type]  # Budget checks it
+            tune_trials=suite.tune_trials_for(scale) if options.tune_trials is None else options.tune_trials,
+            seeds=suite.seeds_for(scale) if options.seeds is None else options.seeds,
+            timing_repeats=suite.timing_repeats_for(scale),
+            seed=options.seed,
         ),
-        only=_names("--only", only),
-        skip=_names("--skip", skip),
-        serial=serial,
+        only=_names(options.only),
+        skip=_names(options.skip),
+        serial=options.serial,
         cluster=Cluster(
-            address=address,
-            cpus_per_trial=cpus_per_trial,
-            gpus_per_trial=gpus_per_trial,
-            allow_no_token=allow_no_token,
+            address=options.address,
+            max_workers=options.workers,
+            cpus_per_trial=options.cpus_per_trial,
+            gpus_per_trial=options.gpus_per_trial,
+            allow_no_token=options.allow_no_token,
         ),
         execution=Execution(
             data_dir=str(data.absolute()) if data else None,
             gpu_fraction=DEFAULT_GPU_FRACTION,
-            cpu_threads=max(1, int(cpus_per_trial)),
-            trial_seconds=trial_seconds,
-            memory_bytes=int(trial_memory * 2**30) if trial_memory else None,
-            checkpoint_seconds=checkpoint_seconds,
+            cpu_threads=max(1, int(options.cpus_per_trial)),
+            trial_seconds=options.trial_seconds,
+            memory_bytes=int(options.trial_memory * 2**30) if options.trial_memory else None,
+            checkpoint_seconds=options.checkpoint_seconds,
         ),
-        switches={name: value for name, value in asked.items() if value},
-        retry_failed=retry_failed,
-        download=download,
+        switches={name: value for name, value in switches.items() if value},
+        retry_failed=options.retry_failed,
+        download=options.download,
     )
 
 
-def _must_be_finite(**numbers: float | None) -> None:
-    for name, number in numbers.items():
-        if number is not None and not math.isfinite(number):
-            raise BadInput(f"--{name.replace('_', '-')} must be a finite number, got {number}.")
+def _check_together(options: RunOptions) -> None:
+    if options.serial and (options.address is not None or options.allow_no_token):
+        raise BadInput("--serial runs here without Ray, and --address joins a cluster of it; give one of them.")
+    if options.serial and options.workers is not None and options.workers > 1:
+        raise BadInput(f"--serial is one trial at a time, got --workers {options.workers}.")
+    if options.download and options.data is None:
+        raise BadInput("--download needs the folder to put data sets into: --data DIR.")
 
 
-def _names(option: str, text: str | None) -> tuple[str, ...]:
-    if text is None:
-        return ()
-    names = tuple(filter(None, (name.strip() for name in text.split(","))))
-    if not names:  # likewise: the whole suite is not what it meant
-        raise BadInput(f"{option} takes names of tasks or regularizers, separated by commas, got {text!r}.")
-    return names
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(filter(None, (name.strip() for name in (text or "").split(","))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -19,33 +18,29 @@ from harness.times.cost import Counts
 from harness.times.forecast import cost_columns, forecast_of, totals
 from harness.times.gpu_input_warning import gpu_input_warning
 from harness.times.known_times import read_times
+from harness.workers.processors import trials_at_once
 from tasks.errors import DataError
 
 
-def plan_table(
-    request: Request, timings: Sequence[str] = (), calibrate: bool = False, num_workers: int | None = None
-) -> tuple[Any, list[str]]:
+def plan_table(request: Request, timings: Sequence[str] = (), calibrate: bool = False) -> tuple[Any, list[str]]:
     """A frame with one row per cell, and sentences about the whole. Creates nothing and runs no trial.
 
     Args:
         request: what `run` would be asked for.
         timings: further results folders whose rows tell how long trials take.
         calibrate: time some steps of each cell of which no row tells, on made-up data.
-        num_workers: trials that run at once; None: as many as this machine would run.
 
     Raises:
         BadInput: for what `run` would refuse, and for a folder of timings that has no rows.
     """
     import pandas as pd
 
-    if request.serial and num_workers is not None and num_workers > 1:
-        raise BadInput(f"--serial is one trial at a time, got --workers {num_workers}.")
     store = Store(request.results)
     plan = plan_campaign(request, store)
     stored = store.finished(set_aside=False)
     execution = placed(request.execution, request.cluster.gpus_per_trial)
     times = read_times([store, *map(_with_rows, timings)])
-    workers = num_workers or _workers_here(request, execution)
+    workers = _num_workers(request, execution)
     rows, forecasts = [], []
     for cell in plan.cells:
         if cell.skip_reason is not None:
@@ -71,13 +66,15 @@ def _with_rows(location: str) -> Store:
     return store
 
 
-def _workers_here(request: Request, execution: Execution) -> int:
-    """How many trials `run` has at once on this machine."""
+def _num_workers(request: Request, execution: Execution) -> int:
+    """How many trials run at once: as many as were asked for, else as `run` has on this machine."""
     if request.serial:
         return 1
-    by_cpu = int((os.cpu_count() or 1) / request.cluster.cpus_per_trial)
+    if request.cluster.max_workers is not None:  # may be meant for a cluster
+        return request.cluster.max_workers
+    by_cpu = trials_at_once(request.cluster.cpus_per_trial)
     if execution.device == "cpu":
-        return max(1, by_cpu)
+        return by_cpu
     import torch
 
     return max(1, min(by_cpu, int(torch.cuda.device_count() / execution.gpu_fraction)))

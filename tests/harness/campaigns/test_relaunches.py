@@ -84,4 +84,5 @@ def node(**resources: float) -> dict[str, Any]:
     ids=["GPU is short", "CPUs are short", "none across nodes", "only where there are GPUs", "tenths", "dead node"],
 )
 def test_so_many_trials_run_at_once_as_the_nodes_hold(nodes, wanted, at_once):
-    assert tuner._num_workers(nodes, wanted) == at_once
+    assert tuner._num_workers(nodes, wanted, most=None) == at_once
+    assert tuner._num_workers(nodes, wanted, most=2) == min(at_once, 2)

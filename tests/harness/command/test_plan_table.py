@@ -62,7 +62,7 @@ def test_where_nothing_is_known_it_says_so_and_creates_nothing(tmp_path):
 
 
 def test_a_calibration_gives_every_running_cell_its_hours_and_creates_nothing(tmp_path):
-    frame, notes = plan_table(request(tmp_path / "results"), calibrate=True, num_workers=3)
+    frame, notes = plan_table(request(tmp_path / "results", cluster=Cluster(max_workers=3)), calibrate=True)
     running = frame[frame["trials"] > 0]
     assert (running["hours"] > 0).all()
     assert running["estimated_from"].str.startswith("calibrated").all()
@@ -192,7 +192,7 @@ def test_a_gpu_that_would_wait_for_images_is_told_of(tmp_path, suite, cluster, i
 
 
 def test_one_worker_in_series_and_as_many_as_fit_otherwise(tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.command.plan_table.os.cpu_count", lambda: 8)
+    monkeypatch.setattr("harness.workers.processors.usable_cpus", lambda: 8)
 
     def at_once(**more):
         _, notes = plan_table(request(tmp_path / "results", **more), calibrate=True)
@@ -201,3 +201,4 @@ def test_one_worker_in_series_and_as_many_as_fit_otherwise(tmp_path, monkeypatch
     assert at_once(serial=True) == "1"
     assert at_once() == "8"
     assert at_once(cluster=Cluster(cpus_per_trial=2.0)) == "4"
+    assert at_once(cluster=Cluster(max_workers=3)) == "3"
