@@ -13,7 +13,7 @@ quickstart: $(DONE)  ## a whole small campaign on real data: tune, confirm, rank
 	$(BIN)/regarena run quickstart
 
 test: $(DONE)  ## all tests, the examples in docstrings included
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations 10
 
 # A campaign on a pseudo-terminal of the standard library: what only a terminal breaks, no pipe shows.
 IN_TERMINAL := import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))

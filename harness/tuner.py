@@ -172,7 +172,7 @@ def _check_nodes(cluster: Cluster, store: Store, execution: Execution) -> None:
     expected = store.read_json(".nodes.json")
     for node in nodes:
         strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        probe = ray.remote(num_cpus=0, scheduling_strategy=strategy)(_probe)
+        probe = ray.remote(_probe).options(num_cpus=0, scheduling_strategy=strategy)
         try:
             seen = ray.get(probe.remote(store.address), timeout=120)
         except Exception as error:
@@ -353,7 +353,7 @@ def _searcher_over(driver: DriverOnly) -> Any:
     """A Tune searcher that asks what to run next. Made in a function because its base class needs ray."""
     from ray.tune.search import Searcher
 
-    class InFlightSearcher(Searcher):  # type: ignore[misc]  # ray's classes have no types here
+    class InFlightSearcher(Searcher):
         def __init__(self) -> None:
             super().__init__(metric=_METRIC, mode="max")
 
@@ -379,7 +379,7 @@ def _counter_of_losses(driver: DriverOnly) -> Any:
     """A Tune callback that counts each loss that Tune mends itself. Made in a function likewise."""
     from ray.tune import Callback
 
-    class CounterOfLosses(Callback):  # type: ignore[misc]  # likewise
+    class CounterOfLosses(Callback):
         def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
             driver.in_flight.count_loss(trial.trial_id)
 

@@ -54,3 +54,27 @@ def test_the_example_competes_beside_the_baseline_once_its_package_is_installed(
     assert set(of_example["status"]) == {"completed"}
     assert of_example["hp.deviation"].between(0.01, 1.0).all()
     assert "input_noise" in run.stdout
+
+
+def way_of_one_trial() -> dict[str, list[str]]:
+    """The README's table: each module with those that it hands over to."""
+    section = README.partition("## The way of one trial")[2].partition("\n## ")[0]
+    cells = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    return {re.findall(r"`([^`]+)`", first)[0]: re.findall(r"`([^`]+)`", last) for first, _, last in cells}
+
+
+def test_each_module_on_the_way_of_a_trial_imports_those_that_it_hands_over_to():
+    way = way_of_one_trial()
+    assert len(way) > 8
+    for module, others in way.items():
+        code = (ROOT / module).read_text(encoding="utf-8")
+        for other in others:
+            package, _, name = other.removesuffix(".py").replace("/", ".").rpartition(".")
+            assert re.search(rf"from {package}(\.{name} import| import \(?[^)\n]*\b{name}\b)", code), (module, other)
+            assert other in way or other == "harness/progress.py", f"{other} has a row of its own"
+
+
+def test_the_way_of_a_trial_names_every_module_in_the_root_of_the_harness():
+    section = README.partition("## The way of one trial")[2].partition("\n## ")[0]
+    unnamed = [path.name for path in (ROOT / "harness").glob("*.py") if f"harness/{path.name}" not in section]
+    assert unnamed == ["__init__.py"]
