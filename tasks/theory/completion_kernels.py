@@ -128,4 +128,4 @@ def _scales(
     if mask.dtype != torch.bool or mask.shape not in ((width,), (num_entries, width)):
         allowed, found = f"({width},) or ({num_entries}, {width})", f"{mask.dtype} of shape {tuple(mask.shape)}"
         raise ValueError(f"mask must be boolean, of shape {allowed}, got {found}.")
-    return mask.view(-1, width).to(U.dtype).mul_(1 / keep_rate)
+    return mask.reshape(-1, width).to(U.dtype).mul_(1 / keep_rate)
