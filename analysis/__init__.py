@@ -45,7 +45,7 @@ _HOMES: dict[str, str] = {
     "plot_overhead": "analysis.figures.ranking",
     "plot_paper_figures": "analysis.papers.figures",
     "plot_ranking": "analysis.figures.ranking",
-    "plot_sensitivity": "analysis.tables.sensitivity",
+    "plot_sensitivity": "analysis.figures.sensitivity",
     "plot_theory": "analysis.papers.theory_figures",
     "ranking_table": "analysis.tables.ranking",
     "power_notes": "analysis.tables.power",

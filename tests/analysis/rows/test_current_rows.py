@@ -71,8 +71,8 @@ def test_only_rows_of_the_newest_code_count_and_a_note_says_how_many_did_not(tmp
     current = analysis.current_rows(frame(tmp_path, [*old, *new, *other]))
     assert sorted(current["test_value"]) == [0.3, 0.5, 0.6]
     assert analysis.notes_of(current) == [
-        "2 row(s) of older code or other switches left out; each cell shows its newest, "
-        "each task the switches that ran last."
+        "2 row(s) left out: their contestant's code is another than that of most of its seeds (of equally many, than "
+        "the newest)."
     ]
 
 
@@ -121,10 +121,68 @@ def test_the_order_of_the_rows_changes_nothing(tmp_path):
     )
 
 
-def test_contestants_meet_under_the_same_switches_alone(tmp_path):
+def test_a_trial_under_other_switches_hides_nothing(tmp_path):
     plain = [row(regularizer=name, seed=seed) for name in ("none", "dropout") for seed in (0, 1)]
     later = datetime(2030, 1, 1, tzinfo=UTC)
-    switched = [row(regularizer="dropout", seed=seed, switches="bf16", finished_at=later) for seed in (0, 1)]
+    switched = [row(regularizer="dropout", seed=0, switches="bf16", finished_at=later)]
     counting = analysis.current_rows(frame(tmp_path, plain + switched))
-    assert counting[["regularizer", "switches"]].drop_duplicates().to_numpy().tolist() == [["dropout", "bf16"]]
-    assert "4 row(s)" in analysis.notes_of(counting)[0]
+    assert counting["switches"].isna().all()
+    assert len(counting) == 4
+    (note,) = analysis.notes_of(counting)
+    assert note.startswith(
+        "1 row(s) left out, of dropout on digits (smoke): other switches (bf16, those shown have none)"
+    )
+
+
+def test_contestants_under_switches_that_all_have_are_compared_there(tmp_path):
+    plain = confirmed("none", [0.1, 0.2], minute=1)
+    half = confirmed("none", [0.5], switches="bf16") + confirmed("dropout", [0.6], switches="bf16")
+    counting = analysis.current_rows(frame(tmp_path, plain + half))
+    assert set(counting["switches"]) == {"bf16"}
+
+
+def test_rows_on_other_data_never_meet(tmp_path):
+    rows = confirmed("none", [0.5, 0.6], dataset_fingerprint="A" * 16) + confirmed(
+        "dropout", [0.9, 0.9], dataset_fingerprint="B" * 16, minute=9
+    )
+    table = analysis.ranking_table(frame(tmp_path, rows))
+    assert set(table["outcome"].dropna()) <= {"untested"}
+    (note,) = [note for note in analysis.notes_of(table) if "other data" in note]
+    assert note.startswith(
+        "2 row(s) left out, of none on digits (smoke): other data (AAAAAAAA, those shown have BBBBBBBB)"
+    )
+
+
+def test_a_failure_before_the_data_were_read_counts_with_the_data_of_its_code(tmp_path):
+    rows = confirmed("none", [0.5, 0.6], dataset_fingerprint="A") + confirmed("dropout", [0.9], dataset_fingerprint="A")
+    rows.append(row(regularizer="dropout", seed=1, status="crashed"))
+    assert len(analysis.current_rows(frame(tmp_path, rows))) == 4
+
+
+def test_a_tune_row_of_new_code_takes_no_complete_cell_away(tmp_path):
+    rows = confirmed("none", [0.5, 0.6]) + confirmed("dropout", [0.7, 0.8])
+    rows.append(row(regularizer="dropout", role="tune", tune_index=0, code="new", minute=99))
+    rows.append(row(regularizer="none", role="tune", tune_index=0, code="new", shared_code="new", minute=99))
+    current = analysis.current_rows(frame(tmp_path, rows))
+    assert current["role"].tolist() == ["confirm"] * 4
+    assert len(analysis.notes_of(current)) == 2
+
+
+def test_contestants_of_different_shared_code_never_meet(tmp_path):
+    rows = confirmed("none", [0.5, 0.6], shared_code="old") + confirmed(
+        "dropout", [0.9, 0.9], shared_code="new", minute=9
+    )
+    table = analysis.ranking_table(frame(tmp_path, rows))
+    assert set(table["outcome"].dropna()) <= {"untested"}
+    assert any("other code of the task" in note for note in analysis.notes_of(table))
+
+
+def test_a_repeated_campaign_replaces_the_earlier_once_it_is_as_large(tmp_path):
+    old = confirmed("none", [0.1, 0.2], shared_code="old") + confirmed("dropout", [0.3, 0.3], shared_code="old")
+    new = confirmed("none", [0.5, 0.6], code="new", shared_code="new", minute=5)
+    trials = frame(tmp_path, old + new)
+    assert set(analysis.current_rows(trials)["shared_code_hash"]) == {"old"}
+    whole = frame(
+        tmp_path / "whole", [*old, *new, *confirmed("dropout", [None, None], code="new", shared_code="new", minute=6)]
+    )
+    assert set(analysis.current_rows(whole)["shared_code_hash"]) == {"new"}
