@@ -23,9 +23,9 @@ from torch import nn
 from benchmarks.processes import process
 from harness.provenance import hardware_key
 from harness.times.timing import synchronise
-from tasks import TASKS
 from tasks.classification import Classification
 from tasks.datasets.batches import Batch
+from tasks.experiments import TASKS
 from tasks.runtime.forward import execute_by
 from tasks.runtime.switches import Switches
 from tasks.task import Setting

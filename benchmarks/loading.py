@@ -19,7 +19,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from tasks import TASKS
 from tasks.classification import MAX_TRAIN_EVALUATED, Classification
 from tasks.datasets import batches as batches_module
 from tasks.datasets.augmentation import CROP_PADDING, MAX_DEGREES
@@ -27,6 +26,7 @@ from tasks.datasets.batches import Batches, Split
 from tasks.datasets.cache import cached
 from tasks.datasets.cifar import CIFAR10
 from tasks.datasets.preprocessing import CONTRAST_NORM, ChannelNormalisation, fit_whitening
+from tasks.experiments import TASKS
 from tasks.task import Setting
 
 NUM_IMAGES, BATCH_SIZE, ROUNDS, NUM_WORKERS = 10_240, 128, 5, 2

@@ -23,8 +23,8 @@ from harness.schedule import CellProgress, Schedule
 from harness.times.gpu_input_warning import gpu_input_warning
 from harness.workers.interrupts import interruptible
 from harness.workers.processors import trials_at_once, usable_cpus
-from tasks import TASKS
 from tasks.errors import DataError
+from tasks.experiments import TASKS
 
 MEMORY_SHARE = 0.85  # of the machine's memory, divided among the trials that run at once
 

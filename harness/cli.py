@@ -56,7 +56,7 @@ def regarena(
 @with_run_options("run")
 def run(suite: SuiteName, options: RunOptions) -> None:
     """Run a suite: tune, freeze, confirm, rank. The same command again resumes; larger budgets extend."""
-    from tasks.suites import SUITES
+    from tasks.experiments import SUITES
 
     _run(request_of(suite, SUITES[suite], options))
 
@@ -76,7 +76,7 @@ def plan(
     """Show what would run and why, how long it may take, and how small a p it can reach. Runs no trial."""
     from harness.command.plan_table import plan_table
     from harness.command.screens import show_plan
-    from tasks.suites import SUITES
+    from tasks.experiments import SUITES
 
     request = request_of(suite, SUITES[suite], options)
     frame, notes = plan_table(request, timings or (), calibrate)
@@ -102,8 +102,8 @@ def tune(
 ) -> None:
     """Tune one regularizer on one task, and confirm the winner beside the baseline."""
     from harness.contestants import BASELINE, Contestant
-    from tasks import TASKS
-    from tasks.suites import SUITES, Group, Suite
+    from tasks.experiments import SUITES, TASKS
+    from tasks.suites import Group, Suite
 
     if task in SUITES and task not in TASKS:
         raise BadInput(f"{task!r} is a suite, and tune takes a task; `regarena run {task}` tunes all of the suite.")

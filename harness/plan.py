@@ -14,7 +14,7 @@ from harness.search.seeding import MAX_CAMPAIGN_SEED, SEEDS_PER_ROLE, study_seed
 from harness.search.selection import BEST_VALIDATION, SelectionRule
 from harness.search.studies import CellStudy
 from search_spaces.space import Space
-from tasks import TASKS
+from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.runtime.switches import Switches
 from tasks.suites import Point, Suite

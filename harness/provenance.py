@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from harness import code_identity
-from tasks import TASKS
 from tasks.architectures import ARCHITECTURES
 from tasks.datasets import DATASETS
+from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.task import Task
 

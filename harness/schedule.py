@@ -16,7 +16,7 @@ from harness.plan import Cell, Plan
 from harness.records import Pack, TrialSpec
 from harness.results.trial_summary import TrialSummary
 from harness.search.seeding import trial_seed
-from tasks import TASKS
+from tasks.experiments import TASKS
 from tasks.runtime.switches import Switches
 
 

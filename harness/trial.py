@@ -23,8 +23,8 @@ from harness.records import CurvePoint, Pack, Status, TrialRecord, TrialSpec, ut
 from harness.results.checkpoints import TrialCheckpoints
 from harness.times.timing import time_steps
 from search_spaces.shared import LEARNING_RATE
-from tasks import TASKS
 from tasks.errors import Diverged
+from tasks.experiments import TASKS
 from tasks.runtime.checkpointing import NOWHERE, Checkpoints
 from tasks.runtime.switches import Switches
 from tasks.runtime.trained import Trained

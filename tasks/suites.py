@@ -6,8 +6,6 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tasks.table import Table
-
 Scalar = float | int | str | bool
 Grid = Mapping[str, tuple[Scalar, ...]]  # hyperparameters, and the values of each
 Point = Mapping[str, Scalar]  # hyperparameters that take the place of the defaults
@@ -76,42 +74,3 @@ class Suite:
         """Where the default trials of a cell run: the points of all groups that hold it, else the paper's values."""
         groups = [group for group in self.groups if task in group.tasks and regularizer in group.regularizers]
         return tuple(point for group in groups for point in group.points()) or ({},)
-
-
-SUITES: Table[Suite] = Table(
-    "suite",
-    "regarena.suites",
-    {
-        "quickstart": "tasks.experiments.demos.suites:QUICKSTART",
-        "mnist-demo": "tasks.experiments.demos.suites:MNIST_DEMO",
-        "zoo": "tasks.experiments.demos.suites:ZOO",
-        "zoo-mnist": "tasks.experiments.demos.suites:ZOO_MNIST",
-        "localdrop-table1": "tasks.experiments.localdrop.suites:LOCALDROP_TABLE1",
-        "localdrop-table2": "tasks.experiments.localdrop.suites:LOCALDROP_TABLE2",
-        "localdrop-table3": "tasks.experiments.localdrop.suites:LOCALDROP_TABLE3",
-        "localdrop-table4": "tasks.experiments.localdrop.suites:LOCALDROP_TABLE4",
-        "localdrop-table5": "tasks.experiments.localdrop.suites:LOCALDROP_TABLE5",
-        "localdrop-table6": "tasks.experiments.localdrop.suites:LOCALDROP_TABLE6",
-        "localdrop-table7": "tasks.experiments.localdrop.suites:LOCALDROP_TABLE7",
-        "localdrop-fig1a": "tasks.experiments.localdrop.suites:LOCALDROP_FIG1A",
-        "localdrop-fig1bc": "tasks.experiments.localdrop.suites:LOCALDROP_FIG1BC",
-        "localdrop-fig2": "tasks.experiments.localdrop.suites:LOCALDROP_FIG2",
-        "cifar-demo": "tasks.experiments.demos.suites:CIFAR_DEMO",
-        "distortion-table1": "tasks.experiments.distortion.suites:DISTORTION_TABLE1",
-        "distortion-table2": "tasks.experiments.distortion.suites:DISTORTION_TABLE2",
-        "distortion-table3": "tasks.experiments.distortion.suites:DISTORTION_TABLE3",
-        "distortion-fig1": "tasks.experiments.distortion.suites:DISTORTION_FIG1",
-        "distortion-fig2": "tasks.experiments.distortion.suites:DISTORTION_FIG2",
-        "leaderboard": "tasks.experiments.leaderboard.suites:LEADERBOARD",
-        "structured-fig1": "tasks.experiments.structured.suites:STRUCTURED_FIG1",
-        "structured-fig2": "tasks.experiments.structured.suites:STRUCTURED_FIG2",
-        "structured-fig3": "tasks.experiments.structured.suites:STRUCTURED_FIG3",
-        "structured-fig4": "tasks.experiments.structured.suites:STRUCTURED_FIG4",
-        "thesis-fig2-1": "tasks.experiments.thesis.suites:THESIS_FIG2_1",
-        "thesis-fig2-2": "tasks.experiments.thesis.suites:THESIS_FIG2_2",
-        "thesis-fig2-3": "tasks.experiments.thesis.suites:THESIS_FIG2_3",
-        "thesis-fig3-2": "tasks.experiments.thesis.suites:THESIS_FIG3_2",
-        "thesis-fig3-3": "tasks.experiments.thesis.suites:THESIS_FIG3_3",
-        "theory": "tasks.experiments.theory_suite:THEORY",
-    },
-)

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,7 @@ class Import:
     module: str
     imported: str  # dotted, with the name that is taken from it
     at_load: bool
+    for_types: bool  # read by type checkers alone
 
     @property
     def package(self) -> str:
@@ -43,13 +45,16 @@ def tree_of(path: Path) -> ast.Module:
 
 def imports_of(module: str, path: Path) -> list[Import]:
     found = []
-    for node, at_load in statements(tree_of(path)):
+    tree = tree_of(path)
+    types = {id(part) for node in ast.walk(tree) if is_for_types(node) for part in ast.walk(node)}
+    for node, at_load in statements(tree):
+        how: Any = {"module": module, "at_load": at_load, "for_types": id(node) in types}
         if isinstance(node, ast.Import):
-            found += [Import(module=module, imported=alias.name, at_load=at_load) for alias in node.names]
+            found += [Import(imported=alias.name, **how) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module} imports relatively; say the whole name, so that it can be searched for."
             for alias in node.names:
-                found.append(Import(module=module, imported=f"{node.module}.{alias.name}", at_load=at_load))
+                found.append(Import(imported=f"{node.module}.{alias.name}", **how))
     return found
 
 
@@ -58,8 +63,11 @@ def statements(tree: ast.AST, at_load: bool = True) -> Iterator[tuple[ast.AST, b
     for child in ast.iter_child_nodes(tree):
         yield child, at_load
         is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        for_types = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
-        yield from statements(child, at_load and not is_function and not for_types)
+        yield from statements(child, at_load and not is_function and not is_for_types(child))
+
+
+def is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
 
 
 IMPORTS = [found for module, path in modules().items() for found in imports_of(module, path)]
@@ -105,6 +113,36 @@ def test_what_belongs_to_the_command_line_is_imported_by_it_alone() -> None:
 
 def test_the_analysis_imports_of_ours_the_names_of_columns_alone() -> None:
     assert violations("analysis", "harness.records") == []
+
+
+SHELVES = ("rows", "tables", "figures", "papers", "page")
+
+
+def test_each_part_of_the_analysis_imports_only_those_before_it() -> None:
+    for place, shelf in enumerate(SHELVES):
+        later = [f"analysis.{other}" for other in SHELVES[place + 1 :]]
+        assert [f for f in IMPORTS if inside(f.module, f"analysis.{shelf}") and inside(f.imported, *later)] == []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports within functions count as well; those for type checkers alone do not."""
+    known, below = modules(), {}
+    for module, path in known.items():
+        names = [each.imported for each in imports_of(module, path) if not each.for_types]
+        found = {name if name in known else name.rpartition(".")[0] for name in names} & set(known)
+        below[module] = {name for name in found - {module} if known[name].name != "__init__.py"}
+
+    def reached(module: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [*below[module]]
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                waiting += below[name]
+        return seen
+
+    assert [module for module in known if module in reached(module)] == []
 
 
 def test_nobody_imports_the_command_line() -> None:

@@ -11,16 +11,16 @@ from analysis.papers.claims.costs import FULL_STEP_SCALES
 from analysis.papers.claims_table import CLAIMS
 from analysis.papers.reported import reported_values
 from harness.contestants import Contestant
-from tasks import TASKS
 from tasks.architectures import ARCHITECTURES
 from tasks.datasets import DATASETS
+from tasks.experiments import SUITES, TASKS
 from tasks.experiments.distortion.protocols import DISTORTION_CNN, DISTORTION_RESNET
 from tasks.experiments.localdrop.protocols import LOCALDROP_CNN
 from tasks.experiments.shared_protocols import IMAGENET_270
 from tasks.protocols import Protocol
 from tasks.regularizers import REGULARIZERS
 from tasks.sites import sites_of
-from tasks.suites import SUITES, Suite
+from tasks.suites import Suite
 
 PREFIXES = {"localdrop": "localdrop", "feature_map_distortion": "distortion"}
 REPORTED = reported_values()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from tasks import TASKS
+from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Regularizer
 from tasks.runtime.state import State

@@ -78,7 +78,7 @@ def _trial() -> tuple[bool, str]:
     from harness.execution import Execution
     from harness.records import TrialSpec
     from harness.workers.isolation import run_isolated
-    from tasks import TASKS
+    from tasks.experiments import TASKS
 
     task = "digits-mlp"
     hyperparameters = Contestant("none").resolve(TASKS[task], "smoke")

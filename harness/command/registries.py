@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks import TASKS
 from tasks.architectures import ARCHITECTURES
 from tasks.datasets import DATASETS
+from tasks.experiments import SUITES, TASKS
 from tasks.regularizers import REGULARIZERS
-from tasks.suites import SUITES
 from tasks.table import Table
 
 TABLES: dict[str, Table[Any]] = {

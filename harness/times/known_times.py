@@ -14,7 +14,7 @@ from harness.provenance import is_of_gpu
 from harness.records import METRIC_PREFIX, SUCCESSES, Role
 from harness.results.store import Store
 from harness.times.cost import ALONE, FORWARD_SHARE, Estimate, Rates, seconds_by_role
-from tasks import TASKS
+from tasks.experiments import TASKS
 from tasks.workload import Workload
 
 OTHER_SCALE = (

@@ -20,7 +20,7 @@ import harness.trial  # the body that the children will run, with all that it im
 from harness.provenance import software
 from harness.workers.isolation import DATA_VARIABLE, FOLDER_VARIABLE, PRELOAD_VARIABLE
 from harness.workers.temporary_folders import remove
-from tasks import TASKS
+from tasks.experiments import TASKS
 
 _WATCH_SECONDS = 1.0
 _POLL_SECONDS = 0.01

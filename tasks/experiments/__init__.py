@@ -1,1 +1,30 @@
-"""What is run: one folder per paper or collection, each with its protocols, tasks and suites."""
+"""What is run: one folder per paper or collection, each with its protocols, tasks and suites; and the tables of both.
+
+The `__init__` of each folder holds two tables, TASKS and SUITES: name -> "module:constant". A new folder is one more
+entry of `COLLECTIONS`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.experiments import demos, distortion, leaderboard, localdrop, structured, thesis
+from tasks.table import Table
+
+if TYPE_CHECKING:
+    from tasks.suites import Suite
+    from tasks.task import Task
+
+COLLECTIONS = (demos, localdrop, distortion, leaderboard, structured, thesis)
+
+TASKS: Table[Task] = Table(
+    "task",
+    "regarena.tasks",
+    {name: target for collection in COLLECTIONS for name, target in collection.TASKS.items()},
+)
+SUITES: Table[Suite] = Table(
+    "suite",
+    "regarena.suites",
+    {name: target for collection in COLLECTIONS for name, target in collection.SUITES.items()}
+    | {"theory": "tasks.experiments.theory_suite:THEORY"},
+)

@@ -112,7 +112,7 @@ def train_together(trainings: Sequence[Training]) -> list[Trained]:
         Diverged: when the loss of one of them, or the value that tells its best epoch, is not finite.
 
     Example:
-        >>> from tasks import TASKS
+        >>> from tasks.experiments import TASKS
         >>> from tasks.regularizers.dropout import Dropout
         >>> from tasks.task import Setting
         >>> task, seeds = TASKS["thesis-fig2-3-width-20"], (0, 1)

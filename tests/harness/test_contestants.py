@@ -5,7 +5,7 @@ import pytest
 from harness.contestants import Contestant
 from harness.errors import BadInput
 from search_spaces import SPACES
-from tasks import TASKS
+from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.table import UnknownNameError
 

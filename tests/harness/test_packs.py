@@ -241,7 +241,7 @@ import dataclasses, json, sys
 from harness.execution import Execution
 from harness.plan import Budget, make_plan
 from harness.trial import run_trial
-from tasks.suites import SUITES
+from tasks.experiments import SUITES
 plan = make_plan("packs", SUITES["packs"], Budget(scale="smoke", tune_trials=0, seeds=1, timing_repeats=0), "")
 (spec,) = plan.default_specs(plan.cells[0])
 answers = []
@@ -268,7 +268,7 @@ from harness.contestants import Contestant
 from harness.execution import Execution
 from harness.workers.isolation import run_pack_isolated
 from harness.records import TrialSpec
-from tasks import TASKS
+from tasks.experiments import TASKS
 
 def pack(name):
     values = Contestant(name).resolve(TASKS["tiny-packs"], "smoke")

@@ -12,8 +12,9 @@ from harness.records import SUCCESSES
 from harness.results.trial_summary import TrialSummary
 from harness.schedule import Schedule
 from tasks.classification import Classification
+from tasks.experiments import SUITES
 from tasks.runtime.switches import Switches
-from tasks.suites import SUITES, Group, Suite
+from tasks.suites import Group, Suite
 
 TASKS = ("digits-mlp", "shallow-linear-dropblock")
 SUITE = Suite(

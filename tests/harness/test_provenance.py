@@ -2,7 +2,7 @@ import sys
 
 from harness import code_identity
 from harness.provenance import code_hash, hardware_key, software
-from tasks import TASKS
+from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
 
 

@@ -11,13 +11,14 @@ import torch
 from tiny_tasks import IMAGE_TASK, prepared, tiny, weights_of
 from torch import nn
 
-from tasks import TASKS, classification
+from tasks import classification
 from tasks.architectures import ARCHITECTURES
 from tasks.architectures.lenet import LeNet
 from tasks.classification import Classification, evaluate
 from tasks.datasets.batches import Split
 from tasks.datasets.digits import DIGITS
 from tasks.errors import DataError
+from tasks.experiments import TASKS
 from tasks.experiments.demos.tasks import DIGITS_CONVNET, DIGITS_MLP, FASHION_LENET, MNIST_LENET
 from tasks.metrics import accuracy, cross_entropy, squared_error, top5_accuracy
 from tasks.regularizers.dropout import Dropout

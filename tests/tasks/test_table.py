@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from search_spaces import space_of
-from tasks import TASKS
 from tasks.architectures import ARCHITECTURES
 from tasks.datasets import DATASETS
+from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.table import Table, UnknownNameError, unknown_name_message
 
@@ -117,7 +117,7 @@ def test_listing_all_tables_imports_neither_torch_nor_anything_else_that_is_slow
     printed = run_python(
         """
 from search_spaces import SPACES
-from tasks import TASKS
+from tasks.experiments import TASKS
 from tasks.architectures import ARCHITECTURES
 from tasks.datasets import DATASETS
 from tasks.regularizers import REGULARIZERS
@@ -174,7 +174,7 @@ def test_another_package_adds_entries_by_its_entry_points(tmp_path: Path) -> Non
     printed = run_python(
         """
 from tasks.regularizers import REGULARIZERS
-from tasks import TASKS
+from tasks.experiments import TASKS
 from search_spaces import space_of
 print("foreign" in REGULARIZERS, "foreign" in list(REGULARIZERS), REGULARIZERS.summary("foreign"))
 print("torch" in sys.modules)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from tiny_tasks import TINY_TASKS, prepared
 
-from tasks import TASKS
 from tasks.classification import MAX_TRAIN_EVALUATED, Classification
 from tasks.datasets import DATASETS
+from tasks.experiments import TASKS
 from tasks.experiments.demos.protocols import LENET
 from tasks.experiments.demos.tasks import MNIST_LENET
 from tasks.regularizers.dropout import Dropout

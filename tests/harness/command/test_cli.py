@@ -20,9 +20,8 @@ from harness.command.field_docs import field_docs
 from harness.command.registries import TABLES
 from harness.contestants import Contestant
 from search_spaces import space_of
-from tasks import TASKS
+from tasks.experiments import SUITES, TASKS
 from tasks.regularizers import REGULARIZERS
-from tasks.suites import SUITES
 
 HEAVY = ("torch", "ray", "pandas", "optuna", "pyarrow", "scipy", "numpy")
 LIGHT_COMMANDS = [

@@ -14,7 +14,7 @@ from harness.cli import app
 from harness.command import options
 from harness.command.options import RunOptions, request_of, with_run_options
 from harness.errors import BadInput
-from tasks.suites import SUITES
+from tasks.experiments import SUITES
 
 OF = {
     command: [each.name for each in dataclasses.fields(RunOptions) if command in each.metadata["of"]]

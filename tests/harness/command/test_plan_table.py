@@ -19,9 +19,10 @@ from harness.results.store import Store
 from harness.times import forecast as forecast
 from harness.times.cost import Estimate
 from harness.times.gpu_input_warning import gpu_input_warning
+from tasks.experiments import SUITES
 from tasks.experiments.demos.suites import QUICKSTART
 from tasks.regularizers.dropout import Dropout
-from tasks.suites import SUITES, Group, Suite
+from tasks.suites import Group, Suite
 
 SUITE = Suite(
     groups=(Group(tasks=("digits-mlp",), regularizers=("none", "dropout", "dropblock")),),

@@ -10,7 +10,7 @@ from harness.results.trial_summary import TrialSummary
 from harness.search.studies import CellStudy
 from search_spaces import SPACES
 from search_spaces.space import Choice, Integer, Real
-from tasks import TASKS
+from tasks.experiments import TASKS
 
 SPACE = {
     "rate": Real(low=0.01, high=1.0, log=True, source=""),

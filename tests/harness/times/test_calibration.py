@@ -8,7 +8,7 @@ import pytest
 from harness.execution import Execution
 from harness.plan import Cell
 from harness.times.calibration import MAX_CPU_SAMPLES, calibrate, estimate_by_calibration
-from tasks import TASKS
+from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Regularizer
 from tasks.runtime.switches import Switches

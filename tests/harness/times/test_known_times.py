@@ -9,7 +9,7 @@ from harness.records import TrialRecord, TrialSpec
 from harness.results.store import Store
 from harness.times.cost import FORWARD_SHARE, Rates, seconds_by_role
 from harness.times.known_times import OTHER_SCALE, estimate_elsewhere, estimate_from, read_times
-from tasks import TASKS
+from tasks.experiments import TASKS
 
 HERE, ELSEWHERE = "this processor x1", "another processor x1"
 TASK = "digits-mlp"

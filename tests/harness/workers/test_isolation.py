@@ -21,7 +21,7 @@ from harness.contestants import Contestant
 from harness.execution import Execution
 from harness.workers.isolation import run_isolated
 from harness.records import TrialSpec
-from tasks import TASKS
+from tasks.experiments import TASKS
 
 def spec(name, role="default"):
     values = Contestant(name).resolve(TASKS["tiny-mlp"], "smoke")

@@ -20,7 +20,7 @@ from harness.contestants import Contestant
 from harness.execution import Execution
 from harness.workers.isolation import run_isolated
 from harness.records import TrialSpec
-from tasks import TASKS
+from tasks.experiments import TASKS
 
 name, threads, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]) or None
 values = Contestant(name).resolve(TASKS["tiny-folders"], "smoke")

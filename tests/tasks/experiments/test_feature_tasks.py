@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tasks import TASKS
 from tasks.datasets import DATASETS
 from tasks.datasets.batches import Split
 from tasks.datasets.preprocessing import ChannelNormalisation
 from tasks.errors import DataError
+from tasks.experiments import TASKS
 from tasks.experiments.structured.features import TRUNKS, Bottleneck, FeatureBottleneck
 from tasks.linear.task import EXCESS
 from tasks.regularizers.dropblock_sample import DropBlockSample

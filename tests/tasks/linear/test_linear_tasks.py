@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from tasks import TASKS
+from tasks.experiments import SUITES, TASKS
 from tasks.experiments.structured.suites import overlapping_drop_rate
 from tasks.experiments.structured.tasks import samples_of
 from tasks.linear.networks import DeepLinear, LinearPair, TiedAutoencoder
@@ -24,7 +24,6 @@ from tasks.regularizers.dropout import Dropout
 from tasks.regularizers.label_smoothing import LabelSmoothing
 from tasks.regularizers.weight_decay import WeightDecay
 from tasks.runtime.trained import Trained
-from tasks.suites import SUITES
 from tasks.task import Setting, Task
 from tasks.theory.deep_linear import rank_one_equalized
 from tasks.theory.linear import factorize

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tasks import TASKS
 from tasks.errors import Diverged
+from tasks.experiments import TASKS
 from tasks.linear.many_seeds import Stack, train_together
 from tasks.linear.networks import DeepLinear, LinearPair
 from tasks.linear.task import EXCESS, LinearTask

@@ -10,7 +10,7 @@ import torch
 from tiny_tasks import prepared, tiny, with_pins
 from torch import Tensor, nn
 
-from tasks import TASKS
+from tasks.experiments import TASKS
 from tasks.linear import shallow as shallow_linear
 from tasks.linear.shallow import ShallowLinear
 from tasks.regularizers.base import Regularizer

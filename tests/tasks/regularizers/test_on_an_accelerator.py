@@ -7,7 +7,7 @@ import torch
 from fake_accelerator import DEVICE, fake_accelerator
 from tiny_tasks import TINY_TASKS, tasks_for, with_pins
 
-from tasks import TASKS
+from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.runtime.switches import Switches
 from tasks.task import Setting, Task
