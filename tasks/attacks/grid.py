@@ -22,16 +22,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.attacks.grid_problem import DIFFERENCE, ODDS, SUM, Floats, Found, Problem
 from tasks.attacks.loss import LOSS_NAMES, LossName
 from tasks.runtime import compiled
 from tasks.table import unknown_name_message
 from tasks.theory.checks import require_count, require_nonnegative
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
 
 MOST_APART = 500.0
-SUM, DIFFERENCE, ODDS = 0, 1, 2  # how a score comes from one table for each axis, see `_score`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,37 +41,6 @@ class GridSearch:
     flips: int  # those of them that are classified wrongly
     flips_in_top: dict[int, int]  # k: those of them among the k points of the largest loss
     losses: Floats  # the largest losses in descending order, as many as the largest k, or all
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """A grid in tables of one axis each: scores of points are made of three numbers, without logarithms.
-
-    A score increases with the loss. It is (t_1 + t_2) t_0 for the form SUM, max(t_1, t_2) - t_0 for DIFFERENCE, and
-    max(t_1, t_2) / (t_0 + min(t_1, t_2)) for ODDS. All are made of operations that numpy and compiled code round alike,
-    and rounding keeps the order along an axis; a fused multiply-add would not come out the same.
-    """
-
-    form: int
-    tables: Floats  # t_0, t_1, t_2, shape (3, num_points)
-    outputs: Floats  # f_0 (of the right class), f_1, f_2, shape (3, num_points), ascending
-    squares: Floats  # delta^2 from the middle of an axis outwards, (ceil(num_points / 2),)
-    limit: float  # radius^2
-
-    @property
-    def num_points(self) -> int:
-        """On each axis."""
-        return len(self.outputs[0])
-
-
-@dataclass(frozen=True)
-class Found:
-    """What every way of searching finds; the largest scores and whether the labels flip there, in any order."""
-
-    feasible: int
-    flips: int
-    scores: Floats
-    flipped: NDArray[np.bool_]
 
 
 def grid_search(

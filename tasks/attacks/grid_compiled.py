@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.attacks.grid import DIFFERENCE, SUM, Floats, Found, Problem
+from tasks.attacks.grid_problem import DIFFERENCE, SUM, Floats, Found, Problem
 from tasks.runtime.compiled import compiled, inlined
 
 Flags = NDArray[np.bool_]

@@ -145,7 +145,7 @@ foreign-task = foreign_regularizer:TASK
 FOREIGN = '''
 from dataclasses import dataclass
 from search_spaces.space import Real
-from tasks.classification import DIGITS_MLP
+from tasks.experiments.demos.tasks import DIGITS_MLP
 from tasks.regularizers.base import Regularizer
 
 @dataclass(frozen=True, kw_only=True)
