@@ -74,7 +74,7 @@ class Classification(DatasetTask):
             protocol=protocol,
             learning_rate=setting.learning_rate,
             seed=setting.seed,
-            evaluate_train=lambda trained: evaluate(trained, seen_of_train, self.metrics),
+            evaluate_at_end=lambda trained: {"train": evaluate(trained, seen_of_train, self.metrics)},
         )
 
     def workload(self, scale: str, data_dir: Path | None = None) -> Workload | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,8 +15,19 @@ from tasks.sites import Site
 _FUSED_DEVICES = ("cpu", "cuda")
 
 
+def optimizer_by(settings: OptimizerSettings, network: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer that the settings name, on the trained parameters of `network`.
+
+    Raises:
+        ValueError: for a name that there is not.
+    """
+    if settings.optimizer not in OPTIMIZERS:
+        raise ValueError(f"The optimizer must be one of {', '.join(OPTIMIZERS)}, got {settings.optimizer!r}.")
+    return OPTIMIZERS[settings.optimizer](network, settings)
+
+
 def stochastic_gradient_descent(network: nn.Module, settings: OptimizerSettings) -> torch.optim.SGD:
-    """Torch's SGD on all parameters of `network`, in one pass through memory where that is safe."""
+    """Torch's SGD on the trained parameters of `network`, in one pass through memory where that is safe."""
     optimizer = torch.optim.SGD(
         _parameter_groups(network, settings.weight_decay),
         lr=settings.learning_rate,
@@ -27,11 +38,26 @@ def stochastic_gradient_descent(network: nn.Module, settings: OptimizerSettings)
     return optimizer
 
 
+def adam(network: nn.Module, settings: OptimizerSettings) -> torch.optim.Adam:
+    """Torch's Adam on the trained parameters of `network`, with its usual decay rates."""
+    return torch.optim.Adam(_parameter_groups(network, settings.weight_decay), lr=settings.learning_rate)
+
+
+OPTIMIZERS: dict[str, Callable[[nn.Module, OptimizerSettings], torch.optim.Optimizer]] = {
+    "sgd": stochastic_gradient_descent,
+    "adam": adam,
+}
+
+
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Weight decay for the network's own parameters; none for those that regularizers brought into its sites."""
+    """Weight decay for the network's own parameters; none for those that regularizers brought into its sites.
+
+    Frozen parameters (`requires_grad` is False) stand in neither group.
+    """
     brought = {id(p) for site in network.modules() if isinstance(site, Site) for p in site.fillings.parameters()}
-    own = [p for p in network.parameters() if id(p) not in brought]
-    others = [p for p in network.parameters() if id(p) in brought]
+    trained = [p for p in network.parameters() if p.requires_grad]
+    own = [p for p in trained if id(p) not in brought]
+    others = [p for p in trained if id(p) in brought]
     groups: list[dict[str, object]] = [{"params": own, "weight_decay": weight_decay}]
     return [*groups, {"params": others, "weight_decay": 0.0}] if others else groups
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tasks.datasets import DATASETS
+from tasks.input_space import InputSpace
 from tasks.protocols import Protocol
 from tasks.runtime.switches import Switches
 from tasks.task import Task
@@ -39,6 +40,11 @@ class DatasetTask(ProtocolTask):
     def needs_data(self) -> bool:
         """Whether the data set is read from files."""
         return bool(DATASETS[self.dataset].files)
+
+    @property
+    def input_space(self) -> InputSpace | None:
+        """Of the data set, preprocessed as the protocol says."""
+        return DATASETS[self.dataset].input_space(self.protocol.preprocessing)
 
     @property
     def streams_data(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from tasks.regularizers.base import OptimizerSettings
+from tasks.regularizers.base import OptimizerName, OptimizerSettings
 from tasks.runtime.switches import Switches
 
 Augmentation = Literal["crop", "flip", "rotation", "resized_crop"]
@@ -31,6 +31,7 @@ class Protocol:
     epochs: int
     batch_size: int
     learning_rate: float
+    optimizer: OptimizerName = "sgd"
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 0.0
@@ -40,7 +41,9 @@ class Protocol:
     preprocessing: Preprocessing = "standard"  # how raw images become what the network takes
     augmentation: tuple[Augmentation, ...] = ()
     validation_fraction: float | None = None  # of the official training set, in [0, 1); None: the data set's own
+    steps_per_epoch: int | None = None  # steps between two readings; None: a pass over the training data
     evaluate_every_epochs: int = 1
+    evaluate_at_epochs: tuple[int, ...] = ()  # in place of every so many: these, and the last
     evaluate_train: bool = False  # read the training images' accuracy with each evaluation (never in tuning)
     max_train_samples: int | None = None  # only the first so many of the (fixed, shuffled) training split
     max_evaluation_samples: int | None = None  # only the first so many of each evaluated split
@@ -68,9 +71,19 @@ class Protocol:
             raise ValueError(f"Scale must be one of paper, {', '.join(self.scales)}, got {scale!r}.")
         return replace(self, **self.scales[scale])  # type: ignore[arg-type]  # the fields named there are numbers
 
-    def optimizer(self, learning_rate: float) -> OptimizerSettings:
+    def evaluated_epochs(self) -> list[int]:
+        """The epochs after which the network is evaluated, the last one among them; from 1.
+
+        >>> Protocol(source="", epochs=5, batch_size=1, learning_rate=1.0, evaluate_every_epochs=2).evaluated_epochs()
+        [2, 4, 5]
+        """
+        chosen = self.evaluate_at_epochs or range(self.evaluate_every_epochs, self.epochs, self.evaluate_every_epochs)
+        return sorted({epoch for epoch in chosen if 0 < epoch < self.epochs} | {self.epochs})
+
+    def optimizer_settings(self, learning_rate: float) -> OptimizerSettings:
         """Settings of the optimizer at a given initial learning rate."""
         return OptimizerSettings(
+            optimizer=self.optimizer,
             learning_rate=learning_rate,
             momentum=self.momentum,
             nesterov=self.nesterov,

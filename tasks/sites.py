@@ -6,7 +6,7 @@ sites of its kind, and neither knows the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal, get_args
 
 import torch
@@ -85,6 +85,30 @@ def sites_of(network: nn.Module, kinds: Iterable[str] = SITE_KINDS) -> list[Site
     """The sites of the given kinds, in the order of the forward pass as the architecture lists them."""
     wanted = set(kinds)
     return [module for module in network.modules() if isinstance(module, Site) and module.kind in wanted]
+
+
+def watch_mask(site: Site) -> Callable[[], Tensor | None]:
+    """Let the filling of a site remember its masks, and return what tells the current one.
+
+    That is the mask (True: kept) of the first sample in the batch of the last training step, of the shape of one sample
+    there. It is None before the first step and at drop rate 0, and where no filling has masks to remember.
+    """
+    watched = [filling for filling in site.fillings if hasattr(filling, "is_watched")]
+    for filling in watched:
+        filling.is_watched = True  # type: ignore[assignment]  # plain attributes of these modules
+
+    def current() -> Tensor | None:
+        masks = [filling.current_mask for filling in watched]
+        mask: Tensor | None = next((mask for mask in masks if mask is not None), None)  # type: ignore[assignment]
+        return mask
+
+    return current
+
+
+def trained_layers(network: nn.Module) -> dict[str, WeightLayer]:
+    """Conv and dense layers whose weights are trained, by name: frozen ones are no contestant's to change."""
+    layers = {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)}
+    return {name: layer for name, layer in layers.items() if layer.weight.requires_grad}
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from tasks.input_space import InputSpace
 from tasks.regularizers.base import Regularizer, Scalar
 from tasks.runtime.switches import Switches
 from tasks.runtime.trained import Trained
@@ -75,6 +76,11 @@ class Task(ABC):
     def streams_data(self) -> bool:
         """Whether they are read and decoded while a network trains, by worker processes if there are any."""
         return False
+
+    @property
+    def input_space(self) -> InputSpace | None:
+        """The units of the inputs; None where the task cannot tell them."""
+        return None
 
     @abstractmethod
     def default_learning_rate(self, scale: str) -> float:
@@ -156,4 +162,8 @@ class Task(ABC):
         """Why this cell makes no sense, or None."""
         if regularizer.needs_class_targets and not self.has_classes:
             return f"{type(regularizer).__name__} needs class targets; this task is a regression."
+        if regularizer.needs_input_units and self.input_space is None:
+            return (
+                f"{type(regularizer).__name__} needs the units of the inputs; whitening mixes pixels, so none are left."
+            )
         return regularizer.skip_reason(self.example_network())

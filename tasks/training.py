@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from tasks.datasets.batches import TrainingData
+from tasks.datasets.pseudo_epochs import PseudoEpochs
 from tasks.errors import Diverged
-from tasks.optimizer import descent_by, stochastic_gradient_descent
+from tasks.optimizer import descent_by, optimizer_by
 from tasks.protocols import Protocol
 from tasks.regularizers.base import Batch, Chain, Context, History, Regularizer, Step
 from tasks.runtime.checkpointing import NOWHERE, Checkpoints
@@ -25,6 +26,7 @@ from tasks.runtime.trained import Point, Trained
 
 Evaluate = Callable[[nn.Module], Mapping[str, Mapping[str, float]]]  # network -> split -> metric -> value
 LossFunction = Callable[[Tensor, Tensor], Tensor]
+OwnStep = Callable[[Batch, Step], Tensor]  # moves the weights by one step on the batch, returns its mean loss, detached
 
 
 class Training:
@@ -41,7 +43,11 @@ class Training:
         protocol: epochs, optimizer and schedule, at the scale wanted.
         learning_rate: the initial one, in the loss's own units.
         seed: of every random stream.
-        evaluate_train: measures the trained network on (some of) its training data, once, at the very end.
+        evaluate_at_end: measures the trained network once more, at the very end: what is too dear for every evaluation,
+            such as errors under attack, or is read of the training data. Called in eval mode; whoever needs gradients
+            asks for them (`torch.enable_grad`). What it finds joins the last values of each split.
+        own_step: the same step as the optimizer's, by a kernel of the task, which draws the masks of the sites as well.
+            It is taken where no contestant adds to the loss or changes the gradient step; all other hooks are called.
     """
 
     def __init__(
@@ -56,14 +62,16 @@ class Training:
         protocol: Protocol,
         learning_rate: float,
         seed: int,
-        evaluate_train: Callable[[nn.Module], Mapping[str, float]] | None = None,
+        evaluate_at_end: Evaluate | None = None,
+        own_step: OwnStep | None = None,
     ) -> None:
+        batches = PseudoEpochs(batches, protocol.steps_per_epoch) if protocol.steps_per_epoch else batches
         self.network, self.batches, self.protocol = network, batches, protocol
-        self.num_parameters = sum(parameter.numel() for parameter in network.parameters())
+        self.num_parameters = sum(each.numel() for each in network.parameters() if each.requires_grad)
         self._loss, self._evaluate, self._selection = loss, evaluate, selection
-        self._evaluate_train = evaluate_train
+        self._evaluate_at_end = evaluate_at_end
         self._num_steps = protocol.epochs * len(batches)
-        self._num_evaluations = -(-protocol.epochs // protocol.evaluate_every_epochs)
+        self._evaluated_epochs = protocol.evaluated_epochs()
         self._index = 0
         self._streams = Streams()
         context = Context(
@@ -75,13 +83,14 @@ class Training:
             num_steps=self._num_steps,
             learning_rate=learning_rate,
             streams=self._streams,
+            input_space=batches.input_space,
         )
         self.hooks = Chain.attach(regularizers, network, context)  # hook 1: attach to the network
         execute_by(protocol.switches, network, batches.device)
-        settings = self.hooks.optimizer_settings(protocol.optimizer(learning_rate))  # hook 2
-        self._initial_learning_rate = settings.learning_rate
-        self._optimizer = stochastic_gradient_descent(network, settings)
+        self.optimizer_settings = self.hooks.optimizer_settings(protocol.optimizer_settings(learning_rate))  # hook 2
+        self._optimizer = optimizer_by(self.optimizer_settings, network)
         self._descent = descent_by(protocol.switches, self._optimizer)
+        self._own_step = own_step if self.hooks.leaves_gradients_alone else None
 
     def run(self, checkpoints: Checkpoints = NOWHERE) -> Trained:
         """Train to the end, or until a regularizer stops it; from where `checkpoints` left off, if they did.
@@ -103,7 +112,7 @@ class Training:
             measured = self.hooks.after_epoch(epoch, self.network)  # hook 8: weight surgery
             trained.train_seconds += time.perf_counter() - started
             trained.curves += [Point(epoch=epoch, split="regularizer", metric=m, value=v) for m, v in measured.items()]
-            if epoch % self.protocol.evaluate_every_epochs and epoch != self.protocol.epochs:
+            if epoch not in self._evaluated_epochs:
                 continue
             trained.final = self._measure(epoch, trained)
             values.append(_finite(trained.final["validation"][metric], f"validation {metric} after", epoch))
@@ -111,7 +120,7 @@ class Training:
                 network=self.network,
                 values=values,
                 higher_is_better=higher_is_better,
-                num_evaluations=self._num_evaluations,
+                num_evaluations=len(self._evaluated_epochs),
             )
             if history.newest_is_best:
                 trained.best = trained.final
@@ -120,10 +129,7 @@ class Training:
                 break
         if self.hooks.finish(self.network):
             trained.final = self._measure(None, trained)
-        if self._evaluate_train is not None:
-            self.network.eval()
-            with torch.no_grad():
-                trained.final = {**trained.final, "train": self._evaluate_train(self.network)}
+        self._measure_at_end(trained)
         return trained
 
     def run_epoch(self, epoch: int) -> tuple[float, float]:
@@ -178,8 +184,11 @@ class Training:
             self._descent.backward(loss if penalty is None else loss + penalty)
             return loss.detach()
 
-        loss = self.hooks.compute_gradients(backward, step)
-        self._descent.step()
+        if self._own_step is not None:
+            loss = self._own_step(batch, step)
+        else:
+            loss = self.hooks.compute_gradients(backward, step)
+            self._descent.step()
         self.hooks.after_step(step)  # hook 7: projections, alternating steps
         self._index += 1
         return loss
@@ -239,7 +248,7 @@ class Training:
         return self._loss(self.network(batch.inputs), batch.targets)
 
     def _set_learning_rate(self, progress: float) -> None:
-        learning_rate = self._initial_learning_rate * self.protocol.learning_rate_factor(progress)
+        learning_rate = self.optimizer_settings.learning_rate * self.protocol.learning_rate_factor(progress)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
 
@@ -257,6 +266,17 @@ class Training:
                 for metric, value in metrics.items()
             ]
         return measured
+
+    @torch.no_grad()
+    def _measure_at_end(self, trained: Trained) -> None:
+        """Let what is read once join the last values of each split."""
+        if self._evaluate_at_end is None:
+            return
+        started = time.perf_counter()
+        self.network.eval()
+        for split, metrics in self._evaluate_at_end(self.network).items():
+            trained.final = {**trained.final, split: {**trained.final.get(split, {}), **metrics}}
+        trained.evaluation_seconds += time.perf_counter() - started
 
 
 _NO_STREAM = np.random.default_rng(0)  # replaced by each regularizer's own stream before a hook sees it

@@ -41,9 +41,9 @@ class Workload:
         batch_size = min(protocol.batch_size, num_train)
         return cls(
             num_epochs=protocol.epochs,
-            steps_per_epoch=num_train // batch_size,
+            steps_per_epoch=protocol.steps_per_epoch or num_train // batch_size,
             batch_size=batch_size,
-            num_evaluations=1 + -(-protocol.epochs // protocol.evaluate_every_epochs),
+            num_evaluations=1 + len(protocol.evaluated_epochs()),
             num_validation=_at_most(num_validation, protocol.max_evaluation_samples),
             num_test=_at_most(num_test, protocol.max_evaluation_samples),
             num_train_evaluated=num_train_evaluated,

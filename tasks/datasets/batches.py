@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tasks.datasets.augmentation import Moves, draw_moves, moved
 from tasks.datasets.preprocessing import Preprocessing
+from tasks.input_space import InputSpace
 from tasks.regularizers.base import Batch
 from tasks.runtime import compiled
 from tasks.runtime.state import State
@@ -47,6 +48,11 @@ class Samples(ABC):
     @abstractmethod
     def batches(self, batch_size: int, seed: int, augmentation: Sequence[str] = ()) -> TrainingData:
         """Shuffled, augmented batches for training."""
+
+    @property
+    def input_space(self) -> InputSpace | None:
+        """The units of the inputs; None where they are unknown."""
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +98,13 @@ class Split(Samples):
         """Shuffled, augmented batches for training."""
         return Batches(self, batch_size, seed, augmentation)
 
+    @property
+    def input_space(self) -> InputSpace | None:
+        """Of the preprocessing for bytes; floats are their own units, and all of them are valid."""
+        if self.inputs.dtype != torch.uint8:
+            return InputSpace()
+        return self.preprocessing.input_space if self.preprocessing else InputSpace(low=0.0, high=255.0)
+
 
 class TrainingData(ABC):
     """What the training loop reads, epoch by epoch, wherever the samples are kept.
@@ -105,6 +118,11 @@ class TrainingData(ABC):
     num_samples: int
     batch_size: int
     device: torch.device
+
+    @property
+    def input_space(self) -> InputSpace | None:
+        """The units of the inputs; None where they are unknown."""
+        return None
 
     def __len__(self) -> int:
         """Steps of one epoch."""
@@ -150,6 +168,11 @@ class Batches(TrainingData):
 
     def _generators(self) -> dict[str, torch.Generator]:
         return {"order": self._order, "augmentation": self._draws}
+
+    @property
+    def input_space(self) -> InputSpace | None:
+        """As the split says."""
+        return self.split.input_space
 
     def normalised(self, inputs: Tensor) -> Tensor:
         """As the split says."""

@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from tasks.datasets.batches import Samples
+from tasks.datasets.preprocessing import FITTED, ChannelNormalisation
 from tasks.errors import DataError
+from tasks.input_space import InputSpace
 from tasks.protocols import Augmentation, Preprocessing, Protocol
 from tasks.runtime.streams import torch_stream
 
@@ -48,6 +50,7 @@ class Dataset(ABC):
         files: paths below the data folder that are read; empty if it needs none.
         fetch: downloads them into the data folder.
         augmentations, preprocessings: those that a protocol may ask for.
+        holds_bytes: whether inputs are grey levels from 0 to 255; if not, they are floats that are used as they are.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Dataset(ABC):
     fetch: Callable[[Path], object] | None = None
     augmentations: tuple[Augmentation, ...] = ()
     preprocessings: tuple[Preprocessing, ...] = ("standard",)
+    holds_bytes: bool = True
 
     @abstractmethod
     def splits(self, data_dir: Path | None, protocol: Protocol | None = None, num_workers: int = 0) -> Splits:
@@ -98,6 +102,12 @@ class Dataset(ABC):
         """Share of the official training set that is held out: the protocol's, or what is usual for this data set."""
         asked = None if protocol is None else protocol.validation_fraction
         return self.validation_fraction if asked is None else asked
+
+    def input_space(self, preprocessing: Preprocessing = "standard") -> InputSpace | None:
+        """The units of the inputs that a network takes; None where pixels are mixed with each other."""
+        if not self.holds_bytes:
+            return InputSpace()
+        return None if preprocessing in FITTED else ChannelNormalisation(mean=self.mean, std=self.std).input_space
 
     def num_images(self, data_dir: Path | None) -> tuple[int, int] | None:
         """Images of the official training and test sets, without reading them; None where that cannot be told."""

@@ -17,6 +17,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from tasks.input_space import InputSpace
+
 CONTRAST_NORM = 55.0  # as in pylearn2; the root mean square of 3072 values is then 0.992
 ZCA_BIAS = 0.1  # added to the covariance's diagonal, as in pylearn2
 _SMALLEST_DIVISOR = 1e-8  # an image of one colour has no contrast: it stays as it is
@@ -33,6 +35,11 @@ class Preprocessing(ABC):
     @abstractmethod
     def to(self, device: torch.device) -> Self:
         """The same map, with what it was fitted to on `device`."""
+
+    @property
+    def input_space(self) -> InputSpace | None:
+        """How grey levels in [0, 1] become what the network takes; None where pixels are mixed with each other."""
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +58,16 @@ class ChannelNormalisation(Preprocessing):
     def to(self, device: torch.device) -> Self:
         """Itself: it holds numbers only."""
         return self
+
+    @property
+    def input_space(self) -> InputSpace:
+        """Of grey levels in [0, 1]."""
+        return InputSpace(
+            scale=tuple(1 / std for std in self.std),
+            offset=tuple(-mean / std for mean, std in zip(self.mean, self.std, strict=True)),
+            low=0.0,
+            high=1.0,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -24,6 +24,7 @@ from tasks.datasets.batches import Samples, TrainingData
 from tasks.datasets.image_files import ImageFiles
 from tasks.datasets.preprocessing import ChannelNormalisation
 from tasks.errors import DataError
+from tasks.input_space import InputSpace
 from tasks.regularizers.base import Batch
 from tasks.runtime.state import State
 from tasks.runtime.streams import stream_seed, torch_stream
@@ -77,6 +78,11 @@ class Streamed(Samples):
         """Shuffled, augmented batches for training."""
         return StreamedBatches(self, batch_size, seed, augmentation)
 
+    @property
+    def input_space(self) -> InputSpace:
+        """Of the preprocessing."""
+        return self.preprocessing.input_space
+
     def on_device(self, images: Tensor, labels: Tensor) -> Batch:
         """Bytes and one-hot targets."""
         targets = F.one_hot(labels.to(self.device, non_blocking=True), self.num_classes).float()
@@ -114,6 +120,11 @@ class StreamedBatches(TrainingData):
         self._plan.batches = [[(self._epoch, place) for place in places] for places in whole]
         for images, labels in self._loader:
             yield self._images.on_device(images, labels)
+
+    @property
+    def input_space(self) -> InputSpace:
+        """Of the images."""
+        return self._images.input_space
 
     def normalised(self, inputs: Tensor) -> Tensor:
         """Bytes as the network takes them."""

@@ -134,7 +134,7 @@ def train_together(trainings: Sequence[Training]) -> list[Trained]:
         share = (time.perf_counter() - started) / len(runs)
         for run, loss in zip(runs, losses, strict=True):
             run.note(epoch, loss, share)
-        if epoch % protocol.evaluate_every_epochs == 0 or epoch == protocol.epochs:
+        if epoch in protocol.evaluated_epochs():
             stack.write_back()
             for run in runs:
                 run.measure(epoch)
@@ -143,11 +143,13 @@ def train_together(trainings: Sequence[Training]) -> list[Trained]:
 
 def reason_against(training: Training) -> str | None:
     """Why this training, not begun, is none that `train_together` can run; None if it can."""
-    group, network = training._optimizer.param_groups[0], training.network
+    settings, network = training.optimizer_settings, training.network
     if training.protocol.switches != Switches():
         return f"steps must be executed the plain way, got {training.protocol.switches.text}"
-    if group["momentum"] or group["weight_decay"]:
-        return f"momentum and weight decay must be 0, got {group['momentum']} and {group['weight_decay']}"
+    if settings.optimizer != "sgd":
+        return f"the optimizer must be sgd, got {settings.optimizer}"
+    if settings.momentum or settings.weight_decay:
+        return f"momentum and weight decay must be 0, got {settings.momentum} and {settings.weight_decay}"
     for part in training.hooks.parts:
         own = [name for name in _HOOKS_OF_A_STEP if getattr(type(part), name) is not getattr(Hooks, name)]
         if own:
@@ -199,7 +201,7 @@ def _epoch(stack: Stack, trainings: Sequence[Training], first_step: int) -> list
     for index, batches in enumerate(zip(*(training.batches.epoch() for training in trainings), strict=True)):
         factor = protocol.learning_rate_factor((first_step + index) / num_steps)
         inputs, targets = _stacked(batches)
-        rate = trainings[0]._initial_learning_rate * factor
+        rate = trainings[0].optimizer_settings.learning_rate * factor
         losses.append(stack.step(inputs, targets, stack.multipliers(inputs.shape[1]), rate))
     return torch.stack(losses).mean(0).tolist()
 

@@ -15,17 +15,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tasks.input_space import InputSpace
 from tasks.runtime.state import State, attributes_of, restore_attributes
-from tasks.runtime.streams import MaskStream, Streams, numpy_stream
+from tasks.runtime.streams import MaskStream, Streams, numpy_stream, torch_stream
 from tasks.sites import Site, sites_of
 
 Scalar = float | int | str | bool
+OptimizerName = Literal["sgd", "adam"]
 
 
 class Batch(NamedTuple):
@@ -37,12 +39,17 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerSettings:
-    """Stochastic gradient descent with momentum; `weight_decay` is coupled: w <- w - lr (g + weight_decay w)."""
+    """The optimizer and its settings; `weight_decay` is coupled: weight_decay w is added to the gradient of w.
+
+    `sgd` is stochastic gradient descent with momentum, w <- w - lr (g + weight_decay w) without. `adam` is Adam with
+    the decay rates 0.9 and 0.999 (Kingma and Ba 2015, algorithm 1); it has no use for momentum and nesterov.
+    """
 
     learning_rate: float
     momentum: float = 0.0
     nesterov: bool = False
     weight_decay: float = 0.0
+    optimizer: OptimizerName = "sgd"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +64,18 @@ class Context:
     num_steps: int
     learning_rate: float
     streams: Streams = field(default_factory=Streams)  # of all contestants of the training
+    input_space: InputSpace | None = None  # the units of the inputs; None where they are unknown
 
     def masks(self, purpose: str) -> MaskStream:
         """A fresh stream of masks or noise; `purpose` tells this regularizer's streams apart (a site's name, say)."""
         return self.streams.masks(self.seed, f"{self.name}/{purpose}", self.device)
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """A fresh generator of torch on the training's device, for draws that are no masks; likewise named.
+
+        Whoever holds it as an attribute finds it where it was when a training goes on (see `Hooks.state`).
+        """
+        return torch_stream(self.seed, f"{self.name}/{purpose}", self.device)
 
 
 def gradients_of(objective: Tensor, variables: Sequence[Tensor]) -> Sequence[Tensor | None]:
@@ -177,6 +192,8 @@ class Regularizer(Hooks):
         also_acts_on: other sites that it fills where there are any, in words, for its card.
         needs_layer_behind: whether it also needs the weight layer that reads a site; skipped where no site has one.
         needs_class_targets: whether targets must be class probabilities; a regression task skips it then.
+        needs_input_units: whether it must know the units of the inputs (`Context.input_space`); a task that cannot tell
+            them skips it then.
         off: field values that switch it off; then training equals the baseline's bit for bit.
         eval_is_identity: whether its sites pass values through unchanged in eval mode, as inverted masks do; False for
             those that multiply by keep rates there.
@@ -188,6 +205,7 @@ class Regularizer(Hooks):
     also_acts_on: ClassVar[str] = ""
     needs_layer_behind: ClassVar[bool] = False
     needs_class_targets: ClassVar[bool] = False
+    needs_input_units: ClassVar[bool] = False
     off: ClassVar[Mapping[str, Scalar]] = {}
     eval_is_identity: ClassVar[bool] = True
     source: ClassVar[str] = ""
@@ -235,6 +253,12 @@ class Chain(Hooks):
         """Attach (name, regularizer) pairs to `network` one after the other."""
         pairs = [(name, part.attach(network, replace(context, name=name))) for name, part in regularizers]
         return cls([part for _, part in pairs], [numpy_stream(context.seed, f"{name}/batch") for name, _ in pairs])
+
+    @property
+    def leaves_gradients_alone(self) -> bool:
+        """Whether no part adds to the loss or changes the gradient step: then a step needs no graph of the loss."""
+        changing = ("penalty", "compute_gradients")
+        return all(getattr(type(part), name) is getattr(Hooks, name) for part in self.parts for name in changing)
 
     def optimizer_settings(self, settings: OptimizerSettings) -> OptimizerSettings:
         """Each part sees what the one before it returned."""

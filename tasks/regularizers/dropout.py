@@ -59,10 +59,15 @@ class ElementMask(nn.Module):
         super().__init__()
         self.drop_rate = drop_rate
         self._stream = stream
+        self.is_watched = False  # whether the mask of the first sample is remembered, see `tasks.sites.watch_mask`
+        self.current_mask: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Masked and rescaled in training, `x` itself in eval mode and at drop rate 0."""
         if not self.training or self.drop_rate == 0:
             return x
         keep_rate = 1 - self.drop_rate
-        return apply_mask(x, self._stream.bernoulli(tuple(x.shape), keep_rate), 1 / keep_rate)
+        mask = self._stream.bernoulli(tuple(x.shape), keep_rate)
+        if self.is_watched:
+            self.current_mask = mask[0].clone()
+        return apply_mask(x, mask, 1 / keep_rate)

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tasks.regularizers.base import Regularizer, Scalar, Step
 from tasks.regularizers.parts.checks import check_at_least
+from tasks.sites import trained_layers
 
 
 @dataclass(frozen=True, kw_only=True)
 class L1(Regularizer):
-    """Penalty rate * sum |w| over the weights of conv and dense layers; biases are left alone.
+    """Penalty rate * sum |w| over the trained weights of conv and dense layers; biases are left alone.
 
     Its subgradient is rate * sign(w), 0 at w = 0. Unlike weight decay it pulls small weights as hard as large ones.
     """
@@ -31,7 +32,7 @@ class L1(Regularizer):
 
     def penalty(self, step: Step) -> Tensor | None:
         """The weighted sum of magnitudes, nothing at rate 0."""
-        layers = [module for module in step.network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+        layers = trained_layers(step.network).values()
         if self.rate == 0 or not layers:
             return None
         return self.rate * torch.stack([layer.weight.abs().sum() for layer in layers]).sum()

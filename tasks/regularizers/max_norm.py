@@ -10,13 +10,15 @@ from torch import nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
 from tasks.regularizers.parts.checks import check_at_least
+from tasks.sites import WeightLayer, trained_layers
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaxNorm(Regularizer):
     """After each step, w_r <- w_r min(1, limit / ||w_r||_2) for the incoming weights w_r of every unit r.
 
-    For a conv layer w_r are all weights of one output channel (c_in x height x width). Biases are left alone.
+    For a conv layer w_r are all weights of one output channel (c_in x height x width). Biases and frozen layers are
+    left alone.
     """
 
     limit: float = 4.0  # > 0; 3 to 4 in Srivastava et al. 2014
@@ -33,14 +35,13 @@ class MaxNorm(Regularizer):
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """A projector of the network's conv and dense weights."""
-        layers = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
-        return _Projector(self.limit, layers)
+        return _Projector(self.limit, list(trained_layers(network).values()))
 
 
 @dataclass
 class _Projector(Hooks):
     limit: float
-    layers: list[nn.Linear | nn.Conv2d]
+    layers: list[WeightLayer]
 
     @torch.no_grad()
     def after_step(self, step: Step) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -49,10 +51,16 @@ class MaskStream:
         self.device = torch.device(device)
         self._numpy = numpy_stream(seed, name)
         self._torch = torch_stream(seed, name, self.device)
+        self._aside = numpy_stream(seed, f"{name}/aside"), torch_stream(seed, f"{name}/aside", self.device)
 
     def state(self) -> State:
-        """Where both generators stand."""
+        """Where all generators stand."""
         return attributes_of(self)
+
+    def swap(self) -> None:
+        """Draw from the other pair of generators, until this is called again: see `Streams.aside`."""
+        here = self._numpy, self._torch
+        (self._numpy, self._torch), self._aside = self._aside, here
 
     def restore(self, state: State) -> None:
         """Draw what would have come after `state`."""
@@ -142,6 +150,20 @@ class Streams:
         if key in self._awaited:
             stream.restore(self._awaited.pop(key))
         return stream
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Inside, every stream draws from a second one of its own: for passes that are no part of the training step.
+
+        Masks that an attack meets are independent of those of the step around it, which stay what they were.
+        """
+        for stream in self._made.values():
+            stream.swap()
+        try:
+            yield
+        finally:
+            for stream in self._made.values():
+                stream.swap()
 
     def state(self) -> State:
         """Where every stream stands."""

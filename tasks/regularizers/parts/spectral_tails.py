@@ -67,6 +67,11 @@ class SpectralTail:
     is_output: bool = False  # then it is charged and never shrunk (Lu et al. 2021, algorithm 1, line 10)
     _sum: Tensor | None = field(default=None, repr=False)
 
+    @property
+    def is_shrunk(self) -> bool:
+        """Neither the output layer is, nor one whose weights are frozen."""
+        return self.layer.weight.requires_grad and not self.is_output
+
     def penalty(self) -> Tensor:
         """||theta|| sum_{j > h} sigma_j. The sum is measured once and kept until `forget`; no gradient reaches W."""
         if self._sum is None:
@@ -92,7 +97,10 @@ class SpectralTail:
 
 @dataclass(frozen=True, kw_only=True)
 class Shrinkage(Hooks):
-    """Stage two: every `every_epochs` all tails but the output's are shrunk. The optimizer keeps its momentum."""
+    """Stage two: every `every_epochs` all tails are shrunk but the output's and those of frozen layers.
+
+    The optimizer keeps its momentum.
+    """
 
     lam: float
     every_epochs: int
@@ -108,7 +116,7 @@ class Shrinkage(Hooks):
         """Shrink when it is time; the sums of the tails are stale in any case."""
         measured: dict[str, float] = {}
         for tail in self.tails:
-            if self.lam > 0 and epoch % self.every_epochs == 0 and not tail.is_output:
+            if self.lam > 0 and epoch % self.every_epochs == 0 and tail.is_shrunk:
                 measured.update(tail.shrink(self.lam))
             tail.forget()
         return measured

@@ -1,0 +1,50 @@
+"""The units of inputs: what one unit of a pixel is to the network, and which values are valid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpace:
+    """How a network sees inputs that have natural units: grey levels in [0, 1] for images.
+
+    Formula:
+        seen = scale_c x + offset_c, with x in natural units and c its channel (the first dimension behind the batch).
+
+    Attributes:
+        scale, offset: one number for each channel, or one for all.
+        low, high: the smallest and the largest valid x; None where every number is valid.
+
+    Example:
+        >>> import torch
+        >>> space = InputSpace(scale=(2.0,), offset=(-1.0,), low=0.0, high=1.0)
+        >>> space.seen(torch.tensor([[0.0, 0.75]])), space.natural(torch.tensor([[-1.0, 0.5]]))
+        (tensor([[-1.0000,  0.5000]]), tensor([[0.0000, 0.7500]]))
+    """
+
+    scale: tuple[float, ...] = (1.0,)
+    offset: tuple[float, ...] = (0.0,)
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def box(self) -> tuple[float, float] | None:
+        """The range of valid inputs, in natural units."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    def seen(self, natural: Tensor) -> Tensor:
+        """Inputs (B, C, ...) in natural units as the network sees them."""
+        return natural * _by_channel(self.scale, natural) + _by_channel(self.offset, natural)
+
+    def natural(self, seen: Tensor) -> Tensor:
+        """Inputs (B, C, ...) as the network sees them in natural units."""
+        return (seen - _by_channel(self.offset, seen)) / _by_channel(self.scale, seen)
+
+
+def _by_channel(values: Sequence[float], like: Tensor) -> Tensor | float:
+    """Numbers that broadcast over channels; a plain number where there is one for all."""
+    return values[0] if len(values) == 1 else like.new_tensor(values).view(-1, *[1] * (like.dim() - 2))
