@@ -6,6 +6,7 @@ from importlib.metadata import entry_points
 
 from search_spaces import (
     adaptive_dropout_rc,
+    adversarial_training,
     autoaugment,
     block_feature_map_distortion,
     concrete_dropout,
@@ -34,6 +35,7 @@ from search_spaces import (
     nuclear_norm,
     path_norm,
     rademacher_probe,
+    reflected_adversarial_training,
     sam,
     shakedrop,
     sparse_variational_dropout,
@@ -55,6 +57,8 @@ SPACES: dict[str, Space] = {
     "autoaugment": autoaugment.SPACE,
     "mixup": mixup.SPACE,
     "cutmix": cutmix.SPACE,
+    "adversarial_training": adversarial_training.SPACE,
+    "reflected_adversarial_training": reflected_adversarial_training.SPACE,
     "dropout": dropout.SPACE,
     "gaussian_dropout": gaussian_dropout.SPACE,
     "curriculum_dropout": curriculum_dropout.SPACE,

@@ -6,6 +6,7 @@ Nothing is imported here, so that `import tasks.attacks` stays free of torch. Im
 * `tasks.attacks.steps`: what a step makes of a gradient: its sign, its direction, or the gradient as it is.
 * `tasks.attacks.sets`: projections onto the l_inf ball, the l_2 ball and the box of valid inputs.
 * `tasks.attacks.attack`: one loop for FGSM, BIM, PGD and their reflected forms.
+* `tasks.attacks.natural_units`: attacks in grey levels on networks that see normalised images.
 * `tasks.attacks.isolation`: what keeps an attack from disturbing the network that it attacks.
 * `tasks.attacks.presets`: the eight attacks of the thesis's table 6-I.
 * `tasks.attacks.two_layer`: gradients of two-layer networks in closed form.

@@ -24,6 +24,10 @@ REGULARIZERS: Table[type[Regularizer]] = Table(
         "autoaugment": "tasks.regularizers.autoaugment:AutoAugment",
         "mixup": "tasks.regularizers.mixup:Mixup",
         "cutmix": "tasks.regularizers.cutmix:CutMix",
+        "adversarial_training": "tasks.regularizers.adversarial_training:AdversarialTraining",
+        "reflected_adversarial_training": (
+            "tasks.regularizers.reflected_adversarial_training:ReflectedAdversarialTraining"
+        ),
         "dropout": "tasks.regularizers.dropout:Dropout",
         "gaussian_dropout": "tasks.regularizers.gaussian_dropout:GaussianDropout",
         "curriculum_dropout": "tasks.regularizers.curriculum_dropout:CurriculumDropout",

@@ -287,6 +287,7 @@ def two_gradients(name: str, seed: int) -> tuple[Tensor, Tensor]:
         num_epochs=1,
         num_steps=2,
         learning_rate=0.1,
+        input_space=training.batches.input_space,
     )
     chain = Chain.attach([(name, with_pins(REGULARIZERS[name](), task))], training.network, context)
     chain.progress(0.5)

@@ -1,0 +1,22 @@
+"""Adversarial training with attacks on the reflected loss (Mianjy's thesis, section 6.2 and Algorithm 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tasks.regularizers.adversarial_training import AdversarialTraining, AttackedLoss
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReflectedAdversarialTraining(AdversarialTraining):
+    """Adversarial training whose attacks maximise l_-(z) = -l(-z), which has large gradients where z is large.
+
+    As `adversarial_training`, of which it is the setting `loss = reflected`: a contestant of its own (and hence a
+    second level of classes), so that both stand in one table.
+    """
+
+    loss: AttackedLoss = "reflected"
+
+    formula: ClassVar[str] = "x <- argmax_{||x' - x|| <= radius} -loss(-margin(f(x'), y))"
+    source: ClassVar[str] = "Mianjy's thesis, section 6.2 and Algorithm 6; defaults of R-PGD-inf in section 6.5.2"
