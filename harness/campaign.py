@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import BadInput, ResultsError
+from harness.errors import BadInput, ResultsError, saying
 from harness.execution import Execution, placed
 from harness.plan import Cell, Plan, make_plan
 from harness.progress import Progress
@@ -26,6 +26,7 @@ from harness.workers.processors import trials_at_once, usable_cpus
 from tasks.errors import DataError
 from tasks.experiments import TASKS
 
+KEPT = "What is finished is kept; the same command resumes."
 MEMORY_SHARE = 0.85  # of the machine's memory, divided among the trials that run at once
 
 
@@ -61,7 +62,7 @@ def run_campaign(request: Request, announce: Callable[[str], None] = print) -> O
     """
     store = Store(request.results)
     plan = plan_campaign(request, store)
-    with interruptible():
+    with saying(KEPT), interruptible():
         request = dataclasses.replace(request, execution=_execution(request, plan, store))
         _check_data(plan, request, announce)
         store.prepare()
@@ -75,9 +76,7 @@ def _writing(store: Store) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ResultsError(
-            f"{store.location} cannot be written any more ({error}); the same command resumes."
-        ) from error
+        raise ResultsError(f"{store.location} cannot be written any more ({error}).") from error
 
 
 def _run_missing(request: Request, plan: Plan, store: Store, announce: Callable[[str], None]) -> Outcome:

@@ -20,7 +20,7 @@ from harness.command.options import (
     request_of,
     with_run_options,
 )
-from harness.errors import BadInput, RegarenaError, ResultsError
+from harness.errors import BadInput, RegarenaError, saying
 
 if TYPE_CHECKING:
     from harness.request import Request
@@ -216,13 +216,11 @@ def report(
     import analysis
 
     _trials(folders)  # first, so that what cannot be read is not taken for what cannot be written
-    try:
-        print(f"Report: {analysis.write_report(folders, out)}")
-    except OSError as error:
-        where = out or folders[0]
-        raise BadInput(f"The report cannot be written to {where} ({error}); --out takes another folder.") from error
-    except ValueError as error:
-        raise BadInput(_without_code(error)) from error
+    with saying(f"The report goes to {out or folders[0]}; --out takes another folder."):
+        try:
+            print(f"Report: {analysis.write_report(folders, out)}")
+        except ValueError as error:
+            raise BadInput(_without_code(error)) from error
 
 
 @app.command()
@@ -230,10 +228,7 @@ def verify(folders: Folders) -> None:
     """Check every file and row; exit code 1 if anything is wrong."""
     from harness.results.verify import verify_folder
 
-    try:
-        findings = [f"{folder}: {finding}" for folder in folders for finding in verify_folder(folder)]
-    except OSError as error:
-        raise BadInput(f"A results folder cannot be read: {error}.") from error
+    findings = [f"{folder}: {finding}" for folder in folders for finding in verify_folder(folder)]
     for finding in findings:
         print(finding)
     if findings:
@@ -249,10 +244,8 @@ def merge(
     """Bring the rows of several folders together in one."""
     from harness.results.merge import merge_folders
 
-    try:
+    with saying("The folders that are merged are as they were."):
         print(merge_folders(folders, into))
-    except OSError as error:
-        raise ResultsError(f"The rows cannot be brought together in {into} ({error}); nothing was removed.") from error
 
 
 @app.command()
@@ -273,24 +266,15 @@ def _run(request: Request) -> None:
     import analysis
     from harness.campaign import run_campaign
     from harness.command.screens import show_ranking, show_timing
-    from harness.errors import Interrupted
 
-    try:
-        outcome = run_campaign(request)
-    except Interrupted as error:
-        raise Interrupted(f"{error} What is finished is kept; the same command resumes.") from error
+    outcome = run_campaign(request)
     trials = analysis.load_trials(request.results)
     show_ranking(trials)
     show_timing(trials)
     if outcome.num_rejected:
         print(f"\n{outcome.num_rejected} tune trial(s) diverged; the searches took that for the worst value there is.")
-    try:
+    with saying(f"All rows are kept; `regarena report {request.results} --out DIR` writes the report elsewhere."):
         print(f"\nReport: {analysis.write_report(request.results)}")
-    except OSError as error:
-        raise ResultsError(
-            f"The report cannot be written to {request.results} ({error}); the rows are kept, and "
-            f"`regarena report {request.results} --out DIR` writes it elsewhere."
-        ) from error
     if outcome.failures:
         failures = ", ".join(f"{count} {status}" for status, count in outcome.failures.items())
         raise RegarenaError(
@@ -304,7 +288,7 @@ def _trials(folders: list[str]):  # type: ignore[no-untyped-def]  # a DataFrame;
 
     try:
         return analysis.load_trials(folders)
-    except (ValueError, OSError) as error:
+    except (ValueError, FileNotFoundError) as error:
         raise BadInput(_without_code(error)) from error
 
 

@@ -9,6 +9,8 @@ RegarenaError            1   something of ours went wrong
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -38,3 +40,18 @@ class Interrupted(RegarenaError):
 
 class ResultsError(RegarenaError):
     """Rows can no longer be written; nothing that was written is lost."""
+
+
+@contextmanager
+def saying(note: str) -> Iterator[None]:
+    """Within it, whatever goes wrong gets a note, such as what is kept; the command adds it to its sentence.
+
+    Not so `BadInput` and `CampaignLocked`, which say themselves what to do.
+    """
+    try:
+        yield
+    except (BadInput, CampaignLocked):
+        raise
+    except BaseException as error:
+        error.add_note(note)
+        raise

@@ -124,7 +124,7 @@ def _connect(cluster: Cluster) -> None:
         arguments["runtime_env"] = {"env_vars": {"PYTHONPATH": python_path()}}
     try:
         ray.init(**arguments)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # of a start that took too long it says so with a plain Exception
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if cluster.address is None:
             raise RegarenaError(f"Ray cannot be started here ({reason}); --serial runs without it.") from error

@@ -1,65 +1,71 @@
-"""How the command ends: with one sentence and an exit code, whatever went wrong, and whoever still reads its output."""
+"""How the command ends: one sentence and an exit code, whatever went wrong, and whoever still reads its output.
+
+Exit codes are those of `harness.errors`; a command line that is no command ends with 2, as Typer does.
+"""
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import NoReturn
 
-from harness.errors import BadInput, RegarenaError
-
-_OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT)
+from harness.command.causes import in_words, without_traceback
+from harness.command.outputs import make_patient
+from harness.errors import BadInput
+from harness.workers.interrupts import interruptible
 
 
 def run_to_its_end(app: Callable[[], object]) -> NoReturn:
-    """Run the app and end the process. An output that takes no more is no reason to forget how the app ended."""
-    if sys.stdout is None:  # closed by who called, as `>&-` does
-        _discard_output()
+    """Run the app and end the process. An output that takes no more does not change how the app ended."""
+    output = make_patient()
+    os.environ["MPLBACKEND"] = "agg"  # figures become files; a notebook's own choice may not be installed here
+    if output is not None:  # the process is ours
+        sys.unraisablehook = lambda _: None  # of objects that are thrown away: nobody can do anything about them
+        threading.excepthook = _tell_of_thread
     message, exit_code = _end_of(app)
-    try:
-        sys.stdout.flush()  # here, where what it raises can be told; the interpreter would do it later
-    except OSError as error:
-        _discard_output()
-        if exit_code == 0:
-            message, exit_code = _end_of_output(error)
+    sys.stdout.flush()
+    if exit_code == 0 and output is not None and output.error is not None and output.error.filename is None:
+        message, exit_code = _end_of_output(output.error)
     if message:
-        print(f"regarena: {message}", file=sys.stderr)
+        print(f"regarena: {message}", file=sys.stderr, flush=True)
     raise SystemExit(exit_code)
 
 
 def _end_of(app: Callable[[], object]) -> tuple[str, int | str]:
     """What there is to say of how the app ended, and its exit code."""
-    from tasks.table import UnknownNameError
-
     try:
-        app()
+        _check_arguments()
+        with interruptible():
+            app()
     except SystemExit as end:
         return "", end.code or 0
-    except UnknownNameError as error:
-        return str(error), BadInput.exit_code
-    except RegarenaError as error:
-        return str(error), error.exit_code
-    except OSError as error:
-        if error.filename is not None or error.errno not in _OUTPUT_ERRORS:
-            raise
-        _discard_output()
-        return _end_of_output(error)
+    except BaseException as error:
+        return in_words(error)
     return "", 0
 
 
 def _end_of_output(error: OSError) -> tuple[str, int]:
-    """The same where the output takes no more."""
+    """The same where the output took no more."""
     if isinstance(error, BrokenPipeError):
         return "", 0  # `| head` closed the pipe: nothing to say
     return f"The output cannot be written ({error.strerror}); give it another place.", BadInput.exit_code
 
 
-def _discard_output() -> None:
-    """Send what is still printed, and what waits to be, to nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    if sys.stdout is None:
-        sys.stdout = os.fdopen(nowhere, "w")
-    else:
-        os.dup2(nowhere, sys.stdout.fileno())
+def _check_arguments() -> None:
+    """Make sure that every argument is text, as it is not where the locale knows fewer characters than were typed."""
+    for argument in sys.argv[1:]:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise BadInput(
+                f"The argument {argument!r} is no text in the encoding of this environment "
+                f"({sys.getfilesystemencoding()}); set PYTHONUTF8=1 or a UTF-8 locale, or use plain letters."
+            ) from None
+
+
+def _tell_of_thread(failed: threading.ExceptHookArgs) -> None:
+    """Tell of a thread that failed beside the command, which goes on."""
+    if failed.exc_value is not None:
+        print(f"regarena: {without_traceback(failed.exc_value)}", file=sys.stderr, flush=True)

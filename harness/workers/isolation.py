@@ -187,6 +187,7 @@ def malloc_tunables(own: str = "") -> str:
 def _body(pack: Pack, execution: Execution, sender: Connection) -> None:
     """What the child does."""
     _die_with_parent()
+    os.dup2(2, 1)  # what a trial prints is no part of the command's output, which may go on to another program
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; the parent decides
     if execution.memory_bytes is not None and execution.device == "cpu":
         _limit_data(execution.memory_bytes)
@@ -212,8 +213,9 @@ def _die_with_parent() -> None:
 def _limit_data(memory_bytes: int) -> None:
     """Cap the process's writable memory: quicker than the parent's watching, and the trial can say what it was at."""
     used = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE") if _HAS_PROC else 0
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (used + memory_bytes, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limits = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]  # such as `ulimit -d` sets
+    resource.setrlimit(resource.RLIMIT_DATA, (min([used + memory_bytes, *limits]), hard))
 
 
 _HAS_PROC = Path("/proc/self/statm").exists()

@@ -7,10 +7,10 @@ above needs the sticky bit, as `/tmp` has it; without that, others could exchang
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import fcntl
 import functools
+import multiprocessing.util
 import os
 import shutil
 import stat
@@ -51,7 +51,8 @@ def folder_of_this_process() -> str:
 def _folder_of_process(pid: int) -> str:
     remove_abandoned(short_folder())
     folder, _ = new_folder(short_folder())  # the lock is held until the process ends, however it does
-    atexit.register(lambda: remove(folder) if os.getpid() == pid else None)  # not when a fork of it ends
+    # After multiprocessing has removed its own folder in it, at -100; and not when a fork of this process ends.
+    multiprocessing.util.Finalize(None, remove, args=(folder,), exitpriority=-101)
     return folder
 
 

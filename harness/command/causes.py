@@ -1,0 +1,163 @@
+"""What an exception says to a person: one sentence of what happened, one of what to do, and an exit code.
+
+The exceptions of the error tree say it themselves. This is the one place for the others: first those whose cause is
+the environment (a full disk, no memory, few file descriptors, a locale, a cluster that is gone), then faults of ours,
+whose traceback goes to a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+import traceback
+from collections.abc import Iterator
+
+from harness.errors import BadInput, RegarenaError
+
+_FAILED, _NOT_ALLOWED = RegarenaError.exit_code, BadInput.exit_code
+
+# Groups of errno: what happened, what to do, and the exit code.
+_OF_SYSTEM: dict[tuple[int, ...], tuple[str, str, int]] = {
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): (
+        "The disk is full",
+        "Free some space, or choose a folder on another disk.",
+        _FAILED,
+    ),
+    (errno.EMFILE, errno.ENFILE): (
+        "Too many files are open",
+        "Raise the limit with `ulimit -n`, or lower --workers.",
+        _FAILED,
+    ),
+    (errno.ENOMEM,): ("There is not enough memory", "Free some, or lower --workers.", _FAILED),
+    (errno.EAGAIN,): (
+        "The system gives no further process or thread",
+        "Raise the limit with `ulimit -u`, or lower --workers.",
+        _FAILED,
+    ),
+    (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP): (
+        "The file system lacks what is needed here",
+        "Choose a folder on another one with --results.",
+        _FAILED,
+    ),
+    (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV): (
+        "The disk or file server does not work as it should",
+        "Check it, or choose a folder on another one.",
+        _FAILED,
+    ),
+    (errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ENETUNREACH): (
+        "The other side of a connection does not answer",
+        "Check the network, and give the same command again.",
+        _FAILED,
+    ),
+    (errno.EACCES, errno.EPERM, errno.EROFS): (
+        "A file may not be read or written by this user",
+        "Change its permissions, or choose another folder.",
+        _NOT_ALLOWED,
+    ),
+    (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.EEXIST): (
+        "A file cannot be used",
+        "Check the folders and files that the command names.",
+        _NOT_ALLOWED,
+    ),
+}
+
+
+def in_words(error: BaseException) -> tuple[str, int]:
+    """What to tell of an exception, and the exit code; its notes, such as what is kept, are added."""
+    sentence, exit_code = _sentence_of(error)
+    return " ".join([sentence, *getattr(error, "__notes__", ())]), exit_code
+
+
+def without_traceback(error: BaseException) -> str:
+    """One sentence for a fault of ours; the traceback is written to a file that it names."""
+    where = _written(error)
+    return (
+        f"Something in regarena or in a package that adds to it went wrong ({_short(error)}). "
+        f"{f'The traceback is in {where}; please report it.' if where else 'Its traceback could not be written.'}"
+    )
+
+
+def _sentence_of(error: BaseException) -> tuple[str, int]:
+    from tasks.table import UnknownNameError
+
+    if isinstance(error, RegarenaError):
+        return str(error), error.exit_code
+    if isinstance(error, UnknownNameError):
+        return str(error), _NOT_ALLOWED
+    for cause in _chain(error):
+        known = _of_environment(cause)
+        if known is not None:
+            what, advice, exit_code = known
+            return f"{what} ({_short(cause)}). {advice}", exit_code
+    return without_traceback(error), _FAILED
+
+
+def _of_environment(error: BaseException) -> tuple[str, str, int] | None:
+    """What happened, what to do and the exit code, of an exception that the environment is to blame for."""
+    if isinstance(error, RegarenaError):
+        return "The command cannot go on", "", error.exit_code
+    if isinstance(error, MemoryError):
+        return "There is not enough memory", "Free some, or lower --workers.", _FAILED
+    if isinstance(error, UnicodeError):
+        return (
+            "A name or text is not valid in the encoding of this environment",
+            "Set PYTHONUTF8=1 or a UTF-8 locale, or choose a name in plain letters.",
+            _NOT_ALLOWED,
+        )
+    if isinstance(error, OSError):
+        return _of_system(error)
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return _OF_SYSTEM[(errno.EAGAIN,)]
+    if isinstance(error, ModuleNotFoundError | ImportError):
+        return "A package cannot be imported", "Install regarena again; `regarena doctor` checks it.", _FAILED
+    if type(error).__module__.partition(".")[0] == "ray":  # named, not imported: it takes seconds
+        return (
+            "Ray does not work any more",
+            "Look at the machine's or cluster's memory and load; --serial runs without Ray.",
+            _FAILED,
+        )
+    return None
+
+
+def _of_system(error: OSError) -> tuple[str, str, int]:
+    for numbers, known in _OF_SYSTEM.items():
+        if error.errno in numbers:
+            return known
+    if "AWS Error" in str(error) or "HTTP" in str(error):  # pyarrow has no numbers for them
+        return "The object store does not answer as it should", "Give the same command again later.", _FAILED
+    return "The system refused an operation", "Check the disks, folders and network that the command uses.", _FAILED
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception and what it was raised from; at most ten, since a chain may be a circle."""
+    for _ in range(10):
+        yield error
+        if error.__cause__ is None:
+            return
+        error = error.__cause__
+
+
+def _short(error: BaseException) -> str:
+    """Type and first line of an exception, with the file that it names."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.strerror}: {os.fsdecode(error.filename)!r}"
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # a message that cannot be made is no message
+        lines = []
+    first = lines[0].strip().rstrip(".") if lines else ""
+    is_plain = isinstance(error, OSError | MemoryError) and first
+    return first if is_plain else f"{type(error).__name__}{f': {first}' if first else ''}"
+
+
+def _written(error: BaseException) -> str | None:
+    """The file that the traceback was written to."""
+    text = "".join(traceback.format_exception(error))
+    with contextlib.suppress(OSError):
+        number, path = tempfile.mkstemp(prefix="regarena-traceback-", suffix=".txt")
+        with open(number, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        return path
+    return None
