@@ -66,7 +66,9 @@ def run_campaign(request: Request, announce: Callable[[str], None] = print) -> O
         request = dataclasses.replace(request, execution=_execution(request, plan, store))
         _check_data(plan, request, announce)
         store.prepare()
-        with store.lock():
+        with store.lock() as notice:
+            if notice:
+                announce(notice)
             return _run_missing(request, plan, store, announce)
 
 

@@ -6,6 +6,7 @@ campaigns call it in a child process (isolation.py) so that no trial can take th
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import time
@@ -114,7 +115,13 @@ def _message(error: BaseException) -> str:
         text = str(error)
     except Exception as another:
         text = f"(no message: {type(another).__name__} while making it)"
-    return text.encode("utf-8", "backslashreplace").decode().replace(str(Path.home()), "~")
+    return without_home(text.encode("utf-8", "backslashreplace").decode())
+
+
+def without_home(text: str) -> str:
+    """The text with ~ for the home folder, which holds the user's name; a user may have none."""
+    home = os.path.expanduser("~")  # itself where nobody knows the folder
+    return text.replace(home, "~") if len(home) > 1 else text
 
 
 Outcome = tuple[dict[str, Any], dict[str, float], tuple[CurvePoint, ...]]

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import io
 import json
 import os
-import tempfile
 import uuid
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,10 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 
-from harness.errors import BadInput, CampaignLocked
+from harness.errors import BadInput
 from harness.records import CURVE_SCHEMA, SUCCESSES, TrialRecord, schema_of
 from harness.results.locations import CHECKPOINTS, opened, write_whole
+from harness.results.lock import campaign_lock
 from harness.results.rows import digest, merged, one_of_each_point, one_row_per_trial
 from harness.results.trial_summary import FINISHED_COLUMNS, TrialSummary
 
@@ -75,27 +75,13 @@ class Store:
                 f"The results folder {self.location} cannot be written ({_short(error)}); choose another one."
             ) from error
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the campaign for this process; the operating system lets go of it however the process ends.
-
-        For a URI the lock guards against other runs on this machine only.
+    def lock(self) -> AbstractContextManager[str | None]:
+        """Hold the campaign for this process; see `harness.results.lock`.
 
         Raises:
             CampaignLocked: when another process holds it.
         """
-        import fcntl
-
-        name = hashlib.sha256(self.location.encode()).hexdigest()[:16]
-        path = Path(self.root) / ".lock" if self.is_local else Path(tempfile.gettempdir()) / f"regarena-{name}.lock"
-        with path.open("a") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise CampaignLocked(
-                    f"Another run is working on the campaign in {self.location}; wait for it, or end it first."
-                ) from None
-            yield
+        return campaign_lock(self.location, Path(self.root) if self.is_local else None)
 
     def write(self, record: TrialRecord) -> None:
         """Store one finished trial: its curves first, then its row, which is what makes it finished.

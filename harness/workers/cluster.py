@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from pathlib import Path
 
 from harness.errors import BadInput
 from harness.request import Cluster
@@ -80,5 +79,5 @@ def _check_answers(address: str) -> None:
 
 
 def _has_token() -> bool:
-    default = Path.home() / ".ray" / "auth_token"
-    return bool(os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH") or default.exists())
+    default = os.path.expanduser("~/.ray/auth_token")  # as it stands where the user has no home
+    return bool(os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH") or os.path.exists(default))

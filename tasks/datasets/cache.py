@@ -46,7 +46,9 @@ def cached(what: str, *follows_from: object, data_dir: Path | None, compute: Cal
 def _folders(data_dir: Path | None) -> Iterator[Path]:
     if data_dir is not None:
         yield data_dir / FOLDER
-    yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "regarena"
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if not cache.startswith("~"):  # as it does for a user without a home
+        yield Path(cache) / "regarena"
 
 
 def _read(path: Path) -> Tensors | None:

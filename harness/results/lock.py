@@ -1,0 +1,72 @@
+"""The lock of a campaign, so that two runs do not work on one results folder at once."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.errors import CampaignLocked
+
+_WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # NFS without its lock service, Lustre without flock
+
+
+@contextmanager
+def campaign_lock(location: str, folder: Path | None) -> Iterator[str | None]:
+    """Hold the campaign for this process; the operating system lets go of it however the process ends.
+
+    Args:
+        location: what the user calls the results folder.
+        folder: the results folder, or None for a URI.
+
+    Yields:
+        None, or a sentence that says that other machines are not kept away: so it is where the folder's file system has
+        no locks. For a URI it is always so, and nothing is said.
+
+    Raises:
+        CampaignLocked: when another process holds it.
+        OSError: when the lock's file cannot be opened.
+    """
+    handle = _opened(folder / ".lock" if folder else _on_this_machine(location))
+    notice = None
+    try:
+        try:
+            _lock(handle, location)
+        except OSError as error:
+            if folder is None or error.errno not in _WITHOUT_LOCKS:
+                raise
+            os.close(handle)
+            handle = _opened(_on_this_machine(str(folder)))
+            _lock(handle, location)
+            notice = (
+                f"The file system of {location} has no locks ({error.strerror}): start no second run of this campaign "
+                "on another machine."
+            )
+        yield notice
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, location: str) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CampaignLocked(
+            f"Another run is working on the campaign in {location}; wait for it, or end it first."
+        ) from None
+
+
+def _opened(path: Path) -> int:
+    """The open file; a link is not followed, since the temporary folder is open to other users."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+
+
+def _on_this_machine(location: str) -> Path:
+    """A file that all runs of this user on this machine find."""
+    name = hashlib.sha256(location.encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"regarena-{os.getuid()}-{name}.lock"
