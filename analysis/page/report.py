@@ -18,7 +18,8 @@ from analysis.figures.importances import plot_importances
 from analysis.figures.learning_curves import curve_means, interactive_learning_curves, plot_learning_curves
 from analysis.figures.ranking import plot_overhead, plot_ranking
 from analysis.figures.sweeps import plot_sweep
-from analysis.page import tables as report_tables
+from analysis.page import tables as page_tables
+from analysis.page.tables import table_of
 from analysis.papers.claims.claim import NOT_RUN
 from analysis.papers.claims_table import THEORY_PAPERS, claims_table
 from analysis.papers.comparison import compare_with_papers
@@ -29,6 +30,8 @@ from analysis.papers.theory_figures import THEORY_TASKS, plot_theory
 from analysis.rows.folders import Folder, Results, open_folder, open_folders
 from analysis.rows.load import load_curves, load_trials
 from analysis.rows.notes import notes_of
+from analysis.shown import tables as shown
+from analysis.shown.column import Column
 from analysis.tables import campaign
 from analysis.tables.importances import importance_table
 from analysis.tables.overall import overall_significance
@@ -73,7 +76,7 @@ class _Report:
     def put_all(self, trials: pd.DataFrame, curves: pd.DataFrame) -> None:
         """All sections, in the order of the page."""
         self.content |= _header(trials)
-        self.content["counts"] = report_tables.counts(campaign.status_counts(trials))
+        self.content["counts"] = page_tables.counts(campaign.status_counts(trials))
         self._put_ranking(trials)
         self._put_timing(trials)
         self._put_curves(trials, curves)
@@ -91,13 +94,12 @@ class _Report:
         self.content["tasks"] = [self._task(str(scale), str(task), rows) for (scale, task), rows in tasks]
         overall = table[table["task"] == OVERALL]
         self.content["overall"] = [
-            {**row, "table": report_tables.overall(overall[overall["scale"] == row["scale"]])}
+            {**row, "table": table_of(overall[overall["scale"] == row["scale"]], shown.OVERALL)}
             for row in significance.to_dict("records")
         ]
         tuned = table[table["selection_optimism"].notna()]
         self.content["optimism"] = [
-            {"scale": scale, "table": report_tables.optimism(rows)}
-            for scale, rows in tuned.groupby("scale", sort=False)
+            {"scale": scale, "table": page_tables.optimism(rows)} for scale, rows in tuned.groupby("scale", sort=False)
         ]
         self.content["notes"] = notes_of(table)
         self.content["overall_notes"] = [note for note in notes_of(significance) if note not in notes_of(table)]
@@ -109,14 +111,14 @@ class _Report:
             "scale": scale,
             "metric": str(rows["metric"].iloc[0]).replace("_", " "),
             "direction": "higher is better" if higher else "lower is better",
-            "table": report_tables.ranking(rows),
+            "table": table_of(rows, shown.RANKING),
             "figure": self._png(f"ranking-{task}-{scale}", plot_ranking(rows, self.looks)),
         }
 
     def _put_timing(self, trials: pd.DataFrame) -> None:
         table = timing_table(trials)
         self._csv("timing", table)
-        self.content["timing"] = report_tables.timing(table)
+        self.content["timing"] = table_of(table, shown.TIMING)
         self.content["overhead"] = []
         for place, ((scale, task, _), rows) in enumerate(table.groupby(["scale", "task", "hardware_key"], sort=False)):
             source = self._png(f"overhead-{task}-{scale}-{place}", plot_overhead(rows, self.looks))
@@ -134,16 +136,17 @@ class _Report:
             self.interactive.append(interactive_learning_curves(trials, curves, task, scale, self.looks))
 
     def _put_campaign(self, trials: pd.DataFrame) -> None:
-        frames = {
-            "frozen": campaign.frozen_winners(trials),
-            "failed": campaign.failures(trials),
-            "skipped": campaign.skipped_cells(trials),
-            "origin": campaign.provenance(trials),
+        frozen, failed = campaign.frozen_winners(trials), campaign.failures(trials)
+        skipped, origin = campaign.skipped_cells(trials), campaign.provenance(trials)
+        self.content |= {
+            "frozen": table_of(frozen, shown.FROZEN),
+            "failed": page_tables.failed(failed),
+            "skipped": table_of(skipped, shown.SKIPPED),
+            "origin": page_tables.origin(origin),
         }
-        for name, frame in frames.items():
+        for name, frame in (("frozen", frozen), ("failed", failed), ("skipped", skipped), ("origin", origin)):
             self._csv(name, frame)
-            self.content[name] = getattr(report_tables, name)(frame)
-        self.content["num_failures"] = len(frames["failed"])
+        self.content["num_failures"] = len(failed)
 
     def _put_sweeps(self, trials: pd.DataFrame) -> None:
         self.content["sweeps"] = []
@@ -153,7 +156,7 @@ class _Report:
             name = f"sweep-{sweep.task}-{sweep.regularizer}-{sweep.scale}"
             self._csv(name, sweep.table)
             title = f"{sweep.regularizer} on {sweep.task}, scale {sweep.scale}"
-            table = report_tables.sweep(sweep.table, sweep.names, sweep.higher_is_better)
+            table = page_tables.sweep(sweep.table, sweep.names, sweep.higher_is_better)
             figure = self._png(name, plot_sweep(sweep))
             self.content["sweeps"].append({"name": title, "table": table, "figure": figure, "label": sweep.label})
 
@@ -179,11 +182,11 @@ class _Report:
         for name, table, measured in (("comparison", comparison, run), ("claims", claims, judged)):
             if len(measured):
                 self._csv(name, table)
-        self.content["comparison"] = report_tables.comparison(run[run["metric"] != TIME_METRIC])
-        self.content["times"] = report_tables.times(run[run["metric"] == TIME_METRIC])
+        self.content["comparison"] = table_of(run[run["metric"] != TIME_METRIC], shown.COMPARISON)
+        self.content["times"] = table_of(run[run["metric"] == TIME_METRIC], shown.TIMES)
         proven = judged["paper"].isin(THEORY_PAPERS)
-        self.content["paper_claims"] = report_tables.claims(judged[~proven])
-        self.content["claims"] = report_tables.claims(judged[proven])
+        self.content["paper_claims"] = table_of(judged[~proven], shown.CLAIMS)
+        self.content["claims"] = table_of(judged[proven], shown.CLAIMS)
         drawn = [*plot_paper_sweeps(comparison), *plot_paper_figures(trials, curves, self.looks)]
         self.content["paper_figures"] = self._figures(drawn)
         self.content["theory"] = self._figures(plot_theory(trials, curves))
@@ -222,14 +225,19 @@ def _header(trials: pd.DataFrame) -> dict[str, Any]:
         "num_tasks": trials["task"].nunique(),
         "num_regularizers": trials["regularizer"].nunique(),
         "legends": {
-            "ranking": report_tables.RANKING_LEGEND,
-            "overall": report_tables.OVERALL_LEGEND,
-            "timing": report_tables.TIMING_LEGEND,
+            "ranking": _legend(shown.RANKING),
+            "overall": _legend(shown.OVERALL),
+            "timing": _legend(shown.TIMING),
         },
-        "most_rows": report_tables.MOST_ROWS,
+        "most_rows": page_tables.MOST_ROWS,
         "interactive": [],
         "plotly": "",
     }
+
+
+def _legend(columns: tuple[Column, ...]) -> dict[str, str]:
+    """What the columns mean, by their headings."""
+    return {column.heading: column.legend for column in columns if column.legend}
 
 
 def _render(content: dict[str, Any]) -> bytes:

@@ -1,83 +1,81 @@
-"""How records and tables are printed: aligned on a terminal, as JSON or CSV for another program."""
+"""How records and tables are printed: fitted to the window on a terminal, as JSON or CSV for another program."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInput
+from harness.terminal.layout import lay_out
+from harness.terminal.text import cell_length, padded, say, visible, window_columns, wrapped
 
-Records = Sequence[Mapping[str, Any]]
+if TYPE_CHECKING:
+    from analysis.shown.column import Column
 
-_NUMBERS_AS_TEXT = (
-    "rank", "interval", "difference", "reported", "importance", "seconds_per_trial", "hours", "gpu_hours",
-)  # fmt: skip
+Records = Sequence[Mapping[Any, Any]]
+
+MARGIN = "  "
 
 
 def show_records(records: Records, as_json: bool = False, as_csv: bool = False) -> None:
-    """Rows as aligned text, JSON or CSV."""
+    """Records of a name and what it is: as text, JSON or CSV."""
     _check_format(as_json, as_csv)
     if as_json:
-        print(json.dumps(list(records), indent=2, default=str))
+        say(json.dumps(list(records), indent=2, default=str))
     elif as_csv:
-        import csv
+        from analysis.shown.spreadsheet import csv_of_records
 
-        writer = csv.DictWriter(sys.stdout, fieldnames=list(records[0]) if records else [])
-        writer.writeheader()
-        writer.writerows(records)
+        say(csv_of_records(records).removesuffix("\n"))
     else:
-        width = max((len(str(next(iter(record.values())))) for record in records), default=0)
-        for record in records:
-            first, *others = (str(value) for value in record.values())
-            print(f"{first:<{width}}  {'  '.join(others)}".rstrip())
+        say_entries([(str(name), str(what)) for name, what in (record.values() for record in records)])
 
 
-def show_frame(frame: Any, as_json: bool, as_csv: bool, title: str, notes: Sequence[str] = ()) -> None:
-    """A whole frame, every column."""
+def show_frame(frame: Any, as_json: bool, as_csv: bool) -> bool:
+    """A whole frame for another program, every column, if it asked for JSON or CSV; whether it did."""
     _check_format(as_json, as_csv)
     if as_json:
-        print(frame.to_json(orient="records", indent=2, date_format="iso"))
+        say(frame.to_json(orient="records", indent=2, date_format="iso"))
     elif as_csv:
-        print(frame.to_csv(index=False), end="")
-    else:
-        print_table(title, {name: name.replace("_", " ") for name in frame.columns}, frame.to_dict("records"))
-        print_notes(notes)
+        from analysis.shown.spreadsheet import csv_of_frame
+
+        say(csv_of_frame(frame).removesuffix("\n"))
+    return as_json or as_csv
 
 
-def print_table(title: str, columns: Mapping[str, str], records: Records) -> None:
-    """These columns, each under its heading, below a title; as wide as the terminal, or 160 characters into a pipe."""
-    from rich.console import Console
-    from rich.table import Table
+def print_table(title: str, columns: Iterable[Column], records: Records, without: Iterable[str] = ()) -> None:
+    """The records below a title, fitted to the window; what had no room is named below.
 
-    table = Table(show_header=any(columns.values()), box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name, heading in columns.items():
-        is_text = any(isinstance(record.get(name), str) for record in records) and name not in _NUMBERS_AS_TEXT
-        table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
-    for record in records:
-        table.add_row(*(text_of(record.get(name)) for name in columns))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    console.print()
-    console.print(title, style="bold", markup=False)  # a title of the table itself would wrap at the table's width
-    console.print(table)
+    `without` names columns that the title speaks of. Columns of sentences are not shown: see `print_notes`.
+    """
+    left_out = set(without)
+    shown = [column for column in columns if column.name not in left_out and not column.wide]
+    width = window_columns()
+    layout = lay_out(shown, [[column.make(record) for column in shown] for record in records], width)
+    say()
+    for line in wrapped(visible(title), width):
+        say(line, bold=True)
+    for place, line in enumerate(layout.lines):
+        say(line, bold=place < layout.num_heading)
+    if layout.omitted:
+        print_notes([f"Without room here: {', '.join(layout.omitted)}. A wider window or --csv shows all."])
 
 
 def print_notes(notes: Iterable[str]) -> None:
-    """Sentences below a table, indented."""
+    """Sentences below a table, indented, broken between words in a window."""
     for note in notes:
-        print(f"  {note}")
+        for line in wrapped(visible(note), window_columns(), first=MARGIN, following=2 * MARGIN):
+            say(line)
 
 
-def text_of(value: Any) -> str:
-    """A value as a table shows it: four digits, nothing for what is missing or false."""
-    if value is None or value != value:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else ""
-    if isinstance(value, float):
-        return f"{value:.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.4g}"
-    return str(value)
+def say_entries(entries: Sequence[tuple[str, str]]) -> None:
+    """Terms and what they mean, in two columns; in a window the second is broken between words."""
+    columns = window_columns()
+    margin = max((cell_length(visible(term)) for term, _ in entries), default=0) + len(MARGIN)
+    following = " " * (margin if columns is None else min(margin, columns // 3))
+    for term, meaning in entries:
+        for line in wrapped(visible(meaning), columns, first=padded(visible(term), margin), following=following):
+            say(line)
 
 
 def _check_format(as_json: bool, as_csv: bool) -> None:

@@ -1,0 +1,109 @@
+"""Values as people read them: each number rounded for its meaning, a dash for nothing."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a frame has nothing there: None, NaN, or what pandas has in their place.
+
+    >>> is_missing(None), is_missing(float("nan")), is_missing(0), is_missing("")
+    (True, True, False, False)
+    """
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # pandas.NA is neither equal to itself nor not
+        return True
+
+
+def words(value: Any) -> str:
+    """Text as it is; a dash for nothing, minutes for a time.
+
+    >>> words(None), words("dropout"), words(True)
+    ('–', 'dropout', 'yes')
+    """
+    if is_missing(value) or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:%Y-%m-%d %H:%M} UTC" if isinstance(value, datetime) else str(value)
+
+
+def count(value: Any) -> str:
+    """A count; zero is a dash where a table is to show what is not zero.
+
+    >>> count(3), count(0), count(12345)
+    ('3', '–', '12,345')
+    """
+    return "–" if is_missing(value) or not value else f"{int(value):,}"
+
+
+def digits(value: Any) -> str:
+    """Four significant digits, so that the numbers of a column line up; whole numbers below 10^9 without a point.
+
+    >>> digits(0.94), digits(12.0), digits(0.000012345), digits(1e300), digits(float("nan"))
+    ('0.9400', '12', '1.234e-05', '1.000e+300', '–')
+    """
+    if is_missing(value):
+        return "–"
+    is_whole = math.isfinite(value) and abs(value) < 1e9 and value == int(value)
+    return str(int(value)) if is_whole else f"{float(value):#.4g}".rstrip(".")
+
+
+def milliseconds(value: Any) -> str:
+    """Seconds as milliseconds.
+
+    >>> milliseconds(0.01234)
+    '12.34'
+    """
+    return "–" if is_missing(value) else digits(1000 * value)
+
+
+def spread(value: Any) -> str:
+    """A standard deviation: two significant digits.
+
+    >>> spread(0.007), spread(12.3)
+    ('0.0070', '12')
+    """
+    return "–" if is_missing(value) else f"{float(value):#.2g}".rstrip(".")
+
+
+def place(value: Any) -> str:
+    """A rank or a mean of ranks: at most two decimals.
+
+    >>> place(3.0), place(4.3333)
+    ('3', '4.33')
+    """
+    return "–" if is_missing(value) else f"{float(value):.2f}".rstrip("0").rstrip(".")
+
+
+def setting(value: Any) -> str:
+    """A hyperparameter: as short as it can be, text as it is.
+
+    >>> setting(0.9765625), setting(10), setting("rms")
+    ('0.9766', '10', 'rms')
+    """
+    return f"{value:.4g}" if isinstance(value, float) else words(value)
+
+
+def probability(value: Any) -> str:
+    """A p value.
+
+    >>> probability(0.00002), probability(0.0312)
+    ('< 0.001', '0.031')
+    """
+    if is_missing(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def signed(value: Any) -> str:
+    """A difference with its sign, two significant digits.
+
+    >>> signed(0.01234), signed(-2.0)
+    ('+0.012', '-2')
+    """
+    return "–" if is_missing(value) else f"{float(value):+.2g}"

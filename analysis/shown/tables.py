@@ -1,0 +1,208 @@
+"""The columns of every table: what a frame's numbers are called, how they are written, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from analysis.shown.column import ALWAYS, Column, Row, interval, number, spaced, text
+from analysis.shown.formats import count, is_missing, milliseconds, place, probability, setting, signed, spread
+
+
+def _starred(row: Row) -> str:
+    return f"{row['regularizer']} *" if row["imputed"] else str(row["regularizer"])
+
+
+def _against(row: Row) -> str:
+    if is_missing(row["outcome"]):
+        return "–"
+    return str(row["outcome"]) if is_missing(row["p_holm"]) else f"{row['outcome']} ({probability(row['p_holm'])})"
+
+
+def _remark(row: Row) -> str:
+    if row["status"] == "completed":
+        return "" if row["role"] == "confirm" else "default hyperparameters"
+    status = str(row["status"]).replace("_", " ")
+    return f"{status}: {row['reason']}" if row["reason"] else status
+
+
+CONTESTANT = Column(name="regularizer", heading="regularizer", make=_starred, weight=ALWAYS)
+SEEDS = Column(
+    name="num_seeds",
+    heading="seeds / failed",
+    make=lambda row: f"{row['num_seeds']} / {row['num_failed']}",
+    legend="Trials with a value, and trials that ended without one.",
+    weight=60,
+    numeric=True,
+)
+
+RANKING = (  # one task of a `ranking_table`
+    CONTESTANT,
+    number(
+        "rank",
+        show=place,
+        legend="1 is best; equals share their mean rank. * marks a cell without a value: it takes the worst rank.",
+        weight=ALWAYS,
+    ),
+    number("mean", legend="Over the seeds that succeeded.", weight=ALWAYS),
+    interval("interval_low", "interval_high", "95 % interval", legend="Student's interval of the mean.", weight=80),
+    number("std", show=spread, legend="Standard deviation over the seeds that succeeded.", weight=20),
+    SEEDS,
+    Column(
+        name="outcome",
+        heading="against none (p)",
+        make=_against,
+        legend="Win or loss where the paired t-test over common seeds is significant at 5 % after Holm's correction "
+        "over this table, tie otherwise; with the corrected p.",
+        weight=70,
+    ),
+    number("default_mean", "untuned", legend="Mean with the default hyperparameters, before any tuning.", weight=40),
+    number(
+        "selection_optimism",
+        "optimism",
+        signed,
+        legend="By how much the tuned validation value promised more than its mean on fresh seeds.",
+        weight=30,
+    ),
+    Column(name="status", heading="remark", make=_remark, weight=10, wide=True),
+)
+
+OVERALL = (  # the overall rows of a `ranking_table`
+    CONTESTANT,
+    number("rank", show=place, weight=ALWAYS),
+    number(
+        "mean_rank",
+        show=place,
+        legend="Over the tasks where it was not skipped; * has the worst rank filled in for a missing cell.",
+        weight=80,
+    ),
+    number("num_tasks", "tasks", weight=40),
+    Column(
+        name="wins",
+        heading="wins / ties / losses",
+        make=lambda row: f"{row['wins']} / {row['ties']} / {row['losses']}",
+        legend="Against none, counted over the tasks.",
+        weight=70,
+        numeric=True,
+    ),
+    SEEDS,
+)
+
+TIMING = (  # a `timing_table`
+    text("regularizer", weight=ALWAYS),
+    text("task", weight=ALWAYS),
+    number(
+        "ratio",
+        "times the twin",
+        legend="Seconds per training step over those of the unregularized twin run in turns with it; median trial.",
+        weight=ALWAYS,
+    ),
+    interval("ratio_low", "ratio_high", "range", legend="Smallest and largest trial.", weight=80),
+    number("seconds_per_step", "ms / step", milliseconds, legend="Milliseconds of a training step.", weight=60),
+    number("twin_seconds_per_step", "twin's ms / step", milliseconds, legend="Of the twin.", weight=30),
+    number(
+        "minutes_per_100_epochs",
+        "min / 100 epochs",
+        legend="Minutes of all training steps of 100 epochs, without evaluation.",
+        weight=50,
+    ),
+    number("n", "trials", weight=70),
+    text("hardware_key", "hardware", weight=10),
+)
+
+IMPORTANCES = (  # one cell of an `importance_table`
+    text("hyperparameter", weight=ALWAYS),
+    number(
+        "importance",
+        show="{:.2f}".format,
+        legend="The share of the variance of the validation value that it explains alone (fANOVA).",
+        weight=ALWAYS,
+    ),
+    number("num_values", "values", legend="Different values that were tried.", weight=60),
+    number("num_trials", "trials", weight=70),
+)
+
+COMPARISON = (  # a `compare_with_papers`, without what was not run
+    text("method", weight=ALWAYS),
+    text("paper", weight=10),
+    text("experiment", weight=20),
+    text("task", weight=90),
+    text("setting", weight=85),
+    Column(
+        name="metric", heading="metric", make=lambda row: spaced(f"{row['metric']} ({row['unit']})"), weight=15
+    ),
+    number("reported", legend="What the paper says.", weight=ALWAYS),
+    number("ours", legend="The mean of our seeds, in the paper's unit.", weight=ALWAYS),
+    interval("interval_low", "interval_high", "95 % interval", legend="Student's interval of our mean.", weight=70),
+    number("num_seeds", "seeds", weight=50),
+    number("difference", show=signed, legend="Ours minus the reported value, at the scale of the paper.", weight=60),
+    text(
+        "verdict",
+        legend="Agrees where the reported value lies where one further run of ours is expected with 95 %, else "
+        "differs; values of smaller scales are not comparable.",
+        weight=80,
+    ),
+    text("note", weight=5, wide=True),
+)  # fmt: skip
+
+TIMES = (  # the times of a `compare_with_papers`: only their ratios to the unregularized network say something
+    text("method", weight=ALWAYS),
+    text("paper", weight=10),
+    text("experiment", weight=20),
+    text("task", weight=90),
+    number("reported", "reported, min / 100 epochs", weight=40),
+    number("reported_ratio", "reported, times none", legend="Time over that of none, of the paper.", weight=ALWAYS),
+    number("our_ratio", "ours, times none", legend="Time over that of none, measured by us.", weight=ALWAYS),
+    number("num_seeds", "trials", weight=70),
+    text("scale", weight=50),
+    text("hardware_key", "our hardware", weight=30),
+)
+
+CLAIMS = (  # a `claims_table`, without what was not run
+    text("claim", weight=ALWAYS),
+    text("paper", weight=10),
+    text("verdict", weight=ALWAYS, wide=True),
+    text("statement", weight=ALWAYS, wide=True),
+    text("measured", weight=ALWAYS, wide=True),
+    number("num_trials", "trials", weight=50),
+    text("scale", weight=50),
+)
+
+FROZEN = (  # the winners' hyperparameters
+    text("regularizer", weight=ALWAYS),
+    text("task", weight=ALWAYS),
+    number("validation_value", legend="Of the winner; the test split is not looked at."),
+    number("num_tune_trials", "tune trials"),
+    text("hyperparameters", wide=True),
+)
+
+FAILED = (
+    text("regularizer", weight=ALWAYS),
+    text("task", weight=ALWAYS),
+    *map(text, ("role", "seed", "status", "error_type")),
+    text("error_message", wide=True),
+)
+
+SKIPPED = (text("regularizer", weight=ALWAYS), text("task", weight=ALWAYS), text("reason", wide=True))
+
+
+def optimism(tasks: Iterable[str]) -> tuple[Column, ...]:
+    """Selection optimism: one row per regularizer and one column per task."""
+    return (text("regularizer", weight=ALWAYS), *(number(task, task, signed) for task in tasks))
+
+
+def counts(statuses: Iterable[str]) -> tuple[Column, ...]:
+    """Trials by role and status."""
+    return (text("role", weight=ALWAYS), *(number(status, show=count) for status in statuses))
+
+
+def origin(names: Iterable[str]) -> tuple[Column, ...]:
+    """Versions and machines: the columns of a `provenance` table."""
+    spans = ("trials", "train_hours", "first", "last")
+    texts = [text(name) for name in names if name not in spans]
+    return (*texts, number("trials", show=count), number("train_hours"), text("first"), text("last"))
+
+
+def sweep(names: Sequence[str]) -> tuple[Column, ...]:
+    """The settings of a `Sweep` with the hyperparameters `names`."""
+    settings = [number(name, name.removeprefix("hp."), setting, weight=ALWAYS) for name in names]
+    return (*settings, number("mean", weight=ALWAYS), number("std", show=spread), number("num_seeds", "seeds"))

@@ -1,0 +1,117 @@
+"""Text for a terminal: control characters made visible, widths in cells of the screen, lines broken between words.
+
+Names, messages and reasons come from rows and plug-ins of other people. `visible` is the one function that makes them
+harmless, and `say` the one that prints: nothing else in the package `harness` calls `print`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterator
+from typing import TextIO
+
+_HIDDEN = frozenset(
+    ("Cc", "Cf", "Cs", "Zl", "Zp")
+)  # Unicode's control, format and separator characters, lone surrogates
+
+
+def visible(text: object, keep: str = "") -> str:
+    r"""Text in which every control character is written out, so that a terminal shows it and does not obey it.
+
+    Escape sequences, carriage returns, and characters that change the direction of writing are among them. Markup is
+    left as it is: nothing here interprets it. `keep` names characters that stay, such as a newline.
+
+    >>> visible("dropout\x1b[2J"), visible("[red]x[/nope]"), visible("two\nlines"), visible("two\nlines", keep="\n")
+    ('dropout\\x1b[2J', '[red]x[/nope]', 'two\\nlines', 'two\nlines')
+    """
+    text = str(text)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_written_out(each) if _is_hidden(each) and each not in keep else each for each in text)
+
+
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in _HIDDEN
+
+
+def _written_out(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def say(text: object = "", stream: TextIO | None = None, bold: bool = False, flush: bool = False) -> None:
+    """Print a line, or several, to `stream` (standard output), with control characters made visible.
+
+    Characters that the stream's encoding lacks are written out as well. `bold` letters appear on a terminal only.
+    """
+    stream = stream or sys.stdout
+    if stream is None:  # closed by whoever started the command
+        return
+    shown = encodable(visible(text, keep="\n\t"), stream)
+    if bold and is_terminal(stream) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb":
+        shown = f"\x1b[1m{shown}\x1b[0m"
+    print(shown, file=stream, flush=flush)
+
+
+def encodable(text: str, stream: TextIO) -> str:
+    """The text with what the stream's encoding lacks written out; dashes and ellipses in their ASCII form."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        plain = text.replace("–", "-").replace("…", "...")
+        return plain.encode(encoding, "backslashreplace").decode(encoding)
+    return text
+
+
+def window_columns(stream: TextIO | None = None) -> int | None:
+    """Columns of the window that shows the stream, or `COLUMNS` where that is set; None in a pipe: lines have no end."""
+    if is_terminal(stream or sys.stdout):
+        return shutil.get_terminal_size().columns
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) else None
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person reads the stream in a window."""
+    return stream is not None and stream.isatty()
+
+
+def cell_length(text: str) -> int:
+    """How many cells of a screen the text takes: wide characters, as of Chinese, take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def padded(text: str, cells: int, right: bool = False) -> str:
+    """The text filled with spaces up to so many cells, on its left if it is to stand `right`."""
+    space = " " * (cells - cell_length(text))
+    return space + text if right else text + space
+
+
+def wrapped(text: str, columns: int | None, first: str = "", following: str = "") -> Iterator[str]:
+    """The text's words in lines of at most so many cells, which begin with `first` and then `following`.
+
+    None: one line, as it is.
+    A word that is longer than a line stays whole, on a line of its own: names can be copied.
+
+    >>> list(wrapped("drops units at random", 16, first="dropout  ", following="         "))
+    ['dropout  drops', '         units', '         at', '         random']
+    """
+    if columns is None:
+        yield f"{first}{text}".rstrip()
+        return
+    line, num_words = first, 0
+    for word in text.split():
+        is_full = cell_length(line) + bool(num_words) + cell_length(word) > columns
+        if is_full and (num_words or (line.strip() and cell_length(following) < cell_length(first))):
+            yield line.rstrip()
+            line, num_words, first = following, 0, following
+        line += f" {word}" if num_words else word
+        num_words += 1
+    yield line.rstrip()
