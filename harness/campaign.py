@@ -20,6 +20,7 @@ from harness.request import Outcome, Request
 from harness.results.store import CAMPAIGN_FILE, Store
 from harness.results.trial_summary import TrialSummary
 from harness.schedule import CellProgress, Schedule
+from harness.terminal.text import say
 from harness.times.gpu_input_warning import gpu_input_warning
 from harness.workers.interrupts import interruptible
 from harness.workers.processors import trials_at_once, usable_cpus
@@ -54,7 +55,7 @@ def plan_campaign(request: Request, store: Store) -> Plan:
     )
 
 
-def run_campaign(request: Request, announce: Callable[[str], None] = print) -> Outcome:
+def run_campaign(request: Request, announce: Callable[[str], None] = say) -> Outcome:
     """Run all that is missing. The same request again resumes; a larger one extends.
 
     Raises:

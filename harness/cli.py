@@ -21,6 +21,7 @@ from harness.command.options import (
     with_run_options,
 )
 from harness.errors import BadInput, RegarenaError, saying
+from harness.terminal.text import say
 
 if TYPE_CHECKING:
     from harness.request import Request
@@ -31,7 +32,7 @@ def show_version(is_asked: bool) -> None:
     from harness.provenance import package_version
 
     if is_asked:
-        print(f"regarena {package_version('regarena') or '(not installed)'}")
+        say(f"regarena {package_version('regarena') or '(not installed)'}")
         raise typer.Exit
 
 
@@ -70,19 +71,19 @@ def plan(
     timings: Annotated[
         list[str] | None, typer.Option(help="Another results folder, whose rows tell times.", callback=a_location)
     ] = None,
+    cells: Annotated[bool, typer.Option("--cells", help="List each cell.")] = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Show what would run and why, how long it may take, and how small a p it can reach. Runs no trial."""
+    from harness.command.plan_screen import show_plan
     from harness.command.plan_table import plan_table
-    from harness.command.screens import show_plan
     from tasks.experiments import SUITES
 
     request = request_of(suite, SUITES[suite], options)
     frame, notes = plan_table(request, timings or (), calibrate)
-    show_plan(
-        frame, request.budget.seeds, as_json, as_csv, title=f"plan of {suite} ({request.budget.scale})", notes=notes
-    )
+    title = f"plan of {suite} ({request.budget.scale})"
+    show_plan(frame, request.budget.seeds, as_json, as_csv, title, notes, by_cell=cells)
 
 
 @app.command()
@@ -141,7 +142,7 @@ def show(
     as_csv: AsCsv = False,
 ) -> None:
     """Show one entry's card: what it is, its source, settings, ranges, an example; or the columns of the files."""
-    from harness.command.cards import card
+    from harness.command.cards import card, say_card
     from harness.command.columns import NAME, columns_card, described_columns
     from harness.command.printing import show_records
 
@@ -150,7 +151,7 @@ def show(
     elif as_json or as_csv:
         raise BadInput(f"A card is text: --json and --csv go with `regarena show {NAME}` and the listings.")
     else:
-        print(columns_card() if name == NAME else card(name, results))
+        say_card(columns_card() if name == NAME else card(name, results))
 
 
 @app.command()
@@ -218,7 +219,7 @@ def report(
     _trials(folders)  # first, so that what cannot be read is not taken for what cannot be written
     with saying(f"The report goes to {out or folders[0]}; --out takes another folder."):
         try:
-            print(f"Report: {analysis.write_report(folders, out)}")
+            say(f"Report: {analysis.write_report(folders, out)}")
         except ValueError as error:
             raise BadInput(_without_code(error)) from error
 
@@ -230,10 +231,10 @@ def verify(folders: Folders) -> None:
 
     findings = [f"{folder}: {finding}" for folder in folders for finding in verify_folder(folder)]
     for finding in findings:
-        print(finding)
+        say(finding)
     if findings:
         raise RegarenaError(f"{len(findings)} finding(s).")
-    print(f"All well in {', '.join(folders)}.")
+    say(f"All well in {', '.join(folders)}.")
 
 
 @app.command()
@@ -245,7 +246,7 @@ def merge(
     from harness.results.merge import merge_folders
 
     with saying("The folders that are merged are as they were."):
-        print(merge_folders(folders, into))
+        say(merge_folders(folders, into))
 
 
 @app.command()
@@ -255,7 +256,7 @@ def doctor() -> None:
 
     problems = 0
     for name, is_well, finding in examine():
-        print(f"{'ok  ' if is_well else 'FAIL'}  {name}: {finding}", flush=True)
+        say(f"{'ok  ' if is_well else 'FAIL'}  {name}: {finding}", flush=True)
         problems += not is_well
     if problems:
         raise RegarenaError(f"{problems} check(s) failed.")
@@ -272,9 +273,9 @@ def _run(request: Request) -> None:
     show_ranking(trials)
     show_timing(trials)
     if outcome.num_rejected:
-        print(f"\n{outcome.num_rejected} tune trial(s) diverged; the searches took that for the worst value there is.")
+        say(f"\n{outcome.num_rejected} tune trial(s) diverged; the searches took that for the worst value there is.")
     with saying(f"All rows are kept; `regarena report {request.results} --out DIR` writes the report elsewhere."):
-        print(f"\nReport: {analysis.write_report(request.results)}")
+        say(f"\nReport: {analysis.write_report(request.results)}")
     if outcome.failures:
         failures = ", ".join(f"{count} {status}" for status, count in outcome.failures.items())
         raise RegarenaError(

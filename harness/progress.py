@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from harness.plan import Plan
 from harness.records import Pack, TrialSpec
 from harness.results.trial_summary import TrialSummary
+from harness.terminal.text import say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -153,7 +154,7 @@ class Progress:
         )
 
     def _print_line(self) -> None:
-        print(self._headline(), file=self.stream, flush=True)
+        say(self._headline(), self.stream, flush=True)
 
     def _table(self) -> Table:
         from rich.table import Table

@@ -63,12 +63,12 @@ def number(
     )
 
 
-def interval(low: str, high: str, heading: str, *, legend: str = "", weight: int = 50) -> Column:
+def interval(low: str, high: str, heading: str, show: Format = digits, *, legend: str = "", weight: int = 50) -> Column:
     """Two columns of the frame as one."""
     return Column(
         name=low,
         heading=heading,
-        make=lambda row: "–" if is_missing(row[low]) else f"{digits(row[low])} … {digits(row[high])}",
+        make=lambda row: "–" if is_missing(row[low]) else f"{show(row[low])} … {show(row[high])}",
         legend=legend,
         weight=weight,
         numeric=True,

@@ -62,6 +62,24 @@ def milliseconds(value: Any) -> str:
     return "–" if is_missing(value) else digits(1000 * value)
 
 
+def hundredths(value: Any) -> str:
+    """Two decimals, as the papers print percentages.
+
+    >>> hundredths(15.0), hundredths(8.6466)
+    ('15.00', '8.65')
+    """
+    return "–" if is_missing(value) else f"{float(value):.2f}"
+
+
+def signed_hundredths(value: Any) -> str:
+    """The same of a difference, with its sign.
+
+    >>> signed_hundredths(0.106)
+    '+0.11'
+    """
+    return "–" if is_missing(value) else f"{float(value):+.2f}"
+
+
 def spread(value: Any) -> str:
     """A standard deviation: two significant digits.
 

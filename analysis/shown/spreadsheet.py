@@ -35,11 +35,12 @@ def harmless(value: Any) -> Any:
 
 def csv_of_frame(frame: pd.DataFrame) -> str:
     """All columns and rows of a frame, names of columns included."""
-    safe = frame.rename(columns=harmless)
-    for place, dtype in enumerate(frame.dtypes):
-        if dtype.kind == "O":  # objects, and what pandas keeps as strings or categories
-            safe.isetitem(place, safe.iloc[:, place].astype(object).map(harmless))
-    return safe.to_csv(index=False)
+    import pandas as pd
+
+    columns = [frame.iloc[:, place] for place in range(frame.shape[1])]
+    safe = [column.astype(object).map(harmless) if column.dtype.kind == "O" else column for column in columns]
+    table = pd.concat(safe, axis="columns") if safe else frame
+    return table.set_axis([harmless(name) for name in frame.columns], axis="columns").to_csv(index=False)
 
 
 def csv_of_records(records: Sequence[Mapping[str, Any]]) -> str:

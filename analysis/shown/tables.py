@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from analysis.shown.column import ALWAYS, Column, Row, interval, number, spaced, text
-from analysis.shown.formats import count, is_missing, milliseconds, place, probability, setting, signed, spread
+from analysis.shown.formats import (
+    count,
+    hundredths,
+    is_missing,
+    milliseconds,
+    place,
+    probability,
+    setting,
+    signed,
+    signed_hundredths,
+    spread,
+)
 
 
 def _starred(row: Row) -> str:
@@ -130,11 +141,13 @@ COMPARISON = (  # a `compare_with_papers`, without what was not run
     Column(
         name="metric", heading="metric", make=lambda row: spaced(f"{row['metric']} ({row['unit']})"), weight=15
     ),
-    number("reported", legend="What the paper says.", weight=ALWAYS),
-    number("ours", legend="The mean of our seeds, in the paper's unit.", weight=ALWAYS),
-    interval("interval_low", "interval_high", "95 % interval", legend="Student's interval of our mean.", weight=70),
+    number("reported", show=hundredths, legend="What the paper says.", weight=ALWAYS),
+    number("ours", show=hundredths, legend="The mean of our seeds, in the paper's unit.", weight=ALWAYS),
+    interval(
+        "interval_low", "interval_high", "95 % interval", hundredths, legend="Student's, of our mean.", weight=70
+    ),
     number("num_seeds", "seeds", weight=50),
-    number("difference", show=signed, legend="Ours minus the reported value, at the scale of the paper.", weight=60),
+    number("difference", show=signed_hundredths, legend="Ours minus the reported value.", weight=60),
     text(
         "verdict",
         legend="Agrees where the reported value lies where one further run of ours is expected with 95 %, else "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness.command.field_docs import field_docs
 from harness.command.registries import TABLES
 from harness.errors import BadInput
+from harness.terminal.text import cell_length, say, visible, window_columns, wrapped
 from search_spaces import space_of
 from tasks.table import UnknownNameError, unknown_name_message
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from tasks.sites import Site
 
 MEETING_PLACE = "zoo"  # the suite in which every contestant finds a small task that it fits
+_SECOND_COLUMN = re.compile(r" *\S+(?: \S+)*? {2,}(?=\S)")
+DOCSTRING_COLUMNS = 120  # the length of the longest lines in docstrings
 SITES_HEADING = "sites         (kind, group, shape; how many; from the first to the last of them)"
 
 
@@ -34,6 +38,44 @@ def card(name: str, results: Sequence[str] | None = None) -> str:
         return "\n\n".join([*(card(part, results) for part in name.split("+")), "\n".join(_combination(name, results))])
     known = [known for table in TABLES.values() for known in table]
     raise UnknownNameError(unknown_name_message("regularizer, task, suite, architecture or dataset", name, known))
+
+
+def say_card(text: str) -> None:
+    """Print a card; in a window that is narrower than its lines, they are broken between words."""
+    columns = window_columns()
+    for line in text.splitlines() if columns is None else _paragraphs(text.splitlines(), columns):
+        if columns is None or cell_length(line) <= columns:
+            say(line)
+            continue
+        start, margin = _indentation(line, columns)
+        for part in wrapped(line[len(start) :], columns, first=start, following=" " * margin):
+            say(part)
+
+
+def _paragraphs(lines: Sequence[str], columns: int) -> Iterator[str]:
+    """The lines, and those in one that were broken only because a docstring's lines end there."""
+    paragraph = ""
+    for line in map(visible, lines):
+        is_prose = line[:1].strip() and not _SECOND_COLUMN.match(line)
+        if is_prose and paragraph and columns < DOCSTRING_COLUMNS:
+            paragraph += f" {line}"
+            continue
+        if paragraph:
+            yield paragraph
+        paragraph = line if is_prose and len(line) > DOCSTRING_COLUMNS * 2 // 3 else ""
+        if not paragraph:
+            yield line
+    if paragraph:
+        yield paragraph
+
+
+def _indentation(line: str, columns: int) -> tuple[str, int]:
+    """How a line begins, which stays as it is, and how far in it goes on: below its second column if it has one."""
+    second = _SECOND_COLUMN.match(line)
+    if second and second.end() <= columns // 2:
+        return second.group(), second.end()
+    indentation = len(line) - len(line.lstrip())
+    return line[:indentation], indentation + 2 * bool(indentation)
 
 
 def _regularizer(name: str, cls: Any, results: Sequence[str] | None) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import NoReturn
 from harness.command.causes import in_words, without_traceback
 from harness.command.outputs import make_patient
 from harness.errors import BadInput
+from harness.terminal.text import say
 from harness.workers.interrupts import interruptible
 
 
@@ -29,7 +30,7 @@ def run_to_its_end(app: Callable[[], object]) -> NoReturn:
     if exit_code == 0 and output is not None and output.error is not None and output.error.filename is None:
         message, exit_code = _end_of_output(output.error)
     if message:
-        print(f"regarena: {message}", file=sys.stderr, flush=True)
+        say(f"regarena: {message}", sys.stderr, flush=True)
     raise SystemExit(exit_code)
 
 
@@ -68,4 +69,4 @@ def _check_arguments() -> None:
 def _tell_of_thread(failed: threading.ExceptHookArgs) -> None:
     """Tell of a thread that failed beside the command, which goes on."""
     if failed.exc_value is not None:
-        print(f"regarena: {without_traceback(failed.exc_value)}", file=sys.stderr, flush=True)
+        say(f"regarena: {without_traceback(failed.exc_value)}", sys.stderr, flush=True)

@@ -21,6 +21,8 @@ from harness.times.known_times import read_times
 from harness.workers.processors import trials_at_once
 from tasks.errors import DataError
 
+UNUSED = "stored rows are of other code, settings or scale, or of an earlier winner"
+
 
 def plan_table(request: Request, timings: Sequence[str] = (), calibrate: bool = False) -> tuple[Any, list[str]]:
     """A frame with one row per cell, and sentences about the whole. Creates nothing and runs no trial.
@@ -53,6 +55,8 @@ def plan_table(request: Request, timings: Sequence[str] = (), calibrate: bool = 
             raise BadInput(str(error)) from error
         rows.append({**_names(cell), **counts, **cost_columns(forecasts[-1], execution), "why": why})
     notes = [f"{name} is damaged: its trials would run again." for name in dict.fromkeys(store.damaged)]
+    if unused := sum(row["unused"] for row in rows):
+        notes.append(f"{unused} {UNUSED}: this plan does not use them.")
     notes += totals(forecasts, execution, workers)
     if execution.data_dir is None and any(cell.task.needs_data for cell in plan.running_cells):
         notes.append("`run` needs --data DIR here: some of the data sets are read from files.")
@@ -81,12 +85,17 @@ def _num_workers(request: Request, execution: Execution) -> int:
 
 
 def _skipped_row(cell: Cell) -> dict[str, Any]:
-    counts = dict.fromkeys(("trials", "done", "failed", "missing"), 0)
+    counts = dict.fromkeys(("trials", "done", "failed", "missing", "unused"), 0)
     return {**_names(cell), **counts, "hours": 0.0, "why": cell.skip_reason}
 
 
 def _names(cell: Cell) -> dict[str, Any]:
-    return {"task": cell.task_name, "regularizer": cell.regularizer, "scale": cell.scale}
+    return {
+        "task": cell.task_name,
+        "architecture": cell.task.architecture,
+        "regularizer": cell.regularizer,
+        "scale": cell.scale,
+    }
 
 
 def _counts(plan: Plan, cell: Cell, stored: Mapping[str, TrialSummary]) -> tuple[dict[str, Any], Counts, str]:
@@ -96,13 +105,16 @@ def _counts(plan: Plan, cell: Cell, stored: Mapping[str, TrialSummary]) -> tuple
     known = {**progress.needed_ids(), **timing}
     done = [stored[trial_id] for trial_id in known if trial_id in stored]
     missing = _missing(plan, progress, known.values(), stored)
+    mine = (cell.task_name, cell.regularizer)
+    unused = sum((done.task, done.regularizer) == mine and trial_id not in known for trial_id, done in stored.items())
     counts = {
         "trials": plan.num_trials(cell),
         "done": len(done),
         "failed": sum(finished.is_failure for finished in done),
         "missing": sum(missing.values()),
+        "unused": unused,
     }
-    return counts, missing, _why(missing, set(known), cell, stored)
+    return counts, missing, _why(missing, unused)
 
 
 def _missing(
@@ -119,9 +131,7 @@ def _missing(
     }
 
 
-def _why(missing: Counts, known: set[str], cell: Cell, stored: Mapping[str, TrialSummary]) -> str:
-    """Which roles are missing, in words; rows of older code are named as what they are."""
+def _why(missing: Counts, unused: int) -> str:
+    """Which roles are missing, in words; stored rows that the plan does not use are named as what they are."""
     parts = [f"{missing[role]} {role}" for role in cast(tuple[Role, ...], ROLES) if missing[role]]
-    mine = (cell.task_name, cell.regularizer)
-    old = sum((done.task, done.regularizer) == mine and trial_id not in known for trial_id, done in stored.items())
-    return "; ".join(parts) + (f" ({old} stored rows are of other code, settings or scale)" if parts and old else "")
+    return "; ".join(parts) + (f" ({unused} {UNUSED})" if parts and unused else "")

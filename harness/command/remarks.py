@@ -12,7 +12,9 @@ MOST_NAMES = 6  # before a sentence; of more, the first few and how many there a
 MOST_CHARACTERS = 500  # of a sentence: messages of exceptions can be pages
 
 
-def remarks(records: Records, sentences_of: Callable[[Mapping[Any, Any]], Sequence[str]], keys: Sequence[str]) -> list[str]:
+def remarks(
+    records: Records, sentences_of: Callable[[Mapping[Any, Any]], Sequence[str]], keys: Sequence[str]
+) -> list[str]:
     """What there is to say of some of the rows; what holds for all of them names none.
 
     Args:
@@ -53,7 +55,9 @@ def _named(records: Records, is_meant: Sequence[bool], keys: Sequence[str]) -> s
         return ""
     for key in keys:
         names = list(zip((str(record[key]) for record in records), is_meant, strict=True))
-        inside, outside = (list(dict.fromkeys(name for name, meant in names if meant == side)) for side in (True, False))
+        inside, outside = (
+            list(dict.fromkeys(name for name, meant in names if meant == side)) for side in (True, False)
+        )
         if not set(inside) & set(outside):
             return f"all but {listed(outside)}: " if len(outside) < len(inside) else f"{listed(inside)}: "
     rows = [" on ".join(filter(None, (str(record[key] or "") for key in keys)))

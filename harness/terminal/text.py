@@ -67,7 +67,7 @@ def encodable(text: str, stream: TextIO) -> str:
 
 
 def window_columns(stream: TextIO | None = None) -> int | None:
-    """Columns of the window that shows the stream, or `COLUMNS` where that is set; None in a pipe: lines have no end."""
+    """Columns of the window that shows the stream, or `COLUMNS` where that is set; None in a pipe: any line fits."""
     if is_terminal(stream or sys.stdout):
         return shutil.get_terminal_size().columns
     columns = os.environ.get("COLUMNS", "")

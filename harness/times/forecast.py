@@ -9,6 +9,7 @@ from typing import Any
 from harness.execution import Execution
 from harness.plan import Cell, Plan
 from harness.provenance import hardware_key
+from harness.terminal.durations import in_words
 from harness.times.calibration import estimate_by_calibration
 from harness.times.cost import Counts, Estimate, gpu_seconds, total_seconds, wall_seconds
 from harness.times.known_times import KnownTime, estimate_elsewhere, estimate_from
@@ -80,7 +81,7 @@ def totals(forecasts: Sequence[Forecast], execution: Execution, workers: int) ->
         total = sum(total_seconds(counts, seconds) for counts, seconds in known)
         words = "At least" if unknown else "About"
         notes.append(
-            f"{words} {_hours(total)} of one worker, {_hours(wall_seconds(known, workers))} by the clock with "
+            f"{words} {in_words(total)} of one worker, {in_words(wall_seconds(known, workers))} by the clock with "
             f"{workers} at once, on {hardware_key(execution.device, execution.cpu_threads)}."
         )
     shares = [(each, _gpu_share(each.estimate, execution)) for each in forecasts if each.estimate is not None]
@@ -92,8 +93,8 @@ def totals(forecasts: Sequence[Forecast], execution: Execution, workers: int) ->
     if on_gpu:
         parts = " or ".join(dict.fromkeys(f"{share:g}" for share, _ in on_gpu))
         of_all = words if len(on_gpu) == len(shares) else "At least"
-        hours = _hours(sum(seconds for _, seconds in on_gpu), "GPU-")
-        notes.append(f"{of_all} {hours}: a trial takes {parts} of a GPU.")
+        time = in_words(sum(seconds for _, seconds in on_gpu))
+        notes.append(f"{of_all} {time} of a GPU: a trial takes {parts} of one.")
     if unknown:
         names = ", ".join(f"{each.cell.regularizer} on {each.cell.task_name}" for each in unknown[:_MAX_NAMED])
         more = f" and {len(unknown) - _MAX_NAMED} more" if len(unknown) > _MAX_NAMED else ""
@@ -108,10 +109,3 @@ def totals(forecasts: Sequence[Forecast], execution: Execution, workers: int) ->
 def _gpu_share(estimate: Estimate, execution: Execution) -> float:
     """Of a GPU that a trial takes: as here, or as on the hardware that the estimate is of."""
     return execution.gpu_fraction if estimate.gpu_fraction is None else estimate.gpu_fraction
-
-
-def _hours(seconds: float, what: str = "") -> str:
-    """Seconds in words."""
-    if what or seconds >= SECONDS_PER_HOUR:
-        return f"{seconds / SECONDS_PER_HOUR:.2g} {what}hours"
-    return f"{seconds / 60:.2g} minutes" if seconds >= 60 else f"{seconds:.2g} seconds"

@@ -9,7 +9,8 @@ from result_rows import confirmed, one_file, timed
 import analysis
 from analysis.papers.provenance_notes import PROVENANCE_NOTES
 from analysis.papers.tasks import hold_out_note
-from harness.command.screens import _sentences, show_claims, show_comparison, show_importances, show_ranking
+from harness.command.remarks import split_sentences
+from harness.command.screens import show_claims, show_comparison, show_importances, show_ranking
 
 NO_CURVES = pd.DataFrame([], columns=["trial_id", "epoch", "split", "metric", "value"])
 
@@ -36,8 +37,10 @@ def test_values_stand_in_their_table_and_fit_the_terminal(tmp_path, capsys, monk
         "cifar10-zhai",
         "14.89",
         "15.00",
-        "±",
-        "6.35",
+        "8.65",
+        "…",
+        "21.35",
+        "2",
         "+0.11",
         "agrees",
     ]
@@ -48,7 +51,7 @@ def test_what_is_doubtful_about_a_value_says_of_which(tmp_path, capsys, monkeypa
     shared = {"task": "cifar10-zhai", "scale": "paper", "validation_fraction": 0.1}
     rows = [each for name in ("none", "dropout", "adaptive_dropout_rc", "localdrop")
             for each in confirmed(name, [0.8, 0.81], **shared)]  # fmt: skip
-    lines = printed(tmp_path, rows, capsys, monkeypatch).splitlines()
+    lines = printed(tmp_path, rows, capsys, monkeypatch, columns=160).splitlines()
     assert (
         "  all but localdrop: Baseline near, but not equal to, the one of Zhai and Wang 2018: run again by the authors."
     ) in lines
@@ -70,7 +73,7 @@ def test_how_much_was_held_out_is_read_from_the_rows():
 
 
 def test_each_provenance_note_is_one_sentence():
-    assert all(_sentences({"note": note.text}) == [note.text] for note in PROVENANCE_NOTES)
+    assert all(split_sentences(note.text) == [note.text] for note in PROVENANCE_NOTES)
 
 
 def test_a_folder_of_timing_trials_says_where_they_are_shown(tmp_path, capsys):
@@ -91,7 +94,7 @@ def test_times_stand_as_ratios_beside_those_of_the_paper(tmp_path, capsys, monke
             for name, ratio in (("dropout", 1.1), ("localdrop", 1.25)) for seed in (0, 1)]  # fmt: skip
     text = printed(tmp_path, rows, capsys, monkeypatch)
     (ours,) = [line for line in text.splitlines() if line.startswith("localdrop  ")]
-    assert ours.split() == ["localdrop", "cifar10-zhai", "1.3", "1.25", "2", "cpu-a"]
+    assert ours.split() == ["localdrop", "cifar10-zhai", "1.300", "1.250", "2", "cpu-a"]
     assert "holds           Table 5, CIFAR-10, over none: LocalDrop takes about 1.30 times as long as none." in text
 
 

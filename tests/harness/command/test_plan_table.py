@@ -152,8 +152,8 @@ def test_hours_of_a_gpu_are_those_of_its_share(monkeypatch):
     columns = forecast.cost_columns(one, execution)
     assert (columns["hours"], columns["gpu_hours"]) == (9.0, 8 * 0.25 + 1)
     notes = forecast.totals([one], execution, 4)
-    assert any("9 hours of one worker, 3 hours by the clock with 4 at once" in note for note in notes)
-    assert any("3 GPU-hours: a trial takes 0.25 of a GPU" in note for note in notes)
+    assert any("9 h of one worker, 3 h by the clock with 4 at once" in note for note in notes)
+    assert any("3 h of a GPU: a trial takes 0.25 of one" in note for note in notes)
 
 
 def test_rows_of_a_gpu_give_its_hours_on_a_machine_without_one():
@@ -168,8 +168,8 @@ def test_rows_of_a_gpu_give_its_hours_on_a_machine_without_one():
     assert forecast.cost_columns(on_gpu, here)["gpu_hours"] == 2.0
     assert "gpu_hours" not in forecast.cost_columns(on_cpu, Execution(device="cuda", gpu_fraction=0.5))
     notes = forecast.totals([on_gpu, on_cpu], here, 4)
-    assert any(note == "At least 2 GPU-hours: a trial takes 0.25 of a GPU." for note in notes)
-    assert not any("GPU-" in note for note in forecast.totals([on_cpu], here, 4))
+    assert any(note == "At least 2 h of a GPU: a trial takes 0.25 of one." for note in notes)
+    assert not any("of a GPU" in note for note in forecast.totals([on_cpu], here, 4))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,121 @@
+"""What `regarena plan` prints: a row for each task or architecture with their total, or one for each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from analysis.shown.column import ALWAYS, Column, Row, number, text
+from analysis.shown.formats import count, is_missing
+from harness.command.printing import Records, print_notes, print_table, show_frame
+from harness.command.remarks import remarks
+from harness.terminal.durations import HOUR, in_words
+
+MOST_TASKS = 30  # that have rows of their own; of more, architectures have
+COUNTS = ("trials", "done", "failed", "missing", "unused")
+
+
+def _duration(name: str, unit: float = HOUR) -> Callable[[Row], str]:
+    """A column of hours in words: with ">" where part of it is not known."""
+
+    def make(row: Row) -> str:
+        if is_missing(row.get(name)):
+            return "unknown" if row["missing"] else "–"
+        words = in_words(row[name] * unit) if row[name] else "–"
+        return f"> {words}" if row.get("num_unknown") else words
+
+    return make
+
+
+_COUNTED = (
+    number("trials", show=count, weight=80, legend="Of all roles, if every one goes well."),
+    number("done", show=count, weight=90),
+    number("failed", show=count, weight=90),
+    number("missing", show=count, weight=ALWAYS, legend="Trials that `run` would run."),
+)
+_TIMES = (
+    Column(name="hours", heading="time", make=_duration("hours"), weight=ALWAYS, numeric=True,
+           legend="Of the missing trials, one after the other."),
+    Column(name="gpu_hours", heading="GPU time", make=_duration("gpu_hours"), weight=60, numeric=True),
+)  # fmt: skip
+CELLS = (
+    text("task", weight=ALWAYS),
+    text("regularizer", weight=ALWAYS),
+    *_COUNTED,
+    Column(name="seconds_per_trial", heading="time / trial", make=_duration("seconds_per_trial", 1.0), weight=50,
+           numeric=True),
+    *_TIMES,
+    text("why", weight=40),
+    text("estimated_from", weight=30),
+)  # fmt: skip
+SUMS = (
+    Column(name="name", heading="", make=lambda row: str(row["name"]), weight=ALWAYS),
+    number("cells", show=count, weight=70, legend="Contestants on a task that it does not skip."),
+    number("skipped", show=count, weight=20, legend="Contestants that make no sense there."),
+    *_COUNTED,
+    *_TIMES,
+)
+
+
+def show_plan(
+    frame: Any,
+    num_seeds: int,
+    as_json: bool,
+    as_csv: bool,
+    title: str,
+    notes: Sequence[str] = (),
+    by_cell: bool = False,
+) -> None:
+    """The plan; on a terminal with what it costs in all, and what its tests can tell. Programs get every cell.
+
+    Args:
+        frame: a row per cell, as `plan_table` makes it.
+        num_seeds: default and confirm trials of each cell.
+        as_json: print for another program, every cell and column.
+        as_csv: likewise.
+        title: stands above.
+        notes: stand below.
+        by_cell: list each cell.
+    """
+    import analysis
+
+    if show_frame(frame, as_json, as_csv):
+        return
+    records = frame.to_dict("records")
+    running = [record for record in records if record["trials"]]
+    skipped = [record for record in records if not record["trials"]]
+    if by_cell:
+        print_table(title, [column for column in CELLS if column.name in frame], running)
+        reasons = remarks(records, lambda record: [] if record["trials"] else [record["why"]], ("regularizer", "task"))
+        print_notes(f"Skipped: {reason}" for reason in reasons)
+    else:
+        sums = sums_of(records)
+        print_table(title, [column for column in SUMS if column.name != "gpu_hours" or "gpu_hours" in frame], sums)
+        more = f", and why {len(skipped)} are skipped" if skipped else ""
+        print_notes([f"--cells lists all {len(records)} cells{more}."])
+    cells = [(record["task"], record["regularizer"]) for record in running]
+    print_notes([*notes, *analysis.power_notes(cells, num_seeds)])
+
+
+def sums_of(records: Records) -> list[dict[str, Any]]:
+    """A row for each task, or for each architecture if there are more than 30 tasks; at the end one for all."""
+    tasks = {str(record["task"]) for record in records}
+    key = "task" if len(tasks) <= MOST_TASKS else "architecture"
+    groups: dict[str, list[Mapping[Any, Any]]] = {}
+    for record in records:
+        groups.setdefault(str(record[key]), []).append(record)
+    rows = [_sum(name, group) for name, group in groups.items()]
+    return rows if len(rows) < 2 else [*rows, _sum(f"all {len(tasks)} tasks", records)]
+
+
+def _sum(name: str, records: Records) -> dict[str, Any]:
+    """Counts and hours of some cells; `num_unknown` cells have trials of which no time is known."""
+    running = [record for record in records if record["trials"]]
+    unknown = [record for record in running if record["missing"] and is_missing(record["hours"])]
+    is_known = len(unknown) < sum(bool(record["missing"]) for record in running) or not unknown
+    row = {"name": name, "cells": len(running), "skipped": len(records) - len(running), "num_unknown": len(unknown)}
+    row |= {name: sum(record[name] for record in running) for name in COUNTS}
+    for hours in ("hours", "gpu_hours"):
+        known = [record[hours] for record in running if not is_missing(record.get(hours))]
+        row[hours] = sum(known) if is_known else None
+    return row
