@@ -3,37 +3,64 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
+from harness.contestants import BASELINE
 from harness.plan import Plan
 from harness.records import Pack, TrialSpec
 from harness.results.trial_summary import TrialSummary
-from harness.terminal.text import say
+from harness.terminal.durations import in_words
+from harness.terminal.layout import PlainHeading
+from harness.terminal.live_view import Section, view_of
+from harness.terminal.text import encodable, is_terminal, say
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.text import Text
 
 PLAIN_INTERVAL_SECONDS = 30.0
 REFRESHES_PER_SECOND = 4.0
 
 
+_RUNNING = (
+    PlainHeading(heading="running on"),
+    PlainHeading(heading="regularizer"),
+    PlainHeading(heading="now", numeric=True, weight=80),
+    PlainHeading(heading="done", numeric=True, weight=90),
+    PlainHeading(heading="best validation", numeric=True, weight=70),
+)
+_FAILED = (
+    PlainHeading(heading="failed on"),
+    PlainHeading(heading="regularizer"),
+    PlainHeading(heading="trials", weight=90),
+)
+_BEST = (
+    PlainHeading(heading="best so far on"),
+    PlainHeading(heading="regularizer"),
+    PlainHeading(heading="validation", numeric=True),
+    PlainHeading(heading=BASELINE, numeric=True, weight=80),
+)
+
+
 @dataclass
 class _CellState:
     total: int
+    higher_is_better: bool
     done: int = 0
-    failed: int = 0
+    failures: Counter[str] = field(default_factory=Counter)  # by status
     best: float | None = None
-    higher_is_better: bool = True
 
     def note_value(self, value: float | None) -> None:
-        if value is None:
-            return
-        better = self.best is None or (value > self.best if self.higher_is_better else value < self.best)
-        self.best = value if better else self.best
+        if value is not None and self.is_beaten_by(value):
+            self.best = value
+
+    def is_beaten_by(self, value: float) -> bool:
+        """By a better validation value."""
+        return self.best is None or (value > self.best if self.higher_is_better else value < self.best)
 
 
 @dataclass
@@ -61,19 +88,22 @@ class Progress:
             )
             for cell in self.plan.running_cells
         }
+        self._lock = threading.Lock()  # the live view is drawn by a thread of its own
         self._out: list[Pack] = []
         self._seconds = 0.0
         self._last_line = time.monotonic()
         self._live = None
-        if self.stream.isatty():
+        if is_terminal(self.stream):
             from rich.console import Console
             from rich.live import Live
 
+            self._console = Console(file=self.stream, highlight=False)
             self._live = Live(
-                console=Console(file=self.stream),
-                get_renderable=self._table,
+                console=self._console,
+                get_renderable=self._view,
                 refresh_per_second=REFRESHES_PER_SECOND,
                 transient=True,
+                vertical_overflow="crop",
             )
 
     def __enter__(self) -> Progress:
@@ -114,11 +144,15 @@ class Progress:
             self._print_line()
 
     def _count(self, spec: TrialSpec, finished: TrialSummary) -> None:
-        state = self._cells[spec.cell]
+        with self._lock:
+            self._count_alone(spec, finished)
+
+    def _count_alone(self, spec: TrialSpec, finished: TrialSummary) -> None:
+        state = self._cells[spec.cell] = self._cells.pop(spec.cell)  # the last to change stands last
         state.done += 1
         self.num_rejected += finished.is_rejection
         if finished.is_failure:
-            state.failed += 1
+            state.failures[finished.status] += 1
             self.failures[finished.status] += 1
         if spec.role in ("tune", "default", "confirm"):
             state.note_value(finished.validation_value)
@@ -135,44 +169,68 @@ class Progress:
         return (
             sum(state.done for state in states),
             self._running().total(),
-            sum(state.failed for state in states),
+            sum(state.failures.total() for state in states),
             sum(state.total for state in states),
         )
 
-    def _time_left(self, done: int, total: int) -> str:
+    def _time_left(self, done: int, total: int) -> list[str]:
         """From the trials' own seconds, so that the start of the workers does not count as if it came again."""
         if not self.num_run:
-            return "some time"
+            return []  # nothing is known yet
         seconds = self._seconds / self.num_run * max(total - done, 0) / self.num_workers
-        return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+        return [f"about {in_words(seconds)} left" if done < total else "nothing left"]
 
-    def _headline(self) -> str:
+    def _headline(self) -> list[str]:
         done, running, failed, total = self._totals()
-        left = self._time_left(done, total)
-        return (
-            f"{self.plan.suite}: {done} of {total} trials done, {running} running, {failed} failed, about {left} left"
-        )
+        return [
+            f"{self.plan.suite}: {done:,} of {total:,} trials done",
+            f"{running} running",
+            f"{failed:,} failed",
+            *self._time_left(done, total),
+        ]
 
     def _print_line(self) -> None:
-        say(self._headline(), self.stream, flush=True)
+        say(", ".join(self._headline()), self.stream, flush=True)
 
-    def _table(self) -> Table:
-        from rich.table import Table
+    def _view(self) -> Text:
+        """The live view in the size of the window as it is now; without its last line, below which nothing scrolls."""
+        from rich.text import Text
 
-        table = Table(title=self._headline(), title_justify="left", box=None, pad_edge=False)
-        for heading in ("task", "regularizer"):
-            table.add_column(heading)
-        for heading in ("done", "running", "failed", "best validation"):
-            table.add_column(heading, justify="right")
-        running = self._running()
-        for (task, regularizer), state in self._cells.items():
-            best = "" if state.best is None else f"{state.best:.4g}"
-            table.add_row(
-                task,
-                regularizer,
-                f"{state.done}/{state.total}",
-                str(running[task, regularizer] or ""),
-                str(state.failed or ""),
-                best,
-            )
-        return table
+        columns, lines = self._console.size
+        with self._lock:
+            view = view_of(self._headline(), self._sections(), columns, lines - 1)
+        return Text(encodable("\n".join(view), self.stream), no_wrap=True, overflow="crop")
+
+    def _sections(self) -> list[Section]:
+        """What runs, in the order of its start; what failed and the best of each task, the last to change first."""
+        recent = list(reversed(self._cells.items()))
+        running = [
+            (*cell, str(count), f"{self._cells[cell].done}/{self._cells[cell].total}", _value(self._cells[cell].best))
+            for cell, count in self._running().items()
+        ]
+        failed = [(*cell, _in_words(state.failures)) for cell, state in recent if state.failures]
+        best: dict[str, tuple[str, _CellState]] = {}
+        for (task, regularizer), state in recent:
+            if state.best is not None and (task not in best or best[task][1].is_beaten_by(state.best)):
+                best[task] = (regularizer, state)
+        leaders = [
+            (task, regularizer, _value(state.best), _value(self._best_of(task, BASELINE)))
+            for task, (regularizer, state) in best.items()
+        ]
+        return [
+            Section(columns=_RUNNING, rows=running),
+            Section(columns=_FAILED, rows=failed),
+            Section(columns=_BEST, rows=leaders),
+        ]
+
+    def _best_of(self, task: str, regularizer: str) -> float | None:
+        state = self._cells.get((task, regularizer))
+        return None if state is None else state.best
+
+
+def _value(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _in_words(failures: Counter[str]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in failures.most_common())

@@ -6,12 +6,12 @@ import io
 
 import pytest
 
-from harness.plan import Budget, make_plan
+from harness.plan import Budget, Cell, Plan, make_plan
 from harness.progress import Progress
 from harness.records import TrialSpec
 from harness.results.trial_summary import TrialSummary
 from harness.schedule import Schedule
-from tasks.suites import Group, Suite
+from tasks.suites import SUITES, Group, Suite
 
 SUITE = Suite(groups=(Group(tasks=("digits-mlp",), regularizers=("none", "dropout")),), scale="smoke", tune_trials=0)
 
@@ -37,7 +37,7 @@ def end(progress: Progress, pack: tuple[TrialSpec, ...], status: str = "complete
 
 
 def counts(progress: Progress) -> str:
-    return progress._headline().partition(", about")[0].removeprefix("two: ")
+    return ", ".join(progress._headline()[:3]).removeprefix("two: ")
 
 
 def test_what_waits_for_a_worker_does_not_run_yet(campaign):
@@ -86,7 +86,48 @@ def test_what_lost_workers_had_is_given_out_anew(campaign):
 
 def test_the_time_left_is_that_of_the_trials_shared_among_the_workers(campaign):
     progress, packs = campaign
-    assert "about some time left" in progress._headline()
+    assert len(progress._headline()) == 3, "nothing is known of the time before a trial has ended"
     progress.given_out(packs[0])
     end(progress, packs[0])
-    assert progress._headline().endswith("about 3 min left")  # five trials of 72 s, two at a time
+    assert progress._headline()[-1] == "about 3 min left"  # five trials of 72 s, two at a time
+
+
+@pytest.mark.parametrize("columns", [40, 80, 100, 140, 200])
+@pytest.mark.parametrize("lines", [10, 24, 40])
+def test_the_live_view_of_840_cells_fits_the_window(monkeypatch, columns, lines):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("LINES", str(lines))
+    monkeypatch.setenv("TERM", "xterm")
+    suite = Suite(groups=SUITES["leaderboard"].groups, scale="smoke", tune_trials=2)
+    plan = unchecked_plan(suite)
+    assert len(plan.cells) == 840
+    progress = Progress(plan, num_workers=100, stream=Terminal())
+    for place, cell in enumerate(plan.cells[:600]):
+        pack = (trial_of(cell),)
+        progress.given_out(pack)
+        if place >= 100:
+            status = "diverged" if place % 7 == 0 else "completed"
+            progress.ended(pack, [TrialSummary("id", status, 0.5 + place / 2000, role="confirm", seconds=3e5)])
+    shown = progress._view().plain.splitlines()
+    assert len(shown) < lines
+    assert max(map(len, shown)) <= columns
+    text = " ".join(shown)
+    for words in ("500 of 5,040 trials done", "100 running", "71 failed", "days left", "running on", "more"):
+        assert words in text
+    if columns >= 80 and lines >= 24:
+        for words in ("failed on", "best so far on", "1 diverged"):
+            assert words in text
+
+
+def unchecked_plan(suite: Suite) -> Plan:
+    """Every cell of a suite; which make sense on their task is not asked, which would build 840 networks."""
+    cells = tuple(Cell(task_name=task, regularizer=name, scale="smoke") for task, name in suite.cells())
+    budget = Budget(scale="smoke", tune_trials=2, seeds=2, timing_repeats=0)
+    return Plan(suite="leaderboard", campaign_id="campaign", budget=budget, cells=cells)
+
+
+def trial_of(cell: Cell) -> TrialSpec:
+    return TrialSpec(
+        task=cell.task_name, regularizer=cell.regularizer, hyperparameters={}, seed=0, role="confirm", scale="smoke",
+        code_hash="",
+    )  # fmt: skip
