@@ -229,7 +229,7 @@ class Progress:
 
 
 def _value(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+    return "–" if value is None else f"{value:#.4g}"
 
 
 def _in_words(failures: Counter[str]) -> str:
