@@ -23,8 +23,7 @@ from analysis.page.tables import table_of
 from analysis.papers.claims.claim import NOT_RUN
 from analysis.papers.claims_table import THEORY_PAPERS, claims_table
 from analysis.papers.comparison import compare_with_papers
-from analysis.papers.figures import plot_paper_figures
-from analysis.papers.localdrop.sweeps import plot_paper_sweeps
+from analysis.papers.figures import plot_paper_figures, plot_sweeps_beside_papers
 from analysis.papers.reported import TIME_METRIC
 from analysis.papers.theory_figures import THEORY_TASKS, plot_theory
 from analysis.rows.folders import Folder, Results, open_folder, open_folders
@@ -187,7 +186,7 @@ class _Report:
         proven = judged["paper"].isin(THEORY_PAPERS)
         self.content["paper_claims"] = table_of(judged[~proven], shown.CLAIMS)
         self.content["claims"] = table_of(judged[proven], shown.CLAIMS)
-        drawn = [*plot_paper_sweeps(comparison), *plot_paper_figures(trials, curves, self.looks)]
+        drawn = [*plot_sweeps_beside_papers(comparison), *plot_paper_figures(trials, curves, self.looks)]
         self.content["paper_figures"] = self._figures(drawn)
         self.content["theory"] = self._figures(plot_theory(trials, curves))
 

@@ -5,24 +5,16 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.papers.claims.claim import NOT_RUN, Claim, Results
-from analysis.papers.distortion import claims as feature_map_distortion
-from analysis.papers.localdrop import claims as localdrop
-from analysis.papers.structured import claims as structured_dropout
-from analysis.papers.thesis import claims as dropout_theory
+from analysis.papers.table import PAPERS
 from analysis.rows.current import current_rows
 from analysis.rows.notes import notes_of, with_notes
 
 CLAIM_COLUMNS = (
     "paper", "claim", "statement", "verdict", "measured", "value", "limit", "num_trials", "tasks", "scale",
 )  # fmt: skip
-CLAIMS: tuple[Claim, ...] = (
-    *structured_dropout.CLAIMS,
-    *dropout_theory.CLAIMS,
-    *localdrop.CLAIMS,
-    *feature_map_distortion.CLAIMS,
-)
-THEORY_PAPERS = (structured_dropout.PAPER, dropout_theory.PAPER)
-CLAIMED_PAPERS = tuple(dict.fromkeys(claim.paper for claim in CLAIMS))
+CLAIMS: tuple[Claim, ...] = tuple(claim for paper in PAPERS for claim in paper.claims)
+THEORY_PAPERS = tuple(paper.name for paper in PAPERS if paper.is_theory)
+CLAIMED_PAPERS = tuple(paper.name for paper in PAPERS)
 
 
 def claims_table(trials: pd.DataFrame, curves: pd.DataFrame, paper: str | None = None) -> pd.DataFrame:

@@ -12,11 +12,12 @@ from analysis.papers.claims.claim import NOT_RUN
 from analysis.papers.claims_table import CLAIMED_PAPERS
 from analysis.papers.entries import standing_for
 from analysis.papers.reported import TIME_METRIC, reported_values
+from analysis.papers.sources import SOURCES
 from analysis.papers.tasks import hold_out_note
 from analysis.rows.cells import Value, summarize_cell, trials_by_cell
 from analysis.rows.current import current_rows
 from analysis.rows.notes import notes_of, with_notes
-from analysis.rows.symbols import RELEASED_SETTINGS, has_setting
+from analysis.rows.symbols import has_setting
 from analysis.tables.statistics import mean_interval, next_value_interval
 from analysis.tables.timing import timing_table
 from harness.records import METRIC_PREFIX, SCALES
@@ -104,7 +105,8 @@ def _timed(timings: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _as_released(entry: dict[str, Any], cell: pd.DataFrame) -> list[dict[str, Any]]:
     """The same reported value with the settings of the released code, where these were run."""
-    setting = RELEASED_SETTINGS.get((entry["paper"], entry["experiment"], entry["method"]))
+    (source,) = (source for source in SOURCES if source.paper == entry["paper"])
+    setting = source.released_settings.get((entry["experiment"], entry["method"]))
     if setting is None or not has_setting(cell, setting).any():
         return []
     return [entry | {"setting": setting, "is_sweep": True}]
@@ -131,7 +133,8 @@ def _measured(entry: dict[str, Any], cell: pd.DataFrame, value: Value) -> dict[s
     low, high = mean_interval(values)
     result |= {"ours": float(values.mean()), "interval_low": low, "interval_high": high, "num_seeds": len(values)}
     if scale == "paper":
-        result["note"] = " ".join(filter(None, [entry["note"], hold_out_note(task, rows["validation_fraction"])]))
+        held_out = hold_out_note(entry["paper"], entry["architecture"], rows["validation_fraction"])
+        result["note"] = " ".join(filter(None, [entry["note"], held_out]))
     if scale != "paper":
         return result | {"verdict": f"not comparable: scale {scale}"}
     if len(values) < 2:

@@ -1,19 +1,11 @@
-"""The figures of LocalDrop's and feature map distortion's papers, from rows and curves, wherever their trials ran."""
+"""The figures of the papers, from rows and curves, wherever their trials ran."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Iterable
 
 import pandas as pd
 
 from analysis.figures.canvas import Named, Styles, styles_by_regularizer
-from analysis.papers.distortion.figures import overfitting_figures, strength_figures
-from analysis.papers.localdrop.figures import (
-    _bounds,
-    _layers,
-    _stability,
-    _widths,
-)
+from analysis.papers.table import PAPERS
 from analysis.rows.current import current_rows, succeeded
 
 
@@ -26,6 +18,9 @@ def plot_paper_figures(trials: pd.DataFrame, curves: pd.DataFrame, looks: Styles
     rows = succeeded(current_rows(trials))
     rows = rows[rows["role"].isin(["default", "confirm"])]
     looks = looks or styles_by_regularizer(trials["regularizer"])
-    makers: Iterable[Callable[[pd.DataFrame, pd.DataFrame, Styles], list[Named]]]
-    makers = (_layers, _widths, _stability, _bounds, overfitting_figures, strength_figures)
-    return [named for make in makers for named in make(rows, curves, looks)]
+    return [named for paper in PAPERS for make in paper.figures for named in make(rows, curves, looks)]
+
+
+def plot_sweeps_beside_papers(comparison: pd.DataFrame) -> list[Named]:
+    """(name, title, figure) of every sweep of a paper that was run: reported beside ours, from a comparison."""
+    return [named for paper in PAPERS for make in paper.sweeps for named in make(comparison)]

@@ -1,4 +1,4 @@
-"""The numbers that the papers report, from `paper_results.csv`."""
+"""The numbers that the papers report, from the `reported.csv` of each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-from analysis.papers.provenance_notes import provenance_note
+from analysis.papers.sources import SOURCES
 from analysis.papers.tasks import tasks_of
 
 TIME_METRIC = "time_per_100_epochs"
@@ -22,10 +22,14 @@ def reported_values() -> pd.DataFrame:
     first of them (None where none does); `reported_ratio`, a time over that of the unregularized network; `is_sweep`,
     whether it is a point of a sweep; `note` on its provenance.
     """
-    with files("analysis.papers").joinpath("paper_results.csv").open() as file:
-        table = pd.read_csv(file, keep_default_na=False, dtype=str)
+    tables = []
+    for source in SOURCES:
+        with files(f"analysis.papers.{source.folder}").joinpath("reported.csv").open() as file:
+            values = pd.read_csv(file, keep_default_na=False, dtype=str)
+        notes = [source.note_on({str(k): str(v) for k, v in row.items()}) for row in values.to_dict("records")]
+        tables.append(values.assign(note=notes))
+    table = pd.concat(tables, ignore_index=True)
     rows = [{str(key): str(each) for key, each in row.items()} for row in table.to_dict("records")]
-    table["note"] = [provenance_note(row) for row in rows]
     table["tasks"] = [tasks_of(row["paper"], row["dataset"], row["architecture"]) for row in rows]
     table["task"] = [next(iter(tasks), None) for tasks in table["tasks"]]
     table["reported"] = pd.to_numeric(table.pop("value"))

@@ -13,15 +13,12 @@ _SYMBOLS: dict[str, tuple[tuple[str, float], ...]] = {
     "m": (("hp.m", 1.0),),
     "h": (("hp.h_dense_fraction", 2048.0), ("hp.h_conv", 1.0)),
     "block": (("hp.block_size", 1.0),),
-    "p": (("hp.drop_rate", 1.0), ("hp.distortion_rate", 1.0)),
+    "b": (("hp.block_size", 1.0),),
+    "p": (("hp.distortion_rate", 1.0), ("hp.drop_rate", 1.0)),
     "gamma": (("hp.step_size", 1.0),),
 }
 _FACTORS = {column: factor for columns in _SYMBOLS.values() for column, factor in columns}
 _OFFICIAL = "official"  # mode of the released code of distortion, whose step lengths are in other units than gamma
-# Where a paper's released code has other settings than its text, and a suite runs both: (paper, experiment, method).
-RELEASED_SETTINGS = {
-    ("feature_map_distortion", "table3", "block_feature_map_distortion"): "block=7;p=0.07;gamma=1;mode=official",
-}
 _NUMBER = r"[-+]?\d*\.?\d+(?:e[-+]?\d+)?"
 _CHOICE = re.compile(rf"{_NUMBER}|\{{{_NUMBER}(,{_NUMBER})*\}}")
 _WORD = re.compile(r"[a-z]\w*")
@@ -41,7 +38,7 @@ def has_setting(rows: pd.DataFrame, setting: str) -> pd.Series:
     [True, False]
     """
     matches = pd.Series(data=True, index=rows.index)
-    parts = _parts(setting)
+    parts = parts_of(setting)
     for symbol, allowed in parts.items():
         matches &= _fits(rows, symbol, allowed)
     if "gamma" in parts and "mode" not in parts and "hp.mode" in rows.columns:
@@ -69,10 +66,15 @@ def words_of(setting: str) -> str:
     >>> words_of("p=0.05;mode=official")
     'mode=official'
     """
-    return ";".join(f"{symbol}={allowed}" for symbol, allowed in _parts(setting).items() if _WORD.fullmatch(allowed))
+    return ";".join(f"{symbol}={allowed}" for symbol, allowed in parts_of(setting).items() if _WORD.fullmatch(allowed))
 
 
-def _parts(setting: str) -> dict[str, str]:
+def parts_of(setting: str) -> dict[str, str]:
+    """Each symbol of a setting with what it may be.
+
+    >>> parts_of("h=500;p in {0.4,0.5}")
+    {'h': '500', 'p': '{0.4,0.5}'}
+    """
     pairs = (part.replace(" in ", "=").partition("=") for part in filter(None, setting.split(";")))
     return {symbol.strip(): allowed.strip() for symbol, _, allowed in pairs}
 
@@ -100,14 +102,7 @@ def _allows(held: np.ndarray, allowed: str) -> list[bool]:
 
 
 # Short names of hyperparameters in the papers: ours that may be meant, of which the one counts that was varied.
-ALIASES: dict[str, tuple[str, ...]] = {
-    "hp.h": ("hp.h_dense_fraction", "hp.h_conv"),
-    "hp.lambda": ("hp.lam",),
-    "hp.b": ("hp.block_size",),
-    "hp.block": ("hp.block_size",),
-    "hp.p": ("hp.distortion_rate", "hp.drop_rate"),
-    "hp.gamma": ("hp.step_size",),
-}
+ALIASES = {f"hp.{symbol}": tuple(column for column, _ in columns) for symbol, columns in _SYMBOLS.items()}
 
 
 def resolved(trials: pd.DataFrame, name: str) -> str:

@@ -10,9 +10,10 @@ import pandas as pd
 
 from analysis.papers.claims.claim import Claim, Judge
 from analysis.papers.claims.contests import Pair, best_of, judge_gain, judge_order, judge_trend
+from analysis.papers.distortion.source import SOURCE
 from analysis.papers.entries import Entry, Measure, accuracy_points, gap_points, top5_points, train_points
 from analysis.papers.reported import reported_rows
-from analysis.rows.symbols import RELEASED_SETTINGS, has_setting
+from analysis.rows.symbols import has_setting
 
 PAPER = "feature_map_distortion"
 UNITS, BLOCKS, NONE = "feature_map_distortion", "block_feature_map_distortion", "none"
@@ -94,7 +95,7 @@ def _imagenet_table() -> list[Claim]:
                     judge_gain(Pair(entries[ours], entries[rival]), gain, measure),
                 )
             )
-        released = replace(entries[BLOCKS], settings=(RELEASED_SETTINGS[PAPER, "table3", BLOCKS],), exact=True)
+        released = replace(entries[BLOCKS], settings=(SOURCE.released_settings["table3", BLOCKS],), exact=True)
         gain = _reported_gain("table3", "ILSVRC-2012", BLOCKS, "dropblock", metric)
         claims.append(
             _claim(

@@ -12,8 +12,9 @@ from analysis.papers.claims.contests import Pair, best_of, judge_equal, judge_or
 from analysis.papers.claims.costs import judge_cost, judge_cost_order
 from analysis.papers.claims.curves import judge_common_trend, judge_stable
 from analysis.papers.entries import Entry
+from analysis.papers.localdrop.source import WIDTH_TASKS
 from analysis.papers.reported import reported_rows
-from analysis.papers.tasks import AUGMENTED, DATASETS, WIDTH_TASKS
+from analysis.papers.tasks import AUGMENTED, DATASETS
 
 PAPER = "localdrop"
 OURS, RC, NONE = "localdrop", "adaptive_dropout_rc", "none"

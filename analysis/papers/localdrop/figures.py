@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analysis.figures.canvas import Named, Styles, new_figure
 from analysis.papers.claims.curves import bound_and_error
 from analysis.papers.entries import accuracy_points, at_fullest_scale, mean_by_epoch, standing_for
-from analysis.papers.tasks import WIDTH_TASKS
+from analysis.papers.localdrop.source import WIDTH_TASKS
 from analysis.rows.current import current_rows, succeeded
 from analysis.tables.statistics import spans_decades
 from harness.records import SCALES
@@ -174,7 +174,7 @@ _STABILITY_METHODS = ("adaptive_dropout_rc", "localdrop")
 _FEWEST_WIDTHS = 2
 
 
-def _layers(rows: pd.DataFrame, curves: pd.DataFrame, _looks: Styles) -> list[Named]:
+def layer_figures(rows: pd.DataFrame, curves: pd.DataFrame, _looks: Styles) -> list[Named]:
     """What LocalDrop did to each layer, in every cell where it logged that."""
     logged = curves[(curves["split"] == "regularizer") & curves["metric"].str.startswith(f"{LOG_PREFIX}num_zeroed/")]
     cells = rows.loc[rows["trial_id"].isin(logged["trial_id"]), ["scale", "task", "regularizer"]].drop_duplicates()
@@ -190,7 +190,8 @@ def _layers(rows: pd.DataFrame, curves: pd.DataFrame, _looks: Styles) -> list[Na
     ]
 
 
-def _widths(rows: pd.DataFrame, _curves: pd.DataFrame, looks: Styles) -> list[Named]:
+def width_figures(rows: pd.DataFrame, _curves: pd.DataFrame, looks: Styles) -> list[Named]:
+    """Figure 1a: the error against the width of the dense layers."""
     of_tasks = rows[rows["task"].isin(WIDTH_TASKS)]
     narrow = [task for task in WIDTH_TASKS if task in set(of_tasks["task"])]
     if len(narrow) < _FEWEST_WIDTHS:
@@ -212,7 +213,8 @@ def _widths(rows: pd.DataFrame, _curves: pd.DataFrame, looks: Styles) -> list[Na
     return [("localdrop-fig1a", title, draw_widths(pd.DataFrame(errors), looks))]
 
 
-def _stability(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -> list[Named]:
+def stability_figures(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -> list[Named]:
+    """Figures 1b and 1c: the error along the training."""
     panels = {}
     for title, task in _STABILITY_TASKS.items():
         lines = [
@@ -230,7 +232,8 @@ def _stability(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -> list[
     return [("localdrop-fig1bc", title, draw_stability(panels, looks))]
 
 
-def _bounds(rows: pd.DataFrame, curves: pd.DataFrame, _looks: Styles) -> list[Named]:
+def bound_figures(rows: pd.DataFrame, curves: pd.DataFrame, _looks: Styles) -> list[Named]:
+    """Figure 2: the bound beside the test error."""
     probed = rows[rows["regularizer"].map(lambda name: _PROBE in name.split("+")).astype(bool)]
     panels = {}
     for (task, name), cell in probed.groupby(["task", "regularizer"]):

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from analysis.figures.canvas import new_figure
 from analysis.figures.heatmaps import draw_map
 from analysis.papers.tasks import AUGMENTED
+from analysis.rows.symbols import parts_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ def plot_paper_sweeps(comparison: pd.DataFrame) -> list[tuple[str, str, Figure]]
 
 
 def _draw(spec: SweepTable, points: pd.DataFrame) -> Figure:
-    settings = points["setting"].map(_parts)
+    settings = points["setting"].map(parts_of)
     row = [
         ", ".join(dataset if name == "dataset" else f"{name}={parts[name]}" for name in spec.rows)
         for dataset, parts in zip(points["dataset"], settings, strict=True)
@@ -84,7 +85,3 @@ def _draw(spec: SweepTable, points: pd.DataFrame) -> Figure:
         axis.set_title(title, loc="left")
         axis.set_xlabel(spec.columns)
     return figure
-
-
-def _parts(setting: str) -> dict[str, str]:
-    return dict(part.split("=") for part in setting.split(";"))

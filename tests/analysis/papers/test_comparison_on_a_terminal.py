@@ -7,7 +7,7 @@ import pytest
 from result_rows import confirmed, one_file, timed
 
 import analysis
-from analysis.papers.provenance_notes import PROVENANCE_NOTES
+from analysis.papers.sources import SOURCES
 from analysis.papers.tasks import hold_out_note
 from harness.command.remarks import split_sentences
 from harness.command.screens import show_claims, show_comparison, show_importances, show_ranking
@@ -65,15 +65,17 @@ def test_what_is_doubtful_about_a_value_says_of_which(tmp_path, capsys, monkeypa
 
 def test_how_much_was_held_out_is_read_from_the_rows():
     known, unknown = pd.Series([0.2, 0.2, None]), pd.Series([None, None], dtype=float)
-    assert hold_out_note("cifar10-zhai-tang", known) == (
+    assert hold_out_note("feature_map_distortion", "ZhaiCNN", known) == (
         "Ours trained on 80 % of the training images and held out 20 % to select by, as in the paper."
     )
-    assert "10 % or 20 % to select by, of which the paper" in hold_out_note("x", pd.Series([0.2, 0.1]))
-    assert hold_out_note("cifar10-zhai-tang", unknown).startswith("The rows do not say how many")
+    assert "10 % or 20 % to select by, of which the paper" in hold_out_note(
+        "localdrop", "ZhaiCNN", pd.Series([0.2, 0.1])
+    )
+    assert hold_out_note("feature_map_distortion", "ZhaiCNN", unknown).startswith("The rows do not say how many")
 
 
 def test_each_provenance_note_is_one_sentence():
-    assert all(split_sentences(note.text) == [note.text] for note in PROVENANCE_NOTES)
+    assert all(split_sentences(note.text) == [note.text] for source in SOURCES for note in source.notes)
 
 
 def test_a_folder_of_timing_trials_says_where_they_are_shown(tmp_path, capsys):

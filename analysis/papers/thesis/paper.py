@@ -1,0 +1,51 @@
+"""Mianjy's thesis: claims and figures."""
+
+from __future__ import annotations
+
+from analysis.papers.paper import Paper, TheoryFigure
+from analysis.papers.thesis.claims import CLAIMS
+from analysis.papers.thesis.claims import PAPER as NAME
+from analysis.papers.thesis.figures import draw_equalization, draw_gaps, draw_landscape, draw_spectra, draw_trajectories
+
+PAPER = Paper(
+    name=NAME,
+    claims=CLAIMS,
+    is_theory=True,
+    theory_figures=(
+        TheoryFigure(
+            name="thesis-fig2-1",
+            title="Mianjy's thesis, figure 2-1: the landscape of dropout",
+            tasks=("thesis-fig2-1",),
+            reads=("landscape", "weight_1", "weight_2"),
+            draw=draw_landscape,
+        ),
+        TheoryFigure(
+            name="thesis-fig2-2",
+            title="Mianjy's thesis, figure 2-2: trajectories of dropout",
+            tasks=("thesis-fig2-2",),
+            reads=("landscape", "weight_1", "weight_2", "optimal_squared_norm"),
+            draw=draw_trajectories,
+        ),
+        TheoryFigure(
+            name="thesis-fig2-3",
+            title="Mianjy's thesis, figure 2-3: convergence and equalization",
+            tasks=("thesis-fig2-3-width-20", "thesis-fig2-3-width-80"),
+            reads=("objective", "minimum", "importance_variance"),
+            draw=draw_equalization,
+        ),
+        TheoryFigure(
+            name="thesis-fig3-2",
+            title="Mianjy's thesis, figure 3-2: spectral shrinkage of a deep linear net",
+            tasks=("thesis-fig3-2",),
+            reads=("singular_value",),
+            draw=draw_spectra,
+        ),
+        TheoryFigure(
+            name="thesis-fig3-3",
+            title="Mianjy's thesis, figure 3-3: equalization gaps",
+            tasks=("thesis-fig3-3",),
+            reads=("equalization_gap",),
+            draw=draw_gaps,
+        ),
+    ),
+)
