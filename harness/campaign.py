@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.cells import Cell
 from harness.errors import BadInput, ResultsError, saying
 from harness.execution import Execution, placed
-from harness.plan import Cell, Plan, make_plan
+from harness.plan import Plan, make_plan
 from harness.progress import Progress
 from harness.provenance import code_hash, software
 from harness.records import TrialRecord, TrialSpec, utc_now
@@ -63,6 +64,8 @@ def run_campaign(request: Request, announce: Callable[[str], None] = say) -> Out
     """
     store = Store(request.results)
     plan = plan_campaign(request, store)
+    for sentence in plan.left_out:
+        announce(sentence)
     with saying(KEPT), interruptible():
         request = dataclasses.replace(request, execution=_execution(request, plan, store))
         _check_data(plan, request, announce)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -122,6 +123,8 @@ def list_(table: TableName, as_json: AsJson = False, as_csv: AsCsv = False) -> N
     from harness.command.registries import table_named
 
     names = table_named(table.value)
+    for notice in names.notices(names):
+        print(f"regarena: {notice}", file=sys.stderr)
     show_records([{"name": name, "what": names.summary(name)} for name in names], as_json, as_csv)
 
 

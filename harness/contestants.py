@@ -10,11 +10,12 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 from harness.errors import BadInput
-from harness.records import Scalar, Scale
-from search_spaces import space_of
+from harness.records import HYPERPARAMETER_PREFIX, Scalar, Scale
+from harness.spaces import space_of
 from search_spaces.shared import LEARNING_RATE, shared_space
 from search_spaces.space import Space
 from tasks.regularizers import REGULARIZERS
@@ -51,6 +52,16 @@ class Contestant:
         if len(self.parts) > 1 and BASELINE in self.parts:
             raise BadInput(f"A combination is of regularizers, and {BASELINE!r} is none, got {self.name!r}.")
 
+    def check(self) -> None:
+        """Look at the fields and search spaces of all parts.
+
+        Raises:
+            BrokenEntryError: for a part of another package that cannot be used, or whose search space cannot.
+        """
+        for part in self.parts:
+            _defaults(part)
+            space_of(part)
+
     @property
     def parts(self) -> tuple[str, ...]:
         """The names of the regularizers, in the order in which they are attached."""
@@ -60,6 +71,11 @@ class Contestant:
     def qualified(self) -> tuple[str, ...]:
         """The hyperparameters that several parts have, each by its qualified name."""
         return tuple(field.key for field in self._fields() if field.key != field.name)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """What each hyperparameter holds, in words: values of one name stand in one column of all rows."""
+        return {field.key: _kind(field.default) for field in self._fields()}
 
     def resolve(self, task: Task, scale: Scale, overrides: Mapping[str, Scalar] | None = None) -> dict[str, Scalar]:
         """Every hyperparameter of a trial: the regularizer's defaults, the task's, `overrides`, what the task pins.
@@ -117,6 +133,17 @@ class Contestant:
                 return reason
         return None
 
+    def idle_reason(self, task: Task, scale: Scale) -> str | None:
+        """Why its default trials on `task` are the baseline's bit for bit; None if they are not, or are meant to be.
+
+        What a class says of itself is told; what else changes nothing, `regarena check` finds by training.
+        """
+        if self.name == BASELINE:
+            return None
+        parts = self.build(self.resolve(task, scale))
+        reasons = [regularizer.idle_reason(task.epochs(scale)) for _, regularizer in parts]
+        return None if None in reasons else f"Changes nothing here. {' '.join(filter(None, reasons))}"
+
     def _as_kind(self, field: _Field, value: Scalar) -> Scalar:
         """The value in the type of the field's default; 2.0 may stand for 2, and nothing else is bent."""
         kind = type(field.default)
@@ -136,12 +163,36 @@ class Contestant:
             yield _Field(part, name, f"{part}.{name}" if counts[name] > 1 else name, value)
 
 
-def _defaults(part: str) -> dict[str, Scalar]:
-    """Fields of a regularizer and their defaults."""
-    regularizer = REGULARIZERS[part]
-    if not dataclasses.is_dataclass(regularizer):
-        raise BadInput(f"The regularizer {part!r} must be a frozen dataclass; {regularizer!r} is none.")
-    without = [field.name for field in dataclasses.fields(regularizer) if field.default is dataclasses.MISSING]
-    if without:
-        raise BadInput(f"Every field of a regularizer needs the paper's value as default; {part!r} lacks {without}.")
-    return {field.name: field.default for field in dataclasses.fields(regularizer)}
+@cache
+def _defaults(part: str) -> dict[str, Any]:
+    """Fields of a regularizer and their defaults.
+
+    Raises:
+        BrokenEntryError: for a field of another package's contestant that would mix texts and numbers in one column.
+    """
+    regularizer: type[Any] = REGULARIZERS[part]
+    defaults = {field.name: field.default for field in dataclasses.fields(regularizer)}
+    if part not in REGULARIZERS.own:
+        known = _kinds_of_our_fields()
+        for name, default in defaults.items():
+            if name == LEARNING_RATE:
+                raise REGULARIZERS.broken(part, f"its field {name!r} is tuned for all contestants alike; rename it")
+            kind, owner = known.get(name, (_kind(default), ""))
+            if kind != _kind(default):
+                raise REGULARIZERS.broken(
+                    part,
+                    f"its field {name!r} holds {_kind(default)}, and that of {owner} holds {kind}, in one column "
+                    f"{HYPERPARAMETER_PREFIX}{name} of all rows; rename the field, or give it a default of that type",
+                )
+    return defaults
+
+
+@cache
+def _kinds_of_our_fields() -> dict[str, tuple[str, str]]:
+    """What each field of regarena's own contestants holds, and one contestant that has it."""
+    own: dict[str, type[Any]] = {name: REGULARIZERS[name] for name in REGULARIZERS.own}
+    return {field.name: (_kind(field.default), name) for name, cls in own.items() for field in dataclasses.fields(cls)}
+
+
+def _kind(value: object) -> str:
+    return "true or false" if isinstance(value, bool) else "text" if isinstance(value, str) else "numbers"

@@ -32,8 +32,8 @@ class CampaignLocked(RegarenaError):
     exit_code: ClassVar[int] = 75
 
 
-class Interrupted(RegarenaError):
-    """The run was asked to stop before its end."""
+class Interrupted(RegarenaError, KeyboardInterrupt):
+    """The run was asked to stop before its end; for code that knows no errors of ours, what Ctrl-C raises in Python."""
 
     exit_code: ClassVar[int] = 130
 

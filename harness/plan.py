@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 
-from harness.contestants import Contestant
+from harness.cells import Cell, cell_code_hash, shared_code_hash, usable_cells
 from harness.errors import BadInput
-from harness.provenance import code_hash
 from harness.records import SCALES, Role, Scale, TrialSpec
 from harness.search.seeding import MAX_CAMPAIGN_SEED, SEEDS_PER_ROLE, study_seed, trial_seed
 from harness.search.selection import BEST_VALIDATION, SelectionRule
 from harness.search.studies import CellStudy
-from search_spaces.space import Space
 from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.runtime.switches import Switches
-from tasks.suites import Point, Suite
+from tasks.suites import Suite
 from tasks.table import unknown_name_message
-from tasks.task import Task
 
 MAX_TUNE_TRIALS = 100_000  # of a cell; the study holds each in memory
 
@@ -55,33 +51,6 @@ class Budget:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One regularizer on one task."""
-
-    task_name: str
-    regularizer: str
-    scale: Scale
-    skip_reason: str | None = None
-    is_timed: bool = False
-    points: tuple[Point, ...] = ({},)  # where its default trials run; the empty one is the paper's hyperparameters
-
-    @property
-    def task(self) -> Task:
-        """What is measured."""
-        return TASKS[self.task_name]
-
-    @property
-    def contestant(self) -> Contestant:
-        """Who competes."""
-        return Contestant(self.regularizer)
-
-    @property
-    def space(self) -> Space:
-        """What is tuned."""
-        return self.contestant.space(self.task, self.scale)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Plan:
     """The cells of a campaign and what is spent on each."""
 
@@ -90,6 +59,7 @@ class Plan:
     budget: Budget
     cells: tuple[Cell, ...]
     selection: SelectionRule = field(default=BEST_VALIDATION)
+    left_out: tuple[str, ...] = ()  # sentences on what other packages bring to the suite and cannot be used
     switches: Mapping[str, str | bool] = field(default_factory=dict)  # those that were asked for, by their field's name
 
     @property
@@ -111,8 +81,8 @@ class Plan:
             seed=trial_seed(self.budget.seed, role, seed_index),
             role=role,
             scale=cell.scale,
-            code_hash=_code_hash(cell.task_name, cell.regularizer),
-            shared_code_hash=_shared_code_hash(cell.task_name),
+            code_hash=cell_code_hash(cell.task_name, cell.regularizer),
+            shared_code_hash=shared_code_hash(cell.task_name),
             switches="" if switches == cell.task.switches(cell.scale) else switches.text or switches.precision,
             campaign_id=self.campaign_id,
             suite=self.suite,
@@ -155,22 +125,26 @@ def make_plan(
 ) -> Plan:
     """The cells of `suite`, narrowed or widened by `only` and narrowed by `skip` (names of tasks or regularizers).
 
-    A regularizer in `only` that the suite does not have competes on all its tasks.
+    A regularizer in `only` that the suite does not have competes on all its tasks. What another package brings to the
+    suite and cannot be used is left out, and told in the plan.
 
     Raises:
         BadInput: for a name that nothing carries, a selection or budget that leaves nothing, or switches that do not
             go together.
+        BrokenEntryError: where that name stands in `only`, or nothing else is left.
     """
-    cells = _selected(suite, only, skip)
-    if not cells:
+    pairs = _selected(suite, only, skip)
+    if not pairs:
         raise BadInput(
             f"Nothing is left of the suite {suite_name} with --only {','.join(only)} --skip {','.join(skip)}."
         )
+    cells, left_out = usable_cells(suite, pairs, budget.scale, only)
     plan = Plan(
         suite=suite_name,
         campaign_id=campaign_id,
         budget=budget,
-        cells=tuple(_cell(suite, task, name, budget.scale) for task, name in cells),
+        cells=tuple(cells),
+        left_out=tuple(left_out),
         switches=switches or {},
     )
     try:
@@ -184,24 +158,6 @@ def make_plan(
             f"{budget.tune_trials}; give one of them a number above 0."
         )
     return plan
-
-
-def _cell(suite: Suite, task_name: str, regularizer: str, scale: Scale) -> Cell:
-    points = suite.points(task_name, regularizer)
-    try:
-        for point in points:
-            Contestant(regularizer).resolve(TASKS[task_name], scale, point)
-        reason = Contestant(regularizer).skip_reason(TASKS[task_name], scale)
-    except ValueError as error:
-        raise BadInput(str(error)) from error
-    return Cell(
-        task_name=task_name,
-        regularizer=regularizer,
-        scale=scale,
-        skip_reason=reason,
-        is_timed=task_name in suite.timing_tasks,
-        points=points,
-    )
 
 
 def _selected(suite: Suite, only: Sequence[str], skip: Sequence[str]) -> list[tuple[str, str]]:
@@ -218,13 +174,3 @@ def _selected(suite: Suite, only: Sequence[str], skip: Sequence[str]) -> list[tu
         only_names = [name for name in only if name not in TASKS]
         cells = [(task, name) for task in only_tasks for name in only_names or names]
     return [(task, name) for task, name in cells if task not in skip and name not in skip]
-
-
-@cache
-def _code_hash(task_name: str, regularizer: str) -> str:
-    return code_hash(task_name, Contestant(regularizer).parts)
-
-
-@cache
-def _shared_code_hash(task_name: str) -> str:
-    return code_hash(task_name, ())

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from harness.cells import Cell
 from harness.contestants import Contestant
-from harness.plan import Cell, Plan
+from harness.plan import Plan
 from harness.records import Pack, TrialSpec
 from harness.results.trial_summary import TrialSummary
 from harness.search.seeding import trial_seed

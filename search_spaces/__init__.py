@@ -1,8 +1,10 @@
-"""Search spaces: one module per regularizer, each range with its source. Nothing here imports torch or Optuna."""
+"""Search spaces: one module per regularizer, each range with its source. Nothing here imports torch or Optuna.
+
+The module `search_spaces.NAME` holds the space of the regularizer NAME as SPACE. `harness.spaces` adds those of other
+packages, from the entry-point group `regarena.search_spaces`.
+"""
 
 from __future__ import annotations
-
-from importlib.metadata import entry_points
 
 from search_spaces import (
     adaptive_dropout_rc,
@@ -84,17 +86,3 @@ SPACES: dict[str, Space] = {
     "sparse_variational_dropout": sparse_variational_dropout.SPACE,
     "rademacher_probe": rademacher_probe.SPACE,
 }
-
-
-def space_of(name: str) -> Space:
-    """The space of one regularizer; other packages add theirs by the entry-point group `regarena.search_spaces`.
-
-    A regularizer without a space has nothing of its own to tune.
-    """
-    if name in SPACES:
-        return SPACES[name]
-    for point in entry_points(group="regarena.search_spaces"):
-        if point.name == name:
-            space: Space = point.load()
-            return space
-    return {}

@@ -10,13 +10,18 @@ import ast
 import difflib
 import importlib
 import importlib.util
-from collections.abc import Iterator, Mapping
-from functools import cached_property
-from importlib.metadata import entry_points
+import re
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property, reduce
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Generic, TypeVar, cast
 
 Entry = TypeVar("Entry")
+
+_NAME = re.compile(r"[\w.-]+")  # "+" joins regularizers, and "," names in options
+_MAX_CHARACTERS = 300  # of other people's messages within a sentence
 
 
 class UnknownNameError(KeyError):
@@ -27,37 +32,60 @@ class UnknownNameError(KeyError):
         return str(self.args[0])
 
 
+class BrokenEntryError(Exception):
+    """An entry of another package that cannot be used; its message names package, entry point and fault."""
+
+
 class Table(Mapping[str, Entry], Generic[Entry]):
     """An explicit, greppable, lazily imported mapping from names to classes, functions or values.
+
+    What other packages add is not trusted: an entry that cannot be imported, that is not what the table holds, or whose
+    name is taken leaves all others as they are, and is a `BrokenEntryError` where it is looked up.
 
     Args:
         kind: what an entry is called in messages ("regularizer").
         group: entry-point group by which other packages add entries ("regarena.regularizers").
         entries: name -> "module:object".
+        fault_of: "module:function" that tells of an entry of another package what is wrong with it, as the end of a
+            sentence, or None.
     """
 
-    def __init__(self, kind: str, group: str, entries: Mapping[str, str]) -> None:
+    def __init__(self, kind: str, group: str, entries: Mapping[str, str], fault_of: str = "") -> None:
         self.kind = kind
         self.group = group
         self._own = dict(entries)
+        self._fault_of = fault_of
         self._looked_up: dict[str, Entry] = {}
 
     @cached_property
     def targets(self) -> dict[str, str]:
-        """Every name with its "module:object", entry points of other packages included."""
-        others = {point.name: point.value for point in entry_points(group=self.group)}
-        clashes = sorted(set(others) & set(self._own))
-        if clashes:
-            raise ValueError(
-                f"Another package registers the {self.kind} names {clashes} in the entry-point group {self.group!r}, "
-                "but these names are taken; rename them there."
-            )
-        return {**self._own, **others}
+        """Every name with its "module:object", entry points of other packages included; a name that is taken stays."""
+        return {name: points[0].value for name, points in self._points.items()} | self._own
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The names that regarena itself brings."""
+        return tuple(self._own)
+
+    def refresh(self) -> None:
+        """Look for entry points again: packages were installed or removed since."""
+        for cached in ("targets", "_points"):
+            self.__dict__.pop(cached, None)
+        self._looked_up = {name: entry for name, entry in self._looked_up.items() if name in self._own}
+
+    def package(self, name: str) -> str:
+        """The package that brings an entry: "regarena", or the name of another distribution."""
+        return "regarena" if name in self._own else _package(self._points[name][0])
+
+    def of_package(self, package: str) -> list[str]:
+        """The names of the entries that a distribution brings, those whose names are taken included."""
+        return [name for name, points in self._points.items() if package in map(_package, points)]
 
     def __getitem__(self, name: str) -> Entry:
         if name not in self._looked_up:
-            module, _, attribute = self.target(name).partition(":")
-            self._looked_up[name] = cast(Entry, getattr(importlib.import_module(module), attribute))
+            target = self.target(name)
+            loaded = _load(target) if name in self._own else self._loaded_from_outside(name, target)
+            self._looked_up[name] = cast(Entry, loaded)
         return self._looked_up[name]
 
     def __contains__(self, name: object) -> bool:
@@ -81,13 +109,74 @@ class Table(Mapping[str, Entry], Generic[Entry]):
             raise UnknownNameError(unknown_name_message(self.kind, name, list(self.targets))) from None
 
     def summary(self, name: str) -> str:
-        """First line of what documents the entry, read from its source without importing it."""
-        module, _, attribute = self.target(name).partition(":")
-        spec = importlib.util.find_spec(module)
-        if spec is None or spec.origin is None:
-            return ""
-        tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-        return _documentation(tree, attribute).strip().split("\n")[0]
+        """First line of what documents the entry, read from its source without importing it.
+
+        Of an entry of another package that has no source it tells what is wrong.
+        """
+        try:
+            documentation = _documentation(*_parsed(self.target(name)))
+        except Exception as error:
+            if name in self._own:
+                raise
+            return str(self.broken(name, described(error)))
+        return documentation.strip().split("\n")[0]
+
+    def notices(self, names: Iterable[str]) -> list[str]:
+        """A sentence for each of these names that another package registers as well, in vain."""
+        return [
+            f"The {self.kind} {name!r} of the package {_package(point)} (entry point {_written(self.group, point)}) is "
+            "not used: regarena itself has one of that name; rename it there."
+            for name in names
+            if name in self._own
+            for point in self._points.get(name, ())
+        ]
+
+    def broken(self, name: str, fault: str) -> BrokenEntryError:
+        """The error for an entry of another package; `fault` ends a sentence."""
+        points = self._points.get(name, ())
+        origin = (
+            f" of the package {_package(points[0])} (entry point {_written(self.group, points[0])})" if points else ""
+        )
+        return BrokenEntryError(f"The {self.kind} {name!r}{origin} cannot be used: {fault.rstrip('.')}.")
+
+    @cached_property
+    def _points(self) -> dict[str, list[EntryPoint]]:
+        """The entry points of other packages by name, sorted by package: several where packages clash."""
+        found: dict[str, list[EntryPoint]] = {}
+        for point in sorted(entry_points(group=self.group), key=_package):
+            found.setdefault(point.name, []).append(point)
+        return found
+
+    def _loaded_from_outside(self, name: str, target: str) -> object:
+        points = self._points[name]
+        if len(points) > 1:
+            packages = ", ".join(_package(point) for point in points)
+            raise self.broken(name, f"several packages register that name ({packages}); remove or rename all but one")
+        if not _NAME.fullmatch(name):
+            raise self.broken(name, "a name is made of letters, digits, '_', '-' and '.'; rename it there")
+        try:
+            entry = _load(target)
+            fault = _load(self._fault_of)(entry) if self._fault_of else None  # type: ignore[operator]  # a function
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a module may end the process as it is imported
+            raise self.broken(name, described(error)) from error
+        if fault:
+            raise self.broken(name, fault)
+        return entry
+
+
+def described(error: BaseException) -> str:
+    """An exception of other people's code as one line: its type, what it says, and where it was raised."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        text = ""
+    if len(text) > _MAX_CHARACTERS:
+        text = f"{text[:_MAX_CHARACTERS]}..."
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
+    where = f" (in {Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}{': ' * bool(text)}{text.rstrip('.')}{where}"
 
 
 def unknown_name_message(kind: str, name: str, known: list[str]) -> str:
@@ -97,6 +186,42 @@ def unknown_name_message(kind: str, name: str, known: list[str]) -> str:
     if near:
         return f"There is no {kind} {name!r}; did you mean {' or '.join(repr(in_lower_case[match]) for match in near)}?"
     return f"There is no {kind} {name!r}; known are: {', '.join(sorted(set(known)))}."
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "(unknown)"
+
+
+def _written(group: str, point: EntryPoint) -> str:
+    return f"{group}: {point.name} = {point.value}"
+
+
+def _split(target: str) -> tuple[str, str]:
+    """Module and attribute of "module:object"; what an entry point may have behind it ("[extra]") does not count."""
+    module, _, attribute = target.partition("[")[0].strip().partition(":")
+    if not module or not attribute:
+        raise ValueError(f"an entry point must read module:object, got {target!r}")
+    return module.strip(), attribute.strip()
+
+
+def _load(target: str) -> object:
+    module, attribute = _split(target)
+    return reduce(getattr, attribute.split("."), importlib.import_module(module))
+
+
+def _parsed(target: str) -> tuple[ast.Module, str]:
+    """The syntax tree of the module of a target, and the name in it; an empty tree where there is no source."""
+    module, attribute = _split(target)
+    spec = importlib.util.find_spec(module)
+    if spec is None:
+        raise ModuleNotFoundError(f"No module named {module!r}")
+    source = Path(spec.origin or "")
+    return ast.parse(source.read_text(encoding="utf-8") if source.suffix == ".py" else ""), attribute
+
+
+def _is_machinery(filename: str) -> bool:
+    """Whether a frame tells nothing of the code at fault: this module, and Python's own import system."""
+    return filename == __file__ or filename.startswith("<frozen") or "importlib" in Path(filename).parts
 
 
 def _documentation(tree: ast.Module, attribute: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from harness.command.field_docs import field_docs
 from harness.command.registries import TABLES
 from harness.errors import BadInput
+from harness.spaces import space_of
 from harness.terminal.text import cell_length, say, visible, window_columns, wrapped
-from search_spaces import space_of
-from tasks.table import UnknownNameError, unknown_name_message
+from tasks.table import BrokenEntryError, UnknownNameError, described, unknown_name_message
 
 if TYPE_CHECKING:
     from tasks.sites import Site
@@ -30,8 +31,9 @@ def card(name: str, results: Sequence[str] | None = None) -> str:
 
     Raises:
         UnknownNameError: when no table has it.
+        BrokenEntryError: when it comes from another package and cannot be used.
     """
-    cards = ["\n".join(_CARDS[kind](name, table[name], results)) for kind, table in TABLES.items() if name in table]
+    cards = [_card(kind, name, results) for kind, table in TABLES.items() if name in table]
     if cards:
         return "\n\n".join(cards)
     if "+" in name:
@@ -78,6 +80,20 @@ def _indentation(line: str, columns: int) -> tuple[str, int]:
     return line[:indentation], indentation + 2 * bool(indentation)
 
 
+def _card(kind: str, name: str, results: Sequence[str] | None) -> str:
+    """The card from one table; below it what other packages register under that name in vain."""
+    table = TABLES[kind]
+    entry = table[name]
+    try:
+        return "\n".join([*_CARDS[kind](name, entry, results), *table.notices([name])])
+    except (BrokenEntryError, BadInput):
+        raise
+    except Exception as error:
+        if name in table.own:
+            raise
+        raise table.broken(name, f"asked what it is, it raises {described(error)}") from error
+
+
 def _regularizer(name: str, cls: Any, results: Sequence[str] | None) -> Iterator[str]:
     yield f"{name}: {_first_line(inspect.getmodule(cls))}"
     yield ""
@@ -87,9 +103,19 @@ def _regularizer(name: str, cls: Any, results: Sequence[str] | None) -> Iterator
     yield f"source    {cls.source}"
     places = [", ".join(cls.acts_on), cls.also_acts_on]
     yield f"acts on   {'; '.join(filter(None, places)) or 'no site: the loss, the batch or the optimizer'}"
+    yield from filter(None, [_idleness(name, cls)])
     yield from _fields(name, cls)
     yield f"cost      {_cost(name, results)}"
     yield f"example   regarena tune {_task_for(cls)} --regularizer {name} --tune-trials 5 --scale smoke"
+
+
+def _idleness(name: str, cls: Any) -> str:
+    """A line for a contestant that changes nothing however long it is trained with; none for others."""
+    from harness.contestants import BASELINE, Contestant
+
+    Contestant(name).check()
+    reason = cls().idle_reason(num_epochs=sys.maxsize)
+    return f"changes   nothing: {reason}" if reason and name != BASELINE else ""
 
 
 def _combination(name: str, results: Sequence[str] | None) -> Iterator[str]:
@@ -144,16 +170,30 @@ def _task(name: str, task: Any, results: Sequence[str] | None) -> Iterator[str]:
     yield f"dataset       {task.dataset}"
     yield f"architecture  {task.architecture}"
     yield f"metric        {task.metric} ({'higher' if task.higher_is_better else 'lower'} is better)"
-    yield f"protocol      {task.protocol.source}"
-    for scale in ("paper", *task.protocol.scales):
-        at = task.protocol.at(scale)
-        yield f"  {scale:<6} {at.epochs} epochs, batch {at.batch_size}, learning rate {at.learning_rate:g}"
-    yield from _training(task)
+    yield from _protocol(task)
     if task.pins:
         yield f"pinned        {', '.join(f'{key} = {value}' for key, value in task.pins.items())}"
     yield SITES_HEADING
     yield from _sites_in_runs(sites_of(task.example_network()))
     yield f"example       regarena tune {name} --regularizer dropout{_data_option([task])}"
+
+
+def _protocol(task: Any) -> Iterator[str]:
+    """How the task trains at each scale; a task of another package need not have a `Protocol`."""
+    from harness.records import SCALES
+    from tasks.protocols import Protocol
+
+    protocol = getattr(task, "protocol", None)
+    if not isinstance(protocol, Protocol):
+        yield "protocol      of the task's own"
+        for scale in SCALES:
+            yield f"  {scale:<6} {task.epochs(scale)} epochs, learning rate {task.default_learning_rate(scale):g}"
+        return
+    yield f"protocol      {protocol.source}"
+    for scale in ("paper", *protocol.scales):
+        at = protocol.at(scale)
+        yield f"  {scale:<6} {at.epochs} epochs, batch {at.batch_size}, learning rate {at.learning_rate:g}"
+    yield from _training(task)
 
 
 def _training(task: Any) -> Iterator[str]:
@@ -193,15 +233,14 @@ def _architecture(name: str, cls: Any, results: Sequence[str] | None) -> Iterato
     import torch
 
     from tasks.architectures.cost import cost_of
-    from tasks.sites import measure_sites, sites_of
+    from tasks.architectures.examples import example_of
+    from tasks.sites import sites_of
 
     yield f"{name}: {_first_line(inspect.getmodule(cls))}"
     yield ""
     yield inspect.getdoc(cls) or ""
-    channels, height, width = getattr(cls, "example_shape", (1, 28, 28))
+    network, (channels, height, width) = example_of(cls)
     example = torch.zeros(1, channels, height, width)
-    network = cls(num_classes=10, in_channels=channels, image_size=height)
-    measure_sites(network, example)
     cost = cost_of(network, example)
     yield ""
     yield f"at            {height}x{width} images of {channels} channel{'s' * (channels > 1)}, 10 classes"

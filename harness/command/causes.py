@@ -80,11 +80,11 @@ def without_traceback(error: BaseException) -> str:
 
 
 def _sentence_of(error: BaseException) -> tuple[str, int]:
-    from tasks.table import UnknownNameError
+    from tasks.table import BrokenEntryError, UnknownNameError
 
     if isinstance(error, RegarenaError):
         return str(error), error.exit_code
-    if isinstance(error, UnknownNameError):
+    if isinstance(error, UnknownNameError | BrokenEntryError):
         return str(error), _NOT_ALLOWED
     for cause in _chain(error):
         known = _of_environment(cause)

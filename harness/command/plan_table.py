@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from harness.campaign import plan_campaign
+from harness.cells import Cell
 from harness.errors import BadInput
 from harness.execution import Execution, placed
-from harness.plan import Cell, Plan
+from harness.plan import Plan
 from harness.records import ROLES, Role, TrialSpec
 from harness.request import Request
 from harness.results.store import TRIALS, Store
@@ -53,10 +54,12 @@ def plan_table(request: Request, timings: Sequence[str] = (), calibrate: bool = 
             forecasts.append(forecast_of(plan, cell, missing, times, execution, calibrate))
         except DataError as error:
             raise BadInput(str(error)) from error
+        why = "; ".join(filter(None, [why, cell.note]))
         rows.append({**_names(cell), **counts, **cost_columns(forecasts[-1], execution), "why": why})
     notes = [f"{name} is damaged: its trials would run again." for name in dict.fromkeys(store.damaged)]
     if unused := sum(row["unused"] for row in rows):
         notes.append(f"{unused} {UNUSED}: this plan does not use them.")
+    notes += plan.left_out
     notes += totals(forecasts, execution, workers)
     if execution.data_dir is None and any(cell.task.needs_data for cell in plan.running_cells):
         notes.append("`run` needs --data DIR here: some of the data sets are read from files.")

@@ -10,8 +10,8 @@ from itertools import chain, count, islice
 
 import torch
 
+from harness.cells import Cell
 from harness.execution import Execution
-from harness.plan import Cell
 from harness.times.cost import ALONE, Estimate, Rates, seconds_by_role
 from harness.times.timing import MAX_PERIOD_EPOCHS, period_steps, synchronise
 from tasks.runtime.switches import Switches

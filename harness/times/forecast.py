@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.cells import Cell
 from harness.execution import Execution
-from harness.plan import Cell, Plan
+from harness.plan import Plan
 from harness.provenance import hardware_key
 from harness.terminal.durations import in_words
 from harness.times.calibration import estimate_by_calibration

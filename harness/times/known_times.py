@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from harness.plan import Cell
+from harness.cells import Cell
 from harness.provenance import is_of_gpu
 from harness.records import METRIC_PREFIX, SUCCESSES, Role
 from harness.results.store import Store

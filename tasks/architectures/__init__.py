@@ -27,4 +27,5 @@ ARCHITECTURES: Table[Callable[..., nn.Module]] = Table(
         "dpn92": "tasks.architectures.dpn92:DPN92",
         "two_layer_mlp": "tasks.architectures.two_layer_mlp:two_layer_mlp",
     },
+    fault_of="tasks.examination:fault_of_architecture",
 )

@@ -21,4 +21,5 @@ DATASETS: Table[Dataset] = Table(
         "imagenet": "tasks.datasets.imagenet:IMAGENET",
         "synthetic": "tasks.datasets.synthetic:SYNTHETIC",
     },
+    fault_of="tasks.examination:fault_of_dataset",
 )

@@ -21,10 +21,12 @@ TASKS: Table[Task] = Table(
     "task",
     "regarena.tasks",
     {name: target for collection in COLLECTIONS for name, target in collection.TASKS.items()},
+    fault_of="tasks.examination:fault_of_task",
 )
 SUITES: Table[Suite] = Table(
     "suite",
     "regarena.suites",
     {name: target for collection in COLLECTIONS for name, target in collection.SUITES.items()}
     | {"theory": "tasks.experiments.theory_suite:THEORY"},
+    fault_of="tasks.examination:fault_of_suite",
 )

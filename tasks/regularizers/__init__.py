@@ -53,4 +53,8 @@ REGULARIZERS: Table[type[Regularizer]] = Table(
         "sparse_variational_dropout": "tasks.regularizers.sparse_variational_dropout:SparseVariationalDropout",
         "rademacher_probe": "tasks.regularizers.rademacher_probe:RademacherProbe",
     },
+    fault_of="tasks.regularizers.examination:fault_of_regularizer",
 )
+
+ONLY_MEASURE: tuple[str, ...] = ("rademacher_probe",)
+"""Those that change nothing: a suite of all contestants would train and rank the baseline twice with them."""

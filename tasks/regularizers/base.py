@@ -13,6 +13,7 @@ stored hyperparameters. What lives during training is made by `attach`. Most reg
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, NamedTuple
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.input_space import InputSpace
+from tasks.regularizers.examination import changes_training, check_names
 from tasks.runtime.state import State, attributes_of, restore_attributes
 from tasks.runtime.streams import MaskStream, Streams, numpy_stream, torch_stream
 from tasks.sites import Site, sites_of
@@ -118,7 +120,16 @@ class History:
 
 
 class Hooks:
-    """What the training loop calls, in this order. All do nothing by default."""
+    """What the training loop calls, in this order. All do nothing by default.
+
+    A subclass whose public names are nearly those of a hook, or that takes other parameters, is refused with a
+    TypeError where it is defined: nobody would call it.
+    """
+
+    def __init_subclass__(cls, **options: object) -> None:
+        """Check the names of the subclass."""
+        super().__init_subclass__(**options)
+        check_names(cls, next(base for base in cls.__mro__[1:] if base in _INTERFACES))
 
     def optimizer_settings(self, settings: OptimizerSettings) -> OptimizerSettings:
         """Settings of the optimizer, once before training."""
@@ -183,6 +194,9 @@ class Hooks:
         restore_attributes(self, state)
 
 
+_INTERFACES: list[type] = [Hooks]
+
+
 class Regularizer(Hooks):
     """A contestant. Subclasses are frozen, keyword-only dataclasses whose defaults are the paper's values.
 
@@ -197,6 +211,7 @@ class Regularizer(Hooks):
         off: field values that switch it off; then training equals the baseline's bit for bit.
         eval_is_identity: whether its sites pass values through unchanged in eval mode, as inverted masks do; False for
             those that multiply by keep rates there.
+        only_measures: whether it only logs what it sees; training with it is the baseline's bit for bit.
         source: paper, with section or equation.
         formula: what it computes, in one line.
     """
@@ -208,6 +223,7 @@ class Regularizer(Hooks):
     needs_input_units: ClassVar[bool] = False
     off: ClassVar[Mapping[str, Scalar]] = {}
     eval_is_identity: ClassVar[bool] = True
+    only_measures: ClassVar[bool] = False
     source: ClassVar[str] = ""
     formula: ClassVar[str] = ""
 
@@ -228,6 +244,17 @@ class Regularizer(Hooks):
         article = "an" if kinds.startswith("input") else "a"
         return f"{type(self).__name__} needs {article} {kinds} site; the network has none."
 
+    def idle_reason(self, num_epochs: int) -> str | None:
+        """Why a training of so many epochs is the baseline's although this contestant is there; None if it is not."""
+        name = type(self).__name__
+        if self.only_measures:
+            return f"{name} only measures."
+        if not changes_training(type(self), Regularizer):
+            return f"{name} overrides no hook by which training could change."
+        if self.off and all(getattr(self, field) == value for field, value in self.off.items()):
+            return f"{name} is switched off by its defaults."
+        return None
+
     def fill(self, site: Site, context: Context) -> nn.Module | None:
         """The module to place in `site`, or None for nothing."""
         return None
@@ -241,18 +268,23 @@ class Regularizer(Hooks):
         return self
 
 
+_INTERFACES.append(Regularizer)
+
+
 @dataclass(frozen=True)
 class Chain(Hooks):
     """Several attached regularizers as one: each hook goes through the parts in order, each with its own stream."""
 
     parts: Sequence[Hooks]
     rngs: Sequence[np.random.Generator] = field(repr=False)
+    names: Sequence[str] = field(default=(), repr=False)  # of the parts
 
     @classmethod
     def attach(cls, regularizers: Iterable[tuple[str, Regularizer]], network: nn.Module, context: Context) -> Chain:
         """Attach (name, regularizer) pairs to `network` one after the other."""
         pairs = [(name, part.attach(network, replace(context, name=name))) for name, part in regularizers]
-        return cls([part for _, part in pairs], [numpy_stream(context.seed, f"{name}/batch") for name, _ in pairs])
+        rngs = [numpy_stream(context.seed, f"{name}/batch") for name, _ in pairs]
+        return cls([part for _, part in pairs], rngs, [name for name, _ in pairs])
 
     @property
     def leaves_gradients_alone(self) -> bool:
@@ -300,8 +332,20 @@ class Chain(Hooks):
             part.after_step(step)
 
     def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
-        """All that the parts report."""
-        return {key: value for part in self.parts for key, value in part.after_epoch(epoch, network).items()}
+        """All that the parts report, each under a key of its own.
+
+        Where there are several parts, a key that does not name its owner ("rate", not "concrete_dropout.rate") gets its
+        part's name in front, and so does one that two parts report alike.
+        """
+        reports = [part.after_epoch(epoch, network) for part in self.parts]
+        if len(reports) == 1:
+            return reports[0]
+        counts = Counter(key for report in reports for key in report)
+        return {
+            key if key == name or (_names_owner(key) and counts[key] == 1) else f"{name}.{key}": value
+            for name, report in zip(self.names, reports, strict=True)
+            for key, value in report.items()
+        }
 
     def period_epochs(self) -> int:
         """When all parts are back where they began."""
@@ -318,6 +362,11 @@ class Chain(Hooks):
     def finish(self, network: nn.Module) -> bool:
         """Whether any part changed the weights."""
         return any([part.finish(network) for part in self.parts])
+
+
+def _names_owner(key: str) -> bool:
+    """Whether a key reads "owner.what/where"; names of sites, behind the slash, have dots of their own."""
+    return "." in key.partition("/")[0]
 
 
 def _wrapped(part: Hooks, backward: Callable[[], Tensor], step: Step) -> Callable[[], Tensor]:

@@ -34,6 +34,7 @@ class RademacherProbe(Regularizer):
     every_epochs: int = 1  # >= 1
 
     off: ClassVar[dict[str, Scalar]] = {"every_epochs": 10**9}
+    only_measures: ClassVar[bool] = True
     formula: ClassVar[str] = "k R_L, R_l = sqrt(delta) + 2 T_l R_(l-1), T_l = ||theta_(l-1)|| sum_{j>h} sigma_j(W_l)"
     source: ClassVar[str] = "Lu et al. 2021, theorems 1 and 2 and section 3.4; figure 2"
 

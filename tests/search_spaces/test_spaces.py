@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from search_spaces import SPACES, space_of
+from harness.spaces import space_of
+from search_spaces import SPACES
 from search_spaces.shared import LEARNING_RATE, shared_space
 from search_spaces.space import Choice, Integer, Real
 from tasks.regularizers import REGULARIZERS

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from search_spaces import space_of
 from tasks.architectures import ARCHITECTURES
 from tasks.datasets import DATASETS
 from tasks.experiments import TASKS
@@ -175,7 +174,7 @@ def test_another_package_adds_entries_by_its_entry_points(tmp_path: Path) -> Non
         """
 from tasks.regularizers import REGULARIZERS
 from tasks.experiments import TASKS
-from search_spaces import space_of
+from harness.spaces import space_of
 print("foreign" in REGULARIZERS, "foreign" in list(REGULARIZERS), REGULARIZERS.summary("foreign"))
 print("torch" in sys.modules)
 print(REGULARIZERS["foreign"]().amount, TASKS["foreign-task"] is TASKS["digits-mlp"])
@@ -189,23 +188,3 @@ print(space_of("foreign")["amount"])
         "0.5 True",
         "0.1 to 0.9",
     ]
-
-
-def test_another_package_cannot_take_a_name_that_is_taken(tmp_path: Path) -> None:
-    install(tmp_path, "[regarena.regularizers]\ndropout = foreign_regularizer:Foreign\n")
-    printed = run_python(
-        """
-from tasks.regularizers import REGULARIZERS
-try:
-    list(REGULARIZERS)
-except ValueError as error:
-    print(error)
-""",
-        tmp_path,
-    )
-    assert "names ['dropout'] in the entry-point group 'regarena.regularizers'" in printed
-    assert "rename them there" in printed
-
-
-def test_a_regularizer_without_a_search_space_has_nothing_of_its_own_to_tune() -> None:
-    assert space_of("nobody's regularizer") == {}

@@ -19,7 +19,7 @@ from harness.cli import app, main
 from harness.command.field_docs import field_docs
 from harness.command.registries import TABLES
 from harness.contestants import Contestant
-from search_spaces import space_of
+from harness.spaces import space_of
 from tasks.experiments import SUITES, TASKS
 from tasks.regularizers import REGULARIZERS
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness.cells import Cell
 from harness.execution import Execution
-from harness.plan import Cell
 from harness.times.calibration import MAX_CPU_SAMPLES, calibrate, estimate_by_calibration
 from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS

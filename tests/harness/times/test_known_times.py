@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from harness.plan import Cell
+from harness.cells import Cell
 from harness.records import TrialRecord, TrialSpec
 from harness.results.store import Store
 from harness.times.cost import FORWARD_SHARE, Rates, seconds_by_role

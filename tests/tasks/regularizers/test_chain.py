@@ -132,6 +132,46 @@ def test_what_the_parts_report_after_an_epoch_is_joined() -> None:
     assert three_parts()[1].after_epoch(7, nn.Identity()) == {"a": 7.0, "b": 7.0, "c": 7.0}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Logging(Regularizer):
+    """Logs under a key that others use, too."""
+
+    key: str = "rate"
+    value: float = 0.0
+
+    def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
+        return {self.key: self.value}
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (("rate",), {"rate": 0.0}),
+        (("rate", "rate"), {"a.rate": 0.0, "b.rate": 1.0}),
+        (("rate", "loss"), {"a.rate": 0.0, "b.loss": 1.0}),
+        (("rate/site.1", "rate/site.1"), {"a.rate/site.1": 0.0, "b.rate/site.1": 1.0}),
+        (("a.rate", "b.rate"), {"a.rate": 0.0, "b.rate": 1.0}),
+        (("base.rate", "base.rate"), {"a.base.rate": 0.0, "b.base.rate": 1.0}),
+    ],
+)
+def test_two_parts_that_log_one_key_do_not_overwrite_each_other(
+    keys: tuple[str, ...], expected: dict[str, float]
+) -> None:
+    parts = [
+        (name, Logging(key=key, value=float(place))) for place, (name, key) in enumerate(zip("ab", keys, strict=False))
+    ]
+    context = Context(
+        seed=0,
+        device=torch.device("cpu"),
+        name="",
+        num_train_samples=1,
+        num_epochs=1,
+        num_steps=1,
+        learning_rate=1.0,
+    )
+    assert Chain.attach(parts, nn.Identity(), context).after_epoch(1, nn.Identity()) == expected
+
+
 @pytest.mark.parametrize("stops", ["", "a", "c"])
 def test_any_part_can_stop_or_change_weights_and_every_one_is_asked(stops: str) -> None:
     asked, chain = three_parts(stops)

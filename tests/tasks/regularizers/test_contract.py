@@ -25,9 +25,9 @@ from tiny_tasks import (
 from torch import Tensor, nn
 
 from harness.command.field_docs import field_docs
-from search_spaces import space_of
+from harness.spaces import space_of
 from search_spaces.space import Choice, Integer, Range
-from tasks.regularizers import REGULARIZERS
+from tasks.regularizers import ONLY_MEASURE, REGULARIZERS
 from tasks.regularizers.base import Batch, Chain, Context, Regularizer, Scalar, Step
 from tasks.regularizers.none import Unregularized
 from tasks.runtime.trained import Trained
@@ -68,6 +68,10 @@ def test_its_docstring_begins_with_one_sentence(name: str) -> None:
     assert first.endswith((".", ".)"))
     assert not first.startswith(f"{REGULARIZERS[name].__name__}(")  # what a dataclass without a docstring gets
     assert first == REGULARIZERS.summary(name)
+
+
+def test_those_that_only_measure_are_left_out_of_suites_of_all_contestants() -> None:
+    assert {name for name in NAMES if REGULARIZERS[name].only_measures} == set(ONLY_MEASURE)
 
 
 @pytest.mark.parametrize("name", SWITCHABLE)

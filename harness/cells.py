@@ -1,0 +1,152 @@
+"""The cells of a plan, one regularizer on one task each, and what keeps other people's code from being one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from harness.contestants import Contestant
+from harness.errors import BadInput
+from harness.provenance import code_hash
+from harness.records import Scale
+from search_spaces.space import Space
+from tasks.experiments import TASKS
+from tasks.regularizers import REGULARIZERS
+from tasks.suites import Point, Suite
+from tasks.table import BrokenEntryError, described
+from tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One regularizer on one task."""
+
+    task_name: str
+    regularizer: str
+    scale: Scale
+    skip_reason: str | None = None
+    note: str | None = None  # what a reader of its results should know
+    is_timed: bool = False
+    points: tuple[Point, ...] = ({},)  # where its default trials run; the empty one is the paper's hyperparameters
+
+    @property
+    def task(self) -> Task:
+        """What is measured."""
+        return TASKS[self.task_name]
+
+    @property
+    def contestant(self) -> Contestant:
+        """Who competes."""
+        return Contestant(self.regularizer)
+
+    @property
+    def space(self) -> Space:
+        """What is tuned."""
+        return self.contestant.space(self.task, self.scale)
+
+
+def usable_cells(
+    suite: Suite, pairs: Sequence[tuple[str, str]], scale: Scale, only: Sequence[str]
+) -> tuple[list[Cell], list[str]]:
+    """The cells that can be planned, and a sentence about each entry of another package that keeps one from it."""
+    cells: list[Cell] = []
+    errors: list[BrokenEntryError] = []
+    kinds: dict[str, tuple[str, str]] = {}  # of hyperparameters, each with the contestant that had it first
+    for task, name in pairs:
+        try:
+            cells.append(_cell(suite, task, name, scale))
+            _check_kinds(name, kinds)
+        except BrokenEntryError as error:
+            if task in only or name in only:
+                raise
+            cells = [cell for cell in cells if (cell.task_name, cell.regularizer) != (task, name)]
+            errors.append(error)
+    if errors and not cells:
+        raise errors[0]
+    notices = TASKS.notices(dict.fromkeys(task for task, _ in pairs))
+    notices += REGULARIZERS.notices(dict.fromkeys(part for _, name in pairs for part in name.split("+")))
+    return cells, [*dict.fromkeys(map(str, errors)), *notices]
+
+
+def _cell(suite: Suite, task_name: str, regularizer: str, scale: Scale) -> Cell:
+    """One cell of the suite.
+
+    Raises:
+        BadInput: where the contestant refuses a value of the suite's grid.
+        BrokenEntryError: where the task or the contestant is of another package and at fault.
+    """
+    task, contestant = TASKS[task_name], Contestant(regularizer)
+    points = suite.points(task_name, regularizer)
+    if task_name not in TASKS.own:
+        _check_task(task_name, scale)
+    strangers = [part for part in contestant.parts if part not in REGULARIZERS.own]
+    try:
+        for point in points:
+            contestant.resolve(task, scale, point)
+        reason = contestant.skip_reason(task, scale)
+        note = contestant.idle_reason(task, scale) if reason is None else None
+        contestant.space(task, scale)
+        cell_code_hash(task_name, regularizer)
+    except (BrokenEntryError, BadInput):
+        raise
+    except Exception as error:
+        if strangers:
+            raise REGULARIZERS.broken(strangers[0], f"on {task_name} it raises {described(error)}") from error
+        if not isinstance(error, ValueError):
+            raise
+        raise BadInput(str(error)) from error
+    return Cell(
+        task_name=task_name,
+        regularizer=regularizer,
+        scale=scale,
+        skip_reason=reason,
+        note=note,
+        is_timed=task_name in suite.timing_tasks,
+        points=points,
+    )
+
+
+@cache
+def _check_task(name: str, scale: Scale) -> None:
+    """Ask a task of another package for all that a plan needs of it."""
+    task = TASKS[name]
+    try:
+        learning_rate, epochs = task.default_learning_rate(scale), task.epochs(scale)
+        task.switches(scale)
+        task.example_network()
+        shared_code_hash(name)
+    except Exception as error:
+        raise TASKS.broken(
+            name, f"asked for its learning rate, epochs or network it raises {described(error)}"
+        ) from error
+    if not (isinstance(learning_rate, int | float) and 0 < learning_rate < math.inf):
+        raise TASKS.broken(name, f"its learning rate at {scale} must be a positive number, got {learning_rate!r}")
+    if not (type(epochs) is int and epochs >= 1):
+        raise TASKS.broken(name, f"its epochs at {scale} must be a whole number of at least 1, got {epochs!r}")
+
+
+def _check_kinds(name: str, kinds: dict[str, tuple[str, str]]) -> None:
+    """Hold that a column of hyperparameters is text or numbers for all contestants; `kinds` grows."""
+    mine = Contestant(name).kinds
+    for key, kind in mine.items():
+        known, owner = kinds.get(key, (kind, name))
+        if known != kind:
+            part = next(part for part in name.split("+") if part not in REGULARIZERS.own)
+            raise REGULARIZERS.broken(
+                part, f"its field {key!r} holds {kind}, and that of {owner} holds {known}, in one column of all rows"
+            )
+    kinds.update({key: (kind, name) for key, kind in mine.items() if key not in kinds})
+
+
+@cache
+def cell_code_hash(task_name: str, regularizer: str) -> str:
+    """The version of all code that the trials of a cell use."""
+    return code_hash(task_name, Contestant(regularizer).parts)
+
+
+@cache
+def shared_code_hash(task_name: str) -> str:
+    """The version of the code that all contestants on a task use."""
+    return code_hash(task_name, ())
