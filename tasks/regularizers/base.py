@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.input_space import InputSpace
-from tasks.regularizers.examination import changes_training, check_names
+from tasks.regularizers.hook_names import changes_training, check_names
 from tasks.runtime.state import State, attributes_of, restore_attributes
 from tasks.runtime.streams import MaskStream, Streams, numpy_stream, torch_stream
 from tasks.sites import Site, sites_of

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +21,7 @@ from tasks.experiments import SUITES, TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.table import BrokenEntryError
 
+ROOT = Path(__file__).resolve().parents[2]
 Install = Callable[..., Path]
 Call = Callable[..., tuple[int, str, str]]
 
@@ -93,20 +96,23 @@ CONTESTANTS = {  # what is wrong: (source, what the sentence says of it)
 
 
 @pytest.mark.parametrize("what", CONTESTANTS)
-def test_a_broken_contestant_is_named_in_one_sentence_and_the_rest_works(
-    what: str, install: Install, call: Call
-) -> None:
+def test_a_broken_contestant_is_named_in_one_sentence(what: str, install: Install, call: Call) -> None:
     source, fault = CONTESTANTS[what]
     install("some-package", {"regularizers": {"mine": "Mine"}, "suites": {"some": "some_suites:SOME"}}, source)
     entry_point = "regarena.regularizers: mine = some_package:Mine"
     origin = f"The regularizer 'mine' of the package some-package (entry point {entry_point})"
-    code, listed, error = call("list", "regularizers", "--json")
-    assert (code, error) == (0, "")
-    assert {entry["name"] for entry in json.loads(listed)} == {*REGULARIZERS.own, "mine"}
     for arguments in (["show", "mine"], ["plan", "quickstart", "--only", "none,mine"]):
         code, out, error = call(*arguments)
         assert (code, out) == (2, "")
         assert is_one_sentence(error, f"{origin} cannot be used: ", fault)
+
+
+@pytest.mark.parametrize("what", ["an object that is not there", "a module that is no Python", "no regularizer"])
+def test_beside_a_broken_contestant_all_others_are_listed_and_shown(what: str, install: Install, call: Call) -> None:
+    install("some-package", {"regularizers": {"mine": "Mine"}}, CONTESTANTS[what][0])
+    code, listed, error = call("list", "regularizers", "--json")
+    assert (code, error) == (0, "")
+    assert {entry["name"] for entry in json.loads(listed)} == {*REGULARIZERS.own, "mine"}
     assert call("show", "dropout")[0] == 0
 
 
@@ -120,17 +126,21 @@ SOME = Suite(
 
 
 def test_a_suite_is_planned_and_run_without_what_is_broken_in_it(install: Install, call: Call, tmp_path: Path) -> None:
-    install(
+    site = install(
         "some-package", {"regularizers": {"mine": "Mine"}, "suites": {"some": "SOME"}}, f"{SUITE}\nclass Mine: pass"
     )
     code, out, error = call("plan", "some")
     assert (code, error) == (0, "")
     assert "dropout" in out
     assert "The regularizer 'mine' of the package some-package" in " ".join(out.split())
-    code, out, _ = call("run", "some", "--serial", "--results", str(tmp_path / "results"))
-    assert code == 0
-    assert "The regularizer 'mine' of the package some-package" in out
-    assert re.search(r"^dropout +[12] ", out, re.MULTILINE)
+    run = subprocess.run(
+        [sys.executable, "-m", "harness.cli", "run", "some", "--serial", "--results", "results"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)])},
+        cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert "The regularizer 'mine' of the package some-package" in run.stdout
+    assert re.search(r"^dropout +[12] ", run.stdout, re.MULTILINE)
 
 
 TASK = """
