@@ -1,4 +1,4 @@
-"""A campaign from start to end: lock the folder, plan, run what is missing, compact. What the command `run` calls."""
+"""Run a campaign: lock the results folder, plan, run the missing trials, compact the files."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _writing(store: Store) -> Iterator[None]:
 
 
 def _run_missing(request: Request, plan: Plan, store: Store, announce: Callable[[str], None]) -> Outcome:
-    """What a run does while it holds the campaign."""
+    """The part of a run that holds the lock of the campaign."""
     with _writing(store):
         stored = store.finished()
         for name in store.damaged:
@@ -101,7 +101,7 @@ def _run_missing(request: Request, plan: Plan, store: Store, announce: Callable[
     outcome = _run(request, plan, store, stored, announce)
     with _writing(store):
         if not (request.only or request.skip):  # those of the other cells are still wanted
-            store.drop_checkpoints()  # all of the suite has ended: what is left is of code or settings that are no more
+            store.drop_checkpoints()  # the suite is complete: the rest belongs to older code or settings
         store.compact()
     return outcome
 
@@ -189,7 +189,7 @@ def _memory_share(request: Request) -> int | None:
 
 
 def _note_request(store: Store, plan: Plan, request: Request) -> None:
-    """Add what was asked this time to campaign.json."""
+    """Append this request to campaign.json."""
     known = store.read_json(CAMPAIGN_FILE) or {"campaign_id": plan.campaign_id, "suite": plan.suite, "requests": []}
     asked: dict[str, Any] = {
         "at": utc_now().isoformat(timespec="seconds"),

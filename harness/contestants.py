@@ -28,7 +28,7 @@ BASELINE = "none"
 class _Field(NamedTuple):
     part: str
     name: str
-    key: str  # what the hyperparameter is called in rows
+    key: str  # name of the hyperparameter in rows
     default: Scalar
 
 

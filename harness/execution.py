@@ -1,4 +1,4 @@
-"""How trials are carried out, apart from what they are: device, threads, limits, data. Never part of an identity."""
+"""How trials are executed: device, threads, limits, data. Never part of a trial's identity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is out with the workers, and what came of it: the memory of the campaign's searcher, without any Ray."""
+"""The trials that workers have, and their outcomes: the state of the campaign's searcher. Knows no Ray."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class InFlight:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether trials are out whose end may make others ready."""
+        """Whether workers have trials whose end may make other trials ready."""
         return bool(self._out)
 
     def count_loss(self, tune_id: str) -> None:

@@ -52,7 +52,7 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The cells of a campaign and what is spent on each."""
+    """The cells of a campaign and the budget of each."""
 
     suite: str
     campaign_id: str
@@ -68,7 +68,7 @@ class Plan:
         return tuple(cell for cell in self.cells if cell.skip_reason is None)
 
     def switches_of(self, cell: Cell) -> Switches:
-        """How the steps of a cell's trials are executed: as its protocol says, but for what was asked for."""
+        """The switches of a cell's trials: those of its protocol, unless the campaign asks for others."""
         return replace(cell.task.switches(cell.scale), **self.switches)  # type: ignore[arg-type]  # checked there
 
     def spec(self, cell: Cell, role: Role, seed_index: int, overrides: Mapping[str, object] | None = None) -> TrialSpec:

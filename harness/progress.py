@@ -128,7 +128,7 @@ class Progress:
         self._out.append(pack)
 
     def all_lost(self) -> None:
-        """What was given to workers comes to no end; it will be given out anew."""
+        """Trials that workers had will not end; they are given out again."""
         self._out.clear()
 
     def ended(self, pack: Pack, ends: Sequence[TrialSummary]) -> None:
@@ -158,7 +158,7 @@ class Progress:
             state.note_value(finished.validation_value)
 
     def _running(self) -> Counter[tuple[str, str]]:
-        """Trials that workers have, by cell; those given out beyond these wait at the door."""
+        """Trials that workers have, by cell; trials beyond the number of workers are queued."""
         running: Counter[tuple[str, str]] = Counter()
         for pack in self._out[: self.num_workers]:
             running[pack[0].cell] += len(pack)

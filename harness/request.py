@@ -1,4 +1,4 @@
-"""What a person asks for, and what a run came to."""
+"""The request of a user, and the outcome of a run."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ class Schedule:
         self._by_cell[pack[0].cell].split(pack)
 
     def again(self, stored: Mapping[str, TrialSummary]) -> Schedule:
-        """The same plan, from what is stored by now."""
+        """The same plan, replayed over the trials that are stored now."""
         return Schedule(self.plan, stored)
 
 
@@ -155,11 +155,11 @@ def next_pack(waiting: Sequence[TrialSpec]) -> Pack:
     first = waiting[0]
     alike = [spec for spec in waiting if replace(spec, seed=first.seed) == first]
     switches = Switches.of(first.switches) if first.switches else TASKS[first.task].switches(first.scale)
-    if len(alike) == 1 or switches.text:  # what trains several seeds at once knows the plain way only
+    if len(alike) == 1 or switches.text:  # several seeds are trained at once only without switches
         return (first,)
     try:
         regularizers = Contestant(first.regularizer).build(first.hyperparameters)
         together = TASKS[first.task].seeds_together(regularizers, Switches.of(first.switches))
-    except Exception:  # whatever it is, the trial itself will meet it, and tell in a row
+    except Exception:  # the trial itself will fail in the same way, and its row says why
         together = 1
     return tuple(alike[:together])

@@ -78,7 +78,7 @@ def run_trial(spec: TrialSpec, execution: Execution) -> TrialRecord:
 
 
 def base_values(spec: TrialSpec, execution: Execution) -> dict[str, Any]:
-    """The columns that are known before a trial starts; what a trial that never answers is recorded with."""
+    """The columns that are known before a trial starts; the record of a trial that never answers has only these."""
     task = TASKS[spec.task]
     return {
         "dataset": task.dataset,
@@ -120,7 +120,7 @@ def _message(error: BaseException) -> str:
 
 def without_home(text: str) -> str:
     """The text with ~ for the home folder, which holds the user's name; a user may have none."""
-    home = os.path.expanduser("~")  # itself where nobody knows the folder
+    home = os.path.expanduser("~")  # "~" itself if the home folder is unknown
     return text.replace(home, "~") if len(home) > 1 else text
 
 
@@ -233,7 +233,7 @@ def _known_data(spec: TrialSpec, execution: Execution) -> dict[str, Any]:
     """The fingerprint of the data of a trial that failed: its row belongs to the trials on the same data."""
     try:
         return {"dataset_fingerprint": TASKS[spec.task].dataset_fingerprint(_data_dir(execution))}
-    except Exception:  # the data may be what the trial failed on, and its own error is the one to record
+    except Exception:  # the trial may have failed on the data; record its own error, not this one
         return {}
 
 

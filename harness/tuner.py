@@ -1,8 +1,8 @@
 """The campaign on Ray Tune: the only module that imports ray.
 
 One Tune run carries all cells, because each further run costs seconds of cold actors and an idle tail. Its searcher
-gives out whatever the schedule has ready; actors are reused, since a fresh one costs a hundred times a small trial.
-Tune's own state is scratch and is thrown away: the rows are the only state, so nothing is restored from pickles.
+returns whichever trials the schedule has ready. Actors are reused, because a fresh actor costs a hundred times as much
+as a small trial. Tune's own state is temporary: the rows are the only state, so nothing is restored from pickles.
 What is known of Tune's behaviour under faults, and why each setting here is as it is, stands beside the setting.
 """
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:  # the workers import this module too, and must not import tor
 
 _NOISY_LOGGERS = ("ray", "ray.tune.analysis.experiment_analysis", "ray.tune.tune", "ray.tune.execution.tune_controller")
 _OBJECT_STORE_BYTES = 100 * 2**20  # no data travels through it
-_GRACE_SECONDS = 5.0  # for a clean end after a signal; where it went to all of Ray, the driver waits for the dead
+_GRACE_SECONDS = 5.0  # for a clean end after a signal, which may also have ended Ray's own processes
 _METRIC = "has_ended"  # Tune aborts the whole run over a report without its metric; the values travel as text beside it
 _ROUNDING = 1e-9  # of 1 / 0.1, say
 _MAX_RELAUNCHES = 3  # of the Tune run itself, while it still brings new rows
@@ -78,7 +78,7 @@ def run(
 
 
 def cluster_resources(cluster: Cluster) -> dict[str, float]:
-    """Connect, ask what there is, and part again."""
+    """Connect, read the CPUs and GPUs of the cluster, and disconnect."""
     with _connected(cluster):
         import ray
 
@@ -188,7 +188,7 @@ def _check_nodes(cluster: Cluster, store: Store, execution: Execution) -> None:
 
 
 def _probe(location: str) -> dict[str, Any] | None:
-    import harness.trial  # noqa: F401  # that it can be imported is what is asked
+    import harness.trial  # noqa: F401  # the import itself is the check
 
     return Store(location).read_json(".nodes.json")
 
@@ -281,7 +281,7 @@ def _tuner_over(
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[Callable[[], bool]]:
-    """Within it, SIGTERM ends a Tune run as SIGINT does, and what is given tells whether it came.
+    """A context in which SIGTERM ends a Tune run as SIGINT does; it yields a function that tells whether it came.
 
     Tune saves its state and returns normally on SIGINT and SIGUSR1, but dies at once on SIGTERM.
     """
@@ -350,7 +350,7 @@ class DriverOnly:
 
 
 def _searcher_over(driver: DriverOnly) -> Any:
-    """A Tune searcher that asks what to run next. Made in a function because its base class needs ray."""
+    """A Tune searcher that asks what to run next. Defined in a function because its base class needs ray."""
     from ray.tune.search import Searcher
 
     class InFlightSearcher(Searcher):
@@ -376,7 +376,7 @@ def _searcher_over(driver: DriverOnly) -> Any:
 
 
 def _counter_of_losses(driver: DriverOnly) -> Any:
-    """A Tune callback that counts each loss that Tune mends itself. Made in a function likewise."""
+    """A Tune callback that counts each loss that Tune mends itself. Defined in a function for the same reason."""
     from ray.tune import Callback
 
     class CounterOfLosses(Callback):

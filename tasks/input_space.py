@@ -1,4 +1,4 @@
-"""The units of inputs: what one unit of a pixel is to the network, and which values are valid."""
+"""The units of inputs: the scale from pixels to network inputs, and the range of valid values."""
 
 from __future__ import annotations
 

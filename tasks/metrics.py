@@ -1,4 +1,4 @@
-"""Metrics: what a network's outputs are worth, averaged over a split."""
+"""Metrics of a network's outputs, averaged over a split."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ class ScaledDescent(Descent):
         torch._foreach_mul_(self._gradients(), 1 / self.scale)
 
     def gradients(self, objective: Tensor, variables: Sequence[Tensor]) -> Sequence[Tensor | None]:
-        """Scaled likewise; where one overflows, there is none and the scale is halved."""
+        """A step with scaled gradients; where one overflows, the step is skipped and the scale is halved."""
         scaled = super().gradients(objective * self.scale, variables)
         if not _are_finite([gradient for gradient in scaled if gradient is not None]):
             self._halve_scale()

@@ -38,7 +38,7 @@ class Protocol:
     schedule: Schedule = "steps"
     milestones: tuple[float, ...] = ()  # fractions of the training after which the learning rate is multiplied
     decay: float = 0.5  # the factor at each milestone
-    preprocessing: Preprocessing = "standard"  # how raw images become what the network takes
+    preprocessing: Preprocessing = "standard"  # from raw images to the inputs of the network
     augmentation: tuple[Augmentation, ...] = ()
     validation_fraction: float | None = None  # of the official training set, in [0, 1); None: the data set's own
     steps_per_epoch: int | None = None  # steps between two readings; None: a pass over the training data

@@ -106,7 +106,7 @@ def watch_mask(site: Site) -> Callable[[], Tensor | None]:
 
 
 def trained_layers(network: nn.Module) -> dict[str, WeightLayer]:
-    """Conv and dense layers whose weights are trained, by name: frozen ones are no contestant's to change."""
+    """Conv and dense layers whose weights are trained, by name: contestants do not change frozen ones."""
     layers = {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)}
     return {name: layer for name, layer in layers.items() if layer.weight.requires_grad}
 

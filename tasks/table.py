@@ -180,7 +180,7 @@ def described(error: BaseException) -> str:
 
 
 def unknown_name_message(kind: str, name: str, known: list[str]) -> str:
-    """One sentence for a mistyped name: what was received, and the nearest names that exist."""
+    """One sentence for a mistyped name: the name received, and the nearest names that exist."""
     in_lower_case = {each.lower(): each for each in known}
     near = difflib.get_close_matches(name.lower(), in_lower_case, n=3, cutoff=0.5)
     if near:

@@ -40,7 +40,7 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Rehearsal:
-    """A training on made-up data, to measure how long its parts take; what it learns means nothing."""
+    """A training on made-up data, to measure the time of its parts; its result has no meaning."""
 
     training: Training
     num_evaluated: int  # by one call of the training's `evaluate`, counted as `Workload` counts
@@ -115,7 +115,7 @@ class Task(ABC):
         return 1
 
     def train_together(self, trainings: Sequence[Training]) -> list[Trained]:
-        """Run trainings, not begun, that differ by their seeds alone, each to what it comes to alone, up to rounding.
+        """Run trainings that differ by their seeds alone, together; each ends as it would alone, up to rounding.
 
         Only called for tasks whose `seeds_together` is more than 1.
 
@@ -144,7 +144,7 @@ class Task(ABC):
         return None
 
     def check_data(self, data_dir: Path | None, download: bool = False) -> None:  # noqa: B027  # most need no files
-        """Make sure that what `prepare` reads is there, without reading it all; `download` fetches what is missing.
+        """Check that the files that `prepare` reads exist, without reading them whole; `download` fetches missing ones.
 
         Raises:
             DataError: when it is not.

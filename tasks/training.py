@@ -141,7 +141,7 @@ class Training:
         self._index = index
 
     def evaluate(self) -> Mapping[str, Mapping[str, float]]:
-        """One evaluation of the network as it is."""
+        """One evaluation of the current network."""
         return self._measure(None, Trained())
 
     def run_steps(self, batches: Iterable[Batch], epoch: int) -> tuple[float, float]:
@@ -194,7 +194,7 @@ class Training:
         return loss
 
     def warm_up(self) -> None:
-        """A step, and a batch in eval mode, without a trace: what compiles at its first call has compiled then."""
+        """Run one step and one batch in eval mode, then restore the state, so that all code is compiled."""
         before = copy.deepcopy(self.state(Trained()))
         for batch in itertools.islice(self.batches.epoch(), 1):
             self.network.eval()
@@ -205,7 +205,7 @@ class Training:
         self.restore(before)
 
     def state(self, trained: Trained) -> State:
-        """All that the next epochs depend on, and what the last ones left; taken between two epochs, by reference."""
+        """Everything that the next epochs depend on, and the results so far; taken between two epochs, by reference."""
         return {
             "trained": trained.state(),
             "index": self._index,
@@ -237,7 +237,7 @@ class Training:
         return Trained.of(state["trained"])
 
     def _begin(self, saved: State | None) -> Trained:
-        """Where the saved training stood; without one at its beginning, with the network measured as it is."""
+        """Continue the saved training; without one, begin, and measure the untrained network."""
         if saved is not None:
             return self.restore(saved)
         trained = Trained()
@@ -269,7 +269,7 @@ class Training:
 
     @torch.no_grad()
     def _measure_at_end(self, trained: Trained) -> None:
-        """Let what is read once join the last values of each split."""
+        """Add the readings at the end to the last values of each split."""
         if self._evaluate_at_end is None:
             return
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""How much work one training is, known before it begins: what the estimate of its time counts."""
+"""The amount of work of one training, known before it begins: the basis of time estimates."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class Store:
         self.drop_checkpoints([record.trial_id])
 
     def drop_checkpoints(self, trial_ids: Container[str] | None = None) -> None:
-        """Remove the checkpoints of these trials, or all; what cannot be removed is scratch, and harms nobody."""
+        """Remove the checkpoints of these trials, or all; files that cannot be removed are ignored."""
         with contextlib.suppress(OSError):
             selector = pa.fs.FileSelector(f"{self.root}/{CHECKPOINTS}", allow_not_found=True)
             for folder in self._fs.get_file_info(selector):

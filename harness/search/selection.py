@@ -1,4 +1,4 @@
-"""How a winner is frozen: named rules from tune trials to the one whose hyperparameters are confirmed."""
+"""Selection rules: each picks the tune trial whose hyperparameters are confirmed."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def _quietly_created(sampler: optuna.samplers.BaseSampler, direction: Literal["m
 
 @lru_cache(maxsize=1)
 def _silence_experimental_warning() -> None:
-    """Multivariate TPE is marked experimental in some releases; saying so once per cell helps nobody."""
+    """Silence the warning that multivariate TPE is experimental, which some releases print once per cell."""
     import warnings
 
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)

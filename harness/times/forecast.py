@@ -21,7 +21,7 @@ _MAX_NAMED = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """One running cell: what is missing of it, and what a trial takes as far as is known."""
+    """One running cell: its missing trials, and the time of one trial where it is known."""
 
     cell: Cell
     missing: Counts
@@ -71,7 +71,7 @@ def cost_columns(forecast: Forecast, execution: Execution) -> dict[str, Any]:
 
 
 def totals(forecasts: Sequence[Forecast], execution: Execution, workers: int) -> list[str]:
-    """Sentences on how long all of them take, what is not known, and what to bear in mind."""
+    """Sentences on the time of all cells, on unknown times, and on the limits of the estimate."""
     num_missing = sum(forecast.num_missing for forecast in forecasts)
     notes = [f"{num_missing} trial(s) would run."]
     unknown = [each for each in forecasts if each.estimate is None and each.num_missing]

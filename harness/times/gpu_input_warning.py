@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def gpu_input_warning(plan: Plan, request: Request) -> str | None:
     """A sentence where trials would decode images in the process that keeps a GPU busy, else None.
 
-    On a cluster that is not joined yet nobody knows whether it has GPUs; it is taken to have some.
+    Before a cluster is joined its GPUs are unknown; it is assumed to have some.
     """
     streamed = dict.fromkeys(cell.task.dataset for cell in plan.running_cells if cell.task.streams_data)
     if not streamed or request.execution.cpu_threads > 1 or not _may_have_a_gpu(request):

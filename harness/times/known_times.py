@@ -137,7 +137,7 @@ def _seconds_of(own: Sequence[KnownTime], workload: Workload | None) -> dict[Rol
     seen, unseen = (1, 1) if workload is None else (workload.num_evaluated(True), workload.num_evaluated(False))
     evaluation = fmean(time.evaluation_seconds / (unseen if time.role == "tune" else seen) for time in own)
     whole = setup + train + evaluation * seen
-    timing = 2 * (setup + train)  # where nobody can tell how long a step is
+    timing = 2 * (setup + train)  # if the time of a step is unknown
     if workload is not None:
         timing = seconds_by_role(workload, _rates(own, 0.0))["timing"]
     return {"default": whole, "confirm": whole, "tune": setup + train + evaluation * unseen, "timing": timing}

@@ -78,7 +78,7 @@ def expected_seconds(
 
 
 class _Side:
-    """One of the two trainings, and what was measured of it."""
+    """One of the two trainings, and its measured times."""
 
     def __init__(self, training: Training, device: torch.device) -> None:
         self._training, self._device = training, device
@@ -150,6 +150,6 @@ def _most_epochs(num_epochs: int) -> int:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until the device has done what it was given."""
+    """Wait until the device has finished all queued work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

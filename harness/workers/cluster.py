@@ -1,4 +1,4 @@
-"""Where a campaign runs: a Ray of its own on this machine or a cluster, and what has to be known before ray is met."""
+"""Settings of Ray before it is imported: for a local Ray of the campaign's own, or to join a cluster."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def environment_of_ours(scratch: str) -> dict[str, str]:
 
 
 def environment_to_join(cluster: Cluster) -> dict[str, str]:
-    """What is set while we are part of a cluster; what the user has set stays.
+    """Variables that are set while a cluster is joined; variables that the user has set are kept.
 
     Raises:
-        BadInput: when there is no token, or nobody listens at the address.
+        BadInput: when there is no token, or nothing listens at the address.
     """
     assert cluster.address is not None
     _check_token(cluster)
@@ -68,7 +68,7 @@ def _check_token(cluster: Cluster) -> None:
 
 
 def _check_answers(address: str) -> None:
-    """Make sure that somebody listens there: Ray itself tries for minutes before it says that nobody does."""
+    """Check that the address accepts connections; Ray itself retries for minutes before it gives up."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         return  # "auto", or a form that Ray has to judge

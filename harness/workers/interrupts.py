@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as an exception, so that what is finished is kept and the way to resume can be said."""
+"""Turn Ctrl-C and SIGTERM into an exception, so that finished trials are kept and the command can say how to resume."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Within it, SIGINT and SIGTERM wait: for what must not be left half done. Other threads never hear them anyway.
+    """A context that defers SIGINT and SIGTERM to its end, for work that must not be interrupted half way.
 
     Blocking them by the thread's mask would not do: another thread takes them then, and the main one is told at once.
     """
@@ -81,11 +81,11 @@ class ProcessGroupWatch:
 
 @contextmanager
 def ended_within(seconds: float) -> Iterator[ProcessGroupWatch]:
-    """Within it, SIGTERM ends this process after `seconds` at the latest, come what may.
+    """A context in which SIGTERM ends this process after at most `seconds`, whatever the main thread is doing.
 
-    For a signal that also ended those whom a clean end waits for: the rows are safe, the rest is scratch. A thread
-    hears of the signal through a pipe that the interpreter's own handler writes to, since handlers in Python run in
-    the main thread, which may be waiting inside a call that returns only when it is too late.
+    The signal may also have ended processes that a clean end waits for. The rows are stored by then, and everything
+    else is temporary. Python runs signal handlers in the main thread, which may be inside a call that returns too
+    late, so a second thread reads the signal from a pipe that the interpreter's own handler writes to.
     """
     over, ending = threading.Event(), ProcessGroupWatch()
     hears, tells = os.pipe()

@@ -28,7 +28,7 @@ from harness.workers.temporary_folders import folder_of_this_process, temporary_
 PRELOAD_VARIABLE = "REGARENA_PRELOAD"  # names of tasks, for harness.workers.preload
 DATA_VARIABLE = "REGARENA_DATA"
 FOLDER_VARIABLE = "REGARENA_TEMPORARY_FOLDER"  # of the process that asks for trials; the fork server outlives that
-MAX_ATTEMPTS = 2  # of a trial whose process died: the second try tells an accident from a habit
+MAX_ATTEMPTS = 2  # of a trial whose process died: if it crashes again, the trial itself is at fault
 MALLOC_VARIABLE = "GLIBC_TUNABLES"
 # Activations are freed and asked for again in every step. By default glibc gives large blocks back to the system each
 # time and faults every page of them in anew; so tuned, a process keeps them, in huge pages where the system has them.
@@ -104,7 +104,7 @@ def _await(
     assert child.pid is not None
     base = _resident_bytes(child.pid)
     while True:
-        is_alive = child.is_alive()  # asked before the pipe, whose end a process that the trial left behind may hold
+        is_alive = child.is_alive()  # before the pipe, whose other end a process of the trial may hold
         try:
             if receiver.poll(_POLL_SECONDS):
                 records = receiver.recv()
@@ -187,7 +187,7 @@ def malloc_tunables(own: str = "") -> str:
 def _body(pack: Pack, execution: Execution, sender: Connection) -> None:
     """What the child does."""
     _die_with_parent()
-    os.dup2(2, 1)  # what a trial prints is no part of the command's output, which may go on to another program
+    os.dup2(2, 1)  # output of trials must not mix with the command's own output, which another program may read
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; the parent decides
     if execution.memory_bytes is not None and execution.device == "cpu":
         _limit_data(execution.memory_bytes)
@@ -211,7 +211,7 @@ def _die_with_parent() -> None:
 
 
 def _limit_data(memory_bytes: int) -> None:
-    """Cap the process's writable memory: quicker than the parent's watching, and the trial can say what it was at."""
+    """Cap the process's writable memory: faster than the parent's polling, with a traceback of the place."""
     used = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE") if _HAS_PROC else 0
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     limits = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]  # such as `ulimit -d` sets

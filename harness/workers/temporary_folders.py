@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _PREFIX = "ra-"  # short, since the paths of sockets below it must be
-_OWNER = "owner.lock"  # locked by who made the folder; the operating system lets go of it however that process ends
+_OWNER = "owner.lock"  # locked by the process that made the folder; the operating system releases the lock when it ends
 _MAX_FOLDER_CHARACTERS = 24
 
 
@@ -73,8 +73,8 @@ def new_folder(parent: str) -> tuple[str, int | None]:
     owner = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(owner, fcntl.LOCK_EX)
-        unfinished.rename(folder / _OWNER)  # only now, so that nobody takes it for abandoned
-    except OSError:  # without locks nobody can tell what was left behind
+        unfinished.rename(folder / _OWNER)  # only now, so that no other run takes the folder for abandoned
+    except OSError:  # without locks, abandoned folders cannot be told from used ones
         os.close(owner)
         return str(folder), None
     return str(folder), owner
@@ -118,7 +118,7 @@ def _check_is_own(handle: int) -> None:
 
 
 def _empty(folder: int) -> None:
-    """Remove what can be. The owner's file goes last, for who has to go on where processes still write."""
+    """Remove all that can be removed. The lock file goes last, so that a later run can continue the removal."""
     for name in os.listdir(folder):
         if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
             shutil.rmtree(name, ignore_errors=True, dir_fd=folder)  # follows no links

@@ -106,7 +106,7 @@ class DualPathBlock(Block):
 
     @property
     def ends(self) -> Sequence[Site]:
-        """None: the next block reads the branch as a part of what is joined, so that no layer is its own."""
+        """None: the next block reads the branch as a part of what is joined, so no single layer follows it."""
         return ()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ STEM_CHANNELS = 64
 
 
 class _PreActResNet(ResidualNetwork):
-    """What both have in common; they say what the arguments are."""
+    """The common part of both networks, which document the arguments."""
 
     example_shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
     block: ClassVar[type[PreActBasicBlock | PreActBottleneck]]

@@ -117,7 +117,7 @@ class SitedBottleneck(Bottleneck):  # type: ignore[misc]  # torchvision ships no
 
 
 def _place_sites(network: Any, places: Places) -> None:
-    """Sites in all blocks of torchvision's network, and who reads the ends of each."""
+    """Add sites to all blocks of torchvision's network, and link each to the layers that read it."""
     stages = (network.layer1, network.layer2, network.layer3, network.layer4)
     for group, stage in enumerate(stages, start=1):
         for block in stage:

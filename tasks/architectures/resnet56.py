@@ -103,7 +103,7 @@ class BasicBlock(Block):
 
 
 class PaddedShortcut(nn.Module):
-    """Every second pixel, and zeros in the channels that come to those of the input."""
+    """Every second pixel, with zeros in the added channels."""
 
     def __init__(self, num_new_channels: int) -> None:
         super().__init__()

@@ -33,7 +33,7 @@ class Moves(NamedTuple):
 
 
 def draw_moves(augmentation: Sequence[str], num_images: int, generator: torch.Generator) -> Moves:
-    """Draw what the names in `augmentation` ask for; every image independently."""
+    """Draw the transformations that `augmentation` names, independently for each image."""
     device = generator.device
     shifts = mirrored = turns = None
     if "crop" in augmentation:

@@ -1,4 +1,4 @@
-"""Samples and their batches: what the training loop reads, wherever the samples are kept.
+"""Samples and their batches, as the training loop reads them, in memory or streamed.
 
 A `Split` holds its samples in memory, on the training device. Images stay uint8 until the training step: a quarter of
 the memory, and one pass turns bytes into floats.

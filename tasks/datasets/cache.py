@@ -1,4 +1,4 @@
-"""What is slow to compute from a data set is kept in a file: computed once, read in a blink by every trial.
+"""A file cache for slow computations on a data set: computed once, then read by every trial.
 
 The file lies in `.regarena` in the data folder, or in the user's cache folder where that cannot be written or where
 the data set has no folder. It is named by a hash of all that its content follows from, and holds plain arrays.

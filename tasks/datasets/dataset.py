@@ -153,7 +153,7 @@ class Dataset(ABC):
             socket.setdefaulttimeout(previous)
 
     def _check_offers(self, protocol: Protocol) -> None:
-        """Refuse what a protocol asks for in vain, rather than train on something else."""
+        """Refuse a protocol that the data set cannot follow, instead of training on something else."""
         for name in protocol.augmentation:
             if name not in self.augmentations:
                 raise ValueError(

@@ -66,7 +66,7 @@ class ImageFolders(Dataset):
         )
 
     def num_images(self, data_dir: Path | None) -> tuple[int, int] | None:
-        """Of the copy at hand, whose files are listed; of the official release where there is none."""
+        """Number of files in the copy at hand; of the official release where there is no copy."""
         if data_dir is None or self._folder(data_dir) is None:
             return super().num_images(data_dir)
         _, index = self._index(data_dir)

@@ -1,4 +1,4 @@
-"""Preprocessing: how images of bytes become what a network takes. Applied batch by batch, on the device of training.
+"""Preprocessing: from images of bytes to the inputs of a network. Applied batch by batch, on the device of training.
 
 * `standard`: (x / 255 - mean) / std, channel by channel.
 * `gcn_zca`: global contrast normalisation of each image, then ZCA whitening (Srivastava et al. 2014, appendix B, as in
@@ -21,7 +21,7 @@ from tasks.input_space import InputSpace
 
 CONTRAST_NORM = 55.0  # as in pylearn2; the root mean square of 3072 values is then 0.992
 ZCA_BIAS = 0.1  # added to the covariance's diagonal, as in pylearn2
-_SMALLEST_DIVISOR = 1e-8  # an image of one colour has no contrast: it stays as it is
+_SMALLEST_DIVISOR = 1e-8  # an image of one colour has no contrast: it is not changed
 _CHUNK = 5_000  # images whose products are summed at once
 
 
@@ -34,11 +34,11 @@ class Preprocessing(ABC):
 
     @abstractmethod
     def to(self, device: torch.device) -> Self:
-        """The same map, with what it was fitted to on `device`."""
+        """The same map with its fitted tensors on `device`."""
 
     @property
     def input_space(self) -> InputSpace | None:
-        """How grey levels in [0, 1] become what the network takes; None where pixels are mixed with each other."""
+        """Scale and shift from grey levels in [0, 1] to network inputs; None where pixels are mixed with each other."""
         return None
 
 

@@ -98,7 +98,7 @@ class Streamed(Samples):
             # Workers are forked from the trial: they need no second import of torch, and no server of their own.
             multiprocessing_context="fork" if self.num_workers and sys.platform == "linux" else None,
             worker_init_fn=_die_with_parent,
-            generator=torch.Generator(),  # the loader draws seeds for its workers, which nobody uses
+            generator=torch.Generator(),  # the loader draws unused seeds for its workers
         )
 
 

@@ -13,7 +13,7 @@ from tasks.runtime.streams import torch_stream
 
 
 class FreshBatches(Batches):
-    """`steps_per_epoch` batches of `batch_size` samples in each epoch; what an epoch is, is a matter of reporting.
+    """`steps_per_epoch` batches of `batch_size` samples in each epoch; an epoch only sets how often it is evaluated.
 
     Args:
         linear_map: M (outputs x inputs), on the device of training.
@@ -32,7 +32,7 @@ class FreshBatches(Batches):
         self._linear_map, self._samples = linear_map, torch_stream(seed, "samples", linear_map.device)
 
     def epoch(self) -> Iterator[Batch]:
-        """The next so many batches of the stream; their size does not change what it holds."""
+        """The next batches of the stream; their size does not change the samples."""
         num_inputs = self._linear_map.shape[1]
         for _ in range(len(self)):
             inputs = torch.randn(self.batch_size, num_inputs, generator=self._samples, device=self._linear_map.device)

@@ -31,7 +31,7 @@ EXCESS = "excess_objective"
 
 
 class LinearProblem(ABC):
-    """What is learnt, by which network, and what is known about it in closed form. Subclasses are frozen dataclasses.
+    """The problem, its network, and its closed forms. Subclasses are frozen dataclasses.
 
     Attributes:
         dataset, architecture: names for the rows.
@@ -54,7 +54,7 @@ class LinearProblem(ABC):
 
     @abstractmethod
     def defining_tensors(self) -> tuple[Tensor, ...]:
-        """What makes the data what it is; the first has one column for each input."""
+        """The tensors that define the data; the first has one column for each input."""
 
     def step_factor(self, keep: float) -> float:
         """What the learning rate is multiplied by: the inverse of the factor that masks put on the gradient."""

@@ -169,7 +169,7 @@ class Hooks:
         return 1
 
     def period_steps(self) -> int:
-        """After how many steps the work of a step repeats itself: n where something happens in every n-th; likewise."""
+        """Period of the work per step: n for a regularizer that acts in every n-th step."""
         return 1
 
     def should_stop(self, history: History) -> bool:

@@ -10,7 +10,7 @@ from tasks.regularizers.base import Regularizer
 
 @dataclass(frozen=True, kw_only=True)
 class Unregularized(Regularizer):
-    """Trains the network as it is; what every contestant is compared with."""
+    """Trains the network without a regularizer: the baseline of every comparison."""
 
     formula: ClassVar[str] = "the loss alone"
     source: ClassVar[str] = "every paper's first row"

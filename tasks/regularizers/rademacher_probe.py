@@ -47,13 +47,13 @@ class RademacherProbe(Regularizer):
         check_count(self, "every_epochs", 1)
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """Something that looks on."""
+        """The hooks of the probe: they read weights and change nothing."""
         return _Probe(self)
 
 
 @torch.no_grad()
 def log_bound_of(network: nn.Module, settings: RademacherProbe, data_norm: float, num_examples: int, k: int) -> float:
-    """Natural logarithm of the bound for `network` as it is."""
+    """Natural logarithm of the bound for the current weights of `network`."""
     rates_read = _rates_read(network)
     terms, sizes = [], []
     for layer in (module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)):

@@ -1,1 +1,1 @@
-"""How passes are executed, and what is remembered of a training: switches, compilation, random streams, state."""
+"""Execution of passes (switches, compilation) and the state of a training (random streams, checkpoints)."""

@@ -56,7 +56,7 @@ class _Forward:
         return outputs.clone() if self._switches.cuda_graphs else outputs  # the next replay writes where this one did
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Forward:
-        """For a copy of the network, which is not compiled again: what is compiled belongs to one network."""
+        """For a copy of the network: compiled code belongs to one network and is not copied."""
         switches = replace(self._switches, compile=False, cuda_graphs=False)
         return _Forward(copy.deepcopy(self._plain, memo), switches, self._device, self._backend)
 

@@ -77,7 +77,7 @@ def _attributes(thing: object, seen: set[int]) -> State:
 
 
 def _state_of(value: Any, seen: set[int]) -> Any:
-    """The state of a value; None for what has none, and for an object met before."""
+    """The state of a value; None for a value without state, and for an object that was visited before."""
     for kind, state_of in _LEAVES:
         if isinstance(value, kind):
             return state_of(value)

@@ -13,7 +13,7 @@ the means here carry noise, so there are three verdicts:
   at any scale but `paper`: a shortened training ends elsewhere. The value is shown all the same.
 
 Holm's correction keeps the chance of calling any true claim false below 5 %, and costs power in long columns: with 5
-seeds and 10 rivals only clear contradictions are called so. That is the side on which to err against a paper.
+seeds and 10 rivals only clear contradictions are called so: a paper is contradicted only on strong evidence.
 
 A trend is judged on one slope for each seed (its least-squares slope over the points), tested against 0 over seeds:
 runs at different points share the seed and are no independent observations. An equality is judged by the 95 % interval

@@ -44,7 +44,7 @@ def largest_weights(layer: WeightLayer) -> Tensor:
 
 
 def weights_behind(site: Site, layer_type: type[nn.Module]) -> Callable[[], Tensor | None]:
-    """K_M of the layer that reads `site`, as it is now; None unless it is of the given type and fits."""
+    """Current K_M of the layer that reads `site`; None unless it is of the given type and fits."""
     layer, shape = site.next_layer, site.shape
     if layer is None or shape is None or not isinstance(layer, layer_type):
         return lambda: None

@@ -20,7 +20,7 @@ class KeepRateSteps(Hooks):
     a sampled mask carries no gradient to its rate), plus `penalty`, which may depend on the rates.
     """
 
-    label: str  # opens the names of what is logged
+    label: str  # prefix of the names of logged values
     keeps: Sequence[Keep]
     interval_steps: int
     penalty_of_rates: Callable[[Step], Tensor | None]

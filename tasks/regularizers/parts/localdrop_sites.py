@@ -19,7 +19,7 @@ MAX_BLOCK_DROP_RATE = 0.5
 class Keep(nn.Module, ABC):
     """Masks with a learned rate: multiplies by a sampled mask in training and by the rates themselves in eval mode."""
 
-    variable: Tensor  # what is learned; a buffer, since the network's optimizer must not touch it
+    variable: Tensor  # the learned variable; a buffer, so that the network's optimizer does not change it
 
     def __init__(self, name: str, stream: MaskStream) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Keep(nn.Module, ABC):
 
     @abstractmethod
     def mean_drop_rate(self) -> float:
-        """The learned drop rate, averaged over units; what is logged."""
+        """The learned drop rate, averaged over units; this is logged."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Masked in training, multiplied by the rates in eval mode."""
