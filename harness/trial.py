@@ -225,7 +225,9 @@ def _values(task: Task, spec: TrialSpec, execution: Execution, training: Trainin
     }
     if spec.role != "tune":
         values["test_value"] = final["test"][task.metric]
-        values["test_value_at_best_validation"] = trained.best["test"][task.metric]
+        values["test_value_at_best_validation"] = trained.best.get("test", {}).get(
+            task.metric
+        )  # some are read at the end
     return values
 
 

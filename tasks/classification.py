@@ -11,11 +11,13 @@ import torch
 from torch import nn
 
 from tasks.architectures import ARCHITECTURES
+from tasks.attacks.attack import AttackSettings
+from tasks.attacks.robust_error import robust_errors
 from tasks.datasets import DATASETS
 from tasks.datasets.batches import Samples
 from tasks.datasets.dataset import Splits
 from tasks.datasets.made_up import made_up_split
-from tasks.metrics import accuracy, average, cross_entropy, top5_accuracy
+from tasks.metrics import accuracy, average, clean_error, cross_entropy, top5_accuracy
 from tasks.protocol_task import DatasetTask
 from tasks.protocols import Protocol
 from tasks.regularizers.base import Scalar
@@ -26,13 +28,23 @@ from tasks.training import Training
 from tasks.workload import Workload
 
 MAX_TRAIN_EVALUATED = 10_000  # training images whose accuracy is read, at the end or with each evaluation
-METRICS = {"accuracy": accuracy, "top5_accuracy": top5_accuracy, "cross_entropy": cross_entropy}
+METRICS = {
+    "accuracy": accuracy,
+    "clean_error": clean_error,
+    "top5_accuracy": top5_accuracy,
+    "cross_entropy": cross_entropy,
+}
 IMAGENET_METRICS = ("accuracy", "top5_accuracy", "cross_entropy")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Classification(DatasetTask):
-    """Train `architecture` on `dataset` by `protocol`; the value is accuracy in [0, 1], higher is better."""
+    """Train `architecture` on `dataset` by `protocol`; the value is accuracy in [0, 1], higher is better.
+
+    Under `attacks` the trained network is attacked once, at the end; radius and steps are in grey levels from 0 to 1.
+    Then the value may be an error under attack, `robust_error/<name>`, and `selected_by` names the metric that tells
+    the best epoch, of the same direction.
+    """
 
     dataset: str
     architecture: str
@@ -43,6 +55,10 @@ class Classification(DatasetTask):
     metrics: tuple[str, ...] = ("accuracy", "cross_entropy")  # all that is reported; names in METRICS
     metric: str = "accuracy"
     higher_is_better: bool = True
+    selected_by: str = ""  # one of `metrics`; empty: the metric itself
+    num_outputs: int | None = None  # 1: the margin of class 1 over class 0; None: one for each class
+    attacks: Mapping[str, AttackSettings] = field(default_factory=dict)
+    attacks_at: Mapping[str, Mapping[str, AttackSettings]] = field(default_factory=dict)  # at scales that have others
 
     def __hash__(self) -> int:
         return id(self)  # a constant of its module; needed by the cache of its example network
@@ -70,12 +86,29 @@ class Classification(DatasetTask):
             train.batches(protocol.batch_size, setting.seed, protocol.augmentation),
             cross_entropy,
             lambda trained: {name: evaluate(trained, samples, self.metrics) for name, samples in seen.items()},
-            selection=(self.metric, self.higher_is_better),
+            selection=(self.selected_by or self.metric, self.higher_is_better),
             protocol=protocol,
             learning_rate=setting.learning_rate,
             seed=setting.seed,
-            evaluate_at_end=lambda trained: {"train": evaluate(trained, seen_of_train, self.metrics)},
+            evaluate_at_end=lambda trained: {
+                **self._under_attack(trained, seen, setting),
+                "train": evaluate(trained, seen_of_train, self.metrics),
+            },
         )
+
+    def _under_attack(
+        self, network: nn.Module, seen: Mapping[str, Samples], setting: Setting
+    ) -> dict[str, dict[str, float]]:
+        """Errors under attack on validation and test samples, those that this training may see."""
+        space, attacks = self.input_space, self.attacks_at.get(setting.scale, self.attacks)
+        if not attacks:
+            return {}
+        assert space is not None  # a task with attacks has a protocol that leaves the units of its inputs
+        return {
+            name: robust_errors(network, samples, attacks, space, setting.seed, setting.device)
+            for name, samples in seen.items()
+            if name != "train"
+        }
 
     def workload(self, scale: str, data_dir: Path | None = None) -> Workload | None:
         """From the sizes of the official sets."""
@@ -106,7 +139,7 @@ class Classification(DatasetTask):
             split.batches(batch_size, setting.seed, protocol.augmentation),
             cross_entropy,
             lambda trained: {"validation": evaluate(trained, split, self.metrics)},
-            selection=(self.metric, self.higher_is_better),
+            selection=(self.selected_by or self.metric, self.higher_is_better),
             protocol=protocol,
             learning_rate=setting.learning_rate,
             seed=setting.seed,
@@ -120,7 +153,7 @@ class Classification(DatasetTask):
         with torch.random.fork_rng(devices=[]):  # torch's layers draw their weights from the global generator
             torch.manual_seed(seed)
             network: nn.Module = ARCHITECTURES[self.architecture](
-                num_classes=data.num_classes, in_channels=channels, image_size=size, **self.options
+                num_classes=self.num_outputs or data.num_classes, in_channels=channels, image_size=size, **self.options
             )
             measure_sites(network, torch.zeros(1, channels, size, size))
         return network

@@ -11,19 +11,41 @@ from torch import Tensor
 Metric = Callable[[Tensor, Tensor], Tensor]
 
 
+def scores_of(outputs_BK: Tensor) -> Tensor:
+    """One score for each class: a single output is the margin of class 1 over class 0, whose scores are then 0 and f.
+
+    >>> scores_of(torch.tensor([[3.0]])), scores_of(torch.tensor([[3.0, 5.0]]))
+    (tensor([[0., 3.]]), tensor([[3., 5.]]))
+    """
+    return F.pad(outputs_BK, (1, 0)) if outputs_BK.shape[1] == 1 else outputs_BK
+
+
 def accuracy(outputs_BK: Tensor, targets_BK: Tensor) -> Tensor:
-    """Fraction in [0, 1] of samples whose largest output is at the class with the largest target."""
-    return (outputs_BK.argmax(1) == targets_BK.argmax(1)).double().mean()
+    """Fraction in [0, 1] of samples whose largest score is at the class with the largest target."""
+    return (scores_of(outputs_BK).argmax(1) == targets_BK.argmax(1)).double().mean()
+
+
+def clean_error(outputs_BK: Tensor, targets_BK: Tensor) -> Tensor:
+    """1 - accuracy: fraction in [0, 1] of samples that are classified wrongly, without an attack."""
+    return 1 - accuracy(outputs_BK, targets_BK)
 
 
 def top5_accuracy(outputs_BK: Tensor, targets_BK: Tensor) -> Tensor:
     """Fraction in [0, 1] of samples whose class, that with the largest target, has one of the five largest outputs."""
-    best_B5 = outputs_BK.topk(min(5, outputs_BK.shape[1]), dim=1).indices
+    scores_BK = scores_of(outputs_BK)
+    best_B5 = scores_BK.topk(min(5, scores_BK.shape[1]), dim=1).indices
     return (best_B5 == targets_BK.argmax(1, keepdim=True)).any(1).double().mean()
 
 
 def cross_entropy(outputs_BK: Tensor, targets_BK: Tensor) -> Tensor:
-    """Mean cross-entropy in nats of the softmax of `outputs_BK` against class probabilities `targets_BK`."""
+    """Mean cross-entropy in nats of the softmax of `outputs_BK` against class probabilities `targets_BK`.
+
+    Of a single output f it is the logistic loss, t_1 log(1 + e^-f) + t_0 log(1 + e^f), without cancellation.
+    """
+    if outputs_BK.shape[1] == 1:
+        of_class_0, of_class_1 = targets_BK.unbind(1)
+        margins = outputs_BK.squeeze(1)
+        return (of_class_1 * F.softplus(-margins) + of_class_0 * F.softplus(margins)).mean()
     return F.cross_entropy(outputs_BK, targets_BK)
 
 

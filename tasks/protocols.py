@@ -11,7 +11,7 @@ from tasks.regularizers.base import OptimizerName, OptimizerSettings
 from tasks.runtime.switches import Switches
 
 Augmentation = Literal["crop", "flip", "rotation", "resized_crop"]
-Preprocessing = Literal["standard", "gcn_zca", "mean_zca"]
+Preprocessing = Literal["standard", "unit", "gcn_zca", "mean_zca"]
 Schedule = Literal["steps", "cyclic"]
 
 

@@ -9,6 +9,7 @@ Nothing is imported here, so that `import tasks.attacks` stays free of torch. Im
 * `tasks.attacks.natural_units`: attacks in grey levels on networks that see normalised images.
 * `tasks.attacks.isolation`: what keeps an attack from disturbing the network that it attacks.
 * `tasks.attacks.presets`: the eight attacks of the thesis's table 6-I.
+* `tasks.attacks.robust_error`: the share of samples that attacks make a network classify wrongly.
 * `tasks.attacks.two_layer`: gradients of two-layer networks in closed form.
 * `tasks.attacks.grid`: the exhaustive search over a grid of perturbations of three scores.
 

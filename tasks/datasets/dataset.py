@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from tasks.datasets.batches import Samples
-from tasks.datasets.preprocessing import FITTED, ChannelNormalisation
+from tasks.datasets.preprocessing import FITTED, normalisation_of
 from tasks.errors import DataError
 from tasks.input_space import InputSpace
 from tasks.protocols import Augmentation, Preprocessing, Protocol
@@ -107,7 +107,7 @@ class Dataset(ABC):
         """The units of the inputs that a network takes; None where pixels are mixed with each other."""
         if not self.holds_bytes:
             return InputSpace()
-        return None if preprocessing in FITTED else ChannelNormalisation(mean=self.mean, std=self.std).input_space
+        return None if preprocessing in FITTED else normalisation_of(self.mean, self.std, preprocessing).input_space
 
     def num_images(self, data_dir: Path | None) -> tuple[int, int] | None:
         """Images of the official training and test sets, without reading them; None where that cannot be told."""

@@ -15,7 +15,14 @@ from torch import Tensor
 from tasks.datasets.batches import Split
 from tasks.datasets.cache import cached
 from tasks.datasets.dataset import Dataset, Splits, fingerprint, held_out, used_as_it_is
-from tasks.datasets.preprocessing import FITTED, ZCA_BIAS, ChannelNormalisation, Whitening, fit_whitening
+from tasks.datasets.preprocessing import (
+    FITTED,
+    ZCA_BIAS,
+    ChannelNormalisation,
+    Whitening,
+    fit_whitening,
+    normalisation_of,
+)
 from tasks.errors import DataError
 from tasks.protocols import Augmentation, Preprocessing, Protocol
 
@@ -43,7 +50,7 @@ class InMemory(Dataset):
     official_fingerprint: str = ""
     official_md5: Mapping[str, str] = field(default_factory=dict, hash=False)
     augmentations: tuple[Augmentation, ...] = ("crop", "flip", "rotation")
-    preprocessings: tuple[Preprocessing, ...] = ("standard", "gcn_zca", "mean_zca")
+    preprocessings: tuple[Preprocessing, ...] = ("standard", "unit", "gcn_zca", "mean_zca")
 
     @property
     def kind(self) -> str:
@@ -115,6 +122,9 @@ def _preprocessed(
         )
         whitening = Whitening.of(fitted, norm)
         splits = {name: replace(split, preprocessing=whitening) for name, split in splits.items()}
+    elif preprocessing != "standard":
+        other = normalisation_of(dataset.mean, dataset.std, preprocessing)
+        splits = {name: replace(split, preprocessing=other) for name, split in splits.items()}
     return Splits(**splits, fingerprint=content)
 
 

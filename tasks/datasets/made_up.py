@@ -9,17 +9,20 @@ import torch.nn.functional as F
 
 from tasks.datasets.batches import Split
 from tasks.datasets.dataset import Dataset
-from tasks.datasets.preprocessing import FITTED, ChannelNormalisation, Whitening
+from tasks.datasets.preprocessing import FITTED, ChannelNormalisation, Whitening, normalisation_of
 from tasks.protocols import Preprocessing
 from tasks.runtime.streams import torch_stream
 
 
 def made_up_split(dataset: Dataset, num_samples: int, preprocessing: Preprocessing = "standard") -> Split:
-    """So many images of random bytes with random labels; their preprocessing takes as long as that of the data set."""
+    """So many images of random bytes with random labels; their preprocessing takes as long as that of the data set.
+
+    Where the data set holds floats, its images are random floats.
+    """
     generator = torch_stream(0, f"made up/{dataset.name}")
     images = torch.randint(0, 256, (num_samples, *dataset.shape), generator=generator, dtype=torch.uint8)
     labels = torch.randint(0, dataset.num_classes, (num_samples,), generator=generator)
-    normalisation: ChannelNormalisation | Whitening = ChannelNormalisation(mean=dataset.mean, std=dataset.std)
+    normalisation: ChannelNormalisation | Whitening = normalisation_of(dataset.mean, dataset.std, preprocessing)
     if preprocessing in FITTED:
         num_values = math.prod(dataset.shape)
         normalisation = Whitening(
@@ -27,4 +30,6 @@ def made_up_split(dataset: Dataset, num_samples: int, preprocessing: Preprocessi
             matrix_DD=torch.eye(num_values),
             contrast_norm=FITTED[preprocessing],
         )
+    if not dataset.holds_bytes:
+        images = images / 255
     return Split(inputs=images, targets=F.one_hot(labels, dataset.num_classes).float(), preprocessing=normalisation)

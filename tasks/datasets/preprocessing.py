@@ -1,6 +1,7 @@
 """Preprocessing: from images of bytes to the inputs of a network. Applied batch by batch, on the device of training.
 
 * `standard`: (x / 255 - mean) / std, channel by channel.
+* `unit`: x / 255, for networks that normalise inside.
 * `gcn_zca`: global contrast normalisation of each image, then ZCA whitening (Srivastava et al. 2014, appendix B, as in
   pylearn2; Lu et al. 2021 follow them).
 * `mean_zca`: per-pixel mean subtraction, then ZCA whitening (Zhai and Wang 2018, section 4).
@@ -115,6 +116,13 @@ class Whitening(Preprocessing):
     def to(self, device: torch.device) -> Self:
         """The same map, with its mean and its matrix on `device`."""
         return replace(self, mean_D=self.mean_D.to(device), matrix_DD=self.matrix_DD.to(device))
+
+
+def normalisation_of(mean: tuple[float, ...], std: tuple[float, ...], preprocessing: str) -> ChannelNormalisation:
+    """What a preprocessing that is not fitted does to images with this mean and standard deviation."""
+    if preprocessing == "unit":
+        return ChannelNormalisation(mean=(0.0,) * len(mean), std=(1.0,) * len(std))
+    return ChannelNormalisation(mean=mean, std=std)
 
 
 FITTED = {"gcn_zca": CONTRAST_NORM, "mean_zca": None}

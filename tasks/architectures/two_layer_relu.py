@@ -1,0 +1,65 @@
+"""Two layers with ReLU or Leaky ReLU, whose top may be frozen: the networks of the thesis's chapters 5 and 6."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from tasks.sites import Site, chain_next_layers
+
+Top = Literal["trained", "frozen"]
+
+
+class TwoLayerReLU(nn.Module):
+    """f(x) = U s(Wx + b) + c with s(t) = max(t, slope t), and a dense site at the hidden units.
+
+    Trained, all weights are drawn as torch draws them. Frozen, only W is trained: there are no biases, the entries of U
+    are -1 / sqrt(width) and 1 / sqrt(width), drawn with equal chances, and those of W are N(0, 1 / fan_in), so that
+    ||w_r|| is about 1.
+
+    Args:
+        num_classes: number of outputs; one output is the margin of class 1 over class 0.
+        in_channels, image_size: shape of one input, flattened to in_channels * image_size^2 features.
+        width: m, hidden units.
+        slope: alpha in [0, 1], of negative inputs; 0 is ReLU, 1 a linear network.
+        top: whether the output layer is trained or frozen.
+
+    Source:
+        Mianjy's thesis, section 5.2 (frozen top, |u_r| = 1 / sqrt(m)), sections 6.2 (Leaky ReLU) and 6.5.2 (trained).
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        in_channels: int,
+        image_size: int,
+        width: int = 100,
+        slope: float = 0.0,
+        top: Top = "trained",
+    ) -> None:
+        super().__init__()
+        if not 0 <= slope <= 1:
+            raise ValueError(f"slope must lie in [0, 1] (0 is ReLU, 1 is linear), got {slope}.")
+        if top not in get_args(Top):
+            raise ValueError(f"top must be one of {', '.join(get_args(Top))}, got {top!r}.")
+        num_features, is_trained = in_channels * image_size**2, top == "trained"
+        self.input = Site("input", group=0)
+        self.hidden = nn.Linear(num_features, width, bias=is_trained)
+        self.activation = nn.ReLU() if slope == 0 else nn.LeakyReLU(slope)
+        self.site = Site("dense", group=1)
+        self.output = nn.Linear(width, num_classes, bias=is_trained)
+        chain_next_layers(self)
+        if not is_trained:
+            with torch.no_grad():
+                self.hidden.weight.normal_(std=1 / math.sqrt(num_features))
+                self.output.weight.bernoulli_().mul_(2).sub_(1).div_(math.sqrt(width))
+            self.output.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs (B, K) of inputs (B, ...)."""
+        outputs: Tensor = self.output(self.site(self.activation(self.hidden(self.input(x).flatten(1)))))
+        return outputs
