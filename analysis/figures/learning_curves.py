@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,6 +13,9 @@ from matplotlib.figure import Figure
 from analysis.figures.canvas import Styles, new_figure, styles_by_regularizer
 from analysis.rows.current import current_rows
 from analysis.tables.statistics import spans_decades
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 SPLITS = ("train", "validation", "test")
 _WARM_UP_FRACTION = 0.25  # of the epochs: all start far off, and showing that would press the ends onto one line
@@ -54,8 +59,11 @@ def plot_learning_curves(
 
 def interactive_learning_curves(
     trials: pd.DataFrame, curves: pd.DataFrame, task: str, scale: str | None = None, looks: Styles | None = None
-) -> str:
-    """The same as a piece of HTML holding a plotly figure (its legend switches lines); plotly.js is not included."""
+) -> go.Figure:
+    """The same as a plotly figure, whose legend switches lines.
+
+    Names are escaped: plotly takes their text for HTML.
+    """
     import plotly.graph_objects as go
 
     points = curve_means(trials, curves, task, scale)
@@ -65,10 +73,10 @@ def interactive_learning_curves(
     for name, line in points[points["split"] == split].groupby("regularizer"):
         style = {"color": looks[str(name)].colour}
         figure.add_scatter(
-            x=line["epoch"].tolist(), y=line["mean"].round(6).tolist(), name=str(name), line=style, mode="lines"
+            x=line["epoch"].tolist(), y=line["mean"].round(6).tolist(), name=escape(str(name)), line=style, mode="lines"
         )
     figure.update_layout(
-        title=f"{task}: {split}",
+        title=escape(f"{task}: {split}"),
         height=460,
         template="plotly_white",
         margin={"l": 50, "r": 10, "t": 50, "b": 40},
@@ -79,10 +87,7 @@ def interactive_learning_curves(
         figure.update_yaxes(type="log")
     else:
         figure.update_yaxes(range=_limits(points[points["split"] == split]))
-    settings = {"displayModeBar": False, "responsive": True}
-    return str(
-        figure.to_html(full_html=False, include_plotlyjs=False, config=settings, div_id=f"curves-{task}-{scale}")
-    )
+    return figure
 
 
 def curve_means(trials: pd.DataFrame, curves: pd.DataFrame, task: str, scale: str | None = None) -> pd.DataFrame:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
+import matplotlib
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image  # a dependency of matplotlib
 
 from analysis.figures.canvas import Styles, styles_by_regularizer
@@ -18,7 +22,9 @@ from analysis.figures.importances import plot_importances
 from analysis.figures.learning_curves import curve_means, interactive_learning_curves, plot_learning_curves
 from analysis.figures.ranking import plot_overhead, plot_ranking
 from analysis.figures.sweeps import plot_sweep
+from analysis.page import scripts
 from analysis.page import tables as page_tables
+from analysis.page.file_names import FileNames
 from analysis.page.tables import table_of
 from analysis.papers.claims.claim import NOT_RUN
 from analysis.papers.claims_table import THEORY_PAPERS, claims_table
@@ -55,10 +61,13 @@ def write_report(results: Results, out: str | os.PathLike[str] | None = None, in
     trials, curves = load_trials(results), load_curves(results)
     folder = open_folder(out) if out is not None else open_folders(results)[0]
     report = _Report(folder=folder, looks=styles_by_regularizer(trials["regularizer"]))
-    report.put_all(trials, curves)
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # not what a matplotlibrc in the present folder says, which may have LaTeX run
+        report.put_all(trials, curves)
     page = _render(report.content)
     if interactive and report.interactive:
-        richer = _render({**report.content, "interactive": report.interactive, "plotly": _plotly()})
+        library = scripts.plotly_library()
+        richer = _render(report.content | {"interactive": report.interactive}, library=library, draw=scripts.DRAW)
         page = richer if len(richer) <= MOST_BYTES else page
     return folder.write(PAGE_NAME, page)
 
@@ -70,7 +79,8 @@ class _Report:
     folder: Folder
     looks: Styles
     content: dict[str, Any] = field(default_factory=dict)
-    interactive: list[str] = field(default_factory=list)
+    interactive: list[Any] = field(default_factory=list)  # plotly figures as data
+    names: FileNames = field(default_factory=FileNames)
 
     def put_all(self, trials: pd.DataFrame, curves: pd.DataFrame) -> None:
         """All sections, in the order of the page."""
@@ -111,7 +121,7 @@ class _Report:
             "metric": str(rows["metric"].iloc[0]).replace("_", " "),
             "direction": "higher is better" if higher else "lower is better",
             "table": table_of(rows, shown.RANKING),
-            "figure": self._png(f"ranking-{task}-{scale}", plot_ranking(rows, self.looks)),
+            "figure": self._png(("ranking", task, scale), plot_ranking(rows, self.looks)),
         }
 
     def _put_timing(self, trials: pd.DataFrame) -> None:
@@ -120,7 +130,7 @@ class _Report:
         self.content["timing"] = table_of(table, shown.TIMING)
         self.content["overhead"] = []
         for place, ((scale, task, _), rows) in enumerate(table.groupby(["scale", "task", "hardware_key"], sort=False)):
-            source = self._png(f"overhead-{task}-{scale}-{place}", plot_overhead(rows, self.looks))
+            source = self._png(("overhead", task, scale, str(place)), plot_overhead(rows, self.looks))
             self.content["overhead"].append({"name": f"{task}, {scale}", "figure": source})
 
     def _put_curves(self, trials: pd.DataFrame, curves: pd.DataFrame) -> None:
@@ -130,9 +140,10 @@ class _Report:
             if curve_means(trials, curves, task, scale).empty:
                 continue
             figure = plot_learning_curves(trials, curves, task, scale, self.looks)
-            source = self._png(f"curves-{task}-{scale}", figure)
+            source = self._png(("curves", task, scale), figure)
             self.content["curves"].append({"name": f"{task}, {scale}", "figure": source})
-            self.interactive.append(interactive_learning_curves(trials, curves, task, scale, self.looks))
+            figure = interactive_learning_curves(trials, curves, task, scale, self.looks)
+            self.interactive.append(json.loads(figure.to_json()))
 
     def _put_campaign(self, trials: pd.DataFrame) -> None:
         frozen, failed = campaign.frozen_winners(trials), campaign.failures(trials)
@@ -152,8 +163,8 @@ class _Report:
         for sweep in sweeps_of(trials):
             if sweep.task in THEORY_TASKS:
                 continue  # drawn as the figures of its paper
-            name = f"sweep-{sweep.task}-{sweep.regularizer}-{sweep.scale}"
-            self._csv(name, sweep.table)
+            name = ("sweep", sweep.task, sweep.regularizer, sweep.scale)
+            self._csv(self.names.of(*name), sweep.table)
             title = f"{sweep.regularizer} on {sweep.task}, scale {sweep.scale}"
             table = page_tables.sweep(sweep.table, sweep.names, sweep.higher_is_better)
             figure = self._png(name, plot_sweep(sweep))
@@ -172,7 +183,7 @@ class _Report:
         if len(table):
             self._csv("importances", table)
         for (scale, task), rows in table.groupby(["scale", "task"], sort=False):
-            source = self._png(f"importances-{task}-{scale}", plot_importances(rows))
+            source = self._png(("importances", task, scale), plot_importances(rows))
             self.content["importances"].append({"name": f"{task}, scale {scale}", "figure": source})
 
     def _put_papers(self, trials: pd.DataFrame, curves: pd.DataFrame) -> None:
@@ -191,22 +202,27 @@ class _Report:
         self.content["theory"] = self._figures(plot_theory(trials, curves))
 
     def _figures(self, drawn: list[tuple[str, str, Figure]]) -> list[dict[str, str]]:
-        return [{"name": title, "figure": self._png(name, figure)} for name, title, figure in drawn]
+        return [{"name": title, "figure": self._png((name,), figure)} for name, title, figure in drawn]
 
     def _csv(self, name: str, frame: pd.DataFrame) -> None:
         self.folder.write(f"tables/{name}.csv", frame.to_csv(index=False).encode())
 
-    def _png(self, name: str, figure: Figure) -> str:
-        """Store a figure, and return it as a source that an <img> can hold."""
+    def _png(self, name: tuple[Hashable, ...], figure: Figure) -> str:
+        """Store a figure under a name of these parts, and return it as a source that an <img> can hold."""
         content = _small_png(figure)
-        self.folder.write(f"figures/{name}.png", content)
+        self.folder.write(f"figures/{self.names.of(*map(str, name))}.png", content)
         return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
 def _small_png(figure: Figure) -> bytes:
     """A PNG of 256 colours: a third of the size, and line drawings have no more."""
     drawn, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=_DOTS_PER_INCH)
+    try:
+        figure.savefig(drawn, format="png", dpi=_DOTS_PER_INCH)
+    except (ValueError, RecursionError):  # a name of a row that is taken for a formula, as "$_{" is
+        for text in figure.findobj(Text):
+            text.set_parse_math(False)
+        figure.savefig(drawn, format="png", dpi=_DOTS_PER_INCH)
     Image.open(drawn).convert("RGB").quantize(256).save(small, format="png", optimize=True)
     return small.getvalue()
 
@@ -230,7 +246,6 @@ def _header(trials: pd.DataFrame) -> dict[str, Any]:
         },
         "most_rows": page_tables.MOST_ROWS,
         "interactive": [],
-        "plotly": "",
     }
 
 
@@ -239,13 +254,10 @@ def _legend(columns: tuple[Column, ...]) -> dict[str, str]:
     return {column.heading: column.legend for column in columns if column.legend}
 
 
-def _render(content: dict[str, Any]) -> bytes:
+def _render(content: dict[str, Any], **own_scripts: str) -> bytes:
+    """The page. Every text on it is escaped but for the scripts, which are constants that the policy knows."""
     loader = PackageLoader("analysis.page", "")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return environment.get_template("report.html.j2").render(**content).encode()
-
-
-def _plotly() -> str:
-    from plotly.offline import get_plotlyjs
-
-    return str(get_plotlyjs())
+    markup = {name: scripts.as_markup(script) for name, script in own_scripts.items()}
+    policy = scripts.policy(list(own_scripts.values()))
+    return environment.get_template("report.html.j2").render(**content, scripts=markup, policy=policy).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 from collections.abc import Sequence
@@ -33,7 +34,11 @@ class Folder:
         )
 
     def write(self, name: str, content: bytes) -> str:
-        """Write a file below the folder, whole or not at all; returns where it lies."""
+        """Write a file below the folder, whole or not at all; returns where it lies.
+
+        Raises:
+            OSError: when it cannot be written, or would lie elsewhere: behind a link that stands in the folder.
+        """
         target = posixpath.join(self.path, name)
         if not isinstance(self.filesystem, fs.LocalFileSystem):
             with self.filesystem.open_output_stream(
@@ -41,11 +46,23 @@ class Folder:
             ) as stream:  # an object store shows an object when it is whole
                 stream.write(content)
             return target
-        self.filesystem.create_dir(posixpath.dirname(target), recursive=True)
-        unfinished = posixpath.join(posixpath.dirname(target), f".{posixpath.basename(target)}.{os.getpid()}")
-        with self.filesystem.open_output_stream(unfinished) as stream:
-            stream.write(content)
-        self.filesystem.move(unfinished, target)
+        parent = posixpath.dirname(target)
+        if ".." in name.split("/"):
+            raise ValueError(f"A file of a report must lie below its folder, got {name!r}.")
+        if posixpath.islink(parent) and parent != self.path:
+            raise PermissionError(f"{parent} is a link, by which files would leave the folder; remove it.")
+        self.filesystem.create_dir(parent, recursive=True)
+        unfinished = posixpath.join(parent, f".{posixpath.basename(target)}.{os.getpid()}")
+        try:
+            with contextlib.suppress(FileNotFoundError):  # of a process with this number that was killed, or a link
+                os.unlink(unfinished)
+            with open(unfinished, "xb") as stream:
+                stream.write(content)
+            os.replace(unfinished, target)
+        except BaseException:  # a full disk
+            with contextlib.suppress(OSError):
+                os.unlink(unfinished)
+            raise
         return target
 
 
