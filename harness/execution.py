@@ -24,6 +24,7 @@ class Execution:
     checkpoint_location: str | None = None  # the results folder or URI; None is no checkpoints
     checkpoint_seconds: float = CHECKPOINT_SECONDS  # least time between those of one trial; short ones write none
     needs_cuda: bool = False  # some trial replays CUDA graphs
+    working_folder: str | None = None  # where trials run; None is where the process is that asks for them
     preload: tuple[str, ...] = ()  # tasks whose data the fork server reads once, for all its children
 
     def placed(self, gpu_fraction: float) -> Execution:

@@ -72,6 +72,8 @@ def run(
         interruptible(),
     ):
         execution = _placed(execution, cluster)
+        if cluster.address is None:  # a Ray of our own starts its workers in a folder of its own
+            execution = replace(execution, working_folder=os.getcwd())
         _check_nodes(cluster, store, execution)
         _fit(schedule, store, execution, progress, cluster)
         _run_timing(timing, store, replace(execution, exclusive=True), progress)
@@ -90,13 +92,14 @@ def cluster_resources(cluster: Cluster) -> dict[str, float]:
 def _connected(cluster: Cluster) -> Iterator[None]:
     """A Ray of our own, quiet and on loopback, or the cluster at the given address."""
     with contextlib.ExitStack() as stack:
+        scratch = stack.enter_context(temporary_folder(short_folder()))  # Ray never deletes its session folders
         if cluster.address is None:
-            scratch = stack.enter_context(temporary_folder(short_folder()))  # Ray never deletes its session folders
             stack.enter_context(environment(environment_of_ours(scratch)))
         else:
             stack.enter_context(environment(environment_to_join(cluster)))
         stack.callback(_shutdown)
-        _connect(cluster)
+        with contextlib.chdir(scratch):  # Ray's workers import from where it is started before anywhere else
+            _connect(cluster)
         for name in _NOISY_LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         yield

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow.fs
 import torch
 
-from harness.results.locations import CHECKPOINTS, opened, write_whole
+from harness.results.locations import CHECKPOINTS, check_no_links, opened, write_whole
 from tasks.runtime.state import State
 
 NUM_KEPT = 2
@@ -34,8 +34,8 @@ class TrialCheckpoints:
     """
 
     def __init__(self, location: str, trial_id: str, every_seconds: float, made_on: str) -> None:
-        self._files, root = opened(location)
-        self._folder = f"{root}/{CHECKPOINTS}/{trial_id}"
+        self._files, self._root = opened(location)
+        self._folder = f"{self._root}/{CHECKPOINTS}/{trial_id}"
         self._every_seconds, self._made_on = every_seconds, made_on
         self._last_time, self._last_epoch = time.monotonic(), 0
         self._has_failed = False
@@ -65,8 +65,9 @@ class TrialCheckpoints:
     def _write(self, epoch: int, state: State) -> None:
         content = io.BytesIO()
         torch.save({"epoch": epoch, "made_on": self._made_on, "state": state}, content)
+        check_no_links(self._files, self._root, f"{self._folder}/any")
         self._files.create_dir(self._folder, recursive=True)
-        write_whole(self._files, f"{self._folder}/epoch-{epoch:06}.pt", content.getvalue())
+        write_whole(self._files, self._root, f"{self._folder}/epoch-{epoch:06}.pt", content.getvalue())
         for path in self._paths()[:-NUM_KEPT]:
             self._files.delete_file(path)
 
@@ -87,6 +88,6 @@ class TrialCheckpoints:
                 return None
             content.seek(0)
             read: dict[str, Any] = torch.load(content, weights_only=True)
+            return {name: read[name] for name in ("epoch", "made_on", "state")}
         except Exception:  # each way of being damaged has another one
             return None
-        return read

@@ -32,14 +32,36 @@ def opened(location: str) -> tuple[pa.fs.FileSystem, str]:
     return found
 
 
-def write_whole(files: pa.fs.FileSystem, path: str, content: bytes) -> None:
+def check_no_links(files: pa.fs.FileSystem, root: str, path: str) -> None:
+    """Make sure that no folder between the results folder `root` and `path` is a link, which may lead anywhere.
+
+    The results folder itself may be one: the user named it. What lies in it may come from somebody else.
+
+    Raises:
+        PermissionError: when one is.
+    """
+    if not isinstance(files, pa.fs.LocalFileSystem):
+        return
+    for folder in Path(path).relative_to(root).parents:
+        if folder != Path(".") and (Path(root) / folder).is_symlink():
+            raise PermissionError(f"{Path(root) / folder} is a link, by which files would leave the results folder")
+
+
+def write_whole(files: pa.fs.FileSystem, root: str, path: str, content: bytes) -> None:
     """Write a file under a name that readers ignore (a leading dot), flush it to the disk, and give it its name.
 
     An object store makes it visible at once.
 
+    Args:
+        files: where.
+        root: the results folder, below which the file must lie.
+        path: of the file.
+        content: of the file.
+
     Raises:
-        OSError: when the disk is full or the folder cannot be written.
+        OSError: when the disk is full, the folder cannot be written, or a link leads out of it.
     """
+    check_no_links(files, root, path)
     if not isinstance(files, pa.fs.LocalFileSystem):
         with files.open_output_stream(path) as stream:
             stream.write(content)
@@ -47,7 +69,8 @@ def write_whole(files: pa.fs.FileSystem, path: str, content: bytes) -> None:
     target = Path(path)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with unfinished.open("wb") as stream:
+        unfinished.unlink(missing_ok=True)  # of a killed process with this number, or a link
+        with unfinished.open("xb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from harness.errors import BadInput
 from harness.records import CURVE_SCHEMA, SUCCESSES, TrialRecord, schema_of
-from harness.results.locations import CHECKPOINTS, opened, write_whole
+from harness.results.locations import CHECKPOINTS, check_no_links, opened, write_whole
 from harness.results.lock import campaign_lock
 from harness.results.rows import digest, merged, one_of_each_point, one_row_per_trial
 from harness.results.trial_summary import FINISHED_COLUMNS, TrialSummary
@@ -66,6 +66,8 @@ class Store:
             BadInput: when it cannot.
         """
         try:
+            for folder in (TRIALS, CURVES, CHECKPOINTS):
+                check_no_links(self._fs, self.root, f"{self.root}/{folder}/any")
             for folder in (TRIALS, CURVES):
                 self._fs.create_dir(f"{self.root}/{folder}", recursive=True)
             self._write_bytes(f"{self.root}/{TRIALS}/.probe", b"probe")
@@ -101,6 +103,7 @@ class Store:
     def drop_checkpoints(self, trial_ids: Container[str] | None = None) -> None:
         """Remove the checkpoints of these trials, or all; files that cannot be removed are ignored."""
         with contextlib.suppress(OSError):
+            check_no_links(self._fs, self.root, f"{self.root}/{CHECKPOINTS}/any")
             selector = pa.fs.FileSelector(f"{self.root}/{CHECKPOINTS}", allow_not_found=True)
             for folder in self._fs.get_file_info(selector):
                 if trial_ids is None or folder.base_name in trial_ids:
@@ -263,7 +266,7 @@ class Store:
         self._write_bytes(f"{self.root}/{folder}/{name}.parquet", buffer.getvalue())
 
     def _write_bytes(self, path: str, content: bytes) -> None:
-        write_whole(self._fs, path, content)
+        write_whole(self._fs, self.root, path, content)
 
 
 def _short(error: BaseException) -> str:

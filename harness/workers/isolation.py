@@ -188,6 +188,8 @@ def _body(pack: Pack, execution: Execution, sender: Connection) -> None:
     """What the child does."""
     _die_with_parent()
     os.dup2(2, 1)  # output of trials must not mix with the command's own output, which another program may read
+    if execution.working_folder is not None:
+        os.chdir(execution.working_folder)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; the parent decides
     if execution.memory_bytes is not None and execution.device == "cpu":
         _limit_data(execution.memory_bytes)

@@ -151,3 +151,26 @@ def test_a_command_that_is_killed_goes_on_where_it_was_even_if_its_newest_checkp
     assert epochs_begun(arena) == [1, 2, 3, 4, 3, 4, 5, 6, 7]
     assert not (tmp_path / "results" / "checkpoints").exists()
     assert outcome(tmp_path / "results") == undisturbed
+
+
+class RunsOnLoading:
+    """Its pickle calls a function of the operating system."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("what", ["a call", "nothing of ours", "no state"])
+def test_a_checkpoint_of_somebody_else_runs_nothing_and_fails_no_trial(tmp_path, what):
+    contents = {
+        "a call": {"epoch": 9, "made_on": "here", "state": RunsOnLoading(tmp_path / "made")},
+        "nothing of ours": [1, 2, 3],
+        "no state": {"epoch": 9, "made_on": "here"},
+    }
+    (tmp_path / "checkpoints" / "some").mkdir(parents=True)
+    torch.save(contents[what], tmp_path / "checkpoints" / "some" / "epoch-000009.pt")
+    assert checkpoints_in(tmp_path).load() is None
+    assert not (tmp_path / "made").exists()

@@ -379,3 +379,57 @@ def test_a_whole_campaign_runs_into_an_object_store(bucket, tmp_path):
     assert verify_folder(bucket("campaign")) == []
     (cell,) = json.loads(arena.regarena("plan", *asked, "--json").stdout)
     assert (cell["done"], cell["missing"]) == (7, 0)
+
+
+@pytest.mark.parametrize("name", ["trials", "curves", "checkpoints"])
+def test_a_campaign_does_not_begin_in_a_folder_with_links_that_lead_out_of_it(tmp_path, name):
+    """A results folder may come from somebody else: through a link, files of this user would be written or removed."""
+    results, elsewhere = tmp_path / "results", tmp_path / "elsewhere"
+    (elsewhere / "folder").mkdir(parents=True)
+    (elsewhere / "folder" / "file").touch()
+    results.mkdir()
+    (results / name).symlink_to(elsewhere)
+    with pytest.raises(BadInput, match="is a link"):
+        Store(results).prepare()
+    Store(results).drop_checkpoints()
+    checkpoint = TrialCheckpoints(str(results), "folder", 0, "here")
+    if name == "checkpoints":
+        with pytest.warns(UserWarning, match="is a link"):
+            checkpoint.offer(1, dict)
+    assert [path.name for path in elsewhere.rglob("*")] == ["folder", "file"]
+
+
+def test_a_results_folder_may_itself_be_a_link(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "results").symlink_to(tmp_path / "disk")
+    store = Store(tmp_path / "results")
+    store.prepare()
+    store.write(record(0))
+    assert len(store.finished()) == 1
+
+
+def test_links_in_place_of_files_are_replaced_and_not_written_through(tmp_path):
+    elsewhere = tmp_path / "elsewhere.json"
+    elsewhere.write_text("as it was")
+    store = Store(tmp_path / "results")
+    store.prepare()
+    for name in ("campaign.json", f".campaign.json.{os.getpid()}"):
+        (tmp_path / "results" / name).symlink_to(elsewhere)
+    store.write_json("campaign.json", {"campaign_id": "x"})
+    assert elsewhere.read_text() == "as it was"
+    assert store.read_json("campaign.json") == {"campaign_id": "x"}
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
+def test_a_lock_that_is_no_file_is_refused_and_nothing_is_made_elsewhere(tmp_path, kind):
+    lock = tmp_path / "results" / ".lock"
+    lock.parent.mkdir()
+    make = {"link": lambda: lock.symlink_to(tmp_path / "made"), "folder": lock.mkdir, "pipe": lambda: os.mkfifo(lock)}
+    make[kind]()
+    if kind == "pipe":  # harmless, as long as nobody waits for it
+        with Store(lock.parent).lock():
+            pass
+    else:
+        with pytest.raises(OSError, match=r"results/\.lock"), Store(lock.parent).lock():
+            pass
+    assert not (tmp_path / "made").exists()
