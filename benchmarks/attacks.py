@@ -19,15 +19,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.processes import process
+from benchmarks.sizes import sized
 from tasks.attacks import grid
 from tasks.attacks.attack import AttackSettings, attack
+from tasks.attacks.loss import LOSS_NAMES
 from tasks.attacks.two_layer import TwoLayer
 from tasks.runtime import compiled
 
-GRID_ROUNDS, STEP_ROUNDS = 3, 15
+GRID_ROUNDS, STEP_ROUNDS = sized((3, 15), (1, 1))
 GRID_GOALS = {"numpy": 10.0, "compiled": 50.0}
 STEP_GOALS = {"closed form": 1.9, "gradients of the inputs alone": 1.3}
-NUM_TOP, NUM_STEPS, BATCH_SIZE = 1000, 200, 64
+NUM_TOP, NUM_STEPS, BATCH_SIZE = sized((1000, 200, 64), (10, 2, 4))
+POINTS_PER_AXIS = sized(800, 20)
 SETTINGS = AttackSettings(radius=0.1, step="raw", step_size=1.0, num_steps=NUM_STEPS, loss="margin", keep="last")
 
 
@@ -47,8 +50,8 @@ def _grid_rows() -> list[dict[str, object]]:
     from tasks.attacks import grid_compiled
 
     rows = []
-    for loss in grid.LOSS_NAMES:
-        problem = grid.grid_problem([3.0, 2.0, 1.0], 0.51, 0.7078, 800, loss)
+    for loss in LOSS_NAMES:
+        problem = grid.grid_problem([3.0, 2.0, 1.0], 0.51, 0.7078, POINTS_PER_AXIS, loss)
         ways = {
             "all points": lambda problem=problem: grid_compiled.exhaust(problem, NUM_TOP),
             "numpy": lambda problem=problem: grid.columns(problem, NUM_TOP),
@@ -64,7 +67,7 @@ def _step_rows() -> list[dict[str, object]]:
     network = nn.Sequential(nn.Flatten(), nn.Linear(784, 100), nn.ReLU(), nn.Linear(100, 1)).eval()
     inputs, labels = torch.rand(BATCH_SIZE, 1, 28, 28), torch.randint(2, (BATCH_SIZE,))
     closed = TwoLayer.of(network)
-    ways = {
+    ways: dict[str, Callable[[], Tensor]] = {
         "loss.backward()": lambda: _by_backward(network, inputs, labels),
         "closed form": lambda: attack(network, inputs, labels, SETTINGS, gradients=closed),
         "gradients of the inputs alone": lambda: attack(network, inputs, labels, SETTINGS),
@@ -110,8 +113,3 @@ def _row(case: str, way: str, seconds: Mapping[str, list[float]], slow: str, goa
         "goal": goal,
         "num_rounds": len(seconds[way]),
     }
-
-
-if __name__ == "__main__":
-    for row in run():
-        print(row)

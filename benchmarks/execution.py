@@ -21,11 +21,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.processes import process
+from benchmarks.sizes import IS_TINY, sized
 from harness.provenance import hardware_key
 from harness.times.timing import synchronise
 from tasks.classification import Classification
-from tasks.datasets.batches import Batch
 from tasks.experiments import TASKS
+from tasks.regularizers.base import Batch
 from tasks.runtime.forward import execute_by
 from tasks.runtime.switches import Switches
 from tasks.task import Setting
@@ -37,7 +38,7 @@ GOALS = {  # network -> switches: how many times as fast as without, in a proces
     "zhai_cnn": {"": 1.0, "channels_last": 1.4, "bf16+channels_last": 2.5},
 }
 PLAIN = "plainly, in a process by default"
-ROUNDS = 5
+ROUNDS = sized(5, 1)
 GPU_TASK, GPU_SWITCHES, GPU_GOAL = "cifar10-resnet56", Switches(precision="bf16", compile=True), 0.6
 GPU_STEPS, GPU_ROUNDS = 100, 5
 
@@ -45,9 +46,9 @@ GPU_STEPS, GPU_ROUNDS = 100, 5
 def run() -> Iterable[Mapping[str, object]]:
     """One row for each network and switch, then one of the GPU."""
     torch.set_num_threads(1)
-    for network in NETWORKS:
+    for network in sized(list(NETWORKS), ["resnet56"]):
         yield from _on_the_processor(network)
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() and not IS_TINY:
         yield _on_a_gpu(torch.device("cuda"))
     else:
         yield {"measured": f"{GPU_TASK} in {GPU_SWITCHES.text} against a bare loop: not measured, there is no GPU here"}
@@ -55,7 +56,7 @@ def run() -> Iterable[Mapping[str, object]]:
 
 def _on_the_processor(network: str) -> Iterable[Mapping[str, object]]:
     """All switches of one network take turns, each in a process of its own, with the plain way."""
-    goals = GOALS[network]
+    goals = sized(GOALS[network], {"channels_last": 1.0})
     with ExitStack() as stack:
         executors = {PLAIN: stack.enter_context(process(as_a_trial=False))}
         executors |= {text: stack.enter_context(process()) for text in goals}
@@ -120,7 +121,8 @@ def _training(task_name: str, switches: Switches, device: torch.device) -> Train
     """The task's training on made-up images of CIFAR's shape."""
     task = TASKS[task_name]
     assert isinstance(task, Classification)
-    protocol = replace(task.protocol, preprocessing="standard", scales={})
+    batch_size = sized(task.protocol.batch_size, 2)
+    protocol = replace(task.protocol, preprocessing="standard", scales={}, batch_size=batch_size)
     on_synthetic = replace(task, dataset="synthetic", protocol=protocol)
     return on_synthetic.prepare(
         [], Setting(seed=0, scale="paper", learning_rate=0.01, switches=switches, device=device)
@@ -153,8 +155,3 @@ def _seconds(call: Callable[[], object], device: torch.device) -> float:
     call()
     synchronise(device)
     return time.perf_counter() - started
-
-
-if __name__ == "__main__":
-    for row in run():
-        print(row)

@@ -8,6 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.processes import process
+from benchmarks.sizes import IS_TINY, sized
+
 EMPTY_TASK = '''
 """A task whose body is empty: what is left is the harness."""
 from types import SimpleNamespace
@@ -46,8 +49,7 @@ class Empty(Task):
 
 EMPTY = Empty()
 '''
-NUM_EMPTY_TRIALS = 200
-NUM_DIGITS_TRIALS = 60
+NUM_EMPTY_TRIALS, NUM_DIGITS_TRIALS = sized((200, 60), (4, 4))
 NUM_DIGITS_CELLS = 4
 
 
@@ -59,7 +61,8 @@ def run() -> list[dict[str, object]]:
     """
     with tempfile.TemporaryDirectory(prefix="regarena-bench-") as folder:
         _install_plugin(Path(folder))
-        return [_empty_campaign(folder), _digits_campaign(folder)]
+        with process(as_a_trial=False) as executor:  # a fresh one: this one may have looked up the tasks already
+            return [executor.submit(measure, folder).result() for measure in (_empty_campaign, _digits_campaign)]
 
 
 def _install_plugin(folder: Path) -> None:
@@ -78,7 +81,12 @@ def _empty_campaign(folder: str) -> dict[str, object]:
     from tasks.suites import Group, Suite
 
     names = ("none", "weight_decay", "max_norm", "label_smoothing")
-    suite = Suite(groups=(Group(tasks=("empty",), regularizers=names),), scale="smoke", tune_trials=0, seeds=50)
+    suite = Suite(
+        groups=(Group(tasks=("empty",), regularizers=names),),
+        scale="smoke",
+        tune_trials=0,
+        seeds=NUM_EMPTY_TRIALS // len(names),
+    )
     ends = _ends(suite, f"{folder}/empty")
     warm = ends[len(ends) // 10 :]  # the first tenth includes the actors' and the fork servers' start
     return {
@@ -96,7 +104,7 @@ def _digits_campaign(folder: str) -> dict[str, object]:
     names = ("none", "dropout", "weight_decay", "label_smoothing")
     seeds = NUM_DIGITS_TRIALS // NUM_DIGITS_CELLS
     group = Group(tasks=("digits-convnet",), regularizers=names)
-    suite = Suite(groups=(group,), scale="paper", tune_trials=0, seeds=seeds)
+    suite = Suite(groups=(group,), scale=sized("paper", "smoke"), tune_trials=0, seeds=seeds)
     started = time.perf_counter()
     ends = _ends(suite, f"{folder}/digits")
     wall = time.perf_counter() - started
@@ -115,14 +123,10 @@ def _ends(suite: object, results: str) -> list[float]:
 
     assert isinstance(suite, Suite)
     budget = Budget(scale=suite.scale, tune_trials=0, seeds=suite.seeds, timing_repeats=0)  # type: ignore[arg-type]  # Budget checks the scale
-    outcome = run_campaign(Request(suite_name="benchmark", suite=suite, results=results, budget=budget))
-    if outcome.num_failed:
-        raise RuntimeError(f"{outcome.num_failed} trials failed, whose times tell nothing: see {results}.")
+    request = Request(suite_name="benchmark", suite=suite, results=results, budget=budget, serial=IS_TINY)
+    outcome = run_campaign(request)
+    if outcome.failures:
+        raise RuntimeError(f"{outcome.failures} ended without a result, whose times tell nothing: see {results}.")
     store = Store(results)
     rows = [row for path in store.files(TRIALS) for row in store.read(path).to_pylist()]
     return sorted(row["finished_at"].timestamp() for row in rows)
-
-
-if __name__ == "__main__":
-    for row in run():
-        print(row)

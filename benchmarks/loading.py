@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from benchmarks.sizes import sized
 from tasks.classification import MAX_TRAIN_EVALUATED, Classification
 from tasks.datasets import batches as batches_module
 from tasks.datasets.augmentation import CROP_PADDING, MAX_DEGREES
@@ -29,7 +30,8 @@ from tasks.datasets.preprocessing import CONTRAST_NORM, ChannelNormalisation, fi
 from tasks.experiments import TASKS
 from tasks.task import Setting
 
-NUM_IMAGES, BATCH_SIZE, ROUNDS, NUM_WORKERS = 10_240, 128, 5, 2
+NUM_IMAGES, BATCH_SIZE, ROUNDS, NUM_WORKERS = sized((10_240, 128, 5, 2), (64, 16, 1, 1))
+WHITENED = sized((45_000, 3, 32, 32), (100, 3, 8, 8))
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 TASK = "cifar10-resnet56"
 DATA_VARIABLE = "REGARENA_BENCHMARK_DATA"
@@ -117,7 +119,8 @@ def _beside_training(images: Tensor) -> Iterable[Mapping[str, object]]:
     """Shares of loading and of evaluation in the training of a ResNet-56, on its task's protocol."""
     task = TASKS[TASK]
     assert isinstance(task, Classification)
-    protocol = replace(task.protocol, scales={}, max_train_samples=None)
+    batch_size = sized(task.protocol.batch_size, BATCH_SIZE)
+    protocol = replace(task.protocol, scales={}, max_train_samples=None, batch_size=batch_size)
     on_synthetic = replace(task, dataset="synthetic", protocol=protocol)
     training = on_synthetic.prepare([], Setting(seed=0, scale="paper", learning_rate=0.01))
     loading = _batches(images, protocol.augmentation)
@@ -147,7 +150,7 @@ def _whitening() -> Iterable[Mapping[str, object]]:
         assert isinstance(train, Split)
         images = train.inputs
     else:
-        images = torch.randint(0, 256, (45_000, 3, 32, 32), dtype=torch.uint8)
+        images = torch.randint(0, 256, WHITENED, dtype=torch.uint8)
     torch.set_num_threads(os.cpu_count() or 1)
     with tempfile.TemporaryDirectory() as folder:
         for what, goal in (("fit and keep", "<60"), ("read", "<2")):
@@ -165,8 +168,3 @@ def _seconds(call: Callable[[], object]) -> float:
     started = time.perf_counter()
     call()
     return time.perf_counter() - started
-
-
-if __name__ == "__main__":
-    for row in run():
-        print(row)

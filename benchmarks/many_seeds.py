@@ -1,6 +1,6 @@
 """What training many seeds at once saves: linear nets under DropBlock or dropout, together and one by one.
 
-Run `python -m benchmarks.many_seeds`. One thread. Both ways take turns, and the figure is the ratio of the medians of
+Run `python -m benchmarks many_seeds`. One thread. Both ways take turns, and the figure is the ratio of the medians of
 the process's CPU time, which other work on the machine disturbs little. One by one means plain autograd: a module, its
 loss, `backward`, and `torch.optim.SGD`, without the training loop's hooks.
 """
@@ -10,11 +10,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
+from benchmarks.sizes import IS_TINY, sized
 from tasks.linear.many_seeds import Stack
 from tasks.linear.networks import DeepLinear
 from tasks.metrics import squared_error
@@ -24,7 +25,7 @@ from tasks.regularizers.dropout import Dropout
 from tasks.runtime.streams import torch_stream
 from tasks.sites import measure_sites
 
-ROUNDS = 7
+ROUNDS = sized(7, 1)
 LEARNING_RATE = 1e-6  # so small that no round diverges: only time counts here
 
 
@@ -83,7 +84,8 @@ CASES = {
 def run() -> list[dict[str, object]]:
     """One row per case: how many times faster all seeds together are than one after the other."""
     torch.set_num_threads(1)
-    return [_compare(name, case) for name, case in CASES.items()]
+    cases = {name: replace(case, num_seeds=2, num_steps=1) if IS_TINY else case for name, case in CASES.items()}
+    return [_compare(name, case) for name, case in cases.items()]
 
 
 def _compare(name: str, case: Case) -> dict[str, object]:
@@ -128,8 +130,3 @@ def _together(case: Case) -> Callable[[], None]:
         stack.step(inputs, targets, stack.multipliers(case.batch_size), LEARNING_RATE)
 
     return step
-
-
-if __name__ == "__main__":
-    for row in run():
-        print("{case:24s} {ratio:6.2f} x (goal {goal:.1f})  {seconds:.5f} s a step of all seeds".format(**row))

@@ -1,6 +1,6 @@
 """What masks cost: a training step with a regularizer over the step of its unregularized twin.
 
-Run `python -m benchmarks.masks [NETWORK]`. One thread, batch 128, 32x32 images, two networks: the conv net of Lu et
+Run `python -m benchmarks masks`. One thread, batch 128, 32x32 images, two networks: the conv net of Lu et
 al. 2021 (section 5.1) with a site behind each ReLU, and ResNet-56 with a site behind each of the 54 conv layers in its
 blocks. All networks of one kind take turns, in shuffled order; the figure is the median over turns of the ratio of CPU
 times, which other work on the machine disturbs little.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import random
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
@@ -21,27 +20,34 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.processes import process
+from benchmarks.sizes import sized
 from tasks.architectures import ARCHITECTURES
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Batch, Context, Regularizer, Step
 from tasks.regularizers.parts.localdrop_sites import BlockKeep
 from tasks.sites import Site, chain_next_layers, measure_sites
 
-BATCH_SIZE = 128
-ROUNDS = 7
+BATCH_SIZE, ROUNDS = sized((128, 7), (2, 1))
 STEPS_PER_EPOCH = 390  # 50,000 images
 RATE_STEP = "localdrop with a step on the rates"
+
+
+def _contestant(name: str, **fields: object) -> Regularizer:
+    make: Callable[..., Regularizer] = REGULARIZERS[name]
+    return make(**fields)
+
+
 CASES: dict[str, Regularizer] = {
-    "none": REGULARIZERS["none"](),
-    "dropout": REGULARIZERS["dropout"](drop_rate=0.1, where="all"),
-    "dropblock": REGULARIZERS["dropblock"](drop_rate=0.1, block_size=5, schedule="constant"),
-    "spatial_dropout": REGULARIZERS["spatial_dropout"](drop_rate=0.1),
-    "block_feature_map_distortion": REGULARIZERS["block_feature_map_distortion"](
-        distortion_rate=0.1, block_size=5, schedule="constant"
+    "none": _contestant("none"),
+    "dropout": _contestant("dropout", drop_rate=0.1, where="all"),
+    "dropblock": _contestant("dropblock", drop_rate=0.1, block_size=5, schedule="constant"),
+    "spatial_dropout": _contestant("spatial_dropout", drop_rate=0.1),
+    "block_feature_map_distortion": _contestant(
+        "block_feature_map_distortion", distortion_rate=0.1, block_size=5, schedule="constant"
     ),
-    "variational_dropout": REGULARIZERS["variational_dropout"](form="B"),
-    "localdrop": REGULARIZERS["localdrop"](h_conv=2, keep_interval_steps=10**9),
-    RATE_STEP: REGULARIZERS["localdrop"](h_conv=2, keep_interval_steps=1),
+    "variational_dropout": _contestant("variational_dropout", form="B"),
+    "localdrop": _contestant("localdrop", h_conv=2, keep_interval_steps=10**9),
+    RATE_STEP: _contestant("localdrop", h_conv=2, keep_interval_steps=1),
 }
 GOALS: dict[str, dict[str, float]] = {  # ratios to reach; what is not listed is not run
     "three_convs": {
@@ -97,13 +103,13 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def run(networks: tuple[str, ...] = tuple(NETWORKS)) -> list[dict[str, object]]:
+def run() -> list[dict[str, object]]:
     """One row per network and regularizer: the median seconds of a step, its ratio to the twin's, the one to reach.
 
     The row of LocalDrop adds a tenth of a step on the rates and its share of a shrinkage every 10 epochs.
     """
     with process() as executor:
-        return [row for network in networks for row in executor.submit(_rows, network).result()]
+        return [row for network in NETWORKS for row in executor.submit(_rows, network).result()]
 
 
 def _rows(network: str) -> list[dict[str, object]]:
@@ -177,8 +183,3 @@ class _Trainer:
         (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         self._optimizer.step()
         self.hooks.after_step(self._step)
-
-
-if __name__ == "__main__":
-    for row in run(tuple(sys.argv[1:]) or tuple(NETWORKS)):
-        print("{network:12s} {case:30s} {ratio:6.3f} (goal {goal:.2f})  {seconds:.3f} s".format(**row))

@@ -1,6 +1,6 @@
 """A step of matrix completion with dropout, against nn.Embedding, F.dropout and SGD.
 
-Run `python -m benchmarks.matrix_completion`. One thread, single precision, batch 2,000, width 70, drop rate 0.2. The
+Run `python -m benchmarks matrix_completion`. One thread, single precision, batch 2,000, width 70, drop rate 0.2. The
 entries are made up: as many rows and columns as MovieLens-100K and -1M have, and chances that fall with the rank. All
 ways take turns, in shuffled order; the figure is the median over turns of the ratio of CPU times.
 """
@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.processes import process
+from benchmarks.sizes import sized
 from tasks.runtime import compiled
 from tasks.runtime.streams import MaskStream, numpy_stream, torch_stream
 from tasks.theory.completion_kernels import completion_step, completion_step_portably
@@ -26,7 +27,7 @@ Entries = tuple[Tensor, Tensor, Tensor]
 Epoch = Callable[[list[Entries]], object]
 
 BATCH_SIZE, WIDTH, DROP_RATE, LEARNING_RATE = 2_000, 70, 0.2, 1.0
-NUM_STEPS, ROUNDS = 50, 15
+NUM_STEPS, ROUNDS = sized((50, 15), (2, 1))
 SIZES = {"100K": (943, 1_682), "1M": (6_040, 3_706)}  # users, films
 GOALS = {  # ratios to reach
     "100K": {"portable": 4.0, "compiled": 8.0},
@@ -86,7 +87,7 @@ def _factors(size: str) -> list[Tensor]:
 
 def _layers(size: str) -> Epoch:
     """Torch's layers, with a mask for each entry."""
-    U, V = (nn.Embedding.from_pretrained(factor, freeze=False) for factor in _factors(size))
+    U, V = (nn.Embedding(len(factor), WIDTH, _weight=factor) for factor in _factors(size))
     optimizer = torch.optim.SGD([U.weight, V.weight], lr=LEARNING_RATE)
 
     def epoch(batches: list[Entries]) -> None:
@@ -109,8 +110,3 @@ def _kernel(size: str, way: str) -> Epoch:
             WAYS[way](U, V, *entries, LEARNING_RATE, mask, 1 - DROP_RATE)
 
     return epoch
-
-
-if __name__ == "__main__":
-    for row in run():
-        print("{case:16s} {ratio:6.2f} x (goal {goal:.1f})  {seconds:.6f} s a step".format(**row))

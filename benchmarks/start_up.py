@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 
-ROUNDS = 7
+from benchmarks.sizes import sized
+
+ROUNDS = sized(7, 1)
 COMMANDS = {
     "python -c pass": ("-c", "pass"),
     "regarena --help": ("-m", "harness.cli", "--help"),
@@ -29,8 +31,3 @@ def run() -> list[dict[str, object]]:
         {"command": name, "seconds": median, "above_empty_python": median - empty, "reach": 0.5}
         for name, median in medians.items()
     ]
-
-
-if __name__ == "__main__":
-    for row in run():
-        print(row)

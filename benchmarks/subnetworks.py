@@ -1,6 +1,6 @@
 """Accuracies of 100 fixed sub-networks on 1,000 test digits: all at once, against one network after the other.
 
-Run `python -m benchmarks.subnetworks`. One thread; LeNet with a last hidden layer of some width, drop rate 0.8 there.
+Run `python -m benchmarks subnetworks`. One thread; LeNet with a last hidden layer of some width, drop rate 0.8 there.
 All at once computes the hidden layer once, which is part of its time. Both ways take turns, and the figure is the
 median over turns of the ratio of CPU times; their accuracies are compared too.
 """
@@ -13,11 +13,13 @@ import time
 import torch
 from torch import Tensor, nn
 
+from benchmarks.sizes import sized
 from tasks.architectures import ARCHITECTURES
 from tasks.runtime.streams import torch_stream
 from tasks.theory.subnetworks import fixed_masks, subnetwork_accuracies
 
-NUM_DIGITS, NUM_MASKS, KEEP_RATE, ROUNDS = 1_000, 100, 0.2, 5
+NUM_DIGITS, NUM_MASKS, ROUNDS = sized((1_000, 100, 5), (20, 3, 1))
+KEEP_RATE = 0.2
 GOALS = {100: 20.0, 1_000: 20.0}  # width of the last hidden layer: ratio to reach
 
 
@@ -30,7 +32,12 @@ def run() -> list[dict[str, object]]:
 @torch.no_grad()
 def _row(width: int) -> dict[str, object]:
     network = ARCHITECTURES["lenet"](num_classes=10, in_channels=1, image_size=28, width=width).eval()
-    below, top = nn.Sequential(network.features, *network.classifier[:-1]), network.classifier[-1]
+    features, classifier = network.features, network.classifier
+    assert isinstance(features, nn.Module)
+    assert isinstance(classifier, nn.Sequential)
+    top = classifier[-1]
+    assert isinstance(top, nn.Linear)
+    below = nn.Sequential(features, *classifier[:-1])
     generator = torch_stream(0, "digits")
     digits = torch.rand(NUM_DIGITS, 1, 28, 28, generator=generator)
     labels = torch.randint(10, (NUM_DIGITS,), generator=generator)
@@ -43,7 +50,8 @@ def _row(width: int) -> dict[str, object]:
     def together() -> Tensor:
         return subnetwork_accuracies(below(digits), top.weight, masks, labels, top.bias, KEEP_RATE)
 
-    ways, seconds = {"alone": alone, "together": together}, {"alone": [], "together": []}
+    ways = {"alone": alone, "together": together}
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
     for turn in range(ROUNDS + 1):  # the first one warms up
         for way, measure in ways.items():
             started = time.process_time()
@@ -59,8 +67,3 @@ def _row(width: int) -> dict[str, object]:
         "goal": GOALS[width],
         "num_rounds": ROUNDS,
     }
-
-
-if __name__ == "__main__":
-    for row in run():
-        print("{case:12s} {ratio:6.1f} x (goal {goal:.0f})  {seconds:.4f} s  difference {difference:.1e}".format(**row))

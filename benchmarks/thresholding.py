@@ -1,6 +1,6 @@
 """Shrinking singular values by the spectrum that changes, against the full decomposition.
 
-Run `python -m benchmarks.thresholding`. One thread; both ways take turns, and the figure is the median over turns of
+Run `python -m benchmarks thresholding`. One thread; both ways take turns, and the figure is the median over turns of
 the ratio of their CPU times. The error is that of what is taken away, relative to itself, against float64.
 """
 
@@ -14,12 +14,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from benchmarks.sizes import sized
 from tasks.regularizers.spectra import small as small_spectra
 from tasks.regularizers.spectra.thresholding import shrink_small_singular_values
 from tasks.runtime import compiled
 
 Shrink = Callable[[Tensor, int, float], small_spectra.Shrunk]
-ROUNDS = 5
+ROUNDS = sized(5, 1)
+SHRUNK = sized(1, 32)  # by how much rows, columns and values kept are fewer
 KERNELS = "512x512 kernels 3x3, h = 1"
 CASES = {  # name: (shape, h, C as a share of sigma_(h+1), the ratio to reach)
     "2048x2048, 48 values change": ((2048, 2048), 2000, 1.0, 5.0),
@@ -44,6 +46,8 @@ def _row(
     name: str, shape: tuple[int, ...], num_kept: int, share: float, goal: float, shrink: Shrink
 ) -> dict[str, object]:
     generator = torch.Generator().manual_seed(0)
+    shape = (shape[0] // SHRUNK, shape[1] // SHRUNK, *shape[2:])
+    num_kept = num_kept if len(shape) > 2 else num_kept // SHRUNK
     weight = torch.randn(shape, generator=generator) * math.sqrt(2 / math.prod(shape[1:]))
     limit = share * float(torch.linalg.svdvals(weight)[..., num_kept].mean())
     full, quick = [], []
@@ -77,15 +81,11 @@ def _fully(weight: Tensor, num_kept: int, limit: float) -> Tensor:
     """By the decomposition: U diag(s) V^T with the tail of s shrunk."""
     left, values, right = torch.linalg.svd(weight, full_matrices=False)
     values[..., num_kept:] = (values[..., num_kept:] - limit).clamp(min=0)
-    return (left * values[..., None, :]) @ right
+    shrunk: Tensor = (left * values[..., None, :]) @ right
+    return shrunk
 
 
 def _seconds(function: Callable[[], object]) -> float:
     started = time.process_time()
     function()
     return time.process_time() - started
-
-
-if __name__ == "__main__":
-    for row in run():
-        print("{case:38s} {ratio:6.2f} (goal {goal:.1f})  {seconds:.4f} s  error {error:.1e}".format(**row))
