@@ -7,7 +7,7 @@ DONE := .venv/.installed
 # it for that: hence no extra, and no dependencies. Without it those tests are skipped.
 ORACLE := torchattacks==3.5.1
 
-.PHONY: quickstart test terminal check fix bench clean
+.PHONY: quickstart test terminal check fix bench chaos clean
 
 quickstart: $(DONE)  ## a whole small campaign on real data: tune, confirm, rank
 	$(BIN)/regarena run quickstart
@@ -32,6 +32,10 @@ fix: $(DONE)  ## format, and mend what lint can mend
 
 bench: $(DONE)  ## speed as ratios, each pair interleaved in one run
 	$(BIN)/python -m benchmarks
+
+SEED ?= 0
+chaos: $(DONE)  ## campaigns that are disturbed at random, a quarter of an hour; SEED=1 for other draws
+	PYTHONPATH=tests/harness $(BIN)/python tests/chaos --seed $(SEED)
 
 clean:  ## all that the other targets made, but results
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

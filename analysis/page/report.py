@@ -37,6 +37,7 @@ from analysis.rows.load import load_curves, load_trials
 from analysis.rows.notes import notes_of
 from analysis.shown import tables as shown
 from analysis.shown.column import Column
+from analysis.shown.spreadsheet import csv_of_frame
 from analysis.tables import campaign
 from analysis.tables.importances import importance_table
 from analysis.tables.overall import overall_significance
@@ -205,7 +206,7 @@ class _Report:
         return [{"name": title, "figure": self._png((name,), figure)} for name, title, figure in drawn]
 
     def _csv(self, name: str, frame: pd.DataFrame) -> None:
-        self.folder.write(f"tables/{name}.csv", frame.to_csv(index=False).encode())
+        self.folder.write(f"tables/{name}.csv", csv_of_frame(frame).encode())
 
     def _png(self, name: tuple[Hashable, ...], figure: Figure) -> str:
         """Store a figure under a name of these parts, and return it as a source that an <img> can hold."""

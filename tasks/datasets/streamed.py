@@ -170,7 +170,7 @@ class _Images(TorchDataset[tuple[Tensor, Tensor]]):
         try:
             with Image.open(path) as file:
                 image = file.convert("RGB")
-        except OSError as error:
+        except (OSError, Image.DecompressionBombError) as error:
             raise DataError(f"The image {path} cannot be read ({error}); replace or remove it.") from error
         if not epoch:
             return self._plain(image), self._files.labels[place]

@@ -1,30 +1,14 @@
 """A campaign on a real cluster of two nodes on loopback, one of which is lost."""
 
-import os
 import secrets
-import signal
 import socket
-import subprocess
-import sys
-import tempfile
 from collections import Counter
 
 import pytest
-from arena import Arena, await_that, by_id, finish, processes
-from faulty_contestants import NODE_VARIABLE
+from arena import Arena, await_that, by_id, finish
+from clusters import HEAD, OTHER, end_node, two_nodes
 
 NUM_SLOW = 2 * (2 + 3 + 2)
-CLUSTER = f"""
-import sys
-from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=1, include_dashboard=False,
-                  env_vars={{"{NODE_VARIABLE}": "on-the-head"}}))
-cluster.add_node(num_cpus=1, env_vars={{"{NODE_VARIABLE}": "on-the-other"}})
-cluster.wait_for_nodes()
-print(cluster.address, flush=True)
-sys.stdin.read()
-cluster.shutdown()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -39,39 +23,13 @@ def token():
 
 @pytest.fixture(scope="module")
 def address(arena, token):
-    """The address of a cluster of two nodes with one processor each, started from another folder."""
-    environment = arena.environment | {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": token,
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # every socket on loopback
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_worker_niceness": "0",
-    }
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        process = subprocess.Popen(
-            [sys.executable, "-c", CLUSTER],
-            cwd=scratch,
-            env=environment | {"RAY_TMPDIR": scratch},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
-        yield process.stdout.readline().strip()
-        process.stdin.close()
-        process.wait()
+    """The address of a cluster of two nodes."""
+    with two_nodes(arena, token) as address:
+        yield address
 
 
 def nodes_of(arena):
     return Counter(line.rpartition(" ")[2] for line in arena.executions)
-
-
-def end_node(name):
-    """Every process of a node, at once, as when its power fails."""
-    for pid, _, environment in processes():
-        if f"{NODE_VARIABLE}={name}\0" in environment:
-            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +40,13 @@ def campaign(arena, address, token):
     await_that(lambda: len(nodes_of(arena)) == 2, "both nodes run trials", run)
     await_that(lambda: len(list((arena.folder / "slow" / "trials").glob("[!.]*.parquet"))) >= 3, "3 rows", run)
     arena.before = nodes_of(arena)
-    end_node("on-the-other")
+    end_node(arena, OTHER)
     arena.ended = finish(run)
     return arena
 
 
 def test_both_nodes_run_trials(campaign):
-    assert set(campaign.before) == {"on-the-head", "on-the-other"}
+    assert set(campaign.before) == {HEAD, OTHER}
 
 
 def test_a_lost_node_loses_no_trial(campaign):

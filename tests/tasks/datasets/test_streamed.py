@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -194,6 +196,18 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path, num_workers: int)
     file.write_bytes(file.read_bytes()[:60])
     with pytest.raises(DataError, match=rf"The image {file} cannot be read"):
         list(SMALL.splits(tmp_path, None, num_workers).test.in_order())
+
+
+def test_an_image_that_says_it_is_huge_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    """A few bytes of a file may stand for gigabytes of pixels: a decompression bomb."""
+    file = gradient(tmp_path) / "imagenet" / "val" / "n01" / "1.png"
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    rest = file.read_bytes()[33:]
+    file.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + rest
+    )
+    with pytest.raises(DataError, match=rf"The image {file} cannot be read .*exceeds limit"):
+        list(SMALL.splits(tmp_path).test.in_order())
 
 
 def test_the_fingerprint_follows_from_paths_and_sizes(data: Path, tmp_path: Path) -> None:
