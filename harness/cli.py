@@ -124,7 +124,7 @@ def list_(table: TableName, as_json: AsJson = False, as_csv: AsCsv = False) -> N
 
     names = table_named(table.value)
     for notice in names.notices(names):
-        print(f"regarena: {notice}", file=sys.stderr)
+        say(f"regarena: {notice}", sys.stderr)
     show_records([{"name": name, "what": names.summary(name)} for name in names], as_json, as_csv)
 
 

@@ -115,7 +115,7 @@ def test_the_analysis_imports_of_ours_the_names_of_columns_alone() -> None:
     assert violations("analysis", "harness.records") == []
 
 
-SHELVES = ("rows", "tables", "figures", "papers", "page")
+SHELVES = ("rows", "shown", "tables", "figures", "papers", "page")
 
 
 def test_each_part_of_the_analysis_imports_only_those_before_it() -> None:
@@ -210,3 +210,14 @@ def test_no_folder_of_tests_is_a_package_and_no_two_tests_share_a_name() -> None
     names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
     assert "__init__.py" not in names
     assert len(set(names)) == len(names)
+
+
+def test_what_is_printed_passes_the_one_function_that_makes_text_harmless() -> None:
+    printing = {
+        f"{module}:{node.lineno}"
+        for module, path in modules().items()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    }
+    others = {place for place in printing if not inside(place.partition(":")[0], "harness.terminal.text")}
+    assert others == set(), "print with harness.terminal.text.say: names and messages come from other people's files"

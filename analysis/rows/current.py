@@ -102,5 +102,6 @@ def _of_the_winner(trials: pd.DataFrame) -> pd.DataFrame:
     latest = confirm.sort_values("finished_at", na_position="first", kind="stable").drop_duplicates(CELL, keep="last")
     winner = latest.set_index(CELL)["frozen_from"].to_dict() | winners(trials).set_index(CELL)["trial_id"].to_dict()
     wanted = [winner[cell] for cell in confirm[CELL].itertuples(index=False, name=None)]
-    stale = confirm.index[confirm["frozen_from"].fillna("") != pd.Series(wanted, index=confirm.index).fillna("")]
+    expected = pd.Series(wanted, index=confirm.index, dtype=object)  # not of floats where none is known
+    stale = confirm.index[confirm["frozen_from"].fillna("") != expected.fillna("")]
     return trials.drop(index=stale)

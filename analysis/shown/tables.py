@@ -39,7 +39,7 @@ def _remark(row: Row) -> str:
 CONTESTANT = Column(name="regularizer", heading="regularizer", make=_starred, weight=ALWAYS)
 SEEDS = Column(
     name="num_seeds",
-    heading="seeds / failed",
+    heading="seeds/failed",
     make=lambda row: f"{row['num_seeds']} / {row['num_failed']}",
     legend="Trials with a value, and trials that ended without one.",
     weight=60,
@@ -89,7 +89,7 @@ OVERALL = (  # the overall rows of a `ranking_table`
     number("num_tasks", "tasks", weight=40),
     Column(
         name="wins",
-        heading="wins / ties / losses",
+        heading="wins/ties/losses",
         make=lambda row: f"{row['wins']} / {row['ties']} / {row['losses']}",
         legend="Against none, counted over the tasks.",
         weight=70,
@@ -108,11 +108,11 @@ TIMING = (  # a `timing_table`
         weight=ALWAYS,
     ),
     interval("ratio_low", "ratio_high", "range", legend="Smallest and largest trial.", weight=80),
-    number("seconds_per_step", "ms / step", milliseconds, legend="Milliseconds of a training step.", weight=60),
-    number("twin_seconds_per_step", "twin's ms / step", milliseconds, legend="Of the twin.", weight=30),
+    number("seconds_per_step", "ms/step", milliseconds, legend="Milliseconds of a training step.", weight=60),
+    number("twin_seconds_per_step", "twin's ms/step", milliseconds, legend="Of the twin.", weight=30),
     number(
         "minutes_per_100_epochs",
-        "min / 100 epochs",
+        "min/100 epochs",
         legend="Minutes of all training steps of 100 epochs, without evaluation.",
         weight=50,
     ),
@@ -137,14 +137,14 @@ COMPARISON = (  # a `compare_with_papers`, without what was not run
     text("paper", weight=10),
     text("experiment", weight=20),
     text("task", weight=90),
-    text("setting", weight=85),
+    text("setting", weight=95),
     Column(
         name="metric", heading="metric", make=lambda row: spaced(f"{row['metric']} ({row['unit']})"), weight=15
     ),
     number("reported", show=hundredths, legend="What the paper says.", weight=ALWAYS),
     number("ours", show=hundredths, legend="The mean of our seeds, in the paper's unit.", weight=ALWAYS),
     interval(
-        "interval_low", "interval_high", "95 % interval", hundredths, legend="Student's, of our mean.", weight=70
+        "interval_low", "interval_high", "95 % interval", hundredths, legend="Student's, of our mean.", weight=85
     ),
     number("num_seeds", "seeds", weight=50),
     number("difference", show=signed_hundredths, legend="Ours minus the reported value.", weight=60),
@@ -162,7 +162,7 @@ TIMES = (  # the times of a `compare_with_papers`: only their ratios to the unre
     text("paper", weight=10),
     text("experiment", weight=20),
     text("task", weight=90),
-    number("reported", "reported, min / 100 epochs", weight=40),
+    number("reported", "reported, min/100 epochs", weight=40),
     number("reported_ratio", "reported, times none", legend="Time over that of none, of the paper.", weight=ALWAYS),
     number("our_ratio", "ours, times none", legend="Time over that of none, measured by us.", weight=ALWAYS),
     number("num_seeds", "trials", weight=70),

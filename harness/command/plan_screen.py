@@ -42,7 +42,7 @@ CELLS = (
     text("task", weight=ALWAYS),
     text("regularizer", weight=ALWAYS),
     *_COUNTED,
-    Column(name="seconds_per_trial", heading="time / trial", make=_duration("seconds_per_trial", 1.0), weight=50,
+    Column(name="seconds_per_trial", heading="time/trial", make=_duration("seconds_per_trial", 1.0), weight=50,
            numeric=True),
     *_TIMES,
     text("why", weight=40),

@@ -55,7 +55,7 @@ def print_table(title: str, columns: Iterable[Column], records: Records, without
     say()
     for line in wrapped(visible(title), width):
         say(line, bold=True)
-    for place, line in enumerate(layout.lines):
+    for place, line in enumerate(layout.lines if records else ()):
         say(line, bold=place < layout.num_heading)
     if layout.omitted:
         print_notes([f"Without room here: {', '.join(layout.omitted)}. A wider window or --csv shows all."])

@@ -1,4 +1,4 @@
-"""Tables for a window: names stay whole, and columns that do not fit go, those of the least weight first.
+"""Tables for a window: names stay whole, and columns go for which there is no room beside those of more weight.
 
 Pure: strings in, lines out. A cell is one line; no line is longer than the window unless a single name is.
 """
@@ -79,23 +79,25 @@ def lay_out(columns: Sequence[Heading], rows: Sequence[Sequence[str]], width: in
 def _fitting(
     columns: Sequence[Heading], texts: Sequence[Sequence[str]], places: Sequence[int], width: int | None
 ) -> list[int]:
-    """The columns for which there is room; of equal weight, the one on the right goes first."""
-    shown = list(places)
-    while width is not None and _total(_least_widths(columns, texts, shown)) > width:
-        lightest = min(reversed(shown), key=lambda place: columns[place].weight)
-        if columns[lightest].weight >= ALWAYS:
-            break
-        shown.remove(lightest)
+    """The columns for which there is room beside those of more weight, and of equal weight to their left."""
+    shown: list[int] = []
+    for place in sorted(places, key=lambda place: -columns[place].weight):
+        more = sorted([*shown, place])
+        if width is None or columns[place].weight >= ALWAYS or _total(_least_widths(columns, texts, more)) <= width:
+            shown = more
     return shown
 
 
 def _least_widths(columns: Sequence[Heading], texts: Sequence[Sequence[str]], shown: Sequence[int]) -> list[int]:
-    """The cells that each column needs if its heading is broken between all words."""
-    return [
-        max([cell_length(row[place]) for row in texts] + [cell_length(word) for word in columns[place].heading.split()],
-            default=0)
-        for place in shown
-    ]  # fmt: skip
+    """The cells that each column needs if its heading may take two lines."""
+    return [max([cell_length(row[place]) for row in texts] + [_halved(columns[place].heading)]) for place in shown]
+
+
+def _halved(heading: str) -> int:
+    """The cells of a heading that is broken between words into at most two lines."""
+    words = heading.split()
+    halves = [(" ".join(words[:place]), " ".join(words[place:])) for place in range(1, len(words) + 1)]
+    return min((max(map(cell_length, both)) for both in halves), default=0)
 
 
 def _widths(
