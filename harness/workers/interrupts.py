@@ -15,7 +15,13 @@ from types import FrameType
 from harness.errors import Interrupted
 
 _POLL_SECONDS = 0.005
-_WITNESS = (sys.executable, "-S", "-c", "import sys; sys.stdin.read()")  # ends with whoever holds its standard input
+_WITNESS = (
+    sys.executable,
+    "-I",
+    "-S",
+    "-c",
+    "import sys; sys.stdin.read()",
+)  # ends with whoever holds its standard input
 
 
 @contextmanager

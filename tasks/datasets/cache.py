@@ -44,7 +44,7 @@ def cached(what: str, *follows_from: object, data_dir: Path | None, compute: Cal
 
 
 def _folders(data_dir: Path | None) -> Iterator[Path]:
-    if data_dir is not None:
+    if data_dir is not None and not (data_dir / FOLDER).is_symlink():  # which may lead out of the data folder
         yield data_dir / FOLDER
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     if not cache.startswith("~"):  # as it does for a user without a home

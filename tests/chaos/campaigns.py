@@ -212,9 +212,11 @@ def _stopping(arena: Arena, kind: str, rng: random.Random, where: str) -> Distur
 
 
 def _second(arena: Arena, command: tuple[str, ...], temporary: str, run: Run) -> bool:
-    """The same command meanwhile is refused."""
+    """The same command meanwhile is refused; the first one stands still, else it might end before."""
+    run.send_signal(signal.SIGSTOP)
     ended = finish(arena.start(*command, TMPDIR=temporary))
-    if run.poll() is None and (ended.returncode != 75 or "Traceback" in ended.stderr):
+    run.send_signal(signal.SIGCONT)
+    if (ended.returncode != 75 or "Traceback" in ended.stderr):
         raise Unsound(f"a second command at once ended with {ended.returncode}: {ended.stderr[-3000:]}")
     return True
 

@@ -59,7 +59,7 @@ def run_to_its_end(
             if run.poll() is None and pending[0].act(run):
                 disturbance = pending.pop(0)
                 counts[disturbance.kind] += 1
-                due = len(arena.executions) + rng.uniform(0.5, 1.5) * share
+                due = len(arena.executions) + rng.uniform(0.2, 1.0) * share
                 hit = disturbance if disturbance.kills_driver or disturbance.ends_run else None
         ended = finish(run)
         if hit is not None:

@@ -1,4 +1,6 @@
 import csv
+import errno
+import os
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -144,6 +146,18 @@ def test_cells_of_the_papers_are_shown_beside_them_and_labelled_with_the_scale(t
     words = "".join(Page(Path(analysis.write_report(write(tmp_path, rows))).read_text()).words)
     assert "not comparable: scale smoke" in words
     assert (tmp_path / "tables" / "comparison.csv").exists()
+
+
+def test_a_report_on_a_full_disk_leaves_nothing_unfinished(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write(tmp_path, confirmed("none", [0.5]))
+    before = set(tmp_path.rglob("*"))
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        analysis.write_report(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path not in before] == []
 
 
 def test_a_second_report_replaces_the_first_and_leaves_nothing_unfinished(tmp_path):

@@ -48,7 +48,7 @@ def addresses_of(pids):
 LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
 
 
-PLANTED = ("harness", "tasks", "torch", "ray", "json", "numpy", "sitecustomize", "faulty_contestants")
+PLANTED = ("harness", "tasks", "torch", "ray", "json", "numpy", "threading", "multiprocessing", "sitecustomize")
 
 
 def plant_modules(folder):

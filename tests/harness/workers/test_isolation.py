@@ -206,6 +206,15 @@ def test_a_trial_dies_with_the_process_that_asked_for_it_even_by_sigkill(tmp_pat
     await_that(lambda: not processes_of(arena), "no orphan is left")
 
 
+def test_a_long_path_of_the_temporary_folder_is_no_obstacle(arena, records):
+    """As under batch systems; a socket's path has 107 characters at most."""
+    long = arena.folder / ("x" * 110)
+    long.mkdir()
+    (answer,) = map(json.loads, arena.python(RUN, "idle", TMPDIR=str(long)).splitlines())
+    assert answer["row"]["status"] == "completed"
+    assert not list(long.iterdir())
+
+
 def test_trials_leave_nothing_in_the_temporary_folder(arena, records):
     """Not the sockets of the fork server, and not what a trial itself left there."""
     assert dict(records)["leave_a_file"]["row"]["status"] == "completed"

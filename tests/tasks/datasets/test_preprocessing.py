@@ -209,6 +209,16 @@ def test_a_pickle_in_the_place_of_the_file_is_not_run(a_cache_folder_of_its_own:
     assert cache._read(file) is None
 
 
+def test_a_link_in_the_data_folder_is_not_written_through(tmp_path: Path, a_cache_folder_of_its_own: Path) -> None:
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    for folder in (data, elsewhere):
+        folder.mkdir()
+    (data / cache.FOLDER).symlink_to(elsewhere)
+    cache.cached("thing", 1, data_dir=data, compute=lambda: {"x": torch.arange(3)})
+    assert not list(elsewhere.iterdir())
+    assert len(list(a_cache_folder_of_its_own.rglob("thing-*.npz"))) == 1
+
+
 def test_the_file_lies_with_the_data_where_that_can_be_written_and_in_the_cache_where_not(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
