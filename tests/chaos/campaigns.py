@@ -216,7 +216,7 @@ def _second(arena: Arena, command: tuple[str, ...], temporary: str, run: Run) ->
     run.send_signal(signal.SIGSTOP)
     ended = finish(arena.start(*command, TMPDIR=temporary))
     run.send_signal(signal.SIGCONT)
-    if (ended.returncode != 75 or "Traceback" in ended.stderr):
+    if ended.returncode != 75 or "Traceback" in ended.stderr:
         raise Unsound(f"a second command at once ended with {ended.returncode}: {ended.stderr[-3000:]}")
     return True
 
