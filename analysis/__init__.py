@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from analysis.papers.localdrop.figures import plot_localdrop
     from analysis.papers.theory_figures import plot_theory
     from analysis.rows.current import current_rows
-    from analysis.rows.load import DamagedResultsError, load_curves, load_trials
+    from analysis.rows.load import (
+        ConflictingResultsError,
+        DamagedResultsError,
+        NewerResultsError,
+        load_curves,
+        load_trials,
+    )
     from analysis.rows.notes import notes_of
     from analysis.tables.importances import hyperparameter_importances, importance_table
     from analysis.tables.overall import overall_significance, smallest_reachable_p
@@ -29,7 +35,9 @@ if TYPE_CHECKING:
     from analysis.tables.timing import timing_table
 
 _HOMES: dict[str, str] = {
+    "ConflictingResultsError": "analysis.rows.load",
     "DamagedResultsError": "analysis.rows.load",
+    "NewerResultsError": "analysis.rows.load",
     "claims_table": "analysis.papers.claims_table",
     "compare_with_papers": "analysis.papers.comparison",
     "current_rows": "analysis.rows.current",
@@ -56,7 +64,9 @@ _HOMES: dict[str, str] = {
 }
 
 __all__ = [
+    "ConflictingResultsError",
     "DamagedResultsError",
+    "NewerResultsError",
     "claims_table",
     "compare_with_papers",
     "current_rows",

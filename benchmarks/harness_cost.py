@@ -117,8 +117,9 @@ def _ends(suite: object, results: str) -> list[float]:
     """Run a suite and return when each of its trials ended, in seconds."""
     from harness.campaign import run_campaign
     from harness.plan import Budget
+    from harness.records.folders import TRIALS
     from harness.request import Request
-    from harness.results.store import TRIALS, Store
+    from harness.results.store import Store
     from tasks.suites import Suite
 
     assert isinstance(suite, Suite)

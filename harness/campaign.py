@@ -18,7 +18,8 @@ from harness.progress import Progress
 from harness.provenance import code_hash, software
 from harness.records import TrialRecord, TrialSpec, utc_now
 from harness.request import Outcome, Request
-from harness.results.store import CAMPAIGN_FILE, Store
+from harness.results.campaign_file import CAMPAIGN_FILE, read_campaign
+from harness.results.store import Store
 from harness.results.trial_summary import TrialSummary
 from harness.schedule import CellProgress, Schedule
 from harness.terminal.text import say
@@ -38,7 +39,7 @@ def plan_campaign(request: Request, store: Store) -> Plan:
     Raises:
         BadInput: for unknown names, impossible values, or a folder that holds another suite.
     """
-    known = store.read_json(CAMPAIGN_FILE)
+    known = read_campaign(store)
     if known is not None and known["suite"] != request.suite_name:
         raise BadInput(
             f"{request.results} holds a campaign of the suite {known['suite']!r}, not of {request.suite_name!r}; "
@@ -190,7 +191,7 @@ def _memory_share(request: Request) -> int | None:
 
 def _note_request(store: Store, plan: Plan, request: Request) -> None:
     """Append this request to campaign.json."""
-    known = store.read_json(CAMPAIGN_FILE) or {"campaign_id": plan.campaign_id, "suite": plan.suite, "requests": []}
+    known = read_campaign(store) or {"campaign_id": plan.campaign_id, "suite": plan.suite, "requests": []}
     asked: dict[str, Any] = {
         "at": utc_now().isoformat(timespec="seconds"),
         **dataclasses.asdict(plan.budget),

@@ -32,7 +32,6 @@ from analysis.papers.comparison import compare_with_papers
 from analysis.papers.figures import plot_paper_figures, plot_sweeps_beside_papers
 from analysis.papers.reported import TIME_METRIC
 from analysis.papers.theory_figures import THEORY_TASKS, plot_theory
-from analysis.rows.folders import Folder, Results, open_folder, open_folders
 from analysis.rows.load import load_curves, load_trials
 from analysis.rows.notes import notes_of
 from analysis.shown import tables as shown
@@ -44,6 +43,7 @@ from analysis.tables.overall import overall_significance
 from analysis.tables.ranking import OVERALL, ranking_table
 from analysis.tables.sweeps import sweeps_of
 from analysis.tables.timing import timing_table
+from harness.records.folders import Folder, Results, open_folder, open_folders
 
 PAGE_NAME = "report.html"
 MOST_BYTES = 6_000_000  # of the page; beyond that the interactive figures, which need 5 MB of plotly.js, stay out

@@ -11,8 +11,9 @@ from harness.errors import BadInput
 from harness.execution import Execution, placed
 from harness.plan import Plan
 from harness.records import ROLES, Role, TrialSpec
+from harness.records.folders import TRIALS
 from harness.request import Request
-from harness.results.store import TRIALS, Store
+from harness.results.store import Store
 from harness.results.trial_summary import TrialSummary
 from harness.schedule import CellProgress
 from harness.times.cost import Counts

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow.fs
 import torch
 
-from harness.results.locations import CHECKPOINTS, check_no_links, opened, write_whole
+from harness.records.folders import CHECKPOINTS, check_no_links, open_folder, write_whole
 from tasks.runtime.state import State
 
 NUM_KEPT = 2
@@ -34,7 +34,8 @@ class TrialCheckpoints:
     """
 
     def __init__(self, location: str, trial_id: str, every_seconds: float, made_on: str) -> None:
-        self._files, self._root = opened(location)
+        results = open_folder(location)
+        self._files, self._root = results.filesystem, results.path
         self._folder = f"{self._root}/{CHECKPOINTS}/{trial_id}"
         self._every_seconds, self._made_on = every_seconds, made_on
         self._last_time, self._last_epoch = time.monotonic(), 0

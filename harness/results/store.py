@@ -14,7 +14,6 @@ import json
 import os
 import uuid
 from collections.abc import Container, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -24,18 +23,18 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from harness.errors import BadInput
-from harness.records import CURVE_SCHEMA, SUCCESSES, TrialRecord, schema_of
-from harness.results.locations import CHECKPOINTS, check_no_links, opened, write_whole
+from harness.records import CURVE_SCHEMA, TrialRecord, schema_of
+from harness.records.duplicates import OnConflict, unique_points, unique_trials
+from harness.records.folders import CHECKPOINTS, CURVES, TRIALS, Kind, check_no_links, first_line, open_folder, patiently, write_whole
+from harness.records.reading import Parts, decoded, raise_for, read_parts
+from harness.records.uniting import unlike_apart
+from harness.results.digests import DIGEST_KEY, digest
 from harness.results.lock import campaign_lock
-from harness.results.rows import digest, merged, one_of_each_point, one_row_per_trial
 from harness.results.trial_summary import FINISHED_COLUMNS, TrialSummary
 
-DIGEST_KEY = b"regarena.digest"
-TRIALS, CURVES = "trials", "curves"
-CAMPAIGN_FILE = "campaign.json"
 COMPACTED_PREFIX = "compacted-"
-_READERS = 8
-UNREADABLE = (OSError, ValueError, pa.ArrowException)  # what a damaged file may raise; text that is none, ValueError
+FOREIGN_ADVICE = "Move what regarena did not write out of the folder."
+_UNIQUE = {TRIALS: unique_trials, CURVES: unique_points}
 
 
 class Store:
@@ -50,8 +49,9 @@ class Store:
 
     def __init__(self, location: str | os.PathLike[str]) -> None:
         self.location = str(location)
+        self.folder = open_folder(self.location)
         self.is_local = "://" not in self.location
-        self._fs, self.root = opened(self.location)
+        self._fs, self.root = self.folder.filesystem, self.folder.path
         self.damaged: list[str] = []  # files that `finished` or `compact` could not read
 
     @property
@@ -71,10 +71,10 @@ class Store:
             for folder in (TRIALS, CURVES):
                 self._fs.create_dir(f"{self.root}/{folder}", recursive=True)
             self._write_bytes(f"{self.root}/{TRIALS}/.probe", b"probe")
-            self._fs.delete_file(f"{self.root}/{TRIALS}/.probe")
+            self._delete(f"{self.root}/{TRIALS}/.probe")
         except OSError as error:
             raise BadInput(
-                f"The results folder {self.location} cannot be written ({_short(error)}); choose another one."
+                f"The results folder {self.location} cannot be written ({first_line(error)}); choose another one."
             ) from error
 
     def lock(self) -> AbstractContextManager[str | None]:
@@ -115,77 +115,71 @@ class Store:
                 self._fs.delete_dir(f"{self.root}/{CHECKPOINTS}")
 
     def finished(self, set_aside: bool = True) -> dict[str, TrialSummary]:
-        """Every trial that ended, by id; of several rows of one trial the first that succeeded.
+        """Every trial that ended, by id.
 
         Damaged files are listed in `damaged`, and renamed to `*.damaged` if `set_aside`; their trials run again.
-        """
-        found: dict[str, TrialSummary] = {}
-        for _, table in self._read_all(TRIALS, FINISHED_COLUMNS, set_aside):
-            for row in table.to_pylist():
-                known = found.get(row["trial_id"])
-                if known is None or (row["status"] in SUCCESSES and not known.has_result):
-                    found[row["trial_id"]] = TrialSummary.from_row(row)
-        return found
 
-    def rows(self, columns: Sequence[str]) -> list[dict[str, Any]]:
-        """These columns of every trial row that can be read; a column that a file has not is null."""
-        tables = [table for _, table in self._read_all(TRIALS, set_aside=False)]
-        kept = [table.select([name for name in columns if name in table.column_names]) for table in tables]
+        Raises:
+            NewerResultsError, DamagedResultsError, ConflictingResultsError, UnreadableResultsError: when there are rows
+                of a newer schema, foreign files or contradicting rows, or when a file cannot be read now. No file is
+                touched then.
+        """
+        return {row["trial_id"]: TrialSummary.from_row(row) for row in self.rows(FINISHED_COLUMNS, set_aside)}
+
+    def rows(self, columns: Sequence[str], set_aside: bool = False) -> list[dict[str, Any]]:
+        """These columns of every trial; a column that no file has is null.
+
+        Raises:
+            What `finished` raises.
+        """
+        read = self._read(TRIALS)
+        table = unique_trials(read.parts).table
+        self._note_damage(read, set_aside)
+        known = table.select([name for name in columns if name in table.column_names])
         empty = dict.fromkeys(columns)
-        return [empty | row for table in kept for row in table.to_pylist()]
+        return [empty | row for row in known.to_pylist()]
 
     def forget(self, trial_ids: Iterable[str]) -> None:
         """Remove the rows and curves of these trials, so that they run again."""
         gone = set(trial_ids)
-        for folder in (TRIALS, CURVES):
-            for path, table in self._read_all(folder):
-                ids = table.column("trial_id").to_pylist()
+        for kind in (TRIALS, CURVES):
+            read = self._read(kind)
+            self._note_damage(read, set_aside=True)
+            for part in read.parts:
+                ids = part.table.column("trial_id").to_pylist()
                 if not gone.intersection(ids):
                     continue
-                kept = table.filter(pa.array([trial_id not in gone for trial_id in ids]))
+                kept = part.table.filter(pa.array([trial_id not in gone for trial_id in ids]))
                 if kept.num_rows:
-                    self._write_table(folder, Path(path).stem, kept)
+                    self._write_table(kind, Path(part.path).stem, kept)
                 else:
-                    self._fs.delete_file(path)
+                    self._delete(part.path)
 
-    def adopt(self, other: Store) -> None:
-        """Copy the rows and curves of trials that are finished elsewhere and not here, or failed here only."""
-        theirs = other.finished(set_aside=False)
-        known = {
-            trial_id
-            for trial_id, done in self.finished().items()
-            if done.has_result or trial_id not in theirs or not theirs[trial_id].has_result
-        }
-        for folder in (CURVES, TRIALS):
-            for path in other.files(folder):
-                table = other.read(path)
-                fresh = [trial_id not in known for trial_id in table.column("trial_id").to_pylist()]
-                if any(fresh):
-                    self._write_table(folder, COMPACTED_PREFIX + uuid.uuid4().hex[:12], table.filter(pa.array(fresh)))
+    def compact(self, others: Sequence[Store] = (), on_conflict: OnConflict = "raise") -> None:
+        """Bring all files of a kind together in one, with those of other folders, each trial once.
 
-    def compact(self) -> None:
-        """Merge the files of a folder into one; a crash in between leaves duplicates, never a gap.
+        A crash in between leaves duplicates, never a gap. Where columns of one name hold text in some rows and numbers
+        in others, there is a file for each.
 
-        Where columns of one name hold text in some rows and numbers in others, there is a file for each.
+        Raises:
+            ConflictingResultsError: for contradicting rows, before anything is written, unless `on_conflict` says whose
+                count.
         """
-        for folder, one_of_each in ((TRIALS, one_row_per_trial), (CURVES, one_of_each_point)):
-            read = self._read_all(folder)
-            tables = merged([table for _, table in read])
-            if len(tables) == len(read):
+        gathered = {kind: self._gather(kind, others, on_conflict) for kind in (CURVES, TRIALS)}
+        name = COMPACTED_PREFIX + uuid.uuid4().hex[:12]  # one for both kinds, so that both sort alike among other files
+        for kind, (own, tables) in gathered.items():
+            self._note_damage(own, set_aside=True)
+            if not others and len(tables) == len(own.parts):
                 continue
-            for table in tables:
-                self._write_table(folder, COMPACTED_PREFIX + uuid.uuid4().hex[:12], one_of_each(table))
-            for path, _ in read:
-                self._fs.delete_file(path)
+            for place, table in enumerate(tables):
+                self._write_table(kind, f"{name}-{place}", table)
+            for part in own.parts:
+                self._delete(part.path)
         self._drop_empty_checkpoints()
 
-    def files(self, folder: str) -> list[str]:
+    def files(self, kind: Kind) -> list[str]:
         """Paths of the whole files of `trials` or `curves`, sorted."""
-        selector = pa.fs.FileSelector(f"{self.root}/{folder}", allow_not_found=True)
-        names = [info.path for info in self._fs.get_file_info(selector) if info.type == pa.fs.FileType.File]
-        return sorted(
-            path for path in names if path.endswith(".parquet") and not Path(path).name.startswith((".", "_"))
-        )
+        return self.folder.parquet_files(kind)
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """A JSON file of the folder, or None where there is none.
@@ -205,70 +199,67 @@ class Store:
                 "writes a new one."
             ) from error
         except OSError as error:
-            raise BadInput(f"The results location {self.location} cannot be read ({_short(error)}).") from error
+            raise BadInput(f"The results location {self.location} cannot be read ({first_line(error)}).") from error
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file of the folder, whole or not at all."""
         self._write_bytes(f"{self.root}/{name}", json.dumps(content, indent=2).encode())
 
     def check(self, path: str) -> str | None:
-        """What is wrong with one Parquet file, or None: unreadable, or rows that do not fit their digest."""
+        """What is wrong with one Parquet file, or None: damaged, or rows that do not fit their digest."""
         try:
-            table = self._read(path)
-        except UNREADABLE as error:
-            return f"cannot be read ({_short(error)})"
+            table = self.read(path)
+        except ValueError as error:
+            return f"cannot be read ({error})"
         recorded = (table.schema.metadata or {}).get(DIGEST_KEY)
         if recorded is None:
             return "carries no digest: it was not written by regarena, or was edited"
         return None if recorded.decode() == digest(table) else "was edited: its rows do not fit its digest"
 
     def read(self, path: str) -> pa.Table:
-        """One file as a table."""
-        return self._read(path)
+        """One file as a table, as it was stored.
 
-    def _read_all(
-        self, folder: str, columns: tuple[str, ...] | None = None, set_aside: bool = True
-    ) -> list[tuple[str, pa.Table]]:
-        """Path and content of every file that can be read; one that vanishes meanwhile was compacted, so list again."""
-        while True:
-            paths = self.files(folder)
-            with ThreadPoolExecutor(_READERS) as pool:
-                read = list(pool.map(lambda path: self._read_or_error(path, columns), paths))
-            if not any(isinstance(content, FileNotFoundError) for content in read):
-                break
-        for path, content in zip(paths, read, strict=True):
-            if isinstance(content, Exception):
-                self.damaged.append("/".join(path.split("/")[-2:]))
-                if set_aside:
-                    self._fs.move(path, f"{path}.damaged")
-        return [(path, table) for path, table in zip(paths, read, strict=True) if not isinstance(table, Exception)]
+        Raises:
+            ValueError: when it is damaged.
+            UnreadableResultsError: when it cannot be read now.
+        """
+        return decoded(patiently(lambda: self.folder.read(path), path))
 
-    def _read_or_error(self, path: str, columns: tuple[str, ...] | None) -> pa.Table | Exception:
-        try:
-            return self._read(path, columns)
-        except PermissionError as error:
-            raise BadInput(f"{path} may not be read by this user ({_short(error)}).") from error
-        except UNREADABLE as error:
-            return error
+    def check_mergeable(self, others: Sequence[Store], on_conflict: OnConflict) -> None:
+        """Raise what `compact` with these other folders would; changes nothing."""
+        for kind in (CURVES, TRIALS):
+            self._gather(kind, others, on_conflict)
 
-    def _read(self, path: str, columns: tuple[str, ...] | None = None) -> pa.Table:
-        with self._fs.open_input_file(path) as source:
-            table = pq.read_table(
-                source, columns=list(columns) if columns else None, use_threads=False, page_checksum_verification=True
-            )
-        table.validate(full=True)  # a changed byte may leave text that no longer is text
-        return table
+    def _gather(self, kind: Kind, others: Sequence[Store], on_conflict: OnConflict) -> tuple[Parts, list[pa.Table]]:
+        """What stands here, and what is to stand here: each trial once, with those of other folders."""
+        own = self._read(kind)
+        parts = own.parts + [part for other in others for part in other._read(kind).parts]
+        unique = _UNIQUE[kind](parts, on_conflict)
+        kept = [unique.of_file(part, place) for place, part in enumerate(parts)]
+        return own, unlike_apart(table for table in kept if len(table))
 
-    def _write_table(self, folder: str, name: str, table: pa.Table) -> None:
+    def _read(self, kind: Kind) -> Parts:
+        read = read_parts(self.folder, kind)
+        raise_for(read.foreign, FOREIGN_ADVICE)
+        return read
+
+    def _note_damage(self, read: Parts, set_aside: bool) -> None:
+        for fault in read.damaged:
+            self.damaged.append(fault.name)
+            if set_aside:
+                with contextlib.suppress(FileNotFoundError):
+                    self._fs.move(fault.path, f"{fault.path}.damaged")
+
+    def _delete(self, path: str) -> None:
+        """Remove a file whose rows stand elsewhere; another compaction of the same folder may have done so."""
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.delete_file(path)
+
+    def _write_table(self, kind: Kind, name: str, table: pa.Table) -> None:
         buffer = io.BytesIO()
         digested = table.replace_schema_metadata({DIGEST_KEY: digest(table)})
         pq.write_table(digested, buffer, compression="zstd", write_page_checksum=True)
-        self._write_bytes(f"{self.root}/{folder}/{name}.parquet", buffer.getvalue())
+        self._write_bytes(f"{self.root}/{kind}/{name}.parquet", buffer.getvalue())
 
     def _write_bytes(self, path: str, content: bytes) -> None:
         write_whole(self._fs, self.root, path, content)
-
-
-def _short(error: BaseException) -> str:
-    """The first line of an error's text."""
-    return str(error).strip().split("\n")[0].rstrip(".")

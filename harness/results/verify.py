@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+
 from harness.errors import BadInput
-from harness.records import CURVE_COLUMNS, SUCCESSES, TRIAL_TABLE, fixed
-from harness.results.store import CAMPAIGN_FILE, CURVES, TRIALS, Store
+from harness.records import CURVE_TABLE, SCHEMA_VERSION, SUCCESSES, TRIAL_TABLE, fixed
+from harness.records.duplicates import ConflictingResultsError, unique_points, unique_trials
+from harness.records.folders import CURVES, TRIALS, Kind
+from harness.records.migrations import newest_version
+from harness.records.reading import Part, checked, short_name
+from harness.results.campaign_file import read_campaign
+from harness.results.store import Store
 
 _TEST_COLUMNS = ("test_value", "test_value_at_best_validation")
 _UNIT_METRICS = ("accuracy",)
@@ -20,70 +28,104 @@ def verify_folder(location: str) -> list[str]:
 
     Raises:
         BadInput: when there are no trials at all.
+        UnreadableResultsError: when a file cannot be read now.
     """
     store = Store(location)
-    trials, curves = store.files(TRIALS), store.files(CURVES)
-    if not trials:
+    if not store.files(TRIALS):
         raise BadInput(f"{location} holds no trials; a results folder has trials/*.parquet.")
-    findings = list(_damage_of(store, CAMPAIGN_FILE))
-    rows: list[dict[str, Any]] = []
-    for path in trials:
-        wrong = store.check(path)
-        if wrong:
-            findings.append(f"{_name(path)} {wrong}.")
-        if wrong is None or "cannot be read" not in wrong:
-            rows += store.read(path).to_pylist()
-    curve_ids: set[str] = set()
-    for path in curves:
-        wrong = store.check(path)
-        if wrong:
-            findings.append(f"{_name(path)} {wrong}.")
-        if wrong is None or "cannot be read" not in wrong:
-            findings += _curve_findings(store.read(path).to_pylist(), _name(path), rows, curve_ids)
-    findings += _duplicates(rows)
-    findings += [f"trial {row.get('trial_id')}: {finding}." for row in rows for finding in _row_findings(row)]
-    known = {row.get("trial_id") for row in rows}
-    findings += [f"curves of trial {trial_id} have no row." for trial_id in sorted(curve_ids - known)]
+    findings = list(_damage_of_campaign(store))
+    trials, curves = _Files(), _Files()
+    for path in store.files(TRIALS):
+        findings += trials.add(store, path, TRIALS)
+    for path in store.files(CURVES):
+        findings += curves.add(store, path, CURVES)
+    findings += _duplicates(trials.parts, curves.parts)
+    rows = [row for part in trials.parts for row in part.table.to_pylist()]
+    findings += [f"trial {row['trial_id']}: {finding}." for row in rows for finding in _row_findings(row)]
+    for part in curves.parts:
+        findings += _curve_findings(part, {row["trial_id"] for row in rows if row["role"] == "tune"})
+    with_curves = {each for part in curves.parts for each in part.table["trial_id"].unique().to_pylist()}
+    known = {row["trial_id"] for row in rows}
+    findings += [f"curves of trial {trial_id} have no row." for trial_id in sorted(with_curves - known, key=str)]
     return findings
 
 
-def _damage_of(store: Store, name: str) -> Iterator[str]:
+@dataclass
+class _Files:
+    """The files of one kind that can be looked into."""
+
+    parts: list[Part] = field(default_factory=list)
+
+    def add(self, store: Store, path: str, kind: Kind) -> Iterator[str]:
+        """Look at one more file, and say what is wrong with it as a whole."""
+        name, wrong = short_name(path), store.check(path)
+        if wrong:
+            yield f"{name} {wrong}."
+            if "cannot be read" in wrong:
+                return
+        table = store.read(path)
+        version = newest_version(table)
+        if version > SCHEMA_VERSION:
+            yield (
+                f"{name} was written by a newer regarena (version {version} of the schema, this one reads up to "
+                f"{SCHEMA_VERSION}); its rows were not looked at. Upgrade regarena, and keep the file."
+            )
+            return
+        if kind == TRIALS and (lacking := _lacking(table, version)):
+            others = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+            yield f"{name}: the column(s) {', '.join(lacking[:3])}{others} are missing."
+        try:
+            self.parts.append(Part(path=path, table=checked(table, kind)))
+        except ValueError as error:
+            yield f"{name}: {error}."
+
+
+def _damage_of_campaign(store: Store) -> Iterator[str]:
     try:
-        store.read_json(name)
+        read_campaign(store)
     except BadInput as error:
         yield str(error)
 
 
-def _name(path: str) -> str:
-    return "/".join(path.split("/")[-2:])
+def _lacking(table: pa.Table, version: int) -> list[str]:
+    """Columns that every file of this version has."""
+    return [
+        each.name for each in fixed(TRIAL_TABLE) if each.since <= version and each.name not in table.column_names
+    ]  # fmt: skip
 
 
-def _duplicates(rows: list[dict[str, Any]]) -> Iterator[str]:
-    counts = Counter(row.get("trial_id") for row in rows)
-    yield from (f"trial {trial_id} is stored {count} times." for trial_id, count in counts.items() if count > 1)
+def _duplicates(trials: Sequence[Part], curves: Sequence[Part]) -> Iterator[str]:
+    try:
+        kept = unique_trials(trials)
+        counts = Counter(each for part in trials for each in part.table["trial_id"].to_pylist())
+        once = Counter(kept.table["trial_id"].to_pylist() if trials else [])
+        yield from (
+            f"trial {trial_id} is stored {count} times." for trial_id, count in counts.items() if count > once[trial_id]
+        )
+    except ConflictingResultsError as error:
+        yield str(error)
+    try:
+        unique_points(curves)
+    except ConflictingResultsError as error:
+        yield str(error)
 
 
-def _curve_findings(
-    points: list[dict[str, Any]], name: str, rows: list[dict[str, Any]], seen: set[str]
-) -> Iterator[str]:
-    if points and set(points[0]) != set(CURVE_COLUMNS):
-        yield f"{name} has the columns {sorted(points[0])} instead of {sorted(CURVE_COLUMNS)}."
-        return
-    tuned = {row["trial_id"] for row in rows if row.get("role") == "tune"}
-    leaked = {point["trial_id"] for point in points if point["split"] == "test" and point["trial_id"] in tuned}
+def _curve_findings(part: Part, tuned: set[str]) -> Iterator[str]:
+    name, table = short_name(part.path), part.table
+    leaked = {
+        trial_id
+        for trial_id, split in zip(table["trial_id"].to_pylist(), table["split"].to_pylist(), strict=True)
+        if split == "test" and trial_id in tuned
+    }
     yield from (f"{name}: the tune trial {trial_id} has a test curve." for trial_id in sorted(leaked))
-    seen.update(point["trial_id"] for point in points)
+    for column in CURVE_TABLE:
+        faults = [fault for value in table[column.name].unique().to_pylist() for fault in column.faults(value)]
+        yield from (f"{name}: {fault}." for fault in faults[:1])
 
 
 def _row_findings(row: Mapping[str, Any]) -> Iterator[str]:
-    version = row.get("schema_version") or 1
-    missing = [each.name for each in fixed(TRIAL_TABLE) if each.name not in row and each.since <= version]
-    if missing:
-        others = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        yield f"the column(s) {', '.join(missing[:3])}{others} are missing"
-        return
     for column in fixed(TRIAL_TABLE):
-        yield from column.faults(row.get(column.name))
+        yield from column.faults(row[column.name])
     if row["role"] == "tune":
         yield from (f"a tune trial has a {name}" for name in _TEST_COLUMNS if row[name] is not None)
     if row["status"] in SUCCESSES:

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import analysis
-from analysis.rows.one_table import union
 from harness.records import SUCCESSES, TrialRecord, TrialSpec, schema_of
+from harness.records.uniting import united
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -100,7 +100,7 @@ def one_file(folder: Path, rows) -> pd.DataFrame:
     """Like `frame`, by way of a single file, as compaction leaves it: quicker for hundreds of rows."""
     (folder / "trials").mkdir(parents=True, exist_ok=True)
     tables = [pa.Table.from_pylist([each], schema=schema_of(each)) for each in rows]
-    pq.write_table(union(tables), folder / "trials" / "all.parquet")
+    pq.write_table(united(tables), folder / "trials" / "all.parquet")
     return analysis.load_trials(folder)
 
 

@@ -10,6 +10,7 @@ from result_rows import row, write
 
 import analysis
 from harness.records import CURVE_SCHEMA, TRIAL_COLUMNS, schema_of
+from harness.records.reading import NewerResultsError
 
 
 def test_files_with_different_hyperparameters_become_one_frame_with_nulls_where_one_does_not_apply(tmp_path):
@@ -83,7 +84,7 @@ def test_every_damaged_file_is_named_with_its_fault(tmp_path):
         analysis.load_trials(tmp_path)
     message = str(raised.value)
     assert all(name in message for name in (whole[0].name, "notes.parquet", "strange.parquet", "typed.parquet"))
-    assert "4 damaged file(s)" in message
+    assert "4 damaged or foreign file(s)" in message
     assert whole[1].name not in message
     assert "lacks the column(s) trial_id" in message
 
@@ -113,8 +114,9 @@ def test_a_flipped_byte_in_a_page_with_a_checksum_is_damage(tmp_path):
 
 def test_a_file_of_a_newer_schema_is_refused_by_name(tmp_path):
     write(tmp_path, [{**row(test=0.5), "schema_version": 99}])
-    with pytest.raises(analysis.DamagedResultsError, match="newer regarena"):
-        analysis.load_trials(tmp_path)
+    for on_damage in ("raise", "warn"):
+        with pytest.raises(NewerResultsError, match=r"newer regarena \(version 99 .* upgrade regarena"):
+            analysis.load_trials(tmp_path, on_damage=on_damage)
 
 
 @pytest.mark.parametrize("name", [".unfinished.parquet", "_temporary.parquet", "readme.txt"])

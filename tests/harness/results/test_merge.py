@@ -4,8 +4,9 @@ import pytest
 from some_records import record
 
 from harness.errors import BadInput
+from harness.records.folders import TRIALS
 from harness.results.merge import merge_folders
-from harness.results.store import TRIALS, Store
+from harness.results.store import Store
 from harness.results.verify import verify_folder
 
 

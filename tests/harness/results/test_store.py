@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import some_records
 import torch
 from arena import Arena, by_id, curve_points, rows
 from hypothesis import given, settings
@@ -20,8 +21,10 @@ from some_records import NUM_POINTS, record
 
 import analysis
 from harness.errors import BadInput, CampaignLocked
+from harness.records.folders import CURVES, TRIALS
+from harness.results.campaign_file import read_campaign
 from harness.results.checkpoints import TrialCheckpoints
-from harness.results.store import CURVES, TRIALS, Store
+from harness.results.store import Store
 from harness.results.trial_summary import TrialSummary
 from harness.results.verify import verify_folder
 
@@ -66,7 +69,7 @@ def test_no_reader_ever_sees_a_torn_file_though_writers_are_killed(store):
     printed = -1
     for _ in range(4):
         writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, store.location, os.path.dirname(__file__), str(printed + 1)],
+            [sys.executable, "-c", WRITER, store.location, os.path.dirname(some_records.__file__), str(printed + 1)],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -209,10 +212,9 @@ def test_of_two_rows_of_one_trial_the_one_that_succeeded_counts(store, tmp_path)
     other.prepare()
     store.write(record(0, status="failed"))
     other.write(record(0))
-    store.adopt(other)
+    store.compact([other])
     (done,) = store.finished().values()
     assert done.status == "completed"
-    store.compact()
     assert [row["status"] for row in rows(Path(store.root))] == ["completed"]
 
 
@@ -335,8 +337,9 @@ def test_results_live_on_an_object_store_as_they_do_in_a_folder(bucket):
     store.prepare()
     for number in range(3):
         store.write(record(number))
-    store.write_json("campaign.json", {"suite": "well"})
-    assert Store(bucket("written")).read_json("campaign.json") == {"suite": "well"}
+    campaign = {"suite": "well", "campaign_id": "0123", "requests": []}
+    store.write_json("campaign.json", campaign)
+    assert read_campaign(Store(bucket("written"))) == campaign
     expected = {record(number).trial_id for number in range(3)}
     assert set(store.finished()) == expected
     store.compact()

@@ -8,8 +8,9 @@ from some_records import record
 
 from harness.errors import BadInput
 from harness.records import CURVE_SCHEMA, TRIAL_TABLE, fixed
-from harness.results.rows import digest
-from harness.results.store import DIGEST_KEY, TRIALS, Store
+from harness.records.folders import TRIALS
+from harness.results.digests import DIGEST_KEY, digest
+from harness.results.store import Store
 from harness.results.verify import verify_folder
 
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from analysis.rows.one_table import conform, union
+from harness.records.uniting import conform, united
 
 
 @pytest.mark.parametrize(
@@ -21,12 +21,12 @@ from analysis.rows.one_table import conform, union
 def test_types_meet_in_either_order(first, second, met):
     tables = [pa.table({"a": first}), pa.table({"a": second})]
     for order in (tables, tables[::-1]):
-        assert union(order).schema.field("a").type == met
-        assert len(union(order)) == 2
+        assert united(order).schema.field("a").type == met
+        assert len(united(order)) == 2
 
 
 def test_a_whole_number_too_large_for_a_real_one_loses_digits_and_not_the_folder():
-    joined = union([pa.table({"a": [2**60 + 1]}), pa.table({"a": [0.5]})])
+    joined = united([pa.table({"a": [2**60 + 1]}), pa.table({"a": [0.5]})])
     assert joined["a"].to_pylist() == [float(2**60), 0.5]
 
 
@@ -36,4 +36,4 @@ def test_a_real_number_is_not_cut_to_a_whole_one():
 
 
 def test_no_tables_are_an_empty_table():
-    assert union([]).num_columns == 0
+    assert united([]).num_columns == 0

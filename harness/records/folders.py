@@ -1,0 +1,201 @@
+"""A results folder, local or behind a URI that pyarrow.fs opens: list its files, read one, write one whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import pyarrow as pa
+import pyarrow.fs
+
+from harness.errors import BadInput, ResultsError
+
+Results = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+Kind = Literal["trials", "curves"]
+TRIALS: Kind = "trials"
+CURVES: Kind = "curves"
+CHECKPOINTS = "checkpoints"  # folder of what running trials leave, in case they are cut off
+
+PAUSES_SECONDS = (0.1, 0.5, 2.0)  # before a file is read again; a store that is busy asks for longer ones each time
+_LASTING = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)  # another try changes nothing
+
+_Read = TypeVar("_Read")
+
+
+class UnreadableResultsError(ResultsError):
+    """The disk or the object store does not answer; the files themselves may be sound, and none was touched."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """One results folder. `name` is what the user wrote, `path` what `filesystem` calls it."""
+
+    name: str
+    filesystem: pa.fs.FileSystem
+    path: str
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it lies on a file system of this machine."""
+        return isinstance(self.filesystem, pa.fs.LocalFileSystem)
+
+    def parquet_files(self, kind: Kind) -> list[str]:
+        """Sorted paths of the Parquet files of a kind, without those still being written.
+
+        Raises:
+            UnreadableResultsError: when the folder cannot be listed.
+        """
+        selector = pa.fs.FileSelector(posixpath.join(self.path, kind), allow_not_found=True)
+        listed = patiently(lambda: self.filesystem.get_file_info(selector), f"{self.name}/{kind}")
+        return sorted(
+            entry.path
+            for entry in listed
+            if entry.type == pa.fs.FileType.File
+            and entry.base_name.endswith(".parquet")
+            and not entry.base_name.startswith((".", "_"))
+        )
+
+    def read(self, path: str) -> pa.Buffer:
+        """The bytes of a file.
+
+        Raises:
+            OSError: when it cannot be read now.
+        """
+        with self.filesystem.open_input_file(path) as stream:
+            return stream.read_buffer()
+
+    def write(self, name: str, content: bytes) -> str:
+        """Write a file below the folder, whole or not at all; returns where it lies.
+
+        Raises:
+            OSError: when it cannot be written, or would lie elsewhere: behind a link that stands in the folder.
+        """
+        if ".." in name.split("/"):
+            raise ValueError(f"A file of a results folder must lie below it, got {name!r}.")
+        target = posixpath.join(self.path, name)
+        check_no_links(self.filesystem, self.path, target)
+        if self.is_local:
+            self.filesystem.create_dir(posixpath.dirname(target), recursive=True)
+        write_whole(self.filesystem, self.path, target, content)
+        return target
+
+
+def open_folder(name: str | os.PathLike[str]) -> Folder:
+    """A folder from a local path or from a URI that `pyarrow.fs` opens (`s3://...`, `gs://...`, `file://...`).
+
+    Raises:
+        BadInput: when it cannot be opened, or is a file.
+    """
+    text = os.fspath(name)
+    if "://" not in text:
+        folder = os.path.abspath(text)
+        if os.path.isfile(folder):  # no error where the folder above may not be entered
+            raise BadInput(f"The results location {text} is a file; choose a folder, which need not exist yet.")
+        return Folder(name=text, filesystem=pa.fs.LocalFileSystem(), path=folder)
+    try:
+        filesystem, path = pa.fs.FileSystem.from_uri(text)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise BadInput(f"The results location {text!r} cannot be opened: {error}.") from error
+    path = re.sub("//+", "/", path).rstrip("/")
+    if not path:
+        raise BadInput(f"The results location {text!r} names no bucket or folder; give one, as in s3://bucket/folder.")
+    return Folder(name=text, filesystem=filesystem, path=path)
+
+
+def open_folders(results: Results) -> list[Folder]:
+    """One folder for a path or URI, several for a list of them."""
+    names = [results] if isinstance(results, str | os.PathLike) else list(results)
+    if not names:
+        raise ValueError("At least one results folder is needed, got an empty list.")
+    return [open_folder(name) for name in names]
+
+
+def patiently(read: Callable[[], _Read], what: str) -> _Read:
+    """What `read` returns; errors that may pass (too many open files, a busy store) are tried again after a pause.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError, IsADirectoryError: at once.
+        BadInput: at once, where this user may not read.
+        UnreadableResultsError: when the last try fails, too.
+    """
+    for pause in (*PAUSES_SECONDS, None):
+        try:
+            return read()
+        except PermissionError as error:
+            raise BadInput(f"{what} may not be read by this user ({first_line(error)}).") from error
+        except _LASTING:
+            raise
+        except OSError as error:
+            if pause is None:
+                raise UnreadableResultsError(
+                    f"{what} cannot be read ({first_line(error)}), nor could it {len(PAUSES_SECONDS)} times before. "
+                    "Nothing was changed; the same command goes on when it can be read again."
+                ) from error
+            time.sleep(pause)
+    raise AssertionError("the last try returns or raises")
+
+
+def check_no_links(files: pa.fs.FileSystem, root: str, path: str) -> None:
+    """Make sure that no folder between the results folder `root` and `path` is a link, which may lead anywhere.
+
+    The results folder itself may be one: the user named it. What lies in it may come from somebody else.
+
+    Raises:
+        PermissionError: when one is.
+    """
+    if not isinstance(files, pa.fs.LocalFileSystem):
+        return
+    for folder in Path(path).relative_to(root).parents:
+        if folder != Path(".") and (Path(root) / folder).is_symlink():
+            raise PermissionError(f"{Path(root) / folder} is a link, by which files would leave the results folder")
+
+
+def write_whole(files: pa.fs.FileSystem, root: str, path: str, content: bytes) -> None:
+    """Write a file under a name that readers ignore (a leading dot), flush it to the disk, and give it its name.
+
+    An object store makes it visible at once.
+
+    Args:
+        files: where.
+        root: the results folder, below which the file must lie.
+        path: of the file.
+        content: of the file.
+
+    Raises:
+        OSError: when the disk is full, the folder cannot be written, or a link leads out of it.
+    """
+    check_no_links(files, root, path)
+    if not isinstance(files, pa.fs.LocalFileSystem):
+        with files.open_output_stream(path) as stream:
+            stream.write(content)
+        return
+    target = Path(path)
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        unfinished.unlink(missing_ok=True)  # of a killed process with this number, or a link
+        with unfinished.open("xb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        unfinished.replace(target)
+    except BaseException:  # a full disk, or Ctrl-C at this very moment
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or its type where it has none."""
+    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
