@@ -13,12 +13,15 @@ from harness.command.options import (
     AsCsv,
     AsJson,
     Folders,
+    OnConflict,
     RunOptions,
     SuiteName,
     TableName,
+    WhoseRows,
     a_location,
     names_in,
     request_of,
+    rule,
     with_run_options,
 )
 from harness.errors import BadInput, RegarenaError, saying
@@ -158,19 +161,19 @@ def show(
 
 
 @app.command()
-def rank(folders: Folders, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+def rank(folders: Folders, on_conflict: OnConflict = None, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Rank the regularizers on each task and overall."""
     from harness.command.screens import show_ranking
 
-    show_ranking(_trials(folders), as_json, as_csv)
+    show_ranking(_trials(folders, on_conflict), as_json, as_csv)
 
 
 @app.command()
-def timing(folders: Folders, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+def timing(folders: Folders, on_conflict: OnConflict = None, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Compare training steps with the unregularized twin's."""
     from harness.command.screens import show_timing
 
-    show_timing(_trials(folders), as_json, as_csv)
+    show_timing(_trials(folders, on_conflict), as_json, as_csv)
 
 
 @app.command()
@@ -178,6 +181,7 @@ def compare(
     folders: Folders,
     paper: Annotated[str | None, typer.Option(help="Only this paper's values and claims.")] = None,
     claims: Annotated[bool, typer.Option("--claims", help="Only the claims, not the values.")] = False,
+    on_conflict: OnConflict = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -185,10 +189,11 @@ def compare(
     import analysis
     from harness.command.screens import show_claims, show_comparison
 
-    trials = _trials(folders)
+    trials = _trials(folders, on_conflict)
     try:
         frame = analysis.compare_with_papers(trials, paper)
-        claimed = analysis.claims_table(trials, analysis.load_curves(folders), paper)
+        curves = analysis.load_curves(folders, on_conflict=rule(on_conflict))
+        claimed = analysis.claims_table(trials, curves, paper)
     except ValueError as error:
         raise BadInput(str(error)) from error
     if not claims:
@@ -200,13 +205,14 @@ def compare(
 @app.command()
 def importance(
     folders: Folders,
+    on_conflict: OnConflict = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Show which hyperparameters decided how well each tuned or swept contestant did."""
     from harness.command.screens import show_importances
 
-    show_importances(_trials(folders), as_json, as_csv)
+    show_importances(_trials(folders, on_conflict), as_json, as_csv)
 
 
 @app.command()
@@ -215,14 +221,15 @@ def report(
     out: Annotated[
         str | None, typer.Option(help="Where to write. [default: the first folder]", callback=a_location)
     ] = None,
+    on_conflict: OnConflict = None,
 ) -> None:
     """Write tables, figures and one page that opens offline."""
     import analysis
 
-    _trials(folders)  # first, so that what cannot be read is not taken for what cannot be written
+    _trials(folders, on_conflict)  # first, so that what cannot be read is not taken for what cannot be written
     with saying(f"The report goes to {out or folders[0]}; --out takes another folder."):
         try:
-            say(f"Report: {analysis.write_report(folders, out)}")
+            say(f"Report: {analysis.write_report(folders, out, on_conflict=on_conflict or 'raise')}")
         except ValueError as error:
             raise BadInput(_without_code(error)) from error
 
@@ -244,12 +251,13 @@ def verify(folders: Folders) -> None:
 def merge(
     folders: Folders,
     into: Annotated[str, typer.Option(help="A new or existing results folder.", callback=a_location)],
+    on_conflict: OnConflict = None,
 ) -> None:
     """Bring the rows of several folders together in one."""
     from harness.results.merge import merge_folders
 
     with saying("The folders that are merged are as they were."):
-        say(merge_folders(folders, into))
+        say(merge_folders(folders, into, rule(on_conflict)))
 
 
 @app.command()
@@ -287,11 +295,11 @@ def _run(request: Request) -> None:
         )
 
 
-def _trials(folders: list[str]):  # type: ignore[no-untyped-def]  # a DataFrame; pandas is not imported here
+def _trials(folders: list[str], on_conflict: WhoseRows | None):  # type: ignore[no-untyped-def]  # a DataFrame; pandas is not imported here
     import analysis
 
     try:
-        return analysis.load_trials(folders)
+        return analysis.load_trials(folders, on_conflict=rule(on_conflict))
     except (ValueError, FileNotFoundError) as error:
         raise BadInput(_without_code(error)) from error
 

@@ -43,6 +43,7 @@ from analysis.tables.overall import overall_significance
 from analysis.tables.ranking import OVERALL, ranking_table
 from analysis.tables.sweeps import sweeps_of
 from analysis.tables.timing import timing_table
+from harness.records.duplicates import OnConflict
 from harness.records.folders import Folder, Results, open_folder, open_folders
 
 PAGE_NAME = "report.html"
@@ -51,15 +52,20 @@ MOST_IMPORTANCES = 40  # tuned cells; each takes a quarter of a second
 _DOTS_PER_INCH = 144
 
 
-def write_report(results: Results, out: str | os.PathLike[str] | None = None, interactive: bool = True) -> str:
+def write_report(
+    results: Results,
+    out: str | os.PathLike[str] | None = None,
+    interactive: bool = True,
+    on_conflict: OnConflict = "raise",
+) -> str:
     """Write `tables/*.csv`, `figures/*.png` and `report.html`, and return where the page lies.
 
     They go to `out`, by default to the (first) results folder. The page embeds all that it shows. Interactive learning
     curves are added when the page stays below 6 MB with them.
 
-    Raises what `load_trials` raises.
+    `on_conflict` is that of `load_trials`. Raises what `load_trials` raises.
     """
-    trials, curves = load_trials(results), load_curves(results)
+    trials, curves = load_trials(results, on_conflict=on_conflict), load_curves(results, on_conflict=on_conflict)
     folder = open_folder(out) if out is not None else open_folders(results)[0]
     report = _Report(folder=folder, looks=styles_by_regularizer(trials["regularizer"]))
     with matplotlib.rc_context():

@@ -33,6 +33,18 @@ class ScaleName(StrEnum):
     smoke = "smoke"
 
 
+class WhoseRows(StrEnum):
+    """Whose rows count where a trial stands with different values."""
+
+    first = "first"
+    last = "last"
+
+
+def rule(asked: WhoseRows | None) -> Literal["raise", "first", "last"]:
+    """What `load_trials` calls it."""
+    return "raise" if asked is None else "first" if asked is WhoseRows.first else "last"
+
+
 class PrecisionName(StrEnum):
     """Number format of forward and backward passes."""
 
@@ -77,6 +89,10 @@ def a_location(parameter: typer.CallbackParam, value: str | Sequence[str] | None
 SuiteName = Annotated[
     str,
     typer.Argument(metavar="SUITE", help="A name from `regarena list suites`.", autocompletion=names_in("suites")),
+]
+OnConflict = Annotated[
+    WhoseRows | None,
+    typer.Option(help="Whose rows count where a trial has different values: of the first or last folder that has it."),
 ]
 Folders = Annotated[
     list[str],

@@ -1,0 +1,133 @@
+"""What cannot be read just now is tried again; only what the decoder rejects is damaged; foreign tables are named."""
+
+import os
+import resource
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from some_records import record
+
+import analysis
+from harness.errors import BadInput
+from harness.records import folders
+from harness.records.folders import UnreadableResultsError, open_folder
+from harness.records.reading import read_parts
+from harness.results.store import Store
+from harness.results.verify import verify_folder
+
+
+@pytest.fixture
+def store(tmp_path):
+    prepared = Store(tmp_path / "results")
+    prepared.prepare()
+    for number in range(3):
+        prepared.write(record(number))
+    return prepared
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(folders, "PAUSES_SECONDS", (0.0, 0.0, 0.0))
+
+
+def names(store):
+    return sorted(path.name for path in Path(store.root).rglob("*.parquet*"))
+
+
+@pytest.mark.parametrize("failures", [1, 3], ids=["once", "three times"])
+def test_an_error_that_passes_is_no_damage(store, quick, monkeypatch, failures):
+    """As a store that answers 503, or a disk that reports EIO for a while."""
+    left = {path: failures for path in store.files("trials")}
+    read = folders.Folder.read
+
+    def busy(folder, path):
+        left[path] -= 1
+        if left[path] >= 0:
+            raise OSError(5, "Input/output error")
+        return read(folder, path)
+
+    monkeypatch.setattr(folders.Folder, "read", busy)
+    before = names(store)
+    assert len(store.finished()) == 3
+    assert (store.damaged, names(store)) == ([], before)
+
+
+def test_an_error_that_stays_ends_in_a_sentence_and_renames_nothing(store, quick, monkeypatch):
+    def broken(folder, path):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(folders.Folder, "read", broken)
+    before = names(store)
+    for act in (
+        store.finished,
+        store.compact,
+        lambda: analysis.load_trials(store.location),
+        lambda: verify_folder(store.location),
+    ):
+        with pytest.raises(UnreadableResultsError, match=r"parquet cannot.*Input/output error.* Nothing was changed"):
+            act()
+    assert (store.damaged, names(store)) == ([], before)
+
+
+def test_with_few_file_descriptors_every_row_is_found(store, quick):
+    for number in range(3, 30):
+        store.write(record(number))
+    before, limit = names(store), resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 3, limit[1]))
+    try:
+        found = store.finished()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    assert (len(found), names(store)) == (30, before)
+
+
+def test_only_what_the_decoder_rejects_is_set_aside(store):
+    first = store.files("trials")[0]
+    os.truncate(first, os.path.getsize(first) // 2)
+    assert len(store.finished()) == 2
+    assert store.damaged == [f"trials/{Path(first).name}"]
+    assert os.path.exists(f"{first}.damaged")
+
+
+FOREIGN = {
+    "text values": ({"test_value": pa.array(["high"])}, "test_value holds string, not numbers"),
+    "text times": ({"started_at": pa.array(["noon"])}, "started_at holds string, not times with a time zone"),
+    "naive times": (
+        {"finished_at": pa.array([datetime(2026, 1, 1)], pa.timestamp("us"))},
+        "finished_at holds timestamp[us], not times with a time zone",
+    ),
+    "a list of ids": ({"trial_id": pa.array([["a", "b"]])}, "trial_id holds list"),
+    "a version in text": ({"schema_version": pa.array(["2"])}, "schema_version holds string, not numbers"),
+    "a text metric": ({"metric.loss": pa.array(["low"])}, "metric.loss holds string, not numbers"),
+}
+
+
+@pytest.mark.parametrize(("columns", "words"), FOREIGN.values(), ids=FOREIGN)
+def test_a_table_of_somebody_else_is_named_and_left_where_it_is(store, columns, words):
+    path = Path(store.files("trials")[0])
+    table = pq.read_table(path)
+    for name, values in columns.items():
+        table = table.set_column(table.column_names.index(name), name, values)
+    pq.write_table(table, path.with_name("foreign.parquet"))
+    before = names(store)
+    for read in (store.finished, lambda: analysis.load_trials(store.location)):
+        with pytest.raises(BadInput) as raised:
+            read()
+        assert "foreign.parquet" in str(raised.value)
+        assert words in str(raised.value)
+    assert any("foreign.parquet" in finding and words in finding for finding in verify_folder(store.location))
+    assert names(store) == before
+
+
+def test_text_and_categories_as_other_programs_write_them_are_text(store):
+    path = Path(store.files("trials")[0])
+    table = pq.read_table(path)
+    for name, kind in (("task", pa.large_string()), ("regularizer", pa.dictionary(pa.int32(), pa.string()))):
+        table = table.set_column(table.column_names.index(name), name, table[name].cast(kind))
+    pq.write_table(table, path)
+    (part, *_) = [each for each in read_parts(open_folder(store.location), "trials").parts if each.path == str(path)]
+    assert [part.table.schema.field(name).type for name in ("task", "regularizer")] == [pa.string()] * 2
