@@ -25,7 +25,17 @@ import pyarrow.parquet as pq
 from harness.errors import BadInput
 from harness.records import CURVE_SCHEMA, TrialRecord, schema_of
 from harness.records.duplicates import OnConflict, unique_points, unique_trials
-from harness.records.folders import CHECKPOINTS, CURVES, TRIALS, Kind, check_no_links, first_line, open_folder, patiently, write_whole
+from harness.records.folders import (
+    CHECKPOINTS,
+    CURVES,
+    TRIALS,
+    Kind,
+    check_no_links,
+    first_line,
+    open_folder,
+    patiently,
+    write_whole,
+)
 from harness.records.reading import Parts, decoded, raise_for, read_parts
 from harness.records.uniting import unlike_apart
 from harness.results.digests import DIGEST_KEY, digest
