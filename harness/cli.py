@@ -229,7 +229,7 @@ def report(
     _trials(folders, on_conflict)  # first, so that what cannot be read is not taken for what cannot be written
     with saying(f"The report goes to {out or folders[0]}; --out takes another folder."):
         try:
-            say(f"Report: {analysis.write_report(folders, out, on_conflict=on_conflict or 'raise')}")
+            say(f"Report: {analysis.write_report(folders, out, on_conflict=rule(on_conflict))}")
         except ValueError as error:
             raise BadInput(_without_code(error)) from error
 
