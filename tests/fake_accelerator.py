@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tasks.batches
-import tasks.streams
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
+import tasks.datasets.batches
+import tasks.runtime.streams
 from tasks.datasets.augmentation import Moves
 from tasks.optimizer import Descent
 

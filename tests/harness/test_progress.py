@@ -11,7 +11,8 @@ from harness.progress import Progress
 from harness.records import TrialSpec
 from harness.results.trial_summary import TrialSummary
 from harness.schedule import Schedule
-from tasks.suites import SUITES, Group, Suite
+from tasks.experiments import SUITES
+from tasks.suites import Group, Suite
 
 SUITE = Suite(groups=(Group(tasks=("digits-mlp",), regularizers=("none", "dropout")),), scale="smoke", tune_trials=0)
 
