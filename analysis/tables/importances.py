@@ -24,6 +24,7 @@ Evaluator = Literal["fanova", "ped_anova"]
 
 IMPORTANCE_COLUMNS = ("scale", "task", "regularizer", "hyperparameter", "importance", "num_values", "num_trials")
 MIN_TRIALS = 10  # or points of a sweep: of fewer a forest would fit the noise
+MOST_NAMED = 5  # cells before a reason that they share
 _CELL = ["scale", "task", "regularizer"]
 
 
@@ -66,17 +67,24 @@ def hyperparameter_importances(
 
 
 def importance_table(trials: pd.DataFrame, evaluator: Evaluator = "fanova", seed: int = 0) -> pd.DataFrame:
-    """`hyperparameter_importances` of every tuned or swept cell; a note for each that tells nothing."""
+    """`hyperparameter_importances` of every tuned or swept cell; a note for each reason why others tell nothing."""
     searched = _searched(trials)
-    tables, notes = [], []
+    tables: list[pd.DataFrame] = []
+    silent: dict[str, list[str]] = {}
     for (scale, task, regularizer), rows in searched.groupby(_CELL, sort=True):
         reason = _too_little(rows)
         if reason:
-            notes.append(f"{regularizer} on {task} ({scale}): {reason}")
+            silent.setdefault(reason, []).append(f"{regularizer} on {task} ({scale})")
         else:
             tables.append(_table(rows, evaluator, seed))
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(IMPORTANCE_COLUMNS))
+    notes = [f"{_listed(cells)}: {reason}" for reason, cells in silent.items()]
     return with_notes(table, notes_of(searched), notes)
+
+
+def _listed(cells: list[str]) -> str:
+    more = len(cells) - MOST_NAMED
+    return ", ".join(cells[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _searched(trials: pd.DataFrame) -> pd.DataFrame:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from tasks.sites import Site
 
 MEETING_PLACE = "zoo"  # the suite in which every contestant finds a small task that it fits
-_SECOND_COLUMN = re.compile(r" *\S+(?: \S+)*? {2,}(?=\S)")
+_GAP = re.compile(r"(?<=\S) {2,}(?=\S)")  # between the columns of a line
 DOCSTRING_COLUMNS = 120  # the length of the longest lines in docstrings
+_BULLETS = ("* ", "- ")
 SITES_HEADING = "sites         (kind, group, shape; how many; from the first to the last of them)"
 
 
@@ -49,35 +50,42 @@ def say_card(text: str) -> None:
         if columns is None or cell_length(line) <= columns:
             say(line)
             continue
-        start, margin = _indentation(line, columns)
+        start, margin = _columns_of(line, columns)
         for part in wrapped(line[len(start) :], columns, first=start, following=" " * margin):
             say(part)
 
 
 def _paragraphs(lines: Sequence[str], columns: int) -> Iterator[str]:
     """The lines, and those in one that were broken only because a docstring's lines end there."""
-    paragraph = ""
+    paragraph = last = ""
     for line in map(visible, lines):
-        is_prose = line[:1].strip() and not _SECOND_COLUMN.match(line)
-        if is_prose and paragraph and columns < DOCSTRING_COLUMNS:
-            paragraph += f" {line}"
+        is_below = line.strip() and _margin(paragraph) == _indentation(line)
+        goes_on = is_below and len(last) > DOCSTRING_COLUMNS * 2 // 3
+        if goes_on and columns < DOCSTRING_COLUMNS and not line.lstrip().startswith(_BULLETS) and not _GAP.search(line):
+            paragraph, last = f"{paragraph} {line.strip()}", line
             continue
         if paragraph:
             yield paragraph
-        paragraph = line if is_prose and len(line) > DOCSTRING_COLUMNS * 2 // 3 else ""
+        paragraph = last = "" if _GAP.search(line) or not line else line
         if not paragraph:
             yield line
     if paragraph:
         yield paragraph
 
 
-def _indentation(line: str, columns: int) -> tuple[str, int]:
-    """How a line begins, which stays as it is, and how far in it goes on: below its second column if it has one."""
-    second = _SECOND_COLUMN.match(line)
-    if second and second.end() <= columns // 2:
-        return second.group(), second.end()
-    indentation = len(line) - len(line.lstrip())
-    return line[:indentation], indentation + 2 * bool(indentation)
+def _columns_of(line: str, columns: int) -> tuple[str, int]:
+    """How a line begins, which stays as it is, and how far in it goes on: below the last of its columns with room."""
+    starts = [gap.end() for gap in _GAP.finditer(line) if gap.end() <= columns * 2 // 3]
+    return (line[: starts[-1]], starts[-1]) if starts else (line[: _indentation(line)], _margin(line))
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _margin(line: str) -> int:
+    """How far in a line goes on: an item of a list below its text."""
+    return _indentation(line) + 2 * line.lstrip().startswith(_BULLETS)
 
 
 def _card(kind: str, name: str, results: Sequence[str] | None) -> str:

@@ -22,7 +22,7 @@ def show_records(records: Records, as_json: bool = False, as_csv: bool = False) 
     """Records of a name and what it is: as text, JSON or CSV."""
     _check_format(as_json, as_csv)
     if as_json:
-        say(json.dumps(list(records), indent=2, default=str))
+        _say_json(json.dumps(list(records), indent=2, default=str))
     elif as_csv:
         from analysis.shown.spreadsheet import csv_of_records
 
@@ -35,7 +35,7 @@ def show_frame(frame: Any, as_json: bool, as_csv: bool) -> bool:
     """A whole frame for another program, every column, if it asked for JSON or CSV; whether it did."""
     _check_format(as_json, as_csv)
     if as_json:
-        say(frame.to_json(orient="records", indent=2, date_format="iso"))
+        _say_json(frame.to_json(orient="records", indent=2, date_format="iso"))
     elif as_csv:
         from analysis.shown.spreadsheet import csv_of_frame
 
@@ -76,6 +76,11 @@ def say_entries(entries: Sequence[tuple[str, str]]) -> None:
     for term, meaning in entries:
         for line in wrapped(visible(meaning), columns, first=padded(visible(term), margin), following=following):
             say(line)
+
+
+def _say_json(text: str) -> None:
+    """JSON that was written in ASCII: of control characters, its writers leave one as it is."""
+    say(text.replace("\x7f", "\\u007f"))
 
 
 def _check_format(as_json: bool, as_csv: bool) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from result_rows import frame, row
+from result_rows import frame, one_file, row
 
 import analysis
 from analysis.figures.importances import plot_importances
@@ -139,3 +139,11 @@ def test_several_scales_and_unknown_evaluators_are_refused(tmp_path):
         analysis.hyperparameter_importances(
             trials, task="digits", regularizer="localdrop", scale="smoke", evaluator="shap"
         )
+
+
+def test_cells_that_tell_nothing_for_one_reason_share_a_note(tmp_path):
+    rows = [row("digits", f"r{place}", "tune", 0, validation=0.5, tune_index=0) for place in range(7)]
+    assert analysis.notes_of(analysis.importance_table(one_file(tmp_path, rows))) == [
+        "r0 on digits (smoke), r1 on digits (smoke), r2 on digits (smoke), r3 on digits (smoke), r4 on digits (smoke) "
+        "and 2 more: 1 tune trial(s) succeeded, and at least 10 are needed; raise --tune-trials."
+    ]

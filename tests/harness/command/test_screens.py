@@ -8,6 +8,7 @@ import pytest
 from result_rows import confirmed, one_file, row, timed
 
 import analysis
+from harness.command.cards import say_card
 from harness.command.plan_screen import show_plan, sums_of
 from harness.command.printing import show_records
 from harness.command.remarks import remarks
@@ -96,6 +97,49 @@ def test_listings_fit(window, columns):
     text = window(columns, show_records, records)
     assert_fits(text, columns)
     assert all(any(line.startswith(name) for line in text.splitlines()) for name in SHOWN)
+
+
+CARD = f"""name: what it is
+
+{"A sentence of a docstring " * 4}
+whose lines are long. {"Words " * 12}
+and short.
+* {"an item " * 14}
+  {"that goes on " * 4}
+* another
+
+fields   name = default   what is allowed
+  rate = 0.5         {"in [0, 1], " * 12}"""
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_cards_fit_and_lose_no_word(window, columns):
+    shown = window(columns, say_card, CARD)
+    assert_fits(shown, columns)
+    assert shown.split() == CARD.split()
+    lines = shown.splitlines()
+    assert lines[1] == ""
+    assert lines[lines.index("fields   name = default   what is allowed") - 1] == ""
+    if columns < 120:
+        assert "* another" in lines
+        (first,) = [place for place, line in enumerate(lines) if line.startswith("  rate")]
+        assert lines[first + 1][: len("  rate = 0.5         ")].strip() == ""
+
+
+def test_a_card_that_fits_is_printed_as_it_is(window):
+    text = "name: what\n\nfields    a = 1   in [0, 1]\n  b  c"
+    assert window(80, say_card, text) == f"{text}\n"
+    long = f"source    {'word ' * 20}end"
+    assert [line[:10] for line in window(80, say_card, long).splitlines()] == ["source    ", " " * 10]
+
+
+def test_json_escapes_what_would_not_be_text(capsys):
+    records = [{"name": "x\x7f\x1b\u202e", "what": "y"}]
+    show_records(records, as_json=True)
+    text = capsys.readouterr().out
+    assert text.isascii()
+    assert text.replace("\n", "").isprintable()
+    assert json.loads(text) == records
 
 
 def cell(task, regularizer, hours):
