@@ -67,7 +67,7 @@ def run(
     """
     with (
         ended_within(_GRACE_SECONDS) as ending,
-        ending.at_once_with_its_group() if cluster.address is None else contextlib.nullcontext(),
+        ending.watched(ends_with_group=cluster.address is None),
         _connected(cluster),
         interruptible(),
     ):

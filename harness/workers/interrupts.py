@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,13 +16,15 @@ from types import FrameType
 from harness.errors import Interrupted
 
 _POLL_SECONDS = 0.005
-_WITNESS = (
-    sys.executable,
-    "-I",
-    "-S",
-    "-c",
-    "import sys; sys.stdin.read()",
-)  # ends with whoever holds its standard input
+_ENDED = "regarena: Ray or the system ended this command. What is finished is kept; the same command resumes."
+# Ends with whoever holds its standard input, and speaks for one that parted without a word.
+_WITNESS_CODE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+if not sys.stdin.read():
+    print(sys.argv[1], file=sys.stderr)
+"""
+_WITNESS = (sys.executable, "-I", "-S", "-c", _WITNESS_CODE, _ENDED)
 
 
 @contextmanager
@@ -63,26 +66,37 @@ def held() -> Iterator[None]:
 
 
 class ProcessGroupWatch:
-    """What a SIGTERM does to this process in the end; see `ended_within`."""
+    """A child process that sees how this one ends; see `ended_within`."""
 
     def __init__(self) -> None:
         self._witness: subprocess.Popen[bytes] | None = None
+        self._ends_with_group = False
 
     @contextmanager
-    def at_once_with_its_group(self) -> Iterator[None]:
-        """Within it, a SIGTERM to the whole process group ends this process too, without a clean end.
+    def watched(self, *, ends_with_group: bool) -> Iterator[None]:
+        """Within it, an end of this process that nobody here can tell is told by the child: Ray's own code may end it.
 
-        Whoever signals a whole group also ends the processes of Ray that a clean end would talk to, and Ray's own code
-        ends the process that misses them, with an exit code of its own. A child that does nothing else tells the two
-        cases apart: it ends when the group is signalled, long before those which have something to wind up.
+        With `ends_with_group` a SIGTERM to the whole process group ends this process too, without a clean end. Whoever
+        signals a whole group also ends the processes of Ray that a clean end would talk to, and Ray's own code ends the
+        process that misses them, with an exit code of its own. The child, which does nothing else, tells the two cases
+        apart: it ends when the group is signalled, long before those which have something to wind up.
         """
-        none = subprocess.DEVNULL
-        with subprocess.Popen(_WITNESS, stdin=subprocess.PIPE, stdout=none, stderr=none) as self._witness:
-            yield
+        with subprocess.Popen(_WITNESS, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as self._witness:
+            self._ends_with_group = ends_with_group
+            try:
+                yield
+            finally:
+                self.part()
+
+    def part(self) -> None:
+        """Tell the child that this process ends knowingly."""
+        if self._witness is not None and self._witness.stdin is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._witness.stdin.fileno(), b".")
 
     def group_was_signalled(self) -> bool:
         """Whether the group was signalled."""
-        return self._witness is not None and self._witness.poll() == -signal.SIGTERM
+        return self._ends_with_group and self._witness is not None and self._witness.poll() == -signal.SIGTERM
 
 
 @contextmanager
@@ -104,6 +118,7 @@ def ended_within(seconds: float) -> Iterator[ProcessGroupWatch]:
             latest = time.monotonic() + seconds
             while not over.wait(_POLL_SECONDS):
                 if time.monotonic() > latest or ending.group_was_signalled():
+                    ending.part()
                     os.write(2, b"regarena: Stopped by SIGTERM. What is finished is kept; the same command resumes.\n")
                     os._exit(Interrupted.exit_code)
 

@@ -15,6 +15,7 @@ from ending import Unsound, check_end
 
 Run = subprocess.Popen[str]
 MOST_RUNS = 12  # of one campaign, before it is said to make no progress
+MOST_ENDS_ALONE = 2  # of one campaign
 MOST_SECONDS = 900.0  # of one run; it takes a twentieth of that where nothing else runs
 
 
@@ -44,7 +45,7 @@ def run_to_its_end(
     """
     pending = list(disturbances)
     share = num_trials / (len(pending) + 1)
-    due = rng.uniform(0, share)
+    due, num_alone = rng.uniform(0, share), 0
     for _ in range(MOST_RUNS):
         started, run = time.monotonic(), arena.start(*command, **environment)
         hit: Disturbance | None = None
@@ -67,6 +68,8 @@ def run_to_its_end(
         check_end(ended, was_killed=hit is not None and hit.kills_driver)
         if ended.returncode == 0:
             return
-        if hit is None:
-            raise Unsound(f"a run ended with {ended.returncode} though it could go on: {ended.stderr[-3000:]}")
+        if hit is None:  # as Ray does where a machine is so busy that its processes take each other for dead
+            counts["(run that ended by itself, and was resumed)"] += 1
+            if (num_alone := num_alone + 1) > MOST_ENDS_ALONE:
+                raise Unsound(f"a run ended with {ended.returncode} though it could go on: {ended.stderr[-3000:]}")
     raise Unsound(f"after {MOST_RUNS} runs the campaign has not ended")

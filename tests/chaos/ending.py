@@ -35,6 +35,8 @@ def check_end(ended: subprocess.CompletedProcess[str], was_killed: bool) -> None
         return
     if ended.returncode not in CODES:
         raise Unsound(f"the command ended with {ended.returncode}: {ended.stderr[-3000:]}")
+    if ended.returncode and "regarena: " not in ended.stderr:
+        raise Unsound(f"the command ended with {ended.returncode} and without a sentence: {ended.stderr[-3000:]}")
     if "Traceback" in ended.stderr:
         raise Unsound(f"the command ended with a stack trace: {ended.stderr[-5000:]}")
 

@@ -31,7 +31,7 @@ SLOW_END = """
 import os, signal, sys, time
 from harness.workers.interrupts import ended_within
 with ended_within(float(sys.argv[1])) as ending:
-    with ending.at_once_with_its_group():
+    with ending.watched(ends_with_group=True):
         signal.signal(signal.SIGTERM, lambda *_: None)
         if sys.argv[2] == "process after Ctrl-C":
             signal.signal(signal.SIGINT, lambda *_: None)
@@ -58,6 +58,18 @@ def test_a_clean_end_is_waited_for_unless_it_takes_too_long_or_the_whole_group_e
         [sys.executable, "-c", SLOW_END, grace, to], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     assert (ended.returncode, ended.stdout) == (code, said)
+
+
+@pytest.mark.parametrize(("how", "said"), [("os._exit(1)", True), ("os.kill(os.getpid(), 9)", True), ("pass", False)])
+def test_an_end_that_the_process_cannot_tell_of_is_told_for_it(how, said):
+    """As Ray's compiled code ends its driver where the raylet or the head has died."""
+    code = (
+        "import os; from harness.workers.interrupts import ended_within\n"
+        f"with ended_within(60) as ending, ending.watched(ends_with_group=False): {how}"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    sentence = "regarena: Ray or the system ended this command. What is finished is kept; the same command resumes.\n"
+    assert ended.stderr == (sentence if said else "")
 
 
 def test_in_a_thread_beside_the_main_one_nothing_is_held_and_nothing_breaks():
