@@ -1,10 +1,14 @@
-"""The image files of a data set: FOLDER/train/CLASS/FILE and FOLDER/val/CLASS/FILE, listed but not read."""
+"""The image files of a data set: FOLDER/train/CLASS/FILE and FOLDER/val/CLASS/FILE, listed but not read.
+
+Names that begin with a dot are not part of the data: `.ipynb_checkpoints`, `.DS_Store`, and the `._` files that macOS
+leaves on other file systems. Whatever would shift a label or be read as something else is refused, all of it by name.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +21,8 @@ from torch import Tensor
 from tasks.errors import DataError
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
+_MOST_NAMED = 10
+_HIDDEN = (".", "__MACOSX")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,44 +55,85 @@ class Index:
     fingerprint: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Listed:
+    """The entries of one folder, without hidden ones."""
+
+    folders: tuple[str, ...]
+    images: tuple[tuple[str, int], ...]  # name and size in bytes
+    faults: tuple[str, ...]
+
+
 @lru_cache(maxsize=4)
 def index_of(folder: Path) -> Index:
     """List a folder, once in a process. Labels are places in the sorted list of the class folders of `train`.
 
     Raises:
-        DataError: when there are no images, or when `val` has a class that `train` has not.
+        DataError: when there are no images, `val` has a class that `train` has not, a class has no training images, or
+            a file is empty or a link that leads nowhere; all of them are named in one message.
     """
-    classes = _folders(folder / "train")
-    unknown = sorted(set(_folders(folder / "val")) - set(classes))
-    if unknown:
-        raise DataError(f"{folder / 'val'} has the class {unknown[0]}, of which {folder / 'train'} has no folder.")
+    train, val = _listed(folder / "train"), _listed(folder / "val")
+    faults = [*train.faults, *val.faults]
+    faults += [
+        f"{folder / 'val' / name}: val has the class {name}, of which {folder / 'train'} has no folder"
+        for name in sorted(set(val.folders) - set(train.folders))
+    ]
     digest, parts = hashlib.sha256(), {}
-    for part in ("train", "val"):
+    for part, classes in (("train", train.folders), ("val", val.folders)):
         paths, labels = list[str](), list[int]()
-        for label, name in enumerate(classes):
-            for path, size in _images(folder, f"{part}/{name}"):
+        empty = []
+        for label, name in enumerate(train.folders):
+            listed = _listed(folder / part / name) if name in classes else _Listed(folders=(), images=(), faults=())
+            faults += listed.faults
+            empty += [] if listed.images or listed.faults else [name]
+            for file, size in listed.images:
+                path = f"{part}/{name}/{file}"
                 digest.update(f"{path} {size}\n".encode("utf-8", "surrogateescape"))
                 paths.append(path)
                 labels.append(label)
-        if not paths:
+        if not paths and not faults:
             raise DataError(f"{folder / part} holds no images ({', '.join(SUFFIXES)}) in a folder for each class.")
+        if part == "train":
+            faults += [f"{folder / part / name}: the class has no training images" for name in empty]
         encoded = np.array([os.fsencode(path) for path in paths])
         parts[part] = ImageFiles(root=folder, paths=encoded, labels=torch.tensor(labels))
-    return Index(classes=classes, **parts, fingerprint=digest.hexdigest()[:16])
+    raise_for(faults, "Remove or replace them; a class folder that does not count can be given a name with a dot.")
+    return Index(classes=train.folders, **parts, fingerprint=digest.hexdigest()[:16])
 
 
-def _folders(folder: Path) -> tuple[str, ...]:
-    if not folder.is_dir():
-        return ()
-    with os.scandir(folder) as entries:
-        return tuple(sorted(entry.name for entry in entries if entry.is_dir()))
+def raise_for(faults: Sequence[str], advice: str) -> None:
+    """Name what is wrong with files in one message.
 
-
-def _images(folder: Path, below: str) -> Iterator[tuple[str, int]]:
-    """Relative path and size of each image of one class, by name."""
-    if not (folder / below).is_dir():
+    Raises:
+        DataError: if anything is.
+    """
+    if not faults:
         return
-    with os.scandir(folder / below) as entries:
-        found = sorted((e.name, e.stat().st_size) for e in entries if e.name.lower().endswith(SUFFIXES))
-    for name, size in found:
-        yield f"{below}/{name}", size
+    more = f"; and {len(faults) - _MOST_NAMED:,} more" if len(faults) > _MOST_NAMED else ""
+    raise DataError(
+        f"{len(faults):,} file(s) or folder(s) cannot be used: {'; '.join(faults[:_MOST_NAMED])}{more}. {advice}"
+    )
+
+
+def _listed(folder: Path) -> _Listed:
+    """What lies in a folder, by name; links count as what they lead to."""
+    folders, images, faults = list[str](), list[tuple[str, int]](), list[str]()
+    if not folder.is_dir():
+        return _Listed(folders=(), images=(), faults=())
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.name.startswith(_HIDDEN):
+                continue
+            if entry.is_dir():
+                folders.append(entry.name)
+                continue
+            is_image = entry.name.lower().endswith(SUFFIXES)
+            if entry.is_symlink() and not os.path.exists(entry.path):
+                # Without a suffix it may have led to the folder of a class, whose absence would shift the labels.
+                if is_image or "." not in entry.name:
+                    faults.append(f"{entry.path} is a link that leads nowhere")
+            elif is_image and (size := entry.stat().st_size) == 0:
+                faults.append(f"{entry.path} is empty")
+            elif is_image:
+                images.append((entry.name, size))
+    return _Listed(folders=tuple(folders), images=tuple(images), faults=tuple(faults))

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
+from tasks.datasets.cache import Tensors, cached
 from tasks.datasets.dataset import Dataset, Splits, held_out, used_as_it_is
-from tasks.datasets.image_files import ImageFiles, Index, index_of
+from tasks.datasets.image_decoding import faults_of
+from tasks.datasets.image_files import ImageFiles, Index, index_of, raise_for
 from tasks.datasets.preprocessing import ChannelNormalisation
 from tasks.datasets.streamed import Streamed
 from tasks.errors import DataError
@@ -73,8 +77,13 @@ class ImageFolders(Dataset):
         return len(index.train), len(index.val)
 
     def notice(self, data_dir: Path | None) -> str | None:
-        """By the numbers of classes and images."""
+        """By the numbers of classes and images. All images are looked at once for those that cannot be decoded.
+
+        Raises:
+            DataError: naming those.
+        """
         folder, index = self._index(data_dir)
+        _check_images(index, data_dir)
         found = len(index.classes), len(index.train), len(index.val)
         official = self.num_classes, self.num_train, self.num_test
         if found == official:
@@ -104,3 +113,14 @@ class ImageFolders(Dataset):
     def _folder(self, data_dir: Path) -> Path | None:
         """The first folder that is there."""
         return next((data_dir / name for name in self.folders if (data_dir / name / "train").is_dir()), None)
+
+
+def _check_images(index: Index, data_dir: Path | None) -> None:
+    """Look at every image, unless a copy with this fingerprint was found sound before."""
+
+    def look() -> Tensors:
+        faults = [fault for files in (index.train, index.val) for fault in faults_of(files)]
+        raise_for(faults, "Replace or remove them.")
+        return {"num_images": torch.tensor(len(index.train) + len(index.val))}
+
+    cached("images", str(index.train.root), index.fingerprint, data_dir=data_dir, compute=look)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import shutil
+import zlib
 from functools import partial
 from pathlib import Path
 
@@ -27,10 +31,30 @@ def _load(data_dir: Path | None, *, folder: str) -> Raw:
 
 
 def _fetch(data_dir: Path, *, class_name: str) -> None:
-    """Download and unpack with torchvision, which also unpacks .gz files that are there already."""
+    """Unpack the .gz files that are there; download with torchvision what is still missing."""
     from torchvision import datasets
 
+    raw = data_dir / class_name / "raw"
+    for name in RAW_FILES:
+        if not (raw / name).exists() and (raw / f"{name}.gz").exists():
+            _unpack(raw / f"{name}.gz", raw / name)
+    if all((raw / name).exists() for name in RAW_FILES):
+        return
+
     getattr(datasets, class_name)(str(data_dir), download=True)
+
+
+def _unpack(archive: Path, target: Path) -> None:
+    """Unpack a file, whole or not at all; a damaged archive is left for the download to replace."""
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with gzip.open(archive) as packed, unfinished.open("wb") as stream:
+            shutil.copyfileobj(packed, stream)
+        unfinished.replace(target)
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        return
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _files(folder: str) -> tuple[str, ...]:

@@ -14,13 +14,13 @@ from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision.transforms import v2
 
 from tasks.datasets.batches import Samples, TrainingData
+from tasks.datasets.image_decoding import ImageError, decoded
 from tasks.datasets.image_files import ImageFiles
 from tasks.datasets.preprocessing import ChannelNormalisation
 from tasks.errors import DataError
@@ -168,9 +168,8 @@ class _Images(TorchDataset[tuple[Tensor, Tensor]]):
         epoch, place = request
         path = self._files.path(place)
         try:
-            with Image.open(path) as file:
-                image = file.convert("RGB")
-        except (OSError, Image.DecompressionBombError) as error:
+            image = decoded(path)
+        except ImageError as error:
             raise DataError(f"The image {path} cannot be read ({error}); replace or remove it.") from error
         if not epoch:
             return self._plain(image), self._files.labels[place]

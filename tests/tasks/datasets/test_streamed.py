@@ -268,7 +268,7 @@ def test_folders_of_another_form_are_refused(tmp_path: Path, make: tuple[str, ..
     for name in make:
         path = tmp_path / "imagenet" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir() if not path.suffix else path.write_bytes(b"")
+        path.mkdir() if not path.suffix else path.write_bytes(b"x")
     with pytest.raises(DataError, match=words):
         SMALL.splits(tmp_path)
 

@@ -1,0 +1,65 @@
+"""From an image file to 8-bit colours, and a quick look at many files for those that cannot be decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tasks.datasets.image_files import ImageFiles
+
+_READERS = 8
+_TAIL_BYTES = 64
+_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}  # what stands among the last bytes of a whole file
+_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # Pillow's, of damaged files
+
+
+class ImageError(ValueError):
+    """A file that is no image, is cut off, or stands for too many pixels; the message says which."""
+
+
+def decoded(path: Path) -> Image.Image:
+    """The image as RGB. Of 16 bits a channel the upper 8 are kept; CMYK, grey and palettes become colours.
+
+    Raises:
+        ImageError: when it cannot be read.
+    """
+    try:
+        with Image.open(path) as file:
+            return _as_colours(file)
+    except _UNREADABLE as error:
+        raise ImageError(str(error)) from error
+
+
+def faults_of(files: ImageFiles) -> list[str]:
+    """What is wrong with each file that cannot be decoded.
+
+    Headers and last bytes are looked at; files that do not end as whole ones do are decoded.
+    """
+    with ThreadPoolExecutor(_READERS) as pool:
+        found = pool.map(lambda place: list(_faults(files.path(place))), range(len(files)))
+        return [fault for faults in found for fault in faults]
+
+
+def _as_colours(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # grey of 16 bits, which `convert` would cut off at 255
+        values = np.asarray(image).astype(np.int64) >> 8
+        return Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")
+
+
+def _faults(path: Path) -> Iterator[str]:
+    try:
+        with path.open("rb") as stream:
+            with Image.open(stream) as image:
+                kind = image.format or ""
+            size = path.stat().st_size
+            stream.seek(max(0, size - _TAIL_BYTES))
+            is_whole = _ENDS.get(kind, b"") in stream.read()
+        if not is_whole:
+            decoded(path)
+    except _UNREADABLE as error:
+        yield f"{path} ({error})"
