@@ -36,6 +36,11 @@ class InputSpace:
         """The range of valid inputs, in natural units."""
         return None if self.low is None or self.high is None else (self.low, self.high)
 
+    @property
+    def is_natural(self) -> bool:
+        """Whether the network sees inputs as they are."""
+        return set(self.scale) == {1.0} and set(self.offset) == {0.0}
+
     def seen(self, natural: Tensor) -> Tensor:
         """Inputs (B, C, ...) in natural units as the network sees them."""
         return natural * _by_channel(self.scale, natural) + _by_channel(self.offset, natural)

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from tasks.attacks.two_layer import TwoLayer
 from tasks.sites import Site, chain_next_layers
 
 Top = Literal["trained", "frozen"]
@@ -58,6 +59,12 @@ class TwoLayerReLU(nn.Module):
                 self.hidden.weight.normal_(std=1 / math.sqrt(num_features))
                 self.output.weight.bernoulli_().mul_(2).sub_(1).div_(math.sqrt(width))
             self.output.requires_grad_(False)
+
+    def input_gradients(self) -> TwoLayer | None:
+        """Gradients by inputs in closed form, for attacks; None where something acts at the sites."""
+        if len(self.input.fillings) or len(self.site.fillings):
+            return None
+        return TwoLayer.of(nn.Sequential(self.hidden, self.activation, self.output))
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs (B, K) of inputs (B, ...)."""

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tasks.attacks.attack import AttackSettings, attack
-from tasks.attacks.natural_units import NaturalGradients
+from tasks.attacks.natural_units import natural_gradients
 from tasks.datasets.batches import Samples
 from tasks.input_space import InputSpace
 from tasks.metrics import accuracy
@@ -45,7 +45,7 @@ def robust_errors(
         generator, right, total = torch_stream(seed, f"attacks/{name}", device), 0.0, 0
         for batch in samples.in_order(BATCH_SIZE):
             inputs, labels = space.natural(batch.inputs), batch.targets.argmax(1)
-            gradients = NaturalGradients(network, space)
+            gradients = natural_gradients(network, space)
             points = attack(network, inputs, labels, settings, generator=generator, gradients=gradients)
             with torch.no_grad():
                 right += float(accuracy(network(space.seen(points)), batch.targets)) * len(labels)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tasks.attacks.attack import AttackSettings, attack
-from tasks.attacks.natural_units import NaturalGradients
+from tasks.attacks.natural_units import natural_gradients
 from tasks.attacks.steps import STEPS, StepName
 from tasks.input_space import InputSpace
 from tasks.regularizers.base import Batch, Context, Hooks, Regularizer, Scalar, Step
@@ -135,6 +135,6 @@ class Attacker(Hooks):
                 batch.targets.argmax(1),
                 self._settings,
                 generator=self._generator,
-                gradients=NaturalGradients(step.network, self._space, step.gradients),
+                gradients=natural_gradients(step.network, self._space, step.gradients),
             )
         return Batch(self._space.seen(points), batch.targets)
