@@ -12,6 +12,7 @@ from analysis.papers.claims.claim import NOT_RUN
 from analysis.papers.claims_table import CLAIMED_PAPERS
 from analysis.papers.entries import standing_for
 from analysis.papers.reported import TIME_METRIC, reported_values
+from analysis.papers.source import Counterpart
 from analysis.papers.sources import SOURCES
 from analysis.papers.tasks import hold_out_note
 from analysis.rows.cells import Value, summarize_cell, trials_by_cell
@@ -66,7 +67,8 @@ def compare_with_papers(trials: pd.DataFrame, paper: str | None = None, value: V
     for row in chosen.to_dict("records"):
         entry = {str(name): each for name, each in row.items()}
         measured = []
-        for cell in [(task, entry["method"]) for task in entry["tasks"]]:
+        other = entry["counterpart"]
+        for cell in [(task, other.regularizer if other else entry["method"]) for task in entry["tasks"]]:
             if entry["metric"] == TIME_METRIC:
                 measured += _timed(timings[cell]) if cell in timings else []
             elif cell in ours:
@@ -117,10 +119,13 @@ def _measured(entry: dict[str, Any], cell: pd.DataFrame, value: Value) -> dict[s
     scale = str(cell["scale"].iloc[0])
     task, setting = str(cell["task"].iloc[0]), entry["setting"]
     result: dict[str, Any] = {"task": task, "setting": setting, "scale": scale, "num_seeds": 0}
-    rows = standing_for(cell, entry["setting"], exact=entry["is_sweep"])
+    other: Counterpart | None = entry["counterpart"]
+    ours_is = setting if other is None else other.setting
+    rows = standing_for(cell, ours_is, exact=entry["is_sweep"] and (other is None or bool(ours_is)))
     if rows.empty:
         return result | {"verdict": f"not comparable: setting {entry['setting']} not run"}
-    column = _column(entry["metric"], rows, value)
+    metric, convert = _ours(entry["metric"], other)
+    column = _column(metric, rows, value)
     if column is None:
         return result | {"verdict": f"not comparable: {entry['metric']} is not measured"}
     (trials,) = trials_by_cell(rows, column).values()
@@ -128,7 +133,6 @@ def _measured(entry: dict[str, Any], cell: pd.DataFrame, value: Value) -> dict[s
     result["role"] = summary.role
     if not summary.by_seed:
         return result | {"verdict": f"not comparable: {summary.status}"}
-    convert = _METRICS[entry["metric"]][1]
     values = np.array([convert(each) for each in summary.by_seed.values()])
     low, high = mean_interval(values)
     result |= {"ours": float(values.mean()), "interval_low": low, "interval_high": high, "num_seeds": len(values)}
@@ -152,9 +156,13 @@ def _verdict(values: np.ndarray[Any, np.dtype[np.float64]], reported: float) -> 
     }
 
 
-def _column(metric: str, rows: pd.DataFrame, value: Value) -> Any:
-    """The column that holds our counterpart of a paper's metric, None where there is none."""
-    ours, _ = _METRICS.get(metric, (None, None))
+def _ours(metric: str, other: Counterpart | None) -> tuple[str | None, Callable[[float], float]]:
+    """Our metric for one of a paper's, None where there is none, and how it reads in the paper's unit."""
+    return _METRICS.get(metric, (None, float)) if other is None else (other.metric, other.convert)
+
+
+def _column(ours: str | None, rows: pd.DataFrame, value: Value) -> Any:
+    """The column that holds a metric of ours, None where there is none."""
     if ours is None:
         return None
     if (rows["metric"].dropna() == ours).all():

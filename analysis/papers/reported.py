@@ -19,7 +19,8 @@ def reported_values() -> pd.DataFrame:
     """Every value that the papers report, in the order of their tables.
 
     Columns: those of the file, with `reported` and `reported_std` as numbers; `tasks` that repeat it, and `task`, the
-    first of them (None where none does); `reported_ratio`, a time over that of the unregularized network; `is_sweep`,
+    first of them (None where none does); `counterpart`, what of ours repeats it where its words are not ours, or None;
+    `reported_ratio`, a time over that of the unregularized network; `is_sweep`,
     whether it is a point of a sweep; `note` on its provenance.
     """
     tables = []
@@ -30,7 +31,13 @@ def reported_values() -> pd.DataFrame:
         tables.append(values.assign(note=notes))
     table = pd.concat(tables, ignore_index=True)
     rows = [{str(key): str(each) for key, each in row.items()} for row in table.to_dict("records")]
-    table["tasks"] = [tasks_of(row["paper"], row["dataset"], row["architecture"]) for row in rows]
+    by_paper = {source.paper: source for source in SOURCES}
+    counterparts = [by_paper[row["paper"]].counterpart(row) for row in rows]
+    table["counterpart"] = pd.Series(counterparts, index=table.index, dtype=object)
+    table["tasks"] = [
+        tasks_of(row["paper"], row["dataset"], row["architecture"]) if other is None else (other.task,)
+        for row, other in zip(rows, counterparts, strict=True)
+    ]
     table["task"] = [next(iter(tasks), None) for tasks in table["tasks"]]
     table["reported"] = pd.to_numeric(table.pop("value"))
     table["reported_std"] = pd.to_numeric(table.pop("std"))

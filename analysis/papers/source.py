@@ -16,6 +16,25 @@ class ProvenanceNote:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Counterpart:
+    """What of ours repeats a reported value whose row names neither our contestant nor our metric.
+
+    Args:
+        task: our task.
+        regularizer: our contestant.
+        setting: its hyperparameters, as a reported setting is written; empty for its only setting.
+        metric: our metric, without the prefix of its column.
+        convert: how ours reads in the paper's unit.
+    """
+
+    task: str
+    regularizer: str
+    setting: str
+    metric: str
+    convert: Callable[[float], float] = float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """The reported numbers of one paper, which stand in `reported.csv` of its folder.
 
@@ -32,6 +51,7 @@ class Source:
         notes: what is doubtful about reported values.
         released_settings: (experiment, method) -> setting of the released code, where it is not that of the text and a
             suite runs both.
+        counterpart: finds what repeats a row whose words are not ours; None where there is nothing.
     """
 
     paper: str
@@ -41,6 +61,7 @@ class Source:
     says_held_out: frozenset[str] = frozenset()
     notes: tuple[ProvenanceNote, ...] = ()
     released_settings: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    counterpart: Callable[[Mapping[str, str]], Counterpart | None] = lambda _row: None
 
     def note_on(self, row: Mapping[str, str]) -> str:
         """All that is known about the origin of a reported value, empty where nothing is doubtful."""

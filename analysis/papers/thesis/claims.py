@@ -1,4 +1,4 @@
-"""What Mianjy's thesis proves and draws about dropout (chapters 2 and 3)."""
+"""What Mianjy's thesis proves and draws about dropout (chapters 2 and 3; chapter 6 stands beside it)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from analysis.papers.claims.theory_measures import (
     singular_values,
     worst,
 )
+from analysis.papers.thesis.adversarial_claims import ADVERSARIAL_CLAIMS
 
 PAPER = "dropout_theory"
 _WIDTHS = ("thesis-fig2-3-width-20", "thesis-fig2-3-width-80")
@@ -293,4 +294,5 @@ CLAIMS: tuple[Claim, ...] = (
         measure=excess(0.02),
         training="end",
     ),
+    *ADVERSARIAL_CLAIMS,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analysis.papers.paper import Paper, TheoryFigure
+from analysis.papers.thesis.adversarial_figures import attack_figures, grid_figures, loss_figures
 from analysis.papers.thesis.claims import CLAIMS
 from analysis.papers.thesis.claims import PAPER as NAME
 from analysis.papers.thesis.figures import draw_equalization, draw_gaps, draw_landscape, draw_spectra, draw_trajectories
@@ -11,6 +12,7 @@ PAPER = Paper(
     name=NAME,
     claims=CLAIMS,
     is_theory=True,
+    figures=(loss_figures, grid_figures, attack_figures),
     theory_figures=(
         TheoryFigure(
             name="thesis-fig2-1",

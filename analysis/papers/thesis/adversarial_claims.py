@@ -1,0 +1,289 @@
+"""What chapter 6 of Mianjy's thesis says about attacks and adversarial training.
+
+Orders of errors are judged over seeds: a claim `holds` where the 95 % interval of the difference, paired over seeds,
+lies on its side (for several pairs, where Holm's test is significant for each), and does not where it lies on the
+other; else the seeds do not tell. A shortened training can bear out what is said of the end of training, and cannot
+contradict it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import pandas as pd
+
+from analysis.papers.claims.claim import FAILS, HOLDS, Claim, Judge, Judgement, Results
+from analysis.papers.claims.contests import LEVEL, ONE_SEED, UNDECIDED
+from analysis.papers.thesis.adversarial import ATTACKS, TABLE_6_I, TABLE_6_II, errors_by_seed, rows_of
+from analysis.rows.current import succeeded
+from analysis.tables.statistics import Difference, difference_of_means, holm
+from harness.records import METRIC_PREFIX, SCALES
+
+PAPER = "dropout_theory"
+FIG_6_1, FIG_6_2 = "thesis-fig6-1", "thesis-fig6-2"
+NUM_TEST = 2115
+TOP = (10, 100, 1000)
+DOMINATING = (("R-PGD-inf", "PGD-inf"), ("R-PGD-2", "PGD-2"))
+_FEWEST_SEEDS = 5  # for "dominates": with fewer, no paired test of eight attacks can be significant
+
+Values = Mapping[int, float]  # by seed
+
+
+def _equal_columns(results: Results) -> Judgement | None:
+    rows = succeeded(results.trials[results.trials["task"] == TABLE_6_I])
+    pairs = [
+        [f"{METRIC_PREFIX}robust_error/{ATTACKS[name]}" for name in (attack, f"R-{attack}")]
+        for attack in ("FGSM", "BIM")
+    ]
+    if rows.empty or not {column for pair in pairs for column in pair} <= set(rows.columns):
+        return None
+    gaps = pd.concat([(rows[plain] - rows[reflected]).abs() for plain, reflected in pairs]).dropna()
+    if gaps.empty:
+        return None
+    value, limit = float(gaps.max()), 1 / NUM_TEST
+    return Judgement(
+        verdict=HOLDS if value <= limit else FAILS,
+        value=value,
+        limit=limit,
+        measured=f"largest difference of two columns {value:.2g} in {len(rows)} trials; one test image is {limit:.2g}",
+        num_trials=len(rows),
+        scale=min(rows["scale"], key=SCALES.index),
+    )
+
+
+def _judged(
+    differences: Mapping[str, Difference],
+    rows: pd.DataFrame,
+    *,
+    training: Literal["end", "full"],
+    least: float = 0.0,
+    words: str,
+) -> Judgement:
+    """Every difference above `least`, surely. The value is what is missing to that at the lowest interval's end."""
+    scale = min(rows["scale"], key=SCALES.index)
+    worst = min(differences, key=lambda name: differences[name].mean)
+    lowest = differences[worst]
+    low, high = min(each.low for each in differences.values()), lowest.high
+    several = len(differences) > 1
+    corrected = holm([each.p_value for each in differences.values()])
+    sure = all(p < LEVEL and each.mean > least for p, each in zip(corrected, differences.values(), strict=True))
+    contradicted = any(
+        (p < LEVEL and each.mean < least) if several and least == 0 else each.high < least
+        for p, each in zip(corrected, differences.values(), strict=True)
+    )
+    if training == "full" and scale != "paper":
+        verdict = f"not comparable: scale {scale} ends training too early to tell"
+    elif any(math.isnan(each.low) for each in differences.values()):
+        verdict = ONE_SEED
+    elif sure if several and least == 0 else low > least:
+        verdict = HOLDS
+    elif contradicted:
+        verdict = (
+            FAILS if scale == "paper" else f"not comparable: scale {scale} ends training too early to contradict it"
+        )
+    else:
+        verdict = UNDECIDED
+    interval = "" if math.isnan(lowest.low) else f", 95 % interval {lowest.low:+.3f} to {high:+.3f}"
+    return Judgement(
+        verdict=verdict,
+        value=least - (lowest.mean if math.isnan(low) else low),
+        limit=0.0,
+        measured=f"{words}: {lowest.mean:+.3f}{interval} ({worst}{f', the smallest of {len(differences)}' * several})",
+        num_trials=len(rows),
+        scale=scale,
+    )
+
+
+def _reflection_is_stronger(results: Results) -> Judgement | None:
+    rows = rows_of(results.trials, "Standard")
+    errors = {attack: errors_by_seed(rows, attack) for attack in ("PGD-inf", "R-PGD-inf", "PGD-2", "R-PGD-2")}
+    if not all(errors.values()):
+        return None
+    differences = {name: difference_of_means(errors[f"R-{name}"], errors[name]) for name in ("PGD-inf", "PGD-2")}
+    words = "error under the reflected attack less that under the plain one (claimed: above 0.1)"
+    return _judged(differences, rows, training="end", least=0.1, words=words)
+
+
+def _reflection_dominates(results: Results) -> Judgement | None:
+    rows = {name: rows_of(results.trials, name) for pair in DOMINATING for name in pair}
+    differences, used = {}, pd.concat(list(rows.values()))
+    for better, other in DOMINATING:
+        for attack in ATTACKS:
+            first, second = errors_by_seed(rows[other], attack), errors_by_seed(rows[better], attack)
+            if not first or not second:
+                return None
+            differences[f"{better} against {other} under {attack}"] = difference_of_means(first, second)
+    judgement = _judged(
+        differences, used, training="full", words="error of the plain row less that of the reflected one"
+    )
+    if judgement.verdict in (HOLDS, FAILS) and min(rows[name]["seed"].nunique() for name in rows) < _FEWEST_SEEDS:
+        return None
+    return judgement
+
+
+def _weak_attacks_serve(results: Results) -> Judgement | None:
+    standard, trained = (rows_of(results.trials, name) for name in ("Standard", "PGD-2"))
+    half = {seed: error / 2 for seed, error in errors_by_seed(standard, "R-PGD-2").items()}
+    errors = errors_by_seed(trained, "R-PGD-2")
+    if not half or not errors:
+        return None
+    difference = {"R-PGD-2": difference_of_means(half, errors)}
+    words = "half the standard model's error less that after training with PGD-2 (claimed: above 0)"
+    return _judged(difference, pd.concat([standard, trained]), training="end", words=words)
+
+
+def _calculated(results: Results, task: str) -> pd.Series[float] | None:
+    """The numbers of a calculation."""
+    rows = succeeded(results.trials[results.trials["task"] == task])
+    if rows.empty:
+        return None
+    row = rows.iloc[-1]
+    values = {name.removeprefix(METRIC_PREFIX): row[name] for name in rows.columns if name.startswith(METRIC_PREFIX)}
+    return pd.Series({**values, str(row["metric"]): row["test_value"], "scale": row["scale"]})
+
+
+def _flips_more(loss: str) -> Judge:
+    def judge(results: Results) -> Judgement | None:
+        numbers = _calculated(results, FIG_6_2)
+        if numbers is None or f"flips_in_top_{TOP[0]}/{loss}" not in numbers:
+            return None
+        counts = {name: [int(numbers[f"flips_in_top_{k}/{name}"]) for k in TOP] for name in (loss, "cross_entropy")}
+        gaps = [ours - theirs for ours, theirs in zip(*counts.values(), strict=True)]
+        text = "; ".join(f"{name} {' / '.join(map(str, flips))}" for name, flips in counts.items())
+        return Judgement(
+            verdict=HOLDS if min(gaps) > 0 else FAILS,
+            value=float(-min(gaps)),
+            limit=-1.0,
+            measured=f"label flips among the first {' / '.join(map(str, TOP))} points: {text}",
+            num_trials=1,
+            scale=str(numbers["scale"]),
+        )
+
+    return judge
+
+
+def _greedy_fails(results: Results) -> Judgement | None:
+    numbers = _calculated(results, FIG_6_2)
+    if numbers is None or "smallest_margin/greedy" not in numbers:
+        return None
+    greedy, other = float(numbers["smallest_margin/greedy"]), float(numbers["smallest_margin/other"])
+    return Judgement(
+        verdict=HOLDS if other < 0 < greedy else FAILS,
+        value=max(other, -greedy),
+        limit=0.0,
+        measured=f"smallest margin against the greedy target {greedy:+.3f}, against the third class {other:+.3f}",
+        num_trials=1,
+        scale=str(numbers["scale"]),
+    )
+
+
+def _losses_enclose(results: Results) -> Judgement | None:
+    numbers = _calculated(results, FIG_6_1)
+    if numbers is None:
+        return None
+    violation = float(numbers["largest_violation"])
+    return Judgement(
+        verdict=HOLDS if violation <= 0 else FAILS,
+        value=violation,
+        limit=0.0,
+        measured=f"largest violation of reflected <= 0-1 <= logistic / log(2): {violation:.2g}",
+        num_trials=1,
+        scale=str(numbers["scale"]),
+    )
+
+
+def _multiclass_unchanged(results: Results) -> Judgement | None:
+    """Largest difference of accuracies, in % points, between plain and reflected at one radius and number of steps."""
+    rows = succeeded(results.trials[(results.trials["task"] == TABLE_6_II) & (results.trials["role"] == "default")])
+    if rows.empty:
+        return None
+    scale = min(rows["scale"], key=SCALES.index)
+    rows, setting = rows[rows["scale"] == scale], ["hp.radius", "hp.num_steps"]
+    rows = rows[~((rows["hp.radius"] > 15 / 255) & (rows["hp.num_steps"] == 2))]
+    columns = [f"{METRIC_PREFIX}robust_error/pgd", f"{METRIC_PREFIX}clean_error"]
+    means = 100 * rows.pivot_table(values=columns, index=setting, columns="regularizer")
+    gaps = pd.concat([means[column].diff(axis="columns").iloc[:, -1].abs() for column in columns]).dropna()
+    if gaps.empty:
+        return None
+    value = float(gaps.max())
+    verdict = HOLDS if value <= 1 else FAILS
+    return Judgement(
+        verdict=verdict if scale == "paper" else f"not comparable: scale {scale} ends training too early to tell",
+        value=value,
+        limit=1.0,
+        measured=f"largest difference {value:.2f} points over {len(gaps)} accuracies (without radius 16, 2 steps)",
+        num_trials=len(rows),
+        scale=scale,
+    )
+
+
+def _claim(name: str, statement: str, tasks: tuple[str, ...], judge: Callable[[Results], Judgement | None]) -> Claim:
+    return Claim(paper=PAPER, name=name, statement=statement, tasks=tasks, judge=judge)
+
+
+ADVERSARIAL_CLAIMS: tuple[Claim, ...] = (
+    _claim(
+        "Figure 6-1",
+        "The reflected loss is nowhere above the 0-1 loss, and the logistic loss, over log 2, nowhere below it.",
+        (FIG_6_1,),
+        _losses_enclose,
+    ),
+    _claim(
+        "Figure 6-2, margin",
+        "Maximising the reflected loss finds more label flips than cross-entropy, at each k (its form -log(1 + e^z) of "
+        "the margin to the best wrong class).",
+        (FIG_6_2,),
+        _flips_more("margin"),
+    ),
+    _claim(
+        "Figure 6-2, log p",
+        "The same of log p of the greedy target, the reflected loss with which section 6.5.3 trains.",
+        (FIG_6_2,),
+        _flips_more("log_p"),
+    ),
+    _claim(
+        "Figure 6-2, negated scores",
+        "The same of minus the cross-entropy of negated scores.",
+        (FIG_6_2,),
+        _flips_more("reflected"),
+    ),
+    _claim(
+        "Section 6.5.3, greedy target",
+        "The most likely wrong class may be out of an attack's reach where another one is not.",
+        (FIG_6_2,),
+        _greedy_fails,
+    ),
+    _claim(
+        "Table 6-I, FGSM and BIM",
+        "Reflecting the loss changes neither FGSM nor BIM: these columns are equal.",
+        (TABLE_6_I,),
+        _equal_columns,
+    ),
+    _claim(
+        "Table 6-I, standard row",
+        "Reflecting the loss makes PGD-inf and PGD-2 much stronger attacks on the standard model (by more than 0.1).",
+        (TABLE_6_I,),
+        _reflection_is_stronger,
+    ),
+    _claim(
+        "Table 6-I, domination",
+        "Models trained with the reflected loss are more robust, under each attack, than those trained without.",
+        (TABLE_6_I,),
+        _reflection_dominates,
+    ),
+    _claim(
+        "Table 6-I, weak attacks",
+        "Training with weak attacks is competitive: after PGD-2 the error under R-PGD-2 is below half the standard.",
+        (TABLE_6_I,),
+        _weak_attacks_serve,
+    ),
+    _claim(
+        "Table 6-II",
+        "With many classes reflecting the loss changes accuracies, clean and robust, by no more than 1 point (but for "
+        "radius 16/255 with 2 steps).",
+        (TABLE_6_II,),
+        _multiclass_unchanged,
+    ),
+)
