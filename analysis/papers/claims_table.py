@@ -18,7 +18,9 @@ CLAIMED_PAPERS = tuple(paper.name for paper in PAPERS)
 
 
 def claims_table(trials: pd.DataFrame, curves: pd.DataFrame, paper: str | None = None) -> pd.DataFrame:
-    """One row per claim; columns `CLAIM_COLUMNS`. The verdict is `holds`, `does not hold` or `not comparable: <why>`.
+    """One row per claim; columns `CLAIM_COLUMNS`. The verdict is `holds`, `does not hold`, `vacuous: <why>` or another.
+
+    The other one is `not comparable: <why>`; vacuous are bounds from 1 on, which every error keeps.
 
     `value` is the measurement and `limit` the largest value at which the claim counts as borne out; `measured` says in
     words what they are. How noise enters the verdict is said in the modules of

@@ -12,6 +12,7 @@ from analysis.tables.timing import timing_table
 
 HOLDS, FAILS = "holds", "does not hold"
 NOT_RUN = "not comparable: not run"
+VACUOUS = "vacuous: the bound is at least 1, and no error is above that"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +32,25 @@ class Results:
 class Judgement:
     """What was measured for a claim, and what follows."""
 
-    verdict: str  # HOLDS, FAILS, or "not comparable: <why>"
+    verdict: str  # HOLDS, FAILS, VACUOUS, or "not comparable: <why>"
     value: float
     limit: float  # the largest value that bears the claim out
     measured: str  # what the value is, in words, with all that helps to weigh it
     num_trials: int
     scale: str
+
+
+def verdict_of_bound(error: float, bound: float) -> str:
+    """Whether an error in [0, 1] keeps a bound; a bound from 1 on is kept by every error, which is no finding.
+
+    >>> verdict_of_bound(0.1, 0.4), verdict_of_bound(0.5, 0.4)
+    ('holds', 'does not hold')
+    >>> verdict_of_bound(0.1, 10.9)
+    'vacuous: the bound is at least 1, and no error is above that'
+    """
+    if bound >= 1:
+        return VACUOUS
+    return HOLDS if error <= bound else FAILS
 
 
 Judge = Callable[[Results], Judgement | None]  # None where the trials did not run
