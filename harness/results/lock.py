@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import CampaignLocked
@@ -16,7 +16,7 @@ from harness.errors import CampaignLocked
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # NFS without its lock service, Lustre without flock
 
 
-@contextmanager
+@contextlib.contextmanager
 def campaign_lock(location: str, folder: Path | None) -> Iterator[str | None]:
     """Hold the campaign for this process; the operating system lets go of it however the process ends.
 
@@ -32,24 +32,40 @@ def campaign_lock(location: str, folder: Path | None) -> Iterator[str | None]:
         CampaignLocked: when another process holds it.
         OSError: when the lock's file cannot be opened.
     """
-    handle = _opened(folder / ".lock" if folder else _on_this_machine(location))
-    notice = None
-    try:
+    with contextlib.ExitStack() as stack:
+        notice = None
+        if folder is None:
+            stack.enter_context(_held(_on_this_machine(location), location, removed=True))
+        else:
+            try:
+                stack.enter_context(_held(folder / ".lock", location, removed=False))
+            except OSError as error:
+                if error.errno not in _WITHOUT_LOCKS:
+                    raise
+                stack.enter_context(_held(_on_this_machine(str(folder)), location, removed=True))
+                notice = (
+                    f"The file system of {location} has no locks ({error.strerror}): start no second run of this "
+                    "campaign on another machine."
+                )
+        yield notice
+
+
+@contextlib.contextmanager
+def _held(path: Path, location: str, *, removed: bool) -> Iterator[None]:
+    """Hold the lock of a file. Where it is `removed` in the end, who opened it before finds it gone, and tries anew."""
+    while True:
+        handle = _opened(path)
         try:
             _lock(handle, location)
-        except OSError as error:
-            if folder is None or error.errno not in _WITHOUT_LOCKS:
-                raise
+            if _is_at(path, handle):
+                try:
+                    yield
+                finally:
+                    if removed:
+                        path.unlink(missing_ok=True)
+                return
+        finally:
             os.close(handle)
-            handle = _opened(_on_this_machine(str(folder)))
-            _lock(handle, location)
-            notice = (
-                f"The file system of {location} has no locks ({error.strerror}): start no second run of this campaign "
-                "on another machine."
-            )
-        yield notice
-    finally:
-        os.close(handle)
 
 
 def _lock(handle: int, location: str) -> None:
@@ -59,6 +75,13 @@ def _lock(handle: int, location: str) -> None:
         raise CampaignLocked(
             f"Another run is working on the campaign in {location}; wait for it, or end it first."
         ) from None
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.lstat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _opened(path: Path) -> int:

@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from harness.errors import BadInput, CampaignLocked
 from harness.records.folders import CURVES, TRIALS
 from harness.results.campaign_file import read_campaign
 from harness.results.checkpoints import TrialCheckpoints
+from harness.results.lock import campaign_lock
 from harness.results.store import Store
 from harness.results.trial_summary import TrialSummary
 from harness.results.verify import verify_folder
@@ -436,3 +438,13 @@ def test_a_lock_that_is_no_file_is_refused_and_nothing_is_made_elsewhere(tmp_pat
         with pytest.raises(OSError, match=r"results/\.lock"), Store(lock.parent).lock():
             pass
     assert not (tmp_path / "made").exists()
+
+
+def test_the_lock_of_a_campaign_on_an_object_store_leaves_nothing_in_the_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for _ in range(2):
+        with campaign_lock("s3://bucket/folder", None):
+            assert len(list(tmp_path.iterdir())) == 1
+            with pytest.raises(CampaignLocked), campaign_lock("s3://bucket/folder", None):
+                pass
+        assert not list(tmp_path.iterdir())
