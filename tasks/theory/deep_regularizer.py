@@ -7,6 +7,7 @@ Source: Mianjy, PhD thesis (Johns Hopkins University), chapter 3; Mianjy and Aro
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -82,7 +83,7 @@ def effective_regularization(hidden_widths: Sequence[int], keep: float) -> float
         keep: theta in (0, 1].
 
     Returns:
-        nu >= 0.
+        nu >= 0; infinite where it is larger than the largest float.
 
     Source:
         Definition 4; the product form is checked by the sum.
@@ -97,7 +98,8 @@ def effective_regularization(hidden_widths: Sequence[int], keep: float) -> float
     require_widths(hidden_widths)
     require_keep_rate("keep", keep)
     odds = (1 - keep) / keep
-    return math.expm1(sum(math.log1p(odds / width) for width in hidden_widths))
+    log_factor = sum(math.log1p(odds / width) for width in hidden_widths)
+    return math.expm1(log_factor) if log_factor < math.log(sys.float_info.max) else math.inf
 
 
 def regularizer_lower_bounds(weights: Sequence[Tensor], second_moment: Tensor, keep: float) -> Tensor:

@@ -7,6 +7,8 @@ beta = (r / d) (1 - theta) / theta.
 Source: Pal, Lane, Vidal and Haeffele 2020, section 2.4.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -98,7 +100,8 @@ def dropblock_global_minimum(target_singular_values: Tensor, beta: float, block_
     require_nonnegative("beta", beta)
     require_count("block_size", block_size)
     kept = _shrink(target_singular_values, _filling(target_singular_values, beta, block_size), beta)
-    return kept, (target_singular_values * (target_singular_values - kept)).sum(-1)
+    minimum: Tensor = _Minimum.apply(target_singular_values, kept)
+    return kept, minimum
 
 
 def dropblock_factors(Y: Tensor, X: Tensor, keep: float, block_size: int, width: int) -> tuple[Tensor, Tensor]:
@@ -150,11 +153,29 @@ def dropblock_factors(Y: Tensor, X: Tensor, keep: float, block_size: int, width:
     return left @ inner, inverse.mT @ (right.mT @ inner)
 
 
+class _Minimum(torch.autograd.Function):
+    """sum_i m_i (m_i - a_i), whose gradient is 2 (m - a): at the best a, what a gains by moving vanishes.
+
+    That holds at the corners too, where t is clipped and a has one-sided derivatives alone.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, target: Tensor, kept: Tensor) -> Tensor:
+        ctx.save_for_backward(target, kept)
+        return (target * (target - kept)).sum(-1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        target, kept = ctx.saved_tensors
+        return gradient[..., None] * 2 * (target - kept), None
+
+
 def _filling(values: Tensor, beta: float, total: int) -> Tensor:
     """Solve sum_i clip(c m_i - beta, 0, 1) = total for c exactly, as the left side is piecewise linear in c."""
     largest = values.amax(-1, keepdim=True)
-    values = values / torch.where(largest > 0, largest, 1.0)  # c absorbs the scale
-    positive = values > 1e-100  # smaller ones change nothing, but their corners would overflow
+    values = values / torch.where(largest > 0, largest, 1.0).detach()  # c absorbs the scale
+    negligible = max(1e-100, torch.finfo(values.dtype).tiny ** 0.5)  # their corners, or slopes, would overflow
+    positive = values > negligible
     enough = positive.sum(-1, keepdim=True) <= total
     safe = torch.where(positive, values, 1.0)
     corners = torch.cat([beta / safe, (1 + beta) / safe], -1) * torch.cat([positive, positive], -1)
@@ -163,13 +184,16 @@ def _filling(values: Tensor, beta: float, total: int) -> Tensor:
     right = torch.searchsorted(filled, torch.full_like(filled[..., :1], total)).clamp(1, filled.shape[-1] - 1)
     low, high = corners.gather(-1, right - 1), corners.gather(-1, right)
     below, above = filled.gather(-1, right - 1), filled.gather(-1, right)
-    level = torch.where(enough, torch.inf, low + (total - below) / (above - below) * (high - low))
-    return torch.where(positive, (level * safe - beta).clamp(0.0, 1.0), 0.0)
+    # What is not chosen must be finite all the same: its gradient is multiplied by 0.
+    rise = torch.where(enough | (above == below), 1.0, above - below)
+    level = low + (total - below) / rise * (high - low)
+    partial = (torch.where(enough, 0.0, level) * safe - beta).clamp(0.0, 1.0)
+    return torch.where(positive, torch.where(enough, 1.0, partial), 0.0)
 
 
 def _shrink(values: Tensor, shares: Tensor, beta: float) -> Tensor:
     # With beta = 0 a share may be 0 / 0; its value is 0 then.
-    return values * torch.where(shares > 0, shares / (shares + beta), 0.0)
+    return values * torch.where(shares > 0, shares / torch.where(shares > 0, shares + beta, 1.0), 0.0)
 
 
 def _bases(shares: Tensor, block_size: int, num_blocks: int) -> Tensor:

@@ -3,6 +3,7 @@
 Source: Pal, Lane, Vidal and Haeffele 2020, eq. 7 and section 5.3.
 """
 
+import math
 from typing import Literal
 
 from tasks.theory.checks import require_block_size, require_count, require_keep_rate
@@ -98,5 +99,5 @@ def equal_rate_keep(keep: float, block_size: int, variant: Literal["exact", "pri
     if variant not in ("exact", "printed"):
         raise ValueError(f"variant must be 'exact' or 'printed', got {variant!r}.")
     if variant == "printed":
-        return float(1 - (1 - keep) ** (1 / (2 * block_size - 1)))
+        return -math.expm1(math.log1p(-keep) / (2 * block_size - 1)) if keep < 1 else 1.0
     return float(keep ** (1 / block_size))

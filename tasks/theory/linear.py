@@ -20,6 +20,7 @@ from tasks.theory.checks import (
     require_nonnegative,
     require_singular_values,
 )
+from tasks.theory.decompositions import eigenvectors, singular_values_and_vectors
 
 
 def path_norm_squared(U: Tensor, V: Tensor) -> Tensor:
@@ -64,7 +65,9 @@ def equalizer(U: Tensor) -> Tensor:
 
     Source:
         Theorem 1 and Algorithm 2 (whose comment on a zero diagonal is that of a version with the trace taken off).
-        The complement is a Householder reflection, which needs no null space; checked by the column norms.
+        The complement is a Householder reflection, which needs no null space; checked by the column norms. Gradients
+        are those of Q where all eigenvalues differ. Where some coincide, Q jumps; then they are those of a rotation
+        that goes on smoothly from Q and keeps the columns equal. None exists where U'U is a multiple of the identity.
 
     Raises:
         ValueError: if U is not a finite matrix.
@@ -78,12 +81,11 @@ def equalizer(U: Tensor) -> Tensor:
     scaled = _scaled(U)
     gram = scaled.mT @ scaled
     width = U.shape[-1]
-    rotation = torch.eye(width, dtype=U.dtype, device=U.device).expand_as(gram).clone()
+    rotation = torch.eye(width, dtype=U.dtype, device=U.device).expand_as(gram)
     for done in range(width - 1):
-        vectors = torch.linalg.eigh(gram).eigenvectors
-        reflection = _reflection_onto(vectors.sum(-1) / math.sqrt(width - done))
+        reflection = _reflection_onto(_mean_direction(gram))
         gram = (reflection.mT @ gram @ reflection)[..., 1:, 1:]
-        rotation[..., done:] = rotation[..., done:] @ reflection
+        rotation = torch.cat([rotation[..., :done], rotation[..., done:] @ reflection], -1)
     return rotation
 
 
@@ -218,7 +220,8 @@ def factorize(M: Tensor, width: int, lam: float) -> tuple[Tensor, Tensor]:
     Source:
         Algorithm 3, corrected: it prints 1 + lambda j and sets r to the rank of M, where the width enters as
         r + lambda j; the factors are padded by zero columns to the width before they are equalized. Checked by the
-        gradient, by random restarts of L-BFGS, and by the printed form's larger objective.
+        gradient, by random restarts of L-BFGS, and by the printed form's larger objective. Gradients through the
+        factors exist where the singular values that are left differ, and no value stands at the threshold.
 
     Raises:
         ValueError: if M is not a finite matrix, width is no positive integer, or lam is negative or not finite.
@@ -229,7 +232,7 @@ def factorize(M: Tensor, width: int, lam: float) -> tuple[Tensor, Tensor]:
         tensor([[0.5000, 0.5000]], dtype=torch.float64)
     """
     require_matrix("M", M)
-    left, values, right = torch.linalg.svd(M, full_matrices=False)
+    left, values, right = singular_values_and_vectors(M)
     shrunk, _ = shrinkage_threshold(values, width, lam)
     return _balanced_factors(left, shrunk, right, width)
 
@@ -274,7 +277,8 @@ def _balanced_factors(left: Tensor, values: Tensor, right: Tensor, width: int) -
     """Split P diag(s) W' evenly into factors of the given width and equalize them; values beyond the width are zero."""
     rank = min(width, values.shape[-1])
     root = torch.zeros(*values.shape[:-1], rank, width, dtype=values.dtype, device=values.device)
-    root.diagonal(dim1=-2, dim2=-1).copy_(values[..., :rank].sqrt())
+    positive = values[..., :rank] > 0  # the square root has no derivative at 0, where values stay
+    root.diagonal(dim1=-2, dim2=-1).copy_(torch.where(positive, values[..., :rank], 1.0).sqrt() * positive)
     inner = root @ equalizer(root)
     return left[..., :rank] @ inner, right[..., :rank, :].mT @ inner
 
@@ -283,6 +287,22 @@ def _scaled(U: Tensor) -> Tensor:
     """U with a largest entry in [1/2, 1), by a power of two: exactly, and its squares neither over- nor underflow."""
     exponent = torch.frexp(U.detach().abs().amax((-2, -1), keepdim=True)).exponent
     return U * torch.exp2(-exponent.clamp(min=-1000).to(torch.float64)).to(U.dtype)
+
+
+def _mean_direction(gram: Tensor) -> Tensor:
+    """A unit vector w with w'Gw = tr G / n: the normalised sum of the eigenvectors."""
+    size = gram.shape[-1]
+    w = eigenvectors(gram).sum(-1) / math.sqrt(size)
+    # Eigenvectors of equal eigenvalues are held still when G moves. What then lacks of tr G / n, 0 in value, is made up
+    # for by turning w along the part of Gw that is orthogonal to it.
+    fixed, at = w.detach(), gram.detach()
+    slope = (at @ fixed[..., None]).squeeze(-1)
+    slope = slope - fixed * (fixed * slope).sum(-1, keepdim=True)
+    square = slope.square().sum(-1)
+    lack = gram.diagonal(dim1=-2, dim2=-1).mean(-1) - ((gram @ w[..., None]).squeeze(-1) * w).sum(-1)
+    is_some = square > 1e-18 * at.square().sum((-2, -1))
+    turn = torch.where(is_some, (lack - lack.detach()) / (2 * torch.where(is_some, square, 1.0)), 0.0)
+    return w + turn[..., None] * slope
 
 
 def _reflection_onto(unit: Tensor) -> Tensor:
