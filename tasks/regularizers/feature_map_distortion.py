@@ -31,21 +31,20 @@ UNIT_NOISE_LAWS: Mapping[str, NoiseLaw] = {"official": official_unit_noise, "pap
 class FeatureMapDistortion(Regularizer):
     """Units behind dense layers are replaced, with probability `distortion_rate`, by zero-mean noise; then rescaled.
 
-    The noise at unit j is step_size std(f) K_M[j] u with u ~ N(0, 1), std over the whole batch, and K_M[j] the largest
-    weight with which the next dense layer reads unit j: the step that lowers that layer's Rademacher complexity most.
+    The noise at unit j is step_size std(f) k_j u with u ~ N(0, 1), std over the whole batch, and k_j from K_M[j], the
+    largest weight with which the next dense layer reads unit j: the step that lowers its Rademacher complexity most.
     All is divided by the fraction kept, the `realised` one or the `expected` 1 - distortion_rate. (The paper prints the
     distortion rate there. No variant offers that: at a rate of 0.05 every feature would be twenty times too large, and
     at rate 0, where schedules begin, infinite.) With step_size 0 it is dropout. With the `linear` schedule the rate
     grows from 0.
 
-    * `official` (default): u for every sample and unit, after the released code, which has maps alone. Eq. 15 has a
-      1 / N besides, N the number of samples in the batch: it is left out here, as that code leaves it out on maps.
-    * `paper`: eq. 15 as printed, divided by N; u per unit, times a sign per sample. A step of 5 in batches of 128 is
-      then 0.04 of the other mode's: nearly zeros instead of noise.
+    * `official` (default): k_j = K_M[j] / 10, u for every sample and unit, after the released code. It has maps alone,
+      and the factor 1/10 where the next kernel is 1x1, which is what a dense layer is. Without the factor, training
+      diverges behind narrow layers: the network widens std(f) against the noise, and the noise follows.
+    * `paper`: eq. 15 as printed, k_j = K_M[j] / N, N the number of samples in the batch; u per unit, times a sign per
+      sample. A step of 5 in batches of 128 is then 0.08 of the other mode's: nearly zeros instead of noise.
 
-    The paper's step size of 5 belongs to layers of 2048 units. The noise grows with std(f) and with the next layer's
-    weights, which are larger behind narrow layers: there (64 units, say) the network widens std(f) against the noise,
-    the noise follows, and training may diverge. Step sizes near 1 serve such layers.
+    Where no dense layer follows, k_j = 0.01 (in mode `paper` divided by N).
 
     `where` `conv` distorts the elements of maps behind conv layers instead: block distortion in the given `mode`, with
     blocks of one pixel.
@@ -60,8 +59,10 @@ class FeatureMapDistortion(Regularizer):
 
     acts_on: ClassVar[tuple[str, ...]] = ("dense", "conv")
     off: ClassVar[dict[str, Scalar]] = {"distortion_rate": 0.0}
-    formula: ClassVar[str] = "y = (f keep + step_size std(f) K_M u (1 - keep)) / P(keep), u ~ N(0, 1)"
-    source: ClassVar[str] = "Tang et al. 2020, eqs. 6, 15 and 16, with std(f) for the scale of the step"
+    formula: ClassVar[str] = "y = (f keep + step_size std(f) k u (1 - keep)) / P(keep), u ~ N(0, 1)"
+    source: ClassVar[str] = (
+        "Tang et al. 2020, eqs. 6, 15 and 16, std(f) for the scale; huawei-noah/Disout for mode official"
+    )
 
     def __post_init__(self) -> None:
         """Check every field."""

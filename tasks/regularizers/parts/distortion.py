@@ -17,7 +17,7 @@ from tasks.runtime.streams import MaskStream
 from tasks.sites import Site, WeightLayer
 
 SIZE_WITHOUT_NEXT_LAYER = 0.01  # of the released code, where no layer of the right kind follows
-SHRINK_OF_1X1_KERNELS = 0.1  # likewise
+SHRINK_OF_1X1_KERNELS = 0.1  # likewise; a dense layer is a 1x1 kernel
 
 
 class Noise(NamedTuple):
@@ -54,11 +54,11 @@ def weights_behind(site: Site, layer_type: type[nn.Module]) -> Callable[[], Tens
 
 
 def official_unit_noise(x: Tensor, num_elements: int, weights: Tensor | None, stream: MaskStream) -> Noise:
-    """K_M[j] u with u ~ N(0, 1) for every element: units in the manner of the released code, which has maps alone.
+    """0.1 K_M[j] u with u ~ N(0, 1) for every element: what the released code, for maps alone, does at 1x1 kernels.
 
     That is eqs. 15 and 16 with lam = 0, without the 1 / N, and with a u for every sample, which makes sigma_i idle.
     """
-    table = x.new_full((), SIZE_WITHOUT_NEXT_LAYER) if weights is None else weights
+    table = x.new_full((), SIZE_WITHOUT_NEXT_LAYER) if weights is None else weights * SHRINK_OF_1X1_KERNELS
     return Noise(table, per_element=stream.normal((num_elements,), x.dtype))
 
 

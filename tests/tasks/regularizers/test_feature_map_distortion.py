@@ -8,6 +8,7 @@ from itertools import combinations, product
 
 import pytest
 import torch
+from tiny_tasks import tiny, trained
 from torch import Tensor, nn
 
 from tasks.architectures.convnet_small import ConvNetSmall
@@ -126,13 +127,32 @@ def relative_squares(module: nn.Module, x: Tensor, size: float, num_draws: int) 
     return (total / count).detach(), (squares / count).detach()
 
 
-def test_the_noise_on_units_has_mean_zero_and_the_size_of_the_largest_next_weight() -> None:
+def test_the_noise_on_units_has_mean_zero_and_a_tenth_of_the_largest_next_weight() -> None:
     layer = nn.Linear(7, 5).double().requires_grad_(False)
-    module = on_units(layer, distortion_rate=0.5, step_size=0.1)
+    module = on_units(layer, distortion_rate=0.5, step_size=1.0)
     mean, square = relative_squares(module, UNITS, 0.1, num_draws=500)  # 10,000 draws per unit
     largest = torch.tensor([max(float(layer.weight[k, j]) for k in range(5)) for j in range(7)], dtype=torch.float64)
     assert ((mean / largest.abs()).abs() < 5 / 100).all()  # five standard errors of the mean
     assert ((square / largest**2 - 1).abs() < 5 * (2 / 10_000) ** 0.5).all()  # u^2 has variance 2
+
+
+def test_units_before_a_dense_layer_are_distorted_like_maps_of_one_pixel_before_a_1x1_kernel() -> None:
+    dense = nn.Linear(7, 5).double().requires_grad_(False)
+    kernel = nn.Conv2d(7, 5, 1).double().requires_grad_(False)
+    kernel.weight.copy_(dense.weight[:, :, None, None])
+    site = Site("conv", next_layer=kernel)
+    site.shape = (7, 1, 1)
+    pixels = BlockDistortion(FeatureMapDistortion(distortion_rate=0.5, where="conv").on_maps, site, stream())
+    of_units = relative_squares(on_units(dense, distortion_rate=0.5), UNITS, 5.0, num_draws=500)[1]
+    of_pixels = relative_squares(pixels, UNITS[:, :, None, None], 5.0, num_draws=500)[1]
+    assert ((of_units / of_pixels - 1).abs() < 5 * (4 / 10_000) ** 0.5).all()  # each u^2 has variance 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_with_its_defaults_narrow_layers_learn(seed: int) -> None:
+    task = tiny("digits-mlp", epochs=12, max_train_samples=600, evaluate_every_epochs=12)
+    _, outcome = trained(task, FeatureMapDistortion(), seed=seed)
+    assert outcome.final["validation"]["accuracy"] > 0.8
 
 
 def test_the_paper_noise_on_units_is_one_pattern_with_a_sign_per_sample_over_the_batch_size() -> None:
