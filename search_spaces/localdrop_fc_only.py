@@ -8,4 +8,5 @@ SPACE: Space = {
     "h_dense_fraction": Real(low=0.1, high=1.0, source="0 to 2048 of 2048 in Lu et al. 2021, table 4"),
     "unit_drop_rate": Real(low=0.05, high=0.6, source="0.1 to 0.5 in Zhai and Wang 2018, section 4.2"),
     "c_norm": Choice(options=("l2", "rms"), source="the printed norm, and the one that fits table 4 at h = 0"),
+    "scaling": Choice(options=("none", "start"), source="none in Lu et al. 2021, start is regarena's"),
 }

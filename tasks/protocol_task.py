@@ -7,6 +7,7 @@ from pathlib import Path
 from tasks.datasets import DATASETS
 from tasks.input_space import InputSpace
 from tasks.protocols import Protocol
+from tasks.regularizers.base import Regularizer
 from tasks.runtime.switches import Switches
 from tasks.task import Task
 
@@ -31,6 +32,13 @@ class ProtocolTask(Task):
     def switches(self, scale: str) -> Switches:
         """The protocol's."""
         return self.protocol.at(scale).switches
+
+    def skip_reason(self, regularizer: Regularizer) -> str | None:
+        """Nor does it make sense where its period is longer than the training at full length."""
+        period, epochs = regularizer.period_epochs(), self.protocol.full_epochs or self.protocol.epochs
+        if period > epochs:
+            return f"{type(regularizer).__name__} acts after every {period} epochs; the training has {epochs}."
+        return super().skip_reason(regularizer)
 
 
 class DatasetTask(ProtocolTask):

@@ -49,6 +49,7 @@ class Protocol:
     max_evaluation_samples: int | None = None  # only the first so many of each evaluated split
     switches: Switches = field(default_factory=Switches)  # how steps are executed, unless the campaign says otherwise
     scales: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # fields that differ at other scales
+    full_epochs: int | None = None  # at scale `paper`, in what `at` makes of a protocol; None: `epochs`
 
     def __post_init__(self) -> None:
         """Check the schedule's name."""
@@ -69,7 +70,8 @@ class Protocol:
             return self
         if scale not in self.scales:
             raise ValueError(f"Scale must be one of paper, {', '.join(self.scales)}, got {scale!r}.")
-        return replace(self, **self.scales[scale])  # type: ignore[arg-type]  # the fields named there are numbers
+        numbers = {"full_epochs": self.full_epochs or self.epochs, **self.scales[scale]}
+        return replace(self, **numbers)  # type: ignore[arg-type]  # the fields named there are numbers
 
     def evaluated_epochs(self) -> list[int]:
         """The epochs after which the network is evaluated, the last one among them; from 1.

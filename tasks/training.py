@@ -82,6 +82,7 @@ class Training:
             num_epochs=protocol.epochs,
             num_steps=self._num_steps,
             learning_rate=learning_rate,
+            full_epochs=protocol.full_epochs,
             streams=self._streams,
             input_space=batches.input_space,
         )

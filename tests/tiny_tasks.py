@@ -23,10 +23,14 @@ SMALL_MATRICES = {"epochs": 2, "batch_size": 250, "evaluate_every_epochs": 2}
 
 
 def tiny(name: str, **changes: object) -> Task:
-    """The task of that name with a protocol of a few steps, in which `changes` are made."""
+    """The task of that name with a protocol of a few steps, in which `changes` are made; periods are scaled to it.
+
+    With the change `full_epochs=None` it counts as long as it is, and periods are what they say.
+    """
     task = TASKS[name]
     small = SMALL_MATRICES if name.startswith("shallow-linear") else SMALL_IMAGES
-    return replace(task, protocol=replace(task.protocol, **{**small, **changes}))
+    numbers = {"full_epochs": task.protocol.epochs, **small, **changes}
+    return replace(task, protocol=replace(task.protocol, **numbers))
 
 
 TINY_TASKS = {name: tiny(name) for name in ("digits-convnet", "digits-mlp", "shallow-linear-dropblock")}

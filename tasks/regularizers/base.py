@@ -65,8 +65,13 @@ class Context:
     num_epochs: int
     num_steps: int
     learning_rate: float
+    full_epochs: int | None = None  # of the same training at scale `paper`; None: it has no other length
     streams: Streams = field(default_factory=Streams)  # of all contestants of the training
     input_space: InputSpace | None = None  # the units of the inputs; None where they are unknown
+
+    def scaled_epochs(self, epochs: int) -> int:
+        """A period of so many epochs at scale `paper`, in epochs of this training: the same share of it, at least 1."""
+        return max(1, round(epochs * self.num_epochs / (self.full_epochs or self.num_epochs)))
 
     def masks(self, purpose: str) -> MaskStream:
         """A fresh stream of masks or noise; `purpose` tells this regularizer's streams apart (a site's name, say)."""

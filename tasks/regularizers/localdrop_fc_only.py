@@ -10,8 +10,9 @@ from torch import nn
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
 from tasks.regularizers.localdrop import Alternation
 from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_rate
-from tasks.regularizers.parts.localdrop_sites import UnitKeep
-from tasks.regularizers.parts.spectral_tails import Norm, charged_tails
+from tasks.regularizers.parts.localdrop_sites import KeepScaling, UnitKeep
+from tasks.regularizers.parts.spectral_tails import Norm, Shrinkage, charged_tails
+from tasks.sites import Site
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,16 +24,17 @@ class LocalDropFcOnly(Regularizer):
     """
 
     lam: float = 0.1  # >= 0
-    m: int = 10  # >= 1, epochs from one shrinkage to the next
+    m: int = 10  # >= 1, epochs at scale paper from one shrinkage to the next
     h_dense_fraction: float = 2000 / 2048  # in [0, 1], share of the singular values that is left alone
     unit_drop_rate: float = 0.5  # in [0, 1), where the learned rates start
     keep_interval_steps: int = 10  # >= 1; 1 in the paper
     c_norm: Norm = "l2"
+    scaling: KeepScaling = "none"
 
     acts_on: ClassVar[tuple[str, ...]] = ("dense",)
     off: ClassVar[dict[str, Scalar]] = {"lam": 0.0, "unit_drop_rate": 0.0, "keep_interval_steps": 10**9}
     eval_is_identity: ClassVar[bool] = False
-    formula: ClassVar[str] = "loss + lam sum_(dense l) ||theta_(l-1)||_2 sum_{j>h} sigma_j(W_l)"
+    formula: ClassVar[str] = "mean loss + lam / n sum_(dense l) ||theta_(l-1)||_2 sum_{j>h} sigma_j(W_l)"
     source: ClassVar[str] = "Lu et al. 2021, eqs. 10, 11 and algorithm 1; table 1"
 
     def __post_init__(self) -> None:
@@ -43,13 +45,22 @@ class LocalDropFcOnly(Regularizer):
         check_rate(self, "unit_drop_rate")
         check_count(self, "keep_interval_steps", 1)
         check_choice(self, "c_norm", get_args(Norm))
+        check_choice(self, "scaling", get_args(KeepScaling))
+
+    def period_epochs(self) -> int:
+        """From one shrinkage to the next, at scale `paper`."""
+        return self.m
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """Learned masks at every dense site, and every dense layer but the output to shrink."""
         keeps = {}
         for site in self.chosen_sites(network):
-            keeps[site] = UnitKeep(site, 1 - self.unit_drop_rate, context.masks(site.name), context.device)
+            keeps[site] = self._keep(site, context)
             site.fill(keeps[site])
         tails = charged_tails(network, keeps, self.h_dense_fraction, 0, self.c_norm)
         dense = [tail for tail in tails if isinstance(tail.layer, nn.Linear)]
-        return Alternation.of(list(keeps.values()), dense, self.lam, self.m, self.keep_interval_steps)
+        shrinkage = Shrinkage(lam=self.lam, every_epochs=context.scaled_epochs(self.m), tails=dense)
+        return Alternation.of(list(keeps.values()), shrinkage, self.keep_interval_steps, context.num_train_samples)
+
+    def _keep(self, site: Site, context: Context) -> UnitKeep:
+        return UnitKeep(site, 1 - self.unit_drop_rate, context.masks(site.name), context.device, self.scaling)

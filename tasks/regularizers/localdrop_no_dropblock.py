@@ -16,16 +16,16 @@ from tasks.regularizers.parts.spectral_tails import Shrinkage, SpectralTail, cha
 class LocalDropNoDropblock(Regularizer):
     """Every `m` epochs, sigma_j <- max(sigma_j - lam, 0) for j > h, in every k x k kernel with k > 1.
 
-    This is what is left of LocalDrop on a residual net whose only dense layer is the output, when DropBlock is
-    taken away.
+    h is counted as in `localdrop`. This is what is left of LocalDrop on a residual net whose only dense layer is the
+    output, when DropBlock is taken away.
     """
 
     lam: float = 0.1  # >= 0
-    m: int = 10  # >= 1, epochs from one shrinkage to the next
-    h_conv: int = 2  # >= 0, of each k x k kernel; at or above k: off
+    m: int = 10  # >= 1, epochs at scale paper from one shrinkage to the next
+    h_conv: int = 2  # >= 0, of a 3x3 kernel; at or above 3: off
 
     off: ClassVar[dict[str, Scalar]] = {"lam": 0.0}
-    formula: ClassVar[str] = "loss + lam sum_(conv l) sum_(kernels) sum_{j>h} sigma_j"
+    formula: ClassVar[str] = "mean loss + lam / n sum_(conv l) sum_(kernels) sum_{j>h} sigma_j"
     source: ClassVar[str] = "Lu et al. 2021, eq. 17 and table 2"
 
     def __post_init__(self) -> None:
@@ -33,6 +33,10 @@ class LocalDropNoDropblock(Regularizer):
         check_at_least(self, "lam", 0)
         check_count(self, "m", 1)
         check_count(self, "h_conv", 0)
+
+    def period_epochs(self) -> int:
+        """From one shrinkage to the next, at scale `paper`."""
+        return self.m
 
     def skip_reason(self, network: nn.Module) -> str | None:
         """There must be a kernel with more than one singular value."""
@@ -50,7 +54,9 @@ class LocalDropNoDropblock(Regularizer):
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """All conv layers, to shrink."""
-        return Shrinkage(lam=self.lam, every_epochs=self.m, tails=_conv_tails(network, self.h_conv))
+        return Shrinkage(
+            lam=self.lam, every_epochs=context.scaled_epochs(self.m), tails=_conv_tails(network, self.h_conv)
+        )
 
 
 def _conv_tails(network: nn.Module, h_conv: int) -> list[SpectralTail]:

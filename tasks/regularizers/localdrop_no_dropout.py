@@ -20,12 +20,12 @@ class LocalDropNoDropout(Regularizer):
     """
 
     lam: float = 0.1  # >= 0
-    m: int = 10  # >= 1, epochs from one shrinkage to the next
+    m: int = 10  # >= 1, epochs at scale paper from one shrinkage to the next
     h_dense_fraction: float = 2000 / 2048  # in [0, 1], share of the singular values that is left alone
-    h_conv: int = 2  # >= 0, of each k x k kernel; at or above k: off
+    h_conv: int = 2  # >= 0, of a 3x3 kernel; at or above 3: off
 
     off: ClassVar[dict[str, Scalar]] = {"lam": 0.0}
-    formula: ClassVar[str] = "loss + lam sum_l sum_{j>h} sigma_j(W_l)"
+    formula: ClassVar[str] = "mean loss + lam / n sum_l sum_{j>h} sigma_j(W_l)"
     source: ClassVar[str] = "Lu et al. 2021, eqs. 12, 17 and table 1"
 
     def __post_init__(self) -> None:
@@ -34,6 +34,10 @@ class LocalDropNoDropout(Regularizer):
         check_count(self, "m", 1)
         check_rate(self, "h_dense_fraction", below_one=False)
         check_count(self, "h_conv", 0)
+
+    def period_epochs(self) -> int:
+        """From one shrinkage to the next, at scale `paper`."""
+        return self.m
 
     def skip_reason(self, network: nn.Module) -> str | None:
         """There must be something to trim, whatever h."""
@@ -50,4 +54,4 @@ class LocalDropNoDropout(Regularizer):
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """All layers but the output, to shrink."""
         tails = charged_tails(network, {}, self.h_dense_fraction, self.h_conv, "l2")
-        return Shrinkage(lam=self.lam, every_epochs=self.m, tails=tails)
+        return Shrinkage(lam=self.lam, every_epochs=context.scaled_epochs(self.m), tails=tails)

@@ -16,10 +16,9 @@ from tasks.experiments.shared_protocols import IMAGENET_270
 from tasks.protocols import Protocol
 from tasks.regularizers.base import Scalar
 
-# Kernels of 5x5 have five singular values; the paper's 2 of 3 is for 3x3. Keep rates of dropout, per kind of layer, are
-# those of Zhai and Wang 2018, section 4: 0.9 at the input, 0.75 behind conv and 0.5 behind dense layers.
+# Keep rates of dropout, per kind of layer, are those of Zhai and Wang 2018, section 4: 0.9 at the input, 0.75 behind
+# conv and 0.5 behind dense layers.
 _CNN_DEFAULTS: dict[str, Scalar] = {
-    "h_conv": 4,
     "dropout.where": "all",
     "dropout.conv_factor": 0.5,
     "dropout.input_drop_rate": 0.1,

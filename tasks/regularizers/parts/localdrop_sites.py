@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,19 +13,24 @@ from tasks.runtime.streams import MaskStream
 from tasks.sites import Site
 from tasks.theory.drop_rates import KeepForm, keep_matrix
 
+KeepScaling = Literal["none", "start"]
+
 MIN_KEEP_RATE = 1e-3  # a unit that is never kept has no gradient and could not come back
 MAX_BLOCK_DROP_RATE = 0.5
 
 
 class Keep(nn.Module, ABC):
-    """Masks with a learned rate: multiplies by a sampled mask in training and by the rates themselves in eval mode."""
+    """Masks with a learned rate: multiplies by a sampled mask in training and by the rates themselves in eval mode.
+
+    Both are divided by `divisor`, a constant.
+    """
 
     variable: Tensor  # the learned variable; a buffer, so that the network's optimizer does not change it
 
-    def __init__(self, name: str, stream: MaskStream) -> None:
+    def __init__(self, name: str, stream: MaskStream, divisor: float = 1.0) -> None:
         super().__init__()
         self.name = name
-        self._stream = stream
+        self._stream, self._divisor = stream, divisor
 
     @abstractmethod
     def rates(self) -> Tensor:
@@ -45,8 +51,8 @@ class Keep(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Masked in training, multiplied by the rates in eval mode."""
         if self.training:
-            return apply_mask(x, self.sample(x), 1.0)
-        return x * self.rates()
+            return apply_mask(x, self.sample(x), 1 / self._divisor)
+        return x * (self.rates() / self._divisor)
 
     @torch.no_grad()
     def descend(self, gradient: Tensor | None, learning_rate: float) -> None:
@@ -57,10 +63,12 @@ class Keep(nn.Module, ABC):
 
 
 class UnitKeep(Keep):
-    """One keep rate per unit of a dense layer."""
+    """One keep rate per unit of a dense layer; with the scaling `start` it is divided by where it started."""
 
-    def __init__(self, site: Site, keep_rate: float, stream: MaskStream, device: torch.device) -> None:
-        super().__init__(site.name, stream)
+    def __init__(
+        self, site: Site, keep_rate: float, stream: MaskStream, device: torch.device, scaling: KeepScaling = "none"
+    ) -> None:
+        super().__init__(site.name, stream, divisor=keep_rate if scaling == "start" else 1.0)
         assert site.shape is not None
         self.register_buffer("variable", torch.full(site.shape, keep_rate, device=device))
 

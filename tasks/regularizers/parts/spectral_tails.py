@@ -15,6 +15,7 @@ from tasks.regularizers.spectra.thresholding import shrink_small_singular_values
 from tasks.sites import Site, WeightLayer
 
 Norm = Literal["l2", "rms"]
+KERNEL_SIZE_OF_H = 3  # the paper gives h of conv layers for 3x3 kernels
 
 
 def weight_layers(network: nn.Module) -> dict[str, WeightLayer]:
@@ -25,12 +26,13 @@ def weight_layers(network: nn.Module) -> dict[str, WeightLayer]:
 def num_kept_of(layer: WeightLayer, h_dense_fraction: float, h_conv: int) -> int:
     """How many leading singular values of one layer are left alone: h.
 
-    For a dense layer `h_dense_fraction` of its rank, rounded. For a conv layer `h_conv` per kernel, and all of them
-    for 1x1 kernels, which have one singular value each and are skipped (Lu et al. 2021, section 5.3).
+    For a dense layer `h_dense_fraction` of its rank, rounded. For a conv layer `h_conv` of a 3x3 kernel; as many values
+    are shrunk, 3 - h_conv, in kernels of other sizes. Those of rank 1, like 1x1 kernels, have one singular value each
+    and are skipped (Lu et al. 2021, section 5.3).
     """
     rank = min(layer.weight.shape[-2:])
     if isinstance(layer, nn.Conv2d):
-        return rank if rank == 1 else min(h_conv, rank)
+        return rank if rank == 1 else min(max(rank - (KERNEL_SIZE_OF_H - h_conv), 0), rank)
     return round(h_dense_fraction * rank)
 
 
@@ -106,11 +108,14 @@ class Shrinkage(Hooks):
     every_epochs: int
     tails: Sequence[SpectralTail]
 
-    def penalty_of_rates(self) -> Tensor | None:
-        """Lam * Reg, or None when nothing is charged."""
+    def penalty_of_rates(self, num_samples: int) -> Tensor | None:
+        """Lam * Reg beside a loss summed over `num_samples`, so lam / num_samples * Reg beside the mean loss.
+
+        None when nothing is charged.
+        """
         if self.lam == 0 or not self.tails:
             return None
-        return self.lam * torch.stack([tail.penalty() for tail in self.tails]).sum()
+        return self.lam / num_samples * torch.stack([tail.penalty() for tail in self.tails]).sum()
 
     def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
         """Shrink when it is time; the sums of the tails are stale in any case."""

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_tasks import IMAGE_TASK, layers_of, prepared, weights_of
+from tiny_tasks import IMAGE_TASK, layers_of, prepared, tiny, weights_of
 
 from harness.times.timing import CHUNK_SECONDS, MIN_CHUNKS, MIN_TIMED_SECONDS, expected_seconds, time_steps
 from tasks.regularizers.base import Chain
@@ -211,7 +211,7 @@ def test_the_expected_duration_is_near_the_real_one(clock, step_seconds, epochs)
 
 
 def test_a_regularizer_says_its_period_and_a_combination_the_least_common_one():
-    training = prepared(IMAGE_TASK, LocalDrop(m=4), RademacherProbe(every_epochs=6))
+    training = prepared(tiny("digits-convnet", full_epochs=None), LocalDrop(m=4), RademacherProbe(every_epochs=6))
     assert training.hooks.period_epochs() == 12
     assert prepared(IMAGE_TASK, DropBlock()).hooks.period_epochs() == 1
     assert Chain([], []).period_epochs() == 1
@@ -226,8 +226,9 @@ def test_timing_trains_by_the_ordinary_steps_and_without_regularizers_both_come_
 
 
 def test_shrinkage_is_seen_on_a_real_network_though_the_training_is_shorter_than_its_period():
-    assert IMAGE_TASK.protocol.epochs < 10
-    regularized = prepared(IMAGE_TASK, LocalDrop(lam=100.0, m=10, h_dense_fraction=0.0, h_conv=0))
-    time_steps(regularized, prepared(IMAGE_TASK), CPU)
+    task = tiny("digits-convnet", full_epochs=None)
+    assert task.protocol.epochs < 10
+    regularized = prepared(task, LocalDrop(lam=100.0, m=10, h_dense_fraction=0.0, h_conv=0))
+    time_steps(regularized, prepared(task), CPU)
     *hidden, output = (float(layer.weight.detach().abs().max()) for layer in layers_of(regularized.network))
     assert max(hidden) < 1e-6 < output

@@ -11,10 +11,14 @@ import torch
 from tiny_tasks import binomial_bound, prepared, tiny
 from torch import Tensor, nn
 
+from tasks import TASKS
 from tasks.architectures.convnet_small import ConvNetSmall
 from tasks.metrics import cross_entropy
-from tasks.regularizers.base import Batch, Context, Hooks, Step
+from tasks.regularizers import REGULARIZERS
+from tasks.regularizers.base import Batch, Context, Hooks, Regularizer, Step
 from tasks.regularizers.localdrop import LocalDrop
+from tasks.regularizers.localdrop_fc_only import LocalDropFcOnly
+from tasks.regularizers.localdrop_no_dropblock import LocalDropNoDropblock
 from tasks.regularizers.parts.localdrop_sites import BlockKeep, Keep, UnitKeep
 from tasks.regularizers.parts.spectral_tails import num_kept_of, weight_layers
 from tasks.runtime.streams import MaskStream
@@ -22,6 +26,7 @@ from tasks.sites import Site, measure_sites
 
 CPU = torch.device("cpu")
 NUM_DRAWS = 20_000
+NUM_SAMPLES = 600  # of the training, of which a batch has a few
 
 
 @pytest.fixture
@@ -86,6 +91,23 @@ def test_a_step_on_the_rates_goes_down_the_gradient_of_the_mean_field_objective(
 
 
 @pytest.mark.usefixtures("double")
+def test_the_penalty_weighs_as_much_as_beside_a_loss_summed_over_all_training_samples() -> None:
+    """Eq. 11 charges the sum over n samples with lam Reg; the step goes down its n-th part."""
+    for regularizer in (LocalDrop, LocalDropFcOnly):
+        moves = []
+        for lam in (0.0, 0.3):
+            settings = regularizer(lam=lam, keep_interval_steps=1, h_dense_fraction=0.5)
+            network, hooks, batch = small_network(settings, block_size=2 if regularizer is LocalDrop else None)
+            units = keeps_of(network)[-1]
+            start = units.variable.clone()
+            hooks.after_step(step_on(network, batch, learning_rate=0.01))
+            moves.append(units.variable - start)
+        tail = torch.linalg.svdvals(weight_layers(network)["classifier.5"].weight.detach())[2:].sum()
+        slope = 0.3 * tail * start / start.norm()  # of lam Reg, by the rates that the output layer reads
+        torch.testing.assert_close(moves[1] - moves[0], -0.01 * slope / NUM_SAMPLES, rtol=1e-6, atol=0)
+
+
+@pytest.mark.usefixtures("double")
 def test_a_step_on_the_rates_leaves_weights_gradients_and_the_mode_alone() -> None:
     network, hooks, batch = small_network(LocalDrop(keep_interval_steps=1))
     step = step_on(network, batch, learning_rate=0.1)
@@ -135,7 +157,7 @@ def test_at_rate_1_nothing_is_ever_dropped() -> None:
 
 @pytest.mark.parametrize("h", [1, 2])
 def test_surgery_shrinks_what_lies_behind_the_first_h_values_of_every_kernel(h: int) -> None:
-    training = prepared(tiny("digits-convnet"), LocalDrop(lam=0.02, m=2, h_conv=h))
+    training = prepared(tiny("digits-convnet", full_epochs=None), LocalDrop(lam=0.02, m=2, h_conv=h))
     kernels = next(layer for name, layer in weight_layers(training.network).items() if name == "branch.0").weight
     before = torch.linalg.svdvals(kernels.detach())
     training.hooks.after_epoch(1, training.network)
@@ -148,8 +170,53 @@ def test_surgery_shrinks_what_lies_behind_the_first_h_values_of_every_kernel(h: 
     assert measured["localdrop.num_zeroed/stem.2"] == int((before[..., h:] <= threshold).sum())
 
 
+@pytest.mark.parametrize("size", [2, 3, 5, 7])
+def test_as_many_values_are_shrunk_in_kernels_of_every_size(size: int) -> None:
+    layer = nn.Conv2d(1, 1, size)
+    assert [size - num_kept_of(layer, 1.0, h) for h in (1, 2, 3, 9)] == [2, 1, 0, 0]
+    assert num_kept_of(nn.Conv2d(1, 1, 1), 1.0, 0) == 1
+
+
+@pytest.mark.parametrize("regularizer", [LocalDrop, LocalDropFcOnly], ids=lambda cls: cls.__name__)
+def test_with_the_scaling_start_it_begins_as_the_unregularized_network(regularizer: type[Regularizer]) -> None:
+    task = tiny("digits-mlp")
+    plain, scaled = prepared(task), prepared(task, regularizer(unit_drop_rate=0.4, scaling="start"))  # type: ignore[call-arg]
+    x = torch.rand(5, 1, 8, 8)
+    assert torch.equal(scaled.network.eval()(x), plain.network.eval()(x))
+    printed = prepared(task, regularizer(unit_drop_rate=0.4)).network.eval()  # type: ignore[call-arg]
+    assert not torch.allclose(printed(x), plain.network(x))
+    for keep in keeps_of(scaled.network):
+        start = float(keep.rates().mean())
+        keep.variable.mul_(0.5)
+        values = keep.train()(torch.ones(NUM_DRAWS // 64, *keep.rates().shape))
+        assert values.max() == pytest.approx(1 / start)
+        assert float(values.double().mean()) == pytest.approx(0.5, abs=float(binomial_bound(0.5, 10_000)))
+        torch.testing.assert_close(keep.eval()(torch.ones_like(keep.rates())), torch.full_like(keep.rates(), 0.5))
+
+
+@pytest.mark.parametrize(("full_epochs", "m", "expected"), [(30, 10, 1), (30, 20, 2), (60, 10, 1), (None, 2, 2)])
+def test_a_shorter_training_has_periods_in_proportion(full_epochs: int | None, m: int, expected: int) -> None:
+    training = prepared(tiny("digits-convnet", full_epochs=full_epochs), LocalDropNoDropblock(lam=0.1, m=m))
+    assert training.hooks.period_epochs() == expected
+    shrunk = [epoch for epoch in (1, 2, 3) if training.hooks.after_epoch(epoch, training.network)]
+    assert shrunk == [epoch for epoch in (1, 2, 3) if epoch % expected == 0]
+
+
+def test_the_protocol_remembers_its_full_length_at_every_scale() -> None:
+    protocol = TASKS["mnist-lenet"].protocol  # type: ignore[attr-defined]
+    assert [protocol.at(scale).full_epochs for scale in ("short", "smoke")] == [protocol.epochs] * 2
+    assert protocol.at("short").at("paper").full_epochs == protocol.epochs
+
+
+@pytest.mark.parametrize("name", ["localdrop", "localdrop_fc_only", "localdrop_no_dropout", "localdrop_no_dropblock"])
+def test_where_the_training_is_shorter_than_its_period_the_cell_is_skipped(name: str) -> None:
+    reason = tiny("digits-convnet", epochs=9, full_epochs=None).skip_reason(REGULARIZERS[name]())
+    assert reason == f"{REGULARIZERS[name].__name__} acts after every 10 epochs; the training has 9."
+    assert TASKS["mnist-lenet"].skip_reason(REGULARIZERS[name]()) is None
+
+
 def test_every_epoch_tells_the_drop_rates_learned() -> None:
-    training = prepared(tiny("digits-convnet"), LocalDrop(unit_drop_rate=0.25))
+    training = prepared(tiny("digits-convnet", full_epochs=None), LocalDrop(unit_drop_rate=0.25))
     measured = training.hooks.after_epoch(1, training.network)
     assert measured == pytest.approx(
         {"localdrop.drop_rate/stem.2": 0, "localdrop.drop_rate/joined": 0, "localdrop.drop_rate/classifier.4": 0.25}
@@ -170,14 +237,21 @@ def keep_at(shape: tuple[int, ...]) -> Keep:
     return keep
 
 
-def small_network(regularizer: LocalDrop) -> tuple[nn.Module, Hooks, Batch]:
+def small_network(regularizer: Regularizer, block_size: int | None = 2) -> tuple[nn.Module, Hooks, Batch]:
     torch.manual_seed(0)
     network = ConvNetSmall(num_classes=3, in_channels=1, image_size=4, channels=2, width=5)
     measure_sites(network, torch.zeros(1, 1, 4, 4))
     context = Context(
-        seed=0, device=CPU, name="localdrop", num_train_samples=6, num_epochs=1, num_steps=1, learning_rate=0.1
+        seed=0,
+        device=CPU,
+        name="localdrop",
+        num_train_samples=NUM_SAMPLES,
+        num_epochs=1,
+        num_steps=1,
+        learning_rate=0.1,
     )
-    hooks = replace(regularizer, block_size=2).attach(network, context)
+    sized = regularizer if block_size is None else replace(regularizer, block_size=block_size)  # type: ignore[call-arg]
+    hooks = sized.attach(network, context)
     targets = torch.eye(3)[torch.arange(6) % 3]
     return network.train(), hooks, Batch(torch.randn(6, 1, 4, 4), targets)
 
@@ -197,7 +271,7 @@ def step_on(network: nn.Module, batch: Batch, learning_rate: float) -> Step:
 
 @torch.no_grad()
 def mean_field_objective(network: nn.Module, batch: Batch, lam: float, c_norm: str) -> float:
-    """The loss with the rates as multipliers, plus lam sum_l ||theta|| sum_{j > h} sigma_j, written out."""
+    """Mean loss with the rates as multipliers, plus lam / n sum_l ||theta|| sum_{j > h} sigma_j, written out."""
     network.eval()
     loss = float(cross_entropy(network(batch.inputs), batch.targets))
     network.train()
@@ -212,4 +286,4 @@ def mean_field_objective(network: nn.Module, batch: Batch, lam: float, c_norm: s
         norm = mean_square**0.5 * (1 if c_norm == "rms" else size**0.5)
         num_kept = num_kept_of(layers[name], 0.5, 2)
         total += norm * float(torch.linalg.svdvals(layers[name].weight)[..., num_kept:].sum())
-    return loss + lam * total
+    return loss + lam / NUM_SAMPLES * total

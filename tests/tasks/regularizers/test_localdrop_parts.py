@@ -209,8 +209,8 @@ def test_the_output_is_charged_to_the_rates_that_it_reads_and_never_shrunk() -> 
     before = output.weight.detach().clone()
     values = [torch.linalg.svdvals(layer.weight.detach()).sum() for layer in (network[0], output)]
     shrinkage = Shrinkage(lam=0.5, every_epochs=1, tails=tails)
-    expected = 0.5 * (float(values[0]) + float(keep.rates().norm() * values[1]))
-    assert float(cast(Tensor, shrinkage.penalty_of_rates())) == pytest.approx(expected, rel=1e-6)
+    expected = 0.5 / 8 * (float(values[0]) + float(keep.rates().norm() * values[1]))
+    assert float(cast(Tensor, shrinkage.penalty_of_rates(8))) == pytest.approx(expected, rel=1e-6)
     measured = shrinkage.after_epoch(1, network)
     assert torch.equal(output.weight, before)
     assert [name for name in measured if "threshold" in name] == ["localdrop.threshold/0"]
