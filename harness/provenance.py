@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import platform
+import re
 import subprocess
 from collections.abc import Iterable
 from functools import lru_cache
@@ -17,6 +20,7 @@ from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.task import Task
 
+DRIVER_FILE = Path("/proc/driver/nvidia/version")
 ALWAYS_USED = ("harness.trial:prepare", "tasks.training:Training")
 
 
@@ -74,19 +78,47 @@ _GPU_AND = " |"  # between the GPU and its processor
 
 
 def hardware_key(device: str, cpu_threads: int) -> str:
-    """What times may be compared on: the device's name and the threads; equal keys mean comparable times."""
-    if device.startswith("cuda"):
-        import torch
+    """What times may be compared on; equal keys mean comparable times.
 
-        gpu = torch.cuda.get_device_name(device) if torch.cuda.is_available() else "a GPU out of reach"
-        return f"{gpu}{_GPU_AND} {processor()} x{cpu_threads}"
-    return f"{processor()} x{cpu_threads}"
+    Of the machine: the processor's name, its memory, and torch's threads. Of a GPU, before these: its name, its memory,
+    the driver's version and that of CUDA.
+    """
+    machine = f"{processor()}, {_gibibytes(memory_bytes())} x{cpu_threads}"
+    return f"{_gpu(device)}{_GPU_AND} {machine}" if device.startswith("cuda") else machine
+
+
+def _gpu(device: str) -> str:
+    import torch
+
+    if not torch.cuda.is_available():
+        return "a GPU out of reach"
+    properties = torch.cuda.get_device_properties(device)
+    versions = f"driver {driver_version()}, CUDA {torch.version.cuda or torch.version.hip or 'unknown'}"
+    return f"{properties.name}, {_gibibytes(properties.total_memory)}, {versions}"
+
+
+def _gibibytes(num_bytes: int) -> str:
+    return f"{round(num_bytes / 2**30)} GiB"
+
+
+def memory_bytes() -> int:
+    """The machine's memory, of which this process may be allowed a part."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+@lru_cache(maxsize=1)
+def driver_version() -> str:
+    """The version of NVIDIA's kernel driver, or "unknown"."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"\b\d+\.\d+(\.\d+)?\b", DRIVER_FILE.read_text(encoding="utf-8"))
+        return found[0] if found else "unknown"
+    return "unknown"
 
 
 def is_of_gpu(key: str) -> bool:
     """Whether a `hardware_key` is that of a GPU.
 
-    >>> is_of_gpu("NVIDIA H100 | AMD EPYC x1"), is_of_gpu("AMD EPYC x1")
+    >>> is_of_gpu("NVIDIA H100, 80 GiB, driver 550.54, CUDA 12.4 | AMD EPYC, 64 GiB x1"), is_of_gpu("AMD EPYC x1")
     (True, False)
     """
     return _GPU_AND in key

@@ -178,6 +178,10 @@ def _timed(spec: TrialSpec, execution: Execution, started: float) -> Outcome:
     metrics = {
         "twin_seconds_per_step": timed.twin_seconds_per_step,
         "step_ratio": timed.seconds_per_step / timed.twin_seconds_per_step,
+        "step_ratio_low": timed.ratio_range[0],
+        "step_ratio_high": timed.ratio_range[1],
+        "twin_seconds_low": timed.twin_range[0],
+        "twin_seconds_high": timed.twin_range[1],
         "steps_per_epoch": float(steps_per_epoch),
         "minutes_per_100_epochs": timed.seconds_per_step * steps_per_epoch * 100 / 60,
     }

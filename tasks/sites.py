@@ -106,9 +106,15 @@ def watch_mask(site: Site) -> Callable[[], Tensor | None]:
 
 
 def trained_layers(network: nn.Module) -> dict[str, WeightLayer]:
-    """Conv and dense layers whose weights are trained, by name: contestants do not change frozen ones."""
+    """Conv and dense layers whose weights are trained, by name: contestants do not change frozen ones.
+
+    Layers that share one weight stand there once, by the first of them.
+    """
     layers = {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)}
-    return {name: layer for name, layer in layers.items() if layer.weight.requires_grad}
+    first = {id(layer.weight): name for name, layer in reversed(layers.items())}
+    return {
+        name: layer for name, layer in layers.items() if layer.weight.requires_grad and first[id(layer.weight)] == name
+    }
 
 
 @torch.no_grad()

@@ -99,6 +99,13 @@ def test_the_leaderboard_has_every_architecture_on_both_data_sets_and_every_cont
     assert {name for _, name in cells} == set(REGULARIZERS) - set(ONLY_MEASURE)
 
 
+def test_the_leaderboard_times_every_contestant_on_every_architecture() -> None:
+    suite = SUITES["leaderboard"]
+    assert {TASKS[task].architecture for task in suite.timing_tasks} == set(ARCHITECTURES)
+    assert {name for task, name in suite.cells() if task in suite.timing_tasks} >= {"none", "dropout", "localdrop"}
+    assert suite.timing_repeats_for(suite.scale) >= 2
+
+
 @pytest.mark.parametrize("name", [name for name in TASKS if getattr(TASKS[name], "options", None) is not None])
 def test_the_defaults_of_a_task_are_fields_of_regularizers(name: str) -> None:
     assert TASKS[name].dataset in DATASETS

@@ -25,10 +25,12 @@ MAX_PERIOD_EPOCHS = MAX_PERIOD_STEPS = 100  # what happens more rarely is not wa
 
 @dataclass(frozen=True, kw_only=True)
 class Timed:
-    """Medians over the timed chunks; a step's share of what follows an epoch is included."""
+    """Medians and ranges over the timed chunks; a step's share of what follows an epoch is included."""
 
     seconds_per_step: float
     twin_seconds_per_step: float
+    twin_range: tuple[float, float]  # smallest and largest seconds per step of the twin's chunks
+    ratio_range: tuple[float, float]  # likewise of the regularized one over the twin, chunk by chunk
     total_seconds: float  # of the regularized one, warm-up apart
     num_steps: int  # timed steps of each of the two
 
@@ -53,10 +55,15 @@ def time_steps(regularized: Training, twin: Training, device: torch.device) -> T
         is_long_enough = sum(sides[1].step_seconds) * chunk_steps >= MIN_TIMED_SECONDS or timed_steps >= most_steps
         if number + 1 >= MIN_CHUNKS and is_long_enough:
             break
-    seconds = [statistics.median(side.step_seconds) + side.surgery_per_epoch / steps_per_epoch for side in sides]
+    seconds, twin_seconds = (
+        [each + side.surgery_per_epoch / steps_per_epoch for each in side.step_seconds] for side in sides
+    )
+    ratios = [one / other for one, other in zip(seconds, twin_seconds, strict=True)]
     return Timed(
-        seconds_per_step=seconds[0],
-        twin_seconds_per_step=seconds[1],
+        seconds_per_step=statistics.median(seconds),
+        twin_seconds_per_step=statistics.median(twin_seconds),
+        twin_range=(min(twin_seconds), max(twin_seconds)),
+        ratio_range=(min(ratios), max(ratios)),
         total_seconds=sum(sides[0].step_seconds) * chunk_steps + sum(sides[0].surgery_seconds),
         num_steps=timed_steps,
     )

@@ -167,22 +167,46 @@ class Dataset(ABC):
             )
 
 
-def held_out(name: str, num_images: int, fraction: float) -> tuple[Tensor, Tensor]:
+def held_out(name: str, labels: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
     """Places of the official training images to train on, and of those held out for validation.
 
-    They depend on the data set's name and on the fraction alone: the same for every seed. At 0 nothing is held out,
-    and validation looks at the training images themselves.
+    Every class has its share of the held-out images, up to one image. They depend on the data set's name, its labels
+    and the fraction alone: the same for every seed. At 0 nothing is held out, and validation looks at the training
+    images themselves.
+
+    Args:
+        name: of the data set.
+        labels: (N,) classes of the official training images.
+        fraction: in [0, 1).
 
     Raises:
         ValueError: for a fraction outside [0, 1).
+
+    Example:
+        >>> train, validation = held_out("example", torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]), 0.25)
+        >>> sorted(torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])[validation].tolist()), len(train)
+        ([0, 1], 6)
     """
     if not 0 <= fraction < 1:
         raise ValueError(f"validation_fraction must lie in [0, 1), got {fraction}.")
-    order = torch.randperm(num_images, generator=torch_stream(0, f"split/{name}"))
+    order = torch.randperm(len(labels), generator=torch_stream(0, f"split/{name}"))
     if fraction == 0:
         return order, order
-    num_held_out = max(1, round(num_images * fraction))
-    return order[num_held_out:], order[:num_held_out]
+    counts = torch.bincount(labels)
+    quotas = _quotas(counts, total=max(1, round(len(labels) * fraction)))
+    shuffled = labels[order]
+    by_class = shuffled.argsort(stable=True)
+    place_in_class = torch.empty_like(order)
+    place_in_class[by_class] = torch.arange(len(labels)) - (counts.cumsum(0) - counts)[shuffled[by_class]]
+    is_held_out = place_in_class < quotas[shuffled]
+    return order[~is_held_out], order[is_held_out]
+
+
+def _quotas(counts: Tensor, total: int) -> Tensor:
+    """`total` in proportion to `counts`, in whole numbers: shares are rounded down, the largest remainders up."""
+    whole, rest = total * counts // counts.sum(), total * counts % counts.sum()
+    whole[rest.argsort(descending=True, stable=True)[: total - int(whole.sum())]] += 1
+    return whole
 
 
 def fingerprint(*tensors: Tensor) -> str:

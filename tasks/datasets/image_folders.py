@@ -51,7 +51,7 @@ class ImageFolders(Dataset):
         if protocol is not None:
             self._check_offers(protocol)
         _, index = self._index(data_dir)
-        train, validation = held_out(self.name, len(index.train), self.held_out_fraction(protocol))
+        train, validation = held_out(self.name, index.train.labels, self.held_out_fraction(protocol))
 
         def streamed(files: ImageFiles) -> Streamed:
             return Streamed(

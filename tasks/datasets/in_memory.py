@@ -97,7 +97,7 @@ def _splits(dataset: InMemory, data_dir: Path | None, validation_fraction: float
             f"The files of the data set {dataset.name} in {data_dir} cannot be read, probably because one of them is "
             f"truncated or damaged ({type(error).__name__}: {error}). Replace: {', '.join(dataset.files)}."
         ) from error
-    train, validation = held_out(dataset.name, len(raw.train_images), validation_fraction)
+    train, validation = held_out(dataset.name, raw.train_labels, validation_fraction)
     splits = {
         "train": _split(dataset, raw.train_images[train], raw.train_labels[train]),
         "validation": _split(dataset, raw.train_images[validation], raw.train_labels[validation]),
@@ -116,7 +116,7 @@ def _preprocessed(
         norm, train = FITTED[preprocessing], splits["train"]
         fitted = cached(
             preprocessing,
-            *(content, dataset.name, validation_fraction, norm, ZCA_BIAS),
+            *(content, dataset.name, validation_fraction, fingerprint(train.targets), norm, ZCA_BIAS),
             data_dir=data_dir if dataset.files else None,
             compute=lambda: fit_whitening(train.inputs, norm).tensors(),
         )

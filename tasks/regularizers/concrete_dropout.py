@@ -69,7 +69,8 @@ class ConcreteMask(nn.Module):
             return x
         uniform = self._stream.uniform(tuple(x.shape), dtype=x.dtype)
         dropped = torch.sigmoid((self.logit + torch.logit(uniform, eps=1e-7)) / self._temperature)
-        return x * (1 - dropped) / torch.sigmoid(-self.logit)
+        multiplier = (1 - dropped) / torch.sigmoid(-self.logit)  # in 32 bits, whatever the number format of x
+        return x * multiplier.to(x.dtype)
 
     def negative_entropy(self) -> Tensor:
         """Of the mask of one unit, d log d + (1 - d) log(1 - d) at drop rate d: at most 0, smallest at d = 1/2."""

@@ -17,7 +17,8 @@ from tasks.sites import trained_layers
 class L1(Regularizer):
     """Penalty rate * sum |w| over the trained weights of conv and dense layers; biases are left alone.
 
-    Its subgradient is rate * sign(w), 0 at w = 0. Unlike weight decay it pulls small weights as hard as large ones.
+    A weight that layers share counts once. Its subgradient is rate * sign(w), 0 at w = 0. Unlike weight decay it pulls
+    small weights as hard as large ones.
     """
 
     rate: float = 1e-5  # >= 0

@@ -44,14 +44,6 @@ class LocalDropNoDropblock(Regularizer):
             return "LocalDropNoDropblock needs a conv layer with kernels larger than 1x1; the network has none."
         return None
 
-    def idle_reason(self, num_epochs: int) -> str | None:
-        """There is nothing but the shrinkage."""
-        if self.m > num_epochs:
-            return (
-                f"LocalDropNoDropblock shrinks weights every {self.m} epochs (m), and this training has {num_epochs}."
-            )
-        return super().idle_reason(num_epochs)
-
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """All conv layers, to shrink."""
         return Shrinkage(

@@ -45,12 +45,6 @@ class LocalDropNoDropout(Regularizer):
             return "LocalDropNoDropout needs a conv or dense layer before the output; the network has none."
         return None
 
-    def idle_reason(self, num_epochs: int) -> str | None:
-        """There is nothing but the shrinkage."""
-        if self.m > num_epochs:
-            return f"LocalDropNoDropout shrinks weights every {self.m} epochs (m), and this training has {num_epochs}."
-        return super().idle_reason(num_epochs)
-
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """All layers but the output, to shrink."""
         tails = charged_tails(network, {}, self.h_dense_fraction, self.h_conv, "l2")

@@ -82,7 +82,7 @@ class Shake(nn.Module):
         shape = (*x.shape[:num_axes], *[1] * (x.dim() - num_axes))
         whole = self._stream.bernoulli((len(x), *[1] * (x.dim() - 1)), 1 - self.drop_rate)
         alpha, beta = (
-            low + (high - low) * self._stream.uniform(shape, dtype=x.dtype)
+            (low + (high - low) * self._stream.uniform(shape, dtype=x.dtype)).to(x.dtype)
             for low, high in ((settings.alpha_low, settings.alpha_high), (settings.beta_low, settings.beta_high))
         )
         shaken: Tensor = _TwoFactors.apply(x, alpha.masked_fill(whole, 1), beta.masked_fill(whole, 1))

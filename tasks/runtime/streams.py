@@ -105,13 +105,20 @@ class MaskStream:
 
     @eager
     def normal(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
-        """Standard normal tensor of `shape`."""
-        return torch.randn(shape, generator=self._torch, device=self.device, dtype=dtype)
+        """Standard normal tensor of `shape`, drawn in at least 32 bits and rounded to `dtype`.
+
+        So the draws of a training in 16 bits are those of one in 32.
+        """
+        drawn = torch.randn(shape, generator=self._torch, device=self.device, dtype=_drawn_in(dtype))
+        return drawn.to(dtype)
 
     @eager
     def uniform(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
-        """Uniform tensor on [0, 1) of `shape`."""
-        return torch.rand(shape, generator=self._torch, device=self.device, dtype=dtype)
+        """Uniform tensor on [0, 1) of `shape`, in `dtype` or, where that has fewer, in 32 bits.
+
+        In 16 bits it would have 256 values and, rounded, the value 1: events of probability 0.003 never, or always.
+        """
+        return torch.rand(shape, generator=self._torch, device=self.device, dtype=_drawn_in(dtype))
 
     @eager
     def positions(self, size: int, rate: float) -> Tensor:
@@ -174,6 +181,11 @@ class Streams:
         for key, stream in self._made.items():
             stream.restore(state[key])
         self._awaited = {key: where for key, where in state.items() if key not in self._made}
+
+
+def _drawn_in(dtype: torch.dtype) -> torch.dtype:
+    """`dtype` where it has 32 bits or more, else 32-bit floats."""
+    return torch.promote_types(dtype, torch.float32)
 
 
 def _sparse_positions(flags: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:

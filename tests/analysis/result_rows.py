@@ -67,8 +67,10 @@ def confirmed(regularizer, test_values, task="digits", **more):
     ]
 
 
-def timed(regularizer, ratio, hardware="cpu-a", exclusive=True, seed=0, task="digits", twin=0.01, **more):
-    """One timing row."""
+def timed(regularizer, ratio, hardware="cpu-a", exclusive=True, seed=0, task="digits", twin=0.01, spread=None, **more):
+    """One timing row; its chunks of steps are said to differ by the share `spread` to both sides, if it is given."""
+    ranges = {"step_ratio_low": ratio, "step_ratio_high": ratio, "twin_seconds_low": twin, "twin_seconds_high": twin}
+    factors = (1 - (spread or 0), 1 + (spread or 0))
     return row(
         task,
         regularizer,
@@ -80,6 +82,7 @@ def timed(regularizer, ratio, hardware="cpu-a", exclusive=True, seed=0, task="di
             "twin_seconds_per_step": twin,
             "step_ratio": ratio,
             "minutes_per_100_epochs": twin * ratio * 30 * 100 / 60,  # of epochs with 30 steps
+            **({name: value * factors[name.endswith("high")] for name, value in ranges.items()} if spread else {}),
         },
         hardware_key=hardware,
         exclusive=exclusive,

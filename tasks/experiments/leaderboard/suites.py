@@ -32,5 +32,8 @@ LEADERBOARD = Suite(
     tune_trials_at={"smoke": 0},
     seeds=5,
     seeds_at={"smoke": 1},
+    timing_tasks=tuple(f"cifar10-{network}" for network in NETWORKS),  # CIFAR-100 differs in the output layer alone
+    timing_repeats=3,
+    timing_repeats_at={"smoke": 1},
 )
 """Every contestant on every architecture, CIFAR-10 and CIFAR-100; needs --data and many GPU days."""

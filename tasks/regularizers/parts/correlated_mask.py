@@ -101,10 +101,12 @@ class CorrelatedMask(nn.Module):
         """Masked in training, `x` itself in eval mode. Shape (B, D)."""
         if not self.training:
             return x
-        correlated = self._stream.normal(tuple(x.shape), dtype=x.dtype) @ self._factor.mT.to(x.dtype)
+        dtype = torch.promote_types(x.dtype, torch.float32)  # in 16 bits, rates near 0 or 1 would be missed
+        with torch.autocast(x.device.type, enabled=False):
+            correlated = self._stream.normal(tuple(x.shape), dtype) @ self._factor.mT.to(dtype)
         if not self._binary:
-            return x * (1 + correlated)
-        return x * torch.where(correlated < self._quantile.to(x.dtype), self._scale.to(x.dtype), 0)
+            return x * (1 + correlated).to(x.dtype)
+        return x * torch.where(correlated < self._quantile.to(dtype), self._scale.to(x.dtype), 0)
 
 
 def latent_correlations(mean: Tensor, covariance: Tensor) -> Tensor:

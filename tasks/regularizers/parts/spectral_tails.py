@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tasks.regularizers.base import Hooks
 from tasks.regularizers.parts.localdrop_sites import Keep
 from tasks.regularizers.spectra.thresholding import shrink_small_singular_values, tail_sums
-from tasks.sites import Site, WeightLayer
+from tasks.sites import Site, WeightLayer, trained_layers
 
 Norm = Literal["l2", "rms"]
 KERNEL_SIZE_OF_H = 3  # the paper gives h of conv layers for 3x3 kernels
@@ -66,13 +66,8 @@ class SpectralTail:
     layer: WeightLayer
     num_kept: int
     norm: Callable[[], Tensor] = no_masks
-    is_output: bool = False  # then it is charged and never shrunk (Lu et al. 2021, algorithm 1, line 10)
+    is_shrunk: bool = True  # the output is charged alone (Lu et al. 2021, algorithm 1, line 10)
     _sum: Tensor | None = field(default=None, repr=False)
-
-    @property
-    def is_shrunk(self) -> bool:
-        """Neither the output layer is, nor one whose weights are frozen."""
-        return self.layer.weight.requires_grad and not self.is_output
 
     def penalty(self) -> Tensor:
         """||theta|| sum_{j > h} sigma_j. The sum is measured once and kept until `forget`; no gradient reaches W."""
@@ -136,17 +131,19 @@ def charged_tails(
 ) -> list[SpectralTail]:
     """A tail for every layer, charged with the keep rates of the last masked site that it reads.
 
-    The output layer has none where it reads no such site, since it is not shrunk.
+    Trained layers but the output are shrunk, a weight that layers share once. Another layer has no tail where it reads
+    no such site.
     """
     masked: dict[WeightLayer, Keep] = {site.next_layer: keep for site, keep in keeps.items() if site.next_layer}
     layers = weight_layers(network)
-    output = next(reversed(layers.values()), None)
+    output = next(reversed(layers), None)
+    shrunk = trained_layers(network).keys() - {output}
     tails = []
     for name, layer in layers.items():
         keep = masked.get(layer)
-        tail = SpectralTail(name, layer, num_kept_of(layer, h_dense_fraction, h_conv), is_output=layer is output)
+        tail = SpectralTail(name, layer, num_kept_of(layer, h_dense_fraction, h_conv), is_shrunk=name in shrunk)
         if keep is not None:
             tail.name, tail.norm = keep.name, norm_of_rates(keep, layer, c_norm)
-        if tail.num_kept < min(layer.weight.shape[-2:]) and not (tail.is_output and keep is None):
+        if tail.num_kept < min(layer.weight.shape[-2:]) and (tail.is_shrunk or keep is not None):
             tails.append(tail)
     return tails

@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
@@ -208,6 +209,23 @@ def test_the_expected_duration_is_near_the_real_one(clock, step_seconds, epochs)
     time_steps(one, twin, CPU)
     expected = expected_seconds(3 * step_seconds, step_seconds, 4.0 * step_seconds, epochs, 100)
     assert clock.now / 1.5 <= expected <= clock.now * 1.5
+
+
+def test_the_ranges_are_those_of_the_chunks_and_hold_the_medians(clock):
+    one, twin = pair(clock, step_seconds=0.04, steps_per_epoch=50, surgery_seconds=1.0, twin={"step_seconds": 0.02})
+    undisturbed, calls = one._step, itertools.count()
+
+    def disturbed():
+        clock.now += 0.04 * (next(calls) % 700 == 650)
+        return undisturbed()
+
+    one._step = disturbed
+    timed = time_steps(one, twin, CPU)
+    assert timed.twin_range == pytest.approx((0.02, 0.02))
+    low, high = timed.ratio_range
+    assert low <= timed.seconds_per_step / timed.twin_seconds_per_step <= high
+    assert low == pytest.approx((0.04 + 1.0 / 50) / 0.02)
+    assert high > low
 
 
 def test_a_regularizer_says_its_period_and_a_combination_the_least_common_one():

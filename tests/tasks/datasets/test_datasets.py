@@ -12,13 +12,14 @@ import pytest
 import torch
 
 from tasks.datasets import DATASETS
-from tasks.datasets.dataset import FETCH_TIMEOUT_SECONDS, fingerprint
+from tasks.datasets.dataset import FETCH_TIMEOUT_SECONDS, fingerprint, held_out
 from tasks.datasets.digits import DIGITS
 from tasks.datasets.in_memory import InMemory, Raw
 from tasks.datasets.mnist import MNIST, RAW_FILES
 from tasks.datasets.synthetic import SYNTHETIC
 from tasks.errors import DataError
 from tasks.experiments.demos.protocols import DIGITS as DIGITS_PROTOCOL
+from tasks.runtime.streams import torch_stream
 
 COUNTS = {name: 60_000 if name.startswith("train") else 10_000 for name in RAW_FILES}
 
@@ -212,6 +213,26 @@ def test_the_held_out_images_are_the_same_for_everybody_and_come_from_the_traini
     assert numbers[2] == set(range(100, 105))
     for part in (first.train, first.validation):
         assert torch.equal(part.targets.argmax(1), part.inputs[:, 0, 0, 0].long() % 3)
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.1, 0.3, 0.77])
+def test_every_class_has_its_share_of_the_held_out_images_up_to_one(fraction: float) -> None:
+    counts = torch.tensor([200, 1, 33, 0, 66])
+    labels = torch.arange(5).repeat_interleave(counts)[torch.randperm(300, generator=torch_stream(0, "labels"))]
+    train, validation = held_out("tiny", labels, fraction)
+    assert len(validation) == round(300 * fraction)
+    assert torch.equal(torch.cat([train, validation]).sort().values, torch.arange(300))
+    found = torch.bincount(labels[validation], minlength=5)
+    assert ((found - counts * len(validation) / 300).abs() < 1).all()
+    assert not torch.equal(train, train.sort().values)  # shuffled, so that the first so many are of all classes
+    assert torch.equal(held_out("tiny", labels, fraction)[1], validation)
+    assert not torch.equal(held_out("other", labels, fraction)[0], train)
+
+
+def test_digits_hold_out_the_share_of_every_class() -> None:
+    splits = DIGITS.splits(None)
+    of_train, of_validation = splits.train.targets.sum(0), splits.validation.targets.sum(0)
+    assert (of_validation - 300 / 1300 * (of_train + of_validation)).abs().max() < 1
 
 
 def test_an_error_while_reading_is_told_as_damaged_data() -> None:

@@ -7,12 +7,13 @@ import math
 import pytest
 import torch
 from scipy import stats
-from tiny_tasks import TINY_TASKS, prepared, trained
+from tiny_tasks import TINY_TASKS, binomial_bound, prepared, trained
 from torch import Tensor
 
 from tasks.regularizers.base import Context
 from tasks.regularizers.concrete_dropout import ConcreteDropout, ConcreteMask
 from tasks.regularizers.weight_decay import WeightDecay
+from tasks.runtime.streams import MaskStream
 from tasks.sites import sites_of
 
 MLP = TINY_TASKS["digits-mlp"]
@@ -58,6 +59,16 @@ def test_the_mask_is_the_papers_concrete_distribution() -> None:
     for u, value in zip(uniform.tolist(), y.tolist(), strict=True):
         exponent = (math.log(d) - math.log(1 - d) + math.log(u) - math.log(1 - u)) / temperature
         assert value == pytest.approx((1 - 1 / (1 + math.exp(-exponent))) / (1 - d), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_small_rates_are_met_in_every_number_format(dtype: torch.dtype) -> None:
+    settings = ConcreteDropout(initial_drop_rate=0.003, temperature=1e-3)
+    mask = ConcreteMask(settings, CONTEXT, MaskStream(0, "test", "cpu"))
+    y = mask(torch.ones(200_000, dtype=dtype)).detach()
+    assert y.dtype == dtype
+    dropped = float((y < 0.5).double().mean())
+    assert dropped == pytest.approx(0.003, abs=float(binomial_bound(0.003, 200_000)))
 
 
 def test_the_gradient_in_the_rate_is_that_of_finite_differences() -> None:

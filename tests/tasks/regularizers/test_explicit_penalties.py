@@ -247,3 +247,15 @@ def test_l1_is_the_sum_of_magnitudes_with_a_subgradient_of_zero_at_zero() -> Non
             assert torch.allclose(parameter.grad, 0.1 * parameter.detach().sign())
         else:
             assert parameter.grad is None
+
+
+def test_a_weight_that_layers_share_counts_once_in_l1() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.Linear(4, 2))
+    network[2].weight = network[0].weight
+    step = Step(
+        network=network, loss=lambda _: torch.zeros(()), rng=np.random.default_rng(0), index=0, epoch=1, progress=0
+    )
+    penalty = L1(rate=0.5).penalty(step)
+    assert penalty is not None
+    expected = 0.5 * sum(float(layer.weight.detach().abs().sum()) for layer in (network[0], network[3]))
+    assert float(penalty.detach()) == pytest.approx(expected)

@@ -11,8 +11,8 @@ import torch
 from tiny_tasks import binomial_bound, prepared, tiny
 from torch import Tensor, nn
 
-from tasks import TASKS
 from tasks.architectures.convnet_small import ConvNetSmall
+from tasks.experiments import TASKS
 from tasks.metrics import cross_entropy
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Batch, Context, Hooks, Regularizer, Step

@@ -198,8 +198,8 @@ def test_localdrop_on_dense_layers_leaves_kernels_and_maps_alone() -> None:
     training = prepared(IMAGE_TASK, LocalDropFcOnly(lam=1.0, m=1, h_dense_fraction=0.0))
     hooks = cast(Alternation, training.hooks.parts[0])
     assert [keep.name for keep in hooks.steps.keeps] == ["classifier.4"]
-    tails = [(tail.name, tail.num_kept, tail.is_output) for tail in hooks.shrinkage.tails]
-    assert tails == [("classifier.2", 0, False), ("classifier.4", 0, True)]  # the output is charged to its site's rates
+    tails = [(tail.name, tail.num_kept, tail.is_shrunk) for tail in hooks.shrinkage.tails]
+    assert tails == [("classifier.2", 0, True), ("classifier.4", 0, False)]  # the output is charged to its site's rates
 
 
 def test_the_output_is_charged_to_the_rates_that_it_reads_and_never_shrunk() -> None:
@@ -215,6 +215,15 @@ def test_the_output_is_charged_to_the_rates_that_it_reads_and_never_shrunk() -> 
     assert torch.equal(output.weight, before)
     assert [name for name in measured if "threshold" in name] == ["localdrop.threshold/0"]
     assert [tail.layer for tail in charged_tails(network, {}, 0.0, 0, "l2")] == [network[0]]  # without masks, no output
+
+
+def test_a_weight_that_layers_share_is_shrunk_once() -> None:
+    network = nn.Sequential(*(nn.Linear(4, 4) for _ in range(3)))
+    network[1].weight = network[0].weight
+    before = network[0].weight.detach().clone()
+    LocalDropNoDropout(lam=0.01, m=1, h_dense_fraction=0.0).attach(network, CONTEXT).after_epoch(1, network)
+    expected = shrunk_by_loops(before, 0, 0.01)[0].float()
+    torch.testing.assert_close(network[0].weight.detach(), expected, rtol=0, atol=1e-6)
 
 
 def test_a_network_without_large_kernels_is_no_place_for_localdrop_without_dropblock() -> None:

@@ -35,6 +35,15 @@ def test_successes_come_at_the_rate(rate: float) -> None:
     assert abs(float(mask.double().mean()) - rate) <= binomial_bound(rate, NUM_DRAWS)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_numbers_in_16_bits_are_those_drawn_in_32(dtype: torch.dtype) -> None:
+    uniform = stream().uniform((1000,), dtype)
+    assert torch.equal(uniform, stream().uniform((1000,)))  # not rounded: 1 would be among them
+    normal = stream().normal((1000,), dtype)
+    assert torch.equal(normal, stream().normal((1000,)).to(dtype))
+    assert stream().uniform((3,), torch.float64).dtype == torch.float64
+
+
 @pytest.mark.parametrize("rate", [0.0, 1.0])
 def test_rates_of_0_and_1_have_no_exception(rate: float) -> None:
     assert stream().bernoulli((NUM_DRAWS,), rate).eq(rate == 1.0).all()
