@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from harness.spaces import space_of
@@ -33,6 +35,18 @@ def test_every_contestant_has_something_to_tune_from_a_source(name: str) -> None
 @pytest.mark.parametrize("name", sorted(SPACES))
 def test_no_field_is_called_as_a_shared_setting(name: str) -> None:
     assert not set(space_of(name)) & set(shared_space(0.1))
+
+
+def test_a_range_holds_the_range_that_its_source_begins_with() -> None:
+    stated = [
+        (f"{name}.{field}", scope, found)
+        for name in SPACES
+        for field, scope in space_of(name).items()
+        if not isinstance(scope, Choice) and (found := re.match(r"([\d.e+-]+) to ([\d.e+-]+)\b", scope.source))
+    ]
+    assert len(stated) > 10
+    for field, scope, found in stated:
+        assert scope.low <= float(found[1]) < float(found[2]) <= scope.high, f"{field}: {scope} from {scope.source}"
 
 
 @pytest.mark.parametrize("name", sorted(SPACES))
