@@ -68,6 +68,11 @@ class Contestant:
         return tuple(self.name.split("+"))
 
     @property
+    def only_measures(self) -> bool:
+        """Whether all parts do nothing but log: training is the baseline's, and is not ranked beside it."""
+        return all(REGULARIZERS[part].only_measures for part in self.parts)
+
+    @property
     def qualified(self) -> tuple[str, ...]:
         """The hyperparameters that several parts have, each by its qualified name."""
         return tuple(field.key for field in self._fields() if field.key != field.name)

@@ -83,6 +83,7 @@ def base_values(spec: TrialSpec, execution: Execution) -> dict[str, Any]:
     return {
         "dataset": task.dataset,
         "architecture": task.architecture,
+        "only_measures": Contestant(spec.regularizer).only_measures,
         "metric": task.metric,
         "higher_is_better": task.higher_is_better,
         "epochs_planned": task.epochs(spec.scale),

@@ -38,7 +38,8 @@ def ranking_table(
     `outcome` against the baseline by the paired t-test over common seeds after Holm's correction over the task ("win"
     and "loss" are significant, "tie" is not); `default_mean` before tuning; `selection_optimism`, by how much the tuned
     validation value promised more than its mean over fresh seeds. A cell without any value has the worst rank of its
-    task and `imputed`; a skipped cell has no rank there.
+    task and `imputed`; a skipped cell has no rank there. Who only measures (column `only_measures`) is left out, with a
+    note.
 
     Overall: `mean_rank` over the tasks, `rank` by it, and `wins`, `ties`, `losses` counted over the tasks.
 
@@ -46,9 +47,9 @@ def ranking_table(
     """
     _check(role, confidence)
     current = current_rows(trials)
-    ranked = current[current["role"] != "timing"]
+    ranked, probes = _contestants(current[current["role"] != "timing"])
     by_cell, optimism = trials_by_cell(ranked, value), selection_optimism(ranked)
-    notes = [notes_of(current)]
+    notes = [notes_of(current), [f"{name} only measures, so it is not ranked." for name in probes]]
     tables = []
     for scale in [name for name in SCALES if name in set(ranked["scale"])]:
         of_scale = ranked[ranked["scale"] == scale]
@@ -68,6 +69,14 @@ def ranking_table(
         tables += [*tasks, _overall_table(tasks).assign(scale=scale)] if tasks else []
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(RANKING_COLUMNS))
     return with_notes(table[list(RANKING_COLUMNS)], *notes)
+
+
+def _contestants(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of those that compete, and the names of the others: they train as the baseline does."""
+    if "only_measures" not in rows:
+        return rows, []
+    measuring = rows["only_measures"].astype("boolean").fillna(False).astype(bool)
+    return rows[~measuring], sorted(set(rows.loc[measuring, "regularizer"]))
 
 
 def _check(role: str | None, confidence: float) -> None:

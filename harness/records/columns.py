@@ -108,6 +108,8 @@ TRIAL_TABLE: tuple[Column, ...] = (
     Column("dataset", TEXT, "identity", "the task's data set"),
     Column("architecture", TEXT, "identity", 'the task\'s network; "" where the task brings its own model'),
     Column("regularizer", TEXT, "identity", "the contestant; several joined by +"),
+    Column("only_measures", TRUTH, "identity", "whether the contestant changes nothing and is not ranked",
+           since=2, repeats=False),
     Column("scale", TEXT, "identity", "how much of the protocol was run", allowed=SCALES),
     Column("role", TEXT, "identity", "why it ran", allowed=ROLES),
     Column("seed", WHOLE, "identity", "seed of all random draws"),

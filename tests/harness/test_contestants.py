@@ -127,3 +127,8 @@ def test_a_cell_is_skipped_where_the_contestant_refuses_what_the_task_pins():
 def test_a_value_that_the_regularizer_refuses_is_refused_when_it_is_built():
     with pytest.raises(ValueError, match="drop_rate"):
         Contestant("dropout").build({"drop_rate": 2.0})
+
+
+def test_only_a_contestant_without_any_that_changes_training_only_measures() -> None:
+    found = {name: Contestant(name).only_measures for name in ("none", "rademacher_probe", "dropout+rademacher_probe")}
+    assert found == {"none": False, "rademacher_probe": True, "dropout+rademacher_probe": False}

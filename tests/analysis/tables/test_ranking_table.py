@@ -36,6 +36,16 @@ def test_mean_standard_deviation_and_interval_are_those_of_the_seeds(tmp_path):
     assert better["num_seeds"] == 5
 
 
+def test_what_only_measures_is_neither_ranked_nor_counted_in_the_correction(tmp_path):
+    values = {"none": [0.1, 0.2, 0.35, 0.4], "a": [0.3, 0.33, 0.6, 0.65]}
+    rows = [each for name, of_name in values.items() for each in confirmed(name, of_name)]
+    probe = confirmed("probe", [0.2, 0.25, 0.36, 0.5], only_measures=True)
+    alone = analysis.ranking_table(frame(tmp_path / "alone", rows))
+    beside = analysis.ranking_table(frame(tmp_path / "beside", rows + probe))
+    pd.testing.assert_frame_equal(alone, beside)
+    assert "probe only measures, so it is not ranked." in analysis.notes_of(beside)
+
+
 def test_p_values_are_paired_by_seed_and_corrected_by_holm_within_the_task(tmp_path):
     table = on_task(analysis.ranking_table(four(tmp_path)))
     names = ["better", "close", "worse"]
