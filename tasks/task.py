@@ -54,7 +54,7 @@ class Task(ABC):
         metric: name of the value that is ranked, one of those that evaluation reports for every split.
         higher_is_better: its direction.
         defaults: hyperparameters that start from another value here than in the regularizer's own paper, as the paper
-            behind the task's protocol says; by field ("h_conv"), or for one regularizer alone ("dropout.where").
+            behind the task's protocol says; by field ("where"), or for one regularizer alone ("dropout.drop_rate").
         pins: hyperparameters that the task itself fixes, for every regularizer that has a field of that name.
         has_classes: whether targets are classes; a regression is skipped by regularizers that smooth or mix classes.
     """
