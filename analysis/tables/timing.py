@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import pandas as pd
-from pandas.api.typing import DataFrameGroupBy
 
 from analysis.rows.current import current_rows, succeeded
 from analysis.rows.notes import notes_of, with_notes
@@ -48,7 +47,7 @@ def timing_table(trials: pd.DataFrame) -> pd.DataFrame:
     alone = finished[finished["exclusive"].astype("boolean").fillna(False).astype(bool)]
     usable = alone.dropna(subset=["ratio", "hardware_key"])
     grouped = usable.groupby(_KEYS, sort=True)
-    drifted = {what: _apart(grouped, *bounds) for what, bounds in _RANGES.items()}
+    drifted = {what: _apart(usable, *bounds) for what, bounds in _RANGES.items()}
     table = grouped.agg(
         ratio=("ratio", "median"),
         ratio_low=("ratio", "min"),
@@ -72,8 +71,9 @@ def timing_table(trials: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _apart(grouped: DataFrameGroupBy, low: str, high: str) -> pd.Series:
+def _apart(usable: pd.DataFrame, low: str, high: str) -> pd.Series:
     """For each row, whether some trial's range ends before another's begins; unknown ranges are apart from nothing."""
+    grouped = usable.groupby(_KEYS, sort=True)
     return grouped[low].max() > grouped[high].min()
 
 

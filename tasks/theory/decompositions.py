@@ -23,7 +23,8 @@ def eigenvectors(matrix: Tensor) -> Tensor:
     """
     values, vectors = torch.linalg.eigh(matrix.detach())
     changes = vectors.mT @ (matrix - matrix.detach()) @ vectors
-    return vectors + vectors @ (_inverse(values[..., None, :] - values[..., :, None], values) * changes)
+    moved: Tensor = vectors + vectors @ (_inverse(values[..., None, :] - values[..., :, None], values) * changes)
+    return moved
 
 
 def singular_values_and_vectors(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -165,7 +165,7 @@ class _Minimum(torch.autograd.Function):
         return (target * (target - kept)).sum(-1)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         target, kept = ctx.saved_tensors
         return gradient[..., None] * 2 * (target - kept), None
 
