@@ -1,5 +1,6 @@
 import csv
 import errno
+import html
 import os
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,6 +12,7 @@ from result_rows import confirmed, row, timed, write
 
 import analysis
 from analysis.page.report import MOST_BYTES
+from analysis.shown import tables as shown
 from harness.records import CURVE_SCHEMA
 
 
@@ -105,6 +107,13 @@ def test_the_page_is_well_formed_small_enough_and_made_for_a_phone(folder, page)
 )
 def test_the_page_shows(page, words):
     assert words in "".join(page.words)
+
+
+@pytest.mark.parametrize("column", [each for each in shown.RANKING if each.legend], ids=lambda each: each.name)
+def test_what_a_column_means_is_its_tool_tip_and_stands_among_the_explanations(folder, column):
+    text = html.unescape((folder / "report.html").read_text())
+    assert f' title="{column.legend}">{column.heading}</th>' in text
+    assert f"<dt>{column.heading}</dt><dd>{column.legend}</dd>" in text
 
 
 def test_every_link_on_the_page_leads_to_a_place_on_it(folder, page):

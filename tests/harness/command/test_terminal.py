@@ -6,6 +6,8 @@ import pseudo_terminal
 import pytest
 from arena import COMMAND, Arena, by_id
 
+from harness.terminal.text import cell_length
+
 
 @pytest.fixture(scope="module")
 def arena(tmp_path_factory):
@@ -22,6 +24,8 @@ def test_a_campaign_on_ray_runs_in_a_terminal(arena, columns):
     assert terminal.finish() == 0, terminal.text
     assert "Traceback" not in terminal.text
     assert "trials done" in terminal.text, "the live view was shown"
+    tables = terminal.text[terminal.text.index(" is better") : terminal.text.index("Report:")].splitlines()
+    assert [line for line in tables if cell_length(line) > columns] == []
     assert {row["status"] for row in by_id(arena.folder / f"well-{columns}").values()} <= {"completed", "skipped"}
 
 
