@@ -12,6 +12,7 @@ from harness.command.remarks import remarks
 from harness.terminal.durations import HOUR, in_words
 
 MOST_TASKS = 30  # that have rows of their own; of more, architectures have
+MOST_REASONS = 6  # why cells are skipped, below sums
 COUNTS = ("trials", "done", "failed", "missing", "unused")
 
 
@@ -83,15 +84,16 @@ def show_plan(
         return
     records = frame.to_dict("records")
     running = [record for record in records if record["trials"]]
-    skipped = [record for record in records if not record["trials"]]
+    reasons = remarks(records, lambda record: [] if record["trials"] else [record["why"]], ("regularizer", "task"))
     if by_cell:
         print_table(title, [column for column in CELLS if column.name in frame], running)
-        reasons = remarks(records, lambda record: [] if record["trials"] else [record["why"]], ("regularizer", "task"))
-        print_notes(f"Skipped: {reason}" for reason in reasons)
     else:
         sums = sums_of(records)
         print_table(title, [column for column in SUMS if column.name != "gpu_hours" or "gpu_hours" in frame], sums)
-        more = f", and why {len(skipped)} are skipped" if skipped else ""
+    if by_cell or len(reasons) <= MOST_REASONS:
+        print_notes(f"Skipped: {reason}" for reason in reasons)
+    if not by_cell:
+        more = f", and why {len(records) - len(running)} are skipped" if len(reasons) > MOST_REASONS else ""
         print_notes([f"--cells lists all {len(records)} cells{more}."])
     cells = [(record["task"], record["regularizer"]) for record in running]
     print_notes([*notes, *analysis.power_notes(cells, num_seeds)])

@@ -185,6 +185,20 @@ def test_a_sum_says_what_is_not_known(window):
     assert [line.split()[0] + line[-9:] for line in lines[3:6]] == ["a-x    > 2 h", "b-x  unknown", "all    > 2 h"]
 
 
+def test_few_reasons_why_cells_are_skipped_stand_below_the_sums_and_many_with_the_cells(window):
+    def skipped(number):
+        return {**cell("a-x", f"r{number}", 0.0), "trials": 0, "missing": 0, "why": f"It lacks {number} sites."}
+
+    def text(num_skipped, **more):
+        frame = pd.DataFrame([cell("a-x", "one", 2.0), cell("a-x", "two", 2.0), *map(skipped, range(num_skipped))])
+        return window(100, show_plan, frame, 5, False, False, "plan", **more)
+
+    assert "Skipped: r1: It lacks 1 sites." in text(2)
+    assert "Skipped: " not in text(9)
+    assert "and why 9 are skipped" in text(9)
+    assert "Skipped: r8: It lacks 8 sites." in text(9, by_cell=True)
+
+
 def test_programs_get_every_cell_and_column(capsys):
     show_plan(plan_of(2, 2), 5, True, False, "plan")
     records = json.loads(capsys.readouterr().out)
