@@ -33,11 +33,15 @@ if TYPE_CHECKING:
 
 def show_version(is_asked: bool) -> None:
     """Print the version and end, if that is what was asked for."""
-    from harness.provenance import package_version
+    if not is_asked:
+        return
+    from importlib.metadata import PackageNotFoundError, version
 
-    if is_asked:
-        say(f"regarena {package_version('regarena') or '(not installed)'}")
-        raise typer.Exit
+    try:
+        say(f"regarena {version('regarena')}")
+    except PackageNotFoundError:
+        say("regarena, not installed")
+    raise typer.Exit
 
 
 app = typer.Typer(
@@ -310,7 +314,8 @@ def _without_code(error: Exception) -> str:
 
 
 for _command in app.registered_commands:  # the whole first sentence: by default the overview cuts it after one line
-    _command.short_help = (_command.callback.__doc__ or "").split(".")[0] + "." if _command.callback else None
+    _sentence = ((_command.callback and _command.callback.__doc__) or "").partition(".")[0]  # none under python -OO
+    _command.short_help = _sentence and f"{_sentence}."
 
 
 def main() -> None:

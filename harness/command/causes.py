@@ -98,8 +98,8 @@ def _of_environment(error: BaseException) -> tuple[str, str, int] | None:
     """What happened, what to do and the exit code, of an exception that the environment is to blame for."""
     if isinstance(error, RegarenaError):
         return "The command cannot go on", "", error.exit_code
-    if isinstance(error, MemoryError):
-        return "There is not enough memory", "Free some, or lower --workers.", _FAILED
+    if isinstance(error, MemoryError) or _is_mapping_failure(error):
+        return _OF_SYSTEM[(errno.ENOMEM,)]
     if isinstance(error, UnicodeError):
         return (
             "A name or text is not valid in the encoding of this environment",
@@ -119,6 +119,11 @@ def _of_environment(error: BaseException) -> tuple[str, str, int] | None:
             _FAILED,
         )
     return None
+
+
+def _is_mapping_failure(error: BaseException) -> bool:
+    """Whether a library was not loaded for want of memory, as under `ulimit -v`."""
+    return isinstance(error, ImportError | OSError) and "failed to map segment" in str(error)
 
 
 def _of_system(error: OSError) -> tuple[str, str, int]:

@@ -1,6 +1,6 @@
 """How the command ends: one sentence and an exit code, whatever went wrong, and whoever still reads its output.
 
-Exit codes are those of `harness.errors`; a command line that is no command ends with 2, as Typer does.
+Exit codes are those of `harness.errors`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ import threading
 from collections.abc import Callable
 from typing import NoReturn
 
+import typer
+
 from harness.command.causes import in_words, without_traceback
 from harness.command.outputs import make_patient
 from harness.errors import BadInput
 from harness.terminal.text import say
 from harness.workers.interrupts import interruptible
 
+_USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__mro__[1]  # its base, which Typer does not export
 
-def run_to_its_end(app: Callable[[], object]) -> NoReturn:
+
+def run_to_its_end(app: Callable[..., object]) -> NoReturn:
     """Run the app and end the process. An output that takes no more does not change how the app ended."""
     output = make_patient()
     os.environ["MPLBACKEND"] = "agg"  # figures become files; a notebook's own choice may not be installed here
@@ -27,24 +31,37 @@ def run_to_its_end(app: Callable[[], object]) -> NoReturn:
         threading.excepthook = _tell_of_thread
     message, exit_code = _end_of(app)
     sys.stdout.flush()
-    if exit_code == 0 and output is not None and output.error is not None and output.error.filename is None:
+    if exit_code == 0 and output is not None and output.error is not None:
         message, exit_code = _end_of_output(output.error)
     if message:
         say(f"regarena: {message}", sys.stderr, flush=True)
     raise SystemExit(exit_code)
 
 
-def _end_of(app: Callable[[], object]) -> tuple[str, int | str]:
+def _end_of(app: Callable[..., object]) -> tuple[str, int | str]:
     """What there is to say of how the app ended, and its exit code."""
     try:
         _check_arguments()
+        _check_folder()
         with interruptible():
-            app()
+            ended = app(standalone_mode=False)  # otherwise Typer itself prints what is wrong, in four lines
     except SystemExit as end:
         return "", end.code or 0
+    except _USAGE_ERROR as error:
+        return _end_of_usage(error)
     except BaseException as error:
         return in_words(error)
-    return "", 0
+    return "", ended if isinstance(ended, int) else 0
+
+
+def _end_of_usage(error: typer.BadParameter) -> tuple[str, int]:
+    """The same of a command line that the command does not have."""
+    command = error.ctx.command_path if error.ctx else "regarena"
+    if len(sys.argv) < 2 and error.ctx:
+        say(error.ctx.get_help())
+        return "", BadInput.exit_code
+    message = " ".join(error.format_message().split()).rstrip(".")
+    return f"{message}; `{command} --help` says what is allowed.", BadInput.exit_code
 
 
 def _end_of_output(error: OSError) -> tuple[str, int]:
@@ -64,6 +81,14 @@ def _check_arguments() -> None:
                 f"The argument {argument!r} is no text in the encoding of this environment "
                 f"({sys.getfilesystemencoding()}); set PYTHONUTF8=1 or a UTF-8 locale, or use plain letters."
             ) from None
+
+
+def _check_folder() -> None:
+    """Make sure that the present folder is there: libraries end the process where they miss it."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise BadInput(f"The present folder cannot be used ({error.strerror}); change to another one.") from error
 
 
 def _tell_of_thread(failed: threading.ExceptHookArgs) -> None:
