@@ -15,6 +15,7 @@ NAMES = (
     "matrix_completion",
     "subnetworks",
     "attacks",
+    "reading",
     "harness_cost",
 )
 

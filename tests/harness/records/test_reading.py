@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 from datetime import datetime
 from pathlib import Path
 
@@ -131,3 +132,38 @@ def test_text_and_categories_as_other_programs_write_them_are_text(store):
     pq.write_table(table, path)
     (part, *_) = [each for each in read_parts(open_folder(store.location), "trials").parts if each.path == str(path)]
     assert [part.table.schema.field(name).type for name in ("task", "regularizer")] == [pa.string()] * 2
+
+
+def test_a_disk_that_is_full_leaves_no_unfinished_file_of_a_report(tmp_path):
+    """A limit on the size of files makes the kernel refuse further bytes, as a full disk does."""
+    folder, before = open_folder(tmp_path), resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            folder.write("tables/ranking.csv", b"x" * 5000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert list((tmp_path / "tables").iterdir()) == []
+
+
+def test_two_compactions_of_one_folder_at_once_lose_nothing(store, monkeypatch):
+    """On an object store nothing locks: the second removes files that the first has removed already."""
+    other, written = Store(store.location), []
+    write = Store._write_table
+
+    def write_while_the_other_compacts(self, kind, name, table):
+        if self is store and not written:
+            written.append(name)
+            other.compact()
+        write(self, kind, name, table)
+
+    monkeypatch.setattr(Store, "_write_table", write_while_the_other_compacts)
+    before = store.finished()
+    store.compact()
+    assert written
+    assert store.finished() == before
+    store.compact()
+    assert len(store.files("trials")) == len(store.files("curves")) == 1
+    assert verify_folder(store.location) == []
