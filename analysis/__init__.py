@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis.figures.critical_difference import plot_critical_difference
     from analysis.figures.learning_curves import interactive_learning_curves, plot_learning_curves
     from analysis.figures.ranking import plot_overhead, plot_ranking
     from analysis.figures.sensitivity import plot_sensitivity
@@ -27,17 +28,28 @@ if TYPE_CHECKING:
         load_trials,
     )
     from analysis.rows.notes import notes_of
+    from analysis.tables.aggregates import interquartile_means, performance_profiles, rank_intervals
     from analysis.tables.importances import hyperparameter_importances, importance_table
     from analysis.tables.overall import overall_significance, smallest_reachable_p
+    from analysis.tables.pairs import strengths, win_rates
     from analysis.tables.power import power_notes
     from analysis.tables.ranking import ranking_table
     from analysis.tables.sensitivity import sensitivity_table
     from analysis.tables.timing import timing_table
+    from analysis.tables.tuning import best_so_far, tuning_costs
 
 _HOMES: dict[str, str] = {
     "ConflictingResultsError": "analysis.rows.load",
     "DamagedResultsError": "analysis.rows.load",
     "NewerResultsError": "analysis.rows.load",
+    "best_so_far": "analysis.tables.tuning",
+    "interquartile_means": "analysis.tables.aggregates",
+    "performance_profiles": "analysis.tables.aggregates",
+    "plot_critical_difference": "analysis.figures.critical_difference",
+    "rank_intervals": "analysis.tables.aggregates",
+    "strengths": "analysis.tables.pairs",
+    "tuning_costs": "analysis.tables.tuning",
+    "win_rates": "analysis.tables.pairs",
     "claims_table": "analysis.papers.claims_table",
     "compare_with_papers": "analysis.papers.comparison",
     "current_rows": "analysis.rows.current",
@@ -67,16 +79,20 @@ __all__ = [
     "ConflictingResultsError",
     "DamagedResultsError",
     "NewerResultsError",
+    "best_so_far",
     "claims_table",
     "compare_with_papers",
     "current_rows",
     "hyperparameter_importances",
     "importance_table",
     "interactive_learning_curves",
+    "interquartile_means",
     "load_curves",
     "load_trials",
     "notes_of",
     "overall_significance",
+    "performance_profiles",
+    "plot_critical_difference",
     "plot_learning_curves",
     "plot_localdrop",
     "plot_overhead",
@@ -85,10 +101,14 @@ __all__ = [
     "plot_sensitivity",
     "plot_theory",
     "power_notes",
+    "rank_intervals",
     "ranking_table",
     "sensitivity_table",
     "smallest_reachable_p",
+    "strengths",
     "timing_table",
+    "tuning_costs",
+    "win_rates",
     "write_report",
 ]
 

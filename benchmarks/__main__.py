@@ -8,6 +8,7 @@ import sys
 NAMES = (
     "start_up",
     "loading",
+    "tables",
     "execution",
     "masks",
     "thresholding",

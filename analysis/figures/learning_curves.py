@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
@@ -11,13 +12,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.canvas import Styles, new_figure, styles_by_regularizer
+from analysis.rows.bounds import worst_value
 from analysis.rows.current import current_rows
 from analysis.tables.statistics import spans_decades
+from harness.records import SUCCESSES
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 SPLITS = ("train", "validation", "test")
+_MEAN_COLUMNS = ("regularizer", "split", "metric", "epoch", "mean", "std", "num_seeds")
 _WARM_UP_FRACTION = 0.25  # of the epochs: all start far off, and showing that would press the ends onto one line
 
 
@@ -93,7 +97,9 @@ def interactive_learning_curves(
 def curve_means(trials: pd.DataFrame, curves: pd.DataFrame, task: str, scale: str | None = None) -> pd.DataFrame:
     """Columns regularizer, split, metric, epoch, mean, std, num_seeds: the ranked metric of one task, over its seeds.
 
-    A seed that stopped early counts up to where it stopped.
+    Every seed counts at every epoch at which one was read, lest the mean change with those it is over: a seed that
+    stopped early keeps its last value, and one that failed has the worst value of the metric from there on (accuracy 0;
+    no mean where there is no worst value).
     """
     rows = current_rows(trials)
     rows = rows[(rows["task"] == task) & rows["role"].isin(["confirm", "default"])]
@@ -103,10 +109,39 @@ def curve_means(trials: pd.DataFrame, curves: pd.DataFrame, task: str, scale: st
         raise ValueError(f"{task!r} was run at several scales ({', '.join(scales)}); name one.")
     confirmed = set(rows.loc[rows["role"] == "confirm", "regularizer"])
     rows = rows[(rows["role"] == "confirm") | ~rows["regularizer"].isin(confirmed)]
-    keys = ["trial_id", "metric"]
-    points = curves.merge(rows[[*keys, "regularizer"]], on=keys)
-    grouped = points.groupby(["regularizer", "split", "metric", "epoch"])["value"]
-    return grouped.agg(mean="mean", std="std", num_seeds="count").reset_index()
+    rows = rows[rows["status"] != "skipped"]
+    metrics = rows[["metric", "higher_is_better"]].dropna()
+    if metrics.empty:
+        return pd.DataFrame(columns=list(_MEAN_COLUMNS))
+    metric, higher = str(metrics["metric"].iloc[0]), bool(metrics["higher_is_better"].iloc[0])
+    worst = worst_value(metric, higher)
+    points = curves[curves["trial_id"].isin(rows["trial_id"]) & (curves["metric"] == metric)]
+    points = points.merge(rows[["trial_id", "regularizer"]], on="trial_id")
+    failed = set(rows.loc[~rows["status"].isin(SUCCESSES), "trial_id"])
+    of_whom = {str(name): list(group) for name, group in rows.groupby("regularizer")["trial_id"]}
+    tables = [
+        _means(group, of_whom[str(name)], failed, worst).assign(regularizer=str(name), split=str(split), metric=metric)
+        for (name, split), group in points.groupby(["regularizer", "split"])
+    ]
+    if not tables:
+        return pd.DataFrame(columns=list(_MEAN_COLUMNS))
+    return pd.concat(tables, ignore_index=True)[list(_MEAN_COLUMNS)]
+
+
+def _means(points: pd.DataFrame, trials: list[str], failed: set[str], worst: float) -> pd.DataFrame:
+    """Columns epoch, mean, std, num_seeds, over these trials at all epochs that some of them was read at."""
+    wide = points.pivot_table(index="epoch", columns="trial_id", values="value").sort_index()
+    lost = [trial for trial in trials if trial in failed]
+    wide = wide.reindex(columns=[trial for trial in trials if trial in wide.columns or trial in failed])
+    ended = wide.bfill().isna()  # nothing is read of it any more
+    filled = wide.where(~ended, wide.ffill())
+    if lost:
+        filled[lost] = wide[lost].where(~ended[lost], worst)
+    filled = filled.replace([math.inf, -math.inf], math.nan)
+    mean = filled.mean(axis="columns", skipna=False) if lost else filled.mean(axis="columns")
+    spread = filled.std(axis="columns")
+    table = pd.DataFrame({"mean": mean, "std": spread, "num_seeds": filled.notna().sum(axis="columns")})
+    return table.reset_index()
 
 
 def _limits(points: pd.DataFrame) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,9 @@ COMPARISON_COLUMNS = (
     "reported_ratio", "our_ratio", "verdict", "task", "scale", "role", "hardware_key", "note",
 )  # fmt: skip
 
+WIDEST = 2.0  # % points to each side; the methods of a column lie about so far apart
+_PERCENT = (0.0, 100.0)
+
 # The paper's metric: ours, and how ours reads in the paper's unit.
 _METRICS: dict[str, tuple[str, Callable[[float], float]]] = {
     "test_error": ("accuracy", lambda accuracy: 100 * (1 - accuracy)),
@@ -50,7 +54,9 @@ def compare_with_papers(trials: pd.DataFrame, paper: str | None = None, value: V
 
     `ours` is in the paper's unit, with Student's 95 % interval of its mean. The verdict is `agrees` when the reported
     value lies where one further run of ours is expected with 95 % (`expected_low` to `expected_high`: the mean and t
-    times s sqrt(1 + 1/n)), else `differs`; or `not comparable: <why>`. Values are compared at `paper` scale only. Times
+    times s sqrt(1 + 1/n); where the paper reports a standard deviation, that is the further run's), else `differs`;
+    `too few seeds: <why>` where that range is wider than 2 points to each side, so that agreeing would say nothing; or
+    `not comparable: <why>`, as where a seed failed. Values are compared at `paper` scale only. Times
     are never compared, since the papers name no hardware; `reported_ratio` and `our_ratio` are times over those of the
     unregularized network, reported and measured. `note` says, in sentences, what is doubtful about the reported value,
     and at `paper` scale which share of the training images ours did without.
@@ -129,30 +135,43 @@ def _measured(entry: dict[str, Any], cell: pd.DataFrame, value: Value) -> dict[s
     if column is None:
         return result | {"verdict": f"not comparable: {entry['metric']} is not measured"}
     (trials,) = trials_by_cell(rows, column).values()
-    summary = summarize_cell(trials, entry["method"], None)
+    summary = summarize_cell(trials, entry["method"], None, worst=float("nan"))  # no seed is filled in: see the verdict
     result["role"] = summary.role
     if not summary.by_seed:
         return result | {"verdict": f"not comparable: {summary.status}"}
     values = np.array([convert(each) for each in summary.by_seed.values()])
-    low, high = mean_interval(values)
+    low, high = mean_interval(values, bounds=_PERCENT)
     result |= {"ours": float(values.mean()), "interval_low": low, "interval_high": high, "num_seeds": len(values)}
     if scale == "paper":
         held_out = hold_out_note(entry["paper"], entry["architecture"], rows["validation_fraction"])
         result["note"] = " ".join(filter(None, [entry["note"], held_out]))
     if scale != "paper":
         return result | {"verdict": f"not comparable: scale {scale}"}
+    if summary.num_failed:
+        return result | {
+            "verdict": f"not comparable: {summary.num_failed} trial(s) failed, and the rest are the easier"
+        }
     if len(values) < 2:
         return result | {"verdict": "not comparable: one seed has no spread"}
-    return result | _verdict(values, entry["reported"])
+    return result | _verdict(values, entry["reported"], entry["reported_std"])
 
 
-def _verdict(values: np.ndarray[Any, np.dtype[np.float64]], reported: float) -> dict[str, Any]:
-    low, high = next_value_interval(values)
+def _verdict(
+    values: np.ndarray[Any, np.dtype[np.float64]], reported: float, reported_std: float = math.nan
+) -> dict[str, Any]:
+    """Whether the reported value lies where ours expect it, and whether they expect it anywhere in particular."""
+    low, high = next_value_interval(values, other_std=reported_std)
+    if not low <= reported <= high:
+        verdict = "differs"
+    elif (high - low) / 2 > WIDEST:
+        verdict = f"too few seeds: any value within {(high - low) / 2:.1f} points of ours would agree"
+    else:
+        verdict = "agrees"
     return {
         "difference": float(values.mean()) - reported,
         "expected_low": low,
         "expected_high": high,
-        "verdict": "agrees" if low <= reported <= high else "differs",
+        "verdict": verdict,
     }
 
 

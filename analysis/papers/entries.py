@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
+import numpy as np
 import pandas as pd
 
 from analysis.rows.current import succeeded
 from analysis.rows.symbols import has_setting, words_of
-from harness.records import HYPERPARAMETER_PREFIX, SCALES
+from harness.records import HYPERPARAMETER_PREFIX, SCALES, SUCCESSES
 
 Measure = Callable[[pd.DataFrame], pd.Series]  # the value of each row
 
@@ -38,6 +39,7 @@ class Sample:
     by_seed: Mapping[int, float]
     num_trials: int
     why: str = ""
+    budget: str = ""  # what was spent on finding its hyperparameters, and its epochs
 
     @property
     def mean(self) -> float:
@@ -66,6 +68,9 @@ def gap_points(rows: pd.DataFrame) -> pd.Series:
     return 100 * (rows["train_value"] - rows["test_value"])
 
 
+WORST_POINTS: dict[Measure, float] = {accuracy_points: 0.0, top5_points: 0.0, train_points: 0.0}  # of a failed seed
+
+
 def samples_of(rows: pd.DataFrame, entries: Iterable[Entry], measure: Measure) -> dict[Entry, Sample]:
     """What each entry measured, from rows of one scale; all entries from trials of one role, so that seeds are shared.
 
@@ -77,8 +82,10 @@ def samples_of(rows: pd.DataFrame, entries: Iterable[Entry], measure: Measure) -
     confirmed = {cell for cell in wanted if (cells[cell]["role"] == "confirm").any()}
     role = "confirm" if confirmed == wanted and not any(entry.exact for entry in entries) else "default"
     of_role = {cell: cells[cell][cells[cell]["role"] == role] for cell in wanted}
+    tuned = rows[rows["role"] == "tune"].groupby(["task", "regularizer"])["tune_index"].nunique()
+    budgets = {cell: f"{tuned.get(cell, 0)} tune trials" if role == "confirm" else "none tuned" for cell in wanted}
     return {
-        entry: _sample(of_role[entry.task, entry.regularizer], entry, measure)
+        entry: _sample(of_role[entry.task, entry.regularizer], entry, measure, budgets[entry.task, entry.regularizer])
         if (entry.task, entry.regularizer) in of_role
         else Sample(by_seed={}, num_trials=0, why="not run")
         for entry in entries
@@ -133,16 +140,23 @@ def _settings(rows: pd.DataFrame) -> pd.Series:
     return rows.groupby(names, dropna=False).ngroup() if names else pd.Series(0, index=rows.index)
 
 
-def _sample(cell: pd.DataFrame, entry: Entry, measure: Measure) -> Sample:
+def _sample(cell: pd.DataFrame, entry: Entry, measure: Measure, budget: str) -> Sample:
     parts = [standing_for(cell, setting, entry.exact) for setting in entry.settings]
-    values = [_by_seed(succeeded(part), measure) for part in parts]
+    values = [_by_seed(part, measure) for part in parts]
     seeds = set.intersection(*map(set, values))
     by_seed = {seed: fmean(value[seed] for value in values) for seed in sorted(seeds)}
-    return Sample(by_seed=by_seed, num_trials=sum(map(len, parts)), why="" if by_seed else _why(parts))
+    return Sample(by_seed=by_seed, num_trials=sum(map(len, parts)), why="" if by_seed else _why(parts), budget=budget)
 
 
 def _by_seed(rows: pd.DataFrame, measure: Measure) -> dict[int, float]:
-    values = pd.to_numeric(measure(rows), errors="coerce").dropna()
+    """The value of each seed; a failed one has the worst, and of a measure without such no seed has any."""
+    values = pd.to_numeric(measure(succeeded(rows)), errors="coerce").astype(float)
+    values = values[np.isfinite(values)]
+    failed = rows.index[~rows["status"].isin(SUCCESSES)]
+    if len(failed) and measure not in WORST_POINTS:
+        return {}
+    if len(failed) and len(values):
+        values = pd.concat([values, pd.Series(WORST_POINTS[measure], index=failed)])
     means = values.groupby(rows.loc[values.index, "seed"]).mean()
     return {int(seed): float(value) for seed, value in zip(means.index, means, strict=True)}
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
+from analysis.rows.comparable import RANKED_ROLES
 from analysis.rows.current import CELL, succeeded, winners
 from harness.records import HYPERPARAMETER_PREFIX, SUCCESSES
 
@@ -18,21 +20,30 @@ RankedRole = Literal["confirm", "default"]
 Value = Literal["test_value", "test_value_at_best_validation"]
 Trial = Mapping[str, Any]
 
-_KEPT = ("scale", "task", "regularizer", "role", "seed", "status", "reason", "error_message")
+_KEPT = (
+    "scale", "task", "regularizer", "role", "seed", "tune_index", "status", "reason", "error_message", "epochs_planned",
+    "train_seconds",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """The trials of one role of a cell: their values by seed, how many failed, and how the cell stands."""
+    """The trials of one role of a cell: their values by seed, how many failed, and how the cell stands.
+
+    A seed that failed counts as the worst value of the metric (`worst_value`): a contestant that loses its hard seeds
+    must not be judged by its easy ones. `scores` hold that, `by_seed` the finite values alone.
+    """
 
     regularizer: str
     role: RankedRole | None  # None where no trial of the wanted role ran
     by_seed: Mapping[int, float]  # finite values only
+    scores: Mapping[int, float]  # of every seed that ended, the worst value where it failed; empty without any value
     num_failed: int  # trials of this role that ended without a value
-    default_mean: float  # mean with the paper's hyperparameters
+    default_mean: float  # mean score with the paper's hyperparameters
     status: str  # "completed" where there is a value; else "skipped", "missing", or how its trials failed
     reason: str
     num_settings: int  # hyperparameter settings among these trials; more than 1 in a sweep
+    budget: Budget
 
     @property
     def skipped(self) -> bool:
@@ -45,6 +56,35 @@ class Cell:
         return not self.by_seed and not self.skipped
 
 
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What was spent on a cell before its trials could be ranked, and on each of them.
+
+    Equal budgets have equal numbers of tune trials and epochs. Seconds are told and not compared: they are those of the
+    machine, too.
+    """
+
+    num_tune_trials: int | None  # None where it was tuned, and its tune rows are not here
+    epochs: int | None  # planned, of a ranked trial; None where no trial says
+    tune_seconds: float  # of training, over all tune trials
+    seconds: float  # of training, mean over the ranked trials
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Equal for equal budgets; -1 stands for what is unknown."""
+        return tuple(-1 if each is None else each for each in (self.num_tune_trials, self.epochs))  # type: ignore[return-value]
+
+    @property
+    def words(self) -> str:
+        """The budget as a table shows it.
+
+        >>> Budget(num_tune_trials=9, epochs=3, tune_seconds=0.0, seconds=0.0).words
+        '9 tune trials, 3 epochs'
+        """
+        tuned = "tuned, trials unknown" if self.num_tune_trials is None else f"{self.num_tune_trials} tune trials"
+        return tuned if self.epochs is None else f"{tuned}, {self.epochs} epochs"
+
+
 def trials_by_cell(rows: pd.DataFrame, value: str) -> dict[tuple[str, str, str], list[Trial]]:
     """(scale, task, regularizer): its trials, each with the few columns that count here.
 
@@ -52,40 +92,55 @@ def trials_by_cell(rows: pd.DataFrame, value: str) -> dict[tuple[str, str, str],
     those in pandas cell by cell takes a hundred times longer.
     """
     names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX)]
-    setting = rows.groupby(names, dropna=False).ngroup() if names else 0
+    ranked = rows["role"].isin(RANKED_ROLES)  # of tune trials the settings are not looked at, and they are most
+    setting = pd.Series(0, index=rows.index)
+    if names:
+        setting[ranked] = rows.loc[ranked, names].groupby(names, dropna=False).ngroup()
+    kept = rows[list(_KEPT)].assign(
+        setting=setting, value=rows[value].astype(float), is_finite=np.isfinite(rows[value].astype(float))
+    )
     cells: dict[tuple[str, str, str], list[Trial]] = {}
-    for trial in rows[list(_KEPT)].assign(setting=setting, value=rows[value].astype(float)).to_dict("records"):
-        key = (trial["scale"], trial["task"], trial["regularizer"])
-        cells.setdefault(key, []).append({str(name): each for name, each in trial.items()})
+    names = list(kept.columns)
+    for values in kept.astype(object).itertuples(index=False, name=None):
+        trial = dict(zip(names, values, strict=True))
+        cells.setdefault((trial["scale"], trial["task"], trial["regularizer"]), []).append(trial)
     return cells
 
 
-def summarize_cell(trials: Sequence[Trial], regularizer: str, role: RankedRole | None) -> Cell:
-    """One cell from its current trials; `role=None` takes the confirm trials if there are any, else the default."""
+def summarize_cell(trials: Sequence[Trial], regularizer: str, role: RankedRole | None, worst: float) -> Cell:
+    """One cell from its current trials; `role=None` takes the confirm trials if there are any, else the default.
+
+    `worst` is what a seed that failed counts as.
+    """
     ran = [trial for trial in trials if trial["status"] != "skipped"]
     wanted = role or ("confirm" if any(trial["role"] == "confirm" for trial in ran) else "default")
     chosen = [trial for trial in ran if trial["role"] == wanted]
-    by_seed = _by_seed(chosen)
-    untuned = _by_seed([trial for trial in ran if trial["role"] == "default"])
+    by_seed = _by_seed(filter(_has_value, chosen), worst)
+    untuned = _by_seed([trial for trial in ran if trial["role"] == "default"], worst)
     status, reason = _standing(trials, ran, chosen, bool(by_seed))
     return Cell(
         regularizer=regularizer,
         role=wanted if chosen else None,
         by_seed=by_seed,
+        scores=_by_seed(chosen, worst) if by_seed else {},
         num_failed=sum(not _has_value(trial) for trial in chosen),
         default_mean=fmean(untuned.values()) if untuned else math.nan,
         status=status,
         reason=reason,
         num_settings=len({trial["setting"] for trial in chosen}),
+        budget=_budget(ran, chosen),
     )
 
 
 def selection_optimism(rows: pd.DataFrame) -> dict[tuple[str, str, str], float]:
     """(task, regularizer, scale): by how much the tuned validation value promised more than its mean on fresh seeds.
 
-    Positive is optimistic, whichever way the metric counts.
+    Positive is optimistic, whichever way the metric counts. Over the seeds with a finite value: what failed is counted
+    in the score, and would make the optimism infinite where a metric has no worst value.
     """
-    again = succeeded(rows[rows["role"] == "confirm"]).groupby(CELL)["validation_value"].mean()
+    confirmed = succeeded(rows[rows["role"] == "confirm"])
+    confirmed = confirmed[np.isfinite(confirmed["validation_value"].astype(float))]
+    again = confirmed.groupby(CELL)["validation_value"].mean()
     best = winners(rows).set_index(CELL)
     sign = best["higher_is_better"].astype(float) * 2 - 1
     gap = (best["validation_value"] - again) * sign
@@ -93,15 +148,32 @@ def selection_optimism(rows: pd.DataFrame) -> dict[tuple[str, str, str], float]:
 
 
 def _has_value(trial: Trial) -> bool:
-    return trial["status"] in SUCCESSES and math.isfinite(trial["value"])
+    return trial["status"] in SUCCESSES and bool(trial["is_finite"])
 
 
-def _by_seed(trials: Sequence[Trial]) -> dict[int, float]:
-    """The value of each seed; the mean, should a seed have several."""
+def _by_seed(trials: Iterable[Trial], worst: float) -> dict[int, float]:
+    """The value of each seed, `worst` where it failed; the mean, should a seed have several."""
     values: dict[int, list[float]] = {}
-    for trial in filter(_has_value, trials):
-        values.setdefault(int(trial["seed"]), []).append(trial["value"])
+    for trial in trials:
+        values.setdefault(int(trial["seed"]), []).append(trial["value"] if _has_value(trial) else worst)
     return {seed: fmean(values[seed]) for seed in sorted(values)}
+
+
+def _budget(ran: Sequence[Trial], chosen: Sequence[Trial]) -> Budget:
+    tune = [trial for trial in ran if trial["role"] == "tune"]
+    is_tuned = not chosen or chosen[0]["role"] == "confirm"
+    proposals = {trial["tune_index"] for trial in tune}
+    planned = [int(trial["epochs_planned"]) for trial in chosen or tune if not pd.isna(trial["epochs_planned"])]
+    return Budget(
+        num_tune_trials=(len(proposals) or (None if chosen else 0)) if is_tuned else 0,
+        epochs=max(planned, default=None),
+        tune_seconds=_seconds(tune) if is_tuned else 0.0,
+        seconds=_seconds(chosen) / len(chosen) if chosen else math.nan,
+    )
+
+
+def _seconds(trials: Sequence[Trial]) -> float:
+    return sum(float(trial["train_seconds"]) for trial in trials if not pd.isna(trial["train_seconds"]))
 
 
 def _standing(

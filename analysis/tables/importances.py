@@ -22,7 +22,18 @@ if TYPE_CHECKING:
 
 Evaluator = Literal["fanova", "ped_anova"]
 
-IMPORTANCE_COLUMNS = ("scale", "task", "regularizer", "hyperparameter", "importance", "num_values", "num_trials")
+IMPORTANCE_COLUMNS = (
+    "scale",
+    "task",
+    "regularizer",
+    "hyperparameter",
+    "importance",
+    "spread",
+    "num_values",
+    "num_trials",
+)
+NUM_FORESTS = 4  # each of a quarter of Optuna's 64 trees, so that several cost what one did
+_TREES = 16
 MIN_TRIALS = 10  # or points of a sweep: of fewer a forest would fit the noise
 MOST_NAMED = 5  # cells before a reason that they share
 _CELL = ["scale", "task", "regularizer"]
@@ -41,8 +52,10 @@ def hyperparameter_importances(
 
     `importance` is the share of the variance of the validation value that the hyperparameter alone explains, over the
     space that was searched: `fanova` by a forest of regression trees (Hutter et al. 2014), `ped_anova` by where the
-    better trials lie (Watanabe et al. 2023). They sum to 1. Trials that failed do not count. Ranges are those of the
-    values that were tried, logarithmic where these span more than two decades.
+    better trials lie (Watanabe et al. 2023). They sum to 1. A forest depends on the draws of its trees: `importance`
+    is the mean over several forests and `spread` their standard deviation (0 for `ped_anova`, which draws nothing), for
+    any order of the rows. Trials that failed do not count. Ranges are those of the values that were tried, logarithmic
+    where these span more than two decades.
 
     Raises `ValueError` for a task or regularizer that no row has, where fewer than 10 trials (or points of a sweep)
     succeeded, or where all reached the same value.
@@ -142,7 +155,8 @@ def _table(rows: pd.DataFrame, evaluator: Evaluator, seed: int) -> pd.DataFrame:
         cell
         | {
             "hyperparameter": name.removeprefix(HYPERPARAMETER_PREFIX),
-            "importance": shares.get(name, 0.0),
+            "importance": float(np.mean([share.get(name, 0.0) for share in shares])),
+            "spread": float(np.std([share.get(name, 0.0) for share in shares])),
             "num_values": rows[name].nunique(),
             "num_trials": int(rows["num_trials"].sum()),
         }
@@ -152,12 +166,13 @@ def _table(rows: pd.DataFrame, evaluator: Evaluator, seed: int) -> pd.DataFrame:
     return table.sort_values(["importance", "hyperparameter"], ascending=[False, True], ignore_index=True)
 
 
-def _shares(rows: pd.DataFrame, names: list[str], evaluator: Evaluator, seed: int) -> Mapping[str, float]:
-    """Importances by column, from a study made of the rows."""
+def _shares(rows: pd.DataFrame, names: list[str], evaluator: Evaluator, seed: int) -> list[Mapping[str, float]]:
+    """Importances by column, from a study made of the rows, of each forest."""
     import optuna
     from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    rows = rows.sort_values(["validation_value", *names], key=_sortable, kind="stable")  # forests draw by place
     columns = {name: _values(rows[name]) for name in names}
     distributions = {name: _distribution(values) for name, values in columns.items()}
     higher = bool(rows["higher_is_better"].astype("boolean").fillna(True).iloc[0])
@@ -165,9 +180,16 @@ def _shares(rows: pd.DataFrame, names: list[str], evaluator: Evaluator, seed: in
     for place, value in enumerate(rows["validation_value"].astype(float)):
         params = {name: values[place] for name, values in columns.items()}
         study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=float(value)))
-    chosen = FanovaImportanceEvaluator(seed=seed) if evaluator == "fanova" else PedAnovaImportanceEvaluator()
-    shares: Mapping[str, float] = get_param_importances(study, evaluator=chosen)
-    return shares
+    if evaluator == "ped_anova":
+        return [get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())]
+    forests = [FanovaImportanceEvaluator(n_trees=_TREES, seed=seed + place) for place in range(NUM_FORESTS)]
+    return [get_param_importances(study, evaluator=forest) for forest in forests]
+
+
+def _sortable(column: pd.Series) -> pd.Series:
+    """The column in an order of its values, be they numbers or words."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    return column.astype(str) if numbers.isna().any() else numbers.astype(float)
 
 
 def _values(column: pd.Series) -> list[Any]:

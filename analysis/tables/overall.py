@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,8 @@ from scipy import stats
 
 from analysis.rows.cells import RankedRole, Value
 from analysis.rows.notes import notes_of, with_notes
-from analysis.tables.ranking import OVERALL, ranking_table
+from analysis.tables.common_tasks import common_block
+from analysis.tables.ranking import OVERALL, rank_matrix, ranking_table
 from analysis.tables.statistics import smallest_paired_p
 
 SIGNIFICANCE_COLUMNS = (
@@ -22,12 +23,74 @@ FEWEST = 3  # tasks, and contestants: below that Friedman's approximation says n
 
 
 def smallest_reachable_p(num_tasks: int) -> float:
-    """The smallest p that a paired two-sided test over N tasks can reach: 2 / 2^N (every task says the same).
+    """The smallest p of a two-sided test of signs or signed ranks over N tasks: 2 / 2^N (all tasks say the same).
+
+    That of the tests which stand in the tables is another: `smallest_friedman_p` and `smallest_nemenyi_p`.
 
     >>> smallest_reachable_p(5)
     0.0625
     """
     return smallest_paired_p(num_tasks)
+
+
+def smallest_friedman_p(num_tasks: int, num_regularizers: int) -> float:
+    """The smallest p of Friedman's test: chi-squared with k - 1 degrees of freedom at N (k - 1), its largest value.
+
+    It is reached when all N tasks rank the k contestants in the same order.
+    """
+    return float(stats.chi2.sf(num_tasks * (num_regularizers - 1), num_regularizers - 1))
+
+
+def smallest_nemenyi_p(num_tasks: int, num_regularizers: int) -> float:
+    """The smallest p of Nemenyi's test of two contestants: one is first and the other last on all N tasks.
+
+    Their mean ranks then differ by k - 1, that is q = (k - 1) sqrt(12 N / (k (k + 1))) in the studentized range.
+    """
+    k = num_regularizers
+    quantile = (k - 1) * math.sqrt(12 * num_tasks / (k * (k + 1)))
+    return float(stats.studentized_range.sf(quantile, k, math.inf))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Friedman:
+    """Friedman's and Nemenyi's test on one matrix of ranks; NaN where there are too few of them.
+
+    Attributes:
+        mean_ranks: by contestant, the best first.
+        statistic, p_value: Friedman's chi-squared, corrected for ties, and its p with k - 1 degrees of freedom.
+        critical_difference: of mean ranks, `q sqrt(k (k + 1) / (6 N))` (Demsar 2006, section 3.2.2).
+    """
+
+    mean_ranks: pd.Series
+    num_tasks: int
+    statistic: float
+    p_value: float
+    critical_difference: float
+
+    @property
+    def different_pairs(self) -> list[tuple[str, str]]:
+        """(better, worse): pairs whose mean ranks lie further apart than the critical difference."""
+        names, means = list(self.mean_ranks.index), self.mean_ranks.to_numpy()
+        apart = means[None, :] - means[:, None] > self.critical_difference
+        return [(names[i], names[j]) for i, j in zip(*np.where(apart), strict=True)]
+
+
+def friedman(ranks: pd.DataFrame, confidence: float = 0.95) -> Friedman:
+    """The tests on a matrix of ranks without gaps (`common_block`); rows: tasks, columns: contestants."""
+    num_tasks, k = ranks.shape
+    means = ranks.mean().sort_values(kind="stable")
+    if num_tasks < FEWEST or k < FEWEST or bool((ranks.std(axis="columns") == 0).all()):
+        absent = dict.fromkeys(("statistic", "p_value", "critical_difference"), math.nan)
+        return Friedman(mean_ranks=means, num_tasks=num_tasks, **absent)
+    statistic, p_value = stats.friedmanchisquare(*(ranks[name] for name in ranks.columns))
+    quantile = stats.studentized_range.ppf(confidence, k, math.inf) / math.sqrt(2)
+    return Friedman(
+        mean_ranks=means,
+        num_tasks=num_tasks,
+        statistic=float(statistic),
+        p_value=float(p_value),
+        critical_difference=float(quantile * math.sqrt(k * (k + 1) / (6 * num_tasks))),
+    )
 
 
 def overall_significance(
@@ -38,50 +101,43 @@ def overall_significance(
     Friedman's test asks whether the mean ranks over tasks differ at all. Two contestants differ by Nemenyi's test when
     their mean ranks are further apart than `critical_difference = q sqrt(k (k + 1) / (6 N))`, with k contestants, N
     tasks and q the quantile of the studentized range over sqrt(2) (Demsar 2006, section 3.2.2); `different_pairs` names
-    them. Below 3 tasks or 3 contestants these columns are empty. Who is skipped on a task is left out.
+    them. Ranks, contestants and tasks are those of the overall rows of `ranking_table`. Below 3 tasks or 3 contestants
+    these columns are empty. `smallest_reachable_p` is that of Friedman's test with these numbers.
     """
     table = ranking_table(trials, role=role, value=value, confidence=confidence)
-    ranks = table[table["task"] != OVERALL]
-    notes: list[str] = []
     rows = []
-    for scale, of_scale in ranks.groupby("scale", sort=False):
-        matrix = of_scale.pivot_table(index="task", columns="regularizer", values="rank", dropna=False)
-        complete = matrix.dropna(axis="columns")
-        left_out = sorted(set(matrix.columns) - set(complete.columns))
-        if left_out:
-            notes.append(f"Friedman's test ({scale}) leaves out what is skipped on some task: {', '.join(left_out)}.")
-        rows.append({"scale": scale, **_friedman(complete, confidence), **_reach(len(matrix))})
-    return with_notes(pd.DataFrame(rows, columns=list(SIGNIFICANCE_COLUMNS)), notes_of(table), notes)
+    for scale, of_scale in table[table["task"] != OVERALL].groupby("scale", sort=False):
+        result = friedman(common_block(rank_matrix(of_scale)).ranks, confidence)
+        k = len(result.mean_ranks)
+        rows.append(
+            {
+                "scale": scale,
+                "num_tasks": result.num_tasks,
+                "num_regularizers": k,
+                "friedman_statistic": result.statistic,
+                "friedman_p": result.p_value,
+                "critical_difference": result.critical_difference,
+                "different_pairs": "; ".join(f"{better} before {worse}" for better, worse in result.different_pairs),
+                "smallest_reachable_p": _smallest_p(result.num_tasks, k),
+                "sentence": _sentence(result.num_tasks, k),
+            }
+        )
+    return with_notes(pd.DataFrame(rows, columns=list(SIGNIFICANCE_COLUMNS)), notes_of(table))
 
 
-def _friedman(ranks: pd.DataFrame, confidence: float) -> dict[str, Any]:
-    num_tasks, num_regularizers = ranks.shape
-    result: dict[str, Any] = {"num_regularizers": num_regularizers, "different_pairs": ""}
-    absent = dict.fromkeys(("friedman_statistic", "friedman_p", "critical_difference"), math.nan)
-    if num_tasks < FEWEST or num_regularizers < FEWEST or bool((ranks.std(axis="columns") == 0).all()):
-        return result | absent
-    statistic, p_value = stats.friedmanchisquare(*(ranks[name] for name in ranks.columns))
-    quantile = stats.studentized_range.ppf(confidence, num_regularizers, math.inf) / math.sqrt(2)
-    return result | {
-        "friedman_statistic": float(statistic),
-        "friedman_p": float(p_value),
-        "critical_difference": float(quantile * math.sqrt(num_regularizers * (num_regularizers + 1) / (6 * num_tasks))),
-        "different_pairs": _different_pairs(ranks, 1 - confidence),
-    }
+def _smallest_p(num_tasks: int, num_regularizers: int) -> float:
+    return smallest_friedman_p(num_tasks, num_regularizers) if min(num_tasks, num_regularizers) >= FEWEST else math.nan
 
 
-def _different_pairs(ranks: pd.DataFrame, level: float) -> str:
-    import scikit_posthocs  # takes a second to import, and only here is it needed
-
-    p_values = scikit_posthocs.posthoc_nemenyi_friedman(ranks.to_numpy())
-    names, means = list(ranks.columns), ranks.mean()
-    first, second = np.where(np.triu(p_values.to_numpy() < level, k=1))
-    pairs = [sorted((names[i], names[j]), key=lambda name: means[name]) for i, j in zip(first, second, strict=True)]
-    return "; ".join(f"{better} before {worse}" for better, worse in pairs)
-
-
-def _reach(num_tasks: int) -> dict[str, Any]:
-    smallest = smallest_reachable_p(num_tasks)
+def _sentence(num_tasks: int, num_regularizers: int) -> str:
     tasks = "1 task" if num_tasks == 1 else f"{num_tasks} tasks"
-    sentence = f"With {tasks} the smallest p that a paired test over tasks can reach is {smallest:.3g}."
-    return {"num_tasks": num_tasks, "smallest_reachable_p": smallest, "sentence": sentence}
+    if min(num_tasks, num_regularizers) < FEWEST:
+        return (
+            f"With {tasks} and {num_regularizers} contestant(s) in common nothing is tested over tasks: Friedman's "
+            f"test needs {FEWEST} of each."
+        )
+    return (
+        f"With {tasks} and {num_regularizers} contestants the smallest p of Friedman's test is "
+        f"{smallest_friedman_p(num_tasks, num_regularizers):.3g}, that of Nemenyi's test of a pair "
+        f"{smallest_nemenyi_p(num_tasks, num_regularizers):.3g}."
+    )

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from scipy import stats
 
-from analysis.tables.overall import FEWEST, smallest_reachable_p
-from analysis.tables.statistics import smallest_paired_p
+from analysis.tables.overall import FEWEST, smallest_friedman_p, smallest_nemenyi_p, smallest_reachable_p
+from analysis.tables.statistics import smallest_t_p
 
 Cell = tuple[str, str]  # task, regularizer
 
@@ -16,8 +16,8 @@ Cell = tuple[str, str]  # task, regularizer
 def power_notes(cells: Sequence[Cell], num_seeds: int, baseline: str = "none", confidence: float = 0.95) -> list[str]:
     """Sentences on what the ranking of these cells (task, regularizer), each on so many seeds, can tell at best.
 
-    A t-test has no smallest p; what can be said is how large a difference must be. Tests that look at signs or ranks
-    have a smallest p, which follows from the numbers of seeds, tasks and contestants.
+    How large a difference must be for the t-test, and the smallest p of each test, which follows from the numbers of
+    seeds, tasks and contestants.
     """
     if num_seeds == 0:
         return ["Nothing is ranked: the cells have timing trials alone, or none."]
@@ -26,24 +26,6 @@ def power_notes(cells: Sequence[Cell], num_seeds: int, baseline: str = "none", c
         of_task.setdefault(task, set()).add(regularizer)
     others = [len(names - {baseline}) for names in of_task.values() if baseline in names and len(names) > 1]
     return [*_on_a_task(others, num_seeds, baseline, 1 - confidence), *_over_tasks(of_task.values(), 1 - confidence)]
-
-
-def smallest_friedman_p(num_tasks: int, num_regularizers: int) -> float:
-    """The smallest p of Friedman's test: chi-squared with k - 1 degrees of freedom at N (k - 1), its largest value.
-
-    It is reached when all N tasks rank the k contestants in the same order.
-    """
-    return float(stats.chi2.sf(num_tasks * (num_regularizers - 1), num_regularizers - 1))
-
-
-def smallest_nemenyi_p(num_tasks: int, num_regularizers: int) -> float:
-    """The smallest p of Nemenyi's test of two contestants: one is first and the other last on all N tasks.
-
-    Their mean ranks then differ by k - 1, that is q = (k - 1) sqrt(12 N / (k (k + 1))) in the studentized range.
-    """
-    k = num_regularizers
-    quantile = (k - 1) * math.sqrt(12 * num_tasks / (k * (k + 1)))
-    return float(stats.studentized_range.sf(quantile, k, math.inf))
 
 
 def smallest_difference(num_seeds: int, num_comparisons: int, level: float = 0.05) -> float:
@@ -66,12 +48,11 @@ def _on_a_task(num_others: Sequence[int], num_seeds: int, baseline: str, level: 
         return [f"On a task nothing can be told apart from {baseline!r}: a paired t-test needs 2 seeds or more."]
     largest = max(num_others)
     needed = smallest_difference(num_seeds, largest, level)
-    floor = smallest_paired_p(num_seeds)
+    floor = smallest_t_p(num_seeds)
     return [
-        f"On a task the paired t-test over {num_seeds} seeds has no smallest p. After Holm's correction over {largest} "
-        f"comparison(s) with {baseline!r} that of the clearest is below {level:.2g} once its mean difference is "
-        f"{needed:.2g} times its standard deviation over seeds. The same difference for every seed counts as "
-        f"p = {floor:.3g}, the least that signs alone can say."
+        f"On a task, after Holm's correction over {largest} comparison(s) with {baseline!r}, the p of the clearest is "
+        f"below {level:.2g} once its mean difference is {needed:.2g} times its standard deviation over seeds. The "
+        f"smallest p of the paired t-test over {num_seeds} seeds is {floor:.3g}: that of one difference for every seed."
     ]
 
 

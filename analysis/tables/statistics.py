@@ -7,56 +7,121 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 from statsmodels.stats.multitest import multipletests
 
 Numbers = Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]
 
 _EQUAL = 1e-12  # differences below this share of the values are rounding, not an effect
+# The spread of paired differences counts as at least this share of their mean: accuracies on a small test set are
+# coarse, so that a spread of next to nothing over a few seeds is chance (the "fudge factor" of Tusher et al. 2001).
+SMALLEST_SPREAD = 0.05
+UNBOUNDED = (-math.inf, math.inf)
 
 
-def mean_interval(values: Numbers, confidence: float = 0.95) -> tuple[float, float]:
-    """Student's interval of the mean, `mean ± t_{n-1} s / sqrt(n)`; two NaN for fewer than two values.
+def mean_interval(
+    values: Numbers, confidence: float = 0.95, bounds: tuple[float, float] = UNBOUNDED
+) -> tuple[float, float]:
+    """Student's interval of the mean, `m ± t_{n-1} s / sqrt(n)`; two NaN for fewer than two values.
+
+    Where it leaves the bounds [a, b] of the metric, the interval is Student's for the logit of the share
+    `q = (m - a) / (b - a)`, by the delta method: `logit(q) ± t_{n-1} s / (sqrt(n) (b - a) q (1 - q))`, carried back
+    (the logit interval of a proportion, Newcombe 2001, with s^2 / n for its variance). It holds m and stays inside.
 
     >>> [round(float(end), 4) for end in mean_interval([1.0, 2.0, 3.0])]
     [-0.4841, 4.4841]
+    >>> [round(float(end), 4) for end in mean_interval([0.9, 0.99, 1.0], bounds=(0.0, 1.0))]
+    [0.3532, 0.9992]
     """
-    if len(values) < 2:
+    if len(values) < 2 or not np.isfinite(values).all():
         return math.nan, math.nan
-    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
-    return float(np.mean(values) - half), float(np.mean(values) + half)
+    mean = float(np.mean(values))
+    half = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
+    low, high = bounds
+    if low <= mean - half and mean + half <= high:
+        return mean - half, mean + half
+    share = (mean - low) / (high - low)
+    if not 0 < share < 1:
+        return mean, mean  # all values lie on one bound
+    slope = half / ((high - low) * share * (1 - share))
+    ends = special.expit(special.logit(share) + np.array([-slope, slope]))
+    return float(low + (high - low) * ends[0]), float(low + (high - low) * ends[1])
 
 
-def next_value_interval(values: Numbers, confidence: float = 0.95) -> tuple[float, float]:
+def next_value_interval(values: Numbers, confidence: float = 0.95, other_std: float = math.nan) -> tuple[float, float]:
     """Where one further run is expected: `mean ± t_{n-1} s sqrt(1 + 1/n)`; two NaN for fewer than two values.
 
-    Wider than `mean_interval`: a single reported run scatters by itself, however well our own mean is known.
+    Wider than `mean_interval`: a single reported run scatters by itself, however well our own mean is known. Where the
+    scatter u of the other run is known (`other_std`), it is that and not ours: `mean ± t_{n-1} sqrt(u^2 + s^2 / n)`,
+    with n - 1 degrees of freedom, the fewer of the two.
     """
     if len(values) < 2:
         return math.nan, math.nan
-    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * np.std(values, ddof=1) * math.sqrt(1 + 1 / len(values))
+    spread = float(np.std(values, ddof=1))
+    variance = (spread if math.isnan(other_std) else other_std) ** 2 + spread**2 / len(values)
+    half = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * math.sqrt(variance)
     return float(np.mean(values) - half), float(np.mean(values) + half)
 
 
 def paired_p_value(first: Numbers, second: Numbers) -> float:
-    """Two-sided p of the paired t-test, `t = mean(d) sqrt(n) / s(d)` with `d = first - second`; NaN for n < 2.
+    """Two-sided p of the paired t-test, `t = mean(d) sqrt(n) / s` with `d = first - second`; NaN for n < 2.
 
     The t-test and not Wilcoxon's: with the usual 5 seeds the smallest p that Wilcoxon can give is 2 / 2^5 = 0.0625, so
-    it could never call a difference significant. Pairs without any difference give 1. Accuracies on a small test set
-    are coarse, so the same difference may come out for every seed; that gives what the signs alone can say, 2 / 2^n.
+    it could never call a difference significant. `s` is the standard deviation of d, and at least `SMALLEST_SPREAD`
+    times |mean(d)|: differences that agree by chance of a coarse measure are no proof without limit, and the smallest p
+    is `smallest_t_p`. Pairs without any difference give 1. Where a value is infinite (a seed that failed, of a metric
+    without a worst value) only signs can be compared: the p is that of the sign test, `2 P(B(n, 1/2) <= k)` with n
+    pairs that differ and k of the rarer sign.
 
     >>> paired_p_value([0.5, 0.7, 0.9], [0.5, 0.7, 0.9])
     1.0
     """
     if len(first) < 2:
         return math.nan
-    difference = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
-    largest = max(float(np.max(np.abs(first))), float(np.max(np.abs(second))))
-    if float(np.max(np.abs(difference))) <= _EQUAL * largest:
+    one, other = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    if not (np.isfinite(one).all() and np.isfinite(other).all()):
+        above, below = int((one > other).sum()), int((one < other).sum())
+        return float(stats.binomtest(above, above + below).pvalue) if above + below else 1.0
+    difference = one - other
+    if float(np.max(np.abs(difference))) <= _EQUAL * max(float(np.max(np.abs(one))), float(np.max(np.abs(other)))):
         return 1.0
-    if float(np.ptp(difference)) <= _EQUAL * largest:
-        return smallest_paired_p(len(first))  # no spread to judge by: t is infinite, the signs are all there is
-    return float(stats.ttest_rel(first, second).pvalue)
+    return float(2 * stats.t.sf(abs(_t_statistic(difference)), len(difference) - 1))
+
+
+def equivalence_p_value(first: Numbers, second: Numbers, margin: float) -> float:
+    """The larger p of two one-sided paired t-tests that the mean difference is within ± margin (Schuirmann 1987).
+
+    `max(P(T >= (m + margin) sqrt(n) / s), P(T <= (m - margin) sqrt(n) / s))` with n - 1 degrees of freedom; below 5 %
+    the two are equivalent. NaN for n < 2 or an infinite value; m is the mean of the differences, s their standard
+    deviation.
+
+    >>> equivalence_p_value([0.5, 0.51, 0.49], [0.5, 0.5, 0.5], margin=0.1) < 0.05
+    True
+    """
+    difference = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
+    if len(difference) < 2 or not np.isfinite(difference).all():
+        return math.nan
+    error = float(np.std(difference, ddof=1)) / math.sqrt(len(difference))
+    mean = float(np.mean(difference))
+    if error == 0:
+        return 0.0 if abs(mean) < margin else 1.0
+    freedom = len(difference) - 1
+    return float(max(stats.t.sf((mean + margin) / error, freedom), stats.t.cdf((mean - margin) / error, freedom)))
+
+
+def smallest_t_p(num_pairs: int) -> float:
+    """The smallest p of `paired_p_value` over n pairs: t at its largest, `sqrt(n) / SMALLEST_SPREAD`; 1 for n < 2.
+
+    >>> round(smallest_t_p(2), 4)
+    0.0225
+    """
+    return float(2 * stats.t.sf(math.sqrt(num_pairs) / SMALLEST_SPREAD, num_pairs - 1)) if num_pairs > 1 else 1.0
+
+
+def _t_statistic(difference: np.ndarray) -> float:
+    mean = float(np.mean(difference))
+    spread = max(float(np.std(difference, ddof=1)), SMALLEST_SPREAD * abs(mean))
+    return mean * math.sqrt(len(difference)) / spread if spread > 0 else 0.0
 
 
 def smallest_paired_p(num_pairs: int) -> float:
@@ -86,7 +151,9 @@ def difference_of_means(
     """Mean of `first` less mean of `second`, values by seed.
 
     Paired over the seeds that both have, where these are two or more: runs of one seed share initial weights and the
-    order of the data, so that part of their scatter cancels. Else Welch's test, which needs two values of each.
+    order of the data, so that part of their scatter cancels. Else Welch's test, which needs two values of each:
+    `t = (m1 - m2) / sqrt(e1 + e2)`, `e = s^2 / n`, with Satterthwaite's `(e1 + e2)^2 / sum(e^2 / (n - 1))` degrees of
+    freedom, and of each s at least `SMALLEST_SPREAD` times |m1 - m2|.
 
     >>> difference_of_means({0: 1.0, 1: 2.0}, {0: 0.5, 1: 1.5}).mean
     0.5
@@ -101,13 +168,17 @@ def difference_of_means(
     mean = float(one.mean() - other.mean()) if len(one) and len(other) else math.nan
     if min(len(one), len(other)) < 2:
         return Difference(mean=mean, low=math.nan, high=math.nan, p_value=math.nan)
-    if np.ptp(one) + np.ptp(other) <= _EQUAL * float(np.abs(np.concatenate([one, other])).max()):
-        same = abs(mean) <= _EQUAL * float(np.abs(one).max())
-        p_value = 1.0 if same else 2 / math.comb(len(one) + len(other), len(one))  # all that the ranks can say
-        return Difference(mean=mean, low=mean, high=mean, p_value=p_value)
-    test = stats.ttest_ind(one, other, equal_var=False)
-    interval = test.confidence_interval(confidence)
-    return Difference(mean=mean, low=float(interval.low), high=float(interval.high), p_value=float(test.pvalue))
+    pooled = float(np.concatenate([one, other]).std())
+    if pooled <= _EQUAL * float(np.abs(np.concatenate([one, other])).max()):
+        return Difference(mean=mean, low=mean, high=mean, p_value=1.0)
+    errors = np.array([one.var(ddof=1) / len(one), other.var(ddof=1) / len(other)])
+    smallest = (SMALLEST_SPREAD * mean) ** 2 * np.array([1 / len(one), 1 / len(other)])
+    errors = np.maximum(errors, smallest)  # the spread counts as at least this, as in paired_p_value
+    freedom = float(errors.sum() ** 2 / (errors**2 / [len(one) - 1, len(other) - 1]).sum())
+    error = math.sqrt(errors.sum())
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
+    p_value = float(2 * stats.t.sf(abs(mean) / error, freedom))
+    return Difference(mean=mean, low=mean - half, high=mean + half, p_value=p_value)
 
 
 def holm(p_values: Numbers) -> list[float]:

@@ -32,9 +32,7 @@ def show_ranking(trials: Any, as_json: bool = False, as_csv: bool = False) -> No
     print_notes(analysis.notes_of(table))
     if num_tasks > 1:
         smallest = analysis.smallest_reachable_p(num_tasks)
-        print_notes(
-            [f"With {num_tasks} task(s) the smallest p that a paired test over tasks can reach is {smallest:.3g}."]
-        )
+        print_notes([f"With {num_tasks} task(s) the smallest p of a test of signs over tasks is {smallest:.3g}."])
 
 
 def _show_task(name: str, records: Records) -> None:

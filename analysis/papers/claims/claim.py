@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.tables.timing import timing_table
 
 HOLDS, FAILS = "holds", "does not hold"
+TOO_FEW = "too few seeds"  # begins the verdict where what was measured is not told from chance
 NOT_RUN = "not comparable: not run"
 VACUOUS = "vacuous: the bound is at least 1, and no error is above that"
 
@@ -32,7 +33,7 @@ class Results:
 class Judgement:
     """What was measured for a claim, and what follows."""
 
-    verdict: str  # HOLDS, FAILS, VACUOUS, or "not comparable: <why>"
+    verdict: str  # HOLDS, FAILS, VACUOUS, "too few seeds: <why>" or "not comparable: <why>"
     value: float
     limit: float  # the largest value that bears the claim out
     measured: str  # what the value is, in words, with all that helps to weigh it

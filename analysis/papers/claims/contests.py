@@ -1,16 +1,19 @@
 """Claims that one thing is more accurate than another: judged by means over seeds, and by how sure these are.
 
 A paper says "A is best" of a column of numbers, most of them of one run. What it asserts is an order of means, and
-the means here carry noise, so there are three verdicts:
+the means here carry noise, so there are four verdicts:
 
 * `does not hold` only where the contrary is significant: for some pair the mean has the wrong sign and the two-sided
   test of its difference, after Holm's correction over all pairs of the claim, gives p < 5 %. The test is paired over
   seeds (runs of one seed share initial weights and data order), or Welch's where no seeds are shared.
-* `holds` where every mean is in the claimed order. That repeats the paper's finding, and is no proof: `measured` says
-  for how many pairs the order is significant, and how sure the narrowest is.
-* `not comparable` else: the means are in another order, and the seeds do not tell that from chance. Likewise where an
-  entry of the paper's column was not run (being best of fewer is easier), with a single seed (which has no spread), and
-  at any scale but `paper`: a shortened training ends elsewhere. The value is shown all the same.
+* `holds` where every pair is in the claimed order and its difference alone is significant (p < 5 %). All must be, so
+  nothing is to be corrected (Berger 1982, intersection-union tests): with equal contestants at most 2.5 % hold.
+* `too few seeds` where the seeds tell neither from chance, or there is one, which has no spread.
+* `not comparable` where an entry of the paper's column was not run (being best of fewer is easier), where entries were
+  tuned with unequal budgets, and at any scale but `paper`: a shortened training ends elsewhere. The value is shown all
+  the same.
+
+A seed that failed counts as accuracy 0; of a measure without a worst value the entry has no value then.
 
 Holm's correction keeps the chance of calling any true claim false below 5 %, and costs power in long columns: with 5
 seeds and 10 rivals only clear contradictions are called so: a paper is contradicted only on strong evidence.
@@ -32,14 +35,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.papers.claims.claim import FAILS, HOLDS, Judge, Judgement, Results
+from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Judge, Judgement, Results
 from analysis.papers.entries import Entry, Measure, Sample, accuracy_points, samples_of
 from analysis.tables.statistics import Difference, difference_of_means, holm, mean_interval, paired_p_value
 from harness.records import SCALES
 
 LEVEL = 0.05
-UNDECIDED = "not comparable: the seeds do not tell them apart"
-ONE_SEED = "not comparable: one seed has no spread"
+UNDECIDED = f"{TOO_FEW}: the seeds do not tell them apart"
+ONE_SEED = f"{TOO_FEW}: one seed has no spread"
 _MOST_NAMED = 3  # entries in a sentence
 
 
@@ -86,7 +89,7 @@ def judge_order(pairs: Pairs, measure: Measure = accuracy_points) -> Judge:
             field_,
             contradicted=bool(against),
             has_spread=not any(math.isnan(p) for p in corrected),
-            holds=worst.difference.mean > 0,
+            holds=all(each.difference.mean > 0 and each.difference.p_value < LEVEL for each in compared),
         )
         return field_.judgement(verdict, value=-worst.difference.mean, limit=0.0, measured=text)
 
@@ -116,7 +119,7 @@ def judge_trend(points: Points, sign: int, per: str, measure: Measure = accuracy
             field_,
             contradicted=sign * mean < 0 and p_value < LEVEL,
             has_spread=len(slopes) > 1,
-            holds=sign * mean > 0,
+            holds=sign * mean > 0 and p_value < LEVEL,
         )
         return field_.judgement(verdict, value=-sign * mean, limit=0.0, measured=text)
 
@@ -185,6 +188,14 @@ class _Field:
     samples: Mapping[Entry, Sample]
     missing: list[str] = field(default_factory=list)
 
+    @property
+    def unequal_budgets(self) -> str:
+        """The budgets of the entries in words, where they are not the same; else empty."""
+        budgets = {sample.budget: entry.label for entry, sample in self.samples.items() if sample.by_seed}
+        return (
+            ", ".join(f"{label} with {budget}" for budget, label in sorted(budgets.items())) if len(budgets) > 1 else ""
+        )
+
     def has(self, *entries: Entry) -> bool:
         return all(self.samples[entry].by_seed for entry in entries)
 
@@ -244,6 +255,8 @@ def _field(results: Results, entries: Iterable[Entry], measure: Measure) -> _Fie
 def _verdict(field_: _Field, *, contradicted: bool, has_spread: bool, holds: bool) -> str:
     if field_.scale != "paper":
         return f"not comparable: scale {field_.scale}"
+    if field_.unequal_budgets:
+        return f"not comparable: unequal budgets ({field_.unequal_budgets})"
     if contradicted:
         return FAILS
     if field_.missing:

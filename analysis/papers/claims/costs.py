@@ -1,7 +1,9 @@
 """Claims about time, as ratios to the unregularized network: minutes of unknown hardware cannot be compared.
 
 Ratios of timing trials are, as far as ratios go: the network is the paper's, the machine is not. An order of costs
-`holds` where the medians stand in it, and `does not hold` where the ranges of two are apart in the wrong direction. A
+`holds` where in each step the ranges of the trials are apart in that direction by chance in at most 5 % of cases (of n
+and m trials, 1 in C(n + m, n), Mann and Whitney 1947), and the medians differ by more than 1 %, to which times repeat.
+It `does not hold` where that is so in the wrong direction for some step, in at most 5 % of cases over all steps. A
 ratio `holds` within 10 % of the reported one and on its side of 1; another one on other hardware says nothing against
 the paper. Neither verdict is given where a method was timed in one trial alone, which has no range, nor at scale
 `smoke`, whose batches are another size. Scale `short` counts: it makes fewer steps, of the same kind.
@@ -19,9 +21,12 @@ from analysis.papers.claims.claim import FAILS, HOLDS, Judge, Judgement, Results
 from harness.records import SCALES
 
 TOLERANCE = 0.1  # relative; a median of a few timing trials repeats to a few per cent
+LEVEL = 0.05
+SMALLEST_STEP = 0.01  # relative; below it an order of times is one of noise
 FEWEST_TRIALS = 2  # of each method, lest one disturbed trial decide
 FULL_STEP_SCALES = ("paper", "short")  # whose steps are the paper's: batch, network and images alike
 BASELINE = "none"
+_MANY = 1000  # stands for a number of trials without end
 
 
 def judge_cost_order(task: str, methods: Sequence[str]) -> Judge:
@@ -37,12 +42,13 @@ def judge_cost_order(task: str, methods: Sequence[str]) -> Judge:
         missing = [method for method in methods if method not in timed.ratios]
         if timed.objection:
             verdict = timed.objection
-        elif any(cheap.low > dear.high for cheap, dear in steps):
+        elif any(dear.surely_below(cheap, LEVEL / len(steps)) for cheap, dear in steps):
             verdict = FAILS
         elif missing:
             verdict = f"not comparable: not timed: {', '.join(missing)}"
         else:
-            verdict = HOLDS if excess <= 0 else "not comparable: the ranges of the timing trials overlap"
+            sure = all(cheap.surely_below(dear, LEVEL) for cheap, dear in steps)
+            verdict = HOLDS if sure else "too few trials: those timed do not tell the costs apart"
         text = ", ".join(f"{method} {timed.ratios[method].median:.2f}" for method in ran)
         return timed.judgement(verdict, value=excess, limit=0.0, text=f"times of a step over none: {text}")
 
@@ -72,6 +78,12 @@ class _Ratio(NamedTuple):
     low: float
     high: float
     num_trials: float  # infinite of the baseline where it was not timed itself: it is 1 by definition
+
+    def surely_below(self, other: _Ratio, level: float) -> bool:
+        """Whether the ranges are apart by more than chance does, and the medians by more than `SMALLEST_STEP`."""
+        n, m = (int(min(each.num_trials, _MANY)) for each in (self, other))
+        by_chance = 1 / math.comb(n + m, n)  # that of two equal ones all trials of this lie below all of the other
+        return self.high < other.low and self.median * (1 + SMALLEST_STEP) < other.median and by_chance <= level
 
 
 @dataclass(frozen=True, kw_only=True)

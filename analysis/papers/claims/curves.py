@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.papers.claims.claim import FAILS, HOLDS, Judge, Judgement, Results
-from analysis.papers.claims.contests import UNDECIDED
+from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Judge, Judgement, Results
 from analysis.papers.entries import standing_for
 from analysis.rows.current import succeeded
 from analysis.tables.statistics import mean_interval
@@ -54,7 +53,9 @@ def judge_common_trend(task: str, wanted: Callable[[str], bool], metric: str, le
     """What a regularizer logs and the test error rise and fall together: Spearman's correlation over epochs.
 
     One correlation for each trial, since neighbouring epochs are anything but independent; their mean over trials
-    must reach `least`, and fails where the 95 % interval over trials lies below. The value is minus the mean.
+    must reach `least`, and fails where the 95 % interval over trials lies below. Whatever falls as training goes on has
+    such a correlation with the error, the number of the epoch among it; so the steps from reading to reading must go
+    together, too: the mean of their rank correlations over trials is surely above 0. The value is minus the mean.
     `wanted` picks the contestants by name.
     """
 
@@ -72,17 +73,30 @@ def judge_common_trend(task: str, wanted: Callable[[str], bool], metric: str, le
         if not per_trial:
             return _unread(joined, len(rows), scale, -least)
         mean, (low, high) = float(np.mean(per_trial)), mean_interval(per_trial)
+        of_steps = [_step_correlation(curve) for _, curve in joined.groupby("trial_id") if len(curve) >= FEWEST_EPOCHS]
+        steps, (least_step, _) = float(np.mean(of_steps)), mean_interval(of_steps)
         if scale != "paper":
             verdict = f"not comparable: scale {scale}"
         elif mean >= least:
-            verdict = HOLDS
+            verdict = HOLDS if least_step > 0 else f"{TOO_FEW}: the two follow training, and not surely each other"
         else:
-            verdict = FAILS if high < least else UNDECIDED.replace("them", "the trends")
+            verdict = FAILS if high < least else f"{TOO_FEW}: the seeds do not tell the trends apart"
         text = f"mean rank correlation {mean:+.2f} over {len(per_trial)} trials"
         text += f", 95 % interval {low:+.2f} to {high:+.2f}" if len(per_trial) > 1 else ""
+        text += f"; of the steps between readings {steps:+.2f}"
         return Judgement(verdict=verdict, value=-mean, limit=-least, measured=text, num_trials=len(rows), scale=scale)
 
     return judge
+
+
+def _step_correlation(curve: pd.DataFrame) -> float:
+    """Spearman's correlation of the steps of bound and error; 0 where one of them steps evenly."""
+    steps = curve[["bound", "error"]].diff().dropna()
+    size = curve[["bound", "error"]].abs().max()
+    steps = (steps / size.where(size > 0, 1.0)).round(9)  # steps that differ by rounding have one rank
+    if (steps.nunique() < 2).any():
+        return 0.0
+    return float(stats.spearmanr(steps["bound"], steps["error"]).statistic)
 
 
 def _unread(joined: pd.DataFrame, num_trials: int, scale: str, limit: float) -> Judgement:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
 from analysis.rows.current import current_rows, succeeded
@@ -82,6 +83,18 @@ class Evidence:
         number = len(self.lost)
         ends = ", ".join(f"{count} {status}" for status, count in self.lost["status"].value_counts().items())
         return f"{number} trial{'s' if number > 1 else ''} left no readings ({ends})" if number else ""
+
+    def finite(self, metrics: Iterable[str]) -> Evidence:
+        """Without the trials that hold a reading of these metrics which is no finite number: they are lost, too."""
+        wanted = set(metrics)
+        read = self.curves["metric"].str.partition("/")[0].isin(wanted)
+        broken = self.rows["trial_id"].isin(self.curves.loc[read & ~np.isfinite(self.curves["value"]), "trial_id"])
+        if not broken.any():
+            return self
+        rows = self.rows[~broken]
+        curves = self.curves[self.curves["trial_id"].isin(rows["trial_id"])]
+        lost = self.rows[broken].assign(status="without finite readings")
+        return Evidence(rows, curves, self.scale, pd.concat([self.lost, lost]))
 
     def lacks(self, metrics: Iterable[str]) -> list[str]:
         """Those of these metrics that some regularizer on some task has no reading of, be it numbered (`name/1`)."""

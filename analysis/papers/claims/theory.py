@@ -6,12 +6,13 @@ from typing import Literal
 
 import numpy as np
 
-from analysis.papers.claims.claim import FAILS, HOLDS, Claim, Judgement, Results
+from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Claim, Judgement, Results
 from analysis.papers.claims.evidence import Evidence, evidence_of
 from analysis.papers.claims.theory_measures import Finding, Measure
 
 Training = Literal["any", "end", "full"]
 Complete = Literal["readings", "settings", "trials"]
+_NO_READINGS = ("steps_per_epoch", "sampling_error")  # of the schedule and of the sampling, not of the weights
 _MOST_NAMED = 3  # settings in one sentence
 
 
@@ -37,9 +38,10 @@ def theory_claim(
     """
 
     def judge(results: Results) -> Judgement | None:
-        evidence = evidence_of(results.trials, results.curves, tasks, contestants)
-        if evidence is None:
+        found = evidence_of(results.trials, results.curves, tasks, contestants)
+        if found is None:
             return None
+        evidence = found.finite(measure.reads)
         missing = _missing(evidence, measure)
         finding = Finding(value=np.nan, limit=np.nan, measured="") if missing else measure.find(evidence)
         open_question = missing or _unfinished(evidence, complete)
@@ -55,6 +57,14 @@ def theory_claim(
     return Claim(paper=paper, name=name, statement=statement, tasks=tasks, judge=judge)
 
 
+def _untrained(evidence: Evidence) -> bool:
+    """Whether nothing that was read of the weights is other than before training."""
+    read = evidence.readings
+    names = [name for name in set(evidence.curves["metric"]) if name in read and name not in _NO_READINGS]
+    first, last = (getattr(read.groupby("trial_id")[names], end)() for end in ("first", "last"))
+    return bool(((first == last) | first.isna()).all(axis=None))
+
+
 def _lost(evidence: Evidence) -> str:
     """What is lost, with the settings of which all is."""
     settings = evidence.lost_settings
@@ -66,6 +76,8 @@ def _missing(evidence: Evidence, measure: Measure) -> str:
     """Why the measure cannot be taken at all; empty where it can."""
     if not evidence.all_are_read:
         return evidence.losses
+    if _untrained(evidence):
+        return "the weights are those before training"
     lacking = evidence.lacks(measure.reads)
     return f"the rows lack what it needs ({', '.join(lacking)})" if lacking else ""
 
@@ -79,6 +91,8 @@ def _unfinished(evidence: Evidence, complete: Complete) -> str:
 def _verdict(finding: Finding, training: Training, open_question: str, incomparable: str, scale: str) -> str:
     if np.isnan(finding.value):
         return f"not comparable: {open_question or 'the rows lack what it needs'}"
+    if finding.too_few:
+        return f"{TOO_FEW}: {finding.too_few}"
     if training == "full" and scale != "paper":
         return f"not comparable: scale {scale} ends training too early to tell"
     if finding.holds:

@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.papers.claims.evidence import Evidence
 
 ROUNDING = 1e-5  # of sums of squares that networks in single precision leave behind
+LAW_MARGIN = 0.05  # of the objective, within which a mean deviation from a law must surely lie
 LARGEST_RMS = 1.5  # of deviations in units of their standard error, which is 1 where the law is the one claimed
 
 
@@ -25,6 +26,7 @@ class Finding:
     value: float
     limit: float
     measured: str
+    too_few: str = ""  # why the value is not told from chance, empty where it is
 
     @property
     def holds(self) -> bool:
@@ -50,7 +52,11 @@ def reads(*metrics: str) -> Callable[[Callable[[Evidence], Finding]], Measure]:
 
 
 def law(law: str) -> Measure:
-    """Deviations of the stochastic objective from a law, in standard errors of its sampled mean."""
+    """Deviations of the stochastic objective from a law, in standard errors of its sampled mean.
+
+    Few samples have a large standard error, within which any law holds: where the mean deviation, less or more twice
+    its standard error, is not within 5 % of the objective, they are too few to bear the law out.
+    """
 
     @reads(f"{law}_deviation", f"{law}_objective", "sampling_error")
     def measure(evidence: Evidence) -> Finding:
@@ -62,7 +68,11 @@ def law(law: str) -> Measure:
             f"root mean square deviation {rms:.3g} standard errors over {len(read)} readings, mean relative deviation "
             f"{relative.mean():+.2g}, largest {relative.abs().max():.2g}"
         )
-        return Finding(value=rms, limit=LARGEST_RMS, measured=text)
+        error = float((read["sampling_error"] / read[f"{law}_objective"]).pow(2).mean() ** 0.5 / len(read) ** 0.5)
+        farthest = abs(float(relative.mean())) + 2 * error
+        few = rms <= LARGEST_RMS and farthest > LAW_MARGIN
+        why = f"the samples leave room for a deviation of {farthest:.0%}" if few else ""
+        return Finding(value=rms, limit=LARGEST_RMS, measured=text, too_few=why)
 
     return measure
 

@@ -7,6 +7,7 @@ from result_rows import confirmed, frame, row, timed
 
 import analysis
 from analysis.figures.canvas import styles_by_regularizer
+from analysis.figures.learning_curves import curve_means
 
 NINE = [
     "none",
@@ -105,3 +106,22 @@ def test_figures_are_drawn_without_a_screen_and_leave_no_open_windows(tmp_path):
     figure.savefig(buffer, format="png")
     assert buffer.getvalue().startswith(b"\x89PNG")
     assert plt.get_fignums() == []
+
+
+def curve_of(trial, values):
+    return [
+        {"trial_id": trial["trial_id"], "epoch": epoch, "split": "test", "metric": "accuracy", "value": value}
+        for epoch, value in enumerate(values)
+    ]
+
+
+def test_a_seed_that_failed_on_the_way_stays_in_the_mean_as_the_worst_value(tmp_path):
+    good, bad, early = (
+        row(seed=0, test=0.8),
+        row(seed=1, status="diverged", metric="accuracy"),
+        row(seed=2, test=0.5, status="stopped_early"),
+    )
+    points = [*curve_of(good, [0.5, 0.6, 0.8]), *curve_of(bad, [0.5, 0.3]), *curve_of(early, [0.5, 0.4])]
+    means = curve_means(frame(tmp_path, [good, bad, early]), pd.DataFrame(points), "digits")
+    assert means["mean"].tolist() == pytest.approx([0.5, (0.6 + 0.3 + 0.4) / 3, (0.8 + 0.0 + 0.4) / 3])
+    assert means["num_seeds"].tolist() == [3, 3, 3]

@@ -29,13 +29,13 @@ def sampled(deviations, law="dropblock", regularizer="dropblock_sample", task="s
             f"{law}_deviation": 0.01 * deviation,
             f"{law}_objective": 200.0,
             "sampling_error": 2.0,
-            "objective": 200.0,
+            "objective": 200.0 - place / 1000,
             "minimum": 199.0,
             "excess_objective": 0.001,
             "unevenness": 0.01,
             "spectrum_distance": 0.01,
         }
-        for deviation in deviations
+        for place, deviation in enumerate(deviations)
     ]
     return trial(task, regularizer, 0.5, readings)
 
@@ -141,3 +141,17 @@ def test_a_paper_can_be_chosen(tmp_path):
     curves = analysis.load_curves(tmp_path)
     assert set(analysis.claims_table(trials, curves, "dropout_theory")["paper"]) == {"dropout_theory"}
     assert analysis.claims_table(trials, curves, "vgg").empty
+
+
+def test_a_large_sampling_error_leaves_a_law_open(tmp_path):
+    made, points = sampled([1.0, 1.0, -1.0, 1.0])
+    wide = [
+        {**point, "value": 30 * point["value"]}
+        if point["metric"]
+        in ("sampling_error", "dropblock_deviation")  # 30 % of the objective, and as little surprising
+        else point
+        for point in points
+    ]
+    trials, curves = load(tmp_path, [(made, wide)])
+    verdict = verdicts(analysis.claims_table(trials, curves))["Lemma 1, figure 1 top"]
+    assert verdict.startswith("too few seeds: the samples leave room for a deviation of ")

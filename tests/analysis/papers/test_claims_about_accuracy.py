@@ -198,7 +198,7 @@ def test_widths_are_judged_by_the_slope_of_each_seed(tmp_path):
     assert lowest["value"] == pytest.approx(0.5 * np.log2(2048 / 200))
 
 
-def timings(*ratios, num_trials=2, scale="paper"):
+def timings(*ratios, num_trials=5, scale="paper"):
     names = ("dropout", "adaptive_dropout_rc", "localdrop")
     return [timed(name, ratio + seed / 100, task="cifar10-zhai", seed=seed, scale=scale)
             for name, ratio in zip(names, ratios, strict=True) for seed in range(num_trials)]  # fmt: skip
@@ -228,12 +228,17 @@ def test_times_are_judged_as_ratios(tmp_path):
     order, cost = "Table 5, CIFAR-10, order", "Table 5, CIFAR-10, over none"
     assert judged(tmp_path / "a", timings(1.1, 1.2, 1.3), order)["verdict"] == "holds"
     assert judged(tmp_path / "b", timings(1.1, 1.5, 1.3), order)["verdict"] == "does not hold"
-    overlapping = judged(tmp_path / "c", timings(1.1, 1.305, 1.3), order)
-    assert overlapping["verdict"] == "not comparable: the ranges of the timing trials overlap"
+    undecided = "too few trials: those timed do not tell the costs apart"
+    assert judged(tmp_path / "c", timings(1.1, 1.305, 1.3), order)["verdict"] == undecided
+    assert judged(tmp_path / "few", timings(1.1, 1.2, 1.3, num_trials=2), order)["verdict"] == undecided
+    noise = [timed(name, 1 + place / 10_000, task="cifar10-zhai", seed=seed)
+             for place, name in enumerate(("dropout", "adaptive_dropout_rc", "localdrop"), 1)
+             for seed in range(5)]  # fmt: skip
+    assert judged(tmp_path / "noise", [{**each, "scale": "paper"} for each in noise], order)["verdict"] == undecided
     assert judged(tmp_path / "a", timings(1.1, 1.2, 1.3), cost)["verdict"] == "holds"  # 39.43 / 30.33 = 1.30
     dear = judged(tmp_path / "d", timings(1.1, 1.2, 2.6), cost)
     assert dear["verdict"] == "not comparable: the paper names no hardware, on which such a ratio depends"
-    assert dear["value"] == pytest.approx(2.605 / (39.43 / 30.33) - 1)
+    assert dear["value"] == pytest.approx(2.62 / (39.43 / 30.33) - 1)
     assert "on cpu-a, while the paper names no hardware" in dear["measured"]
 
 
@@ -328,8 +333,16 @@ def test_stable_means_that_the_mean_over_seeds_moves_little_at_the_end(tmp_path)
 
 @pytest.mark.parametrize(
     ("bounds", "verdict", "value"),
-    [([5.0, 4.0, 3.0, 2.0, 1.0, 0.5], "holds", -1.0), ([0.5, 1.0, 2.0, 3.0, 4.0, 5.0], "does not hold", 1.0)],
-    ids=["falls like the error", "rises"],
+    [
+        ([5.0, 4.0, 3.0, 2.0, 1.0, 0.5], "holds", -1.0),
+        ([0.5, 1.0, 2.0, 3.0, 4.0, 5.0], "does not hold", 1.0),
+        (
+            [0.0, -1.0, -2.0, -3.0, -4.0, -5.0],
+            "too few seeds: the two follow training, and not surely each other",
+            -1.0,
+        ),
+    ],
+    ids=["falls like the error", "rises", "minus the epoch"],
 )
 def test_the_bound_and_the_error_are_compared_over_epochs(tmp_path, bounds, verdict, value):
     rows = runs("localdrop+rademacher_probe", 50.0, "cifar10-fcn")[:2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from theory_results import at_end, ends, load, over_epochs, trial
@@ -15,17 +16,18 @@ CLAIMS = (*structured_dropout.CLAIMS, *dropout_theory.CLAIMS)
 WIDTHS = ("thesis-fig2-3-width-20", "thesis-fig2-3-width-80")
 
 
-def variances(curves_by_rate, tasks=WIDTHS):
+def variances(curves_by_rate, tasks=WIDTHS, spreads=None):
+    """The spread over the mean is that of scores whose mean stays 1, unless said otherwise."""
     return [
-        trial(task, "dropout", rate, over_epochs(importance_variance=values))
+        trial(task, "dropout", rate, over_epochs(importance_variance=values, unevenness=spreads or np.sqrt(values)))
         for task in tasks
         for rate, values in curves_by_rate.items()
     ]
 
 
-def spectra(by_rate, task="thesis-fig3-2", regularizer="dropout", **constant):
+def spectra(by_rate, task="thesis-fig3-2", regularizer="dropout", seed=0, **constant):
     return [
-        at_end(task, rate, 0, regularizer, **{f"singular_value_{i}": v for i, v in enumerate(values, 1)}, **constant)
+        at_end(task, rate, seed, regularizer, **{f"singular_value_{i}": v for i, v in enumerate(values, 1)}, **constant)
         for rate, values in by_rate.items()
     ]
 
@@ -55,6 +57,18 @@ def predicted(*measured):
     return spectra({0.5: measured}, "structured-fig3-mnist", "dropblock_sample", **bounds)
 
 
+def shrunk(*values_by_seed):
+    return [
+        each
+        for seed, values in enumerate(values_by_seed)
+        for each in spectra({0.5: values}, seed=seed, target_singular_value_1=2.0, target_singular_value_2=2.0)
+    ]
+
+
+def scores(start, end):
+    return [trial(task, "dropout", 0.5, over_epochs(unevenness=[start, end], objective=[2.0, 1.0])) for task in WIDTHS]
+
+
 SCALAR = ("thesis-fig2-1", "thesis-fig2-2")
 FIG1 = ("structured-fig1",)
 BLOCKS = {"regularizer": "dropblock_sample"}
@@ -80,15 +94,21 @@ CASES = {
     "Theorem 5, figure 2-3": [
         (ends(WIDTHS, 0.1, 0.15), "holds"),
         (ends(WIDTHS, 0.1) + ends(WIDTHS[:1], 0.6, rate=0.1), "does not hold"),
+        (scores(0.6, 0.1), "holds"),
+        (scores(0.1, 0.1), "not comparable"),  # as even as before training
+        (scores(0.1, 0.1)[:1] + ends(WIDTHS[1:], float("nan")), "not comparable: 1 trial left no readings"),
     ],
     "Figure 2-3 right, equalized": [
         (variances({0.1: [1.0, 0.5, 0.05], 0.5: [1.0, 0.1, 0.01]}), "holds"),
         (variances({0.1: [1.0, 0.5, 0.3], 0.5: [1.0, 0.1, 0.01]}), "does not hold"),
+        # All scores shrink alike: their variance vanishes, and they are no evener.
+        (variances({0.1: [1.0, 0.5, 0.01], 0.5: [1.0, 0.1, 0.01]}, spreads=[0.5, 0.5, 0.5]), "does not hold"),
     ],
     "Figure 2-3 right, monotone": [
         (variances({0.1: [1.0, 0.5, 0.2], 0.5: [1.0, 0.1, 0.1]}), "holds"),
         (variances({0.1: [1.0, 0.5, 0.6], 0.5: [1.0, 0.1, 0.1]}), "not comparable: the thesis gives no initial"),
-        (variances({0.1: [1.0, 1.0, 1.0]}), "not comparable: the thesis gives no initial"),  # it never falls
+        (variances({0.1: [1.0, 1.1, 1.05]}), "not comparable: the thesis gives no initial"),  # it never falls
+        (variances({0.1: [1.0, 1.0, 1.0]}), "not comparable: the weights are those before training"),
     ],
     "Figure 2-3 right, faster": [
         (variances({0.1: [1.0, 0.9, 0.1], 0.5: [1.0, 0.2, 0.1]}), "holds"),
@@ -107,7 +127,9 @@ CASES = {
         (spectra({0.0: (2.0, 1.0), 0.6: (1.0, 0.5)}), "does not hold"),  # it shrinks, but loses no rank
     ],
     "Figure 3-2, not uniform": [
-        (spectra({0.5: (1.9, 1.4)}, target_singular_value_1=2.0, target_singular_value_2=2.0), "holds"),
+        (shrunk((1.9, 1.4), (1.89, 1.41), (1.91, 1.39)), "holds"),
+        (shrunk((1.9, 1.4)), "too few seeds: over seeds it is not told from noise"),
+        (shrunk((1.53, 1.44), (1.45, 1.50), (1.5, 1.46)), "too few seeds: over seeds it is not told from noise"),
         (spectra({0.5: (1.9, 1.9)}, target_singular_value_1=2.0, target_singular_value_2=2.0), "does not hold"),
     ],
     "Figure 3-3, monotone": [

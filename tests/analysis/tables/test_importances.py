@@ -57,6 +57,17 @@ def test_the_same_rows_give_the_same_numbers(tmp_path):
     assert first.equals(second)
 
 
+def test_the_order_of_the_rows_changes_nothing_and_the_spread_of_forests_is_told(tmp_path):
+    trials = frame(tmp_path, tuned(15))
+    tables = [
+        analysis.hyperparameter_importances(each, task="digits", regularizer="localdrop")
+        for each in (trials, trials.sample(frac=1, random_state=3))
+    ]
+    assert tables[0].equals(tables[1])
+    assert (tables[0]["spread"] > 0).all()
+    assert tables[0]["importance"].sum() == pytest.approx(1)
+
+
 def swept(lams, regularizer="localdrop", **more):
     """The same law on a grid of default trials, two seeds each, whose scatter cancels in the mean."""
     return [

@@ -1,6 +1,8 @@
 import math
 
+import pandas as pd
 import pytest
+import scikit_posthocs
 from result_rows import confirmed, frame, row
 from scipy import stats
 
@@ -47,15 +49,51 @@ def test_fewer_than_three_tasks_give_the_sentence_but_no_test(tmp_path):
     values = {name: means[:2] for name, means in VALUES.items()}
     result = analysis.overall_significance(frame(tmp_path, rows_of(values))).iloc[0]
     assert math.isnan(result["friedman_p"])
-    assert result["sentence"] == "With 2 tasks the smallest p that a paired test over tasks can reach is 0.5."
+    assert result["sentence"] == (
+        "With 2 tasks and 3 contestant(s) in common nothing is tested over tasks: Friedman's test needs 3 of each."
+    )
 
 
 def test_a_contestant_skipped_on_a_task_is_left_out_with_a_note(tmp_path):
+    rows = rows_of(VALUES) + rows_of({"d": [0.1] * 2})
+    rows += [row(f"task{place}", "d", "default", status="skipped", reason="no site") for place in range(2, 6)]
+    result = analysis.overall_significance(frame(tmp_path, rows))
+    assert result[["num_regularizers", "num_tasks"]].to_numpy().tolist() == [[3, 6]]
+    assert "of the 3 contestants with a rank on every task; left out: d" in analysis.notes_of(result)[0]
+
+
+def test_a_task_that_some_contestant_skips_is_left_out_where_that_keeps_more_ranks(tmp_path):
     rows = rows_of(VALUES) + rows_of({"d": [0.1] * 5})
     rows.append(row("task5", "d", "default", status="skipped", reason="no site"))
     result = analysis.overall_significance(frame(tmp_path, rows))
-    assert result["num_regularizers"].tolist() == [3]
-    assert "leaves out what is skipped on some task: d" in analysis.notes_of(result)[0]
+    assert result[["num_regularizers", "num_tasks"]].to_numpy().tolist() == [[4, 5]]
+    assert "the 5 tasks that all contestants have in common; left out: task5" in analysis.notes_of(result)[0]
+
+
+def test_the_pairs_are_those_of_the_same_ranks_as_the_table_with_missing_and_skipped_cells(tmp_path):
+    values = {name: [0.9 - place / 10 + task / 1000 for task in range(8)] for place, name in enumerate("abcdef")}
+    rows = [
+        each for each in rows_of(values) if (each["task"], each["regularizer"]) not in {("task1", "e"), ("task1", "f")}
+    ]
+    rows += [row(task="task7", regularizer="filler", role="default", status="skipped", reason="no site")]
+    trials = frame(tmp_path, rows)
+    result, table = analysis.overall_significance(trials).iloc[0], analysis.ranking_table(trials)
+    means = table[table["task"] == "overall"].set_index("regularizer")["mean_rank"].dropna()
+    assert means["e"] == pytest.approx((7 * 5 + 5.5) / 8)
+    expected = {
+        f"{better} before {worse}"
+        for better in means.index
+        for worse in means.index
+        if means[worse] - means[better] > result["critical_difference"]
+    }
+    assert set(result["different_pairs"].split("; ")) == expected
+    ranks = pd.DataFrame({name: [place + 1.0] * 8 for place, name in enumerate("abcdef")})
+    ranks.loc[1, ["e", "f"]] = 5.5
+    p_values = scikit_posthocs.posthoc_nemenyi_friedman(ranks.to_numpy())
+    names = list("abcdef")
+    assert expected == {
+        f"{names[i]} before {names[j]}" for i in range(6) for j in range(i + 1, 6) if p_values.iloc[i, j] < 0.05
+    }
 
 
 def test_contestants_that_never_differ_are_not_tested(tmp_path):

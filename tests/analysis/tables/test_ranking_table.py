@@ -63,24 +63,150 @@ def test_holm_raises_a_p_that_would_be_significant_alone():
 
 
 def test_pairing_uses_only_the_seeds_that_both_have(tmp_path):
-    rows = confirmed("none", NONE) + confirmed("better", [None, None, *BETTER[2:]])
+    rows = confirmed("none", NONE) + confirmed("better", BETTER)[2:]
     table = on_task(analysis.ranking_table(frame(tmp_path, rows)))
     assert table.loc["better", "p_value"] == pytest.approx(stats.ttest_rel(BETTER[2:], NONE[2:]).pvalue, rel=1e-9)
-    assert table.loc["better", ["num_seeds", "num_failed"]].tolist() == [3, 2]
+    assert table.loc["better", ["num_seeds", "num_failed"]].tolist() == [3, 0]
     assert table.loc["better", "mean"] == pytest.approx(np.mean(BETTER[2:]))
 
 
-def test_the_same_gain_for_every_seed_is_judged_by_signs_and_equal_values_are_a_tie(tmp_path):
-    rows = confirmed("none", [0.5, 0.6]) + confirmed("shifted", [0.75, 0.85]) + confirmed("same", [0.5, 0.6])
+def test_seeds_that_failed_count_as_the_worst_value_and_the_table_says_what_hangs_on_that(tmp_path):
+    lucky = confirmed("lucky", [0.99, None, None, None, None])
+    table = analysis.ranking_table(frame(tmp_path, confirmed("none", NONE) + lucky))
+    row = on_task(table).loc["lucky"]
+    assert row[["rank", "num_seeds", "num_failed", "survivors_rank"]].tolist() == [2.0, 1, 4, 1.0]
+    assert row["mean"] == pytest.approx(0.99 / 5)
+    assert row["failure_effect"] == pytest.approx(0.99 / 5 - 0.99)
+    assert row["p_value"] == pytest.approx(stats.ttest_rel([0.99, 0, 0, 0, 0], NONE).pvalue)
+    assert any("a seed that failed counts as accuracy 0; so for lucky" in note for note in analysis.notes_of(table))
+
+
+def test_who_is_worse_on_every_common_seed_does_not_lead_by_losing_the_hard_ones(tmp_path):
+    hard = [0.9, 0.9, 0.2, 0.2, 0.2]
+    rows = confirmed("none", hard) + confirmed("dropout", [0.85, 0.85, None, None, None])
     table = on_task(analysis.ranking_table(frame(tmp_path, rows)))
-    assert table.loc["shifted", "p_value"] == 0.5
-    assert table.loc["same", "p_value"] == 1.0
-    assert table.loc[["shifted", "same"], "outcome"].tolist() == ["tie", "tie"]
+    assert table["rank"].to_dict() == {"none": 1.0, "dropout": 2.0}
+    assert table.loc["dropout", "outcome"] != "win"
+
+
+def test_without_a_worst_value_a_failure_ranks_behind_all_who_have_none_and_signs_are_tested(tmp_path):
+    options = {"higher": False, "metric": "excess_objective"}
+    rows = confirmed("none", [0.5, 0.4, 0.6], **options) + confirmed("one", [0.1, 0.1, None], **options)
+    rows += confirmed("two", [0.01, None, None], **options) + confirmed("all", [None, None, None], **options)
+    table = on_task(analysis.ranking_table(frame(tmp_path, rows)))
+    assert table["rank"].to_dict() == {"none": 1.0, "one": 2.0, "two": 3.0, "all": 4.0}
+    assert table.loc["one", "p_value"] == stats.binomtest(2, 3).pvalue
+    assert table.loc["one", "survivors_mean"] == pytest.approx(0.1)
+
+
+def test_nearly_equal_differences_are_judged_like_equal_ones():
+    from analysis.tables.statistics import paired_p_value, smallest_t_p
+
+    base = [0.1, 0.2, 0.15, 0.12, 0.18]
+    equal = paired_p_value([value + 0.3 for value in base], base)
+    nearly = paired_p_value([value + more for value, more in zip(base, [0.3] * 4 + [0.3001], strict=True)], base)
+    assert equal == pytest.approx(nearly, rel=1e-3)
+    assert equal == pytest.approx(smallest_t_p(5))
+    assert equal == pytest.approx(2 * stats.t.sf(20 * 5**0.5, 4))
+
+
+def test_what_cannot_be_tested_is_untested_and_no_tie(tmp_path):
+    one_seed = confirmed("none", [0.9], "one") + confirmed("a", [0.1], "one")
+    untuned = [row("untuned", "none", "default", seed, 0.5) for seed in range(3)]
+    untuned += confirmed("a", [0.9, 0.8, 0.9], "untuned")
+    no_common = [row("apart", "none", seed=seed, test=0.5) for seed in (0, 1)]
+    no_common += [row("apart", "a", seed=seed, test=0.9) for seed in (2, 3)]
+    table = analysis.ranking_table(frame(tmp_path, [*one_seed, *untuned, *no_common]))
+    assert {on_task(table, task).loc["a", "outcome"] for task in ("one", "untuned", "apart")} == {"untested"}
+    assert overall(table).loc["a", ["ties", "untested"]].tolist() == [0, 2]
+
+
+def test_equivalence_is_shown_by_two_one_sided_tests_within_the_margin(tmp_path):
+    table = on_task(analysis.ranking_table(four(tmp_path), margin=0.05))
+    difference = np.subtract(CLOSE, NONE)
+    above = stats.ttest_1samp(difference, -0.05, alternative="greater").pvalue
+    below = stats.ttest_1samp(difference, 0.05, alternative="less").pvalue
+    assert max(above, below) * 3 < 0.05
+    assert table.loc[["better", "close", "worse"], "outcome"].tolist() == ["win", "equivalent", "loss"]
+    with pytest.raises(ValueError, match="margin must be above 0"):
+        analysis.ranking_table(four(tmp_path / "again"), margin=0.0)
+
+
+def test_intervals_of_accuracies_stay_between_0_and_1(tmp_path):
+    table = on_task(analysis.ranking_table(frame(tmp_path, confirmed("none", [0.25, 0.475]) + confirmed("a", [1, 1]))))
+    low, high = table.loc["none", ["interval_low", "interval_high"]]
+    assert 0 <= low < 0.3625 < high <= 1
+    assert table.loc["a", ["interval_low", "interval_high"]].tolist() == [1, 1]
+
+
+def test_the_optimism_is_finite_where_a_validation_value_is_not(tmp_path):
+    best = row(role="tune", tune_index=0, validation=0.7)
+    again = [
+        row(seed=seed, test=0.5, validation=value, frozen_from=best["trial_id"])
+        for seed, value in enumerate([0.5, float("inf")])
+    ]
+    table = on_task(analysis.ranking_table(frame(tmp_path, [best, *again])))
+    assert table["selection_optimism"].tolist() == pytest.approx([0.2])
+
+
+def searched(name, values, num_trials, task="digits"):
+    tune = [
+        row(task, name, "tune", validation=0.5 - index / 100, tune_index=index, hp={"lr": 0.1 + index})
+        for index in range(num_trials)
+    ]
+    frozen = tune[0]["trial_id"] if tune else None
+    return [*tune, *confirmed(name, values, task, frozen_from=frozen)]
+
+
+def test_unequal_budgets_are_columns_and_are_ranked_apart_unless_asked_for(tmp_path):
+    rows = searched("none", NONE, 3) + searched("close", CLOSE, 3) + searched("dropout", BETTER, 9)
+    trials = frame(tmp_path, rows)
+    table = analysis.ranking_table(trials)
+    apart = on_task(table)
+    assert apart["num_tune_trials"].to_dict() == {"none": 3, "close": 3, "dropout": 9}
+    assert apart["rank"].to_dict() == {"close": 1.0, "none": 2.0, "dropout": 1.0}
+    assert apart["is_main_budget"].to_dict() == {"close": True, "none": True, "dropout": False}
+    assert apart.loc["dropout", "outcome"] == "untested"
+    assert np.isnan(overall(table).loc["dropout", "rank"])
+    assert any("unequal budgets, ranked apart: dropout (9 tune trials)" in note for note in analysis.notes_of(table))
+    together = analysis.ranking_table(trials, budgets="together")
+    assert on_task(together)["rank"].to_dict() == {"dropout": 1.0, "close": 2.0, "none": 3.0}
+    assert on_task(together).loc["dropout", "outcome"] == "win"
+    assert any("ranked together all the same" in note for note in analysis.notes_of(together))
+
+
+def test_overall_ranks_are_over_common_tasks_alone(tmp_path):
+    rows = []
+    for task in ("t1", "t2"):
+        for name, value in (("A", 0.9), ("B", 0.8)):
+            rows += confirmed(name, [value], task)
+    crowd = {"c1": 0.99, "c2": 0.98, "c3": 0.97, "c4": 0.96, "A": 0.5}
+    for name, value in crowd.items():  # B is skipped here, where A is last of many
+        rows += confirmed(name, [value], "crowded")
+    rows.append(row("crowded", "B", "default", status="skipped", reason="no site"))
+    rows += [
+        row(task, name, "default", status="skipped", reason="no site")
+        for task in ("t1", "t2")
+        for name in crowd
+        if name != "A"
+    ]
+    table = analysis.ranking_table(frame(tmp_path, rows))
+    ranks = overall(table)["rank"].dropna()
+    assert not {"A", "B"} <= set(ranks.index) or ranks["A"] < ranks["B"]
+    assert any("left out" in note for note in analysis.notes_of(table))
+
+
+def test_a_contestant_that_meets_nobody_stands_in_the_table_with_the_reason(tmp_path):
+    rows = confirmed("none", NONE) + confirmed("close", CLOSE) + confirmed("half", BETTER, switches="bf16")
+    table = on_task(analysis.ranking_table(frame(tmp_path, rows)))
+    assert table.loc["half", "status"] == "not comparable"
+    assert table.loc["half", "left_out"].startswith("5 trial(s): other switches (bf16")
+    assert np.isnan(table.loc["half", "rank"])
 
 
 def test_one_seed_has_a_mean_and_a_rank_but_no_interval_and_no_test(tmp_path):
     table = on_task(analysis.ranking_table(frame(tmp_path, confirmed("none", [0.5]) + confirmed("a", [0.6]))))
-    assert table.loc["a", ["mean", "rank", "outcome"]].tolist() == [0.6, 1.0, "tie"]
+    assert table.loc["a", ["mean", "rank", "outcome"]].tolist() == [0.6, 1.0, "untested"]
     assert table.loc["a", ["std", "interval_low", "interval_high", "p_value"]].isna().all()
 
 
@@ -117,7 +243,7 @@ def test_a_cell_without_a_value_takes_the_worst_rank_and_is_marked(tmp_path):
 def test_a_value_of_a_trial_that_failed_does_not_count(tmp_path):
     rows = [*confirmed("none", [0.5]), row(seed=1, status="timeout", test_value=0.9)]
     table = on_task(analysis.ranking_table(frame(tmp_path, rows)))
-    assert table.loc["none", ["mean", "num_seeds", "num_failed"]].tolist() == [0.5, 1, 1]
+    assert table.loc["none", ["mean", "survivors_mean", "num_seeds", "num_failed"]].tolist() == [0.25, 0.5, 1, 1]
 
 
 def test_a_contestant_that_never_ran_on_a_task_is_missing_there(tmp_path):

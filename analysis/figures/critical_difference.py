@@ -1,0 +1,49 @@
+"""The critical-difference diagram: mean ranks on a line, bars join those whom Nemenyi's test does not tell apart."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from analysis.figures.canvas import new_figure
+from analysis.tables.overall import Friedman
+
+_STEP = 0.35  # inches per bar or name
+
+
+def plot_critical_difference(result: Friedman) -> Figure:
+    """Mean ranks of `tables.overall.friedman`, 1 at the left, on the ranks of that test (Demsar 2006, figure 1).
+
+    A bar spans contestants all of whose mean ranks lie within the critical difference, and is drawn where no longer one
+    holds it. Raises `ValueError` where nothing was tested.
+    """
+    if not result.critical_difference > 0:
+        raise ValueError("There is no critical difference: Friedman's test needs 3 tasks and 3 contestants in common.")
+    means, groups = result.mean_ranks, groups_of(result)
+    figure, (axis,) = new_figure(1, height=1.6 + _STEP * (len(means) + len(groups)))
+    for place, (name, mean) in enumerate(means.items()):
+        axis.plot([mean, mean], [0, -place - 1], color="black", linewidth=0.8)
+        axis.annotate(f" {name} ({mean:.2f})", (mean, -place - 1), va="center")
+    for place, (first, last) in enumerate(groups, 1):
+        axis.plot([means.iloc[first] - 0.03, means.iloc[last] + 0.03], [0.5 * place] * 2, color="black", linewidth=4)
+    axis.plot([1, 1 + result.critical_difference], [0.5 * len(groups) + 0.8] * 2, color="black", marker="|")
+    axis.annotate(f"critical difference {result.critical_difference:.2f}", (1, 0.5 * len(groups) + 1.1))
+    axis.set_xlim(0.8, len(means) + 1.5)
+    axis.set_ylim(-len(means) - 1, 0.5 * len(groups) + 1.8)
+    axis.set_yticks([])
+    axis.set_xlabel(f"mean rank over {result.num_tasks} tasks (1 is best)")
+    axis.grid(visible=False)
+    return figure
+
+
+def groups_of(result: Friedman) -> list[tuple[int, int]]:
+    """Places of the first and the last of every largest group that is not told apart, in the order of mean ranks."""
+    means = result.mean_ranks.to_numpy()
+    spans = [
+        (first, max(last for last in range(len(means)) if means[last] - means[first] <= result.critical_difference))
+        for first in range(len(means))
+    ]
+    return [
+        (first, last)
+        for first, last in spans
+        if last > first and not any(a <= first and last <= b for a, b in spans if (a, b) != (first, last))
+    ]

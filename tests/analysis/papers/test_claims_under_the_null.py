@@ -1,0 +1,113 @@
+"""Claims of campaigns in which all contestants are equal: few hold, few fail, and most say that seeds are too few."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from result_rows import timed
+from scipy import stats
+
+from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Results
+from analysis.papers.claims.contests import Pair, best_of, judge_gain, judge_order, judge_trend
+from analysis.papers.claims.costs import judge_cost_order
+from analysis.papers.entries import Entry
+
+DRAWS = 400
+MOST = int(stats.binom.ppf(0.95, DRAWS, 0.05))  # of 400, where 5 % are allowed
+NAMES = ("localdrop", "none", "dropout", "weight_decay")
+ENTRIES = [Entry(label=name, task="task", regularizer=name) for name in NAMES]
+NO_CURVES = pd.DataFrame()
+CLAIMS = {
+    "of a pair": judge_order([Pair(*ENTRIES[:2])]),
+    "of four": judge_order(best_of(ENTRIES[0], ENTRIES)),
+    "of a trend": judge_trend(list(enumerate(ENTRIES)), 1, "points"),
+    "of a gain": judge_gain(Pair(*ENTRIES[:2]), 0.2),
+}
+
+
+def equal_contestants(rng, num_seeds=5):
+    """Test accuracies of four contestants that differ by noise alone, some of it shared by the trials of a seed."""
+    shared = rng.normal(0.8, 0.004, num_seeds)
+    return pd.DataFrame(
+        [
+            {
+                "task": "task", "regularizer": name, "role": "confirm", "scale": "paper", "seed": seed,
+                "status": "completed", "metric": "accuracy", "tune_index": None, "trial_id": f"{name}{seed}",
+                "test_value": shared[seed] + rng.normal(0, 0.004),
+            }
+            for name in NAMES for seed in range(num_seeds)
+        ]
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def verdicts():
+    rng = np.random.default_rng(0)
+    counts = {name: Counter() for name in CLAIMS}
+    for _ in range(DRAWS):
+        results = Results(trials=equal_contestants(rng), curves=NO_CURVES)
+        for name, judge in CLAIMS.items():
+            counts[name][judge(results).verdict.partition(":")[0]] += 1
+    return counts
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_of_equal_contestants_at_most_5_percent_of_the_claims_of_superiority_hold(verdicts, claim):
+    assert verdicts[claim][HOLDS] <= MOST
+
+
+@pytest.mark.parametrize("claim", ["of a pair", "of four", "of a trend"])  # a gain that is not there does not hold
+def test_of_equal_contestants_at_most_5_percent_fail_and_the_rest_has_too_few_seeds(verdicts, claim):
+    assert verdicts[claim][FAILS] <= MOST
+    assert verdicts[claim][TOO_FEW] == DRAWS - verdicts[claim][HOLDS] - verdicts[claim][FAILS]
+
+
+@pytest.mark.parametrize("num_trials", [2, 3, 5])
+def test_of_equal_costs_at_most_5_percent_of_the_orders_hold_or_fail(num_trials):
+    judge, rng, counts = judge_cost_order("task", ("none", "dropout", "localdrop")), np.random.default_rng(1), Counter()
+    keys = ["scale", "task", "regularizer", "hardware_key"]
+    made = [timed(name, 1.0, task="task", seed=seed, scale="paper") for name in NAMES[:3] for seed in range(num_trials)]
+    frame = pd.DataFrame(made)
+    for _ in range(DRAWS):
+        drawn = frame.assign(ratio=1 + rng.normal(0, 0.05, len(frame)))
+        table = drawn.groupby(keys)["ratio"].agg(["median", "min", "max", "size"]).reset_index()
+        table.columns = [*keys, "ratio", "ratio_low", "ratio_high", "n"]
+        results = Results(trials=frame, curves=NO_CURVES)
+        results.__dict__["timing"] = table  # what the cached property holds
+        counts[judge(results).verdict.partition(":")[0]] += 1
+    assert counts[HOLDS] <= MOST
+    assert counts[FAILS] <= MOST
+
+
+def test_a_large_effect_is_found():
+    rng = np.random.default_rng(2)
+    trials = equal_contestants(rng)
+    better = trials.assign(test_value=trials["test_value"] + 0.03 * trials["regularizer"].eq("localdrop"))
+    worse = trials.assign(test_value=trials["test_value"] - 0.03 * trials["regularizer"].eq("localdrop"))
+    assert CLAIMS["of four"](Results(trials=better, curves=NO_CURVES)).verdict == HOLDS
+    assert CLAIMS["of four"](Results(trials=worse, curves=NO_CURVES)).verdict == FAILS
+
+
+def test_a_seed_that_failed_counts_as_accuracy_0():
+    trials = equal_contestants(np.random.default_rng(3))
+    better = trials.assign(test_value=trials["test_value"] + 0.03 * trials["regularizer"].eq("localdrop"))
+    lost = better["regularizer"].eq("localdrop") & better["seed"].eq(0)
+    better.loc[lost, "status"] = "timeout"
+    better.loc[lost, "test_value"] = np.nan
+    judged = CLAIMS["of a pair"](Results(trials=better, curves=NO_CURVES))
+    assert judged.verdict.startswith(TOO_FEW)
+    assert judged.value > 10  # points that it is behind on average
+
+
+def test_winners_of_unequal_searches_are_not_compared():
+    trials = equal_contestants(np.random.default_rng(4))
+    tuned = pd.DataFrame(
+        [
+            {**trials.iloc[0].to_dict(), "role": "tune", "regularizer": name, "tune_index": index, "test_value": None}
+            for name, number in zip(NAMES[:2], (9, 3), strict=True)
+            for index in range(number)
+        ]
+    )
+    judged = CLAIMS["of a pair"](Results(trials=pd.concat([trials, tuned], ignore_index=True), curves=NO_CURVES))
+    assert judged.verdict == "not comparable: unequal budgets (none with 3 tune trials, localdrop with 9 tune trials)"
