@@ -115,6 +115,7 @@ def _check_task(name: str, scale: Scale) -> None:
     try:
         learning_rate, epochs = task.default_learning_rate(scale), task.epochs(scale)
         task.switches(scale)
+        task.validation_fraction(scale)
         task.example_network()
         shared_code_hash(name)
     except Exception as error:

@@ -11,7 +11,6 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from harness.contestants import Contestant
 from harness.execution import Execution
 from harness.provenance import hardware_key, software
 from harness.records import CurvePoint, Pack, Status, TrialRecord, TrialSpec, utc_now
+from harness.reported import Measured, check_storable, curves_of, reported
 from harness.results.checkpoints import TrialCheckpoints
 from harness.times.timing import time_steps
 from search_spaces.shared import LEARNING_RATE
@@ -32,6 +32,7 @@ from tasks.runtime.trained import Trained
 from tasks.task import Regularizers, Setting, Task
 from tasks.training import Training
 
+MAX_MESSAGE_CHARACTERS = 2000  # of an exception's text in a row; a report shows all rows on one page
 _OUT_OF_MEMORY_TEXTS = ("out of memory", "can't allocate memory")
 
 
@@ -68,13 +69,26 @@ def run_trial(spec: TrialSpec, execution: Execution) -> TrialRecord:
             status = "completed"
         else:
             ((status, values, metrics, curves),) = _trained((spec,), execution, started)
+    except KeyboardInterrupt:  # a person's, who debugs a trial in this process
+        raise
     except Diverged as error:
         status, values, metrics, curves = "diverged", failure_values(error) | _known_data(spec, execution), {}, ()
-    except Exception as error:
+    except BaseException as error:  # also what ends a process, such as SystemExit
         status = "out_of_memory" if _is_out_of_memory(error) else "failed"
         values, metrics, curves = failure_values(error) | _known_data(spec, execution), {}, ()
     base |= {"finished_at": utc_now(), "peak_memory_bytes": _peak_memory_bytes(execution)}
-    return TrialRecord(spec=spec, status=status, values=base | values, metrics=metrics, curves=curves)
+    try:
+        record = TrialRecord(spec=spec, status=status, values=base | values, metrics=metrics, curves=curves)
+        check_storable(record)
+    except Exception as error:  # a task of other people may report anything
+        return failed_record(spec, execution, error)
+    return record
+
+
+def failed_record(spec: TrialSpec, execution: Execution, error: BaseException) -> TrialRecord:
+    """The record of a trial that this exception ended."""
+    values = base_values(spec, execution) | {"finished_at": utc_now()} | failure_values(error)
+    return TrialRecord(spec=spec, status="failed", values=values)
 
 
 def base_values(spec: TrialSpec, execution: Execution) -> dict[str, Any]:
@@ -116,7 +130,19 @@ def _message(error: BaseException) -> str:
         text = str(error)
     except Exception as another:
         text = f"(no message: {type(another).__name__} while making it)"
-    return without_home(text.encode("utf-8", "backslashreplace").decode())
+    return shortened(without_home(text.encode("utf-8", "backslashreplace").decode()))
+
+
+def shortened(text: str) -> str:
+    """The text, cut to what a row holds of it.
+
+    >>> shortened("x" * 3000)[-40:]
+    'xxxx... (1,000 more characters were cut)'
+    """
+    surplus = len(text) - MAX_MESSAGE_CHARACTERS
+    if surplus <= 0:
+        return text
+    return f"{text[:MAX_MESSAGE_CHARACTERS]}... ({surplus:,} more characters were cut)"
 
 
 def without_home(text: str) -> str:
@@ -140,14 +166,12 @@ def _trained(pack: Pack, execution: Execution, started: float) -> list[tuple[Sta
 def _outcome(
     task: Task, spec: TrialSpec, training: Training, trained: Trained, execution: Execution, effort: dict[str, Any]
 ) -> tuple[Status, *Outcome]:
-    values = _values(task, spec, execution, training, trained) | effort
-    curves = tuple(
-        CurvePoint(epoch=point.epoch, split=point.split, metric=point.metric, value=point.value)
-        for point in trained.curves
-    )
     split = "validation" if spec.role == "tune" else "test"
-    metrics = {name: value for name, value in trained.final[split].items() if name != task.metric}
-    return ("stopped_early" if trained.stopped_early else "completed"), values, metrics, curves
+    final = reported(trained.final, task.metric, dict.fromkeys(("validation", split)), "at the end")
+    best = reported(trained.best, task.metric, (), "at the best epoch")
+    values = _values(task, spec, execution, training, trained, final, best) | effort
+    metrics = {name: value for name, value in final[split].items() if name != task.metric}
+    return ("stopped_early" if trained.stopped_early else "completed"), values, metrics, curves_of(trained)
 
 
 def _checkpoints(spec: TrialSpec, execution: Execution) -> Checkpoints:
@@ -214,8 +238,15 @@ def _data_dir(execution: Execution) -> Path | None:
     return Path(execution.data_dir) if execution.data_dir else None
 
 
-def _values(task: Task, spec: TrialSpec, execution: Execution, training: Training, trained: Trained) -> dict[str, Any]:
-    final: Mapping[str, Mapping[str, float]] = trained.final
+def _values(
+    task: Task,
+    spec: TrialSpec,
+    execution: Execution,
+    training: Training,
+    trained: Trained,
+    final: Measured,
+    best: Measured,
+) -> dict[str, Any]:
     seconds_per_step = trained.train_seconds / max(trained.num_steps, 1)
     values: dict[str, Any] = {
         "validation_value": final["validation"][task.metric],
@@ -230,9 +261,7 @@ def _values(task: Task, spec: TrialSpec, execution: Execution, training: Trainin
     }
     if spec.role != "tune":
         values["test_value"] = final["test"][task.metric]
-        values["test_value_at_best_validation"] = trained.best.get("test", {}).get(
-            task.metric
-        )  # some are read at the end
+        values["test_value_at_best_validation"] = best.get("test", {}).get(task.metric)  # some are read at the end
     return values
 
 
@@ -244,7 +273,7 @@ def _known_data(spec: TrialSpec, execution: Execution) -> dict[str, Any]:
         return {}
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY_TEXTS)

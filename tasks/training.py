@@ -22,7 +22,7 @@ from tasks.runtime.checkpointing import NOWHERE, Checkpoints
 from tasks.runtime.forward import execute_by
 from tasks.runtime.state import State, Stateful, attributes_of, restore_attributes
 from tasks.runtime.streams import Streams
-from tasks.runtime.trained import Point, Trained
+from tasks.runtime.trained import Point, Trained, number_of
 
 Evaluate = Callable[[nn.Module], Mapping[str, Mapping[str, float]]]  # network -> split -> metric -> value
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -283,7 +283,8 @@ class Training:
 _NO_STREAM = np.random.default_rng(0)  # replaced by each regularizer's own stream before a hook sees it
 
 
-def _finite(value: float, what: str, epoch: int) -> float:
-    if not np.isfinite(value):
-        raise Diverged(f"The {what} epoch {epoch} is {value}.")
-    return value
+def _finite(value: object, what: str, epoch: int) -> float:
+    number = number_of(value, f"{what} epoch {epoch}")
+    if not np.isfinite(number):
+        raise Diverged(f"The {what} epoch {epoch} is {number}.")
+    return number

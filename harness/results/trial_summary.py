@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,8 +27,9 @@ class TrialSummary:
 
     @property
     def has_result(self) -> bool:
-        """Whether there is a value to compare."""
-        return self.status in SUCCESSES
+        """Whether there is a value to compare; timing trials have none, and are results all the same."""
+        value = self.validation_value
+        return self.status in SUCCESSES and (value is None or math.isfinite(value))
 
     @property
     def is_rejection(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,12 +21,12 @@ class SelectionRule:
 
 
 def _best_validation(tuned: Tuned, higher_is_better: bool) -> TrialSpec:
-    def goodness(item: tuple[TrialSpec, TrialSummary]) -> float:
-        value = item[1].validation_value
-        assert value is not None  # a tune trial that succeeded has one
-        return value if higher_is_better else -value
-
-    return max(tuned, key=goodness)[0]  # max returns the first of equals: the earliest trial
+    values = [(spec, done.validation_value) for spec, done in tuned]
+    finite = [(spec, value) for spec, value in values if value is not None and math.isfinite(value)]
+    if not finite:
+        raise ValueError("None of the tune trials has a validation value that is a finite number.")
+    # max returns the first of equals: the earliest trial
+    return max(finite, key=lambda item: item[1] if higher_is_better else -item[1])[0]
 
 
 BEST_VALIDATION = SelectionRule("best_validation", _best_validation)

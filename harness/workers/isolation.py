@@ -21,6 +21,7 @@ from pathlib import Path
 
 from harness.execution import Execution
 from harness.records import Pack, Status, TrialRecord, TrialSpec, utc_now
+from harness.workers.answers import Answer, send_answer
 from harness.workers.environment import PACKAGE_ROOT, environment
 from harness.workers.interrupts import held
 from harness.workers.temporary_folders import folder_of_this_process, temporary_files_in
@@ -102,15 +103,13 @@ def _await(
 ) -> list[TrialRecord] | tuple[Status, str]:
     """The child's records, or the status and message of why there are none."""
     assert child.pid is not None
-    base = _resident_bytes(child.pid)
+    base, answer = _resident_bytes(child.pid), Answer(receiver)
     while True:
         is_alive = child.is_alive()  # before the pipe, whose other end a process of the trial may hold
         try:
-            if receiver.poll(_POLL_SECONDS):
-                records = receiver.recv()
-                assert isinstance(records, list)
+            if (records := answer.poll(_POLL_SECONDS)) is not None:
                 return records
-        except (EOFError, OSError):  # OSError: it ended amid its answer
+        except (EOFError, OSError, ValueError):  # ValueError: something else wrote into the pipe
             is_alive = False
         if not is_alive:
             child.join(5)
@@ -193,9 +192,13 @@ def _body(pack: Pack, execution: Execution, sender: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; the parent decides
     if execution.memory_bytes is not None and execution.device == "cpu":
         _limit_data(execution.memory_bytes)
-    from harness.trial import run_pack
+    from harness.trial import failed_record, run_pack
 
-    sender.send(run_pack(pack, execution))
+    try:
+        records = run_pack(pack, execution)
+    except KeyboardInterrupt as error:  # the trial's own: signals do not reach this process
+        records = [failed_record(pack[0], execution, error)] if len(pack) == 1 else []
+    send_answer(sender, records)
     sender.close()
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
+from numbers import Real
+
+from torch import Tensor
 
 from tasks.runtime.state import State, attributes_of
 
@@ -16,6 +19,19 @@ class Point:
     split: str
     metric: str
     value: float
+
+
+def number_of(value: object, what: str) -> float:
+    """A measured value as a float, of a tensor with one element too.
+
+    Raises:
+        TypeError: for what is no number, such as None or text; `what` was measured.
+    """
+    if isinstance(value, Tensor) and value.numel() == 1:
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"The {what} must be a number, got {value!r:.100}.")
+    return float(value)
 
 
 @dataclass

@@ -15,6 +15,7 @@ import tempfile
 import time
 from dataclasses import dataclass, make_dataclass, replace
 from pathlib import Path
+from types import FrameType
 
 import torch
 
@@ -129,6 +130,10 @@ class _Unprintable(Exception):
         raise RuntimeError("no text")
 
 
+class _Unstoppable(BaseException):
+    pass
+
+
 @dataclass(frozen=True, kw_only=True)
 class Faulty(Regularizer):
     """Does what its field `how` says, in the first step of training."""
@@ -198,6 +203,28 @@ def exit_politely(step: Step) -> None:
     sys.exit(3)
 
 
+def interrupt_itself(step: Step) -> None:
+    raise KeyboardInterrupt("nobody pressed a key")
+
+
+def end_by_its_own_kind(step: Step) -> None:
+    raise _Unstoppable("no Exception")
+
+
+def talk_at_length(step: Step) -> None:
+    raise ValueError("x" * 20_000_000)
+
+
+def hang_amid_its_answer(step: Step) -> None:
+    """Write a part of an answer into the pipe of the trial's process, as one that stops there does."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and "sender" not in frame.f_locals:
+        frame = frame.f_back
+    assert frame is not None
+    os.write(frame.f_locals["sender"].fileno(), bytes([0, 0, 1, 0]))
+    time.sleep(3600)
+
+
 def kill_process(step: Step) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -206,7 +233,7 @@ def leave_a_child(step: Step) -> None:
     if os.fork() == 0:  # it holds open every pipe of the trial's process, but for what reaches the terminal
         os.close(1), os.close(2)
         note(f"left behind {os.getpid()}")
-        time.sleep(60)
+        time.sleep(600)
     os._exit(5)
 
 
@@ -290,6 +317,10 @@ FAULTS = {
         hang_holding_the_lock,
         end_process,
         exit_politely,
+        interrupt_itself,
+        end_by_its_own_kind,
+        talk_at_length,
+        hang_amid_its_answer,
         kill_process,
         leave_a_child,
         hog,

@@ -53,6 +53,10 @@ ASKED = [
     "hang_holding_the_lock",
     "end_process",
     "exit_politely",
+    "interrupt_itself",
+    "end_by_its_own_kind",
+    "talk_at_length",
+    "hang_amid_its_answer",
     "kill_process",
     "leave_a_child",
     "hog",
@@ -130,7 +134,26 @@ def test_weights_that_are_no_numbers_are_a_divergence(row_of):
     assert row["validation_value"] is None
 
 
-@pytest.mark.parametrize("asked", ["hang", "hang_holding_the_lock"])
+@pytest.mark.parametrize(
+    ("asked", "kind", "message"),
+    [
+        ("exit_politely", "SystemExit", "3"),
+        ("interrupt_itself", "KeyboardInterrupt", "nobody pressed a key"),
+        ("end_by_its_own_kind", "_Unstoppable", "no Exception"),
+    ],
+)
+def test_what_is_no_exception_is_named_in_the_row_as_well(row_of, asked, kind, message):
+    row = row_of(asked)
+    assert (row["status"], row["attempts"]) == ("failed", 1)
+    assert (row["error_type"], row["error_message"]) == (kind, message)
+
+
+def test_a_long_message_is_cut_and_says_by_how_much(row_of):
+    message = row_of("talk_at_length")["error_message"]
+    assert message == "x" * 2000 + "... (19,998,000 more characters were cut)"
+
+
+@pytest.mark.parametrize("asked", ["hang", "hang_holding_the_lock", "hang_amid_its_answer"])
 def test_a_trial_that_never_returns_is_ended_at_its_limit(row_of, asked):
     row = row_of(asked)
     assert (row["status"], row["attempts"]) == ("timeout", 1)
@@ -141,7 +164,6 @@ def test_a_trial_that_never_returns_is_ended_at_its_limit(row_of, asked):
     ("asked", "how"),
     [
         ("end_process", "exit code 7"),
-        ("exit_politely", "exit code 3"),
         ("kill_process", "killed by SIGKILL"),
         ("leave_a_child", "exit code 5"),
     ],
