@@ -6,6 +6,8 @@ Everything is loaded when it is first used, so `import analysis` itself costs no
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -117,7 +119,23 @@ def __getattr__(name: str) -> Any:
     """Load a public name from its module on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'analysis' has no attribute {name!r}; it has {', '.join(__all__)}.")
+    _check_neighbour()
     return getattr(import_module(_HOMES[name]), name)
+
+
+def _check_neighbour() -> None:
+    """Make sure that `harness` is ours.
+
+    Raises:
+        ImportError: naming the file or folder that stands in its way.
+    """
+    spec = find_spec("harness")
+    found = Path(spec.origin).resolve() if spec is not None and spec.origin is not None else None
+    if found is None or found.parent.parent != Path(__file__).resolve().parent.parent:
+        raise ImportError(
+            f"{found or 'No package'} stands in the way of regarena's own package 'harness', which the analysis needs; "
+            "rename it, or start Python in another folder."
+        )
 
 
 def __dir__() -> list[str]:

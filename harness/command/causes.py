@@ -80,10 +80,10 @@ def without_traceback(error: BaseException) -> str:
 
 
 def _sentence_of(error: BaseException) -> tuple[str, int]:
-    from tasks.table import BrokenEntryError, UnknownNameError
-
     if isinstance(error, RegarenaError):
         return str(error), error.exit_code
+    from tasks.table import BrokenEntryError, UnknownNameError  # perhaps of somebody else's `tasks`
+
     if isinstance(error, UnknownNameError | BrokenEntryError):
         return str(error), _NOT_ALLOWED
     for cause in _chain(error):

@@ -15,6 +15,7 @@ import typer
 
 from harness.command.causes import in_words, without_traceback
 from harness.command.outputs import make_patient
+from harness.command.own_packages import check_own_packages
 from harness.errors import BadInput
 from harness.terminal.text import say
 from harness.workers.interrupts import interruptible
@@ -43,6 +44,7 @@ def _end_of(app: Callable[..., object]) -> tuple[str, int | str]:
     try:
         _check_arguments()
         _check_folder()
+        check_own_packages()
         with interruptible():
             ended = app(standalone_mode=False)  # otherwise Typer itself prints what is wrong, in four lines
     except SystemExit as end:
