@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -162,6 +163,26 @@ def show(
         raise BadInput(f"A card is text: --json and --csv go with `regarena show {NAME}` and the listings.")
     else:
         say_card(columns_card() if name == NAME else card(name, results))
+
+
+@app.command()
+def check(
+    what: Annotated[str, typer.Argument(metavar="NAME", help="An entry, an installed package, or a Python file.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of data sets, for tasks and data sets that read it.")
+    ] = None,
+) -> None:
+    """Hold entries of the tables to the laws that they must keep; exit code 1 if one is broken."""
+    from harness.command.check import check as reports_of
+    from harness.terminal.text import say
+
+    num_findings = 0
+    for report in reports_of(what, data):
+        for line in report.lines():
+            say(line, flush=True)
+        num_findings += len(report.findings)
+    if num_findings:
+        raise RegarenaError(f"{num_findings} finding(s).")
 
 
 @app.command()

@@ -56,6 +56,7 @@ class Table(Mapping[str, Entry], Generic[Entry]):
         self._own = dict(entries)
         self._fault_of = fault_of
         self._looked_up: dict[str, Entry] = {}
+        self._added: list[EntryPoint] = []
 
     @cached_property
     def targets(self) -> dict[str, str]:
@@ -66,6 +67,15 @@ class Table(Mapping[str, Entry], Generic[Entry]):
     def own(self) -> tuple[str, ...]:
         """The names that regarena itself brings."""
         return tuple(self._own)
+
+    def packages(self) -> list[str]:
+        """The other packages that register entries, sorted."""
+        return sorted({_package(point) for points in self._points.values() for point in points})
+
+    def add(self, name: str, target: str) -> None:
+        """Add an entry that no installed package registers, for as long as this process lives."""
+        self._added.append(EntryPoint(name=name, value=target, group=self.group))
+        self.refresh()
 
     def refresh(self) -> None:
         """Look for entry points again: packages were installed or removed since."""
@@ -143,7 +153,7 @@ class Table(Mapping[str, Entry], Generic[Entry]):
     def _points(self) -> dict[str, list[EntryPoint]]:
         """The entry points of other packages by name, sorted by package: several where packages clash."""
         found: dict[str, list[EntryPoint]] = {}
-        for point in sorted(entry_points(group=self.group), key=_package):
+        for point in sorted([*entry_points(group=self.group), *self._added], key=_package):
             found.setdefault(point.name, []).append(point)
         return found
 
@@ -189,7 +199,7 @@ def unknown_name_message(kind: str, name: str, known: list[str]) -> str:
 
 
 def _package(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else "(unknown)"
+    return point.dist.name if point.dist is not None else "not installed"
 
 
 def _written(group: str, point: EntryPoint) -> str:

@@ -52,6 +52,7 @@ def tables() -> list[Table[Any]]:
 def forget() -> None:
     """What this process knows of packages that were there a moment ago."""
     for table in tables():
+        table._added.clear()
         table.refresh()
     for module in (code_identity, contestants, cells, spaces):
         for function in vars(module).values():

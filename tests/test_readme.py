@@ -56,6 +56,15 @@ def test_the_example_competes_beside_the_baseline_once_its_package_is_installed(
     assert "input_noise" in run.stdout
 
 
+def test_the_example_keeps_the_laws_of_contestants(installed, tmp_path):
+    check = subprocess.run(
+        [sys.executable, "-m", "harness.cli", "check", "input_noise"],
+        env=installed, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert (check.returncode, check.stderr) == (0, "")
+    assert re.fullmatch(r"regularizer input_noise \(input-noise\): all \d+ laws hold\.\n", check.stdout)
+
+
 def way_of_one_trial() -> dict[str, list[str]]:
     """The README's table: each module with those that it hands over to."""
     section = README.partition("## The way of one trial")[2].partition("\n## ")[0]

@@ -1,133 +1,59 @@
-"""Tasks of the table made tiny, and what tests ask of a training: its weights, its outputs, its gradients."""
+"""Tasks of the table made tiny, and what tests ask of a training; `regarena check` has most of it."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tasks.experiments import TASKS
+from harness.checks.tiny_tasks import (
+    TINY_TASKS,
+    layers_of,
+    prepared,
+    tasks_for,
+    tiny,
+    trained,
+    weights_after,
+    weights_of,
+    with_pins,
+)
+from harness.checks.tiny_tasks import trained_in_two_parts as in_two_parts
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Regularizer
-from tasks.runtime.state import State
 from tasks.runtime.trained import Trained
-from tasks.sites import Site
-from tasks.task import Setting, Task
+from tasks.task import Task
 from tasks.training import Training
 
-SMALL_IMAGES = {"epochs": 3, "batch_size": 32, "max_train_samples": 128, "evaluate_every_epochs": 1}
-SMALL_MATRICES = {"epochs": 2, "batch_size": 250, "evaluate_every_epochs": 2}
+__all__ = [
+    "IMAGE_TASK",
+    "TINY_TASKS",
+    "binomial_bound",
+    "home_of",
+    "layers_of",
+    "prepared",
+    "tasks_for",
+    "tiny",
+    "trained",
+    "trained_in_two_parts",
+    "weights_after",
+    "weights_of",
+    "with_pins",
+]
 
-
-def tiny(name: str, **changes: object) -> Task:
-    """The task of that name with a protocol of a few steps, in which `changes` are made; periods are scaled to it.
-
-    With the change `full_epochs=None` it counts as long as it is, and periods are what they say.
-    """
-    task = TASKS[name]
-    small = SMALL_MATRICES if name.startswith("shallow-linear") else SMALL_IMAGES
-    numbers = {"full_epochs": task.protocol.epochs, **small, **changes}
-    return replace(task, protocol=replace(task.protocol, **numbers))
-
-
-TINY_TASKS = {name: tiny(name) for name in ("digits-convnet", "digits-mlp", "shallow-linear-dropblock")}
 IMAGE_TASK = TINY_TASKS["digits-convnet"]
-
-
-def with_pins(regularizer: Regularizer, task: Task) -> Regularizer:
-    """The regularizer with the values that the task fixes."""
-    fields = vars(regularizer)
-    return type(regularizer)(**{name: task.pins.get(name, value) for name, value in fields.items()})
-
-
-def tasks_for(regularizer: Regularizer) -> dict[str, Task]:
-    """The tiny tasks on which the regularizer makes sense."""
-    return {name: task for name, task in TINY_TASKS.items() if task.skip_reason(regularizer) is None}
 
 
 def home_of(name: str) -> Task:
     """The first tiny task on which the regularizer of that name makes sense with its defaults."""
     tasks = tasks_for(REGULARIZERS[name]())
-    assert tasks, f"No tiny task has what {name} needs; add one to tests/tiny_tasks.py."
+    assert tasks, f"No tiny task has what {name} needs; add one to harness/checks/tiny_tasks.py."
     return next(iter(tasks.values()))
-
-
-def prepared(
-    task: Task, *regularizers: Regularizer | tuple[str, Regularizer], seed: int = 0, with_test: bool = True
-) -> Training:
-    """A training that has not begun. Regularizers without a name are called by their classes."""
-    named = [part if isinstance(part, tuple) else (type(part).__name__, part) for part in regularizers]
-    setting = Setting(seed=seed, scale="paper", learning_rate=task.default_learning_rate("paper"), with_test=with_test)
-    return task.prepare(named, setting)
-
-
-def trained(
-    task: Task, *regularizers: Regularizer | tuple[str, Regularizer], seed: int = 0
-) -> tuple[Training, Trained]:
-    """A training that has ended, and what it left behind."""
-    training = prepared(task, *regularizers, seed=seed)
-    return training, training.run()
-
-
-class CutOff(BaseException):
-    """A training ends in the middle."""
-
-
-@dataclass
-class CutAfter:
-    """Keeps the state after so many epochs as a file's content, and cuts the training off there, once."""
-
-    epochs: int
-    file: bytes = b""
-
-    def load(self) -> State | None:
-        return torch.load(io.BytesIO(self.file), weights_only=True) if self.file else None
-
-    def offer(self, epoch: int, state: Callable[[], State]) -> None:
-        if epoch == self.epochs and not self.file:
-            torch.save(state(), content := io.BytesIO())
-            self.file = content.getvalue()
-            raise CutOff
 
 
 def trained_in_two_parts(
     task: Task, *regularizers: Regularizer | tuple[str, Regularizer], first_epochs: int = 1
 ) -> tuple[Training, Trained]:
     """A training that was cut off after some epochs, and ended by another one that was made afresh."""
-    kept = CutAfter(first_epochs)
-    try:
-        prepared(task, *regularizers).run(kept)
-    except CutOff:
-        training = prepared(task, *regularizers)
-        return training, training.run(kept)
-    raise AssertionError("the training was not cut off")
-
-
-def layers_of(network: nn.Module) -> list[nn.Module]:
-    """The modules that own parameters, in order; what regularizers brought into sites is left out."""
-    brought = {id(m) for s in network.modules() if isinstance(s, Site) for f in s.fillings for m in f.modules()}
-    return [
-        module
-        for module in network.modules()
-        if id(module) not in brought and isinstance(getattr(module, "weight", None), Tensor)
-    ]
-
-
-def weights_of(network: nn.Module) -> Tensor:
-    """All weights and biases of the network's own layers, in eval mode, as one vector."""
-    network.eval()
-    tensors = [getattr(layer, name) for layer in layers_of(network) for name in ("weight", "bias")]
-    return torch.cat([tensor.detach().flatten() for tensor in tensors if tensor is not None])
-
-
-def weights_after(task: Task, *regularizers: Regularizer | tuple[str, Regularizer], seed: int = 0) -> Tensor:
-    """The weights when a training has ended, during which the test split was not looked at."""
-    training = prepared(task, *regularizers, seed=seed, with_test=False)
-    training.run()
-    return weights_of(training.network)
+    return in_two_parts(lambda: prepared(task, *regularizers), first_epochs)
 
 
 def binomial_bound(rates: Tensor | float, num_draws: int, sigmas: float = 5.0) -> Tensor:

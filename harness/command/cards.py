@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.command.field_docs import field_docs
 from harness.command.registries import TABLES
 from harness.errors import BadInput
+from harness.field_docs import field_docs
 from harness.spaces import space_of
 from harness.terminal.text import cell_length, say, visible, window_columns, wrapped
 from tasks.table import BrokenEntryError, UnknownNameError, described, unknown_name_message

@@ -16,9 +16,9 @@ from arena import COMMAND, Arena, rows
 from typer.testing import CliRunner
 
 from harness.cli import app, main
-from harness.command.field_docs import field_docs
 from harness.command.registries import TABLES
 from harness.contestants import Contestant
+from harness.field_docs import field_docs
 from harness.spaces import space_of
 from tasks.experiments import SUITES, TASKS
 from tasks.regularizers import REGULARIZERS

@@ -1,0 +1,106 @@
+"""The laws of data sets: what their splits hold, and that they are the same each time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from harness.checks.law import Law
+from tasks.datasets.batches import Samples
+from tasks.datasets.dataset import Dataset, Splits
+
+MAX_EXAMINED = 1000  # samples of a split
+
+
+@dataclass(frozen=True)
+class CheckedDataset:
+    """A data set that is checked: its name and itself, and where its files are."""
+
+    name: str
+    dataset: Dataset
+    data_dir: Path | None = None
+
+    @property
+    def can_be_read(self) -> bool:
+        """Whether the files that it reads are at hand."""
+        return not self.dataset.files or self.data_dir is not None
+
+    @cached_property
+    def splits(self) -> Splits:
+        """All of it."""
+        self.dataset.check(self.data_dir)
+        return self.dataset.splits(self.data_dir)
+
+    def parts(self) -> dict[str, Samples]:
+        """Its splits by name."""
+        return {"train": self.splits.train, "validation": self.splits.validation, "test": self.splits.test}
+
+
+def describes_its_images(checked: CheckedDataset) -> Iterator[str]:
+    """Shape, classes and normalisation go together."""
+    data = checked.dataset
+    if len(data.shape) != 3 or not all(type(size) is int and size >= 1 for size in data.shape):
+        yield f"shape must be (channels, height, width), got {data.shape!r}."
+        return
+    if not (type(data.num_classes) is int and data.num_classes >= 2):
+        yield f"num_classes must be a whole number of at least 2, got {data.num_classes!r}."
+    for name in ("mean", "std"):
+        if len(getattr(data, name)) != data.shape[0]:
+            yield f"{name} must have a number for each of the {data.shape[0]} channels, got {getattr(data, name)!r}."
+    if not all(deviation > 0 for deviation in data.std):
+        yield f"std must be positive, got {data.std!r}."
+    if not 0 <= data.validation_fraction < 1:
+        yield f"validation_fraction must lie in [0, 1), got {data.validation_fraction!r}."
+
+
+def holds_images_and_class_probabilities(checked: CheckedDataset) -> Iterator[str]:
+    """In each of its splits."""
+    if not checked.can_be_read:
+        return
+    data = checked.dataset
+    for split, samples in checked.parts().items():
+        if not len(samples):
+            yield f"The {split} split is empty."
+            continue
+        for inputs, targets in samples.first(MAX_EXAMINED).in_order():
+            if inputs.shape[1:] != data.shape or targets.shape[1:] != (data.num_classes,):
+                yield (
+                    f"A sample of the {split} split must be {data.shape} with {data.num_classes} class probabilities, "
+                    f"got {tuple(inputs.shape[1:])} and {tuple(targets.shape[1:])}."
+                )
+                break
+            sums = targets.sum(1)
+            if (
+                not torch.isfinite(inputs).all()
+                or (targets < 0).any()
+                or not torch.allclose(sums, torch.ones_like(sums))
+            ):
+                yield f"The {split} split holds values that are not finite, or targets that are no class probabilities."
+                break
+
+
+def is_the_same_each_time(checked: CheckedDataset) -> Iterator[str]:
+    """With a fingerprint of its content."""
+    if not checked.can_be_read:
+        return
+    again = checked.dataset.splits(checked.data_dir)
+    fingerprint = checked.splits.fingerprint
+    if not isinstance(fingerprint, str) or not fingerprint:
+        yield f"Its fingerprint must be text that is not empty, got {fingerprint!r}."
+    if again.fingerprint != fingerprint:
+        yield f"Read again, its fingerprint is {again.fingerprint!r} in place of {fingerprint!r}."
+    for split, samples in checked.parts().items():
+        first, second = next(iter(samples.in_order())), next(iter(getattr(again, split).in_order()))
+        if not (torch.equal(first.inputs, second.inputs) and torch.equal(first.targets, second.targets)):
+            yield f"Read again, its {split} split holds other samples, or in another order."
+
+
+LAWS: tuple[Law[CheckedDataset], ...] = (
+    describes_its_images,
+    holds_images_and_class_probabilities,
+    is_the_same_each_time,
+)

@@ -1,0 +1,67 @@
+"""The laws of suites: that all names are known, and that a plan can be made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.checks.law import Law
+from harness.contestants import Contestant
+from harness.errors import BadInput
+from harness.plan import Budget, make_plan
+from harness.records import SCALES
+from tasks.experiments import TASKS
+from tasks.suites import Suite
+
+
+@dataclass(frozen=True)
+class CheckedSuite:
+    """A suite that is checked."""
+
+    name: str
+    suite: Suite
+
+
+def knows_every_name_in_it(checked: CheckedSuite) -> Iterator[str]:
+    """Tasks and contestants."""
+    for task, regularizer in checked.suite.cells():
+        for look_up in (lambda: TASKS.target(task), lambda: Contestant(regularizer)):  # noqa: B023  # called at once
+            try:
+                look_up()
+            except (KeyError, BadInput) as error:
+                yield str(error)
+
+
+def times_only_tasks_of_its_own(checked: CheckedSuite) -> Iterator[str]:
+    """Others would be timed in vain."""
+    tasks = {task for task, _ in checked.suite.cells()}
+    for name in checked.suite.timing_tasks:
+        if name not in tasks:
+            yield f"timing_tasks names {name!r}, which is no task of the suite."
+
+
+def can_be_planned_at_its_own_scale(checked: CheckedSuite) -> Iterator[str]:
+    """With its own budgets."""
+    suite = checked.suite
+    if suite.scale not in SCALES:
+        yield f"scale must be one of {', '.join(SCALES)}, got {suite.scale!r}."
+        return
+    if list(knows_every_name_in_it(checked)):
+        return
+    budget = Budget(
+        scale=suite.scale,  # type: ignore[arg-type]  # checked above
+        tune_trials=suite.tune_trials_for(suite.scale),
+        seeds=suite.seeds_for(suite.scale),
+        timing_repeats=suite.timing_repeats_for(suite.scale),
+    )
+    try:
+        yield from make_plan(checked.name, suite, budget, campaign_id="").left_out
+    except BadInput as error:
+        yield str(error)
+
+
+LAWS: tuple[Law[CheckedSuite], ...] = (
+    knows_every_name_in_it,
+    times_only_tasks_of_its_own,
+    can_be_planned_at_its_own_scale,
+)
