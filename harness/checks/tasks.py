@@ -17,7 +17,7 @@ from harness.checks.law import Law
 from harness.checks.tiny_tasks import trained_in_two_parts
 from harness.contestants import BASELINE, Contestant
 from harness.execution import Execution
-from harness.records import SCALES, TrialRecord, TrialSpec
+from harness.records import SCALES, Scale, TrialRecord, TrialSpec
 from harness.trial import prepare, run_trial
 from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
@@ -25,7 +25,7 @@ from tasks.runtime.switches import Switches
 from tasks.sites import sites_of
 from tasks.task import Task
 
-SCALE = "smoke"  # seconds on a processor
+SCALE: Scale = "smoke"  # seconds on a processor
 
 
 @dataclass(frozen=True)
