@@ -148,9 +148,9 @@ def test_units_before_a_dense_layer_are_distorted_like_maps_of_one_pixel_before_
     assert ((of_units / of_pixels - 1).abs() < 5 * (4 / 10_000) ** 0.5).all()  # each u^2 has variance 2
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_with_its_defaults_narrow_layers_learn(seed: int) -> None:
-    task = tiny("digits-mlp", epochs=12, max_train_samples=600, evaluate_every_epochs=12)
+@pytest.mark.parametrize("seed", range(2))
+def test_with_its_defaults_a_layer_of_64_units_learns(seed: int) -> None:
+    task = tiny("digits-convnet", epochs=12, max_train_samples=600, evaluate_every_epochs=12)
     _, outcome = trained(task, FeatureMapDistortion(), seed=seed)
     assert outcome.final["validation"]["accuracy"] > 0.8
 
