@@ -13,6 +13,7 @@ from tasks.runtime.switches import Switches
 Augmentation = Literal["crop", "flip", "rotation", "resized_crop"]
 Preprocessing = Literal["standard", "unit", "gcn_zca", "mean_zca"]
 Schedule = Literal["steps", "cyclic"]
+Fields = Mapping[str, float | tuple[float, ...]]  # of a protocol, by name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class Protocol:
     max_train_samples: int | None = None  # only the first so many of the (fixed, shuffled) training split
     max_evaluation_samples: int | None = None  # only the first so many of each evaluated split
     switches: Switches = field(default_factory=Switches)  # how steps are executed, unless the campaign says otherwise
-    scales: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # fields that differ at other scales
+    scales: Mapping[str, Fields] = field(default_factory=dict)  # fields that differ at other scales
     full_epochs: int | None = None  # at scale `paper`, in what `at` makes of a protocol; None: `epochs`
 
     def __post_init__(self) -> None:
@@ -70,8 +71,8 @@ class Protocol:
             return self
         if scale not in self.scales:
             raise ValueError(f"Scale must be one of paper, {', '.join(self.scales)}, got {scale!r}.")
-        numbers = {"full_epochs": self.full_epochs or self.epochs, **self.scales[scale]}
-        return replace(self, **numbers)  # type: ignore[arg-type]  # the fields named there are numbers
+        values = {"full_epochs": self.full_epochs or self.epochs, **self.scales[scale]}
+        return replace(self, **values)  # type: ignore[arg-type]  # each is of the type of the field named
 
     def evaluated_epochs(self) -> list[int]:
         """The epochs after which the network is evaluated, the last one among them; from 1.

@@ -10,7 +10,7 @@ from tasks.attacks.presets import TABLE_6_I
 from tasks.classification import Classification
 from tasks.experiments.data_defaults import defaults_for
 from tasks.experiments.shared_protocols import CIFAR_PLAIN
-from tasks.protocols import Protocol
+from tasks.protocols import Fields, Protocol
 from tasks.regularizers.base import Scalar
 
 BINARY_METRICS = ("clean_error", "accuracy", "cross_entropy")
@@ -22,6 +22,10 @@ def of_both(**values: Scalar) -> Mapping[str, Scalar]:
     names = ("adversarial_training", "reflected_adversarial_training")
     return {f"{name}.{field}": value for name in names for field, value in values.items()}
 
+
+# Five epochs at the full rate, as in the paper: with fewer the margins of the standard model stay small, and the errors
+# of its row come out at half of what they are.
+_EIGHT_EPOCHS: Fields = {"epochs": 8, "milestones": (5 / 8, 6 / 8, 7 / 8), "evaluate_every_epochs": 4}
 
 TABLE_6_I_PROTOCOL = Protocol(
     source="Mianjy's thesis, section 6.5.2 (20 epochs of batches of 64, learning rate 1, times 0.2 every 5 epochs); "
@@ -39,8 +43,8 @@ TABLE_6_I_PROTOCOL = Protocol(
     evaluate_every_epochs=5,
     max_evaluation_samples=2_200,  # all 2,115 test images, and as many of the training images in place of validation
     scales={
-        "short": {"epochs": 8, "evaluate_every_epochs": 4},
-        "smoke": {"epochs": 8, "evaluate_every_epochs": 4},
+        "short": _EIGHT_EPOCHS,
+        "smoke": _EIGHT_EPOCHS,
     },
 )
 

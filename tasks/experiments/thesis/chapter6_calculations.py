@@ -32,7 +32,8 @@ class LossCurves(Calculation):
 
     def readings(self, scale: str) -> Mapping[str, float]:
         """All three losses."""
-        z = torch.linspace(-self.largest_margin, self.largest_margin, self.num_margins, dtype=torch.float64)
+        half = self.num_margins // 2  # on each side of 0, which is one of the margins exactly
+        z = self.largest_margin * torch.arange(-half, half + 1, dtype=torch.float64) / half
         curves = {
             "logistic_loss": logistic_loss(z),
             "reflected_loss": reflected_loss(z),

@@ -44,6 +44,14 @@ def test_a_row_has_the_errors_under_all_eight_attacks_on_both_splits() -> None:
     assert not any("robust_error" in point.metric for point in outcome.curves)
 
 
+def test_a_shortened_training_has_as_many_epochs_at_the_full_rate_as_the_whole_one() -> None:
+    for scale in ("smoke", "short", "paper"):
+        protocol = THESIS_TABLE6_1.protocol.at(scale)
+        factors = [protocol.learning_rate_factor(epoch / protocol.epochs) for epoch in range(protocol.epochs)]
+        assert factors.count(1.0) == 5
+        assert factors[-1] == pytest.approx(0.2**3)
+
+
 def test_while_tuning_no_test_sample_is_attacked() -> None:
     outcome = prepared(TINY, with_test=False).run()
     assert set(outcome.final) == {"validation", "train"}
