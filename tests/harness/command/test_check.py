@@ -176,7 +176,7 @@ BROKEN_TASKS = {
     "epochs": ("def epochs(self, scale): return 0", "epochs('paper') must be a whole number of at least 1, got 0."),
     "network": ("def example_network(self): return 42", "example_network() must be a torch module, got 42."),
     "defaults": (
-        "def __post_init__(self): object.__setattr__(self, 'defaults', {'no_such_field': 1})",
+        "def __init__(self, **values): super().__init__(**{**values, 'defaults': {'no_such_field': 1}})",
         "defaults names 'no_such_field', and no contestant",
     ),
     "data": ("def prepare(self, regularizers, setting): raise OSError('gone')", "ends as failed (OSError: gone)."),
