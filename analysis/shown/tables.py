@@ -74,6 +74,7 @@ RANKING = (  # one task of a `ranking_table`
         legend="By how much the tuned validation value promised more than its mean on fresh seeds.",
         weight=30,
     ),
+    text("budget", legend="Tune trials and epochs; only contestants of equal budgets are ranked together.", weight=35),
     Column(name="status", heading="remark", make=_remark, weight=10, wide=True),
 )
 
