@@ -101,7 +101,8 @@ def test_the_leaderboard_has_every_architecture_on_both_data_sets_and_every_cont
 
 def test_the_leaderboard_times_every_contestant_on_every_architecture() -> None:
     suite = SUITES["leaderboard"]
-    assert {TASKS[task].architecture for task in suite.timing_tasks} == set(ARCHITECTURES)
+    all_architectures = {TASKS[task].architecture for task, _ in suite.cells()}
+    assert {TASKS[task].architecture for task in suite.timing_tasks} == all_architectures
     assert {name for task, name in suite.cells() if task in suite.timing_tasks} >= {"none", "dropout", "localdrop"}
     assert suite.timing_repeats_for(suite.scale) >= 2
 
