@@ -27,6 +27,7 @@ REPORTED = reported_values()
 OF_IMAGES = REPORTED[REPORTED["paper"].isin(PREFIXES)]
 TABLES = sorted({(row["paper"], row["experiment"]) for row in OF_IMAGES.to_dict("records")})
 FULL_H = 2048
+ONLY_UNDER_ATTACK = {"two_layer_relu", "preact_resnet18_normalised"}  # forms of other networks, for attacks on pixels
 AT_BOTH = ("table2",)  # run as the paper says, and with the augmentation that its numbers look like
 
 
@@ -95,7 +96,8 @@ def test_a_suite_names_only_what_stands_in_the_tables(name: str) -> None:
 def test_the_leaderboard_has_every_architecture_on_both_data_sets_and_every_contestant() -> None:
     cells = SUITES["leaderboard"].cells()
     pairs = {(TASKS[task].dataset, TASKS[task].architecture) for task, _ in cells}
-    assert pairs == {(dataset, network) for dataset in ("cifar10", "cifar100") for network in ARCHITECTURES}
+    networks = set(ARCHITECTURES) - ONLY_UNDER_ATTACK
+    assert pairs == {(dataset, network) for dataset in ("cifar10", "cifar100") for network in networks}
     assert {name for _, name in cells} == set(REGULARIZERS) - set(ONLY_MEASURE)
 
 
@@ -165,7 +167,8 @@ TIMED = sorted({task for table in ("table5", "table7") for task in SUITES[f"loca
 @pytest.mark.parametrize("task", TIMED)
 def test_where_claims_about_time_are_judged_a_step_is_that_of_the_paper(task: str, scale: str) -> None:
     whole, at = TASKS[task].protocol, TASKS[task].protocol.at(scale)
-    assert replace(at, epochs=whole.epochs, evaluate_every_epochs=whole.evaluate_every_epochs) == whole
+    length = {"epochs": whole.epochs, "full_epochs": whole.full_epochs}
+    assert replace(at, evaluate_every_epochs=whole.evaluate_every_epochs, **length) == whole
 
 
 @pytest.mark.parametrize("task", ["cifar10-zhai-tang", "cifar100-zhai-tang"])
