@@ -54,9 +54,9 @@ RANKING = (  # one task of a `ranking_table`
         legend="1 is best; equals share their mean rank. * marks a cell without a value: it takes the worst rank.",
         weight=ALWAYS,
     ),
-    number("mean", legend="Over the seeds that succeeded.", weight=ALWAYS),
+    number("mean", legend="Over the seeds; one that failed counts as the worst value of the metric.", weight=ALWAYS),
     interval("interval_low", "interval_high", "95 % interval", legend="Student's interval of the mean.", weight=80),
-    number("std", show=spread, legend="Standard deviation over the seeds that succeeded.", weight=20),
+    number("std", show=spread, legend="Standard deviation over the same seeds.", weight=20),
     SEEDS,
     Column(
         name="outcome",
@@ -84,7 +84,7 @@ OVERALL = (  # the overall rows of a `ranking_table`
     number(
         "mean_rank",
         show=place,
-        legend="Over the tasks where it was not skipped; * has the worst rank filled in for a missing cell.",
+        legend="Over the tasks that the contestants have in common; * has the worst rank filled in for a missing cell.",
         weight=80,
     ),
     number("num_tasks", "tasks", weight=40),

@@ -42,14 +42,20 @@ class Page(HTMLParser):
 
 
 def campaign(folder):
-    """Two contestants and the baseline: one win, one failure, one skipped cell, timing and curves."""
+    """Two contestants and the baseline, equally tuned: one win, one failure, one skipped cell, timing and curves."""
     best = row(regularizer="dropout", role="tune", tune_index=0, validation=0.8, hp={"drop_rate": 0.37}, suite="demo")
     rows = [best, row(regularizer="dropout", role="tune", tune_index=1, hp={"drop_rate": 0.9}, status="diverged",
                       error_type="FloatingPointError", error_message="loss is nan <at step 3>")]  # fmt: skip
     winners = confirmed("dropout", [0.81, 0.83], frozen_from=best["trial_id"], hp={"drop_rate": 0.37})
+    slow, fast = {"learning_rate": 0.01}, {"learning_rate": 0.1}
+    plain = [
+        row(role="tune", tune_index=0, validation=0.4, hp=slow),
+        row(role="tune", tune_index=1, validation=0.5, hp=fast),
+    ]
     rows += [
         *winners,
-        *confirmed("none", [0.5, 0.51]),
+        *plain,
+        *confirmed("none", [0.5, 0.51], frozen_from=plain[1]["trial_id"], hp=fast),
         *confirmed("broken", [None, None], error_message="ran too long"),
     ]
     rows += [row(regularizer="dropblock", role="default", status="skipped", reason="DropBlock needs a spatial site.")]
