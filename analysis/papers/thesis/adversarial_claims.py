@@ -181,7 +181,7 @@ def _greedy_fails(results: Results) -> Judgement | None:
 
 def _losses_enclose(results: Results) -> Judgement | None:
     numbers = _calculated(results, FIG_6_1)
-    if numbers is None:
+    if numbers is None or "largest_violation" not in numbers:
         return None
     violation = float(numbers["largest_violation"])
     return Judgement(

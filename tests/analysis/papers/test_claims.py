@@ -124,7 +124,8 @@ def test_ranks_by_drop_rate_are_counted(tmp_path):
     def spectrum(*values):
         named = {f"singular_value/{place}": value for place, value in enumerate(values, start=1)}
         targets = {f"target_singular_value/{place}": 1.0 for place in range(1, len(values) + 1)}
-        return [{"excess_objective": 0.1, "objective": 1.0, **named, **targets}]
+        before = {"excess_objective": 1.0, "objective": 2.0}
+        return [before, {"excess_objective": 0.1, "objective": 1.0, **named, **targets}]
 
     made = [(0.0, (1.0, 1.0, 1.0)), (0.3, (0.9, 0.7, 0.001)), (0.6, (0.5, 0.0, 0.0))]
     trials, curves = load(tmp_path, [trial("thesis-fig3-2", "dropout", rate, spectrum(*s)) for rate, s in made])
