@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 import tasks.datasets.batches
+import tasks.regularizers.base
 import tasks.runtime.streams
 from tasks.datasets.augmentation import Moves
 from tasks.optimizer import Descent
@@ -45,6 +46,12 @@ ASK_FOR_NUMBERS = {
 }
 
 
+class ThereGenerator(torch.Generator):
+    """A generator that says that it is on the device; its draws are fake tensors."""
+
+    device = DEVICE
+
+
 @contextmanager
 def fake_accelerator() -> Iterator[list[str]]:
     """Within it, `DEVICE` can be trained on; gives the list of places that asked for a number there."""
@@ -63,6 +70,7 @@ def fake_accelerator() -> Iterator[list[str]]:
         stream = tasks.runtime.streams.torch_stream  # generators of a device exist with the device alone
         for module in (tasks.runtime.streams, tasks.datasets.batches):
             patch.setattr(module, "torch_stream", lambda seed, name, *_: stream(seed, name))
+        patch.setattr(tasks.regularizers.base, "torch_stream", lambda seed, name, *_: ThereGenerator())
         draw = tasks.datasets.batches.draw_moves  # on the device of its generator
         patch.setattr(tasks.datasets.batches, "draw_moves", lambda *drawn_by: _there(draw(*drawn_by)))
         with FakeTensorMode(allow_non_fake_inputs=True):

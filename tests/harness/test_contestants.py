@@ -116,7 +116,8 @@ def test_a_cell_is_skipped_for_the_reason_of_the_part_that_cannot_act():
 
 def test_a_cell_is_skipped_where_the_contestant_refuses_what_the_task_pins():
     class Pinned(type(LINEAR)):
-        pins = {"where": "nowhere"}  # noqa: RUF012  # as a task of other people may write it
+        def __post_init__(self):
+            object.__setattr__(self, "pins", {"where": "nowhere"})  # as a task of other people may write it
 
     reason = Contestant("dropout").skip_reason(Pinned(keep=0.5), "smoke")
     assert reason.startswith("What the task pins, this contestant refuses. ")

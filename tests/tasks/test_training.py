@@ -13,8 +13,6 @@ import torch
 from tiny_tasks import (
     IMAGE_TASK,
     TINY_TASKS,
-    CutAfter,
-    CutOff,
     prepared,
     tiny,
     trained,
@@ -24,6 +22,7 @@ from tiny_tasks import (
 )
 from torch import Tensor, nn
 
+from harness.checks.tiny_tasks import CutAfter, CutOff
 from tasks import classification
 from tasks.datasets.batches import Split
 from tasks.datasets.dataset import Splits
@@ -213,21 +212,20 @@ def test_early_stopping_goes_back_to_the_best_weights() -> None:
     task = tiny("digits-mlp", epochs=8)
     spoilt = Scripted(transform=lambda batch, step: spoil(batch) if step.epoch > 2 else batch)
     training, outcome = trained(task, spoilt, EarlyStopping(patience_fraction=0.25))
-    assert (outcome.epochs_run, outcome.stopped_early) == (4, True)
+    values = [p.value for p in outcome.curves if (p.split, p.metric) == ("validation", "accuracy")][1:]
+    best = values.index(max(values)) + 1  # the first point is the network before training
+    assert (outcome.epochs_run, outcome.stopped_early) == (best + 2, True)
     assert {split: outcome.final[split] for split in outcome.best} == outcome.best
     twin = prepared(task, spoilt)
-    weights = []
-    for epoch in (1, 2):
+    for epoch in range(1, best + 1):
         twin.run_epoch(epoch)
-        weights.append(weights_of(twin.network))
-    values = [p.value for p in outcome.curves if (p.split, p.metric) == ("validation", "accuracy")][1:3]
-    assert torch.equal(weights_of(training.network), weights[values.index(max(values))])
+    assert torch.equal(weights_of(training.network), weights_of(twin.network))
 
 
 @pytest.mark.parametrize("epochs_left", [1, 4, 5], ids=lambda number: f"{number} epochs left")
 def test_wherever_a_training_is_cut_off_its_end_is_the_same(epochs_left: int) -> None:
     task = tiny("digits-mlp", epochs=8, augmentation=("crop", "flip"), milestones=(0.3, 0.6))
-    contestants = Dropout(), spoilt_after(2), EarlyStopping(patience_fraction=0.5)
+    contestants = Dropout(drop_rate=0.1), spoilt_after(2), EarlyStopping(patience_fraction=0.5)
     whole, expected = trained(task, *contestants)
     assert expected.stopped_early, "four epochs after the best one, to whose weights it goes back"
     broken, outcome = trained_in_two_parts(task, *contestants, first_epochs=expected.epochs_run - epochs_left)
@@ -328,7 +326,7 @@ def test_a_scale_replaces_epochs_and_leaves_the_rest_and_an_unknown_one_is_refus
     assert DIGITS.at("paper") is DIGITS
     smoke = DIGITS.at("smoke")
     changed = {f.name for f in dataclasses.fields(Protocol) if getattr(smoke, f.name) != getattr(DIGITS, f.name)}
-    assert changed == set(DIGITS.scales["smoke"])
+    assert changed == {*DIGITS.scales["smoke"], "full_epochs"}
     with pytest.raises(ValueError, match=r"one of paper, .*, got 'tiny'"):
         DIGITS.at("tiny")
 

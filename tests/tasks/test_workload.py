@@ -22,8 +22,10 @@ SCALES = ("smoke", "short", "paper")
 TABLED = {
     name: task for name, task in TASKS.items() if task.dataset in DATASETS or not isinstance(task, Classification)
 }
-OF_EACH_KIND = list({(type(task), task.dataset): name for name, task in reversed(TABLED.items())}.values())
-WITHOUT_FILES = [name for name, task in TABLED.items() if not task.needs_data]
+CALCULATIONS = {"thesis-fig6-1", "thesis-fig6-2"}  # nothing is trained, so that there is no work to count
+TRAINED = {name: task for name, task in TABLED.items() if name not in CALCULATIONS}
+OF_EACH_KIND = list({(type(task), task.dataset): name for name, task in reversed(TRAINED.items())}.values())
+WITHOUT_FILES = [name for name, task in TRAINED.items() if not task.needs_data]
 
 
 def setting_of(task: Task, scale: str = "smoke", with_test: bool = True) -> Setting:
@@ -93,8 +95,8 @@ def test_every_task_of_the_table_tells_its_workload_at_every_scale() -> None:
     for name, task in TABLED.items():
         for scale in SCALES:
             workload = task.workload(scale)
-            assert workload is not None, name
-            assert workload.num_steps > 0, name
+            assert (workload is None) == (name in CALCULATIONS), name
+            assert workload is None or workload.num_steps > 0, name
 
 
 def test_a_data_set_whose_size_only_its_files_tell_has_no_workload(monkeypatch: pytest.MonkeyPatch) -> None:

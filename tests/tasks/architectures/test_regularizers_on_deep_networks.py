@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.architectures import ARCHITECTURES
+from tasks.input_space import InputSpace
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Batch, Context, Step
 from tasks.sites import SITE_KINDS, measure_sites
@@ -78,6 +79,7 @@ def context(name: str) -> Context:
         num_epochs=20,
         num_steps=1000,
         learning_rate=0.1,
+        input_space=InputSpace(low=0.0, high=1.0),
     )
 
 

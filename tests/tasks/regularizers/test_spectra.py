@@ -119,7 +119,7 @@ def test_compiled_loops_give_the_same_bits_again_and_start_no_thread() -> None:
     program = """
 import os, sys, threading, torch
 import numba, scipy.linalg  # which numba asks for at its first call, and whose own library starts a thread
-from tasks.regularizers import small_spectra
+from tasks.regularizers.spectra import small as small_spectra
 torch.set_num_threads(1)
 weight = torch.randn(70_000, 3, 3, generator=torch.Generator().manual_seed(0))
 limits = torch.full((70_000,), 0.3)
