@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
+import tasks.attacks.attack
 import tasks.datasets.batches
 import tasks.regularizers.base
 import tasks.runtime.streams
@@ -71,6 +72,7 @@ def fake_accelerator() -> Iterator[list[str]]:
         for module in (tasks.runtime.streams, tasks.datasets.batches):
             patch.setattr(module, "torch_stream", lambda seed, name, *_: stream(seed, name))
         patch.setattr(tasks.regularizers.base, "torch_stream", lambda seed, name, *_: ThereGenerator())
+        patch.setattr(tasks.attacks.attack, "own_stream", lambda *_: nullcontext())  # its states are the device's
         draw = tasks.datasets.batches.draw_moves  # on the device of its generator
         patch.setattr(tasks.datasets.batches, "draw_moves", lambda *drawn_by: _there(draw(*drawn_by)))
         with FakeTensorMode(allow_non_fake_inputs=True):

@@ -225,9 +225,9 @@ def test_early_stopping_goes_back_to_the_best_weights() -> None:
 @pytest.mark.parametrize("epochs_left", [1, 4, 5], ids=lambda number: f"{number} epochs left")
 def test_wherever_a_training_is_cut_off_its_end_is_the_same(epochs_left: int) -> None:
     task = tiny("digits-mlp", epochs=8, augmentation=("crop", "flip"), milestones=(0.3, 0.6))
-    contestants = Dropout(drop_rate=0.1), spoilt_after(2), EarlyStopping(patience_fraction=0.5)
+    contestants = Dropout(drop_rate=0.1), spoilt_after(4), EarlyStopping(patience_fraction=0.25)
     whole, expected = trained(task, *contestants)
-    assert expected.stopped_early, "four epochs after the best one, to whose weights it goes back"
+    assert expected.stopped_early, "two epochs after the best one, to whose weights it goes back"
     broken, outcome = trained_in_two_parts(task, *contestants, first_epochs=expected.epochs_run - epochs_left)
     assert torch.equal(weights_of(broken.network), weights_of(whole.network))
     assert outcome.curves == expected.curves
