@@ -87,7 +87,7 @@ class Evidence:
     def finite(self, metrics: Iterable[str]) -> Evidence:
         """Without the trials that hold a reading of these metrics which is no finite number: they are lost, too."""
         wanted = set(metrics)
-        read = self.curves["metric"].str.partition("/")[0].isin(wanted)
+        read = self.curves["metric"].str.replace(r"/.*", "", regex=True).isin(wanted)
         broken = self.rows["trial_id"].isin(self.curves.loc[read & ~np.isfinite(self.curves["value"]), "trial_id"])
         if not broken.any():
             return self

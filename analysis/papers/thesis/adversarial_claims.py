@@ -197,12 +197,13 @@ def _losses_enclose(results: Results) -> Judgement | None:
 def _multiclass_unchanged(results: Results) -> Judgement | None:
     """Largest difference of accuracies, in % points, between plain and reflected at one radius and number of steps."""
     rows = succeeded(results.trials[(results.trials["task"] == TABLE_6_II) & (results.trials["role"] == "default")])
-    if rows.empty:
+    setting = ["hp.radius", "hp.num_steps"]
+    columns = [f"{METRIC_PREFIX}robust_error/pgd", f"{METRIC_PREFIX}clean_error"]
+    if rows.empty or not {*setting, *columns} <= set(rows.columns):
         return None
     scale = min(rows["scale"], key=SCALES.index)
-    rows, setting = rows[rows["scale"] == scale], ["hp.radius", "hp.num_steps"]
+    rows = rows[rows["scale"] == scale]
     rows = rows[~((rows["hp.radius"] > 15 / 255) & (rows["hp.num_steps"] == 2))]
-    columns = [f"{METRIC_PREFIX}robust_error/pgd", f"{METRIC_PREFIX}clean_error"]
     means = 100 * rows.pivot_table(values=columns, index=setting, columns="regularizer")
     gaps = pd.concat([means[column].diff(axis="columns").iloc[:, -1].abs() for column in columns]).dropna()
     if gaps.empty:
