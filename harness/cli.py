@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.command.exit import run_to_its_end
+from harness.command.exit import Commands, run_to_its_end
 from harness.command.options import (
     AsCsv,
     AsJson,
@@ -47,6 +47,7 @@ def show_version(is_asked: bool) -> None:
 
 app = typer.Typer(
     name="regarena",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -9,18 +9,38 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from harness.command.causes import in_words, without_traceback
 from harness.command.outputs import make_patient
 from harness.command.own_packages import check_own_packages
-from harness.errors import BadInput
+from harness.errors import BadInput, Interrupted
 from harness.terminal.text import say
 from harness.workers.interrupts import interruptible
 
 _USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__mro__[1]  # its base, which Typer does not export
+
+
+class _Stopped(Exception):
+    """An interruption on its way through Typer, which would end every KeyboardInterrupt without a word."""
+
+    def __init__(self, interruption: Interrupted) -> None:
+        super().__init__(str(interruption))
+        self.interruption = interruption
+
+
+class Commands(TyperGroup):
+    """The commands; an interruption of a run reaches `run_to_its_end`, with all that is to be said of it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except Interrupted as error:
+            raise _Stopped(error) from error
 
 
 def run_to_its_end(app: Callable[..., object]) -> NoReturn:
@@ -49,6 +69,8 @@ def _end_of(app: Callable[..., object]) -> tuple[str, int | str]:
             ended = app(standalone_mode=False)  # otherwise Typer itself prints what is wrong, in four lines
     except SystemExit as end:
         return "", end.code or 0
+    except _Stopped as error:
+        return in_words(error.interruption)
     except _USAGE_ERROR as error:
         return _end_of_usage(error)
     except BaseException as error:
