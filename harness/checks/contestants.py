@@ -222,7 +222,7 @@ def changes_training_unless_it_says_otherwise(entrant: Entrant) -> Iterator[str]
     """With its defaults, or somewhere in its space; what `only_measures` never does."""
     if entrant.name == BASELINE:
         return
-    name, task = next((name, task) for name, task in entrant.tasks.items() if task is entrant.home)
+    name = next(name for name, task in entrant.tasks.items() if task is entrant.home)
     expected = baseline_weights(name)
     if entrant.cls.only_measures:
         if not torch.equal(entrant.weights, expected):
@@ -230,12 +230,13 @@ def changes_training_unless_it_says_otherwise(entrant: Entrant) -> Iterator[str]
         return
     if not torch.equal(entrant.weights, expected):
         return
-    for values in _some_of(entrant.space):
+    for values in ({}, *_some_of(entrant.space)):
         regularizer = entrant.cls(**values)
-        if task.skip_reason(regularizer) is None and not torch.equal(
-            weights_after(task, (entrant.name, with_pins(regularizer, task))), expected
-        ):
-            return
+        for other, task in entrant.tasks.items():
+            if task.skip_reason(regularizer) is None and not torch.equal(
+                weights_after(task, (entrant.name, with_pins(regularizer, task))), baseline_weights(other)
+            ):
+                return
     yield (
         f"{entrant.called} changes nothing: training with it on {name} ends in the weights of `{BASELINE}` bit for "
         "bit, by default and in its search space. Override the hook that acts, or declare only_measures."

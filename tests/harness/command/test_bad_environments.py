@@ -419,10 +419,10 @@ def test_what_a_trial_prints_is_no_output_of_the_command(tmp_path):
         "from harness.workers import isolation\n"
         "isolation._die_with_parent = lambda: None\n"
         "class Sender:\n"
-        "    def send(self, what): print('a trial prints', flush=True)\n"
         "    def close(self): pass\n"
         "import harness.trial\n"
-        "harness.trial.run_pack = lambda *_: []\n"
+        "harness.trial.run_pack = lambda *_: print('a trial prints', flush=True)\n"
+        "isolation.send_answer = lambda *_: None\n"
         "isolation._body((), isolation.Execution(), Sender())\n"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
