@@ -128,6 +128,7 @@ MEASURED = (  # what depends on the clock, the machine's load or the run, not on
     "campaign_id", "train_seconds", "evaluation_seconds", "setup_seconds", "seconds_per_step", "samples_per_second",
     "peak_memory_bytes", "git_commit", "git_dirty", "started_at", "finished_at", "metric.twin_seconds_per_step",
     "metric.step_ratio", "metric.minutes_per_100_epochs",
+    "metric.step_ratio_low", "metric.step_ratio_high", "metric.twin_seconds_low", "metric.twin_seconds_high",
 )  # fmt: skip
 
 
