@@ -422,7 +422,7 @@ def _backward(network: nn.Module, chain: Chain, step: Step) -> Tensor:
     network.zero_grad()
     assert step.batch is not None
     loss, penalty = step.loss(step.batch), chain.penalty(step)
-    (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
+    (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]  # torch has no type
     return loss.detach()
 
 
