@@ -149,11 +149,13 @@ COMPARISON = (  # a `compare_with_papers`, without what was not run
     ),
     number("num_seeds", "seeds", weight=50),
     number("difference", show=signed_hundredths, legend="Ours minus the reported value.", weight=60),
-    text(
-        "verdict",
+    Column(
+        name="verdict",
+        heading="verdict",
+        make=lambda row: str(row["verdict"]).partition(": ")[0],  # its reason is told below
         legend="Agrees where the reported value lies where one further run of ours is expected with 95 %, else "
         "differs; values of smaller scales are not comparable.",
-        weight=80,
+        weight=ALWAYS,
     ),
     text("note", weight=5, wide=True),
 )  # fmt: skip

@@ -101,9 +101,15 @@ def show_comparison(frame: Any, as_json: bool = False, as_csv: bool = False) -> 
             same.pop("verdict", None)
         title = [f"{where}: {str(metric).replace('_', ' ')}, {records[0]['unit']}", *filter(None, same.values())]
         print_table("; ".join(title), shown.COMPARISON, records, ("paper", "experiment", "metric", *same))
-        print_notes(remarks(records, lambda record: split_sentences(record["note"]), ("method", "task", "setting")))
+        print_notes(remarks(records, _below_a_comparison, ("method", "task", "setting")))
     print_notes(analysis.notes_of(frame))
     say(f"\n{len(frame) - len(measured)} reported values have no trial here; --csv lists them all.")
+
+
+def _below_a_comparison(record: Mapping[Any, Any]) -> list[str]:
+    """Why a verdict is none of agrees and differs, and what is doubtful about the values."""
+    _, _, reason = str(record["verdict"]).partition(": ")
+    return [*([f"{reason[0].upper()}{reason[1:]}."] if reason else []), *split_sentences(record["note"])]
 
 
 def show_claims(table: Any, as_json: bool = False, as_csv: bool = False) -> None:
