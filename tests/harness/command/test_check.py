@@ -182,7 +182,7 @@ BROKEN_TASKS = {
     "data": ("def prepare(self, regularizers, setting): raise OSError('gone')", "ends as failed (OSError: gone)."),
     "draws": (
         "def network(self, seed): return super().network(__import__('random').randrange(10**6))",
-        "The same trial run again has validation_value",
+        "The same trial run again has ",  # whichever value shows it first
     ),
 }
 
