@@ -11,6 +11,7 @@ import typer
 
 from harness.command.exit import Commands, run_to_its_end
 from harness.command.options import (
+    CHECK_SECONDS,
     AsCsv,
     AsJson,
     Folders,
@@ -172,13 +173,16 @@ def check(
     data: Annotated[
         Path | None, typer.Option(help="Folder of data sets, for tasks and data sets that read it.")
     ] = None,
+    seconds: Annotated[
+        float, typer.Option(help="End the check of an entry that takes longer.", min=0.001)
+    ] = CHECK_SECONDS,
 ) -> None:
     """Hold entries of the tables to the laws that they must keep; exit code 1 if one is broken."""
     from harness.command.check import check as reports_of
     from harness.terminal.text import say
 
     num_findings = 0
-    for report in reports_of(what, data):
+    for report in reports_of(what, data, seconds):
         for line in report.lines():
             say(line, flush=True)
         num_findings += len(report.findings)

@@ -12,17 +12,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from harness.checks.apart import findings_apart
 from harness.checks.architectures import LAWS as ARCHITECTURE_LAWS
 from harness.checks.architectures import CheckedArchitecture
 from harness.checks.contestants import LAWS as CONTESTANT_LAWS
 from harness.checks.contestants import Entrant
 from harness.checks.datasets import LAWS as DATASET_LAWS
 from harness.checks.datasets import CheckedDataset
-from harness.checks.law import Law, findings
+from harness.checks.law import Law
 from harness.checks.suites import LAWS as SUITE_LAWS
 from harness.checks.suites import CheckedSuite
 from harness.checks.tasks import LAWS as TASK_LAWS
 from harness.checks.tasks import CheckedTask
+from harness.command.options import CHECK_SECONDS
 from harness.command.registries import TABLES
 from harness.contestants import Contestant
 from harness.errors import BadInput
@@ -59,8 +61,10 @@ class Report:
         yield from (f"  {finding}" for finding in self.findings)
 
 
-def check(what: str, data_dir: Path | None = None) -> Iterator[Report]:
+def check(what: str, data_dir: Path | None = None, seconds: float = CHECK_SECONDS) -> Iterator[Report]:
     """Check the entries that `what` stands for: a name of a table, an installed package, or a Python file.
+
+    Each entry is asked in a process of its own, which is killed after `seconds`.
 
     Raises:
         UnknownNameError: when it is none of these.
@@ -85,10 +89,10 @@ def check(what: str, data_dir: Path | None = None) -> Iterator[Report]:
         )
     yield from unused
     for table, name in found:
-        yield _report(table, name, data_dir)
+        yield _report(table, name, data_dir, seconds)
 
 
-def _report(table_name: str, name: str, data_dir: Path | None) -> Report:
+def _report(table_name: str, name: str, data_dir: Path | None, seconds: float) -> Report:
     """Hold one entry to the laws of its table."""
     table = TABLES[table_name]
     make, laws = _SUBJECTS[table_name]
@@ -97,7 +101,7 @@ def _report(table_name: str, name: str, data_dir: Path | None) -> Report:
         entry = table[name]
         if table_name == "regularizers":
             Contestant(name).check()
-        found = tuple(dict.fromkeys(findings(make(name, entry, data_dir), laws)))
+        found = tuple(dict.fromkeys(findings_apart(make(name, entry, data_dir), laws, seconds)))
         if data_dir is None and (getattr(entry, "needs_data", False) or getattr(entry, "files", ())):
             note = "It was not trained on or read: that needs --data DIR."
     except BrokenEntryError as error:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.provenance import package_version, processor
 from harness.workers.processors import usable_cpus
+from harness.workers.temporary_folders import short_folder
 
 PACKAGES = ("ray", "optuna", "torch", "torchvision", "pyarrow", "pandas", "seaborn", "scikit-learn")
 MIN_FREE_BYTES = 2 * 2**30
+MIN_OPEN_FILES = 1024  # Ray's processes hold hundreds
+MIN_MEMORY_BYTES = 4 * 2**30  # of one process: the largest trials at smoke scale take 2.4 GB
 _PROCESSOR_FILE = Path("/proc/cpuinfo")
 
 
@@ -22,6 +28,8 @@ def examine() -> Iterator[tuple[str, bool, str]]:
         "processor": lambda: (True, f"{processor()}, {_threads()}{_bf16()}"),
         "GPU": _gpu,
         "free disk here": _disk,
+        "limits of a process": _limits,
+        "temporary folder": _temporary_folder,
         "a trial in a child process": _trial,
         "a local Ray on loopback": _ray,
     }
@@ -71,6 +79,33 @@ def _gpu() -> tuple[bool, str]:
 def _disk() -> tuple[bool, str]:
     free = shutil.disk_usage(Path.cwd()).free
     return free >= MIN_FREE_BYTES, f"{free / 2**30:.1f} GiB"
+
+
+def _limits() -> tuple[bool, str]:
+    """The limits of `ulimit` that end campaigns; the hard ones, since soft ones can be raised, but for open files."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    memory = [resource.getrlimit(kind)[1] for kind in (resource.RLIMIT_DATA, resource.RLIMIT_AS)]
+    least = min((limit for limit in memory if limit != resource.RLIM_INFINITY), default=None)
+    found = f"{files} open files, {'no limit of memory' if least is None else f'{least / 2**30:.1f} GiB of memory'}"
+    advice = []
+    if files < MIN_OPEN_FILES:
+        advice.append(f"at least {MIN_OPEN_FILES} open files are needed (ulimit -n)")
+    if least is not None and least < MIN_MEMORY_BYTES:
+        advice.append(f"trials may need {MIN_MEMORY_BYTES / 2**30:g} GiB (ulimit -d, ulimit -v)")
+    return not advice, "; ".join([found, *advice])
+
+
+def _temporary_folder() -> tuple[bool, str]:
+    """Where sockets and scratch files are made; others must not be able to exchange a folder in it."""
+    folder = short_folder()
+    mode, free = os.stat(folder).st_mode, shutil.disk_usage(folder).free
+    others_write = mode & stat.S_IWOTH and not mode & stat.S_ISVTX
+    found = f"{folder}, {free / 2**30:.1f} GiB free"
+    if folder != tempfile.gettempdir():
+        found += f" (paths of sockets in {tempfile.gettempdir()} would be too long)"
+    if others_write:
+        return False, f"{found}; all users may remove files in it: it needs the sticky bit (chmod +t), or set TMPDIR"
+    return free >= MIN_FREE_BYTES, found
 
 
 def _trial() -> tuple[bool, str]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from harness.request import Request
     from tasks.suites import Suite
 
+CHECK_SECONDS = 900.0  # for all laws of one entry; the slowest of ours takes a minute
+
 
 class ScaleName(StrEnum):
     """How much of a protocol is run."""

@@ -28,6 +28,7 @@ WELL = {  # a command line of each command that is allowed as it stands
     "report": ["results"],
     "verify": ["results"],
     "merge": ["results", "--into", "both"],
+    "check": ["dropout"],
     "doctor": [],
 }
 LOCATIONS = ["", " ", "\t", "s3://", "gs://", "s3:///folder", "s3://bucket//folder", "s3://bucket/a//b", "a\0b"]

@@ -234,3 +234,26 @@ def test_laws_that_a_suite_breaks_are_told(install: Install) -> None:
         "scale must be one of",
     ):
         assert any(expected in finding for finding in found), expected
+
+
+@pytest.mark.parametrize(
+    ("statement", "finding"),
+    [
+        ("time.sleep(1000)", "it has no answer: its 3 seconds are over (--seconds)."),
+        ("os._exit(0)", "its process ends: exit code 0."),
+        ("os.kill(os.getpid(), 9)", "its process ends: killed by SIGKILL."),
+    ],
+)
+def test_code_that_hangs_or_ends_its_process_is_a_finding_and_the_other_entries_are_checked(
+    statement: str, finding: str, install: Install
+) -> None:
+    source = f"""
+import os, time
+{WELL.replace("def penalty(self, step):", "def penalty(self, step):" + chr(10) + f"        {statement}")}
+{WELL.replace("Mine", "Other")}
+"""
+    install("some-package", {"regularizers": {"mine": "Mine", "other": "Other"}}, source)
+    mine, other = check("some-package", seconds=3 if "sleep" in statement else 900)
+    assert [each.endswith(finding) for each in mine.findings] == [True], mine.findings
+    if "sleep" not in statement:
+        assert other.findings == ()
