@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import posixpath
 import re
 import time
@@ -25,6 +26,10 @@ CHECKPOINTS = "checkpoints"  # folder of what running trials leave, in case they
 
 PAUSES_SECONDS = (0.1, 0.5, 2.0)  # before a file is read again; a store that is busy asks for longer ones each time
 _LASTING = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)  # another try changes nothing
+
+_MACHINE = re.sub(r"\W", "_", platform.node(), flags=re.ASCII)
+_UNFINISHED = re.compile(r"\..+\.(\w*)-(\d+)", re.ASCII)  # see `unfinished_path`
+_STALE_SECONDS = 3600.0  # no file takes that long to write
 
 _Read = TypeVar("_Read")
 
@@ -177,7 +182,7 @@ def write_whole(files: pa.fs.FileSystem, root: str, path: str, content: bytes) -
             stream.write(content)
         return
     target = Path(path)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    unfinished = unfinished_path(target)
     try:
         unfinished.unlink(missing_ok=True)  # of a killed process with this number, or a link
         with unfinished.open("xb") as stream:
@@ -194,6 +199,37 @@ def write_whole(files: pa.fs.FileSystem, root: str, path: str, content: bytes) -
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def unfinished_path(target: Path) -> Path:
+    """Where a file of this process stands until it is whole: the machine and the process are part of the name."""
+    return target.with_name(f".{target.name}.{_MACHINE}-{os.getpid()}")
+
+
+def remove_unfinished(files: pa.fs.FileSystem, root: str) -> None:
+    """Remove what killed processes of this machine left of files, and what is older than an hour, whoever left it."""
+    if not isinstance(files, pa.fs.LocalFileSystem):
+        return  # an object store has no unfinished files
+    below = (path for path in Path(root).iterdir() if path.is_dir() and not path.is_symlink())
+    for folder in (Path(root), *below):
+        for path in folder.glob(".*"):
+            named = _UNFINISHED.fullmatch(path.name)
+            with contextlib.suppress(OSError):
+                if named and (_is_over(*named.groups()) or time.time() - path.lstat().st_mtime > _STALE_SECONDS):
+                    path.unlink()
+
+
+def _is_over(machine: str, pid: str) -> bool:
+    """Whether a process was one of this machine and lives no more."""
+    if machine != _MACHINE:
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):  # another user's; no number of a process
+        return False
+    return False
 
 
 def first_line(error: BaseException) -> str:

@@ -34,6 +34,7 @@ from harness.records.folders import (
     first_line,
     open_folder,
     patiently,
+    remove_unfinished,
     write_whole,
 )
 from harness.records.reading import Parts, decoded, raise_for, read_parts
@@ -169,7 +170,7 @@ class Store:
         """Bring all files of a kind together in one, with those of other folders, each trial once.
 
         A crash in between leaves duplicates, never a gap. Where columns of one name hold text in some rows and numbers
-        in others, there is a file for each.
+        in others, there is a file for each. What killed processes left unfinished is removed.
 
         Raises:
             ConflictingResultsError: for contradicting rows, before anything is written, unless `on_conflict` says whose
@@ -186,6 +187,8 @@ class Store:
             for part in own.parts:
                 self._delete(part.path)
         self._drop_empty_checkpoints()
+        with contextlib.suppress(OSError):
+            remove_unfinished(self._fs, self.root)
 
     def files(self, kind: Kind) -> list[str]:
         """Paths of the whole files of `trials` or `curves`, sorted."""

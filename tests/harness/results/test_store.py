@@ -22,7 +22,7 @@ from some_records import NUM_POINTS, record
 
 import analysis
 from harness.errors import BadInput, CampaignLocked
-from harness.records.folders import CURVES, TRIALS
+from harness.records.folders import CURVES, TRIALS, unfinished_path
 from harness.results.campaign_file import read_campaign
 from harness.results.checkpoints import TrialCheckpoints
 from harness.results.lock import campaign_lock
@@ -418,11 +418,31 @@ def test_links_in_place_of_files_are_replaced_and_not_written_through(tmp_path):
     elsewhere.write_text("as it was")
     store = Store(tmp_path / "results")
     store.prepare()
-    for name in ("campaign.json", f".campaign.json.{os.getpid()}"):
+    for name in ("campaign.json", unfinished_path(Path("campaign.json")).name):
         (tmp_path / "results" / name).symlink_to(elsewhere)
     store.write_json("campaign.json", {"campaign_id": "x"})
     assert elsewhere.read_text() == "as it was"
     assert store.read_json("campaign.json") == {"campaign_id": "x"}
+
+
+def test_what_killed_processes_left_unfinished_is_removed_and_what_others_write_is_not(tmp_path):
+    store = Store(tmp_path / "results")
+    store.prepare()
+    trials = Path(store.root) / "trials"
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    mine = unfinished_path(trials / "some.parquet")
+    of_the_dead = mine.with_name(mine.name.replace(str(os.getpid()), str(ended.pid)))
+    elsewhere, long_ago = trials / ".some.parquet.another_machine-7", trials / ".other.parquet.another_machine-7"
+    link = trials / f".link.{of_the_dead.name.rpartition('.')[2]}"
+    for path in (mine, of_the_dead, elsewhere, long_ago, trials / ".hidden"):
+        path.write_bytes(b"PAR1")
+    os.utime(long_ago, (0, 0))
+    (tmp_path / "precious").write_text("as it was")
+    link.symlink_to(tmp_path / "precious")
+    store.compact()
+    assert {path.name for path in trials.iterdir()} == {mine.name, elsewhere.name, ".hidden"}
+    assert (tmp_path / "precious").read_text() == "as it was"
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
