@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,36 @@ def plan_campaign(request: Request, store: Store) -> Plan:
     return make_plan(
         request.suite_name,
         request.suite,
-        request.budget,
+        dataclasses.replace(request.budget, tune_width=_tune_width(request, known)),
         campaign_id,
         only=request.only,
         skip=request.skip,
         switches=request.switches,
     )
+
+
+def _tune_width(request: Request, known: Mapping[str, Any] | None) -> int:
+    """The width of the studies: that with which the campaign began to tune, else as asked.
+
+    Raises:
+        BadInput: when another one is asked for, which would propose other trials.
+    """
+    wanted = request.budget.tune_width
+    begun = [each for each in known["requests"] if each.get("tune_trials")] if known else []
+    if not begun or not request.budget.tune_trials:
+        return wanted
+    width = begun[-1].get("tune_width", 1)  # requests before there were widths
+    if not isinstance(width, int) or isinstance(width, bool) or width < 1:
+        raise BadInput(
+            f"{request.results}/{CAMPAIGN_FILE} must hold whole numbers of at least 1 as 'tune_width', got {width!r}; "
+            "correct it, or remove the file: the trials are kept, and the next run writes a new one."
+        )
+    if request.tune_width_is_asked and wanted != width:
+        raise BadInput(
+            f"The studies of the campaign in {request.results} have width {width}, and --tune-width {wanted} would "
+            "propose other trials; leave it out, or choose another folder with --results."
+        )
+    return width
 
 
 def run_campaign(request: Request, announce: Callable[[str], None] = say) -> Outcome:

@@ -121,7 +121,7 @@ def tune(
         raise BadInput(f"{task!r} is a suite, and tune takes a task; `regarena run {task}` tunes all of the suite.")
     TASKS.target(task)
     names = tuple(dict.fromkeys([BASELINE, Contestant(regularizer).name]))
-    suite = Suite(groups=(Group(tasks=(task,), regularizers=names),), scale="short", tune_trials=30)
+    suite = Suite(groups=(Group(tasks=(task,), regularizers=names),), scale="short", tune_trials=30, tune_width=8)
     only = dataclasses.replace(options, only=",".join(names))  # what campaign.json says of a campaign of tune
     _run(request_of(f"tune-{task}", suite, only))
 

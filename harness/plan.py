@@ -29,6 +29,7 @@ class Budget:
     seeds: int
     timing_repeats: int
     seed: int = 0
+    tune_width: int = 1  # of the studies; see CellStudy
 
     def __post_init__(self) -> None:
         """Check each number."""
@@ -36,6 +37,7 @@ class Budget:
             raise BadInput(f"--scale must be one of {', '.join(SCALES)}, got {self.scale!r}.")
         for name, value, least in (
             ("--tune-trials", self.tune_trials, 0),
+            ("--tune-width", self.tune_width, 1),
             ("--seeds", self.seeds, 0),
             ("--seed", self.seed, 0),
         ):
@@ -43,6 +45,7 @@ class Budget:
                 raise BadInput(f"{name} must be at least {least}, got {value}.")
         for name, value, most in (
             ("--tune-trials", self.tune_trials, MAX_TUNE_TRIALS),
+            ("--tune-width", self.tune_width, MAX_TUNE_TRIALS),
             ("--seeds", self.seeds, SEEDS_PER_ROLE),
             ("--seed", self.seed, MAX_CAMPAIGN_SEED),
         ):
@@ -106,6 +109,7 @@ class Plan:
             cell.contestant.resolve(cell.task, cell.scale),
             cell.task.higher_is_better,
             study_seed(self.budget.seed, cell.task_name, cell.regularizer),
+            self.budget.tune_width,
         )
 
     def num_trials(self, cell: Cell) -> int:

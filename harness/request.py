@@ -29,6 +29,7 @@ class Request:
     suite: Suite
     results: str
     budget: Budget
+    tune_width_is_asked: bool = False  # otherwise a campaign keeps the width that it began with
     only: Sequence[str] = ()
     skip: Sequence[str] = ()
     serial: bool = False

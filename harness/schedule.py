@@ -8,6 +8,7 @@ each row tells of its own trial alone.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -24,8 +25,8 @@ from tasks.runtime.switches import Switches
 class CellProgress:
     """Where one cell stands: its study replayed from stored trials, and the trials that are ready to run.
 
-    A trial is either a default trial (ready at once), the study's next proposal (ready when the last one is told), or
-    a confirm trial (ready when tuning has ended and a winner is frozen).
+    A trial is either a default trial (ready at once), a proposal of the study (ready when the outcomes that it depends
+    on are known, see `CellStudy`), or a confirm trial (ready when tuning has ended and a winner is frozen).
     """
 
     def __init__(self, plan: Plan, cell: Cell, stored: Mapping[str, TrialSummary]) -> None:
@@ -34,17 +35,15 @@ class CellProgress:
         self._waiting = [spec for spec in plan.default_specs(cell) if spec.trial_id not in stored]
         self._study = plan.study(cell)
         self._single_trials: list[TrialSpec] = []  # of packs that failed
-        self._tuned: list[tuple[TrialSpec, TrialSummary]] = []
-        self._proposal: TrialSpec | None = None
-        self._proposal_is_out = False
-        self._advance()
+        self._proposals: list[TrialSpec] = []  # in the order of asking; one may be proposed twice
+        self._places: dict[str, list[int]] = {}  # of each proposal among them, by trial_id
+        self._ready: deque[TrialSpec] = deque()  # proposals that no worker has yet
+        self._num_tuned = 0
+        self._propose()
 
     def next_tune(self) -> Pack | None:
-        """The study's next trial, if it is ready; alone, since the one behind it waits for its end."""
-        if self._proposal is None or self._proposal_is_out:
-            return None
-        self._proposal_is_out = True
-        return (self._proposal,)
+        """A proposal of the study, if one is ready; alone, since others may wait for its end."""
+        return (self._ready.popleft(),) if self._ready else None
 
     def next_other(self) -> Pack | None:
         """A default or confirm trial, if one is ready, with those that may run in one process with it."""
@@ -63,48 +62,54 @@ class CellProgress:
     def record(self, spec: TrialSpec, finished: TrialSummary) -> None:
         """One of this cell's trials ended."""
         self._stored[spec.trial_id] = finished
-        if self._proposal is not None and spec.trial_id == self._proposal.trial_id:
-            self._advance()
+        places = self._places.get(spec.trial_id, ())
+        for place in places:
+            self._tell(place, finished)
+        if places:
+            self._propose()
 
     @property
     def has_tuned(self) -> bool:
         """Whether the study's budget is spent."""
-        return len(self._tuned) >= self._plan.budget.tune_trials
+        return self._num_tuned >= self._plan.budget.tune_trials
 
     @property
     def num_tuned(self) -> int:
-        """Tune trials that the study has been told."""
-        return len(self._tuned)
+        """Proposals whose outcome is known."""
+        return self._num_tuned
 
     def winner(self) -> TrialSpec | None:
         """The tune trial that the selection rule picks; None before tuning has ended, or if no trial succeeded."""
         if not self.has_tuned:
             return None
-        successes = [(spec, done) for spec, done in self._tuned if done.has_result]
+        tuned = [(spec, self._stored[spec.trial_id]) for spec in self._proposals]
+        successes = [(spec, done) for spec, done in tuned if done.has_result]
         return self._plan.selection.choose(successes, self.cell.task.higher_is_better) if successes else None
 
     def needed_ids(self) -> dict[str, TrialSpec]:
         """Every trial that is known to be part of this cell by now."""
-        specs = [*self._plan.default_specs(self.cell), *(spec for spec, _ in self._tuned)]
-        specs += [self._proposal] if self._proposal else []
-        return {spec.trial_id: spec for spec in (*specs, *self._confirm_specs())}
+        specs = (*self._plan.default_specs(self.cell), *reversed(self._proposals), *self._confirm_specs())
+        return {spec.trial_id: spec for spec in specs}
 
-    def _advance(self) -> None:
-        """Replay the study over stored trials up to the first that must run; after the last, freeze the winner."""
-        while not self.has_tuned:
-            spec = self._proposal or self._propose()
-            finished = self._stored.get(spec.trial_id)
-            if finished is None:
-                self._proposal, self._proposal_is_out = spec, False
-                return
-            self._study.tell(finished)
-            self._tuned.append((spec, finished))
-            self._proposal = None
-        self._waiting += [spec for spec in self._confirm_specs() if spec.trial_id not in self._stored]
+    def _propose(self) -> None:
+        """Make all proposals that can be made now; when the last one of the budget is known, freeze the winner."""
+        while len(self._proposals) < self._plan.budget.tune_trials and (asked := self._study.ask()) is not None:
+            place = len(self._proposals)
+            spec = replace(
+                self._plan.spec(self.cell, "tune", 0, asked), tune_index=place, tune_width=self._plan.budget.tune_width
+            )
+            self._proposals.append(spec)
+            self._places.setdefault(spec.trial_id, []).append(place)
+            if spec.trial_id in self._stored:
+                self._tell(place, self._stored[spec.trial_id])
+            elif self._places[spec.trial_id] == [place]:
+                self._ready.append(spec)
+        if self.has_tuned:
+            self._waiting += [spec for spec in self._confirm_specs() if spec.trial_id not in self._stored]
 
-    def _propose(self) -> TrialSpec:
-        spec = self._plan.spec(self.cell, "tune", 0, self._study.ask())
-        return replace(spec, tune_index=len(self._tuned))
+    def _tell(self, place: int, finished: TrialSummary) -> None:
+        self._study.tell(place, finished)
+        self._num_tuned += 1
 
     def _confirm_specs(self) -> list[TrialSpec]:
         winner = self.winner()
@@ -118,7 +123,7 @@ class CellProgress:
 
 
 class Schedule:
-    """Which trial runs next, over all cells: tuning first, since its trials wait for each other, then the rest."""
+    """Which trial runs next, over all cells: tuning first, since other trials wait for its outcomes, then the rest."""
 
     def __init__(self, plan: Plan, stored: Mapping[str, TrialSummary]) -> None:
         self.plan = plan

@@ -148,6 +148,10 @@ class RunOptions:
     )
     scale: ScaleName | None = option("How much of the protocol is run.", unset="the suite's, of tune short")  # noqa: RUF009
     tune_trials: int | None = option("Tune trials of each cell.", unset="the suite's")
+    tune_width: int | None = option(
+        "Tune trials of a cell in flight at once, whatever the machine.",
+        unset="the campaign's, of a new one the suite's",
+    )
     seeds: int | None = option("Default and confirm trials of each cell.", unset="the suite's")
     only: str | None = option(
         "Only these tasks or regularizers, comma-separated; others may join so.", of=_OF_A_SUITE,
@@ -268,7 +272,9 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
             seeds=suite.seeds_for(scale) if options.seeds is None else options.seeds,
             timing_repeats=suite.timing_repeats_for(scale),
             seed=options.seed,
+            tune_width=suite.tune_width if options.tune_width is None else options.tune_width,
         ),
+        tune_width_is_asked=options.tune_width is not None,
         only=_names(options.only),
         skip=_names(options.skip),
         serial=options.serial,

@@ -114,6 +114,8 @@ TRIAL_TABLE: tuple[Column, ...] = (
     Column("role", TEXT, "identity", "why it ran", allowed=ROLES),
     Column("seed", WHOLE, "identity", "seed of all random draws"),
     Column("tune_index", WHOLE, "identity", "place in the cell's search, of tune trials", at_least=0, repeats=False),
+    Column("tune_width", WHOLE, "identity", "width of that search, of tune and confirm trials; null is 1",
+           since=2, at_least=1, repeats=False),
     Column("frozen_from", TEXT, "identity", "trial_id of the tune trial that won, of confirm trials", repeats=False),
     Column("code_hash", TEXT, "identity", "hash of the code that the trial used"),
     Column("shared_code_hash", TEXT, "identity", "hash of the code that all contestants of the task use", since=2),

@@ -36,8 +36,8 @@ class TrialSpec:
     """One trial still to run: everything that defines it, as names and numbers.
 
     `hyperparameters` holds the regularizer's fields and the shared settings alike, with resolved types: 1 and 1.0
-    would be two different trials. `campaign_id`, `suite`, `tune_index` and `frozen_from` say why the trial runs and
-    are no part of its identity: the same training asked for by two suites is one trial.
+    would be two different trials. `campaign_id`, `suite`, `tune_index`, `tune_width` and `frozen_from` say why the
+    trial runs and are no part of its identity: the same training asked for by two suites is one trial.
     """
 
     task: str
@@ -52,6 +52,7 @@ class TrialSpec:
     campaign_id: str = ""
     suite: str = ""
     tune_index: int | None = None  # position in the cell's study, for role "tune"
+    tune_width: int | None = None  # of that study, for roles "tune" and "confirm"
     frozen_from: str | None = None  # trial_id of the tune trial that won, for role "confirm"
 
     def __post_init__(self) -> None:
@@ -151,6 +152,7 @@ class TrialRecord:
             role=spec.role,
             seed=spec.seed,
             tune_index=spec.tune_index,
+            tune_width=spec.tune_width,
             frozen_from=spec.frozen_from,
             code_hash=spec.code_hash,
             shared_code_hash=spec.shared_code_hash or None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -75,21 +76,24 @@ def gpu_seconds(counts: Counts, seconds: Seconds, gpu_fraction: float) -> float:
     return gpu_fraction * (total_seconds(counts, seconds) - timing) + timing
 
 
-def wall_seconds(cells: Iterable[tuple[Counts, Seconds]], num_workers: int) -> float:
+def wall_seconds(cells: Iterable[tuple[Counts, Seconds]], num_workers: int, tune_width: int = 1) -> float:
     """By the clock, with so many trials at once: no less than the longest cell, and timing trials one by one.
 
-    The tune trials of a cell wait for each other and its confirm trials for them, whatever the number of workers.
+    Of the tune trials of a cell at most `tune_width` run at once, and its confirm trials wait for them, whatever the
+    number of workers. (The first ones, which wait for nothing, count as if they did.)
     """
     shared = timing = longest = 0.0
     for counts, seconds in cells:
         alone = counts.get("timing", 0) * seconds["timing"]
         timing += alone
         shared += total_seconds(counts, seconds) - alone
-        longest = max(longest, _chain_seconds(counts, seconds))
+        longest = max(longest, _chain_seconds(counts, seconds, tune_width))
     return max(shared / num_workers, longest) + timing
 
 
-def _chain_seconds(counts: Counts, seconds: Seconds) -> float:
+def _chain_seconds(counts: Counts, seconds: Seconds, tune_width: int) -> float:
     """The longest sequence of a cell's trials in which each waits for the one before it."""
-    tuned = counts.get("tune", 0) * seconds["tune"] + (seconds["confirm"] if counts.get("confirm") else 0.0)
+    tuned = math.ceil(counts.get("tune", 0) / tune_width) * seconds["tune"] + (
+        seconds["confirm"] if counts.get("confirm") else 0.0
+    )
     return max(tuned, seconds["default"] if counts.get("default") else 0.0)

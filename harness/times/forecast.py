@@ -70,7 +70,7 @@ def cost_columns(forecast: Forecast, execution: Execution) -> dict[str, Any]:
     }
 
 
-def totals(forecasts: Sequence[Forecast], execution: Execution, workers: int) -> list[str]:
+def totals(forecasts: Sequence[Forecast], execution: Execution, workers: int, tune_width: int = 1) -> list[str]:
     """Sentences on the time of all cells, on unknown times, and on the limits of the estimate."""
     num_missing = sum(forecast.num_missing for forecast in forecasts)
     notes = [f"{num_missing} trial(s) would run."]
@@ -81,9 +81,10 @@ def totals(forecasts: Sequence[Forecast], execution: Execution, workers: int) ->
     if known:
         total = sum(total_seconds(counts, seconds) for counts, seconds in known)
         words = "At least" if unknown else "About"
+        wall = in_words(wall_seconds(known, workers, tune_width))
         notes.append(
-            f"{words} {in_words(total)} of one worker, {in_words(wall_seconds(known, workers))} by the clock with "
-            f"{workers} at once, on {hardware_key(execution.device, execution.cpu_threads)}."
+            f"{words} {in_words(total)} of one worker, {wall} by the clock with {workers} at once, on "
+            f"{hardware_key(execution.device, execution.cpu_threads)}."
         )
     shares = [(each, _gpu_share(each.estimate, execution)) for each in forecasts if each.estimate is not None]
     on_gpu = [

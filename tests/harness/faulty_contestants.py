@@ -351,7 +351,8 @@ NO_SPACE: Space = {}
 WELL = Suite(
     groups=(Group(tasks=("tiny-mlp", "tiny-net"), regularizers=("none", "dropblock")),),
     scale="smoke",
-    tune_trials=7,  # the last two are proposed by the model of what came before
+    tune_trials=10,  # the last two are proposed by the model of what came before
+    tune_width=4,
     seeds=2,
     timing_tasks=("tiny-mlp",),
     timing_repeats=1,

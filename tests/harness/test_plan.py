@@ -11,6 +11,7 @@ from harness.plan import Budget, make_plan
 from harness.records import SUCCESSES
 from harness.results.trial_summary import TrialSummary
 from harness.schedule import Schedule
+from harness.search.studies import CellStudy
 from tasks.classification import Classification
 from tasks.experiments import SUITES
 from tasks.runtime.switches import Switches
@@ -26,8 +27,10 @@ SUITE = Suite(
 FAILURES = ("failed", "diverged", "crashed")
 
 
-def plan_of(tune_trials=7, seeds=2, seed=0, suite=SUITE, **selection):
-    budget = Budget(scale="smoke", tune_trials=tune_trials, seeds=seeds, timing_repeats=2, seed=seed)
+def plan_of(tune_trials=7, seeds=2, seed=0, tune_width=1, suite=SUITE, **selection):
+    budget = Budget(
+        scale="smoke", tune_trials=tune_trials, seeds=seeds, timing_repeats=2, seed=seed, tune_width=tune_width
+    )
     return make_plan("suite", suite, budget, "campaign", **selection)
 
 
@@ -90,11 +93,12 @@ def test_seeds_are_paired_between_contestants(uninterrupted):
         assert len(set(map(frozenset, of_cell.values()))) == 1
 
 
+@pytest.mark.parametrize("tune_width", [1, 2])
 @given(data=st.data())
-@settings(max_examples=12, deadline=None)
-def test_any_interleaving_interrupted_anywhere_and_resumed_runs_the_same_trials_each_once(uninterrupted, data):
+@settings(max_examples=8, deadline=None)
+def test_any_interleaving_interrupted_anywhere_and_resumed_runs_the_same_trials_each_once(tune_width, data):
     """Workers end in any order; the campaign is killed when any number is stored, with others still running."""
-    plan, stored, run = plan_of(), {}, []
+    plan, stored, run = plan_of(tune_width=tune_width), {}, []
     for _ in range(data.draw(st.integers(1, 4), label="starts")):
         ends_after = data.draw(st.integers(0, 70), label="trials until it is killed")
         schedule, out = Schedule(plan, stored), []
@@ -113,8 +117,9 @@ def test_any_interleaving_interrupted_anywhere_and_resumed_runs_the_same_trials_
             schedule.record(ended, stored[ended.trial_id])
             ends_after -= 1
     run += run_to_the_end(plan, stored)
-    assert len(run) == len(uninterrupted)
-    assert essentials(run) == essentials(uninterrupted)
+    expected = run_to_the_end(plan)
+    assert len(run) == len(expected)
+    assert essentials(run) == essentials(expected)
 
 
 def test_a_campaign_whose_trials_are_all_stored_has_nothing_to_run(uninterrupted):
@@ -137,15 +142,38 @@ def test_a_larger_request_runs_only_what_is_new(uninterrupted, wider, num_new_de
     assert {spec.trial_id for spec in at_once} <= {spec.trial_id for spec in extended} | set(stored)
 
 
-def test_at_most_one_trial_of_a_study_is_out_at_a_time():
-    schedule = Schedule(plan_of(), {})
-    given_out = []
+@pytest.mark.parametrize(("tune_width", "num_at_once"), [(1, 5), (2, 6), (3, 7), (100, 7)])
+def test_as_many_trials_of_a_study_are_out_as_depend_on_no_outcome_and_they_go_first(tune_width, num_at_once):
+    plan = plan_of(tune_width=tune_width)
+    schedule, given_out = Schedule(plan, {}), []
     while (pack := schedule.next()) is not None:
         given_out += pack
-    assert Counter(spec.cell for spec in given_out if spec.role == "tune") == Counter(
-        (cell.task_name, cell.regularizer) for cell in plan_of().running_cells
-    )
-    assert [spec.role for spec in given_out[:6]] == ["tune"] * 6, "trials that others wait for come first"
+    cells = [(cell.task_name, cell.regularizer) for cell in plan.running_cells]
+    assert Counter(spec.cell for spec in given_out if spec.role == "tune") == dict.fromkeys(cells, num_at_once)
+    num_tune = len(cells) * num_at_once
+    assert {spec.role for spec in given_out[:num_tune]} == {"tune"}, "trials that others wait for come first"
+    assert [spec.cell for spec in given_out[: len(cells)]] == cells, "the cells take turns"
+
+
+def test_the_width_is_a_column_and_no_part_of_a_trials_identity():
+    narrow, wide = ({spec.trial_id: spec for spec in run_to_the_end(plan_of(tune_width=width))} for width in (1, 3))
+    same = narrow.keys() & wide.keys()
+    assert len([1 for trial_id in same if narrow[trial_id].role == "tune"]) >= 5 * 6, "random ones are the same"
+    assert {spec.tune_width for spec in wide.values() if spec.role in ("tune", "confirm")} == {3}
+    assert {spec.tune_width for spec in wide.values() if spec.role == "default"} == {None}
+
+
+def test_hyperparameters_that_are_proposed_twice_run_once_and_count_twice(monkeypatch):
+    """Discrete spaces repeat themselves, also while the first of two equal trials is still running."""
+    plan = plan_of(tune_width=3, only=("digits-mlp", "none"))
+    proposals = iter([1e-2, 1e-2, 1e-1, 1e-2, 1e-3, 1e-3, 1e-1])
+    monkeypatch.setattr(CellStudy, "ask", lambda study: {"learning_rate": next(proposals)})
+    monkeypatch.setattr(CellStudy, "tell", lambda study, place, finished: told.append(place))
+    told = []
+    specs = run_to_the_end(plan)
+    assert [spec.tune_index for spec in specs if spec.role == "tune"] == [0, 2, 4]
+    assert sorted(told) == list(range(7))
+    assert Counter(spec.role for spec in specs) == {"default": 2, "tune": 3, "confirm": 2}
 
 
 def test_a_cell_whose_tuning_fails_throughout_has_no_confirm_trials():
@@ -247,6 +275,7 @@ def test_switches_that_do_not_go_together_are_refused():
     ("budget", "message"),
     [
         ({"tune_trials": -1}, "--tune-trials must be at least 0, got -1"),
+        ({"tune_width": 0}, "--tune-width must be at least 1, got 0"),
         ({"seeds": -1}, "--seeds must be at least 0, got -1"),
         ({"seeds": 1001}, "--seeds must be at most 1000, got 1001"),
         ({"seed": -1}, "--seed must be at least 0, got -1"),

@@ -29,6 +29,7 @@ LEADERBOARD = Suite(
     ),
     scale="paper",
     tune_trials=20,
+    tune_width=4,
     tune_trials_at={"smoke": 0},
     seeds=5,
     seeds_at={"smoke": 1},

@@ -20,8 +20,8 @@ SPACE = {
 DEFAULTS = {"rate": 0.1, "size": 3, "where": "conv", "fixed": 9}
 
 
-def study(seed=0, higher_is_better=True, defaults=DEFAULTS):
-    return CellStudy(SPACE, defaults, higher_is_better, seed)
+def study(seed=0, higher_is_better=True, defaults=DEFAULTS, width=1):
+    return CellStudy(SPACE, defaults, higher_is_better, seed, width)
 
 
 def value_of(proposal):
@@ -33,11 +33,11 @@ def done(value, status="completed"):
 
 
 def proposals(cell_study, outcomes):
-    """What a study proposes when it is told each outcome: a function of the proposal."""
+    """What a study proposes when it is told each outcome at once: a function of the proposal."""
     asked = []
-    for outcome in outcomes:
+    for place, outcome in enumerate(outcomes):
         asked.append(cell_study.ask())
-        cell_study.tell(outcome(asked[-1]))
+        cell_study.tell(place, outcome(asked[-1]))
     return asked
 
 
@@ -72,7 +72,7 @@ def test_the_same_seed_and_values_bring_the_same_proposals_and_another_seed_brin
 
 
 @given(st.integers(1, 11))
-@settings(max_examples=5)
+@settings(max_examples=5, deadline=None)
 def test_a_larger_budget_repeats_the_proposals_of_the_smaller_one(budget):
     assert proposals(study(5), [succeed] * 12)[:budget] == proposals(study(5), [succeed] * budget)
 
@@ -156,3 +156,82 @@ def test_the_search_finds_the_better_half_of_the_space():
     asked = proposals(study(0), [succeed] * 40)
     assert max(map(value_of, asked[20:])) > max(map(value_of, asked[:5]))
     assert sum(proposal["where"] == "all" for proposal in asked[20:]) > 10
+
+
+def plain_optuna(width, num_proposals, seed=7):
+    """The rule of parallel studies, written down again: before proposal k all outcomes up to k - width are told."""
+    sampler = optuna.samplers.TPESampler(
+        seed=seed, n_startup_trials=5, n_ei_candidates=24, multivariate=True, constant_liar=width > 1
+    )
+    plain = optuna.create_study(sampler=sampler, direction="maximize")
+    plain.enqueue_trial({name: DEFAULTS[name] for name in SPACE})
+    trials, asked = [], []
+    for place in range(num_proposals):
+        if place >= width:
+            plain.tell(trials[place - width], value_of(asked[place - width]))
+        trials.append(plain.ask())
+        asked.append(
+            {
+                "rate": trials[-1].suggest_float("rate", 0.01, 1.0, log=True),
+                "size": trials[-1].suggest_int("size", 1, 7),
+                "where": trials[-1].suggest_categorical("where", ("dense", "conv", "all")),
+            }
+        )
+    return asked
+
+
+@pytest.mark.parametrize("width", [1, 2, 4, 7, 30])
+def test_a_study_of_any_width_proposes_what_plain_optuna_with_a_constant_liar_proposes(width):
+    assert proposals(study(7, width=width), [succeed] * 20) == plain_optuna(width, 20)
+
+
+def some_end(proposal):
+    """A made-up outcome: a function of the proposal, in which some fail in each way."""
+    ways = ("diverged", "failed", "completed", "completed", "completed")
+    status = ways[int(proposal["rate"] * 1e6) % len(ways)]
+    return done(value_of(proposal) if status == "completed" else None, status)
+
+
+def in_order_of_arrival(cell_study, num_trials, num_slots, choose):
+    """What a study proposes when any of the trials in flight ends next; `choose(n)` picks one of n."""
+    asked, running = [], []
+    while len(asked) < num_trials or running:
+        while len(asked) < num_trials and len(running) < num_slots and (proposal := cell_study.ask()) is not None:
+            running.append(len(asked))
+            asked.append(proposal)
+        assert running, "a study that waits for nothing proposes"
+        place = running.pop(choose(len(running)))
+        cell_study.tell(place, some_end(asked[place]))
+    return asked
+
+
+@given(width=st.integers(1, 9), num_slots=st.integers(1, 12), data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_proposals_depend_neither_on_the_order_of_arrival_nor_on_the_number_of_slots(width, num_slots, data):
+    one_by_one = in_order_of_arrival(study(width=width), 20, 1, lambda number: 0)
+    assert one_by_one == proposals(study(width=width), [some_end] * 20)
+    arrival = in_order_of_arrival(
+        study(width=width), 20, num_slots, lambda number: data.draw(st.integers(0, number - 1), label="who ends")
+    )
+    assert arrival == one_by_one
+
+
+@pytest.mark.parametrize("width", [1, 4, 16])
+def test_what_depends_on_no_outcome_is_proposed_at_once_and_the_rest_in_the_order_of_asking(width):
+    cell_study, asked = study(width=width), []
+    while (proposal := cell_study.ask()) is not None:
+        asked.append(proposal)
+    assert len(asked) == width + 4, "with the fifth outcome the model begins"
+    for place in range(1, 5):
+        cell_study.tell(place, succeed(asked[place]))
+    assert cell_study.ask() is None, "outcomes that arrive early are held back"
+    cell_study.tell(0, succeed(asked[0]))
+    assert cell_study.ask() is not None
+    assert cell_study.ask() is None
+
+
+def test_an_outcome_of_no_proposal_and_a_width_below_1_are_refused():
+    with pytest.raises(ValueError, match="Proposals 0 to -1 were made, got an outcome of proposal 0"):
+        study().tell(0, done(0.5))
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        study(width=0)
