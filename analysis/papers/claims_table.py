@@ -28,11 +28,12 @@ def claims_table(trials: pd.DataFrame, curves: pd.DataFrame, paper: str | None =
     claims has no rows.
     """
     results = Results(trials=current_rows(trials), curves=curves)
-    rows = [_row(claim, results) for claim in CLAIMS if paper in (None, claim.paper)]
+    rows = [claim_row(claim, results) for claim in CLAIMS if paper in (None, claim.paper)]
     return with_notes(pd.DataFrame(rows, columns=list(CLAIM_COLUMNS)), notes_of(results.trials))
 
 
-def _row(claim: Claim, results: Results) -> dict[str, object]:
+def claim_row(claim: Claim, results: Results) -> dict[str, object]:
+    """The row of one claim, by column; without `value`, `limit`, `measured` and `scale` where nothing was run."""
     row: dict[str, object] = {
         "paper": claim.paper,
         "claim": claim.name,

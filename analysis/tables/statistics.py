@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import special, stats
-from statsmodels.stats.multitest import multipletests
 
 Numbers = Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]
 
@@ -184,14 +183,16 @@ def difference_of_means(
 def holm(p_values: Numbers) -> list[float]:
     """Holm's step-down correction of one family of p values; a NaN is no member of the family and stays NaN.
 
+    Of m members the i-th smallest becomes `max over j <= i of (m - j + 1) p_(j)`, at most 1 (Holm 1979). Not by
+    statsmodels, whose `multipletests` collects garbage in each call, which takes longer than everything else.
+
     >>> [round(p, 4) for p in holm([0.01, 0.04, float("nan"), 0.03])]
     [0.03, 0.06, nan, 0.06]
     """
     raw = np.asarray(p_values, dtype=float)
     corrected = np.full(len(raw), math.nan)
-    present = ~np.isnan(raw)
-    if present.any():
-        corrected[present] = multipletests(raw[present], method="holm")[1]
+    order = np.argsort(raw, kind="stable")[: np.count_nonzero(~np.isnan(raw))]  # NaN are sorted to the end
+    corrected[order] = np.minimum(np.maximum.accumulate(raw[order] * np.arange(len(order), 0, -1)), 1.0)
     return [float(p) for p in corrected]
 
 

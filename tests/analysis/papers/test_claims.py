@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from judged import judged
 from result_rows import confirmed, frame
 from theory_results import load, trial
 
 import analysis
 from analysis.papers.claims.claim import NOT_RUN
 from analysis.papers.claims_table import CLAIMS
-
-
-def verdicts(table):
-    return table.set_index("claim")["verdict"]
 
 
 def gaps(start, *falls):
@@ -54,7 +51,7 @@ def test_every_claim_has_a_row_and_says_that_nothing_was_run(tmp_path):
 )
 def test_a_gap_must_fall_all_the_way(tmp_path, values, verdict):
     trials, curves = load(tmp_path, [trial("thesis-fig3-3", "dropout", 0.3, gaps(*values))])
-    assert verdicts(analysis.claims_table(trials, curves))["Figure 3-3, monotone"] == verdict
+    assert judged(trials, curves, "Figure 3-3, monotone")["verdict"] == verdict
 
 
 def test_seeds_are_averaged_before_a_curve_is_judged(tmp_path):
@@ -62,9 +59,8 @@ def test_seeds_are_averaged_before_a_curve_is_judged(tmp_path):
     trials, curves = load(
         tmp_path, [trial("thesis-fig3-3", "dropout", 0.3, readings, seed) for seed, readings in enumerate(runs)]
     )
-    table = analysis.claims_table(trials, curves)
-    assert verdicts(table)["Figure 3-3, monotone"] == "holds"
-    assert table.set_index("claim").loc["Figure 3-3, monotone", "num_trials"] == 2
+    claim = judged(trials, curves, "Figure 3-3, monotone")
+    assert (claim["verdict"], claim["num_trials"]) == ("holds", 2)
 
 
 @pytest.mark.parametrize("scale", ["smoke", "short", "paper"])
@@ -72,7 +68,7 @@ def test_only_the_whole_training_can_contradict_where_it_ends(tmp_path, scale):
     readings = gaps(9.0, 1.0)
     readings[-1]["excess_objective"] = 0.5
     trials, curves = load(tmp_path, [trial("thesis-fig3-3", "dropout", 0.3, readings, scale=scale)])
-    verdict = verdicts(analysis.claims_table(trials, curves))["Theorem 10 and Corollary 1"]
+    verdict = judged(trials, curves, "Theorem 10 and Corollary 1")["verdict"]
     assert verdict == "does not hold" if scale == "paper" else verdict.startswith(f"not comparable: scale {scale}")
 
 
@@ -86,7 +82,7 @@ def test_the_fullest_scale_counts(tmp_path):
             trial("thesis-fig3-3", "dropout", 0.3, gaps(9.0, 1.0), scale="paper"),
         ],
     )
-    row = analysis.claims_table(trials, curves).set_index("claim").loc["Theorem 10 and Corollary 1"]
+    row = judged(trials, curves, "Theorem 10 and Corollary 1")
     assert (row["verdict"], row["scale"], row["num_trials"]) == ("holds", "paper", 1)
     assert row["value"] == pytest.approx(0.001)
 
@@ -94,7 +90,7 @@ def test_the_fullest_scale_counts(tmp_path):
 def test_a_law_holds_where_deviations_are_what_sampling_makes_them(tmp_path):
     generator = np.random.default_rng(0)
     trials, curves = load(tmp_path, [sampled(generator.normal(size=200))])
-    row = analysis.claims_table(trials, curves).set_index("claim").loc["Lemma 1, figure 1 top"]
+    row = judged(trials, curves, "Lemma 1, figure 1 top")
     assert row["verdict"] == "holds"
     assert row["value"] == pytest.approx(1, abs=0.15)
 
@@ -102,7 +98,7 @@ def test_a_law_holds_where_deviations_are_what_sampling_makes_them(tmp_path):
 def test_a_law_fails_where_they_are_larger_or_lean_to_one_side(tmp_path):
     for place, deviations in enumerate(([4.0, -4.0, 4.0, -4.0], [3.0, 3.0, 3.0])):
         trials, curves = load(tmp_path / str(place), [sampled(deviations)])
-        assert verdicts(analysis.claims_table(trials, curves))["Lemma 1, figure 1 top"] == "does not hold"
+        assert judged(trials, curves, "Lemma 1, figure 1 top")["verdict"] == "does not hold"
 
 
 def test_an_iterate_below_the_bound_contradicts_it_at_every_scale(tmp_path):
@@ -117,7 +113,7 @@ def test_an_iterate_below_the_bound_contradicts_it_at_every_scale(tmp_path):
             trial("thesis-fig3-2", "dropout", 0.3, spectrum, scale="smoke"),
         ],
     )
-    assert verdicts(analysis.claims_table(trials, curves))["Theorem 9"] == "does not hold"
+    assert judged(trials, curves, "Theorem 9")["verdict"] == "does not hold"
 
 
 def test_ranks_by_drop_rate_are_counted(tmp_path):
@@ -129,7 +125,7 @@ def test_ranks_by_drop_rate_are_counted(tmp_path):
 
     made = [(0.0, (1.0, 1.0, 1.0)), (0.3, (0.9, 0.7, 0.001)), (0.6, (0.5, 0.0, 0.0))]
     trials, curves = load(tmp_path, [trial("thesis-fig3-2", "dropout", rate, spectrum(*s)) for rate, s in made])
-    table = analysis.claims_table(trials, curves).set_index("claim")
+    table = analysis.claims_table(trials, curves, "dropout_theory").set_index("claim")
     assert table.loc["Figure 3-2, thresholding", "verdict"] == "holds"
     assert "0.0: 3, 0.3: 2, 0.6: 1" in table.loc["Figure 3-2, thresholding", "measured"]
     assert table.loc["Figure 3-2, shrinkage", "verdict"] == "holds"
@@ -154,5 +150,5 @@ def test_a_large_sampling_error_leaves_a_law_open(tmp_path):
         for point in points
     ]
     trials, curves = load(tmp_path, [(made, wide)])
-    verdict = verdicts(analysis.claims_table(trials, curves))["Lemma 1, figure 1 top"]
+    verdict = judged(trials, curves, "Lemma 1, figure 1 top")["verdict"]
     assert verdict.startswith("too few seeds: the samples leave room for a deviation of ")

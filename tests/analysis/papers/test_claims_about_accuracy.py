@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from judged import judged as judged_by
 from result_rows import confirmed, one_file, row, timed
 from scipy import stats
 
-import analysis
 from analysis.papers.claims.claim import NOT_RUN
 from analysis.papers.claims.contests import ONE_SEED, UNDECIDED
 
@@ -31,7 +31,7 @@ def runs(method, error, task="cifar10-zhai", noise=NOISE, scale="paper", role="c
 def judged(folder, rows, name, paper="localdrop", points=()):
     trials = one_file(folder, rows)
     curves = pd.DataFrame(points, columns=["trial_id", "epoch", "split", "metric", "value"])
-    return analysis.claims_table(trials, curves, paper).set_index("claim").loc[name]
+    return judged_by(trials, curves, name, paper)
 
 
 def table_1(errors, **more):

@@ -13,7 +13,7 @@ from analysis.papers.claims.contests import Pair, best_of, judge_gain, judge_ord
 from analysis.papers.claims.costs import judge_cost_order
 from analysis.papers.entries import Entry
 
-DRAWS = 40  # each takes some tenths of a second; the bound below is that of this number
+DRAWS = 40  # the bound below is that of this number
 MOST = int(stats.binom.ppf(0.95, DRAWS, 0.05))  # of these, where 5 % are allowed
 NAMES = ("localdrop", "none", "dropout", "weight_decay")
 ENTRIES = [Entry(label=name, task="task", regularizer=name) for name in NAMES]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from judged import judged
 from result_rows import row, write
 from theory_results import ends, load, over_epochs, trial
 
@@ -23,27 +24,29 @@ def diverged(task, regularizer, rate, seed=0, scale="paper", status="diverged"):
 
 
 def with_lost(folder, trials, lost):
-    """The table of claims for trials with curves and trials without."""
+    """Trials and curves, for trials with curves and trials without."""
     load(folder, trials)
     for path in (write(folder / "lost", lost) / "trials").iterdir():
         path.rename(folder / "trials" / f"lost-{path.name}")
-    return analysis.claims_table(analysis.load_trials(folder), analysis.load_curves(folder)).set_index("claim")
+    return analysis.load_trials(folder), analysis.load_curves(folder)
 
 
 def test_a_setting_that_diverged_leaves_a_claim_about_the_sweep_open(tmp_path):
     trials = ends(FIG1, 1.0, rate=0.1, **CONVERGED) + ends(FIG1, 1.0, **CONVERGED)
     found = with_lost(tmp_path, trials, [diverged("structured-fig1", "dropblock_sample", 0.9, seed) for seed in (0, 1)])
-    claim = found.loc["Theorem 7 and Corollary 8, figure 1 bottom"]
+    claim = judged(*found, "Theorem 7 and Corollary 8, figure 1 bottom")
     assert claim["verdict"] == "not comparable: 2 trials left no readings (2 diverged)"
     assert claim["measured"].endswith(", among them all of dropblock_sample at drop rate 0.9 on structured-fig1")
     assert claim["num_trials"] == 2
-    assert found.loc["Theorem 5", "verdict"] == "holds"  # it speaks of iterates, and those read are above the bound
+    assert (
+        judged(*found, "Theorem 5", "structured_dropout")["verdict"] == "holds"
+    )  # it speaks of iterates, and those read are above the bound
 
 
 def test_what_diverged_does_not_save_a_claim_that_fails(tmp_path):
     trials = ends(FIG1, 2.0, **CONVERGED)
     found = with_lost(tmp_path, trials, [diverged("structured-fig1", "dropblock_sample", 0.9)])
-    assert found.loc["Theorem 7 and Corollary 8, figure 1 bottom", "verdict"] == "does not hold"
+    assert judged(*found, "Theorem 7 and Corollary 8, figure 1 bottom")["verdict"] == "does not hold"
 
 
 def test_one_diverged_seed_of_many_is_counted_and_no_more_but_where_every_start_is_meant(tmp_path):
@@ -54,7 +57,8 @@ def test_one_diverged_seed_of_many_is_counted_and_no_more_but_where_every_start_
         ]
     ):
         trials = ends(tasks, 0.0, 0.0, metric="excess_objective")
-        found = with_lost(tmp_path / str(place), trials, [diverged(tasks[0], "dropout", 0.5, seed=2)]).loc[claim]
+        rows = with_lost(tmp_path / str(place), trials, [diverged(tasks[0], "dropout", 0.5, seed=2)])
+        found = judged(*rows, claim)
         assert found["verdict"] == verdict
         assert found["measured"].endswith("; 1 trial left no readings (1 diverged)")
 
@@ -63,23 +67,24 @@ def test_a_scale_at_which_everything_diverged_is_not_replaced_by_a_shorter_one(t
     short = trial("thesis-fig3-3", "dropout", 0.3, over_epochs(equalization_gap=[9.0, 0.1]), scale="short")
     found = with_lost(tmp_path, [short], [diverged("thesis-fig3-3", "dropout", 0.3)])
     for claim in ("Figure 3-3, monotone", "Theorem 10 and Corollary 1"):
-        assert found.loc[claim, "verdict"].startswith("not comparable: 1 trial left no readings (1 diverged)")
-        assert (found.loc[claim, "scale"], found.loc[claim, "num_trials"]) == ("paper", 0)
+        row_of_claim = judged(*found, claim)
+        assert row_of_claim["verdict"].startswith("not comparable: 1 trial left no readings (1 diverged)")
+        assert (row_of_claim["scale"], row_of_claim["num_trials"]) == ("paper", 0)
 
 
 def test_trials_without_curves_leave_every_claim_open(tmp_path):
     trials, curves = load(tmp_path, ends(FIG1, 1.0, **CONVERGED))
     for empty in (curves.iloc[:0], curves[curves["split"] == "train"]):
-        found = analysis.claims_table(trials, empty).set_index("claim")
-        assert found.loc["Theorem 4", "verdict"].startswith("not comparable: 1 trial left no readings (1 completed)")
+        found = judged(trials, empty, "Theorem 4", "structured_dropout")
+        assert found["verdict"].startswith("not comparable: 1 trial left no readings (1 completed)")
 
 
 def test_a_claim_names_the_readings_that_the_rows_lack(tmp_path):
     found = with_lost(tmp_path, ends(FIG1, 1.0, **CONVERGED), [])
     lacking = "dropblock_deviation, dropblock_objective, sampling_error"
     verdict = f"not comparable: the rows lack what it needs ({lacking})"
-    assert found.loc["Lemma 1, figure 1 top", "verdict"] == verdict
-    assert found.loc["Theorem 7 and Corollary 8, figure 1 bottom", "verdict"] == "holds"
+    assert judged(*found, "Lemma 1, figure 1 top")["verdict"] == verdict
+    assert judged(*found, "Theorem 7 and Corollary 8, figure 1 bottom")["verdict"] == "holds"
 
 
 def test_no_claim_of_the_theory_breaks_on_rows_that_lack_everything(tmp_path):
@@ -97,7 +102,7 @@ def test_no_claim_of_the_theory_breaks_on_rows_that_lack_everything(tmp_path):
 
 def test_on_a_terminal_claims_without_readings_are_told_from_those_that_were_not_run(tmp_path, capsys):
     short = trial("thesis-fig3-3", "dropout", 0.3, over_epochs(equalization_gap=[9.0, 0.1]), scale="short")
-    table = with_lost(tmp_path, [short], [diverged("thesis-fig3-3", "dropout", 0.3)]).reset_index()
+    table = analysis.claims_table(*with_lost(tmp_path, [short], [diverged("thesis-fig3-3", "dropout", 0.3)]))
     show_claims(table)
     shown = capsys.readouterr().out
     of_task = [claim for claim in CLAIMS if claim.tasks == ("thesis-fig3-3",)]

@@ -7,6 +7,7 @@ from statsmodels.stats.multitest import multipletests
 
 import analysis
 from analysis.tables.ranking import RANKING_COLUMNS
+from analysis.tables.statistics import holm
 
 NONE = [0.50, 0.52, 0.51, 0.49, 0.53]
 BETTER = [0.60, 0.63, 0.60, 0.58, 0.64]
@@ -57,9 +58,18 @@ def test_p_values_are_paired_by_seed_and_corrected_by_holm_within_the_task(tmp_p
 
 
 def test_holm_raises_a_p_that_would_be_significant_alone():
-    from analysis.tables.statistics import holm
-
     assert holm([0.01, 0.02, 0.03, 0.04]) == pytest.approx([0.04, 0.06, 0.06, 0.06])
+
+
+def test_holm_corrects_as_statsmodels_does_and_leaves_nan_out():
+    rng = np.random.default_rng(0)
+    for num_members in (0, 1, 2, 7, 30):
+        raw = np.round(rng.uniform(0, 0.2, num_members), 2)  # rounded: some are equal
+        expected = multipletests(raw, method="holm")[1] if num_members else []
+        place = int(rng.integers(num_members + 1))
+        corrected = holm(np.insert(raw, place, np.nan))
+        assert np.isnan(corrected.pop(place))
+        assert corrected == pytest.approx(list(expected), rel=1e-12)
 
 
 def test_pairing_uses_only_the_seeds_that_both_have(tmp_path):
