@@ -17,6 +17,7 @@ from harness.command.options import (
     Folders,
     OnConflict,
     RunOptions,
+    StatisticName,
     SuiteName,
     TableName,
     WhoseRows,
@@ -196,6 +197,23 @@ def rank(folders: Folders, on_conflict: OnConflict = None, as_json: AsJson = Fal
     from harness.command.screens import show_ranking
 
     show_ranking(_trials(folders, on_conflict), as_json, as_csv)
+
+
+@app.command()
+def stats(
+    folders: Folders,
+    table: Annotated[StatisticName | None, typer.Option(help="Only this one, whole. [default: most, abridged]")] = None,
+    on_conflict: OnConflict = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Compare over all tasks: rank intervals, strengths, pairs, interquartile means, profiles, costs of tuning."""
+    from harness.command.screens import show_statistics
+
+    if table is None and (as_json or as_csv):
+        names = ", ".join(StatisticName)
+        raise BadInput(f"--json and --csv write one table; say which: --table and one of {names}.")
+    show_statistics(_trials(folders, on_conflict), table and table.value, as_json, as_csv)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from matplotlib.text import Text
 from PIL import Image  # a dependency of matplotlib
 
 from analysis.figures.canvas import Styles, styles_by_regularizer
+from analysis.figures.critical_difference import plot_critical_difference
 from analysis.figures.importances import plot_importances
 from analysis.figures.learning_curves import curve_means, interactive_learning_curves, plot_learning_curves
 from analysis.figures.ranking import plot_overhead, plot_ranking
@@ -27,7 +28,7 @@ from analysis.page import tables as page_tables
 from analysis.page.file_names import FileNames
 from analysis.page.tables import table_of
 from analysis.papers.claims.claim import NOT_RUN
-from analysis.papers.claims_table import THEORY_PAPERS, claims_table
+from analysis.papers.claims_table import CLAIMED_THEORY_TASKS, THEORY_PAPERS, claims_table
 from analysis.papers.comparison import compare_with_papers
 from analysis.papers.figures import plot_paper_figures, plot_sweeps_beside_papers
 from analysis.papers.reported import TIME_METRIC
@@ -39,7 +40,8 @@ from analysis.shown.column import Column
 from analysis.shown.spreadsheet import csv_of_frame
 from analysis.tables import campaign
 from analysis.tables.importances import importance_table
-from analysis.tables.overall import overall_significance
+from analysis.tables.over_tasks import STATISTICS
+from analysis.tables.overall import friedman_by_scale, significance_of
 from analysis.tables.ranking import OVERALL, ranking_table
 from analysis.tables.sweeps import sweeps_of
 from analysis.tables.timing import timing_table
@@ -94,6 +96,7 @@ class _Report:
         self.content |= _header(trials)
         self.content["counts"] = page_tables.counts(campaign.status_counts(trials))
         self._put_ranking(trials)
+        self._put_over_tasks(trials)
         self._put_timing(trials)
         self._put_curves(trials, curves)
         self._put_campaign(trials)
@@ -104,7 +107,7 @@ class _Report:
     def _put_ranking(self, trials: pd.DataFrame) -> None:
         table = ranking_table(trials)
         self._csv("ranking", table)
-        significance = overall_significance(trials)
+        significance = significance_of(table)
         self._csv("significance", significance)
         tasks = table[table["task"] != OVERALL].groupby(["scale", "task"], sort=False)
         self.content["tasks"] = [self._task(str(scale), str(task), rows) for (scale, task), rows in tasks]
@@ -117,8 +120,31 @@ class _Report:
         self.content["optimism"] = [
             {"scale": scale, "table": page_tables.optimism(rows)} for scale, rows in tuned.groupby("scale", sort=False)
         ]
+        self.content["critical_differences"] = [
+            {"name": scale, "figure": self._png(("critical-difference", scale), plot_critical_difference(each))}
+            for scale, each in friedman_by_scale(table).items()
+            if each.critical_difference > 0
+        ]
         self.content["notes"] = notes_of(table)
         self.content["overall_notes"] = [note for note in notes_of(significance) if note not in notes_of(table)]
+
+    def _put_over_tasks(self, trials: pd.DataFrame) -> None:
+        self.content["over_tasks"] = sections = []
+        for name, statistic in STATISTICS.items():
+            table = statistic.make(trials)
+            if len(table):
+                self._csv(name, table)
+            sections += [
+                {
+                    "title": f"{statistic.title}, scale {scale}",
+                    "source": statistic.source,
+                    "table": table_of(rows.head(page_tables.MOST_ROWS), statistic.columns),
+                    "num_more": max(0, len(rows) - page_tables.MOST_ROWS),
+                    "file": f"tables/{name}.csv",
+                }
+                for scale, rows in statistic.views(table)
+                if not statistic.is_long
+            ]
 
     def _task(self, scale: str, task: str, rows: pd.DataFrame) -> dict[str, Any]:
         higher = bool(rows["higher_is_better"].iloc[0])
@@ -207,6 +233,8 @@ class _Report:
         drawn = [*plot_sweeps_beside_papers(comparison), *plot_paper_figures(trials, curves, self.looks)]
         self.content["paper_figures"] = self._figures(drawn)
         self.content["theory"] = self._figures(plot_theory(trials, curves))
+        ran = set(trials.loc[trials["status"] != "skipped", "task"])
+        self.content["theory_tasks"] = ", ".join(sorted(ran & {*THEORY_TASKS, *CLAIMED_THEORY_TASKS}))
 
     def _figures(self, drawn: list[tuple[str, str, Figure]]) -> list[dict[str, str]]:
         return [{"name": title, "figure": self._png((name,), figure)} for name, title, figure in drawn]

@@ -14,6 +14,7 @@ CLAIM_COLUMNS = (
 )  # fmt: skip
 CLAIMS: tuple[Claim, ...] = tuple(claim for paper in PAPERS for claim in paper.claims)
 THEORY_PAPERS = tuple(paper.name for paper in PAPERS if paper.is_theory)
+CLAIMED_THEORY_TASKS = frozenset(task for claim in CLAIMS if claim.paper in THEORY_PAPERS for task in claim.tasks)
 CLAIMED_PAPERS = tuple(paper.name for paper in PAPERS)
 
 

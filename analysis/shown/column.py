@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.shown.formats import digits, is_missing, words
+from analysis.shown.formats import Format, digits, is_missing, words
 
 Row = Mapping[Any, Any]  # of a frame: its cells by the names of its columns
-Format = Callable[[Any], str]
 
 ALWAYS = 100  # the weight of what names a row, and of what the table is for
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+
+Format = Callable[[Any], str]
 
 
 def is_missing(value: Any) -> bool:
@@ -105,6 +108,24 @@ def setting(value: Any) -> str:
     ('0.9766', '10', 'rms')
     """
     return f"{value:.4g}" if isinstance(value, float) else words(value)
+
+
+def share(value: Any) -> str:
+    """A share of one: three decimals.
+
+    >>> share(0.5), share(1.0)
+    ('0.500', '1.000')
+    """
+    return "–" if is_missing(value) else f"{value:.3f}"
+
+
+def points(value: Any) -> str:
+    """Points around zero, with their sign.
+
+    >>> points(12.6), points(-0.2), points(0.0)
+    ('+13', '-0', '+0')
+    """
+    return "–" if is_missing(value) else f"{value:+.0f}"
 
 
 def probability(value: Any) -> str:

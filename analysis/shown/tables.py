@@ -7,12 +7,15 @@ from collections.abc import Iterable, Sequence
 from analysis.shown.column import ALWAYS, Column, Row, interval, number, spaced, text
 from analysis.shown.formats import (
     count,
+    digits,
     hundredths,
     is_missing,
     milliseconds,
     place,
+    points,
     probability,
     setting,
+    share,
     signed,
     signed_hundredths,
     spread,
@@ -27,6 +30,10 @@ def _against(row: Row) -> str:
     if is_missing(row["outcome"]):
         return "–"
     return str(row["outcome"]) if is_missing(row["p_holm"]) else f"{row['outcome']} ({probability(row['p_holm'])})"
+
+
+def _survivors(row: Row) -> str:
+    return f"{digits(row['survivors_mean'])} ({signed(row['failure_effect'])})" if row["num_failed"] else "–"
 
 
 def _remark(row: Row) -> str:
@@ -75,7 +82,80 @@ RANKING = (  # one task of a `ranking_table`
         weight=30,
     ),
     text("budget", legend="Tune trials and epochs; only contestants of equal budgets are ranked together.", weight=35),
+    Column(
+        name="survivors_mean",
+        heading="survivors (effect)",
+        make=_survivors,
+        legend="Where seeds failed, the mean over the others, and by how much counting the failed ones moved the mean.",
+        weight=29,
+        numeric=True,
+    ),
     Column(name="status", heading="remark", make=_remark, weight=10, wide=True),
+    text("left_out", legend="Trials on other data, code or switches, which meet nobody here.", weight=5, wide=True),
+)
+
+RANK_INTERVALS = (
+    text("regularizer", weight=ALWAYS),
+    number("mean_rank", show=place, legend="Over the tasks that the contestants have in common.", weight=ALWAYS),
+    interval("low", "high", "95 % interval", place, legend="Bootstrap over tasks and seeds.", weight=80),
+    number("num_tasks", "tasks", weight=40),
+)
+
+STRENGTHS = (
+    text("regularizer", weight=ALWAYS),
+    number(
+        "strength",
+        "strength, Elo points",
+        points,
+        legend="Of Bradley and Terry's model; 400 more win ten times as often as they lose.",
+        weight=ALWAYS,
+    ),
+    interval(
+        "strength_low", "strength_high", "95 % interval", points, legend="Bootstrap over tasks and seeds.", weight=80
+    ),
+    number("num_tasks", "tasks", weight=40),
+)
+
+INTERQUARTILE_MEANS = (
+    text("regularizer", weight=ALWAYS),
+    number(
+        "iqm",
+        "interquartile mean",
+        share,
+        legend="Mean of the middle half of all runs; 0 is the worst mean of a task and 1 the best.",
+        weight=ALWAYS,
+    ),
+    interval("low", "high", "95 % interval", share, legend="Bootstrap over the seeds of each task.", weight=80),
+    number("num_runs", "runs", weight=40),
+)
+
+PAIRS = (
+    text("regularizer", "better", weight=ALWAYS),
+    text("rival", weight=ALWAYS),
+    number(
+        "win_rate",
+        show=share,
+        legend="How probable it is that a run of the first beats one of the rival, mean over their common tasks.",
+        weight=ALWAYS,
+    ),
+    number("num_tasks", "tasks", weight=40),
+)
+
+TUNING_COSTS = (
+    text("regularizer", weight=ALWAYS),
+    number("seconds", "training, s", legend="Training time of all tune trials, failed ones included.", weight=ALWAYS),
+    number("seconds_per_trial", "s per trial", weight=60),
+    number("num_trials", "trials", weight=70),
+    number("num_failed", "failed", count, weight=50),
+    number("num_tasks", "tasks", weight=40),
+)
+
+BEST_SO_FAR = (
+    text("task", weight=ALWAYS),
+    text("regularizer", weight=ALWAYS),
+    number("num_trials", "trials", weight=ALWAYS),
+    number("best_validation", legend="The best validation value among the first trials.", weight=ALWAYS),
+    number("seconds", "training, s", legend="Training time of these trials.", weight=80),
 )
 
 OVERALL = (  # the overall rows of a `ranking_table`
@@ -157,6 +237,7 @@ COMPARISON = (  # a `compare_with_papers`, without what was not run
         "differs; values of smaller scales are not comparable.",
         weight=ALWAYS,
     ),
+    Column(name="verdict", heading="why", make=lambda row: str(row["verdict"]).partition(": ")[2] or "–", wide=True),
     text("note", weight=5, wide=True),
 )  # fmt: skip
 
@@ -204,6 +285,13 @@ SKIPPED = (text("regularizer", weight=ALWAYS), text("task", weight=ALWAYS), text
 def optimism(tasks: Iterable[str]) -> tuple[Column, ...]:
     """Selection optimism: one row per regularizer and one column per task."""
     return (text("regularizer", weight=ALWAYS), *(number(task, task, signed) for task in tasks))
+
+
+def profiles(thresholds: Iterable[str]) -> tuple[Column, ...]:
+    """Performance profiles: one row per regularizer and one column per threshold."""
+    legend = "Share of the runs whose normalized score is above; 0 is the worst mean of a task and 1 the best."
+    columns = (number(each, f"above {each}", share, legend=legend) for each in thresholds)
+    return (text("regularizer", weight=ALWAYS), *columns)
 
 
 def counts(statuses: Iterable[str]) -> tuple[Column, ...]:

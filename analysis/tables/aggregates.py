@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.tables.common_tasks import common_block
+from analysis.tables.cubes import Cube, cubes_of
 from analysis.tables.scores import scores_table
 
 RANK_INTERVAL_COLUMNS = ("scale", "regularizer", "mean_rank", "low", "high", "num_tasks")
@@ -21,18 +22,19 @@ def rank_intervals(trials: pd.DataFrame, num_draws: int = 500, confidence: float
     1993, section 13.3) over tasks, and over seeds within each cell: what another choice of tasks and seeds would give.
     """
     rng, rows = np.random.default_rng(seed), []
-    for scale, of_scale in scores_table(trials).groupby("scale", sort=True):
-        cells = {key: losses.to_numpy() for key, losses in of_scale.groupby(["task", "regularizer"])["loss"]}
-        means = of_scale.pivot_table(index="task", columns="regularizer", values="loss", aggfunc="mean")
-        block = common_block(means.rank(axis="columns")).ranks
-        tasks, names = list(block.index), list(block.columns)
-        drawn = np.empty((num_draws, len(names)))
-        for draw in range(num_draws):
-            chosen = rng.integers(len(tasks), size=len(tasks))
-            losses = [[_mean_of_draw(cells[tasks[place], name], rng) for name in names] for place in chosen]
-            drawn[draw] = stats.rankdata(losses, axis=1).mean(axis=0)
+    scores = scores_table(trials)
+    for scale, cube in cubes_of(scores).items():
+        ranks = stats.rankdata(cube.means, axis=1, nan_policy="omit")
+        block = common_block(pd.DataFrame(ranks, index=cube.tasks, columns=cube.names)).ranks
+        if block.empty:
+            continue
+        of_scale = scores[scores["scale"] == scale]
+        common = of_scale["task"].isin(block.index) & of_scale["regularizer"].isin(block.columns)
+        (inside,) = cubes_of(of_scale[common]).values()
+        drawn = [stats.rankdata(inside.resampled(rng).means, axis=1).mean(axis=0) for _ in range(num_draws)]
         low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-        rows += [(scale, name, block[name].mean(), low[i], high[i], len(tasks)) for i, name in enumerate(names)]
+        means = block[list(inside.names)].mean()
+        rows += [(scale, *row, len(block)) for row in zip(inside.names, means, low, high, strict=True)]
     table = pd.DataFrame(rows, columns=list(RANK_INTERVAL_COLUMNS))
     return table.sort_values(["scale", "mean_rank", "regularizer"], ignore_index=True)
 
@@ -60,14 +62,11 @@ def interquartile_means(
     section 4.3); the interval is the percentile bootstrap, stratified: seeds are drawn within each task.
     """
     rng, rows = np.random.default_rng(seed), []
-    for (scale, name), runs in normalized_scores(trials).groupby(["scale", "regularizer"], sort=True):
-        strata = [task.to_numpy() for _, task in runs.groupby("task")["normalized"]]
-        drawn = [
-            _iqm(np.concatenate([task[rng.integers(len(task), size=len(task))] for task in strata]))
-            for _ in range(num_draws)
-        ]
-        low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-        rows.append((scale, name, _iqm(np.concatenate(strata)), low, high, len(runs)))
+    for scale, cube in cubes_of(normalized_scores(trials), "normalized").items():
+        drawn = [_iqm(cube.with_resampled_seeds(rng)) for _ in range(num_draws)]
+        low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+        num_runs = cube.counts.sum(axis=0)
+        rows += [(scale, *row) for row in zip(cube.names, _iqm(cube), low, high, num_runs, strict=True)]
     table = pd.DataFrame(rows, columns=list(IQM_COLUMNS))
     return table.sort_values(["scale", "iqm", "regularizer"], ascending=[True, False, True], ignore_index=True)
 
@@ -86,9 +85,10 @@ def performance_profiles(trials: pd.DataFrame, num_thresholds: int = 21) -> pd.D
     return pd.DataFrame(rows, columns=list(PROFILE_COLUMNS))
 
 
-def _iqm(values: np.ndarray) -> float:
-    return float(stats.trim_mean(values, 0.25))
-
-
-def _mean_of_draw(losses: np.ndarray, rng: np.random.Generator) -> float:
-    return float(losses[rng.integers(len(losses), size=len(losses))].mean())
+def _iqm(cube: Cube) -> np.ndarray:
+    """Of each contestant the mean of the runs on all tasks without the lowest and the highest quarter."""
+    runs = np.sort(cube.losses.transpose(1, 0, 2).reshape(len(cube.names), -1), axis=1)  # NaN last
+    num_runs = cube.counts.sum(axis=0)[:, None]
+    cut, place = num_runs // 4, np.arange(runs.shape[1])
+    is_middle = (place >= cut) & (place < num_runs - cut)
+    return np.where(is_middle, runs, 0.0).sum(axis=1) / is_middle.sum(axis=1)

@@ -93,6 +93,14 @@ def friedman(ranks: pd.DataFrame, confidence: float = 0.95) -> Friedman:
     )
 
 
+def friedman_by_scale(table: pd.DataFrame, confidence: float = 0.95) -> dict[str, Friedman]:
+    """By scale: the tests on the common tasks and contestants of a `ranking_table`."""
+    return {
+        str(scale): friedman(common_block(rank_matrix(rows)).ranks, confidence)
+        for scale, rows in table[table["task"] != OVERALL].groupby("scale", sort=False)
+    }
+
+
 def overall_significance(
     trials: pd.DataFrame, role: RankedRole | None = None, value: Value = "test_value", confidence: float = 0.95
 ) -> pd.DataFrame:
@@ -104,10 +112,13 @@ def overall_significance(
     them. Ranks, contestants and tasks are those of the overall rows of `ranking_table`. Below 3 tasks or 3 contestants
     these columns are empty. `smallest_reachable_p` is that of Friedman's test with these numbers.
     """
-    table = ranking_table(trials, role=role, value=value, confidence=confidence)
+    return significance_of(ranking_table(trials, role=role, value=value, confidence=confidence), confidence)
+
+
+def significance_of(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
+    """The `overall_significance` of the trials of a `ranking_table`."""
     rows = []
-    for scale, of_scale in table[table["task"] != OVERALL].groupby("scale", sort=False):
-        result = friedman(common_block(rank_matrix(of_scale)).ranks, confidence)
+    for scale, result in friedman_by_scale(table, confidence).items():
         k = len(result.mean_ranks)
         rows.append(
             {

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
-from analysis.tables.scores import scores_table
+from analysis.tables.cubes import Cube, loss_cubes
 
 PAIR_COLUMNS = ("scale", "regularizer", "rival", "win_rate", "num_tasks")
 STRENGTH_COLUMNS = ("scale", "regularizer", "strength", "strength_low", "strength_high", "num_tasks")
 ELO_POINTS = 400.0  # per factor of ten in the odds
 _PRIOR_WINS = 0.5  # of each over each whom it met: who won always would have no finite strength
 _ROUNDS = 500
-Losses = Mapping[str, np.ndarray]  # by contestant: the losses of its seeds on one task
 
 
 def win_rates(trials: pd.DataFrame) -> pd.DataFrame:
@@ -25,11 +22,10 @@ def win_rates(trials: pd.DataFrame) -> pd.DataFrame:
     2021, "Deep RL at the edge of the statistical precipice", section 4.3). Seeds that failed lose.
     """
     rows = []
-    for scale, tasks in _losses(trials).items():
-        names = sorted({name for task in tasks for name in task})
-        wins, met = _wins(tasks, names)
+    for scale, cube in loss_cubes(trials).items():
+        wins, met = _wins(cube)
         rows += [
-            (scale, names[i], names[j], wins[i, j] / met[i, j], int(met[i, j]))
+            (scale, cube.names[i], cube.names[j], wins[i, j] / met[i, j], int(met[i, j]))
             for i, j in zip(*np.where(met > 0), strict=True)
         ]
     return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
@@ -44,60 +40,38 @@ def strengths(trials: pd.DataFrame, num_draws: int = 200, confidence: float = 0.
     within each cell.
     """
     rng, rows = np.random.default_rng(seed), []
-    for scale, tasks in _losses(trials).items():
-        names = sorted({name for task in tasks for name in task})
-        fitted = _bradley_terry(*_wins(tasks, names))
-        drawn = np.array([_bradley_terry(*_wins(_resampled(tasks, rng), names)) for _ in range(num_draws)])
+    for scale, cube in loss_cubes(trials).items():
+        wins, met = zip(_wins(cube), *(_wins(cube.resampled(rng)) for _ in range(num_draws)), strict=True)
+        fitted, *drawn = _bradley_terry(np.array(wins), np.array(met))
         low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-        counts = [sum(name in task for task in tasks) for name in names]
-        rows += [(scale, *row) for row in zip(names, fitted, low, high, counts, strict=True)]
+        counts = (cube.counts > 0).sum(axis=0)
+        rows += [(scale, *row) for row in zip(cube.names, fitted, low, high, counts, strict=True)]
     table = pd.DataFrame(rows, columns=list(STRENGTH_COLUMNS))
     return table.sort_values(["scale", "strength", "regularizer"], ascending=[True, False, True], ignore_index=True)
 
 
-def _losses(trials: pd.DataFrame) -> dict[str, list[Losses]]:
-    """By scale: for each task the losses of every contestant with a score."""
-    found: dict[str, list[Losses]] = {}
-    for (scale, _), rows in scores_table(trials).groupby(["scale", "task"], sort=True):
-        found.setdefault(str(scale), []).append(
-            {str(name): cell.to_numpy() for name, cell in rows.groupby("regularizer")["loss"]}
-        )
-    return found
-
-
-def _wins(tasks: list[Losses], names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def _wins(cube: Cube) -> tuple[np.ndarray, np.ndarray]:
     """[i, j]: in how many tasks i was better than j, counted as probabilities of improvement; on how many they met."""
-    wins, met = np.zeros((len(names), len(names))), np.zeros((len(names), len(names)))
-    for task in tasks:
-        here = [place for place, name in enumerate(names) if name in task]
-        for position, i in enumerate(here):
-            for j in here[position + 1 :]:
-                first, second = task[names[i]][:, None], task[names[j]][None, :]
-                better = float((first < second).mean() + (first == second).mean() / 2)
-                wins[i, j] += better
-                wins[j, i] += 1 - better
-                met[i, j] += 1
-                met[j, i] += 1
-    return wins, met
+    wins = np.zeros((len(cube.names), len(cube.names)))
+    for losses, counts in zip(cube.losses, cube.counts, strict=True):  # task by task: all at once take much memory
+        first, second = losses[:, None, :, None], losses[None, :, None, :]  # NaN is neither smaller nor equal
+        better = (first < second).sum(axis=(2, 3)) + (first == second).sum(axis=(2, 3)) / 2
+        wins += better / np.maximum(counts[:, None] * counts[None, :], 1)
+    present = (cube.counts > 0).astype(float)
+    np.fill_diagonal(wins, 0.0)
+    return wins, present.T @ present * (1 - np.eye(len(cube.names)))
 
 
 def _bradley_terry(wins: np.ndarray, met: np.ndarray) -> np.ndarray:
-    """Strengths in Elo points around 0, by the minorization-maximization of Hunter 2004."""
+    """Strengths in Elo points around 0, by the minorization-maximization of Hunter 2004; draw by draw on axis 0."""
     games = met + 2 * _PRIOR_WINS * (met > 0)
-    won = (wins + _PRIOR_WINS * (met > 0)).sum(axis=1)
-    strength = np.ones(len(won))
+    won = (wins + _PRIOR_WINS * (met > 0)).sum(axis=2)
+    strength = np.ones_like(won)
     for _ in range(_ROUNDS):
-        expected = (games / (strength[:, None] + strength[None, :])).sum(axis=1)
+        expected = (games / (strength[:, :, None] + strength[:, None, :])).sum(axis=2)
         renewed = np.divide(won, expected, out=np.ones_like(won), where=expected > 0)
-        renewed /= np.exp(np.log(renewed).mean())
-        if np.abs(np.log(renewed / strength)).max() < 1e-9:
+        renewed /= np.exp(np.log(renewed).mean(axis=1, keepdims=True))
+        if np.abs(np.log(renewed / strength)).max(initial=0.0) < 1e-9:
             break
         strength = renewed
     return ELO_POINTS * np.log10(strength)
-
-
-def _resampled(tasks: list[Losses], rng: np.random.Generator) -> list[Losses]:
-    chosen = [tasks[place] for place in rng.integers(len(tasks), size=len(tasks))]
-    return [
-        {name: losses[rng.integers(len(losses), size=len(losses))] for name, losses in task.items()} for task in chosen
-    ]

@@ -25,4 +25,4 @@ def scores_table(trials: pd.DataFrame, role: RankedRole | None = None, value: Va
             if cell.budget.key == task.main_budget
             for seed, score in cell.scores.items()
         ]
-    return pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
+    return pd.DataFrame(rows, columns=list(SCORE_COLUMNS)).astype({"score": float, "loss": float})

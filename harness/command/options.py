@@ -65,6 +65,18 @@ class TableName(StrEnum):
     datasets = "datasets"
 
 
+class StatisticName(StrEnum):
+    """What `stats` can show; `analysis.tables.over_tasks` has the same names."""
+
+    ranks = "ranks"
+    strengths = "strengths"
+    pairs = "pairs"
+    iqm = "iqm"
+    profiles = "profiles"
+    costs = "costs"
+    so_far = "so-far"
+
+
 def names_in(*tables: str) -> Callable[[str], list[str]]:
     """A completion by the names of these tables ("tasks", "suites", ...)."""
 

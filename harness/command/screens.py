@@ -9,6 +9,7 @@ from harness.command.printing import Records, print_notes, print_table, say_entr
 from harness.command.remarks import listed, remarks, split_sentences
 from harness.terminal.text import say
 
+MOST_ROWS = 20  # of a statistic among others
 FOLDED = ("setting", "verdict")  # columns that stand in the title where they are the same in all rows
 
 
@@ -48,6 +49,32 @@ def _show_task(name: str, records: Records) -> None:
     print_notes(remarks(told, lambda record: [remark.make(record)] if remark.make(record) else [], ["regularizer"]))
     if missing := [str(record["regularizer"]) for record in records if record["status"] == "missing"]:
         print_notes([f"No trial here, hence the worst rank overall: {listed(missing)}."])
+
+
+def show_statistics(trials: Any, name: str | None = None, as_json: bool = False, as_csv: bool = False) -> None:
+    """The statistics over all tasks but for the long ones, abridged; with `name` that one, whole."""
+    import analysis
+    from analysis.tables.over_tasks import STATISTICS
+
+    notes: dict[str, None] = {}
+    for each, statistic in STATISTICS.items():
+        if statistic.is_long if name is None else name != each:
+            continue
+        table = statistic.make(trials)
+        if show_frame(table, as_json, as_csv):
+            return
+        for scale, rows in statistic.views(table):
+            records = rows.to_dict("records")
+            shown = records if name else records[:MOST_ROWS]
+            print_table(f"{each}: {statistic.title} ({scale})", statistic.columns, shown)
+            if len(shown) < len(records):
+                print_notes([f"{len(records) - len(shown)} more rows: --table {each} shows all."])
+            print_notes([statistic.source])
+        if table.empty:
+            notes[statistic.absent] = None
+        notes |= dict.fromkeys(analysis.notes_of(table))
+    long = [f"--table {each}" for each, statistic in STATISTICS.items() if statistic.is_long and name is None]
+    print_notes([*notes, *([f"More by itself: {', '.join(long)}."] if long else [])])
 
 
 def show_timing(trials: Any, as_json: bool = False, as_csv: bool = False) -> None:

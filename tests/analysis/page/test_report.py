@@ -13,7 +13,10 @@ from result_rows import confirmed, row, timed, write
 import analysis
 from analysis.page.report import MOST_BYTES
 from analysis.shown import tables as shown
+from analysis.tables.over_tasks import STATISTICS
 from harness.records import CURVE_SCHEMA
+
+TUNED = "Nothing was tuned here."  # statistics of searches
 
 
 class Page(HTMLParser):
@@ -158,8 +161,8 @@ def test_a_campaign_that_has_only_begun_has_a_report_too(tmp_path):
 
 def test_cells_of_the_papers_are_shown_beside_them_and_labelled_with_the_scale(tmp_path):
     rows = confirmed("none", [0.8, 0.81], "cifar10-zhai", dataset="cifar10", architecture="zhai_cnn")
-    words = "".join(Page(Path(analysis.write_report(write(tmp_path, rows))).read_text()).words)
-    assert "not comparable: scale smoke" in words
+    page = Path(analysis.write_report(write(tmp_path, rows))).read_text()
+    assert "<td>not comparable</td><td>scale smoke</td>" in page
     assert (tmp_path / "tables" / "comparison.csv").exists()
 
 
@@ -180,3 +183,35 @@ def test_a_second_report_replaces_the_first_and_leaves_nothing_unfinished(tmp_pa
     pages = [Path(analysis.write_report(tmp_path)).read_text() for _ in range(2)]
     assert pages[0] == pages[1]
     assert not [path for path in tmp_path.rglob(".*") if path.is_file()]
+
+
+def test_a_task_of_the_theory_that_ran_is_not_said_to_be_missing(tmp_path):
+    """One contestant of one task is too few for any claim."""
+    rows = [row("structured-fig2", "none", "default", 0, 0.5, metric="excess_objective", higher=False)]
+    words = "".join(Page(Path(analysis.write_report(write(tmp_path, rows))).read_text()).words)
+    assert "No task of the theory was run" not in words
+    assert "These of its tasks were run: structured-fig2." in " ".join(words.split())
+
+
+def test_the_page_says_that_copies_contradict_each_other(tmp_path):
+    one, other = write(tmp_path / "a", confirmed("none", [0.5])), write(tmp_path / "b", confirmed("none", [0.6]))
+    with pytest.raises(analysis.ConflictingResultsError):
+        analysis.write_report([one, other])
+    words = "".join(Page(Path(analysis.write_report([one, other], on_conflict="last")).read_text()).words)
+    assert "1 trial(s) stand with different values; the last count." in words
+
+
+def test_statistics_over_tasks_stand_on_the_page_with_their_sources(tmp_path):
+    rows = [
+        each
+        for task in ("t1", "t2", "t3")
+        for place, name in enumerate(("none", "dropout", "broken"))
+        for each in confirmed(name, [0.5 + place / 10, None if name == "broken" else 0.6], task)
+    ]
+    path = Path(analysis.write_report(write(tmp_path, rows)))
+    words = " ".join("".join(Page(path.read_text()).words).split())
+    for statistic in STATISTICS.values():
+        assert (f"{statistic.title}, scale smoke {statistic.source}" in words) == (statistic.absent != TUNED)
+    assert (tmp_path / "figures" / "critical-difference-smoke.png").exists()
+    assert "0.7000 (-0.35)" in words, "the mean of the survivors and what the failures did to it"
+    assert {"pairs.csv", "ranks.csv", "profiles.csv"} <= {each.name for each in (tmp_path / "tables").iterdir()}

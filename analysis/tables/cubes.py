@@ -1,0 +1,72 @@
+"""Scores as arrays of task, contestant and seed, and bootstrap samples of them: what statistics over tasks use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.tables.scores import scores_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cube:
+    """The losses of one scale; smaller is better, infinite where a seed failed whose metric has no worst value.
+
+    Attributes:
+        tasks, names: of the first and the second axis.
+        losses: (task, contestant, seed), NaN behind the last seed of a cell.
+        counts: (task, contestant): how many seeds a cell has, 0 where the contestant has no score.
+    """
+
+    tasks: tuple[str, ...]
+    names: tuple[str, ...]
+    losses: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def means(self) -> np.ndarray:
+        """(task, contestant): mean loss, NaN where there is no score."""
+        total = np.where(np.isnan(self.losses), 0.0, self.losses).sum(axis=2)
+        return np.where(self.counts > 0, total / np.maximum(self.counts, 1), np.nan)
+
+    def with_resampled_seeds(self, rng: np.random.Generator) -> Cube:
+        """Of every cell as many seeds as it has, drawn with replacement from them."""
+        places = (rng.random(self.losses.shape) * self.counts[:, :, None]).astype(int)
+        drawn = np.take_along_axis(self.losses, places, axis=2)
+        is_seed = np.arange(self.losses.shape[2]) < self.counts[:, :, None]
+        return self._with(self.tasks, np.where(is_seed, drawn, np.nan), self.counts)
+
+    def resampled(self, rng: np.random.Generator) -> Cube:
+        """As many tasks as there are, drawn with replacement, and seeds within each of their cells."""
+        chosen = rng.integers(len(self.tasks), size=len(self.tasks))
+        tasks = tuple(self.tasks[place] for place in chosen)
+        return self._with(tasks, self.losses[chosen], self.counts[chosen]).with_resampled_seeds(rng)
+
+    def _with(self, tasks: tuple[str, ...], losses: np.ndarray, counts: np.ndarray) -> Cube:
+        return Cube(tasks=tasks, names=self.names, losses=losses, counts=counts)
+
+
+def cubes_of(scores: pd.DataFrame, column: str = "loss") -> Mapping[str, Cube]:
+    """By scale: a column of a `scores_table` as a cube, tasks and contestants in the order of their names."""
+    return {str(scale): _cube(rows, column) for scale, rows in scores.groupby("scale", sort=True)}
+
+
+def loss_cubes(trials: pd.DataFrame) -> Mapping[str, Cube]:
+    """By scale: the losses of the trials that are ranked."""
+    return cubes_of(scores_table(trials))
+
+
+def _cube(rows: pd.DataFrame, column: str) -> Cube:
+    ordered = rows.sort_values(["task", "regularizer", "seed"], kind="stable")
+    tasks, names = (sorted(set(ordered[key])) for key in ("task", "regularizer"))
+    task = ordered["task"].map({name: place for place, name in enumerate(tasks)}).to_numpy()
+    name = ordered["regularizer"].map({name: place for place, name in enumerate(names)}).to_numpy()
+    seed = ordered.groupby(["task", "regularizer"]).cumcount().to_numpy()
+    losses = np.full((len(tasks), len(names), int(seed.max()) + 1), np.nan)
+    losses[task, name, seed] = ordered[column].to_numpy(dtype=float)
+    counts = np.zeros((len(tasks), len(names)), dtype=int)
+    np.add.at(counts, (task, name), 1)
+    return Cube(tasks=tuple(tasks), names=tuple(names), losses=losses, counts=counts)
