@@ -91,4 +91,5 @@ def _iqm(cube: Cube) -> np.ndarray:
     num_runs = cube.counts.sum(axis=0)[:, None]
     cut, place = num_runs // 4, np.arange(runs.shape[1])
     is_middle = (place >= cut) & (place < num_runs - cut)
-    return np.where(is_middle, runs, 0.0).sum(axis=1) / is_middle.sum(axis=1)
+    means: np.ndarray = np.where(is_middle, runs, 0.0).sum(axis=1) / is_middle.sum(axis=1)
+    return means

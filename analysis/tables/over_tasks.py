@@ -52,9 +52,9 @@ def _better_ones(pairs: pd.DataFrame) -> pd.DataFrame:
 
 def _side_by_side(profiles: pd.DataFrame) -> pd.DataFrame:
     """One row per contestant and one column for each of a few thresholds; the best at the middle one first."""
-    wide = profiles.pivot_table(index="regularizer", columns="threshold", values="share").reset_index()
-    ordered = wide.sort_values([0.5, "regularizer"], ascending=[False, True], ignore_index=True)
-    return ordered.rename(columns={each: str(each) for each in _THRESHOLDS})
+    named = profiles.assign(threshold=profiles["threshold"].map(str))
+    wide = named.pivot_table(index="regularizer", columns="threshold", values="share").reset_index()
+    return wide.sort_values([str(_THRESHOLDS[1]), "regularizer"], ascending=[False, True], ignore_index=True)
 
 
 def _at_powers_of_two(so_far: pd.DataFrame) -> pd.DataFrame:

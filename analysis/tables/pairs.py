@@ -74,4 +74,5 @@ def _bradley_terry(wins: np.ndarray, met: np.ndarray) -> np.ndarray:
         if np.abs(np.log(renewed / strength)).max(initial=0.0) < 1e-9:
             break
         strength = renewed
-    return ELO_POINTS * np.log10(strength)
+    points: np.ndarray = ELO_POINTS * np.log10(strength)
+    return points

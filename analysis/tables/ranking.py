@@ -67,8 +67,9 @@ def ranking_table(
     """
     _check(role, confidence, budgets, margin)
     current, apart = split_rows(trials)
-    probes = current.loc[_only_measures(current), "regularizer"]
-    current = current[~_only_measures(current)]
+    measures = _only_measures(current)
+    probes = current.loc[measures, "regularizer"]
+    current = current[~measures] if measures.any() else current
     optimism = selection_optimism(current)
     left_out = _left_out_words(apart[~apart["is_timing"].astype(bool)])
     notes = [notes_of(current), [f"{name} only measures, so it is not ranked." for name in sorted(set(probes))]]
@@ -303,7 +304,7 @@ def _outcome(p_holm: float, gain: float, p_equivalent: float, level: float) -> s
 
 def _metrics(rows: pd.DataFrame) -> dict[tuple[str, str], tuple[str, bool]]:
     """(scale, task): its metric and direction; failed rows may not know it."""
-    found = {key: ("", True) for key in rows[["scale", "task"]].itertuples(index=False, name=None)}
+    found = {key: ("", True) for key in rows[["scale", "task"]].drop_duplicates().itertuples(index=False, name=None)}
     known = rows[["scale", "task", "metric", "higher_is_better"]].dropna().drop_duplicates()
     twice = known[known.duplicated(["scale", "task"], keep=False)]
     if len(twice):
