@@ -14,13 +14,20 @@ from benchmarks.sizes import VARIABLE
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture(scope="module")
-def said(tmp_path_factory):
+QUICK = ("subnetworks",)
+
+
+def output_of(names):
     environment = os.environ | {VARIABLE: "tiny", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", "benchmarks"]
+    command = [sys.executable, "-m", "benchmarks", *names]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
+
+
+@pytest.fixture(scope="module")
+def said(request):
+    return output_of(request.param)
 
 
 def test_every_module_that_measures_is_named():
@@ -28,7 +35,15 @@ def test_every_module_that_measures_is_named():
     assert set(NAMES) == measuring
 
 
-@pytest.mark.parametrize("name", NAMES)
+OTHERS = tuple(name for name in NAMES if name not in QUICK)
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [(QUICK, name) for name in QUICK] + [pytest.param(OTHERS, name, marks=pytest.mark.slow) for name in OTHERS],
+    indirect=["said"],
+    ids=[*QUICK, *OTHERS],
+)
 def test_it_runs_to_its_end_and_measures_something(said, name):
     rows = re.search(rf"^{name}: .*\n((?:  .*\n)*)", said, re.MULTILINE)
     assert rows is not None

@@ -40,6 +40,7 @@ def test_the_example_has_at_most_25_lines_of_code():
     assert len(lines) <= MAX_CODE_LINES
 
 
+@pytest.mark.slow
 def test_the_example_competes_beside_the_baseline_once_its_package_is_installed(installed, tmp_path):
     results = tmp_path / "results"
     command = "tune digits-mlp --regularizer input_noise --tune-trials 2 --seeds 2 --scale smoke --serial --results"

@@ -34,6 +34,7 @@ from tasks.regularizers.base import Batch, Chain, Context, Regularizer, Scalar, 
 from tasks.regularizers.none import Unregularized
 from tasks.runtime.trained import Trained
 from tasks.task import Task
+from tasks.training import Training
 
 BASELINE_PAIR = (BASELINE, Unregularized())
 NO_NUMBERS = (math.nan, math.inf, -math.inf, -1.0, 1e30)
@@ -84,9 +85,14 @@ class Entrant:
         return self.name, with_pins(self.cls(**values), task)
 
     @cached_property
+    def trained(self) -> tuple[Training, Trained]:
+        """A training at home with its defaults, and what it left behind."""
+        return trained(self.home, self.on(self.home))
+
+    @cached_property
     def weights(self) -> Tensor:
-        """The weights at the end of a training with its defaults."""
-        return weights_after(self.home, self.on(self.home))
+        """The weights at the end of that training."""
+        return weights_of(self.trained[0].network)
 
     def complaint(self, field: str, value: object) -> str | None:
         """What it says of a value that it refuses; None if it takes it."""
@@ -167,7 +173,7 @@ def gives_the_same_weights_twice(entrant: Entrant) -> Iterator[str]:
 def ends_after_a_break_as_without_one(entrant: Entrant) -> Iterator[str]:
     """A training that is cut off and goes on elsewhere is the same to the bit."""
     task, contestant = entrant.home, entrant.on(entrant.home)
-    whole, expected = trained(task, contestant)
+    whole, expected = entrant.trained
     broken, outcome = trained_in_two_parts(lambda: prepared(task, contestant))
     states = whole.network.state_dict().values(), broken.network.state_dict().values()
     if not all(map(torch.equal, *states)) or _without_times(outcome) != _without_times(expected):
@@ -203,7 +209,7 @@ def neither_reads_nor_moves_the_global_generators(entrant: Entrant) -> Iterator[
 def ends_in_finite_values_with_its_defaults(entrant: Entrant) -> Iterator[str]:
     """On every tiny task that it fits."""
     for name, task in entrant.tasks.items():
-        training, outcome = trained(task, entrant.on(task))
+        training, outcome = entrant.trained if task is entrant.home else trained(task, entrant.on(task))
         if not torch.isfinite(weights_of(training.network)).all():
             yield f"{entrant.called} ends in weights that are not finite on {name}."
         if strange := [point for point in outcome.curves if not math.isfinite(point.value)]:
@@ -211,11 +217,10 @@ def ends_in_finite_values_with_its_defaults(entrant: Entrant) -> Iterator[str]:
 
 
 def is_not_changed_by_the_baseline_beside_it(entrant: Entrant) -> Iterator[str]:
-    """In front of it and behind it."""
-    contestant = entrant.on(entrant.home)
-    for pair in ((BASELINE_PAIR, contestant), (contestant, BASELINE_PAIR)):
-        if not torch.equal(weights_after(entrant.home, *pair), entrant.weights):
-            yield f"{entrant.called} trains otherwise beside `{BASELINE}` than alone."
+    """In front of it and behind it, at once."""
+    beside = weights_after(entrant.home, BASELINE_PAIR, entrant.on(entrant.home), BASELINE_PAIR)
+    if not torch.equal(beside, entrant.weights):
+        yield f"{entrant.called} trains otherwise beside `{BASELINE}` than alone."
 
 
 def changes_training_unless_it_says_otherwise(entrant: Entrant) -> Iterator[str]:

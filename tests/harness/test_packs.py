@@ -215,6 +215,7 @@ def test_more_seeds_leave_the_rows_as_they_are(packs: Arena) -> None:
     assert len(by_id(packs.folder / "packs")) == 3 * (NUM_SEEDS + 2)
 
 
+@pytest.mark.slow
 def test_on_ray_the_rows_are_the_same(packs: Arena, tmp_path: Path) -> None:
     arena = Arena(tmp_path)
     arena.regarena(*RUN)

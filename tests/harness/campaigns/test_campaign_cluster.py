@@ -8,6 +8,8 @@ import pytest
 from arena import Arena, await_that, by_id, finish
 from clusters import HEAD, OTHER, end_node, two_nodes
 
+from harness.cli import main
+
 NUM_SLOW = 2 * (2 + 3 + 2)
 
 
@@ -45,10 +47,12 @@ def campaign(arena, address, token):
     return arena
 
 
+@pytest.mark.slow
 def test_both_nodes_run_trials(campaign):
     assert set(campaign.before) == {HEAD, OTHER}
 
 
+@pytest.mark.slow
 def test_a_lost_node_loses_no_trial(campaign):
     assert campaign.ended.returncode == 0, campaign.ended.stderr
     found = by_id(campaign.folder / "slow")
@@ -56,12 +60,14 @@ def test_a_lost_node_loses_no_trial(campaign):
     assert {row["status"] for row in found.values()} == {"completed"}
 
 
+@pytest.mark.slow
 def test_only_what_the_lost_node_was_at_ran_twice(campaign):
     trained = Counter(line.rpartition(" ")[0] for line in campaign.executions)
     assert len(trained) == NUM_SLOW
     assert sum(trained.values()) <= NUM_SLOW + 2
 
 
+@pytest.mark.slow
 def test_an_address_where_nobody_answers_is_refused(arena):
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))  # and never listens
@@ -72,9 +78,14 @@ def test_an_address_where_nobody_answers_is_refused(arena):
     assert "Traceback" not in ended.stderr
 
 
-def test_joining_without_a_token_is_refused(arena, tmp_path):
-    """No cluster is needed: the refusal comes before any connection."""
-    ended = arena.regarena("run", "slow", "--address", "127.0.0.1:6379", "--results", "none", HOME=str(tmp_path))
-    assert ended.returncode == 2
-    assert "needs its token in RAY_AUTH_TOKEN" in ended.stderr
-    assert "Traceback" not in ended.stderr
+def test_joining_without_a_token_is_refused(monkeypatch, capsys, tmp_path):
+    """No cluster is needed, and no process: the refusal comes before any connection."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    monkeypatch.setattr("sys.argv", ["regarena", "run", "quickstart", "--address", "127.0.0.1:6379"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    error = capsys.readouterr().err
+    assert "needs its token in RAY_AUTH_TOKEN" in error
+    assert error.count("\n") == 1

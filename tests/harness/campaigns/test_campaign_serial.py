@@ -52,6 +52,7 @@ def interrupted(tmp_path_factory):
     return arena
 
 
+@pytest.mark.slow
 def test_the_suite_runs_every_trial_once(undisturbed):
     roles = Counter((row["task"], row["role"]) for row in rows(undisturbed.folder / "slow"))
     assert roles == {
@@ -62,23 +63,27 @@ def test_the_suite_runs_every_trial_once(undisturbed):
     assert len(undisturbed.executions) == NUM_SLOW
 
 
+@pytest.mark.slow
 def test_an_interrupted_campaign_ends_with_the_same_rows(undisturbed, interrupted):
     assert interrupted.ends["last"].returncode == 0, interrupted.ends["last"].stderr
     assert reproducible(interrupted.folder / "slow") == reproducible(undisturbed.folder / "slow")
 
 
+@pytest.mark.slow
 def test_what_was_stored_before_an_interruption_stays_as_it_was(interrupted):
     last = as_text(interrupted.folder / "slow")
     for stored in interrupted.stored:
         assert stored.items() <= last.items()
 
 
+@pytest.mark.slow
 def test_no_finished_trial_is_trained_again(interrupted):
     counts = Counter(interrupted.executions)
     assert len(counts) == NUM_SLOW
     assert sum(counts.values()) <= NUM_SLOW + 3, "each interruption costs at most the trial at hand"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
 def test_a_signal_ends_a_run_with_130_and_the_way_to_resume(interrupted, how):
     ended = interrupted.ends[how]
@@ -87,11 +92,13 @@ def test_a_signal_ends_a_run_with_130_and_the_way_to_resume(interrupted, how):
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_second_run_on_the_same_campaign_is_refused_with_75(interrupted):
     assert interrupted.second.returncode == 75
     assert "Another run is working on the campaign in slow" in interrupted.second.stderr
 
 
+@pytest.mark.slow
 def test_a_larger_request_extends_the_campaign_and_trains_only_what_is_new(undisturbed):
     before, trained = as_text(undisturbed.folder / "slow"), len(undisturbed.executions)
     ended = undisturbed.regarena(*SLOW, "--seeds", "3", "--tune-trials", "4", "--only", "tiny-mlp,take_time,idle")
@@ -115,6 +122,7 @@ def test_a_larger_request_extends_the_campaign_and_trains_only_what_is_new(undis
     assert "slow holds a campaign of the suite 'slow', not of 'well'" in other.stderr
 
 
+@pytest.mark.slow
 def test_proposals_that_diverge_are_told_and_are_no_fault_of_the_campaign(tmp_path):
     arena = Arena(tmp_path)
     asked = ("run", "well", "--serial", "--only", "tiny-mlp,none,too_strong", "--results", "strong")
@@ -144,6 +152,7 @@ def full(tmp_path_factory):
     return arena
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_ends_the_run_with_a_sentence_and_keeps_what_is_stored(full):
     assert full.ended.returncode == 1
     assert "Traceback" not in full.ended.stderr
@@ -152,6 +161,7 @@ def test_a_disk_that_is_full_ends_the_run_with_a_sentence_and_keeps_what_is_stor
     assert len(full.kept) >= 2
 
 
+@pytest.mark.slow
 def test_with_room_again_the_same_command_goes_on(full):
     assert full.resumed.returncode == 0, full.resumed.stderr
     after = as_text(full.folder / "full")
@@ -159,6 +169,7 @@ def test_with_room_again_the_same_command_goes_on(full):
     assert full.kept.items() <= after.items()
 
 
+@pytest.mark.slow
 def test_checkpoints_of_other_cells_outlive_a_run_of_a_part_and_end_with_the_whole(tmp_path):
     arena = Arena(tmp_path)
     asked = ("run", "well", "--serial", "--tune-trials", "0", "--results", "well")

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
+import pytest
 
-def regarena(*arguments: str) -> str:
-    command = [sys.executable, "-m", "harness.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
+from harness.cli import main
+
+pytestmark = pytest.mark.slow
 
 
-def test_a_sweep_without_tuning_runs_to_its_claims_and_its_figure(tmp_path: Path) -> None:
+def test_a_sweep_without_tuning_runs_to_its_claims_and_its_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def regarena(*arguments: str) -> str:
+        """What the command prints, called in this process."""
+        monkeypatch.setattr("sys.argv", ["regarena", *arguments])
+        with pytest.raises(SystemExit, match="0"):
+            main()
+        return capsys.readouterr().out
+
     results = str(tmp_path / "results")
     regarena("run", "thesis-fig2-2", "--scale", "smoke", "--serial", "--seeds", "1", "--results", results)
     claims = json.loads(regarena("compare", results, "--claims", "--json"))

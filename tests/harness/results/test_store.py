@@ -372,6 +372,7 @@ def test_a_bucket_that_is_not_there_is_refused_with_a_sentence(bucket):
         missing.prepare()
 
 
+@pytest.mark.slow
 def test_a_whole_campaign_runs_into_an_object_store(bucket, tmp_path):
     arena = Arena(tmp_path)
     asked = ("well", "--only", "tiny-mlp,none", "--tune-trials", "2", "--results", bucket("campaign"))

@@ -228,6 +228,7 @@ def test_a_trial_dies_with_the_process_that_asked_for_it_even_by_sigkill(tmp_pat
     await_that(lambda: not processes_of(arena), "no orphan is left")
 
 
+@pytest.mark.slow
 def test_a_long_path_of_the_temporary_folder_is_no_obstacle(arena, records):
     """As under batch systems; a socket's path has 107 characters at most."""
     long = arena.folder / ("x" * 110)

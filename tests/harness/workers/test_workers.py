@@ -73,6 +73,7 @@ def test_a_trial_with_workers_has_the_values_of_one_without(arena):
     assert measured[0] == measured[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["timeout", "kill"])
 def test_a_trial_that_is_killed_takes_its_workers_along(arena, end):
     asked = asking(arena, "hang_holding_the_lock", seconds=4.0 if end == "timeout" else 0.0)
@@ -89,6 +90,7 @@ def test_a_trial_that_is_killed_takes_its_workers_along(arena, end):
     ended(arena, asked)
 
 
+@pytest.mark.slow
 def test_a_campaign_on_files_tells_once_what_they_are(arena):
     asked = ("run", "on-folders", "--serial", "--data", "data", "--results", "r", "--cpus-per-trial", str(NUM_WORKERS))
     run = arena.regarena(*asked)

@@ -15,10 +15,8 @@ from tasks.training import Training
 
 CHECKS = "checks.py: "  # functions that users call too look at what they are given: the k-support norm, at a spectrum
 DEEP = ("none", "dropblock", "localdrop", "block_feature_map_distortion", "shakedrop", "drop_path")
-CELLS = {
-    **{f"{name} on {task}": (task, name) for name in REGULARIZERS for task in tasks_for(REGULARIZERS[name]())},
-    **{f"{name} on cifar10-resnet56": ("cifar10-resnet56", name) for name in DEEP},
-}
+CELLS = {f"{name} on {task}": (task, name) for name in REGULARIZERS for task in tasks_for(REGULARIZERS[name]())}
+SLOW = {"localdrop": pytest.mark.slow}  # it decomposes each of the 56 layers, which fake tensors make slow
 FAST = Switches(precision="bf16", channels_last=True)
 
 
@@ -36,9 +34,19 @@ def test_a_step_keeps_to_its_device_and_never_waits_for_it(task: str, name: str)
     _look_at_steps(task, name, switches=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DEEP)
-def test_so_does_a_step_in_16_bits_with_channels_last(name: str) -> None:
+def test_so_does_a_step_on_a_deep_network(name: str) -> None:
+    _look_at_steps("cifar10-resnet56", name, switches=None)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in DEEP])
+def test_so_does_a_step_on_a_deep_network_in_16_bits_with_channels_last(name: str) -> None:
     _look_at_steps("cifar10-resnet56", name, FAST)
+
+
+def test_so_does_a_step_of_localdrop_in_16_bits_with_channels_last() -> None:
+    _look_at_steps("digits-convnet", "localdrop", FAST)
 
 
 def test_a_fake_accelerator_tells_who_mixes_devices_and_who_waits() -> None:
