@@ -7,7 +7,7 @@ sites of its kind, and neither knows the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -103,6 +103,23 @@ def watch_mask(site: Site) -> Callable[[], Tensor | None]:
         return mask
 
     return current
+
+
+class MaskLaw(NamedTuple):
+    """How the filling of a site drops units: each is kept with probability `keep_rate`."""
+
+    keep_rate: float  # in (0, 1], as of now
+    is_inverted: bool  # whether what is kept is divided by the keep rate in training
+
+
+def mask_law(site: Site) -> MaskLaw | None:
+    """The law of the masks that `watch_mask` can tell; None where no filling has such."""
+    laws = [
+        MaskLaw(1 - filling.drop_rate, filling.is_inverted)  # type: ignore[operator,arg-type]  # plain attributes
+        for filling in site.fillings
+        if hasattr(filling, "is_watched")
+    ]
+    return laws[0] if laws else None
 
 
 def trained_layers(network: nn.Module) -> dict[str, WeightLayer]:

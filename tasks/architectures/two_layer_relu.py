@@ -18,8 +18,7 @@ class TwoLayerReLU(nn.Module):
     """f(x) = U s(Wx + b) + c with s(t) = max(t, slope t), and a dense site at the hidden units.
 
     Trained, all weights are drawn as torch draws them. Frozen, only W is trained: there are no biases, the entries of U
-    are -1 / sqrt(width) and 1 / sqrt(width), drawn with equal chances, and those of W are N(0, 1 / fan_in), so that
-    ||w_r|| is about 1.
+    are -1 / sqrt(width) and 1 / sqrt(width), drawn with equal chances, and those of W are N(0, 1).
 
     Args:
         num_classes: number of outputs; one output is the margin of class 1 over class 0.
@@ -29,7 +28,7 @@ class TwoLayerReLU(nn.Module):
         top: whether the output layer is trained or frozen.
 
     Source:
-        Mianjy's thesis, section 5.2 (frozen top, |u_r| = 1 / sqrt(m)), sections 6.2 (Leaky ReLU) and 6.5.2 (trained).
+        Mianjy's thesis, section 5.2 (frozen top, standard normal W), sections 6.2 (Leaky ReLU) and 6.5.2 (trained).
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class TwoLayerReLU(nn.Module):
         chain_next_layers(self)
         if not is_trained:
             with torch.no_grad():
-                self.hidden.weight.normal_(std=1 / math.sqrt(num_features))
+                self.hidden.weight.normal_()
                 self.output.weight.bernoulli_().mul_(2).sub_(1).div_(math.sqrt(width))
             self.output.requires_grad_(False)
 

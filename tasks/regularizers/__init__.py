@@ -29,6 +29,7 @@ REGULARIZERS: Table[type[Regularizer]] = Table(
             "tasks.regularizers.reflected_adversarial_training:ReflectedAdversarialTraining"
         ),
         "dropout": "tasks.regularizers.dropout:Dropout",
+        "lazy_dropout": "tasks.regularizers.lazy_dropout:LazyDropout",
         "gaussian_dropout": "tasks.regularizers.gaussian_dropout:GaussianDropout",
         "curriculum_dropout": "tasks.regularizers.curriculum_dropout:CurriculumDropout",
         "concrete_dropout": "tasks.regularizers.concrete_dropout:ConcreteDropout",
@@ -40,6 +41,7 @@ REGULARIZERS: Table[type[Regularizer]] = Table(
         "dropblock": "tasks.regularizers.dropblock:DropBlock",
         "dropblock_sample": "tasks.regularizers.dropblock_sample:DropBlockSample",
         "path_norm": "tasks.regularizers.path_norm:PathNorm",
+        "flow_penalty": "tasks.regularizers.flow_penalty:FlowPenalty",
         "nuclear_norm": "tasks.regularizers.nuclear_norm:NuclearNorm",
         "k_support_norm": "tasks.regularizers.k_support_norm:KSupportNorm",
         "localdrop": "tasks.regularizers.localdrop:LocalDrop",

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
-from tasks.regularizers.parts.checks import check_at_least
-from tasks.sites import WeightLayer, trained_layers
+from tasks.regularizers.parts.checks import check_at_least, check_choice
+from tasks.regularizers.parts.places import PLACES, Where, sites_at
+from tasks.sites import WeightLayer, front_layers, trained_layers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +19,14 @@ class MaxNorm(Regularizer):
     """After each step, w_r <- w_r min(1, limit / ||w_r||_2) for the incoming weights w_r of every unit r.
 
     For a conv layer w_r are all weights of one output channel (c_in x height x width). Biases and frozen layers are
-    left alone.
+    left alone. `where` says which layers: `all`, the `dense` ones, the `conv` ones, or only the dense one whose units
+    stand at the `last` dense site, those that dropout with the same `where` drops.
+
+    Its curves count the projections that changed a weight (`max_norm.projections`, in each epoch).
     """
 
     limit: float = 4.0  # > 0; 3 to 4 in Srivastava et al. 2014
+    where: Where = "all"
 
     off: ClassVar[dict[str, Scalar]] = {"limit": 1e30}
     formula: ClassVar[str] = "w_r <- w_r min(1, limit / ||w_r||_2)"
@@ -32,21 +37,44 @@ class MaxNorm(Regularizer):
         check_at_least(self, "limit", 0)
         if self.limit == 0:
             raise ValueError(f"MaxNorm.limit must be > 0 (at 0 every weight would vanish), got {self.limit}.")
+        check_choice(self, "where", PLACES)
+
+    def skip_reason(self, network: nn.Module) -> str | None:
+        """Where no trained layer is chosen."""
+        if self._chosen_layers(network):
+            return None
+        return f"MaxNorm with where={self.where!r} chooses no layer of the network whose weights are trained."
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """A projector of the network's conv and dense weights."""
-        return _Projector(self.limit, list(trained_layers(network).values()))
+        """A projector of the chosen weights."""
+        return _Projector(self.limit, self._chosen_layers(network), torch.zeros((), device=context.device))
+
+    def _chosen_layers(self, network: nn.Module) -> list[WeightLayer]:
+        trained = list(trained_layers(network).values())
+        if self.where == "last":
+            fronts = front_layers(network)
+            last = [fronts[site] for site in sites_at(network, "last") if site in fronts]
+            return [layer for layer in last if any(layer is each for each in trained)]
+        kinds = {"dense": nn.Linear, "conv": nn.Conv2d}.get(self.where, nn.Module)
+        return [layer for layer in trained if isinstance(layer, kinds)]
 
 
 @dataclass
 class _Projector(Hooks):
     limit: float
     layers: list[WeightLayer]
+    num_projections: Tensor  # on the training's device, which no step has to wait for
 
     @torch.no_grad()
     def after_step(self, step: Step) -> None:
         for layer in self.layers:
             weight = layer.weight
             norms = weight.flatten(1).norm(dim=1)
+            self.num_projections += (norms > self.limit).sum()
             factors = (self.limit / norms.clamp(min=torch.finfo(norms.dtype).tiny)).clamp(max=1)
             weight.mul_(factors.view(-1, *[1] * (weight.dim() - 1)))
+
+    def after_epoch(self, epoch: int, network: nn.Module) -> dict[str, float]:
+        count = float(self.num_projections)
+        self.num_projections.zero_()
+        return {"max_norm.projections": count}

@@ -8,8 +8,9 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
+from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
 from tasks.regularizers.parts.checks import check_count, check_rate
+from tasks.regularizers.parts.recorded_penalty import RecordedPenalty
 from tasks.sites import Site
 
 
@@ -40,13 +41,10 @@ class PathNorm(Regularizer):
         return [site for site in super().chosen_sites(network) if isinstance(site.next_layer, nn.Linear)][-1:]
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """A recorder at the site, read by the penalty."""
+        """The penalty at the site."""
         if self.drop_rate == 0:
             return self
-        (site,) = self.chosen_sites(network)
-        recorder = Recorder()
-        site.fill(recorder)
-        return _Penalty(self, site, recorder)
+        return RecordedPenalty(self.chosen_sites(network), self.of_layer)
 
     def of_layer(self, weight: Tensor, hidden_BD: Tensor) -> Tensor:
         """The penalty, from U (outputs x units) and the hidden units of a batch."""
@@ -59,29 +57,3 @@ class PathNorm(Regularizer):
         blocks = F.pad(rows, (0, missing)).reshape(len(rows), -1, self.block_size).movedim(0, 1)
         gram: Tensor = blocks.mT @ blocks
         return gram
-
-
-class Recorder(nn.Module):
-    """The identity, which remembers what passed in training."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: Tensor | None = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`x` itself."""
-        if self.training:
-            self.seen = x
-        return x
-
-
-class _Penalty(Hooks):
-    def __init__(self, settings: PathNorm, site: Site, recorder: Recorder) -> None:
-        self._settings, self._site, self._recorder = settings, site, recorder
-
-    def penalty(self, step: Step) -> Tensor:
-        layer, hidden = self._site.next_layer, self._recorder.seen
-        assert layer is not None
-        assert hidden is not None
-        self._recorder.seen = None  # its graph belongs to this step alone
-        return self._settings.of_layer(layer.weight, hidden)

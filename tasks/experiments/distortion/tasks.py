@@ -31,7 +31,9 @@ def _resnet56(dataset: str) -> Classification:
         architecture="resnet56",
         protocol=DISTORTION_RESNET,
         options={"variant": "pre_activation", "first_group": 3},
-        defaults=defaults_for(dataset, {"where": "conv", "block_size": 6, "dropout.drop_rate": 0.1}),
+        defaults=defaults_for(
+            dataset, {"where": "conv", "max_norm.where": "all", "block_size": 6, "dropout.drop_rate": 0.1}
+        ),
     )
 
 
@@ -41,6 +43,7 @@ def _resnet56(dataset: str) -> Classification:
 _IMAGENET_DEFAULTS: dict[str, Scalar] = {
     "group_factor": 0.25,
     "where": "conv",
+    "max_norm.where": "all",
     "dropout.drop_rate": 0.3,
     "drop_path.drop_rate": 0.1,
     "block_feature_map_distortion.distortion_rate": 0.05,

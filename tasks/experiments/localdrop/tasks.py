@@ -24,7 +24,7 @@ _CNN_DEFAULTS: dict[str, Scalar] = {
     "dropout.input_drop_rate": 0.1,
 }
 # Deep networks have conv layers alone to drop behind; at what rate dropout ran there, the paper does not say.
-DEEP_DEFAULTS: dict[str, Scalar] = {"where": "conv", "dropout.drop_rate": 0.1}
+DEEP_DEFAULTS: dict[str, Scalar] = {"where": "conv", "max_norm.where": "all", "dropout.drop_rate": 0.1}
 
 
 def _cnn(dataset: str, width: int = 2048) -> Classification:

@@ -131,3 +131,26 @@ def test_the_input_is_left_alone_unless_it_has_a_rate() -> None:
     network = ConvNetSmall(num_classes=10, in_channels=1, image_size=8)
     measure_sites(network, torch.zeros(1, 1, 8, 8))
     assert {site.kind for site in Dropout(where="all").chosen_sites(network)} == {"conv", "dense"}
+
+
+@pytest.mark.parametrize("share", ["element", "batch"])
+def test_samples_of_a_batch_have_masks_of_their_own_or_one(share: str) -> None:
+    network = MLP(num_classes=10, in_channels=1, image_size=8)
+    (site,) = Dropout(where="last").chosen_sites(network)
+    mask = Dropout(share=share).fill(site, CONTEXT).train()  # type: ignore[arg-type]  # one of the words
+    kept = mask(torch.ones(64, 100)) != 0
+    assert len(kept.unique(dim=0)) == {"element": 64, "batch": 1}[share]
+    assert abs(float(kept.double().mean()) - 0.5) < {"element": 0.04, "batch": 0.25}[share]
+
+
+def test_a_mask_for_the_batch_keeps_the_mean_and_the_variance_of_every_element() -> None:
+    mask = ElementMask(0.3, MaskStream(0, "dropout", "cpu"), is_shared=True).train()
+    drawn = torch.stack([mask(X.expand(2, -1))[1] for _ in range(4000)])
+    standard_error = X.abs() * (0.3 / 0.7 / 4000) ** 0.5
+    assert ((drawn.mean(0) - X).abs() <= 5 * standard_error + 1e-12).all()
+    torch.testing.assert_close(drawn.var(0), X.square() * 0.3 / 0.7, rtol=0.15, atol=1e-12)
+
+
+def test_what_is_shared_by_is_one_of_two_words() -> None:
+    with pytest.raises(ValueError, match=r"Dropout\.share"):
+        Dropout(share="all")  # type: ignore[arg-type]

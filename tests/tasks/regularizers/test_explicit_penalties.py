@@ -10,15 +10,19 @@ import torch
 from tiny_tasks import IMAGE_TASK, prepared
 from torch import Tensor, nn
 
+from tasks.architectures.mlp import MLP
+from tasks.architectures.two_layer_relu import TwoLayerReLU
 from tasks.linear.networks import LinearPair
 from tasks.regularizers.base import Chain, Context, Hooks, Regularizer, Step
 from tasks.regularizers.dropblock_sample import DropBlockSample, GridMask
+from tasks.regularizers.flow_penalty import FlowPenalty
 from tasks.regularizers.k_support_norm import KSupportNorm
 from tasks.regularizers.l1 import L1
 from tasks.regularizers.nuclear_norm import NuclearNorm
 from tasks.regularizers.path_norm import PathNorm
 from tasks.runtime.streams import torch_stream
 from tasks.sites import measure_sites
+from tasks.theory.flows import relu_regularizer
 from tasks.theory.structured import dropblock_factors, dropblock_objective, dropout_objective
 
 KEEP = 0.6
@@ -130,6 +134,37 @@ def test_the_path_norm_of_batches_averages_to_that_of_all_data() -> None:
         values.append(float(penalty(hooks, network).detach()))
     whole = penalty_on_all_data(PathNorm(drop_rate=1 - KEEP, block_size=4), linear_pair())
     assert np.mean(values) == pytest.approx(whole, rel=1e-12)
+
+
+@pytest.mark.parametrize("where", ["dense", "last"])
+def test_the_flow_penalty_is_the_theory_s_regularizer_of_a_relu_network(where: str) -> None:
+    generator = torch.Generator().manual_seed(3)
+    inputs = torch.randn(9, 2, 2, 1, dtype=torch.float64, generator=generator)
+    network = TwoLayerReLU(num_classes=3, in_channels=4, image_size=1, width=6).double()
+    with torch.no_grad():
+        network.hidden.bias.zero_()
+    measure_sites(network, inputs.view(9, 4, 1, 1))
+    hooks = attached(FlowPenalty(drop_rate=0.3, where=where), network)  # type: ignore[arg-type]  # one of the words
+    network.train()(inputs.view(9, 4, 1, 1))
+    expected = relu_regularizer(network.output.weight, network.hidden.weight, inputs.flatten(1), 0.3)
+    assert float(penalty(hooks, network).detach()) == pytest.approx(float(expected.detach()), rel=1e-12)
+
+
+def test_the_flow_penalty_of_one_site_is_the_path_norm_of_single_units_and_of_two_the_sum() -> None:
+    inputs = torch.randn(5, 1, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+
+    def value(regularizer: Regularizer) -> float:
+        with torch.random.fork_rng():
+            torch.manual_seed(5)
+            network = MLP(num_classes=3, in_channels=1, image_size=4, width=6, depth=2).double()
+        measure_sites(network, inputs)
+        hooks = attached(regularizer, network)
+        network.train()(inputs)
+        return float(penalty(hooks, network).detach())
+
+    last = value(FlowPenalty(drop_rate=0.3, where="last"))
+    assert last == pytest.approx(value(PathNorm(drop_rate=0.3)), rel=1e-12)
+    assert value(FlowPenalty(drop_rate=0.3)) > last
 
 
 def balanced_pair(block_size: int) -> LinearPair:

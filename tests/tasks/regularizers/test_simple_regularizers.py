@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from tiny_tasks import IMAGE_TASK, TINY_TASKS, prepared, tiny, weights_of
 from torch import Tensor, nn
 
+from tasks.architectures.two_layer_relu import TwoLayerReLU
 from tasks.metrics import cross_entropy
 from tasks.regularizers.base import Batch, History, Hooks, Regularizer, Step
 from tasks.regularizers.cutout import Cutout
@@ -118,6 +119,42 @@ def test_max_norm_holds_after_every_step_of_training() -> None:
     for epoch in (1, 2):
         training.run_epoch(epoch)
         assert all(float(rows.norm(dim=1).max()) <= 0.3 * (1 + 1e-6) for rows in units_of(training.network))
+
+
+@pytest.mark.parametrize(
+    ("where", "cut"),
+    [
+        ("all", ["stem.0", "branch.0", "classifier.2", "classifier.5"]),
+        ("dense", ["classifier.2", "classifier.5"]),
+        ("conv", ["stem.0", "branch.0"]),
+        ("last", ["classifier.2"]),
+    ],
+)
+def test_where_says_which_layers_max_norm_cuts(where: str, cut: list[str]) -> None:
+    training = prepared(TINY_TASKS["digits-convnet"], MaxNorm(limit=0.01, where=where))  # type: ignore[arg-type]
+    training.hooks.after_step(step_on(training.network))
+    layers = {n: m for n, m in training.network.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)}
+    short = [
+        name for name, layer in layers.items() if float(layer.weight.detach().flatten(1).norm(dim=1).max()) < 0.011
+    ]
+    assert short == cut
+
+
+def test_max_norm_counts_the_projections_of_an_epoch() -> None:
+    training = prepared(IMAGE_TASK, MaxNorm(limit=0.3))
+    long = sum(int((rows.norm(dim=1) > 0.3).sum()) for rows in units_of(training.network))
+    training.hooks.after_step(step_on(training.network))
+    assert training.hooks.after_epoch(1, training.network) == {"max_norm.projections": long}
+    assert long > 0
+    training.hooks.after_step(step_on(training.network))
+    again = training.hooks.after_epoch(2, training.network)["max_norm.projections"]
+    assert again <= 0.5 * long  # projected rows may lie above the limit by a rounding
+
+
+def test_max_norm_is_skipped_where_it_chooses_no_trained_layer() -> None:
+    network = TwoLayerReLU(num_classes=1, in_channels=1, image_size=4, top="frozen")
+    assert MaxNorm(where="last").skip_reason(network) is None
+    assert "chooses no layer" in str(MaxNorm(where="conv").skip_reason(network))
 
 
 def test_a_row_of_zeros_survives_max_norm() -> None:

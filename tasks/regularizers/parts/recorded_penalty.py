@@ -1,0 +1,53 @@
+"""Penalties on what passes some sites in training and on the layers that read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from tasks.regularizers.base import Hooks, Step
+from tasks.sites import Site
+
+OfLayer = Callable[[Tensor, Tensor], Tensor]  # weight (outputs x units), hidden units (B x units) -> penalty
+
+
+class RecordedPenalty(Hooks):
+    """The sum over sites of a function of the layer behind and of the units there; fills the sites with recorders.
+
+    Args:
+        sites: those that a dense layer reads.
+        of_layer: the penalty of one.
+    """
+
+    def __init__(self, sites: Sequence[Site], of_layer: OfLayer) -> None:
+        self._sites, self._of_layer = sites, of_layer
+        self._recorders = [Recorder() for _ in sites]
+        for site, recorder in zip(sites, self._recorders, strict=True):
+            site.fill(recorder)
+
+    def penalty(self, step: Step) -> Tensor:
+        """At the units that passed last."""
+        return torch.stack(list(map(self._of_site, self._sites, self._recorders))).sum()
+
+    def _of_site(self, site: Site, recorder: Recorder) -> Tensor:
+        layer, hidden = site.next_layer, recorder.seen
+        assert layer is not None
+        assert hidden is not None
+        recorder.seen = None  # its graph belongs to this step alone
+        return self._of_layer(layer.weight, hidden)
+
+
+class Recorder(nn.Module):
+    """The identity, which remembers what passed in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` itself."""
+        if self.training:
+            self.seen = x
+        return x
