@@ -17,6 +17,7 @@ NAMES = (
     "subnetworks",
     "attacks",
     "reading",
+    "simulated_cluster",
     "harness_cost",
 )
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.cells import Cell
-from harness.errors import BadInput, ResultsError, saying
+from harness.control.account import Account
+from harness.control.requests import Requests
+from harness.errors import BadInput, Interrupted, ResultsError, saying
 from harness.execution import Execution, placed
 from harness.plan import Plan, make_plan
 from harness.progress import Progress
@@ -144,19 +146,30 @@ def _run(
         announce(f"{num_done} trials of this campaign are finished already.")
     progress = Progress(plan, num_workers=1)
     progress.already(known, stored)
-    with progress:
+    with progress, Account(store, plan.suite, progress.standing) as account, _stopped_by_request(account.requests):
         if request.serial:
             from harness import serial
 
-            serial.run(schedule, timing, store, request.execution, progress)
+            serial.run(schedule, timing, store, request.execution, progress, account.requests)
         else:
             from harness import tuner
 
-            tuner.run(schedule, timing, store, request.execution, progress, request.cluster)
+            tuner.run(schedule, timing, store, request.execution, progress, request.cluster, account.requests)
     return Outcome(
         failures=progress.failures,
         num_rejected=progress.num_rejected,
     )
+
+
+@contextlib.contextmanager
+def _stopped_by_request(requests: Requests) -> Iterator[None]:
+    """An interruption that another terminal asked for says so."""
+    try:
+        yield
+    except Interrupted as error:
+        if requests.stop.is_set():
+            raise Interrupted("Stopped by `regarena stop`.") from error
+        raise
 
 
 def _execution(request: Request, plan: Plan, store: Store) -> Execution:

@@ -14,6 +14,7 @@ from harness.command.options import (
     CHECK_SECONDS,
     AsCsv,
     AsJson,
+    Folder,
     Folders,
     OnConflict,
     RunOptions,
@@ -280,6 +281,50 @@ def report(
             say(f"Report: {analysis.write_report(folders, out, on_conflict=rule(on_conflict))}")
         except ValueError as error:
             raise BadInput(_without_code(error)) from error
+
+
+@app.command()
+def status(
+    folder: Folder,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until the run ends.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show how a campaign stands: what runs where, what failed, what is left. Reads files alone."""
+    from harness.command.status_screen import show_status
+
+    if watch and as_json:
+        raise BadInput("--watch is for a window and --json for a program; give one of them.")
+    show_status(folder, watch, as_json)
+
+
+@app.command()
+def stop(folder: Folder) -> None:
+    """End the run that works on a campaign, from any terminal; what is finished is kept."""
+    from harness.control.status import ask, await_end
+
+    before = ask(folder, "stop")
+    after = await_end(folder)
+    say(
+        f"The run on {folder} has ended: {after.num_done:,} trials are done, {after.num_done - before.num_done:,} of "
+        "them since it was asked. The same `regarena run` resumes."
+    )
+
+
+@app.command()
+def retry(folder: Folder) -> None:
+    """Give trials that failed another try, while the run that works on the campaign goes on."""
+    from harness.control.status import ask, last_run, read_status
+
+    before = read_status(folder, with_failures=False)
+    if not before.is_running:
+        raise BadInput(
+            f"No run works on {folder}: {last_run(before)} With --retry-failed the next run tries failed trials again."
+        )
+    if not before.num_failed:
+        say(f"No trial of the run on {folder} failed.")
+        return
+    ask(folder, "retry")
+    say(f"{before.num_failed:,} failed trial(s) in {folder} get another try, timing trials excepted.")
 
 
 @app.command()

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.control.requests import Requests
+from harness.errors import ResultsError
 from harness.records import TrialSpec
 from harness.results.store import Store
 from harness.results.trial_summary import TrialSummary
@@ -24,8 +26,16 @@ MAX_WORKER_LOSSES = 2  # of one trial; with one more it becomes a row with statu
 class InFlight:
     """Which of our trials each Tune trial carries, and how often the worker of each was lost."""
 
-    def __init__(self, schedule: Schedule, store: Store, execution: Execution, progress: Progress) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        store: Store,
+        execution: Execution,
+        progress: Progress,
+        requests: Requests | None = None,
+    ) -> None:
         self._schedule, self._store, self._execution, self._progress = schedule, store, execution, progress
+        self._requests = requests or Requests()
         self._out: dict[str, Pack] = {}
         self._num_losses: Counter[str] = Counter()  # of workers, by trial_id
         self.write_error = ""
@@ -33,12 +43,20 @@ class InFlight:
 
     def give(self, tune_id: str) -> Pack | None:
         """The next trials, for the Tune trial `tune_id`; None if none is ready."""
+        self._take_up_requests()
         pack = None if self.write_error else self._schedule.next()
         if pack is not None:
             self._out[tune_id] = pack
             self._progress.given_out(pack)
         self.is_finished = pack is None and not self._out and not self.write_error
         return pack
+
+    def _take_up_requests(self) -> None:
+        out = [spec.trial_id for pack in self._out.values() for spec in pack]
+        try:
+            self._schedule = self._requests.taken_up(self._schedule, self._store, self._progress, out)
+        except (OSError, ResultsError) as error:
+            self.write_error = self.write_error or str(error)
 
     @property
     def is_waiting(self) -> bool:

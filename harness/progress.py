@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from harness.contestants import BASELINE
 from harness.plan import Plan
@@ -143,6 +144,39 @@ class Progress:
             self._last_line = now
             self._print_line()
 
+    def forgotten(self, failed: Iterable[TrialSummary]) -> None:
+        """Trials that failed are to run again, and no longer count as ended."""
+        with self._lock:
+            for finished in failed:
+                state = self._cells.get((finished.task, finished.regularizer))
+                if state is not None and state.failures[finished.status]:
+                    state.done -= 1
+                    state.failures[finished.status] -= 1
+                    state.failures += Counter()  # without those of which none is left
+                    self.failures[finished.status] -= 1
+                    self.failures += Counter()
+
+    def standing(self) -> dict[str, Any]:
+        """How the campaign stands, as JSON: what `regarena status` shows from another terminal."""
+        with self._lock:
+            cells = [
+                {
+                    "task": task,
+                    "regularizer": regularizer,
+                    "total": state.total,
+                    "done": state.done,
+                    "failures": dict(state.failures),
+                    "best": state.best if state.best is not None and math.isfinite(state.best) else None,
+                }
+                for (task, regularizer), state in self._cells.items()
+            ]
+            done, total = (sum(cell[key] for cell in cells) for key in ("done", "total"))  # type: ignore[misc]
+            return {
+                "num_workers": self.num_workers,
+                "seconds_left": self._seconds_left(done, total),
+                "cells": sorted(cells, key=lambda cell: (str(cell["task"]), str(cell["regularizer"]))),
+            }
+
     def _count(self, spec: TrialSpec, finished: TrialSummary) -> None:
         with self._lock:
             self._count_alone(spec, finished)
@@ -175,10 +209,15 @@ class Progress:
 
     def _time_left(self, done: int, total: int) -> list[str]:
         """From the trials' own seconds, so that the start of the workers does not count as if it came again."""
-        if not self.num_run:
-            return []  # nothing is known yet
-        seconds = self._seconds / self.num_run * max(total - done, 0) / self.num_workers
+        seconds = self._seconds_left(done, total)
+        if seconds is None:
+            return []
         return [f"about {in_words(seconds)} left" if done < total else "nothing left"]
+
+    def _seconds_left(self, done: int, total: int) -> float | None:
+        if not self.num_run:
+            return None  # nothing is known yet
+        return self._seconds / self.num_run * max(total - done, 0) / self.num_workers
 
     def _headline(self) -> list[str]:
         done, running, failed, total = self._totals()

@@ -8,8 +8,9 @@ each row tells of its own trial alone.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping, Sequence
+import math
+from collections import ChainMap, deque
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import replace
 
 from harness.cells import Cell
@@ -29,10 +30,12 @@ class CellProgress:
     on are known, see `CellStudy`), or a confirm trial (ready when tuning has ended and a winner is frozen).
     """
 
-    def __init__(self, plan: Plan, cell: Cell, stored: Mapping[str, TrialSummary]) -> None:
+    def __init__(self, plan: Plan, cell: Cell, stored: Mapping[str, TrialSummary], out: Container[str] = ()) -> None:
         self.cell = cell
-        self._plan, self._stored = plan, dict(stored)
-        self._waiting = [spec for spec in plan.default_specs(cell) if spec.trial_id not in stored]
+        self._plan, self._out = plan, out
+        self._stored = ChainMap[str, TrialSummary]({}, stored)  # type: ignore[arg-type]  # it writes to the first alone
+        self._seconds, self._num_timed = 0.0, 0
+        self._waiting = self._left(plan.default_specs(cell))
         self._study = plan.study(cell)
         self._single_trials: list[TrialSpec] = []  # of packs that failed
         self._proposals: list[TrialSpec] = []  # in the order of asking; one may be proposed twice
@@ -41,9 +44,29 @@ class CellProgress:
         self._num_tuned = 0
         self._propose()
 
-    def next_tune(self) -> Pack | None:
-        """A proposal of the study, if one is ready; alone, since others may wait for its end."""
-        return (self._ready.popleft(),) if self._ready else None
+    @property
+    def has_proposal(self) -> bool:
+        """Whether `next_tune` has a trial."""
+        return bool(self._ready)
+
+    @property
+    def has_other(self) -> bool:
+        """Whether `next_other` has a trial."""
+        return bool(self._single_trials or self._waiting)
+
+    @property
+    def tune_seconds_left(self) -> float:
+        """What the search still takes, one trial after the other."""
+        return (self._plan.budget.tune_trials - self._num_tuned) * self.seconds_per_trial
+
+    @property
+    def seconds_per_trial(self) -> float:
+        """Mean of those that ended; infinite before the first did, so that cells of which nothing is known go first."""
+        return self._seconds / self._num_timed if self._num_timed else math.inf
+
+    def next_tune(self) -> Pack:
+        """A proposal of the study; alone, since others may wait for its end."""
+        return (self._ready.popleft(),)
 
     def next_other(self) -> Pack | None:
         """A default or confirm trial, if one is ready, with those that may run in one process with it."""
@@ -62,6 +85,7 @@ class CellProgress:
     def record(self, spec: TrialSpec, finished: TrialSummary) -> None:
         """One of this cell's trials ended."""
         self._stored[spec.trial_id] = finished
+        self._count_seconds(finished)
         places = self._places.get(spec.trial_id, ())
         for place in places:
             self._tell(place, finished)
@@ -103,9 +127,19 @@ class CellProgress:
             if spec.trial_id in self._stored:
                 self._tell(place, self._stored[spec.trial_id])
             elif self._places[spec.trial_id] == [place]:
-                self._ready.append(spec)
+                self._ready += self._left([spec])
         if self.has_tuned:
-            self._waiting += [spec for spec in self._confirm_specs() if spec.trial_id not in self._stored]
+            self._waiting += self._left(self._confirm_specs())
+
+    def _count_seconds(self, finished: TrialSummary) -> None:
+        self._seconds, self._num_timed = self._seconds + finished.seconds, self._num_timed + 1
+
+    def _left(self, specs: Sequence[TrialSpec]) -> list[TrialSpec]:
+        """Those that no worker has run or has now; of those that ran, the times are counted."""
+        for spec in specs:
+            if spec.trial_id in self._stored:
+                self._count_seconds(self._stored[spec.trial_id])
+        return [spec for spec in specs if spec.trial_id not in self._stored and spec.trial_id not in self._out]
 
     def _tell(self, place: int, finished: TrialSummary) -> None:
         self._study.tell(place, finished)
@@ -123,24 +157,33 @@ class CellProgress:
 
 
 class Schedule:
-    """Which trial runs next, over all cells: tuning first, since other trials wait for its outcomes, then the rest."""
+    """Which trial runs next, over all cells: tuning first, since other trials wait for its outcomes, then the rest.
 
-    def __init__(self, plan: Plan, stored: Mapping[str, TrialSummary]) -> None:
+    Of several searches that with most time to go is first, and of the rest the trial that takes longest: so the end
+    finds few slots idle. Times are means of the cell's own trials; cells of which none ended yet take turns before.
+    """
+
+    def __init__(self, plan: Plan, stored: Mapping[str, TrialSummary], out: Collection[str] = ()) -> None:
         self.plan = plan
-        self.cells = [CellProgress(plan, cell, stored) for cell in plan.running_cells]
+        stored, out = dict(stored), frozenset(out)
+        self.cells = [CellProgress(plan, cell, stored, out) for cell in plan.running_cells]
         self._by_cell = {(p.cell.task_name, p.cell.regularizer): p for p in self.cells}
+        self._positions = {id(each): position for position, each in enumerate(self.cells)}
         self._turn = 0
 
     def next(self) -> Pack | None:
         """The next trials to start, in one process; None if nothing is ready now."""
-        for kind in (CellProgress.next_tune, CellProgress.next_other):
-            for offset in range(len(self.cells)):
-                position = (self._turn + offset) % len(self.cells)
-                pack = kind(self.cells[position])
-                if pack is not None:
-                    self._turn = position + 1
-                    return pack
+        in_turn = [*self.cells[self._turn :], *self.cells[: self._turn]]
+        if searching := [cell for cell in in_turn if cell.has_proposal]:
+            return self._after_turn(max(searching, key=lambda cell: cell.tune_seconds_left)).next_tune()
+        if others := [cell for cell in in_turn if cell.has_other]:
+            return self._after_turn(max(others, key=lambda cell: cell.seconds_per_trial)).next_other()
         return None
+
+    def _after_turn(self, cell: CellProgress) -> CellProgress:
+        """The cell, whose turn it is; of equals the next one behind it comes first then."""
+        self._turn = self._positions[id(cell)] + 1
+        return cell
 
     def record(self, spec: TrialSpec, finished: TrialSummary) -> None:
         """A trial that `next` gave out has ended."""
@@ -150,9 +193,12 @@ class Schedule:
         """A pack that `next` gave out left no rows: `next` will give out its trials one by one."""
         self._by_cell[pack[0].cell].split(pack)
 
-    def again(self, stored: Mapping[str, TrialSummary]) -> Schedule:
-        """The same plan, replayed over the trials that are stored now."""
-        return Schedule(self.plan, stored)
+    def again(self, stored: Mapping[str, TrialSummary], out: Collection[str] = ()) -> Schedule:
+        """The same plan, replayed over the trials that are stored now; those that are `out` with workers are not left.
+
+        Their ends are to be recorded in the new schedule.
+        """
+        return Schedule(self.plan, stored, out)
 
 
 def next_pack(waiting: Sequence[TrialSpec]) -> Pack:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from harness.control.files import noted
+from harness.control.requests import Requests
 from harness.errors import ResultsError
 from harness.execution import Execution
 from harness.progress import Progress
@@ -21,7 +23,12 @@ from harness.workers.isolation import run_pack_isolated
 
 
 def run(
-    schedule: Schedule, timing: Sequence[TrialSpec], store: Store, execution: Execution, progress: Progress
+    schedule: Schedule,
+    timing: Sequence[TrialSpec],
+    store: Store,
+    execution: Execution,
+    progress: Progress,
+    requests: Requests,
 ) -> None:
     """Run all that is left, then the timing trials.
 
@@ -30,7 +37,11 @@ def run(
         ResultsError: when a row cannot be written.
     """
     with interruptible():
-        while (pack := schedule.next()) is not None:
+        while True:
+            schedule = requests.taken_up(schedule, store, progress)
+            pack = schedule.next()
+            if pack is None:
+                break
             ended = _run(pack, store, execution, progress)
             for spec, finished in zip(pack, ended, strict=False):
                 schedule.record(spec, finished)
@@ -43,7 +54,8 @@ def run(
 def _run(pack: Pack, store: Store, execution: Execution, progress: Progress) -> list[TrialSummary]:
     """How the trials of the pack ended, in its order; nothing if they are to run one by one."""
     progress.given_out(pack)
-    records = run_pack_isolated(pack, execution)
+    with noted(store, pack, execution.gpu_fraction > 0):
+        records = run_pack_isolated(pack, execution)
     try:
         for record in records:
             store.write(record)

@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from harness.control.files import noted
+from harness.control.requests import Requests
 from harness.errors import BadInput, Interrupted, RegarenaError, ResultsError
 from harness.execution import Execution
 from harness.in_flight import MAX_WORKER_LOSSES, InFlight, record_lost_trial
@@ -57,6 +59,7 @@ def run(
     execution: Execution,
     progress: Progress,
     cluster: Cluster,
+    requests: Requests,
 ) -> None:
     """Run all that is left, then the timing trials one by one, with a node to themselves.
 
@@ -75,7 +78,7 @@ def run(
         if cluster.address is None:  # a Ray of our own starts its workers in a folder of its own
             execution = replace(execution, working_folder=os.getcwd())
         _check_nodes(cluster, store, execution)
-        _fit(schedule, store, execution, progress, cluster)
+        _fit(schedule, store, execution, progress, cluster, requests)
         _run_timing(timing, store, replace(execution, exclusive=True), progress)
 
 
@@ -196,11 +199,18 @@ def _probe(location: str) -> dict[str, Any] | None:
     return Store(location).read_json(".nodes.json")
 
 
-def _fit(schedule: Schedule, store: Store, execution: Execution, progress: Progress, cluster: Cluster) -> None:
+def _fit(
+    schedule: Schedule,
+    store: Store,
+    execution: Execution,
+    progress: Progress,
+    cluster: Cluster,
+    requests: Requests,
+) -> None:
     """Tune runs until the schedule is empty; a run that Ray aborts is started again while rows keep coming."""
     for relaunches_left in reversed(range(1 + _MAX_RELAUNCHES)):
         before = progress.num_run
-        error = _fit_once(schedule, store, execution, progress, cluster)
+        error = _fit_once(schedule, store, execution, progress, cluster, requests)
         if error is None:
             return
         if progress.num_run == before or not relaunches_left:
@@ -210,12 +220,17 @@ def _fit(schedule: Schedule, store: Store, execution: Execution, progress: Progr
 
 
 def _fit_once(
-    schedule: Schedule, store: Store, execution: Execution, progress: Progress, cluster: Cluster
+    schedule: Schedule,
+    store: Store,
+    execution: Execution,
+    progress: Progress,
+    cluster: Cluster,
+    requests: Requests,
 ) -> Exception | None:
     """One Tune run; the error that ended it before its time, or None."""
     import ray
 
-    in_flight = InFlight(schedule, store, execution, progress)
+    in_flight = InFlight(schedule, store, execution, progress, requests)
     resources = {"CPU": cluster.cpus_per_trial, "GPU": execution.gpu_fraction}
     progress.num_workers = _num_workers(ray.nodes(), resources, cluster.max_workers)
     with temporary_folder(tempfile.gettempdir()) as scratch:
@@ -312,8 +327,9 @@ def _trainable(config: dict[str, Any], location: str, execution: Execution) -> N
     """
     from ray import tune
 
-    records = run_pack_isolated(tuple(TrialSpec(**fields) for fields in config["pack"]), execution)
-    store = Store(location)
+    pack, store = tuple(TrialSpec(**fields) for fields in config["pack"]), Store(location)
+    with noted(store, pack, execution.gpu_fraction > 0):
+        records = run_pack_isolated(pack, execution)
     try:
         for record in records:
             store.write(record)
@@ -411,6 +427,8 @@ def _run_timing(timing: Sequence[TrialSpec], store: Store, execution: Execution,
 
 
 def _time_one(spec: TrialSpec, location: str, execution: Execution) -> TrialSummary:
-    record = run_isolated(spec, execution)
-    Store(location).write(record)
+    store = Store(location)
+    with noted(store, (spec,), execution.gpu_fraction > 0):
+        record = run_isolated(spec, execution)
+    store.write(record)
     return TrialSummary.of(record)

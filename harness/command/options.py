@@ -112,6 +112,9 @@ Folders = Annotated[
     list[str],
     typer.Argument(metavar="DIR...", help="Results folders, or URIs such as s3://...", callback=a_location),
 ]
+Folder = Annotated[
+    str, typer.Argument(metavar="DIR", help="A results folder, or a URI such as s3://...", callback=a_location)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 

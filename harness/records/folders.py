@@ -162,7 +162,7 @@ def check_no_links(files: pa.fs.FileSystem, root: str, path: str) -> None:
             raise PermissionError(f"{Path(root) / folder} is a link, by which files would leave the results folder")
 
 
-def write_whole(files: pa.fs.FileSystem, root: str, path: str, content: bytes) -> None:
+def write_whole(files: pa.fs.FileSystem, root: str, path: str, content: bytes, lasting: bool = True) -> None:
     """Write a file under a name that readers ignore (a leading dot), flush it to the disk, and give it its name.
 
     An object store makes it visible at once.
@@ -172,6 +172,7 @@ def write_whole(files: pa.fs.FileSystem, root: str, path: str, content: bytes) -
         root: the results folder, below which the file must lie.
         path: of the file.
         content: of the file.
+        lasting: whether it must outlive a crash of the machine; otherwise nothing is flushed, which takes time.
 
     Raises:
         OSError: when the disk is full, the folder cannot be written, or a link leads out of it.
@@ -187,13 +188,16 @@ def write_whole(files: pa.fs.FileSystem, root: str, path: str, content: bytes) -
         unfinished.unlink(missing_ok=True)  # of a killed process with this number, or a link
         with unfinished.open("xb") as stream:
             stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if lasting:
+                stream.flush()
+                os.fsync(stream.fileno())
         unfinished.replace(target)
     except BaseException:  # a full disk, or Ctrl-C at this very moment
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
         raise
+    if not lasting:
+        return
     folder = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -214,9 +214,40 @@ class Store:
         except OSError as error:
             raise BadInput(f"The results location {self.location} cannot be read ({first_line(error)}).") from error
 
-    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write a JSON file of the folder, whole or not at all."""
-        self._write_bytes(f"{self.root}/{name}", json.dumps(content, indent=2).encode())
+    def write_json(self, name: str, content: Mapping[str, Any], lasting: bool = True) -> None:
+        """Write a JSON file of the folder, whole or not at all; see `write_whole` for `lasting`."""
+        write_whole(self._fs, self.root, f"{self.root}/{name}", json.dumps(content, indent=2).encode(), lasting)
+
+    def make_folder(self, name: str) -> None:
+        """Make a folder of the results folder.
+
+        Raises:
+            OSError: when it cannot be made, or a link leads out of the results folder.
+        """
+        check_no_links(self._fs, self.root, f"{self.root}/{name}/any")
+        self._fs.create_dir(f"{self.root}/{name}", recursive=True)
+
+    def remove(self, name: str) -> None:
+        """Remove a file of the folder that is no row; one that is not there, or cannot be removed, is ignored."""
+        with contextlib.suppress(OSError):
+            check_no_links(self._fs, self.root, f"{self.root}/{name}")
+            self._fs.delete_file(f"{self.root}/{name}")
+
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder that holds no rows, with all in it; likewise."""
+        with contextlib.suppress(OSError):
+            check_no_links(self._fs, self.root, f"{self.root}/{name}/any")
+            self._fs.delete_dir(f"{self.root}/{name}")
+
+    def names_in(self, name: str) -> list[str]:
+        """Sorted names of the files in a folder of the results folder, without those still being written.
+
+        Raises:
+            UnreadableResultsError: when it cannot be listed.
+        """
+        selector = pa.fs.FileSelector(f"{self.root}/{name}", allow_not_found=True)
+        listed = patiently(lambda: self._fs.get_file_info(selector), f"{self.location}/{name}")
+        return sorted(each.base_name for each in listed if each.is_file and not each.base_name.startswith("."))
 
     def check(self, path: str) -> str | None:
         """What is wrong with one Parquet file, or None: damaged, or rows that do not fit their digest."""

@@ -1,5 +1,6 @@
 """Campaigns without Ray: interrupted in every way, resumed, extended, refused, and with nowhere left to write."""
 
+import json
 import os
 import resource
 import signal
@@ -90,6 +91,22 @@ def test_a_signal_ends_a_run_with_130_and_the_way_to_resume(interrupted, how):
     assert ended.returncode == 130
     assert f"Stopped by {how.name}. What is finished is kept; the same command resumes." in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.slow
+def test_another_terminal_sees_a_run_and_stops_it(tmp_path):
+    arena = Arena(tmp_path)
+    run = arena.start(*SLOW, "--tune-trials", "200")  # more than there is time for
+    await_rows(arena.folder / "slow", 1, run)
+    status = json.loads(arena.regarena("status", "slow", "--json").stdout)
+    stop = arena.regarena("stop", "slow")
+    ended = finish(run)
+    assert (status["suite"], status["is_running"], status["num_trials"]) == ("slow", True, 2 * (2 + 200 + 2))
+    assert [pack["regularizer"] for pack in status["running"]] in ([], ["take_time"])  # there is a moment between two
+    assert stop.returncode == 0, stop.stderr
+    assert "The run on slow has ended" in stop.stdout
+    assert ended.returncode == 130
+    assert "Stopped by `regarena stop`. What is finished is kept" in ended.stderr
 
 
 @pytest.mark.slow

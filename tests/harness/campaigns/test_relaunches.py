@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from harness import tuner
+from harness.control.requests import Requests
 from harness.errors import Interrupted
 from harness.execution import Execution
 from harness.plan import Budget, make_plan
@@ -31,7 +32,7 @@ def fit(folder: Path, ends: list[int | None], monkeypatch: pytest.MonkeyPatch) -
     store, began = Store(folder), []
     store.prepare()
 
-    def once(schedule: Schedule, store: Store, execution: Execution, progress: Progress, cluster: Cluster) -> Any:
+    def once(schedule: Schedule, store: Store, execution: Execution, progress: Progress, *others: object) -> Any:
         began.append((progress.num_run, progress._running().total()))
         number = ends[len(began) - 1]
         if number is None:
@@ -45,7 +46,7 @@ def fit(folder: Path, ends: list[int | None], monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(tuner, "_fit_once", once)
     with Progress(plan, num_workers=4, stream=(folder / "progress").open("w")) as progress:
-        tuner._fit(Schedule(plan, {}), store, Execution(), progress, Cluster())
+        tuner._fit(Schedule(plan, {}), store, Execution(), progress, Cluster(), Requests())
     return began
 
 

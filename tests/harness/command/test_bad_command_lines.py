@@ -26,6 +26,9 @@ WELL = {  # a command line of each command that is allowed as it stands
     "compare": ["results"],
     "importance": ["results"],
     "report": ["results"],
+    "status": ["results"],
+    "stop": ["results"],
+    "retry": ["results"],
     "verify": ["results"],
     "merge": ["results", "--into", "both"],
     "check": ["dropout"],
@@ -109,7 +112,7 @@ def bad_together():
 
 def bad_places():
     """What cannot be the name of a results folder, or is none."""
-    for name in ("rank", "timing", "compare", "importance", "report", "verify"):
+    for name in ("rank", "timing", "compare", "importance", "report", "verify", "status", "stop", "retry"):
         yield from ([name, location] for location in [*LOCATIONS, "nowhere", "nowhere://x", "s3://b c/x"])
         yield [name, "nowhere", ""]
     for flag, name in (("--into", "merge"), ("--out", "report"), ("--results", "show"), ("--timings", "plan")):

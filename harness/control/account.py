@@ -1,0 +1,93 @@
+"""The run's account of itself, which a thread keeps in the results folder, and the requests that it finds there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from harness.control.files import REQUESTS, RUN_FILE, RUNNING, request_file
+from harness.control.requests import Requests
+from harness.errors import RegarenaError
+from harness.records import utc_now
+from harness.results.store import Store
+
+LOCAL_SECONDS = 1.0  # between two accounts
+REMOTE_SECONDS = 10.0  # of an object store, where each costs a request
+
+
+class Account:
+    """Within it, `control/run.json` tells how the run stands, and requests of other terminals are heard.
+
+    Args:
+        store: the results folder, which this run holds.
+        suite: what it runs.
+        standing: what the run has to tell now, as JSON; called from another thread.
+    """
+
+    def __init__(self, store: Store, suite: str, standing: Callable[[], dict[str, Any]]) -> None:
+        self.requests = Requests()
+        self._store, self._standing = store, standing
+        self._seconds = LOCAL_SECONDS if store.is_local else REMOTE_SECONDS
+        self._run: dict[str, Any] = {
+            "run_id": secrets.token_hex(8),
+            "suite": suite,
+            "started_at": utc_now().isoformat(timespec="seconds"),
+            "ended_at": None,
+            "end": "",
+            "interval_seconds": self._seconds,
+            "machine": socket.gethostname(),
+            "pid": os.getpid(),
+        }
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="account of the run", daemon=True)
+
+    def __enter__(self) -> Account:
+        self._store.remove_folder(os.path.dirname(RUN_FILE))  # of a run that was killed
+        with contextlib.suppress(OSError):
+            self._store.make_folder(RUNNING)
+        self._write()
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
+        self._over.set()
+        self._thread.join(self._seconds)
+        self._run["end"] = "completed" if kind is None else kind.__name__
+        self._run["ended_at"] = utc_now().isoformat(timespec="seconds")
+        self._write()
+        self._store.remove_folder(RUNNING)
+        for ask in REQUESTS:
+            self._store.remove(self._request(ask))
+
+    def _keep(self) -> None:
+        while not self._over.wait(self._seconds):
+            self._write()
+            if self._is_asked("retry"):
+                self.requests.retry.set()
+            if self._is_asked("stop"):
+                self.requests.stop.set()
+                os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C does, which ends a run cleanly
+
+    def _is_asked(self, ask: Any) -> bool:
+        """Whether the request stands there; it is removed, which tells who asked that it was heard."""
+        name = self._request(ask)
+        with contextlib.suppress(OSError, RegarenaError):
+            if self._store.read_json(name) is not None:
+                self._store.remove(name)
+                return True
+        return False
+
+    def _request(self, ask: Any) -> str:
+        return request_file(ask, self._run["run_id"])
+
+    def _write(self) -> None:
+        """The account as of now; a folder that cannot be written ends the run where a row is written, not here."""
+        told = {**self._run, "seen_at": utc_now().isoformat(timespec="seconds"), **self._standing()}
+        with contextlib.suppress(OSError):
+            self._store.write_json(RUN_FILE, told, lasting=False)

@@ -1,0 +1,61 @@
+"""The files by which a run and other terminals speak: `control/` in the results folder, gone when no run works there.
+
+`run.json` is the run's own account of itself, written anew every few seconds. `running/TRIAL.json` is the note of a
+process that has trials. `stop-RUN.json` and `retry-RUN.json` are requests, which name the run that they are meant for.
+None of them is a row: whatever happens to them, no result is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from harness.records import utc_now
+from harness.results.store import Store
+
+if TYPE_CHECKING:
+    from harness.records import Pack
+
+CONTROL = "control"
+RUN_FILE = f"{CONTROL}/run.json"
+RUNNING = f"{CONTROL}/running"
+REQUESTS = ("stop", "retry")
+
+Ask = Literal["stop", "retry"]
+
+
+def request_file(ask: Ask, run_id: str) -> str:
+    """Where a request to the run of this id stands; the id must be one that `is_run_id` accepts."""
+    return f"{CONTROL}/{ask}-{run_id}.json"
+
+
+def is_run_id(text: object) -> bool:
+    """Whether it is an id as runs make them: 16 hexadecimal digits, and hence no part of a path."""
+    return isinstance(text, str) and len(text) == 16 and all(each in "0123456789abcdef" for each in text)
+
+
+@contextlib.contextmanager
+def noted(store: Store, pack: Pack, uses_gpu: bool = False) -> Iterator[None]:
+    """Within it, a note says that this process runs these trials. Where it cannot be written there is none."""
+    first = pack[0]
+    name = f"{RUNNING}/{first.trial_id}.json"
+    note = {
+        "trial_ids": [spec.trial_id for spec in pack],
+        "task": first.task,
+        "regularizer": first.regularizer,
+        "role": first.role,
+        "seeds": [spec.seed for spec in pack],
+        "started_at": utc_now().isoformat(timespec="seconds"),
+        "machine": socket.gethostname(),
+        "pid": os.getpid(),
+        "gpus": os.environ.get("CUDA_VISIBLE_DEVICES", "") if uses_gpu else "",
+    }
+    with contextlib.suppress(OSError):
+        store.write_json(name, note, lasting=False)
+    try:
+        yield
+    finally:
+        store.remove(name)
