@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     )
     from analysis.rows.notes import notes_of
     from analysis.tables.aggregates import interquartile_means, performance_profiles, rank_intervals
+    from analysis.tables.bayes import signed_rank_probabilities
     from analysis.tables.importances import hyperparameter_importances, importance_table
+    from analysis.tables.interactions import interaction_table
+    from analysis.tables.looks import looks_at_test_data
     from analysis.tables.overall import overall_significance, smallest_reachable_p
     from analysis.tables.pairs import strengths, win_rates
     from analysis.tables.power import power_notes
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from analysis.tables.sensitivity import sensitivity_table
     from analysis.tables.timing import timing_table
     from analysis.tables.tuning import best_so_far, tuning_costs
+    from analysis.tables.variance import variance_table
 
 _HOMES: dict[str, str] = {
     "ConflictingResultsError": "analysis.rows.load",
@@ -58,8 +62,10 @@ _HOMES: dict[str, str] = {
     "hyperparameter_importances": "analysis.tables.importances",
     "importance_table": "analysis.tables.importances",
     "interactive_learning_curves": "analysis.figures.learning_curves",
+    "interaction_table": "analysis.tables.interactions",
     "load_curves": "analysis.rows.load",
     "load_trials": "analysis.rows.load",
+    "looks_at_test_data": "analysis.tables.looks",
     "notes_of": "analysis.rows.notes",
     "overall_significance": "analysis.tables.overall",
     "plot_learning_curves": "analysis.figures.learning_curves",
@@ -72,8 +78,10 @@ _HOMES: dict[str, str] = {
     "ranking_table": "analysis.tables.ranking",
     "power_notes": "analysis.tables.power",
     "sensitivity_table": "analysis.tables.sensitivity",
+    "signed_rank_probabilities": "analysis.tables.bayes",
     "smallest_reachable_p": "analysis.tables.overall",
     "timing_table": "analysis.tables.timing",
+    "variance_table": "analysis.tables.variance",
     "write_report": "analysis.page.report",
 }
 
@@ -87,10 +95,12 @@ __all__ = [
     "current_rows",
     "hyperparameter_importances",
     "importance_table",
+    "interaction_table",
     "interactive_learning_curves",
     "interquartile_means",
     "load_curves",
     "load_trials",
+    "looks_at_test_data",
     "notes_of",
     "overall_significance",
     "performance_profiles",
@@ -106,10 +116,12 @@ __all__ = [
     "rank_intervals",
     "ranking_table",
     "sensitivity_table",
+    "signed_rank_probabilities",
     "smallest_reachable_p",
     "strengths",
     "timing_table",
     "tuning_costs",
+    "variance_table",
     "win_rates",
     "write_report",
 ]

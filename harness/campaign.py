@@ -56,6 +56,7 @@ def plan_campaign(request: Request, store: Store) -> Plan:
         only=request.only,
         skip=request.skip,
         switches=request.switches,
+        select=request.select,
     )
 
 

@@ -9,7 +9,7 @@ from harness.cells import Cell, cell_code_hash, shared_code_hash, usable_cells
 from harness.errors import BadInput
 from harness.records import SCALES, Role, Scale, TrialSpec
 from harness.search.seeding import MAX_CAMPAIGN_SEED, SEEDS_PER_ROLE, study_seed, trial_seed
-from harness.search.selection import BEST_VALIDATION, SelectionRule
+from harness.search.selection import BEST_VALIDATION, SelectionRule, num_validation, rule_named
 from harness.search.studies import CellStudy
 from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
@@ -17,6 +17,7 @@ from tasks.runtime.switches import Switches
 from tasks.suites import Suite
 from tasks.table import unknown_name_message
 
+MAX_SPLITS = 1_000
 MAX_TUNE_TRIALS = 100_000  # of a cell; the study holds each in memory
 
 
@@ -30,6 +31,7 @@ class Budget:
     timing_repeats: int
     seed: int = 0
     tune_width: int = 1  # of the studies; see CellStudy
+    splits: int = 1  # ways of holding out validation data; every seed runs on each
 
     def __post_init__(self) -> None:
         """Check each number."""
@@ -39,6 +41,7 @@ class Budget:
             ("--tune-trials", self.tune_trials, 0),
             ("--tune-width", self.tune_width, 1),
             ("--seeds", self.seeds, 0),
+            ("--splits", self.splits, 1),
             ("--seed", self.seed, 0),
         ):
             if value < least:
@@ -47,6 +50,7 @@ class Budget:
             ("--tune-trials", self.tune_trials, MAX_TUNE_TRIALS),
             ("--tune-width", self.tune_width, MAX_TUNE_TRIALS),
             ("--seeds", self.seeds, SEEDS_PER_ROLE),
+            ("--splits", self.splits, MAX_SPLITS),
             ("--seed", self.seed, MAX_CAMPAIGN_SEED),
         ):
             if value > most:
@@ -86,16 +90,30 @@ class Plan:
             scale=cell.scale,
             code_hash=cell_code_hash(cell.task_name, cell.regularizer),
             shared_code_hash=shared_code_hash(cell.task_name),
+            selection=self.selection.name if role == "tune" and self.selection.sees_test else BEST_VALIDATION.name,
             switches="" if switches == cell.task.switches(cell.scale) else switches.text or switches.precision,
             campaign_id=self.campaign_id,
             suite=self.suite,
         )
 
     def default_specs(self, cell: Cell) -> list[TrialSpec]:
-        """Each seed at the paper's hyperparameters, or at every point of the cell's grid."""
+        """Each seed and split at the paper's hyperparameters, or at every point of the cell's grid."""
         seeds = range(self.budget.seeds)
-        specs = [self.spec(cell, "default", index, point) for index in seeds for point in cell.points]
+        once = [self.spec(cell, "default", index, point) for index in seeds for point in cell.points]
+        specs = [replace(spec, split=split) for spec in once for split in self.splits_of(cell)]
         return list({spec.trial_id: spec for spec in specs}.values())  # points differ no more where a task pins a value
+
+    def confirm_specs(self, cell: Cell, winner: TrialSpec) -> list[TrialSpec]:
+        """The tune trial that won, frozen: on each fresh seed and split."""
+        frozen = replace(
+            winner, role="confirm", selection=self.selection.name, tune_index=None, frozen_from=winner.trial_id
+        )
+        seeds = [trial_seed(self.budget.seed, "confirm", index) for index in range(self.budget.seeds)]
+        return [replace(frozen, seed=seed, split=split) for seed in seeds for split in self.splits_of(cell)]
+
+    def splits_of(self, cell: Cell) -> range:
+        """The numbers of the splits that a cell runs on; one where its data have no part that is held out."""
+        return range(self.budget.splits if cell.task.validation_fraction(cell.scale) else 1)
 
     def timing_specs(self) -> list[TrialSpec]:
         """The timing trials of all timed cells, repeat by repeat, so that one cell's repeats are far apart."""
@@ -114,7 +132,8 @@ class Plan:
 
     def num_trials(self, cell: Cell) -> int:
         """All trials that the cell needs if every one goes well."""
-        tuned = self.budget.tune_trials + (self.budget.seeds if self.budget.tune_trials else 0)
+        confirmed = self.budget.seeds * len(self.splits_of(cell))
+        tuned = self.budget.tune_trials + (confirmed if self.budget.tune_trials else 0)
         return len(self.default_specs(cell)) + tuned + (self.budget.timing_repeats if cell.is_timed else 0)
 
 
@@ -126,6 +145,7 @@ def make_plan(
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     switches: Mapping[str, str | bool] | None = None,
+    select: str = BEST_VALIDATION.name,
 ) -> Plan:
     """The cells of `suite`, narrowed or widened by `only` and narrowed by `skip` (names of tasks or regularizers).
 
@@ -150,10 +170,15 @@ def make_plan(
         cells=tuple(cells),
         left_out=tuple(left_out),
         switches=switches or {},
+        selection=rule_named(select),
     )
     try:
         for cell in plan.cells:
             plan.switches_of(cell)
+        for cell in plan.running_cells:
+            cell.task.on_split(plan.splits_of(cell)[-1])
+        for cell in plan.running_cells if budget.tune_trials else ():
+            plan.selection.check(cell.task_name, cell.task.metric, num_validation(cell.task, cell.scale))
     except ValueError as error:
         raise BadInput(str(error)) from error
     if plan.running_cells and not any(plan.num_trials(cell) for cell in plan.running_cells):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from harness.execution import Execution
 from harness.plan import Budget
+from harness.search.selection import BEST_VALIDATION
 from tasks.suites import Suite
 
 
@@ -32,6 +33,7 @@ class Request:
     tune_width_is_asked: bool = False  # otherwise a campaign keeps the width that it began with
     only: Sequence[str] = ()
     skip: Sequence[str] = ()
+    select: str = BEST_VALIDATION.name  # a name of harness.search.selection.RULES
     serial: bool = False
     cluster: Cluster = field(default_factory=Cluster)
     execution: Execution = field(default_factory=Execution)

@@ -18,7 +18,7 @@ from harness.contestants import Contestant
 from harness.plan import Plan
 from harness.records import Pack, TrialSpec
 from harness.results.trial_summary import TrialSummary
-from harness.search.seeding import trial_seed
+from harness.search.selection import num_validation
 from tasks.experiments import TASKS
 from tasks.runtime.switches import Switches
 
@@ -108,7 +108,10 @@ class CellProgress:
             return None
         tuned = [(spec, self._stored[spec.trial_id]) for spec in self._proposals]
         successes = [(spec, done) for spec, done in tuned if done.has_result]
-        return self._plan.selection.choose(successes, self.cell.task.higher_is_better) if successes else None
+        if not successes:
+            return None
+        task = self.cell.task
+        return self._plan.selection.choose(successes, task.higher_is_better, num_validation(task, self.cell.scale))
 
     def needed_ids(self) -> dict[str, TrialSpec]:
         """Every trial that is known to be part of this cell by now."""
@@ -147,13 +150,7 @@ class CellProgress:
 
     def _confirm_specs(self) -> list[TrialSpec]:
         winner = self.winner()
-        if winner is None:
-            return []
-        specs = []
-        for index in range(self._plan.budget.seeds):
-            seed = trial_seed(self._plan.budget.seed, "confirm", index)
-            specs.append(replace(winner, role="confirm", seed=seed, tune_index=None, frozen_from=winner.trial_id))
-        return specs
+        return [] if winner is None else self._plan.confirm_specs(self.cell, winner)
 
 
 class Schedule:

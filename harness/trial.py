@@ -166,7 +166,7 @@ def _trained(pack: Pack, execution: Execution, started: float) -> list[tuple[Sta
 def _outcome(
     task: Task, spec: TrialSpec, training: Training, trained: Trained, execution: Execution, effort: dict[str, Any]
 ) -> tuple[Status, *Outcome]:
-    split = "validation" if spec.role == "tune" else "test"
+    split = "test" if spec.sees_test else "validation"
     final = reported(trained.final, task.metric, dict.fromkeys(("validation", split)), "at the end")
     best = reported(trained.best, task.metric, (), "at the best epoch")
     values = _values(task, spec, execution, training, trained, final, best) | effort
@@ -215,7 +215,7 @@ def _timed(spec: TrialSpec, execution: Execution, started: float) -> Outcome:
 
 def prepare(spec: TrialSpec, execution: Execution, regularizers: Regularizers | None = None) -> tuple[Task, Training]:
     """The task of a trial, and its training before the first step; with other `regularizers` where they are given."""
-    task = TASKS[spec.task]
+    task = TASKS[spec.task].on_split(spec.split)
     if regularizers is None:
         regularizers = Contestant(spec.regularizer).build(spec.hyperparameters)
     setting = Setting(
@@ -226,7 +226,7 @@ def prepare(spec: TrialSpec, execution: Execution, regularizers: Regularizers | 
         device=torch.device(execution.device),
         data_dir=_data_dir(execution),
         num_workers=execution.cpu_threads if execution.cpu_threads > 1 else 0,
-        with_test=spec.role != "tune",
+        with_test=spec.sees_test,
     )
     training = task.prepare(regularizers, setting)
     if training.protocol.switches.compile:
@@ -250,6 +250,7 @@ def _values(
     seconds_per_step = trained.train_seconds / max(trained.num_steps, 1)
     values: dict[str, Any] = {
         "validation_value": final["validation"][task.metric],
+        "best_validation_value": best.get("validation", {}).get(task.metric),
         "train_value": final.get("train", {}).get(task.metric),
         "epochs_run": trained.epochs_run,
         "num_parameters": training.num_parameters,
@@ -259,7 +260,7 @@ def _values(
         "samples_per_second": training.batches.batch_size / seconds_per_step if seconds_per_step else None,
         "dataset_fingerprint": task.dataset_fingerprint(_data_dir(execution)),
     }
-    if spec.role != "tune":
+    if spec.sees_test:
         values["test_value"] = final["test"][task.metric]
         values["test_value_at_best_validation"] = best.get("test", {}).get(task.metric)  # some are read at the end
     return values

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 from tasks.datasets import DATASETS
 from tasks.input_space import InputSpace
@@ -32,6 +34,10 @@ class ProtocolTask(Task):
     def switches(self, scale: str) -> Switches:
         """The protocol's."""
         return self.protocol.at(scale).switches
+
+    def on_split(self, split: int) -> Self:
+        """With another split in the protocol."""
+        return replace(self, protocol=replace(self.protocol, split=split)) if split else self  # type: ignore[type-var]  # a dataclass
 
     def skip_reason(self, regularizer: Regularizer) -> str | None:
         """Nor does it make sense where its period is longer than the training at full length."""

@@ -42,6 +42,7 @@ class Protocol:
     preprocessing: Preprocessing = "standard"  # from raw images to the inputs of the network
     augmentation: tuple[Augmentation, ...] = ()
     validation_fraction: float | None = None  # of the official training set, in [0, 1); None: the data set's own
+    split: int = 0  # which samples are held out: 0 the usual ones, other numbers draw their own
     steps_per_epoch: int | None = None  # steps between two readings; None: a pass over the training data
     evaluate_every_epochs: int = 1
     evaluate_at_epochs: tuple[int, ...] = ()  # in place of every so many: these, and the last
@@ -73,6 +74,14 @@ class Protocol:
             raise ValueError(f"Scale must be one of paper, {', '.join(self.scales)}, got {scale!r}.")
         values = {"full_epochs": self.full_epochs or self.epochs, **self.scales[scale]}
         return replace(self, **values)  # type: ignore[arg-type]  # each is of the type of the field named
+
+    def split_of(self, dataset: str) -> str:
+        """The name by which `held_out` draws the samples that are held out.
+
+        >>> Protocol(source="", epochs=1, batch_size=1, learning_rate=1.0, split=2).split_of("digits")
+        'digits/2'
+        """
+        return f"{dataset}/{self.split}" if self.split else dataset
 
     def evaluated_epochs(self) -> list[int]:
         """The epochs after which the network is evaluated, the last one among them; from 1.

@@ -102,6 +102,18 @@ class Task(ABC):
     def example_network(self) -> nn.Module:
         """The network with its sites measured, untrained: what `skip_reason` and the plan look at."""
 
+    def on_split(self, split: int) -> Task:
+        """The same task with other samples held out, independently of those of other numbers; 0 is the task itself.
+
+        Only called for tasks whose `validation_fraction` is above 0.
+
+        Raises:
+            ValueError: if the task knows one split only.
+        """
+        if split:
+            raise ValueError(f"{type(self).__name__} knows one way of holding out validation data, got split {split}.")
+        return self
+
     @abstractmethod
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
         """Data, network and regularizers, ready to train.

@@ -136,7 +136,7 @@ class _Report:
                 self._csv(name, table)
             sections += [
                 {
-                    "title": f"{statistic.title}, scale {scale}",
+                    "title": f"{statistic.title}, scale {scale}" if scale else statistic.title,
                     "source": statistic.source,
                     "table": table_of(rows.head(page_tables.MOST_ROWS), statistic.columns),
                     "num_more": max(0, len(rows) - page_tables.MOST_ROWS),

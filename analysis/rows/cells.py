@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.rows.comparable import RANKED_ROLES
-from analysis.rows.current import CELL, succeeded, winners
+from analysis.rows.current import BEST_EPOCH, CELL, selection_rules, succeeded, winners
 from harness.records import HYPERPARAMETER_PREFIX, SUCCESSES
 
 RankedRole = Literal["confirm", "default"]
@@ -44,6 +44,7 @@ class Cell:
     reason: str
     num_settings: int  # hyperparameter settings among these trials; more than 1 in a sweep
     budget: Budget
+    selection: str = ""  # the rule that picked its winner; "" where none was picked
 
     @property
     def skipped(self) -> bool:
@@ -96,8 +97,9 @@ def trials_by_cell(rows: pd.DataFrame, value: str) -> dict[tuple[str, str, str],
     setting = pd.Series(0, index=rows.index)
     if names:
         setting[ranked] = rows.loc[ranked, names].groupby(names, dropna=False).ngroup()
+    numbers = _values(rows, value)
     kept = rows[list(_KEPT)].assign(
-        setting=setting, value=rows[value].astype(float), is_finite=np.isfinite(rows[value].astype(float))
+        selection=selection_rules(rows), setting=setting, value=numbers, is_finite=np.isfinite(numbers)
     )
     cells: dict[tuple[str, str, str], list[Trial]] = {}
     names = list(kept.columns)
@@ -105,6 +107,15 @@ def trials_by_cell(rows: pd.DataFrame, value: str) -> dict[tuple[str, str, str],
         trial = dict(zip(names, values, strict=True))
         cells.setdefault((trial["scale"], trial["task"], trial["regularizer"]), []).append(trial)
     return cells
+
+
+def _values(rows: pd.DataFrame, value: str) -> pd.Series:
+    """The values that count: of winners that were chosen by their best epoch, those at that epoch."""
+    numbers = rows[value].astype(float)
+    if value != "test_value" or "test_value_at_best_validation" not in rows:
+        return numbers
+    by_epoch = rows["role"].eq("confirm") & selection_rules(rows).eq(BEST_EPOCH)
+    return numbers.where(~by_epoch, rows["test_value_at_best_validation"].astype(float))
 
 
 def summarize_cell(trials: Sequence[Trial], regularizer: str, role: RankedRole | None, worst: float) -> Cell:
@@ -129,6 +140,7 @@ def summarize_cell(trials: Sequence[Trial], regularizer: str, role: RankedRole |
         reason=reason,
         num_settings=len({trial["setting"] for trial in chosen}),
         budget=_budget(ran, chosen),
+        selection=chosen[0]["selection"] if chosen and wanted == "confirm" else "",
     )
 
 

@@ -2,9 +2,14 @@
 
 A results folder only grows. When data, code or switches changed, or a longer search found a better winner, the other
 rows stay in the files and are left out here, with a note that names them.
+
+Winners that different rules picked (column `selection`) do not meet either: what a rule that looks at test data reaches
+says nothing about one that does not.
 """
 
 from __future__ import annotations
+
+from collections.abc import Hashable
 
 import numpy as np
 import pandas as pd
@@ -14,6 +19,9 @@ from analysis.rows.notes import notes_of, with_notes
 from harness.records import SUCCESSES
 
 CELL = ["task", "regularizer", "scale"]
+DEFAULT_RULE = "best_validation"
+BEST_EPOCH = "best_epoch"  # its winners are judged by the epoch by which it chose them
+ORACLE = "oracle"
 
 
 def current_rows(trials: pd.DataFrame) -> pd.DataFrame:
@@ -32,18 +40,34 @@ def split_rows(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     require_trials(trials)
     together, apart = comparable_rows(trials)
     fresh = _one_version(together)
-    current = _of_the_winner(fresh)
+    alike = _of_one_rule(fresh)
+    current = _of_the_winner(alike)
     notes = left_out_notes(apart)
     if len(fresh) < len(together):
         notes.append(
             f"{len(together) - len(fresh)} row(s) left out: their contestant's code is another than that of most of "
             "its seeds (of equally many, than the newest)."
         )
-    if len(current) < len(fresh):
+    if len(alike) < len(fresh):
         notes.append(
-            f"{len(fresh) - len(current)} confirm row(s) left out: the search went on and found a better winner since."
+            f"{len(fresh) - len(alike)} tune or confirm row(s) left out: their winners were selected by another rule "
+            "than those of most contestants of their task."
         )
+    if len(current) < len(alike):
+        notes.append(
+            f"{len(alike) - len(current)} confirm row(s) left out: the search went on and found a better winner since."
+        )
+    notes += rule_notes(current)
     return with_notes(current.reset_index(drop=True), notes_of(trials), notes), apart
+
+
+def rows_of_each_search(trials: pd.DataFrame) -> pd.DataFrame:
+    """The rows that may meet, of every campaign those that count in it: one that tuned anew has winners of its own."""
+    require_trials(trials)
+    alike = _of_one_rule(_one_version(comparable_rows(trials)[0]))
+    each = [_of_the_winner(rows) for _, rows in alike.groupby(alike["campaign_id"].fillna(""), sort=True)]
+    together = pd.concat(each, ignore_index=True) if each else alike
+    return with_notes(together, notes_of(split_rows(trials)[0]))
 
 
 def require_trials(trials: pd.DataFrame) -> None:
@@ -63,7 +87,25 @@ def require_trials(trials: pd.DataFrame) -> None:
 
 
 def winners(trials: pd.DataFrame) -> pd.DataFrame:
-    """The tune row that won each cell: the best validation value of those that succeeded, of equals the earliest."""
+    """The tune row that won each cell: the best validation value of those that succeeded, of equals the earliest.
+
+    Where another rule selected it, it is the one from which was confirmed last.
+    """
+    return trials[trials["trial_id"].isin(_winning_ids(trials).values())].sort_values(CELL, ignore_index=True)
+
+
+def _winning_ids(trials: pd.DataFrame) -> dict[Hashable, str]:
+    """(task, regularizer, scale): trial_id of the tune row that won; where that is not here, what confirm rows say."""
+    confirm = trials.loc[trials["role"] == "confirm", [*CELL, "frozen_from", "finished_at"]]
+    confirm = confirm.assign(rule=selection_rules(trials).loc[confirm.index])
+    latest = confirm.sort_values("finished_at", na_position="first", kind="stable").drop_duplicates(CELL, keep="last")
+    latest = latest[latest["frozen_from"].notna()].set_index(CELL)
+    by_rule = latest[latest["rule"] != DEFAULT_RULE]
+    return latest["frozen_from"].to_dict() | _best_ids(trials) | by_rule["frozen_from"].to_dict()
+
+
+def _best_ids(trials: pd.DataFrame) -> dict[Hashable, str]:
+    """The same by the default rule."""
     names = [*CELL, "tune_index", "trial_id", "validation_value", "higher_is_better"]
     tuned = trials[names].reset_index(drop=True)  # few columns: sorting a hundred takes most of a ranking's time
     tuned = tuned[((trials["role"] == "tune") & trials["status"].isin(SUCCESSES)).to_numpy()]
@@ -71,8 +113,7 @@ def winners(trials: pd.DataFrame) -> pd.DataFrame:
     higher = tuned["higher_is_better"].astype("boolean").fillna(True).astype(bool)
     loss = tuned["validation_value"].where(~higher, -tuned["validation_value"])
     ordered = tuned.assign(_loss=loss).sort_values(["_loss", "tune_index", "trial_id"], kind="stable")
-    best = ordered.drop_duplicates(CELL).sort_values(CELL)
-    return trials.iloc[best.index].reset_index(drop=True)
+    return ordered.drop_duplicates(CELL).set_index(CELL)["trial_id"].to_dict()
 
 
 def succeeded(trials: pd.DataFrame) -> pd.DataFrame:
@@ -101,10 +142,51 @@ def _one_version(trials: pd.DataFrame) -> pd.DataFrame:
 
 def _of_the_winner(trials: pd.DataFrame) -> pd.DataFrame:
     """Drop confirm rows of past winners; where no tune row was loaded, what was confirmed last is the winner."""
-    confirm = trials.loc[trials["role"] == "confirm", [*CELL, "frozen_from", "finished_at"]]
-    latest = confirm.sort_values("finished_at", na_position="first", kind="stable").drop_duplicates(CELL, keep="last")
-    winner = latest.set_index(CELL)["frozen_from"].to_dict() | winners(trials).set_index(CELL)["trial_id"].to_dict()
-    wanted = [winner[cell] for cell in confirm[CELL].itertuples(index=False, name=None)]
+    confirm = trials.loc[trials["role"] == "confirm", [*CELL, "frozen_from"]]
+    winner = _winning_ids(trials)
+    wanted = [winner.get(cell) for cell in confirm[CELL].itertuples(index=False, name=None)]
     expected = pd.Series(wanted, index=confirm.index, dtype=object)  # not of floats where none is known
     stale = confirm.index[confirm["frozen_from"].fillna("") != expected.fillna("")]
     return trials.drop(index=stale) if len(stale) else trials
+
+
+def selection_rules(trials: pd.DataFrame) -> pd.Series:
+    """The selection rule that a row belongs to: of confirm rows that of their winner, of tune rows of their search."""
+    if "selection" not in trials:
+        return pd.Series(DEFAULT_RULE, index=trials.index)
+    return trials["selection"].fillna(DEFAULT_RULE)
+
+
+def _of_one_rule(trials: pd.DataFrame) -> pd.DataFrame:
+    """On each task the confirm rows of one rule: of that which most contestants have, then most seeds, then the newest.
+
+    Tune rows are those of its search: an oracle has one of its own.
+    """
+    rule, is_confirm = selection_rules(trials), trials["role"].eq("confirm")
+    if rule.eq(DEFAULT_RULE).all():
+        return trials
+    task = ["scale", "task"]
+    confirm = trials.loc[is_confirm, [*task, "regularizer", "seed", "finished_at"]].assign(rule=rule)
+    counts = confirm.groupby([*task, "rule"]).agg(
+        contestants=("regularizer", "nunique"), seeds=("seed", "count"), latest=("finished_at", "max")
+    )
+    order = ["contestants", "seeds", "latest", "rule"]
+    best = counts.reset_index().sort_values(order, na_position="first").drop_duplicates(task, keep="last")
+    wanted = trials[task].merge(best, on=task, how="left")["rule"].set_axis(trials.index).fillna(DEFAULT_RULE)
+    search = wanted.where(wanted.eq(ORACLE), DEFAULT_RULE)
+    meets = rule.eq(wanted).where(is_confirm, rule.eq(search) | trials["role"].ne("tune"))
+    return trials[meets.astype(bool)]
+
+
+def rule_notes(current: pd.DataFrame) -> list[str]:
+    """Which rule selected winners, where it is not the default one."""
+    confirm = current["role"].eq("confirm")
+    notes = []
+    for rule, rows in current[confirm].groupby(selection_rules(current)[confirm]):
+        if rule != DEFAULT_RULE:
+            where = ", ".join(sorted(set(rows["task"] + " (" + rows["scale"] + ")")))
+            looks = ", which looks at the test data: such values only say how well a rule could select" * (
+                rule == ORACLE
+            )
+            notes.append(f"Winners on {where} were selected by {rule}{looks}.")
+    return notes

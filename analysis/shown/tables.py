@@ -27,9 +27,11 @@ def _starred(row: Row) -> str:
 
 
 def _against(row: Row) -> str:
-    if is_missing(row["outcome"]):
-        return "–"
-    return str(row["outcome"]) if is_missing(row["p_holm"]) else f"{row['outcome']} ({probability(row['p_holm'])})"
+    return "–" if is_missing(row["outcome"]) else _with_p(row["outcome"], row["p_holm"])
+
+
+def _with_p(outcome: object, p_value: object) -> str:
+    return str(outcome) if is_missing(p_value) else f"{outcome} ({probability(p_value)})"
 
 
 def _survivors(row: Row) -> str:
@@ -38,7 +40,9 @@ def _survivors(row: Row) -> str:
 
 def _remark(row: Row) -> str:
     if row["status"] == "completed":
-        return "" if row["role"] == "confirm" else "default hyperparameters"
+        chosen = {"best_validation": "", "oracle": "selected by an oracle, which looks at the test data"}
+        rule = row["selection"]
+        return chosen.get(rule, f"selected by {rule}") if row["role"] == "confirm" else "default hyperparameters"
     status = str(row["status"]).replace("_", " ")
     return f"{status}: {row['reason']}" if row["reason"] else status
 
@@ -139,6 +143,58 @@ PAIRS = (
         weight=ALWAYS,
     ),
     number("num_tasks", "tasks", weight=40),
+)
+
+BAYES = (
+    text("regularizer", weight=ALWAYS),
+    text("rival", weight=ALWAYS),
+    number("better", show=share, legend="Probability that the first is better than the rival.", weight=ALWAYS),
+    number("equivalent", show=share, legend="That they differ by no more than 1 % of accuracy.", weight=ALWAYS),
+    number("worse", show=share, legend="That the first is worse.", weight=ALWAYS),
+    number("num_tasks", "tasks", weight=40),
+)
+
+INTERACTIONS = (
+    text("task", weight=ALWAYS),
+    text("regularizer", "combination", weight=ALWAYS),
+    number("effect", show=signed, legend="By how much the combination is better than none.", weight=70),
+    number("sum_of_effects", "sum of parts", signed, legend="The same of its parts, added up.", weight=70),
+    number("interaction", show=signed, legend="The effect less that sum.", weight=ALWAYS),
+    interval("interval_low", "interval_high", "95 % interval", signed, legend="Student's.", weight=60),
+    Column(
+        name="outcome",
+        heading="outcome (p)",
+        make=lambda row: _with_p(row["outcome"], row["p_holm"]),
+        legend="More or less than the sum where that is significant after Holm's correction, additive otherwise.",
+        weight=80,
+    ),
+    number("num_seeds", "seeds", weight=40),
+)
+
+VARIANCES = (
+    text("task", weight=ALWAYS),
+    text("regularizer", weight=ALWAYS),
+    text("source", weight=ALWAYS),
+    number("std", "standard deviation", spread, legend="Of the test value by this source alone.", weight=ALWAYS),
+    number("share", "share of variance", share, legend="Of the sum of all sources.", weight=80),
+    number("num_levels", "levels", legend="Different seeds, splits or campaigns.", weight=60),
+    number("num_trials", "trials", weight=50),
+)
+
+LOOKS = (
+    text("dataset", "data set", weight=ALWAYS),
+    number("num_looks", "looks", count, legend="Trials evaluated on the test split.", weight=ALWAYS),
+    number(
+        "num_settings",
+        "settings",
+        count,
+        legend="Different combinations of task, regularizer and hyperparameters among them.",
+        weight=ALWAYS,
+    ),
+    number("num_tasks", "tasks", weight=60),
+    text("first", weight=30),
+    text("last", weight=30),
+    text("dataset_fingerprint", "fingerprint", weight=20),
 )
 
 TUNING_COSTS = (

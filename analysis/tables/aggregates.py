@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.rows.notes import notes_of, with_notes
 from analysis.tables.common_tasks import common_block
 from analysis.tables.cubes import Cube, cubes_of
 from analysis.tables.scores import scores_table
@@ -36,7 +37,8 @@ def rank_intervals(trials: pd.DataFrame, num_draws: int = 500, confidence: float
         means = block[list(inside.names)].mean()
         rows += [(scale, *row, len(block)) for row in zip(inside.names, means, low, high, strict=True)]
     table = pd.DataFrame(rows, columns=list(RANK_INTERVAL_COLUMNS))
-    return table.sort_values(["scale", "mean_rank", "regularizer"], ignore_index=True)
+    ordered = table.sort_values(["scale", "mean_rank", "regularizer"], ignore_index=True)
+    return with_notes(ordered, notes_of(scores))
 
 
 def normalized_scores(trials: pd.DataFrame) -> pd.DataFrame:
@@ -50,7 +52,8 @@ def normalized_scores(trials: pd.DataFrame) -> pd.DataFrame:
     ends = means.groupby(["scale", "task"]).agg(["min", "max"]).reset_index()
     joined = scores.merge(ends[ends["max"] > ends["min"]], on=["scale", "task"])
     normalized = (joined["max"] - joined["loss"]) / (joined["max"] - joined["min"])
-    return joined.assign(normalized=normalized.where(np.isfinite(normalized), 0.0))[[*scores.columns, "normalized"]]
+    whole = joined.assign(normalized=normalized.where(np.isfinite(normalized), 0.0))[[*scores.columns, "normalized"]]
+    return with_notes(whole, notes_of(scores))
 
 
 def interquartile_means(
@@ -61,14 +64,15 @@ def interquartile_means(
     Over the normalized scores of all tasks and seeds, without the lowest and the highest quarter (Agarwal et al. 2021,
     section 4.3); the interval is the percentile bootstrap, stratified: seeds are drawn within each task.
     """
-    rng, rows = np.random.default_rng(seed), []
-    for scale, cube in cubes_of(normalized_scores(trials), "normalized").items():
+    scores, rng, rows = normalized_scores(trials), np.random.default_rng(seed), []
+    for scale, cube in cubes_of(scores, "normalized").items():
         drawn = [_iqm(cube.with_resampled_seeds(rng)) for _ in range(num_draws)]
         low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
         num_runs = cube.counts.sum(axis=0)
         rows += [(scale, *row) for row in zip(cube.names, _iqm(cube), low, high, num_runs, strict=True)]
     table = pd.DataFrame(rows, columns=list(IQM_COLUMNS))
-    return table.sort_values(["scale", "iqm", "regularizer"], ascending=[True, False, True], ignore_index=True)
+    ordered = table.sort_values(["scale", "iqm", "regularizer"], ascending=[True, False, True], ignore_index=True)
+    return with_notes(ordered, notes_of(scores))
 
 
 def performance_profiles(trials: pd.DataFrame, num_thresholds: int = 21) -> pd.DataFrame:
@@ -77,12 +81,12 @@ def performance_profiles(trials: pd.DataFrame, num_thresholds: int = 21) -> pd.D
     Each task has the same weight (Dolan and More 2002; Agarwal et al. 2021, section 4.2, run-score distributions).
     """
     thresholds = np.linspace(0, 1, num_thresholds).round(6)
-    rows = []
-    for (scale, name), runs in normalized_scores(trials).groupby(["scale", "regularizer"], sort=True):
+    scores, rows = normalized_scores(trials), []
+    for (scale, name), runs in scores.groupby(["scale", "regularizer"], sort=True):
         tasks = [task.to_numpy() for _, task in runs.groupby("task")["normalized"]]
         shares = np.mean([(task[:, None] > thresholds).mean(axis=0) for task in tasks], axis=0)
         rows += [(scale, name, *each) for each in zip(thresholds, shares, strict=True)]
-    return pd.DataFrame(rows, columns=list(PROFILE_COLUMNS))
+    return with_notes(pd.DataFrame(rows, columns=list(PROFILE_COLUMNS)), notes_of(scores))
 
 
 def _iqm(cube: Cube) -> np.ndarray:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.tables.scores import scores_table
-
 
 @dataclass(frozen=True, kw_only=True)
 class Cube:
@@ -52,11 +50,6 @@ class Cube:
 def cubes_of(scores: pd.DataFrame, column: str = "loss") -> Mapping[str, Cube]:
     """By scale: a column of a `scores_table` as a cube, tasks and contestants in the order of their names."""
     return {str(scale): _cube(rows, column) for scale, rows in scores.groupby("scale", sort=True)}
-
-
-def loss_cubes(trials: pd.DataFrame) -> Mapping[str, Cube]:
-    """By scale: the losses of the trials that are ranked."""
-    return cubes_of(scores_table(trials))
 
 
 def _cube(rows: pd.DataFrame, column: str) -> Cube:

@@ -10,8 +10,12 @@ import pandas as pd
 from analysis.shown import tables as shown
 from analysis.shown.column import Column
 from analysis.tables.aggregates import interquartile_means, performance_profiles, rank_intervals
+from analysis.tables.bayes import signed_rank_probabilities
+from analysis.tables.interactions import interaction_table
+from analysis.tables.looks import looks_at_test_data
 from analysis.tables.pairs import strengths, win_rates
 from analysis.tables.tuning import best_so_far, tuning_costs
+from analysis.tables.variance import variance_table
 
 _THRESHOLDS = (0.25, 0.5, 0.75, 0.9)
 
@@ -39,7 +43,10 @@ class Statistic:
     is_long: bool = False
 
     def views(self, table: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
-        """Each scale of the whole table, with the rows that people see."""
+        """Each scale of the whole table ("" where it has none), with the rows that people see."""
+        if "scale" not in table:
+            yield "", self.view(table)
+            return
         for scale, rows in table.groupby("scale", sort=False):
             yield str(scale), self.view(rows)
 
@@ -48,6 +55,16 @@ def _better_ones(pairs: pd.DataFrame) -> pd.DataFrame:
     """Of each pair the contestant that is better comes first; the clearest pairs first."""
     ahead = pairs["win_rate"].gt(0.5) | (pairs["win_rate"].eq(0.5) & (pairs["regularizer"] < pairs["rival"]))
     return pairs[ahead].sort_values(["win_rate", "regularizer", "rival"], ascending=[False, True, True])
+
+
+def _likelier_ones(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Of each pair the contestant that is likelier better comes first; the clearest pairs first."""
+    turned = pairs.rename(
+        columns={"regularizer": "rival", "rival": "regularizer", "better": "worse", "worse": "better"}
+    )
+    ahead = pairs["better"] >= pairs["worse"]
+    both = pd.concat([pairs[ahead], turned[~ahead][pairs.columns]])
+    return both.sort_values(["better", "regularizer", "rival"], ascending=[False, True, True])
 
 
 def _side_by_side(profiles: pd.DataFrame) -> pd.DataFrame:
@@ -84,6 +101,14 @@ STATISTICS: Mapping[str, Statistic] = {
         columns=shown.PAIRS,
         view=_better_ones,
     ),
+    "bayes": Statistic(
+        title="how probable it is that one is better, or that it does not matter",
+        source="Bayesian signed-rank test, a point of accuracy is practically nothing (Benavoli et al. 2014 and 2017).",
+        make=signed_rank_probabilities,
+        columns=shown.BAYES,
+        view=_likelier_ones,
+        absent="No two contestants have met on two tasks that measure a share of right answers.",
+    ),
     "iqm": Statistic(
         title="interquartile means of normalized scores",
         source="Interquartile mean with stratified bootstrap (Agarwal et al. 2021, section 4.3).",
@@ -96,6 +121,26 @@ STATISTICS: Mapping[str, Statistic] = {
         make=performance_profiles,
         columns=shown.profiles(map(str, _THRESHOLDS)),
         view=_side_by_side,
+    ),
+    "interactions": Statistic(
+        title="combinations beside the sum of their parts",
+        source="Contrast of a two by two factorial design, paired by seed (Montgomery, chapter 5).",
+        make=interaction_table,
+        columns=shown.INTERACTIONS,
+        absent="No combination ran beside all its parts and none.",
+    ),
+    "variance": Statistic(
+        title="where the scatter comes from",
+        source="Components of variance by moments (Bouthillier et al. 2021); --splits and other --seed add sources.",
+        make=variance_table,
+        columns=shown.VARIANCES,
+    ),
+    "looks": Statistic(
+        title="looks at the test data",
+        source="Every look makes the best of what was seen a little more a matter of chance (Dwork et al. 2015).",
+        make=looks_at_test_data,
+        columns=shown.LOOKS,
+        absent="No trial has looked at test data.",
     ),
     "costs": Statistic(
         title="what tuning cost",

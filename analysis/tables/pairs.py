@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.tables.cubes import Cube, loss_cubes
+from analysis.rows.notes import notes_of, with_notes
+from analysis.tables.cubes import Cube, cubes_of
+from analysis.tables.scores import scores_table
 
 PAIR_COLUMNS = ("scale", "regularizer", "rival", "win_rate", "num_tasks")
 STRENGTH_COLUMNS = ("scale", "regularizer", "strength", "strength_low", "strength_high", "num_tasks")
@@ -21,14 +23,14 @@ def win_rates(trials: pd.DataFrame) -> pd.DataFrame:
     `P(x < y) = (1 / nm) sum_ij [x_i < y_j] + [x_i = y_j] / 2`, over the losses of all pairs of seeds (Agarwal et al.
     2021, "Deep RL at the edge of the statistical precipice", section 4.3). Seeds that failed lose.
     """
-    rows = []
-    for scale, cube in loss_cubes(trials).items():
+    scores, rows = scores_table(trials), []
+    for scale, cube in cubes_of(scores).items():
         wins, met = _wins(cube)
         rows += [
             (scale, cube.names[i], cube.names[j], wins[i, j] / met[i, j], int(met[i, j]))
             for i, j in zip(*np.where(met > 0), strict=True)
         ]
-    return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
+    return with_notes(pd.DataFrame(rows, columns=list(PAIR_COLUMNS)), notes_of(scores))
 
 
 def strengths(trials: pd.DataFrame, num_draws: int = 200, confidence: float = 0.95, seed: int = 0) -> pd.DataFrame:
@@ -39,15 +41,16 @@ def strengths(trials: pd.DataFrame, num_draws: int = 200, confidence: float = 0.
     that never met is compared by way of the others. The interval is the percentile bootstrap over tasks, and over seeds
     within each cell.
     """
-    rng, rows = np.random.default_rng(seed), []
-    for scale, cube in loss_cubes(trials).items():
+    scores, rng, rows = scores_table(trials), np.random.default_rng(seed), []
+    for scale, cube in cubes_of(scores).items():
         wins, met = zip(_wins(cube), *(_wins(cube.resampled(rng)) for _ in range(num_draws)), strict=True)
         fitted, *drawn = _bradley_terry(np.array(wins), np.array(met))
         low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
         counts = (cube.counts > 0).sum(axis=0)
         rows += [(scale, *row) for row in zip(cube.names, fitted, low, high, counts, strict=True)]
     table = pd.DataFrame(rows, columns=list(STRENGTH_COLUMNS))
-    return table.sort_values(["scale", "strength", "regularizer"], ascending=[True, False, True], ignore_index=True)
+    ordered = table.sort_values(["scale", "strength", "regularizer"], ascending=[True, False, True], ignore_index=True)
+    return with_notes(ordered, notes_of(scores))
 
 
 def _wins(cube: Cube) -> tuple[np.ndarray, np.ndarray]:

@@ -25,7 +25,8 @@ RANKING_COLUMNS = (
     "scale", "task", "regularizer", "rank", "mean", "std", "interval_low", "interval_high", "num_seeds", "num_failed",
     "survivors_mean", "failure_effect", "survivors_rank", "outcome", "p_value", "p_holm", "default_mean",
     "selection_optimism", "budget", "num_tune_trials", "epochs", "tune_seconds", "seconds", "is_main_budget", "imputed",
-    "status", "reason", "left_out", "role", "metric", "higher_is_better", "mean_rank", "num_tasks", *OUTCOMES.values(),
+    "status", "reason", "left_out", "role", "selection", "metric", "higher_is_better", "mean_rank", "num_tasks",
+    *OUTCOMES.values(),
 )  # fmt: skip
 Budgets = Literal["apart", "together"]
 
@@ -52,7 +53,8 @@ def ranking_table(
     correction over the task: "win" and "loss" are significant, "tie" was tested and is not, "untested" says that there
     is nothing to test (fewer than two common seeds, unequal budgets, no value); with a `margin` a contestant whose mean
     difference is shown to be within ± margin is "equivalent" (two one-sided tests). `default_mean` is
-    before tuning; `selection_optimism`, by how much the tuned validation value promised more than its mean over fresh
+    before tuning; `selection` the rule that picked the winners (of `best_epoch` the value at that epoch is ranked);
+    `selection_optimism`, by how much the tuned validation value promised more than its mean over fresh
     seeds. A cell without any value comes last and is `imputed`; a skipped cell has no rank. Who only measures (column
     `only_measures`) is left out, with a note.
 
@@ -74,7 +76,7 @@ def ranking_table(
     left_out = _left_out_words(apart[~apart["is_timing"].astype(bool)])
     notes = [notes_of(current), [f"{name} only measures, so it is not ranked." for name in sorted(set(probes))]]
     by_scale: dict[str, list[pd.DataFrame]] = {}
-    for each in _tasks_of(current, role, value):
+    for each in tasks_of(current, role, value):
         scale, task, cells = each.scale, each.task, each.cells
         if all(cell.role is None and not cell.skipped for cell in cells):
             notes.append([f"{task} ({scale}): no {role or 'default or confirm'} trial, so it is not ranked."])
@@ -121,12 +123,8 @@ class TaskCells:
         return max(set(keys), key=lambda key: (keys.count(key), key), default=None)
 
 
-def task_cells(trials: pd.DataFrame, role: RankedRole | None, value: Value) -> Iterator[TaskCells]:
-    """Each task at each scale, with the cells that `ranking_table` ranks."""
-    return _tasks_of(split_rows(trials)[0], role, value)
-
-
-def _tasks_of(current: pd.DataFrame, role: RankedRole | None, value: Value) -> Iterator[TaskCells]:
+def tasks_of(current: pd.DataFrame, role: RankedRole | None, value: Value) -> Iterator[TaskCells]:
+    """Each task at each scale of the `current_rows`, with the cells that `ranking_table` ranks."""
     ranked = current[(current["role"] != "timing") & ~_only_measures(current)]
     by_cell, metrics = trials_by_cell(ranked, value), _metrics(ranked)
     ran = ranked[ranked["status"] != "skipped"]  # who ran nowhere is missing nowhere
@@ -211,6 +209,7 @@ def _describe(cell: Cell, reference: Cell | None, question: _Question) -> dict[s
     row: dict[str, Any] = {
         "regularizer": cell.regularizer,
         "role": cell.role,
+        "selection": cell.selection,
         "mean": mean,
         "std": stdev(scores) if len(scores) > 1 and math.isfinite(mean) else math.nan,
         "interval_low": low,

@@ -30,7 +30,7 @@ def best_so_far(trials: pd.DataFrame) -> pd.DataFrame:
         seconds=tune["train_seconds"].astype(float).fillna(0.0).groupby([tune[name] for name in _CELL]).cumsum(),
         best_validation=best.where(higher, -best),
     )
-    return with_notes(table[list(SO_FAR_COLUMNS)].reset_index(drop=True), notes_of(trials))
+    return with_notes(table[list(SO_FAR_COLUMNS)].reset_index(drop=True), notes_of(tune))
 
 
 def tuning_costs(trials: pd.DataFrame) -> pd.DataFrame:
@@ -46,9 +46,10 @@ def tuning_costs(trials: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
     table["seconds_per_trial"] = table["seconds"] / table["num_trials"]
     ordered = table.sort_values(["scale", "seconds", "regularizer"], ascending=[True, False, True], ignore_index=True)
-    return with_notes(ordered[list(COST_COLUMNS)], notes_of(trials))
+    return with_notes(ordered[list(COST_COLUMNS)], notes_of(tune))
 
 
 def _tune_rows(trials: pd.DataFrame) -> pd.DataFrame:
     current = current_rows(trials)
-    return current[current["role"] == "tune"].sort_values([*_CELL, "tune_index", "trial_id"], ignore_index=True)
+    tune = current[current["role"] == "tune"].sort_values([*_CELL, "tune_index", "trial_id"], ignore_index=True)
+    return with_notes(tune, notes_of(current))

@@ -55,6 +55,15 @@ class PrecisionName(StrEnum):
     fp16 = "fp16"
 
 
+class RuleName(StrEnum):
+    """Which tune trial is confirmed; `harness.search.selection` has the same names."""
+
+    best_validation = "best_validation"
+    best_epoch = "best_epoch"
+    one_standard_error = "one_standard_error"
+    oracle = "oracle"
+
+
 class TableName(StrEnum):
     """What `list` lists."""
 
@@ -71,8 +80,12 @@ class StatisticName(StrEnum):
     ranks = "ranks"
     strengths = "strengths"
     pairs = "pairs"
+    bayes = "bayes"
     iqm = "iqm"
     profiles = "profiles"
+    interactions = "interactions"
+    variance = "variance"
+    looks = "looks"
     costs = "costs"
     so_far = "so-far"
 
@@ -168,6 +181,10 @@ class RunOptions:
         unset="the campaign's, of a new one the suite's",
     )
     seeds: int | None = option("Default and confirm trials of each cell.", unset="the suite's")
+    splits: int = option("Ways of holding out validation data; every seed runs on each.", default=1)
+    select: RuleName | None = option(  # noqa: RUF009
+        "Which tune trial is confirmed; oracle looks at test data.", unset="best_validation"
+    )
     only: str | None = option(
         "Only these tasks or regularizers, comma-separated; others may join so.", of=_OF_A_SUITE,
         takes="names of tasks or regularizers, separated by commas",
@@ -286,12 +303,14 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
             tune_trials=suite.tune_trials_for(scale) if options.tune_trials is None else options.tune_trials,
             seeds=suite.seeds_for(scale) if options.seeds is None else options.seeds,
             timing_repeats=suite.timing_repeats_for(scale),
+            splits=options.splits,
             seed=options.seed,
             tune_width=suite.tune_width if options.tune_width is None else options.tune_width,
         ),
         tune_width_is_asked=options.tune_width is not None,
         only=_names(options.only),
         skip=_names(options.skip),
+        select=(options.select or RuleName.best_validation).value,
         serial=options.serial,
         cluster=Cluster(
             address=options.address,

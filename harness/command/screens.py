@@ -66,7 +66,8 @@ def show_statistics(trials: Any, name: str | None = None, as_json: bool = False,
         for scale, rows in statistic.views(table):
             records = rows.to_dict("records")
             shown = records if name else records[:MOST_ROWS]
-            print_table(f"{each}: {statistic.title} ({scale})", statistic.columns, shown)
+            where = f" ({scale})" if scale else ""
+            print_table(f"{each}: {statistic.title}{where}", statistic.columns, shown)
             if len(shown) < len(records):
                 print_notes([f"{len(records) - len(shown)} more rows: --table {each} shows all."])
             print_notes([statistic.source])

@@ -20,12 +20,14 @@ Scale = Literal["paper", "short", "smoke"]
 Status = Literal[
     "completed", "stopped_early", "diverged", "failed", "timeout", "out_of_memory", "crashed", "skipped"
 ]  # fmt: skip
+Selection = Literal["best_validation", "best_epoch", "one_standard_error", "oracle"]
 Group = Literal[
     "identity", "hyperparameters", "outcome", "value", "effort", "machine", "provenance", "curve"
 ]  # fmt: skip
 
 ROLES: tuple[str, ...] = get_args(Role)
 SCALES: tuple[str, ...] = get_args(Scale)
+SELECTIONS: tuple[str, ...] = get_args(Selection)
 STATUSES: tuple[str, ...] = get_args(Status)
 SUCCESSES: tuple[str, ...] = ("completed", "stopped_early")
 ANSWERS: tuple[str, ...] = (*SUCCESSES, "diverged")
@@ -116,6 +118,10 @@ TRIAL_TABLE: tuple[Column, ...] = (
     Column("tune_index", WHOLE, "identity", "place in the cell's search, of tune trials", at_least=0, repeats=False),
     Column("tune_width", WHOLE, "identity", "width of that search, of tune and confirm trials; null is 1",
            since=2, at_least=1, repeats=False),
+    Column("split_index", WHOLE, "identity", "which samples were held out for validation; null: those of the protocol",
+           since=2, at_least=1),
+    Column("selection", TEXT, "identity", "the rule that picked the winner, where it is not best_validation", since=2,
+           allowed=SELECTIONS),
     Column("frozen_from", TEXT, "identity", "trial_id of the tune trial that won, of confirm trials", repeats=False),
     Column("code_hash", TEXT, "identity", "hash of the code that the trial used"),
     Column("shared_code_hash", TEXT, "identity", "hash of the code that all contestants of the task use", since=2),
@@ -130,7 +136,8 @@ TRIAL_TABLE: tuple[Column, ...] = (
     Column("metric", TEXT, "value", "name of the value that is ranked"),
     Column("higher_is_better", TRUTH, "value", "its direction"),
     Column("validation_value", REAL, "value", "on the held-out part of the training set, after the last epoch"),
-    Column("test_value", REAL, "value", "on the test set, after the last epoch; null for tune trials"),
+    Column("best_validation_value", REAL, "value", "the same after the epoch that was best in it", since=2),
+    Column("test_value", REAL, "value", "on the test set, after the last epoch; null for tune trials but an oracle's"),
     Column("test_value_at_best_validation", REAL, "value", "on the test set, after the epoch best in validation"),
     Column("train_value", REAL, "value", "on the training set, after the last epoch"),
     Column("metric.*", REAL, "value", "one column for each other value that the task measures"),

@@ -25,6 +25,7 @@ from harness.records.columns import (
     TRIAL_FIELDS,
     Role,
     Scale,
+    Selection,
     Status,
 )
 
@@ -49,6 +50,8 @@ class TrialSpec:
     code_hash: str
     shared_code_hash: str = ""  # of the task without its regularizer; code_hash covers it, so no part of the identity
     switches: str = ""  # how steps are executed (tasks.runtime.switches), where it is not as the protocol says
+    split: int = 0  # which samples are held out for validation (tasks.datasets.dataset.held_out)
+    selection: Selection = "best_validation"  # the rule by which a confirm trial was picked, or a tune trial will be
     campaign_id: str = ""
     suite: str = ""
     tune_index: int | None = None  # position in the cell's study, for role "tune"
@@ -77,8 +80,17 @@ class TrialSpec:
         }
         if self.switches:  # trials as the protocol says have the identity that they had before there were switches
             identity["switches"] = self.switches
+        if self.split:
+            identity["split"] = self.split
+        if self.selection != "best_validation":
+            identity["selection"] = self.selection
         text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
         return hashlib.sha256(text.encode("ascii")).hexdigest()[:20]
+
+    @property
+    def sees_test(self) -> bool:
+        """Whether the test split may be looked at: not in a search, unless an oracle picks its winner."""
+        return self.role != "tune" or self.selection == "oracle"
 
     @property
     def cell(self) -> tuple[str, str]:
@@ -117,7 +129,7 @@ class TrialRecord:
         unknown = set(self.values) - set(TRIAL_COLUMNS)
         if unknown:
             raise ValueError(f"These are not columns of a trial row: {sorted(unknown)}.")
-        if self.spec.role == "tune":
+        if not self.spec.sees_test:
             leaked = [
                 name for name in ("test_value", "test_value_at_best_validation") if self.values.get(name) is not None
             ]
@@ -152,6 +164,8 @@ class TrialRecord:
             role=spec.role,
             seed=spec.seed,
             tune_index=spec.tune_index,
+            split_index=spec.split or None,
+            selection=None if spec.selection == "best_validation" else spec.selection,
             tune_width=spec.tune_width,
             frozen_from=spec.frozen_from,
             code_hash=spec.code_hash,

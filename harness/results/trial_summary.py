@@ -10,7 +10,10 @@ from typing import Any
 from harness.records import SUCCESSES, TrialRecord
 
 _SECONDS = ("train_seconds", "evaluation_seconds", "setup_seconds")
-FINISHED_COLUMNS = ("trial_id", "status", "validation_value", "task", "regularizer", "role", *_SECONDS)
+FINISHED_COLUMNS = (
+    "trial_id", "status", "validation_value", "best_validation_value", "test_value", "task", "regularizer", "role",
+    *_SECONDS,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class TrialSummary:
     task: str = ""
     regularizer: str = ""
     role: str = ""
+    best_validation_value: float | None = None
+    test_value: float | None = None  # of tune trials: an oracle's alone
     seconds: float = 0.0  # of training, evaluation and setup
 
     @property

@@ -51,7 +51,8 @@ class ImageFolders(Dataset):
         if protocol is not None:
             self._check_offers(protocol)
         _, index = self._index(data_dir)
-        train, validation = held_out(self.name, index.train.labels, self.held_out_fraction(protocol))
+        split = protocol.split_of(self.name) if protocol else self.name
+        train, validation = held_out(split, index.train.labels, self.held_out_fraction(protocol))
 
         def streamed(files: ImageFiles) -> Streamed:
             return Streamed(

@@ -64,7 +64,9 @@ class InMemory(Dataset):
         if self.files and (data_dir is None or self._missing(data_dir)):
             self.check(data_dir)
         fraction = self.held_out_fraction(protocol)
-        return _preprocessed(self, data_dir, fraction, protocol.preprocessing if protocol else "standard")
+        split = protocol.split_of(self.name) if protocol else self.name
+        preprocessing = protocol.preprocessing if protocol else "standard"
+        return _preprocessed(self, data_dir, fraction, split, preprocessing)
 
     def notice(self, data_dir: Path | None) -> str | None:
         """By the fingerprint of the content where that of the official release is known, otherwise by its files."""
@@ -84,7 +86,9 @@ class InMemory(Dataset):
 
 
 @lru_cache(maxsize=8)
-def _splits(dataset: InMemory, data_dir: Path | None, validation_fraction: float) -> tuple[Mapping[str, Split], str]:
+def _splits(
+    dataset: InMemory, data_dir: Path | None, validation_fraction: float, split: str
+) -> tuple[Mapping[str, Split], str]:
     """Training, validation and test images, and the fingerprint of all of them."""
     try:
         raw = dataset.load(data_dir)
@@ -97,7 +101,7 @@ def _splits(dataset: InMemory, data_dir: Path | None, validation_fraction: float
             f"The files of the data set {dataset.name} in {data_dir} cannot be read, probably because one of them is "
             f"truncated or damaged ({type(error).__name__}: {error}). Replace: {', '.join(dataset.files)}."
         ) from error
-    train, validation = held_out(dataset.name, raw.train_labels, validation_fraction)
+    train, validation = held_out(split, raw.train_labels, validation_fraction)
     splits = {
         "train": _split(dataset, raw.train_images[train], raw.train_labels[train]),
         "validation": _split(dataset, raw.train_images[validation], raw.train_labels[validation]),
@@ -108,15 +112,15 @@ def _splits(dataset: InMemory, data_dir: Path | None, validation_fraction: float
 
 @lru_cache(maxsize=8)
 def _preprocessed(
-    dataset: InMemory, data_dir: Path | None, validation_fraction: float, preprocessing: Preprocessing
+    dataset: InMemory, data_dir: Path | None, validation_fraction: float, split: str, preprocessing: Preprocessing
 ) -> Splits:
     """The splits; what preprocessing is fitted to is the whole training split, at every scale."""
-    splits, content = _splits(dataset, data_dir, validation_fraction)
+    splits, content = _splits(dataset, data_dir, validation_fraction, split)
     if preprocessing in FITTED:
         norm, train = FITTED[preprocessing], splits["train"]
         fitted = cached(
             preprocessing,
-            *(content, dataset.name, validation_fraction, fingerprint(train.targets), norm, ZCA_BIAS),
+            *(content, split, validation_fraction, fingerprint(train.targets), norm, ZCA_BIAS),
             data_dir=data_dir if dataset.files else None,
             compute=lambda: fit_whitening(train.inputs, norm).tensors(),
         )

@@ -34,6 +34,9 @@ def row(
     higher=True,
     metric="accuracy",
     suite="",
+    selection="best_validation",
+    split=0,
+    campaign="",
     **values,
 ):
     """One row; a test value for every role but tune, and the metric wherever the trial succeeded."""
@@ -50,10 +53,13 @@ def row(
         tune_index=tune_index,
         frozen_from=frozen_from,
         suite=suite,
+        selection=selection,
+        split=split,
+        campaign_id=campaign,
     )
     if status in SUCCESSES:
         values = {"metric": metric, "higher_is_better": higher, "validation_value": validation, **values}
-        if role != "tune":
+        if spec.sees_test:
             values["test_value"] = test
     values.setdefault("finished_at", START + timedelta(minutes=minute))
     return TrialRecord(spec=spec, status=status, values=values, metrics=metrics or {}).row()

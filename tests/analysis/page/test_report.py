@@ -16,8 +16,6 @@ from analysis.shown import tables as shown
 from analysis.tables.over_tasks import STATISTICS
 from harness.records import CURVE_SCHEMA
 
-TUNED = "Nothing was tuned here."  # statistics of searches
-
 
 class Page(HTMLParser):
     """What a browser would fetch, which elements stay open, and the words that a reader sees."""
@@ -210,8 +208,9 @@ def test_statistics_over_tasks_stand_on_the_page_with_their_sources(tmp_path):
     ]
     path = Path(analysis.write_report(write(tmp_path, rows)))
     words = " ".join("".join(Page(path.read_text()).words).split())
-    for statistic in STATISTICS.values():
-        assert (f"{statistic.title}, scale smoke {statistic.source}" in words) == (statistic.absent != TUNED)
+    titles = [each.title for name, each in STATISTICS.items() if name not in ("costs", "so-far", "interactions")]
+    assert [title for title in titles if title not in words] == []
+    assert all(STATISTICS[name].source in words for name in ("ranks", "strengths", "pairs", "bayes", "iqm", "profiles"))
     assert (tmp_path / "figures" / "critical-difference-smoke.png").exists()
     assert "0.7000 (-0.35)" in words, "the mean of the survivors and what the failures did to it"
     assert {"pairs.csv", "ranks.csv", "profiles.csv"} <= {each.name for each in (tmp_path / "tables").iterdir()}

@@ -10,8 +10,9 @@ from result_rows import confirmed, row
 from scipy import stats
 
 import analysis
-from analysis.tables.cubes import loss_cubes
+from analysis.tables.cubes import cubes_of
 from analysis.tables.over_tasks import STATISTICS
+from analysis.tables.scores import scores_table
 from harness.cli import stats as stats_command
 from harness.command.options import StatisticName
 from harness.command.screens import show_statistics
@@ -49,7 +50,7 @@ def test_all_statistics_fit_a_window(trials, monkeypatch, capsys, columns):
     assert "\x1b" not in text
     assert [line for line in text.splitlines() if cell_length(line) > columns] == []
     for name, statistic in STATISTICS.items():
-        assert (f"{name}: {statistic.title}" in text) != statistic.is_long
+        assert (f"{name}: {statistic.title}" in text) != (statistic.is_long or name == "interactions")
     assert "Agarwal et al. 2021" in text
 
 
@@ -65,8 +66,10 @@ def test_one_document_is_one_table():
 
 
 def test_without_trials_that_can_be_ranked_the_statistics_say_so(capsys):
-    show_statistics(pd.DataFrame([row(role="timing", test=0.5)]))
-    assert capsys.readouterr().out.count("No trial can be ranked yet.") == 1
+    show_statistics(pd.DataFrame([row(role="timing")]))
+    text = capsys.readouterr().out
+    assert text.count("No trial can be ranked yet.") == 1
+    assert all(statistic.absent in text for statistic in STATISTICS.values() if not statistic.is_long)
 
 
 def test_people_see_each_pair_once_with_the_better_first(trials):
@@ -83,7 +86,7 @@ def test_people_see_the_search_after_1_2_4_trials_and_after_the_last(trials):
 
 
 def test_a_cube_holds_every_loss_once_and_its_means(trials):
-    (cube,) = loss_cubes(trials).values()
+    (cube,) = cubes_of(scores_table(trials)).values()
     scores = trials[trials["role"] == "confirm"].assign(loss=-trials["test_value"].astype(float).fillna(0.0))
     assert np.sort(cube.losses[~np.isnan(cube.losses)]) == pytest.approx(np.sort(scores["loss"]))
     means = scores.pivot_table(index="task", columns="regularizer", values="loss")
@@ -91,7 +94,7 @@ def test_a_cube_holds_every_loss_once_and_its_means(trials):
 
 
 def test_a_sample_of_seeds_draws_each_of_a_cell_equally_often_and_none_of_another(trials):
-    (cube,) = loss_cubes(trials).values()
+    (cube,) = cubes_of(scores_table(trials)).values()
     rng, draws = np.random.default_rng(1), 3000
     drawn = np.stack([cube.with_resampled_seeds(rng).losses for _ in range(draws)])
     assert (np.isnan(drawn) == np.isnan(cube.losses)).all()
@@ -104,7 +107,7 @@ def test_a_sample_of_seeds_draws_each_of_a_cell_equally_often_and_none_of_anothe
 def test_means_of_samples_over_tasks_scatter_as_the_bootstrap_should(trials):
     """Over T tasks of equal cells the variance of the mean is that of the tasks' values over T."""
     rows = [each for place in range(6) for each in confirmed("a", [place / 10] * 2, f"t{place}")]
-    (cube,) = loss_cubes(pd.DataFrame(rows)).values()
+    (cube,) = cubes_of(scores_table(pd.DataFrame(rows))).values()
     rng = np.random.default_rng(2)
     means = [cube.resampled(rng).means.mean() for _ in range(4000)]
     expected = np.var(np.arange(6) / 10) / 6

@@ -1,15 +1,25 @@
 """What tests can tell at best: against the very tests of the ranking, on results that could not be clearer."""
 
 import itertools
+import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import scikit_posthocs
-from result_rows import confirmed, frame
+from result_rows import confirmed, frame, row
 from scipy import stats
+from statsmodels.stats.power import TTestPower
 
 import analysis
-from analysis.tables.power import power_notes, smallest_difference, smallest_friedman_p, smallest_nemenyi_p
+from analysis.tables.power import (
+    POWER,
+    detectable_difference,
+    power_notes,
+    smallest_difference,
+    smallest_friedman_p,
+    smallest_nemenyi_p,
+)
 from analysis.tables.statistics import holm, paired_p_value
 
 
@@ -87,3 +97,40 @@ def test_where_no_pair_could_be_told_apart_it_says_so():
 def test_where_nothing_is_tested_it_says_why(given, num_seeds, words):
     (sentence,) = power_notes(given, num_seeds)
     assert words in sentence
+
+
+@pytest.mark.parametrize(("num_seeds", "num_comparisons"), [(2, 1), (3, 1), (5, 1), (5, 7), (10, 30), (50, 5)])
+def test_the_difference_that_is_found_agrees_with_that_of_statsmodels(num_seeds, num_comparisons):
+    theirs = TTestPower().solve_power(nobs=num_seeds, alpha=0.05 / num_comparisons, power=POWER)
+    assert detectable_difference(num_seeds, num_comparisons) == pytest.approx(theirs, rel=1e-4)
+
+
+@pytest.mark.parametrize(("num_nulls", "draws"), [(0, 200), (2, 100)], ids=["alone", "among others"])
+def test_the_ranking_finds_the_difference_that_the_plan_states_as_often_as_it_says(num_nulls, draws):
+    """The tasks of one ranking are campaigns of their own: Holm's correction is within a task."""
+    seeds = 5
+    rng = np.random.default_rng(num_nulls)
+    effect = detectable_difference(seeds, 1 + num_nulls)
+    rows = []
+    for task in range(draws):
+        base = rng.normal(size=seeds)  # what runs of one seed share
+        own = rng.normal(size=(2 + num_nulls, seeds)) / math.sqrt(2)  # so that differences have standard deviation 1
+        own[1] += effect
+        for name, values in zip(("none", "better", "x", "y"), base + own, strict=False):
+            rows += [
+                {"task": f"t{task}", "regularizer": name, "seed": s, "test_value": v} for s, v in enumerate(values)
+            ]
+    like = row(role="default", test=0.5, metric="score", hp={})
+    table = analysis.ranking_table(pd.DataFrame([{**like, "trial_id": str(n), **each} for n, each in enumerate(rows)]))
+    wins = int((table.loc[table["task"] != "overall"].query("regularizer == 'better'")["outcome"] == "win").sum())
+    interval = stats.binomtest(wins, draws).proportion_ci(0.999)
+    assert interval.high > POWER
+    assert num_nulls or interval.low < POWER  # Holm finds at least what Bonferroni's level would
+
+
+def test_where_no_difference_could_be_significant_the_plan_says_so():
+    assert math.isinf(detectable_difference(2, 30))
+    many = cells("a", ("none", *map(str, range(30))))
+    assert "no difference can be significant after" in power_notes(many, num_seeds=2)[0]
+    found = detectable_difference(5, 30)
+    assert f"true difference of {found:.2g} times its standard deviation" in power_notes(many, num_seeds=5)[0]

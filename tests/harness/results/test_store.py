@@ -59,7 +59,9 @@ def test_a_stored_trial_is_finished_and_comes_back_as_it_was(store):
     store.write(record(3))
     trial_id = record(3).trial_id
     assert store.finished() == {
-        trial_id: TrialSummary(trial_id, "completed", 0.5, "digits-mlp", "none", "confirm", seconds=2.0)
+        trial_id: TrialSummary(
+            trial_id, "completed", 0.5, "digits-mlp", "none", "confirm", test_value=0.25, seconds=2.0
+        )
     }
     (row,) = analysis.load_trials(store.location).to_dict("records")
     assert (row["trial_id"], row["hp.learning_rate"], row["test_value"]) == (trial_id, 0.1, 0.25)

@@ -229,6 +229,17 @@ def test_every_class_has_its_share_of_the_held_out_images_up_to_one(fraction: fl
     assert not torch.equal(held_out("other", labels, fraction)[0], train)
 
 
+def test_splits_hold_out_images_of_their_own_independently_of_each_other() -> None:
+    labels = torch.arange(4000) % 2
+    protocols = [replace(DIGITS_PROTOCOL, split=split) for split in range(4)]
+    drawn = [set(held_out(protocol.split_of("tiny"), labels, 0.25)[1].tolist()) for protocol in protocols]
+    assert drawn[0] == set(held_out("tiny", labels, 0.25)[1].tolist())
+    for place, first in enumerate(drawn):
+        assert sum(int(labels[each]) for each in first) == 500
+        for second in drawn[:place]:  # of each class hypergeometric: mean 125, variance 125 (3 / 4)^2
+            assert abs(len(first & second) - 250) < 5 * (2 * 125 * (3 / 4) ** 2) ** 0.5
+
+
 def test_digits_hold_out_the_share_of_every_class() -> None:
     splits = DIGITS.splits(None)
     of_train, of_validation = splits.train.targets.sum(0), splits.validation.targets.sum(0)

@@ -1,0 +1,66 @@
+"""How probable it is, over tasks, that one contestant is better than another, or that their difference is nothing."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from analysis.rows.bounds import bounds_of
+from analysis.rows.notes import notes_of, with_notes
+from analysis.tables.cubes import cubes_of
+from analysis.tables.scores import scores_table
+
+BAYES_COLUMNS = ("scale", "regularizer", "rival", "better", "equivalent", "worse", "rope", "num_tasks")
+ROPE = 0.01  # one point of accuracy, as in Benavoli et al. 2017
+_PRIOR_WEIGHT = 0.5  # of one more task without any difference
+_FEWEST = 2  # tasks; of one nothing follows
+
+
+def signed_rank_probabilities(
+    trials: pd.DataFrame, rope: float = ROPE, num_draws: int = 4000, seed: int = 0
+) -> pd.DataFrame:
+    """The Bayesian signed-rank test; one row per pair that met on two tasks or more, columns `BAYES_COLUMNS`.
+
+    With the differences z_1 ... z_n of the means on n common tasks, positive where the first is better, a further
+    z_0 = 0, and weights w ~ Dirichlet(1/2, 1, ..., 1), let theta_better = sum_ij w_i w_j [z_i + z_j > 2 rope],
+    theta_worse that of [z_i + z_j < -2 rope], theta_equivalent the rest; equality counts half on both sides. `better`,
+    `equivalent` and `worse` are the posterior probabilities that this theta is the largest of the three, from
+    `num_draws` draws of w (Benavoli et al. 2014, "A Bayesian Wilcoxon signed-rank test based on the Dirichlet process";
+    with the region of practical equivalence, `rope`: Benavoli et al. 2017, "Time for a change", JMLR 18(77)).
+
+    `rope` is a difference of the metric that does not matter. One number fits only metrics of one scale: tasks are
+    those measured by a share of right answers, whose values lie in [0, 1]; a note names the others.
+
+    Raises `ValueError` for a negative `rope`.
+    """
+    if rope < 0:
+        raise ValueError(f"rope must be >= 0, the largest difference that does not matter; got {rope}.")
+    scores = scores_table(trials)
+    is_share = scores["metric"].map(lambda metric: bounds_of(metric) == (0.0, 1.0)).astype(bool)
+    others = sorted(set(scores.loc[~is_share, "task"]))
+    rows = []
+    for scale, cube in cubes_of(scores[is_share]).items():
+        draws = np.random.default_rng(seed)
+        weights_of: dict[int, np.ndarray] = {}  # by number of tasks: every pair meets the same draws
+        for i, j in combinations(range(len(cube.names)), 2):
+            z = (cube.means[:, j] - cube.means[:, i])[(cube.counts[:, i] > 0) & (cube.counts[:, j] > 0)]
+            if len(z) < _FEWEST:
+                continue
+            if len(z) not in weights_of:
+                weights_of[len(z)] = draws.dirichlet([_PRIOR_WEIGHT, *[1.0] * len(z)], num_draws)
+            rows.append((scale, cube.names[i], cube.names[j], *_largest(z, weights_of[len(z)], rope), rope, len(z)))
+    notes = [f"No share of right answers is measured on {', '.join(others)}; so the signed-rank test leaves them out."]
+    return with_notes(pd.DataFrame(rows, columns=list(BAYES_COLUMNS)), notes_of(scores), notes if others else [])
+
+
+def _largest(z: np.ndarray, weights: np.ndarray, rope: float) -> tuple[float, float, float]:
+    """The shares of draws in which better, equivalent, worse is the largest."""
+    padded = np.concatenate([[0.0], z])
+    sums = padded[:, None] + padded[None, :]
+    better, worse = (((weights @ np.heaviside(sign * sums - 2 * rope, 0.5)) * weights).sum(axis=1) for sign in (1, -1))
+    thetas = np.stack([better, 1 - better - worse, worse])
+    is_largest = thetas >= thetas.max(axis=0) - 1e-12
+    better, equivalent, worse = (is_largest / is_largest.sum(axis=0)).mean(axis=1)
+    return float(better), float(equivalent), float(worse)

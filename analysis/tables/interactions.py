@@ -1,0 +1,95 @@
+"""Is a combination of regularizers more than its parts? Its effect beside the sum of theirs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.rows.cells import Cell
+from analysis.rows.current import current_rows
+from analysis.rows.notes import notes_of, with_notes
+from analysis.tables.ranking import TaskCells, tasks_of
+from analysis.tables.statistics import holm, mean_interval, paired_p_value
+
+INTERACTION_COLUMNS = (
+    "scale", "task", "regularizer", "effect", "sum_of_effects", "interaction", "interval_low", "interval_high",
+    "p_value", "p_holm", "outcome", "num_seeds",
+)  # fmt: skip
+
+
+def interaction_table(trials: pd.DataFrame, baseline: str = "none", confidence: float = 0.95) -> pd.DataFrame:
+    """One row per combination on each task where its parts and the baseline ran, too; columns `INTERACTION_COLUMNS`.
+
+    With the scores y of one seed, `effect = y(A+B) - y(none)`, `sum_of_effects = y(A) + y(B) - 2 y(none)` and
+    `interaction = effect - sum_of_effects = y(A+B) - y(A) - y(B) + y(none)`, the contrast of a two by two factorial
+    design (Montgomery, "Design and Analysis of Experiments", chapter 5), and likewise for more parts; means over the
+    seeds that all of them have, signs such that positive is better. Effects add up on the scale of the metric: of two
+    that each come near its bound, the sum may lie beyond it.
+
+    `outcome` is by the t-test of the interactions against 0 after Holm's correction over a scale: "more" or "less" than
+    the sum where that is significant, "additive" where it was tested and is not, "untested" with fewer than two common
+    seeds, unequal budgets, or a metric's infinite value.
+    """
+    current = current_rows(trials)
+    rows = [
+        {"scale": task.scale, "task": task.task, "regularizer": name, **_contrast(task, name, baseline, confidence)}
+        for task in tasks_of(current, None, "test_value")
+        for name in _combinations(task, baseline)
+    ]
+    table = pd.DataFrame(rows).reindex(columns=list(INTERACTION_COLUMNS))
+    numbers = ("effect", "sum_of_effects", "interaction", "interval_low", "interval_high", "p_value", "p_holm")
+    table = table.astype(dict.fromkeys(numbers, float))
+    for places in table.groupby("scale").groups.values():
+        table.loc[places, "p_holm"] = holm(table.loc[places, "p_value"].to_numpy())
+    table["outcome"] = [
+        _outcome(p, gain, 1 - confidence) for p, gain in zip(table["p_holm"], table["interaction"], strict=True)
+    ]
+    return with_notes(table, notes_of(current))
+
+
+def _combinations(task: TaskCells, baseline: str) -> list[str]:
+    """Contestants of the task that are joined of others which have scores on it, as the baseline has."""
+    here = {cell.regularizer for cell in task.cells if cell.scores}
+    return sorted(name for name in here if "+" in name and {*name.split("+"), baseline} <= here)
+
+
+def _contrast(task: TaskCells, name: str, baseline: str, confidence: float) -> Mapping[str, float]:
+    by_name = {cell.regularizer: cell for cell in task.cells}
+    parts = [by_name[part] for part in name.split("+")]
+    whole, none = by_name[name], by_name[baseline]
+    if len({cell.budget.key for cell in (whole, none, *parts)}) > 1:
+        return {"num_seeds": 0}
+    seeds = sorted(set(whole.scores).intersection(none.scores, *(part.scores for part in parts)))
+    effects = _effects([whole, *parts], none, seeds, 1.0 if task.higher_is_better else -1.0)
+    combined, added = effects[0], effects[1:].sum(axis=0)
+    if not len(seeds) or not np.isfinite(effects).all():
+        return {"num_seeds": len(seeds)}
+    low, high = mean_interval(combined - added, confidence)
+    return {
+        "effect": float(combined.mean()),
+        "sum_of_effects": float(added.mean()),
+        "interaction": float((combined - added).mean()),
+        "interval_low": low,
+        "interval_high": high,
+        "p_value": paired_p_value(combined, added),
+        "num_seeds": len(seeds),
+    }
+
+
+def _effects(cells: Sequence[Cell], none: Cell, seeds: Sequence[int], sign: float) -> np.ndarray:
+    """(cell, seed): by how much it is better than the baseline."""
+    scores = np.array([[cell.scores[seed] for seed in seeds] for cell in (none, *cells)], dtype=float)
+    with np.errstate(invalid="ignore"):  # of infinite scores the difference is NaN, and nothing is tested
+        effects: np.ndarray = sign * (scores[1:] - scores[0])
+    return effects
+
+
+def _outcome(p_holm: float, interaction: float, level: float) -> str:
+    if math.isnan(p_holm):
+        return "untested"
+    if p_holm >= level:
+        return "additive"
+    return "more" if interaction > 0 else "less"
