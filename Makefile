@@ -18,7 +18,7 @@ test: $(DONE)  ## all tests, the examples in docstrings included
 # A campaign on a pseudo-terminal of the standard library: what only a terminal breaks, no pipe shows.
 IN_TERMINAL := import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
 terminal: $(DONE)  ## a small campaign as if typed into a terminal
-	$(BIN)/python -c "$(IN_TERMINAL)" $(BIN)/regarena run quickstart --only digits-mlp,none,dropout \
+	$(BIN)/python -c "$(IN_TERMINAL)" $(BIN)/regarena run quickstart --only digits-200-mlp,none,dropout \
 		--tune-trials 2 --seeds 2 --results "$$(mktemp -d)/results"
 
 check: $(DONE)  ## format, lint, types; changes nothing

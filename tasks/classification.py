@@ -70,7 +70,7 @@ class Classification(DatasetTask):
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
         """The network, initialised from the seed alone, on the data."""
         protocol = self.protocol.at(setting.scale, setting.switches)
-        splits = DATASETS[self.dataset].splits(setting.data_dir, protocol, setting.num_workers)
+        splits = DATASETS[self.dataset].splits_of(setting.seed, setting.data_dir, protocol, setting.num_workers)
         train = splits.train.first(protocol.max_train_samples).to(setting.device)
         network = self.network(stream_seed(setting.seed, "weights")).to(setting.device)
         seen = {

@@ -16,6 +16,7 @@ from types import FrameType
 from harness.errors import Interrupted
 
 _POLL_SECONDS = 0.005
+_OF_A_GROUP = (-signal.SIGTERM, -signal.SIGHUP)  # how the witness ends when its group is signalled
 _ENDED = "regarena: Ray or the system ended this command. What is finished is kept; the same command resumes."
 # Ends with whoever holds its standard input, and speaks for one that parted without a word.
 _WITNESS_CODE = """
@@ -29,12 +30,17 @@ _WITNESS = (sys.executable, "-I", "-S", "-c", _WITNESS_CODE, _ENDED)
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within it, SIGINT and SIGTERM raise `Interrupted` in the main thread."""
+    """Within it, SIGINT and SIGTERM raise `Interrupted` in the main thread; so does SIGHUP, unless it is ignored.
+
+    A terminal that closes sends SIGHUP, which counts as SIGTERM; `nohup` has it ignored.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise Interrupted(f"Stopped by {signal.Signals(number).name}.")
 
     previous = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     try:
         yield
     finally:
@@ -76,10 +82,10 @@ class ProcessGroupWatch:
     def watched(self, *, ends_with_group: bool) -> Iterator[None]:
         """Within it, an end of this process that nobody here can tell is told by the child: Ray's own code may end it.
 
-        With `ends_with_group` a SIGTERM to the whole process group ends this process too, without a clean end. Whoever
-        signals a whole group also ends the processes of Ray that a clean end would talk to, and Ray's own code ends the
-        process that misses them, with an exit code of its own. The child, which does nothing else, tells the two cases
-        apart: it ends when the group is signalled, long before those which have something to wind up.
+        With `ends_with_group` a SIGTERM or SIGHUP to the whole process group ends this process too, without a clean
+        end. Whoever signals a whole group also ends the processes of Ray that a clean end would talk to, and Ray's own
+        code ends the process that misses them, with an exit code of its own. The child, which does nothing else, tells
+        the two cases apart: it ends when the group is signalled, long before those which have something to wind up.
         """
         with subprocess.Popen(_WITNESS, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as self._witness:
             self._ends_with_group = ends_with_group
@@ -96,7 +102,7 @@ class ProcessGroupWatch:
 
     def group_was_signalled(self) -> bool:
         """Whether the group was signalled."""
-        return self._ends_with_group and self._witness is not None and self._witness.poll() == -signal.SIGTERM
+        return self._ends_with_group and self._witness is not None and self._witness.poll() in _OF_A_GROUP
 
 
 @contextmanager

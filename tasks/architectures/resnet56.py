@@ -13,7 +13,7 @@ from tasks.architectures.residual import Block, MakeBlock, ResidualNetwork, conv
 from tasks.sites import Site
 
 CHANNELS = (16, 32, 64)
-NUM_BLOCKS = (9, 9, 9)  # two conv layers each; with the first and the dense one: 56 layers
+NUM_BLOCKS = 9  # in each group, of two conv layers each; with the first and the dense one: 56 layers
 
 Variant = Literal["option_a", "conv_shortcut", "pre_activation"]
 
@@ -37,6 +37,8 @@ class ResNet56(ResidualNetwork):
         in_channels: channels of the images.
         image_size: height and width of the images, at least 4; the last map has a quarter of it.
         variant: see above.
+        blocks_per_group: 9 for 56 layers; n for 6 n + 2 of them.
+        channel_divisor: the channels of all groups are divided by it, for small machines.
         first_group: conv sites stand in this group (1 to 3) and those behind it.
         pooled_site: whether there is a dense site at the 64 features that the dense layer reads.
     """
@@ -50,6 +52,8 @@ class ResNet56(ResidualNetwork):
         in_channels: int,
         image_size: int,
         variant: Variant = "option_a",
+        blocks_per_group: int = NUM_BLOCKS,
+        channel_divisor: int = 1,
         first_group: int = 1,
         pooled_site: bool = False,
     ) -> None:
@@ -57,19 +61,24 @@ class ResNet56(ResidualNetwork):
             raise ValueError(f"ResNet56 takes images of at least 4 pixels, got {image_size}.")
         if variant not in BLOCKS:
             raise ValueError(f"ResNet56.variant must be one of {', '.join(BLOCKS)}, got {variant!r}.")
-        stem: list[nn.Module] = [conv3x3(in_channels, CHANNELS[0])]
+        if blocks_per_group < 1:
+            raise ValueError(f"ResNet56.blocks_per_group must be at least 1, got {blocks_per_group}.")
+        if not 1 <= channel_divisor <= min(CHANNELS):
+            raise ValueError(f"ResNet56.channel_divisor must be from 1 to {min(CHANNELS)}, got {channel_divisor}.")
+        channels = tuple(full // channel_divisor for full in CHANNELS)
+        stem: list[nn.Module] = [conv3x3(in_channels, channels[0])]
         end: list[nn.Module] = []
         if variant == "pre_activation":  # each block begins with norm and ReLU, so that a last pair is wanting
-            end += norm_and_relu(CHANNELS[-1])
+            end += norm_and_relu(channels[-1])
         else:
-            stem += norm_and_relu(CHANNELS[0])
+            stem += norm_and_relu(channels[0])
         super().__init__(
             num_classes=num_classes,
             stem=nn.Sequential(*stem),
-            blocks=stages(BLOCKS[variant], CHANNELS[0], CHANNELS, NUM_BLOCKS),
+            blocks=stages(BLOCKS[variant], channels[0], channels, (blocks_per_group,) * len(channels)),
             end=nn.Sequential(*end),
-            num_features=CHANNELS[-1],
-            num_groups=len(CHANNELS),
+            num_features=channels[-1],
+            num_groups=len(channels),
             first_group=first_group,
             pooled_site=pooled_site,
         )

@@ -78,6 +78,12 @@ class Dataset(ABC):
             ValueError: when the protocol asks for what this data set does not offer.
         """
 
+    def splits_of(
+        self, seed: int, data_dir: Path | None, protocol: Protocol | None = None, num_workers: int = 0
+    ) -> Splits:
+        """The samples that a training with this seed sees: the same for all, unless a data set draws them."""
+        return self.splits(data_dir, protocol, num_workers)
+
     @abstractmethod
     def notice(self, data_dir: Path | None) -> str | None:
         """One sentence on how the copy at hand differs from the official release, as far as is known; None if not."""
@@ -167,17 +173,18 @@ class Dataset(ABC):
             )
 
 
-def held_out(name: str, labels: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
+def held_out(name: str, labels: Tensor, fraction: float, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Places of the official training images to train on, and of those held out for validation.
 
-    Every class has its share of the held-out images, up to one image. They depend on the data set's name, its labels
-    and the fraction alone: the same for every seed. At 0 nothing is held out, and validation looks at the training
-    images themselves.
+    Every class has its share of the held-out images, up to one image. They depend on the data set's name, its labels,
+    the fraction and the seed alone, which is 0 for all trainings unless a data set says otherwise. At 0 nothing is held
+    out, and validation looks at the training images themselves.
 
     Args:
         name: of the data set.
         labels: (N,) classes of the official training images.
         fraction: in [0, 1).
+        seed: of the draw.
 
     Raises:
         ValueError: for a fraction outside [0, 1).
@@ -189,7 +196,7 @@ def held_out(name: str, labels: Tensor, fraction: float) -> tuple[Tensor, Tensor
     """
     if not 0 <= fraction < 1:
         raise ValueError(f"validation_fraction must lie in [0, 1), got {fraction}.")
-    order = torch.randperm(len(labels), generator=torch_stream(0, f"split/{name}"))
+    order = torch.randperm(len(labels), generator=torch_stream(seed, f"split/{name}"))
     if fraction == 0:
         return order, order
     counts = torch.bincount(labels)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.experiments import demos, distortion, leaderboard, localdrop, structured, thesis
+from tasks.experiments import arena, demos, distortion, leaderboard, localdrop, structured, thesis
 from tasks.table import Table
 
 if TYPE_CHECKING:
     from tasks.suites import Suite
     from tasks.task import Task
 
-COLLECTIONS = (demos, localdrop, distortion, leaderboard, structured, thesis)
+COLLECTIONS = (arena, demos, localdrop, distortion, leaderboard, structured, thesis)
 
 TASKS: Table[Task] = Table(
     "task",

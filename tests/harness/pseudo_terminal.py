@@ -38,8 +38,8 @@ class Terminal:
         while True:
             try:
                 chunk = os.read(self.main, 65536)
-            except OSError as error:  # EIO: nobody holds the other end any more
-                if error.errno != errno.EIO:
+            except OSError as error:  # EIO: nobody holds the other end any more; EBADF: this one is closed
+                if error.errno not in (errno.EIO, errno.EBADF):
                     raise
                 return
             if not chunk:
@@ -59,6 +59,10 @@ class Terminal:
     def press(self, keys: bytes) -> None:
         """Type; `b"\\x03"` is Ctrl-C."""
         os.write(self.main, keys)
+
+    def close(self) -> None:
+        """Close the window."""
+        os.close(self.main)
 
     def await_text(self, pattern: str) -> None:
         """Wait until the output matches."""
@@ -80,6 +84,11 @@ class Terminal:
         return code
 
 
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever the caller of the tests ignores
+
+
 def start(
     arguments: Sequence[str], folder: Path, environment: Mapping[str, str], columns: int = 80, lines: int = 24
 ) -> Terminal:
@@ -95,7 +104,7 @@ def start(
         stdout=other,
         stderr=other,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0) and None,
+        preexec_fn=_take_terminal,
     )
     os.close(other)
     return Terminal(process, main)

@@ -302,7 +302,7 @@ def test_a_contestant_that_changes_nothing_is_told_from_one_that_does(install: I
     idle = "@dataclass(frozen=True, kw_only=True)\nclass Idle(Regularizer):\n    'Does nothing.'\n    b: float = 0.1\n"
     install("some-package", {"regularizers": {"acting": "Mine", "idle": "Idle"}}, ADDS + idle)
     sentence = "Changes nothing here. Idle overrides no hook by which training could change."
-    code, out, _ = call("plan", "quickstart", "--only", "none,acting,idle,digits-mlp", "--json")
+    code, out, _ = call("plan", "quickstart", "--only", "none,acting,idle,digits-200-mlp", "--json")
     assert code == 0
     said = {row["regularizer"]: sentence in row["why"] for row in json.loads(out)}
     assert said == {"none": False, "acting": False, "idle": True}

@@ -35,12 +35,12 @@ CLASSIC = (
 
 
 QUICKSTART = Suite(
-    groups=(Group(tasks=("digits-convnet", "digits-mlp", "shallow-linear-dropblock"), regularizers=CLASSIC),),
+    groups=(Group(tasks=("digits-200-convnet", "digits-200-mlp", "shallow-linear-dropblock"), regularizers=CLASSIC),),
     scale="smoke",
     tune_trials=8,
-    timing_tasks=("digits-convnet",),
+    timing_tasks=("digits-200-convnet",),
 )
-"""Eight contestants on two nets for digits and on one theory task: minutes on a laptop."""
+"""Eight contestants on two nets for 200 digits and on one theory task: minutes on a laptop."""
 
 
 MNIST_DEMO = Suite(

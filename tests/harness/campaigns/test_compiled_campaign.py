@@ -8,7 +8,7 @@ import pytest
 from arena import Arena, curve_points, rows
 
 RUN = (
-    "run", "quickstart", "--only", "digits-mlp,dropout", "--serial", "--scale", "smoke", "--tune-trials", "0",
+    "run", "quickstart", "--only", "digits-200-mlp,dropout", "--serial", "--scale", "smoke", "--tune-trials", "0",
     "--seeds", "1",
 )  # fmt: skip
 

@@ -278,8 +278,8 @@ def campaign_file(text):
     return make
 
 
-RUN = ["run", "quickstart", "--serial", "--only", "none,digits-mlp", "--results"]
-PLAN = ["plan", "quickstart", "--only", "none,digits-mlp", "--results"]
+RUN = ["run", "quickstart", "--serial", "--only", "none,digits-200-mlp", "--results"]
+PLAN = ["plan", "quickstart", "--only", "none,digits-200-mlp", "--results"]
 FOLDERS = {
     "a lock that is a folder": (make_lock_a_folder, [*RUN, "r"], 2, "Is a directory"),
     "a lock that is a link": (make_lock_a_link, [*RUN, "r"], 2, "Too many levels of symbolic links"),

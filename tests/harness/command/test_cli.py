@@ -255,7 +255,7 @@ def test_a_data_set_shows_what_it_holds_and_what_a_protocol_may_ask_of_it(monkey
         (["run", "quickstrat"], "did you mean 'quickstart'"),
         (["plan", "quickstrat"], "did you mean 'quickstart'"),
         (["plan", "quickstart", "--only", "dropuot"], "did you mean 'dropout'"),
-        (["plan", "quickstart", "--skip", "digits-mpl"], "did you mean 'digits-mlp'"),
+        (["plan", "quickstart", "--skip", "digits-200-mpl"], "did you mean 'digits-200-mlp'"),
         (["plan", "quickstart", "--seeds", "-1"], "--seeds must be at least 0, got -1"),
         (["plan", "quickstart", "--data", "nowhere"], "--data must be a folder that exists, got nowhere"),
         (["run", "mnist-demo", "--serial"], "no --data was given"),
@@ -268,7 +268,7 @@ def test_a_data_set_shows_what_it_holds_and_what_a_protocol_may_ask_of_it(monkey
         (["verify", "nowhere"], "nowhere"),
         (["merge", "nowhere", "--into", "both"], "no trials in nowhere"),
         (["show", "dropout", "--results", "nowhere"], "nowhere"),
-        (["plan", "quickstart", "--only", "digits-mlp", "--skip", "digits-mlp"], "Nothing is left"),
+        (["plan", "quickstart", "--only", "digits-200-mlp", "--skip", "digits-200-mlp"], "Nothing is left"),
         (
             ["plan", "quickstart", "--cuda-graphs"],
             "cuda_graphs replays what the compiler made: it needs compile as well",

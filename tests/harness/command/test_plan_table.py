@@ -20,7 +20,7 @@ from harness.times import forecast as forecast
 from harness.times.cost import Estimate
 from harness.times.gpu_input_warning import gpu_input_warning
 from tasks.experiments import SUITES
-from tasks.experiments.demos.suites import QUICKSTART
+from tasks.experiments.demos.suites import ZOO
 from tasks.regularizers.dropout import Dropout
 from tasks.suites import Group, Suite
 
@@ -37,7 +37,7 @@ def request(results, **more):
     return Request(**{"suite_name": "suite", "suite": SUITE, "results": str(results), "budget": budget, **more})
 
 
-ASKED = ("plan", "quickstart", "--only", "digits-mlp,none", "--tune-trials", "1")
+ASKED = ("plan", "zoo", "--only", "digits-mlp,none", "--tune-trials", "1")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def ran(tmp_path_factory):
     results = str(tmp_path_factory.mktemp("plan_table") / "results")
     budget = Budget(scale="smoke", tune_trials=1, seeds=2, timing_repeats=0)
     only = ("digits-mlp", "none")
-    asked = Request(suite_name="quickstart", suite=QUICKSTART, results=results, budget=budget, only=only, serial=True)
+    asked = Request(suite_name="zoo", suite=ZOO, results=results, budget=budget, only=only, serial=True)
     assert not run_campaign(asked, announce=lambda _: None).failures
     return results
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import pseudo_terminal
 import pytest
-from arena import COMMAND, Arena, by_id
+from arena import COMMAND, Arena, await_that, by_id, processes_of
 
 from harness.terminal.text import cell_length
 
@@ -14,8 +17,8 @@ def arena(tmp_path_factory):
     return Arena(tmp_path_factory.mktemp("terminal"))
 
 
-def typed(arena, *arguments, columns=80):
-    return pseudo_terminal.start([str(COMMAND), *arguments], arena.folder, arena.environment, columns)
+def typed(arena, *arguments, columns=80, **environment):
+    return pseudo_terminal.start([str(COMMAND), *arguments], arena.folder, arena.environment | environment, columns)
 
 
 @pytest.mark.parametrize("columns", [80, 140])
@@ -37,3 +40,17 @@ def test_ctrl_c_in_a_terminal_keeps_what_is_finished_and_says_how_to_go_on(arena
     assert "Traceback" not in terminal.text
     assert "resumes" in terminal.text
     assert by_id(arena.folder / "slow")
+
+
+@pytest.mark.parametrize("how", [["--serial"], []], ids=["serial", "Ray"])
+def test_a_terminal_that_is_closed_ends_the_run_and_nothing_is_left(arena, how):
+    results, temporary = f"closed-{'-'.join(how)}", Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))  # short
+    terminal = typed(arena, "run", "slow", *how, "--results", results, TMPDIR=str(temporary))
+    terminal.await_text(r"\b1 of \d+ trials done")
+    terminal.close()
+    terminal.process.wait(timeout=pseudo_terminal.PATIENCE_SECONDS)
+    await_that(lambda: not processes_of(arena), "all processes end")
+    await_that(lambda: not list(temporary.iterdir()), "the temporary folder is emptied")
+    temporary.rmdir()
+    assert by_id(arena.folder / results)
+    assert arena.regarena("verify", results).returncode == 0

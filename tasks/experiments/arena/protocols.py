@@ -1,0 +1,31 @@
+"""Protocols of the arena: long enough that a network without a regularizer fits all its images."""
+
+from __future__ import annotations
+
+from tasks.protocols import Protocol
+
+FEW_DIGITS = Protocol(
+    source="regarena; SGD with Nesterov momentum and a rate in steps, as in the papers' protocols",
+    epochs=60,
+    batch_size=32,
+    learning_rate=0.05,
+    milestones=(0.5, 0.75),
+    decay=0.2,
+    evaluate_every_epochs=10,
+    scales={"short": {}, "smoke": {}},  # it takes a second as it is
+)
+
+
+FEW_IMAGES = Protocol(
+    source="regarena; SGD with Nesterov momentum and a rate in steps, as in the papers' protocols",
+    epochs=60,
+    batch_size=64,
+    learning_rate=0.02,
+    milestones=(0.5, 0.75),
+    decay=0.2,
+    evaluate_every_epochs=10,
+    scales={
+        "short": {"epochs": 20},
+        "smoke": {"epochs": 2, "max_evaluation_samples": 500, "evaluate_every_epochs": 1},
+    },
+)
