@@ -85,7 +85,7 @@ class Classification(DatasetTask):
             regularizers,
             train.batches(protocol.batch_size, setting.seed, protocol.augmentation),
             cross_entropy,
-            lambda trained: {name: evaluate(trained, samples, self.metrics) for name, samples in seen.items()},
+            lambda trained: {name: self.measured(trained, samples, setting) for name, samples in seen.items()},
             selection=(self.selected_by or self.metric, self.higher_is_better),
             protocol=protocol,
             learning_rate=setting.learning_rate,
@@ -95,6 +95,10 @@ class Classification(DatasetTask):
                 "train": evaluate(trained, seen_of_train, self.metrics),
             },
         )
+
+    def measured(self, network: nn.Module, samples: Samples, setting: Setting) -> dict[str, float]:
+        """What each evaluation measures of the network, in eval mode, on one split; the `metrics` among it."""
+        return evaluate(network, samples, self.metrics)
 
     def _under_attack(
         self, network: nn.Module, seen: Mapping[str, Samples], setting: Setting
@@ -138,7 +142,7 @@ class Classification(DatasetTask):
             regularizers,
             split.batches(batch_size, setting.seed, protocol.augmentation),
             cross_entropy,
-            lambda trained: {"validation": evaluate(trained, split, self.metrics)},
+            lambda trained: {"validation": self.measured(trained, split, setting)},
             selection=(self.selected_by or self.metric, self.higher_is_better),
             protocol=protocol,
             learning_rate=setting.learning_rate,

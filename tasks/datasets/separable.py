@@ -41,14 +41,8 @@ def separable(dimension: int, margin: float) -> InMemory:
 
     def load(data_dir: Path | None) -> Raw:
         generator = torch_stream(0, f"data/{name}")
-        num_points, along = NUM_TRAIN + NUM_TEST, direction(dimension)
-        labels = torch.arange(num_points) % 2
-        sizes = margin + (1 - margin) * torch.rand(num_points, 1, generator=generator, dtype=torch.float64)
-        across = torch.randn(num_points, dimension, generator=generator, dtype=torch.float64)
-        across -= (across @ along)[:, None] * along
-        across /= across.norm(dim=1, keepdim=True)
-        signs = (2 * labels - 1)[:, None]
-        points = (signs * sizes * along + (1 - sizes.square()).sqrt() * across).float().view(-1, dimension, 1, 1)
+        labels = torch.arange(NUM_TRAIN + NUM_TEST) % 2
+        points = draw_points(labels, dimension, margin, generator).float().view(-1, dimension, 1, 1)
         return Raw(points[:NUM_TRAIN], labels[:NUM_TRAIN], points[NUM_TRAIN:], labels[NUM_TRAIN:])
 
     return InMemory(
@@ -65,6 +59,17 @@ def separable(dimension: int, margin: float) -> InMemory:
         preprocessings=("standard",),
         holds_bytes=False,
     )
+
+
+def draw_points(labels: Tensor, dimension: int, margin: float, generator: torch.Generator) -> Tensor:
+    """Points (n, dimension) in double precision, one for each label 0 or 1 (n,), drawn as `separable` says."""
+    along = direction(dimension)
+    sizes = margin + (1 - margin) * torch.rand(len(labels), 1, generator=generator, dtype=torch.float64)
+    across = torch.randn(len(labels), dimension, generator=generator, dtype=torch.float64)
+    across -= (across @ along)[:, None] * along
+    across /= across.norm(dim=1, keepdim=True)
+    points: Tensor = (2 * labels - 1)[:, None] * sizes * along + (1 - sizes.square()).sqrt() * across
+    return points
 
 
 def direction(dimension: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What Mianjy's thesis proves and draws about dropout (chapters 2 and 3; chapter 6 stands beside it)."""
+"""What Mianjy's thesis proves and draws about dropout (chapters 2 and 3; 5 and 6 stand beside it)."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from analysis.papers.claims.theory_measures import (
     worst,
 )
 from analysis.papers.thesis.adversarial_claims import ADVERSARIAL_CLAIMS
+from analysis.papers.thesis.wide_network_claims import WIDE_NETWORK_CLAIMS
 
 PAPER = "dropout_theory"
 _WIDTHS = ("thesis-fig2-3-width-20", "thesis-fig2-3-width-80")
@@ -317,5 +318,6 @@ CLAIMS: tuple[Claim, ...] = (
         measure=excess(0.02),
         training="end",
     ),
+    *WIDE_NETWORK_CLAIMS,
     *ADVERSARIAL_CLAIMS,
 )

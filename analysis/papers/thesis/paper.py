@@ -7,12 +7,13 @@ from analysis.papers.thesis.adversarial_figures import attack_figures, grid_figu
 from analysis.papers.thesis.claims import CLAIMS
 from analysis.papers.thesis.claims import PAPER as NAME
 from analysis.papers.thesis.figures import draw_equalization, draw_gaps, draw_landscape, draw_spectra, draw_trajectories
+from analysis.papers.thesis.wide_network_figures import bound_figures, lazy_figures, subnetwork_figures
 
 PAPER = Paper(
     name=NAME,
     claims=CLAIMS,
     is_theory=True,
-    figures=(loss_figures, grid_figures, attack_figures),
+    figures=(bound_figures, subnetwork_figures, lazy_figures, loss_figures, grid_figures, attack_figures),
     theory_figures=(
         TheoryFigure(
             name="thesis-fig2-1",

@@ -1,0 +1,68 @@
+"""Claims about orders of means over seeds, which noise cannot earn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import pandas as pd
+
+from analysis.papers.claims.claim import FAILS, HOLDS, Judgement
+from analysis.papers.claims.contests import LEVEL, ONE_SEED, UNDECIDED
+from analysis.tables.statistics import Difference, holm
+from harness.records import SCALES
+
+
+def judge_differences(
+    differences: Mapping[str, Difference],
+    rows: pd.DataFrame,
+    *,
+    training: Literal["end", "full"],
+    least: float = 0.0,
+    words: str,
+    elsewhere: str = "",
+) -> Judgement:
+    """Every difference above `least`, surely. The value is what is missing to that at the lowest interval's end.
+
+    Args:
+        differences: of means over seeds, by name.
+        rows: the trials that they come from, all of one scale.
+        training: how much of it the claim is about; a shortened one says nothing of the `full`, and can bear out but
+            not contradict what is said of its `end`.
+        least: what differences are claimed to be above.
+        words: what a difference is.
+        elsewhere: why a difference the other way says nothing against the paper; empty where it does.
+    """
+    scale = min(rows["scale"], key=SCALES.index)
+    worst = min(differences, key=lambda name: differences[name].mean)
+    lowest = differences[worst]
+    low, high = min(each.low for each in differences.values()), lowest.high
+    several = len(differences) > 1
+    corrected = holm([each.p_value for each in differences.values()])
+    sure = all(p < LEVEL and each.mean > least for p, each in zip(corrected, differences.values(), strict=True))
+    contradicted = any(
+        (p < LEVEL and each.mean < least) if several and least == 0 else each.high < least
+        for p, each in zip(corrected, differences.values(), strict=True)
+    )
+    if training == "full" and scale != "paper":
+        verdict = f"not comparable: scale {scale} ends training too early to tell"
+    elif any(math.isnan(each.low) for each in differences.values()):
+        verdict = ONE_SEED
+    elif sure if several and least == 0 else low > least:
+        verdict = HOLDS
+    elif contradicted:
+        early = "" if scale == "paper" else f"scale {scale} ends training too early to contradict it"
+        reason = elsewhere or early
+        verdict = f"not comparable: {reason}" if reason else FAILS
+    else:
+        verdict = UNDECIDED
+    interval = "" if math.isnan(lowest.low) else f", 95 % interval {lowest.low:+.3f} to {high:+.3f}"
+    return Judgement(
+        verdict=verdict,
+        value=least - (lowest.mean if math.isnan(low) else low),
+        limit=0.0,
+        measured=f"{words}: {lowest.mean:+.3f}{interval} ({worst}{f', the smallest of {len(differences)}' * several})",
+        num_trials=len(rows),
+        scale=scale,
+    )

@@ -1,0 +1,324 @@
+"""What chapter 5 of Mianjy's thesis, and the paper on the convergence of dropout, say about wide networks.
+
+A trend is judged on one least-squares slope for each seed, over the means at the widths or drop rates, tested against 0
+over seeds (`analysis.papers.thesis.differences`). That a scaled reading stays the same holds where the 95 % interval of
+the ratio between each two widths lies within the limits; the limits are of the sizes that rounding by a finite width
+leaves. Bounds of 1 and more are vacuous, whatever was measured.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.papers.claims.claim import FAILS, HOLDS, Claim, Judge, Judgement, Results, verdict_of_bound
+from analysis.papers.claims.contests import ONE_SEED, UNDECIDED
+from analysis.papers.thesis.differences import judge_differences
+from analysis.papers.thesis.wide_networks import (
+    FIG_5_1,
+    LAZY_TASKS,
+    SUBNETWORK_TASKS,
+    WIDTHS,
+    readings_of,
+    rows_of_lazy,
+    rows_of_subnetworks,
+    table_of,
+)
+from analysis.rows.current import succeeded
+from analysis.tables.statistics import Difference, difference_of_means
+from harness.records import METRIC_PREFIX
+
+PAPER = "dropout_theory"
+COMPARABLE = 0.01  # of accuracy: within a point
+COMPARABLE_FROM = 10_000  # units
+SPARSE_RATE = 0.8  # of figure 5-3
+FAILURE_PROBABILITY = 0.05  # at which the bound on the active width is read
+_RATE_GRID = tuple(f"thesis-fig5-2-width-{width}" for width in WIDTHS)
+_PROJECTIONS = "max_norm.projections"
+
+
+def _slopes(table: pd.DataFrame, along: str) -> dict[int, float]:
+    """For each seed: the least-squares slope of the mean at each width (by its decimal logarithm) or drop rate."""
+    means = table.T.groupby(level=along).mean().T.dropna()
+    if means.shape[1] < 2:
+        return {}
+    places = np.asarray(means.columns, dtype=float)
+    places = np.log10(places) if along == "width" else places
+    centred = places - places.mean()
+    slopes = means.to_numpy() @ centred / (centred @ centred)
+    return {int(seed): float(slope) for seed, slope in zip(means.index, slopes, strict=True)}
+
+
+def _words(table: pd.DataFrame, along: str) -> str:
+    means = 100 * table.T.groupby(level=along).mean().T.mean()
+    return ", ".join(f"{place:g}: {value:.2f}" for place, value in means.items())
+
+
+def _trend(metric: str, what: str, along: str, *, falls: bool, rate: float | None = None) -> Judge:
+    """The metric, a share, rises with the drop rate or falls with the width, in the mean over the other of the two."""
+
+    def judge(results: Results) -> Judgement | None:
+        rows = rows_of_subnetworks(results.trials)
+        rows = rows[np.isclose(rows["rate"], rate)] if rate is not None else rows
+        table = table_of(rows, metric)
+        slopes = {} if table.empty else _slopes(table, along)
+        if not slopes:
+            return None
+        signed = {seed: -slope if falls else slope for seed, slope in slopes.items()}
+        difference = difference_of_means(signed, dict.fromkeys(signed, 0.0))
+        direction = "fall" if falls else "rise"
+        step = "tenfold width" if along == "width" else "drop rate from 0 to 1"
+        words = f"{what} in points by {along}: {_words(table, along)}; {direction} for a {step} (claimed: above 0)"
+        return judge_differences({"slope": difference}, rows, training="end", words=words)
+
+    return judge
+
+
+def _comparable(results: Results) -> Judgement | None:
+    rows = rows_of_subnetworks(results.trials)
+    rows = rows[np.isclose(rows["rate"], SPARSE_RATE) & (rows["width"] >= COMPARABLE_FROM)]
+    table = table_of(rows, "subnetwork_gap", ["width"])
+    if table.empty:
+        return None
+    room = {
+        f"width {int(width)}": difference_of_means(
+            dict.fromkeys(_by_seed(table[width]), COMPARABLE), _by_seed(table[width])
+        )
+        for width in table.columns
+    }
+    words = f"1 point of accuracy less the gap at drop rate {SPARSE_RATE} (claimed: above 0)"
+    return judge_differences(room, rows, training="end", words=words)
+
+
+def _stays(metric: str, what: str, low: float, high: float) -> Judge:
+    """The metric, which is scaled by the width, is the same at all widths: ratios within [low, high]."""
+
+    def judge(results: Results) -> Judgement | None:
+        rows = rows_of_lazy(results.trials)
+        ratios = _log_ratios(table_of(rows, metric))
+        if not ratios:
+            return None
+        return Judgement(
+            verdict=_verdict_within(list(ratios.values()), math.log(low), math.log(high)),
+            value=max(abs(each.mean) for each in ratios.values()),
+            limit=min(math.log(high), -math.log(low)),
+            measured=f"ratio of {what} (claimed: within {low:g} to {high:g}): "
+            + "; ".join(f"{name}: {_ratio_words(each)}" for name, each in ratios.items())
+            + "; the value is the largest logarithm",
+            num_trials=len(rows),
+            scale=str(rows["scale"].iloc[0]),
+        )
+
+    return judge
+
+
+def _log_ratios(table: pd.DataFrame) -> dict[str, Difference]:
+    """Of the values at each two successive widths, paired over seeds; those without a positive value are left out."""
+    found = {}
+    rates = sorted(set(table.columns.get_level_values("rate"))) if len(table) else []
+    for rate, (narrow, wide) in itertools.product(rates, itertools.pairwise(WIDTHS)):
+        if {(narrow, rate), (wide, rate)} <= set(table.columns):
+            pair = table[[(wide, rate), (narrow, rate)]].dropna()
+            if len(pair) and (pair > 0).all(axis=None):
+                first, second = (_by_seed(pair[column].map(math.log)) for column in pair.columns)
+                found[f"drop rate {rate:g}, {narrow} to {wide}"] = difference_of_means(first, second)
+    return found
+
+
+def _by_seed(values: pd.Series) -> dict[int, float]:
+    """A column of `table_of` by seed."""
+    return {int(seed): float(value) for seed, value in zip(values.index, values, strict=True)}
+
+
+def _verdict_within(intervals: Sequence[Difference], low: float, high: float) -> str:
+    if any(math.isnan(each.low) for each in intervals):
+        return ONE_SEED
+    if all(low <= each.low and each.high <= high for each in intervals):
+        return HOLDS
+    return FAILS if any(each.high < low or each.low > high for each in intervals) else UNDECIDED
+
+
+def _ratio_words(logarithm: Difference) -> str:
+    interval = f" ({math.exp(logarithm.low):.2f} to {math.exp(logarithm.high):.2f})"
+    return f"{math.exp(logarithm.mean):.2f}{'' if math.isnan(logarithm.low) else interval}"
+
+
+def _no_projections(results: Results) -> Judgement | None:
+    rows = rows_of_lazy(results.trials)
+    points = results.curves
+    if rows.empty or points.empty:
+        return None
+    counts = points[points["trial_id"].isin(rows["trial_id"]) & (points["metric"] == _PROJECTIONS)]
+    if set(rows["trial_id"]) - set(counts["trial_id"]):
+        return None
+    largest = float(table_of(rows, "largest_row_norm").to_numpy(dtype=float).max(initial=0.0))
+    total = float(counts["value"].sum())
+    limits = pd.to_numeric(rows["hp.limit"])
+    text = f"{total:.0f} projections in {len(rows)} trainings under the limits c = {limits.min():.1f} to "
+    text += f"{limits.max():.1f}; largest norm of a row at the end {largest:.1f}"
+    return Judgement(
+        verdict=HOLDS if total == 0 else FAILS,
+        value=total,
+        limit=0.0,
+        measured=text,
+        num_trials=len(rows),
+        scale=str(rows["scale"].iloc[0]),
+    )
+
+
+def _active_width(results: Results) -> Judgement | None:
+    rows = rows_of_lazy(results.trials)
+    rows = rows[rows["rate"] > 0]
+    if rows.empty or results.curves.empty:
+        return None
+    read = readings_of(rows, results.curves)
+    if not {"active_width", "active_width_bound"} <= set(read.columns):
+        return None
+    read = read[read["epoch"] > 0]  # before the first step there is no mask
+    if read.empty:
+        return None
+    above = float((read["active_width"] > read["active_width_bound"]).mean())
+    closest = float((read["active_width"] / read["active_width_bound"]).max())
+    return Judgement(
+        verdict=HOLDS if above <= FAILURE_PROBABILITY else FAILS,
+        value=above,
+        limit=FAILURE_PROBABILITY,
+        measured=f"share of {len(read)} masks with more units than q m + sqrt(2 m ln(T / 0.05)): {above:.2g}; the "
+        f"widest has {closest:.2f} of the bound",
+        num_trials=len(rows),
+        scale=str(rows["scale"].iloc[0]),
+    )
+
+
+def _bounded(error: str, bound: str) -> Judge:
+    """The mean error over the training keeps its bound, where that is below 1."""
+
+    def judge(results: Results) -> Judgement | None:
+        rows = rows_of_lazy(results.trials)
+        if rows.empty or results.curves.empty:
+            return None
+        read = readings_of(rows, results.curves)
+        if not {error, bound, "least_width"} <= set(read.columns):
+            return None
+        means = read.groupby(["width", "rate"])[[error, bound, "least_width"]].mean()
+        tightest = means.iloc[int((means[error] - means[bound]).to_numpy().argmax())]
+        return Judgement(
+            verdict=verdict_of_bound(float(tightest[error]), float(tightest[bound])),
+            value=float(tightest[error]),
+            limit=float(tightest[bound]),
+            measured=f"mean error over the training {tightest[error]:.3f}, bound {tightest[bound]:.3g}, where it "
+            f"is nearest; the theorem asks for {tightest['least_width']:.1e} units, the widest has {max(WIDTHS)}",
+            num_trials=len(rows),
+            scale=str(rows["scale"].iloc[0]),
+        )
+
+    return judge
+
+
+def _line_bounds_the_loss(results: Results) -> Judgement | None:
+    rows = succeeded(results.trials[results.trials["task"] == FIG_5_1])
+    if rows.empty:
+        return None
+    row = rows.iloc[-1]
+    named = f"{METRIC_PREFIX}largest_violation"
+    value = float(row["test_value"] if row["metric"] == "largest_violation" else row[named])
+    return Judgement(
+        verdict=HOLDS if value <= 0 else FAILS,
+        value=value,
+        limit=0.0,
+        measured=f"largest violation of log2(1 + e^-z) <= 1 - z / ln 2 for z from -4 to 0: {value:.2g}",
+        num_trials=1,
+        scale=str(row["scale"]),
+    )
+
+
+def _claim(name: str, statement: str, tasks: Mapping[str, int] | tuple[str, ...], judge: Judge) -> Claim:
+    return Claim(paper=PAPER, name=name, statement=statement, tasks=tuple(tasks), judge=judge)
+
+
+def _of_lazy(name: str, statement: str, judge: Callable[[Results], Judgement | None]) -> Claim:
+    return _claim(name, statement, LAZY_TASKS, judge)
+
+
+WIDE_NETWORK_CLAIMS: tuple[Claim, ...] = (
+    _claim(
+        "Figure 5-1",
+        "For z <= 0 the logistic loss is at most 1 - z / ln 2 (eq. 5.13, to base 2, as the theorems need it).",
+        (FIG_5_1,),
+        _line_bounds_the_loss,
+    ),
+    _claim(
+        "Figure 5-2, drop rates",
+        "The higher the drop rate, the larger the gap between the network and the sub-networks that dropout visits "
+        "(figure 1 of Mianjy and Arora 2020).",
+        _RATE_GRID,
+        _trend("subnetwork_gap_current", "gap", "rate", falls=False),
+    ),
+    _claim(
+        "Figure 5-2, widths",
+        "The wider the network, the smaller that gap.",
+        _RATE_GRID,
+        _trend("subnetwork_gap_current", "gap", "width", falls=True),
+    ),
+    _claim(
+        "Figure 5-3, drop rates",
+        "The higher the drop rate, the larger the gap between the network and fixed random sub-networks (figure 2 of "
+        "Mianjy and Arora 2020).",
+        _RATE_GRID,
+        _trend("subnetwork_gap", "gap", "rate", falls=False),
+    ),
+    _claim(
+        "Figure 5-3, widths",
+        "At drop rate 0.8 fixed random sub-networks become more competitive as the width grows.",
+        _RATE_GRID,
+        _trend("subnetwork_gap", "gap", "width", falls=True, rate=SPARSE_RATE),
+    ),
+    _claim(
+        "Figure 5-3, spread",
+        "At drop rate 0.8 fixed random sub-networks become more alike in accuracy as the width grows.",
+        _RATE_GRID,
+        _trend("subnetwork_accuracy_fixed_std", "standard deviation", "width", falls=True, rate=SPARSE_RATE),
+    ),
+    _claim(
+        "Figure 5-3, a fifth of the width",
+        "From 10,000 units on sub-networks of a fifth of the width are comparable to the network (within a point).",
+        tuple(task for task, width in SUBNETWORK_TASKS.items() if width == COMPARABLE_FROM),
+        _comparable,
+    ),
+    _of_lazy(
+        "Section 5.3, max-norm",
+        "With the c of Theorem 14 the projections of the algorithm are inactive.",
+        _no_projections,
+    ),
+    _of_lazy(
+        "Lemma 13, moves",
+        "Weights stay within a distance of order 1 / sqrt(m) from the first ones: sqrt(m) max ||w_r - w_r,1|| is the "
+        "same at all widths.",
+        _stays("largest_move_times_sqrt_width", "sqrt(m) times the largest move", 0.8, 1.25),
+    ),
+    _of_lazy(
+        "Lemma 16, activation patterns",
+        "Of m units of order sqrt(m) change their activation on a point: sqrt(m) times the share is the same at all "
+        "widths.",
+        _stays("flipped_share_times_sqrt_width", "sqrt(m) times the share of changed activations", 0.6, 1.6),
+    ),
+    _of_lazy(
+        "Section 5.3, active width",
+        "A mask keeps at most q m + sqrt(2 m ln(T / delta)) units, in all steps with probability 1 - delta.",
+        _active_width,
+    ),
+    _of_lazy(
+        "Theorem 14",
+        "The error of the network, in the mean over the training, is at most 4 lambda^2 / (eta T).",
+        _bounded("error", "error_bound"),
+    ),
+    _of_lazy(
+        "Theorem 15",
+        "The error of the sub-networks that dropout visits, in the mean over the training, is at most of that order.",
+        _bounded("subnetwork_error", "subnetwork_bound"),
+    ),
+)

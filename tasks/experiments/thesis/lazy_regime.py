@@ -1,0 +1,205 @@
+"""Dropout in wide two-layer networks whose weights hardly move: algorithm 4 of Mianjy's thesis on separable points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tasks.architectures.two_layer_relu import TwoLayerReLU
+from tasks.datasets.dataset import fingerprint
+from tasks.datasets.separable import direction, draw_points
+from tasks.datasets.separable_stream import SeparableStream
+from tasks.metrics import cross_entropy
+from tasks.protocol_task import ProtocolTask
+from tasks.protocols import Protocol
+from tasks.regularizers.base import Scalar
+from tasks.runtime.streams import stream_seed, torch_stream
+from tasks.sites import MaskLaw, mask_law, measure_sites, watch_mask
+from tasks.task import Regularizers, Rehearsal, Setting
+from tasks.theory.lazy_dropout import active_width_bound, error_bound, lazy_constants, subnetwork_bound
+from tasks.training import Training
+from tasks.workload import Workload
+
+NUM_TEST = 1000
+NUM_PATTERNS = 200  # test points on which activation patterns are compared
+FAILURE_PROBABILITY = 0.05  # delta of the bounds that hold with high probability
+LEAST_KEEP_RATE = 0.5  # of the suite; the assumption of a margin for it implies that for larger ones
+
+
+@dataclass(frozen=True, kw_only=True)
+class LazyRegime(ProtocolTask):
+    """Train the hidden layer of f(x) = a' relu(Wx) / sqrt(m) on a fresh separable point at each step.
+
+    The loss is the logistic one with logarithms to base 2. The value is `error`, the share of test points that the
+    trained network, as it is in eval mode, classifies wrongly. Validation and test are the same reading.
+
+    Readings, with q the keep rate of the contestant at the hidden units (1 without masks) and w_r,1 the first weights:
+    `largest_move_times_sqrt_width` = sqrt(m) max_r ||w_r - w_r,1||; `flipped_share_times_sqrt_width` = sqrt(m) times
+    the share of pairs of a unit and a point whose sign of w_r.x is another than at first; `largest_row_norm`;
+    `subnetwork_error` of the last mask; `active_width` of that mask and its bound `active_width_bound`; `error_bound`
+    and `subnetwork_bound` of Theorems 14 and 15 at this width, and the `least_width` from which on they are proved.
+    """
+
+    width: int
+    protocol: Protocol
+    dimension: int = 10
+    separation: float = 0.3  # y v.x >= separation for the direction v of the data
+    metric: str = "error"
+    higher_is_better: bool = False
+    architecture: str = "two_layer_relu"
+    dataset: str = field(init=False)
+    defaults: Mapping[str, Scalar] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """The name of the data, and the limit c of the theorems as that of max-norm."""
+        object.__setattr__(self, "dataset", f"separable_stream_d{self.dimension}_margin{self.separation:g}")
+        margin = _margin(LEAST_KEEP_RATE, self.separation)
+        constants = lazy_constants(margin, self.dimension, self._step_size, self._num_steps("paper"), self.width)
+        object.__setattr__(self, "defaults", {"max_norm.limit": constants.c})
+
+    def dataset_fingerprint(self, data_dir: Path | None) -> str:
+        """Of the test points and the direction that separates them."""
+        return fingerprint(*self._test_points(), direction(self.dimension))
+
+    def example_network(self) -> nn.Module:
+        """The network with its sites measured."""
+        return self._network(0, torch.device("cpu"))
+
+    def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
+        """The network, drawn from the seed, and readings against its first weights."""
+        protocol = self.protocol.at(setting.scale, setting.switches)
+        assert protocol.steps_per_epoch is not None
+        network = self._network(setting.seed, setting.device)
+        reading = self._reading(network, setting)
+        splits = ("validation", "test") if setting.with_test else ("validation",)
+        return Training(
+            network,
+            regularizers,
+            SeparableStream(
+                self.dimension,
+                self.separation,
+                protocol.batch_size,
+                protocol.steps_per_epoch,
+                setting.seed,
+                setting.device,
+            ),
+            base_2_loss,
+            lambda trained: dict.fromkeys(splits, reading(trained)),
+            selection=(self.metric, self.higher_is_better),
+            protocol=protocol,
+            learning_rate=setting.learning_rate,
+            seed=setting.seed,
+        )
+
+    def workload(self, scale: str, data_dir: Path | None = None) -> Workload:
+        """An evaluation is one reading."""
+        protocol = self.protocol.at(scale)
+        num_samples = protocol.batch_size * (protocol.steps_per_epoch or 1)
+        return Workload.of(protocol, num_train=num_samples, num_validation=1, num_test=0)
+
+    def rehearse(self, regularizers: Regularizers, setting: Setting, max_batch_size: int | None = None) -> Rehearsal:
+        """The training itself: its data is drawn, and its steps are small."""
+        return Rehearsal(training=self.prepare(regularizers, setting), num_evaluated=1)
+
+    @property
+    def _step_size(self) -> float:
+        return self.protocol.learning_rate
+
+    def _num_steps(self, scale: str) -> int:
+        protocol = self.protocol.at(scale)
+        return protocol.epochs * (protocol.steps_per_epoch or 1)
+
+    def _network(self, seed: int, device: torch.device) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):  # layers draw their weights from the global generator
+            torch.manual_seed(stream_seed(seed, "weights"))
+            network = TwoLayerReLU(
+                num_classes=1, in_channels=self.dimension, image_size=1, width=self.width, top="frozen"
+            )
+        measure_sites(network, torch.zeros(1, self.dimension, 1, 1))
+        return network.to(device)
+
+    def _test_points(self) -> tuple[Tensor, Tensor]:
+        """Inputs (n, d, 1, 1) and labels 0 or 1, the same for all trainings."""
+        labels = torch.arange(NUM_TEST) % 2
+        points = draw_points(labels, self.dimension, self.separation, torch_stream(0, f"data/{self.dataset}"))
+        return points.float().view(-1, self.dimension, 1, 1), labels
+
+    def _reading(self, network: nn.Module, setting: Setting) -> Callable[[nn.Module], dict[str, float]]:
+        """Measures a network that began as this one is now."""
+        assert isinstance(network, TwoLayerReLU)
+        first = network.hidden.weight.detach().clone()
+        inputs, labels = (each.to(setting.device) for each in self._test_points())
+        points = inputs[:NUM_PATTERNS].flatten(1)
+        patterns = points @ first.mT >= 0
+        step_size, num_steps, root = setting.learning_rate, self._num_steps(setting.scale), math.sqrt(self.width)
+
+        def reading(trained: nn.Module) -> dict[str, float]:
+            assert isinstance(trained, TwoLayerReLU)
+            law = mask_law(trained.site) or MaskLaw(1.0, is_inverted=True)
+            current = watch_mask(trained.site)()
+            mask = first.new_ones(self.width) if current is None else current.to(first.dtype)
+            weight = trained.hidden.weight.detach()
+            hidden = (inputs.flatten(1) @ weight.mT).relu() * mask
+            flipped = (points @ weight.mT >= 0) != patterns
+            constants = lazy_constants(
+                _margin(law.keep_rate, self.separation), self.dimension, step_size, num_steps, self.width
+            )
+            return {
+                "error": _error(trained(inputs), labels),
+                "subnetwork_error": _error(hidden @ trained.output.weight.mT, labels),
+                "largest_move_times_sqrt_width": root * float((weight - first).norm(dim=1).max()),
+                "flipped_share_times_sqrt_width": root * float(flipped.double().mean()),
+                "largest_row_norm": float(weight.norm(dim=1).max()),
+                "active_width": float(mask.sum()),
+                "active_width_bound": active_width_bound(law.keep_rate, self.width, num_steps, FAILURE_PROBABILITY),
+                "error_bound": error_bound(constants.lam, step_size, num_steps),
+                "subnetwork_bound": subnetwork_bound(constants.lam, step_size, num_steps, FAILURE_PROBABILITY),
+                "least_width": float(constants.least_width),
+                "steps_per_epoch": float(self.protocol.at(setting.scale).steps_per_epoch or 1),
+            }
+
+        return reading
+
+
+def base_2_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean log2(1 + e^-z) over the margins z of class 1 or 0, whichever is the target: never below the 0-1 loss."""
+    return cross_entropy(outputs, targets) / math.log(2)
+
+
+def _margin(keep_rate: float, separation: float) -> float:
+    """The (q, gamma)-margin that the separating direction gives the data: `margin_of` for all its points at once."""
+    return keep_rate * separation / 2
+
+
+def _error(outputs: Tensor, labels: Tensor) -> float:
+    """The share of points with y f(x) < 0, y = -1 or 1."""
+    return float(((2 * labels - 1) * outputs.squeeze(1) < 0).double().mean())
+
+
+LAZY_PROTOCOL = Protocol(
+    source="Mianjy's thesis, section 5.2, algorithm 4 (one example a step, fixed top, max-norm at the c of Theorem 14, "
+    "step size ln 2, the largest of the theorem); neither the thesis nor the paper runs it: points on the unit sphere "
+    "of 10 dimensions with y v.x >= 0.3, and 3,000 steps",
+    epochs=30,
+    batch_size=1,
+    learning_rate=math.log(2),
+    momentum=0.0,
+    nesterov=False,
+    steps_per_epoch=100,
+    evaluate_every_epochs=3,
+    scales={"short": {}, "smoke": {}},
+)
+
+THESIS_FIG5_LAZY_WIDTH_100 = LazyRegime(width=100, protocol=LAZY_PROTOCOL)
+"""100 ReLU units under a fixed top on separable points, one at a time: how far weights move, and what is proved."""
+
+THESIS_FIG5_LAZY_WIDTH_1000 = LazyRegime(width=1_000, protocol=LAZY_PROTOCOL)
+"""1,000 ReLU units under a fixed top on separable points, one at a time: how far weights move, and what is proved."""
+
+THESIS_FIG5_LAZY_WIDTH_10000 = LazyRegime(width=10_000, protocol=LAZY_PROTOCOL)
+"""10,000 ReLU units under a fixed top on separable points, one at a time: how far weights move, and what is proved."""

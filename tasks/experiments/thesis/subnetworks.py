@@ -1,0 +1,140 @@
+"""Figures 5-2 and 5-3 of Mianjy's thesis: a network on digits, and the sub-networks that masks leave of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tasks.classification import METRICS, Classification
+from tasks.datasets.batches import Samples
+from tasks.metrics import average
+from tasks.protocols import Fields, Protocol
+from tasks.regularizers.base import Regularizer
+from tasks.regularizers.parts.places import sites_at
+from tasks.runtime.streams import stream_seed
+from tasks.sites import MaskLaw, mask_law, watch_mask
+from tasks.task import Setting
+from tasks.theory.subnetworks import fixed_masks, subnetwork_accuracies
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subnetworks(Classification):
+    """Each evaluation also measures sub-networks: what masks on the last dense site leave of the network.
+
+    There are the one that dropout visits, with the mask of the first sample of the last step, and `num_subnetworks`
+    fixed ones, whose masks are drawn once from the seed at the contestant's own drop rate there; of contestants that
+    drop no units there, at `drop_rate`. Kept units are divided by the keep rate wherever they were in training.
+
+    Metrics: `subnetwork_accuracy_current`; `subnetwork_accuracy_fixed_mean`, `_std` and `_min` over the fixed ones;
+    `subnetwork_gap`, the accuracy less their mean; `subnetwork_gap_current`; `effective_width`, the mean number of
+    units that they keep.
+    """
+
+    num_subnetworks: int = 100
+    drop_rate: float = 0.5  # in [0, 1)
+
+    def skip_reason(self, regularizer: Regularizer) -> str | None:
+        """Where the network has no last dense site that one dense layer reads."""
+        sites = sites_at(self.example_network(), "last")
+        if not sites or not isinstance(sites[0].next_layer, nn.Linear):
+            return "Sub-networks need a dense site that one dense layer reads; the network has none."
+        return super().skip_reason(regularizer)
+
+    def measured(self, network: nn.Module, samples: Samples, setting: Setting) -> dict[str, float]:
+        """The metrics, and the accuracies of all sub-networks from one pass through the network."""
+        (site,) = sites_at(network, "last")
+        layer = site.next_layer
+        assert isinstance(layer, nn.Linear)
+        law = mask_law(site) or MaskLaw(1 - self.drop_rate, is_inverted=True)
+        current = watch_mask(site)()
+        fixed = fixed_masks(
+            self.num_subnetworks, layer.in_features, law.keep_rate, stream_seed(setting.seed, "subnetworks")
+        ).to(layer.weight.device)
+        visited = torch.ones_like(fixed[0]) if current is None else current
+        masks = torch.cat([visited[None], fixed])
+        units: list[Tensor] = []
+        handle = site.register_forward_pre_hook(lambda _site, inputs: units.append(inputs[0]))
+        outputs, targets, correct = [], [], torch.zeros(len(masks), dtype=torch.float64, device=masks.device)
+        for batch in samples.in_order():
+            outputs.append(network(batch.inputs))
+            targets.append(batch.targets)
+            accuracies = subnetwork_accuracies(
+                units.pop(),
+                layer.weight,
+                masks,
+                batch.targets.argmax(1),
+                layer.bias,
+                law.keep_rate if law.is_inverted else None,
+            )
+            correct += len(batch.inputs) * accuracies
+        handle.remove()
+        whole = average({name: METRICS[name] for name in self.metrics}, torch.cat(outputs), torch.cat(targets))
+        shares = correct / len(samples)
+        return {**whole, **_of_subnetworks(whole["accuracy"], shares), "effective_width": _mean_count(fixed)}
+
+
+def _of_subnetworks(accuracy: float, shares: Tensor) -> dict[str, float]:
+    """The metrics of the visited sub-network, the first, and of the fixed ones."""
+    current, fixed = float(shares[0]), shares[1:]
+    return {
+        "subnetwork_accuracy_current": current,
+        "subnetwork_accuracy_fixed_mean": float(fixed.mean()),
+        "subnetwork_accuracy_fixed_std": float(fixed.std()),
+        "subnetwork_accuracy_fixed_min": float(fixed.min()),
+        "subnetwork_gap": accuracy - float(fixed.mean()),
+        "subnetwork_gap_current": accuracy - current,
+    }
+
+
+def _mean_count(masks: Tensor) -> float:
+    return float(masks.sum(1).double().mean())
+
+
+_STEPS_PER_EPOCH = 25  # steps between two epochs of ours; 938 of them are the 25 passes of the paper
+_MOMENTUM: Fields = {"momentum": 0.9, "max_evaluation_samples": 2_000}
+
+SUBNETWORKS_PROTOCOL = Protocol(
+    source="Mianjy's thesis, section 5.5, and Mianjy and Arora 2020, section 6 (batches of 64, 25 passes over MNIST, "
+    "constant learning rate 0.01, plain SGD); not given: the widths below the top (those of LeCun et al. 1998). At the "
+    "scales smoke and short momentum 0.9 is added: within so few steps plain SGD learns next to nothing",
+    epochs=938,
+    batch_size=64,
+    learning_rate=0.01,
+    momentum=0.0,
+    nesterov=False,
+    validation_fraction=0.0,
+    steps_per_epoch=_STEPS_PER_EPOCH,
+    evaluate_at_epochs=(4, 8, 16, 32, 64, 128, 256, 512),
+    scales={
+        "short": {**_MOMENTUM, "epochs": 94},
+        "smoke": {**_MOMENTUM, "epochs": 25, "evaluate_at_epochs": (4, 10), "max_train_samples": 20_000},
+    },
+)
+
+
+def _lenet(width: int) -> Subnetworks:
+    return Subnetworks(
+        dataset="mnist",
+        architecture="lenet",
+        protocol=SUBNETWORKS_PROTOCOL,
+        options={"width": width},
+        defaults={"where": "last"},
+    )
+
+
+THESIS_FIG5_2_WIDTH_100 = _lenet(100)
+"""LeNet with 100 units in its top hidden layer on MNIST, and 100 fixed sub-networks of it."""
+
+THESIS_FIG5_2_WIDTH_1000 = _lenet(1_000)
+"""LeNet with 1,000 units in its top hidden layer on MNIST, and 100 fixed sub-networks of it."""
+
+THESIS_FIG5_2_WIDTH_10000 = _lenet(10_000)
+"""LeNet with 10,000 units in its top hidden layer on MNIST, and 100 fixed sub-networks of it."""
+
+THESIS_FIG5_2_WIDTH_100000 = _lenet(100_000)
+"""LeNet with 100,000 units in its top hidden layer on MNIST, and 100 fixed sub-networks of it: for a GPU."""
+
+THESIS_FIG5_2_WIDTH_250000 = _lenet(250_000)
+"""LeNet with 250,000 units in its top hidden layer on MNIST, and 100 fixed sub-networks of it: for a GPU."""
