@@ -9,6 +9,7 @@ from tasks.experiments.thesis.suites import (
     THESIS_FIG2_3,
     THESIS_FIG3_2,
     THESIS_FIG3_3,
+    THESIS_THEOREM_7,
 )
 from tasks.suites import Suite
 
@@ -21,6 +22,7 @@ _FIGURES = (
     THESIS_FIG2_3,
     THESIS_FIG3_2,
     THESIS_FIG3_3,
+    THESIS_THEOREM_7,
 )
 
 THEORY = Suite(

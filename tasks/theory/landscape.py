@@ -101,6 +101,56 @@ def least_curvature(M: Tensor, U: Tensor, lam: float) -> Tensor:
         -12.0
     """
     _require_tied(M, U, lam)
+    values: Tensor = torch.linalg.eigvalsh(_second_derivative(M, U, lam))
+    return values[..., 0]
+
+
+def critical_points(M: Tensor, starts: Tensor, lam: float, num_steps: int = 300, tolerance: float = 1e-8) -> Tensor:
+    """Points without gradient, one for each start from which the search comes to one: minima and saddles alike.
+
+    Formula:
+        Levenberg and Marquardt's steps on ||g||^2, g the gradient and H the second derivative: U <- U - (H H + mu I)^-1
+        H g where that makes ||g|| smaller, and mu / 3 then; else 4 mu.
+
+    Args:
+        M: symmetric (d, d).
+        starts: (n, d, r).
+        lam: lambda >= 0.
+        num_steps: >= 1.
+        tolerance: of ||g||, above which an end counts as none.
+
+    Returns:
+        The points, shape (at most n, d, r), in the order of their starts.
+
+    Source:
+        Theorem 7 speaks of all of them; checked against another search for roots.
+
+    Raises:
+        ValueError: as `tied_objective`.
+
+    Example:
+        >>> M, starts = torch.diag(torch.tensor([3.0, 1.0])).double(), torch.eye(2).double()[:, :, None]
+        >>> critical_points(M, starts, lam=0.5).squeeze(-1)  # ||u||^2 = 3 / 1.5 and 1 / 1.5: an optimum and a saddle
+        tensor([[1.4142, 0.0000],
+                [0.0000, 0.8165]], dtype=torch.float64)
+    """
+    _require_tied(M, starts, lam)
+    U = starts.clone()
+    damping = torch.ones(len(U), dtype=U.dtype, device=U.device)
+    identity = torch.eye(U[0].numel(), dtype=U.dtype, device=U.device)
+    for _ in range(num_steps):
+        gradient = tied_gradient(M, U, lam).flatten(1)
+        second = _second_derivative(M, U, lam)
+        step = torch.linalg.solve(second @ second + damping[:, None, None] * identity, second @ gradient[..., None])
+        tried = U - step.view_as(U)
+        better = tied_gradient(M, tried, lam).flatten(1).norm(dim=1) < gradient.norm(dim=1)
+        U = torch.where(better[:, None, None], tried, U)
+        damping = torch.where(better, damping / 3, damping * 4).clamp(1e-14, 1e14)
+    return U[tied_gradient(M, U, lam).flatten(1).norm(dim=1) < tolerance]
+
+
+def _second_derivative(M: Tensor, U: Tensor, lam: float) -> Tensor:
+    """As a matrix (..., d r, d r), over the entries of U row by row."""
     num_rows, width = U.shape[-2:]
     rows, units = (torch.eye(size, dtype=U.dtype, device=U.device) for size in (num_rows, width))
     squares = U.square().sum(-2)
@@ -112,8 +162,8 @@ def least_curvature(M: Tensor, U: Tensor, lam: float) -> Tensor:
     second = second + 4 * torch.einsum("...bi,...aj->...aibj", U, U)
     second = second + 8 * lam * torch.einsum("...ai,...bi,ij->...aibj", U, U, units)
     size = num_rows * width
-    values: Tensor = torch.linalg.eigvalsh(second.reshape(*U.shape[:-2], size, size))
-    return values[..., 0]
+    matrix: Tensor = second.reshape(*U.shape[:-2], size, size)
+    return matrix
 
 
 def _require_tied(M: Tensor, U: Tensor, lam: float) -> None:

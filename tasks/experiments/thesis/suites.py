@@ -74,6 +74,16 @@ THESIS_FIG2_3 = Suite(
 """Dropout on shallow linear nets: its objective against the optimum, and how units become equal."""
 
 
+THESIS_THEOREM_7 = Suite(
+    groups=(Group(tasks=("thesis-theorem7", "thesis-equalizers"), regularizers=("none",)),),
+    scale="short",
+    tune_trials=0,
+    seeds=1,
+    source=f"{_MIANJY}, section 2.3, Theorems 1 and 7",
+)
+"""No spurious minima of dropout with tied weights, and rotations that equalize hidden units: calculations."""
+
+
 THESIS_FIG3_2 = Suite(
     groups=_FIG3_2,
     scale="short",

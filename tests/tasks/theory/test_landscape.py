@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import root
 from torch import Tensor
 
+from tasks.theory import landscape
 from tasks.theory.landscape import least_curvature, tied_gradient, tied_objective
 from tasks.theory.linear import factorize, landscape_condition, path_norm_squared, shrinkage_threshold
 
@@ -113,3 +114,12 @@ def test_bad_input_ends_in_one_clear_sentence(name: str) -> None:
     with pytest.raises(ValueError, match=sentence) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_critical_points_are_those_of_another_search() -> None:
+    starts = torch.stack([matrix(3, 2, seed) * (0.2 + 1.5 * (seed % 5) / 4) for seed in range(60)])
+    ours, others = landscape.critical_points(M, starts, 0.6), critical_points(2, 0.6)
+    assert len(ours) >= 40
+    values = [{round(float(value), 5) for value in tied_objective(M, points, 0.6)} for points in (ours, others)]
+    assert len(values[0] & values[1]) >= 3  # minima and saddles alike
+    assert float(tied_gradient(M, ours, 0.6).flatten(1).norm(dim=1).max()) < 1e-8

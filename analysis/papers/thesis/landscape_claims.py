@@ -1,0 +1,77 @@
+"""What chapter 2 of Mianjy's thesis proves about critical points and rotations, from calculations."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Claim, Judgement, Results
+from analysis.rows.current import succeeded
+from harness.records import METRIC_PREFIX
+
+PAPER = "dropout_theory"
+THEOREM_7, EQUALIZERS = "thesis-theorem7", "thesis-equalizers"
+_FEWEST = 5  # points of a kind, without which the search has shown nothing of it
+_ROUNDING = 1e-10
+
+
+def _calculated(results: Results, task: str) -> pd.Series | None:
+    """The row of a calculation, its value under the name of its metric."""
+    rows = succeeded(results.trials[results.trials["task"] == task])
+    if rows.empty:
+        return None
+    row = rows.iloc[-1].copy()
+    row[f"{METRIC_PREFIX}{row['metric']}"] = row["test_value"]
+    return row
+
+
+def _no_spurious_minima(results: Results) -> Judgement | None:
+    row = _calculated(results, THEOREM_7)
+    names = ("critical_points", "global_optima", "strict_saddles", "spurious")
+    if row is None or not {f"{METRIC_PREFIX}{name}" for name in names} <= set(row.index):
+        return None
+    points, optima, saddles, spurious = (int(row[f"{METRIC_PREFIX}{name}"]) for name in names)
+    verdict = FAILS if spurious else HOLDS
+    if verdict == HOLDS and min(optima, saddles) < _FEWEST:
+        verdict = f"{TOO_FEW}: the search found {optima} optima and {saddles} saddles"
+    return Judgement(
+        verdict=verdict,
+        value=float(spurious),
+        limit=0.0,
+        measured=f"of {points} critical points {optima} are global optima, {saddles} strict saddles, the other "
+        f"{spurious} neither",
+        num_trials=1,
+        scale=str(row["scale"]),
+    )
+
+
+def _equalized(results: Results) -> Judgement | None:
+    row = _calculated(results, EQUALIZERS)
+    if row is None or f"{METRIC_PREFIX}largest_error" not in row.index:
+        return None
+    value = float(row[f"{METRIC_PREFIX}largest_error"])
+    return Judgement(
+        verdict=HOLDS if value <= _ROUNDING else FAILS,
+        value=value,
+        limit=_ROUNDING,
+        measured=f"largest relative deviation of a squared column norm, or of UU', for widths 1 to 16: {value:.2g}",
+        num_trials=1,
+        scale=str(row["scale"]),
+    )
+
+
+LANDSCAPE_CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        paper=PAPER,
+        name="Theorem 7",
+        statement="With weak dropout and tied weights all critical points are global optima or strict saddles.",
+        tasks=(THEOREM_7,),
+        judge=_no_spurious_minima,
+    ),
+    Claim(
+        paper=PAPER,
+        name="Theorem 1",
+        statement="Every network with tied weights has an equalized one of the same map, by a rotation of its units.",
+        tasks=(EQUALIZERS,),
+        judge=_equalized,
+    ),
+)
