@@ -2,15 +2,14 @@
 
 A trend is judged on one least-squares slope for each seed, over the means at the widths or drop rates, tested against 0
 over seeds (`analysis.papers.thesis.differences`). That a scaled reading stays the same holds where the 95 % interval of
-the ratio between each two widths lies within the limits; the limits are of the sizes that rounding by a finite width
-leaves. Bounds of 1 and more are vacuous, whatever was measured.
+its ratio for a tenfold width, from such slopes of logarithms, lies within the limits. Bounds of 1 and more are vacuous,
+whatever was measured.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -95,20 +94,28 @@ def _comparable(results: Results) -> Judgement | None:
 
 
 def _stays(metric: str, what: str, low: float, high: float) -> Judge:
-    """The metric, which is scaled by the width, is the same at all widths: ratios within [low, high]."""
+    """The metric, which is scaled by the width, stays the same: its ratio for a tenfold width lies in [low, high]."""
 
     def judge(results: Results) -> Judgement | None:
         rows = rows_of_lazy(results.trials)
-        ratios = _log_ratios(table_of(rows, metric))
-        if not ratios:
+        table = table_of(rows, metric)
+        if table.empty or not (table > 0).all(axis=None):
             return None
+        slopes = _slopes(table.map(math.log), "width")
+        if not slopes:
+            return None
+        found = difference_of_means(slopes, dict.fromkeys(slopes, 0.0))
+        interval = f" ({math.exp(found.low):.2f} to {math.exp(found.high):.2f})"
+        means = ", ".join(
+            f"{width}: {value:.3g}" for width, value in table.T.groupby(level="width").mean().T.mean().items()
+        )
         return Judgement(
-            verdict=_verdict_within(list(ratios.values()), math.log(low), math.log(high)),
-            value=max(abs(each.mean) for each in ratios.values()),
+            verdict=_verdict_within(found, math.log(low), math.log(high)),
+            value=abs(found.mean),
             limit=min(math.log(high), -math.log(low)),
-            measured=f"ratio of {what} (claimed: within {low:g} to {high:g}): "
-            + "; ".join(f"{name}: {_ratio_words(each)}" for name, each in ratios.items())
-            + "; the value is the largest logarithm",
+            measured=f"{what} by width: {means}; ratio for a tenfold width {math.exp(found.mean):.2f}"
+            f"{'' if math.isnan(found.low) else interval} (claimed: within {low:g} to {high:g}); the value is its "
+            "logarithm",
             num_trials=len(rows),
             scale=str(rows["scale"].iloc[0]),
         )
@@ -116,35 +123,17 @@ def _stays(metric: str, what: str, low: float, high: float) -> Judge:
     return judge
 
 
-def _log_ratios(table: pd.DataFrame) -> dict[str, Difference]:
-    """Of the values at each two successive widths, paired over seeds; those without a positive value are left out."""
-    found = {}
-    rates = sorted(set(table.columns.get_level_values("rate"))) if len(table) else []
-    for rate, (narrow, wide) in itertools.product(rates, itertools.pairwise(WIDTHS)):
-        if {(narrow, rate), (wide, rate)} <= set(table.columns):
-            pair = table[[(wide, rate), (narrow, rate)]].dropna()
-            if len(pair) and (pair > 0).all(axis=None):
-                first, second = (_by_seed(pair[column].map(math.log)) for column in pair.columns)
-                found[f"drop rate {rate:g}, {narrow} to {wide}"] = difference_of_means(first, second)
-    return found
+def _verdict_within(interval: Difference, low: float, high: float) -> str:
+    if math.isnan(interval.low):
+        return ONE_SEED
+    if low <= interval.low and interval.high <= high:
+        return HOLDS
+    return FAILS if interval.high < low or interval.low > high else UNDECIDED
 
 
 def _by_seed(values: pd.Series) -> dict[int, float]:
     """A column of `table_of` by seed."""
     return {int(seed): float(value) for seed, value in zip(values.index, values, strict=True)}
-
-
-def _verdict_within(intervals: Sequence[Difference], low: float, high: float) -> str:
-    if any(math.isnan(each.low) for each in intervals):
-        return ONE_SEED
-    if all(low <= each.low and each.high <= high for each in intervals):
-        return HOLDS
-    return FAILS if any(each.high < low or each.low > high for each in intervals) else UNDECIDED
-
-
-def _ratio_words(logarithm: Difference) -> str:
-    interval = f" ({math.exp(logarithm.low):.2f} to {math.exp(logarithm.high):.2f})"
-    return f"{math.exp(logarithm.mean):.2f}{'' if math.isnan(logarithm.low) else interval}"
 
 
 def _no_projections(results: Results) -> Judgement | None:
