@@ -22,7 +22,7 @@ from analysis.papers.claims.theory_measures import (
     worst,
 )
 from analysis.papers.thesis.adversarial_claims import ADVERSARIAL_CLAIMS
-from analysis.papers.thesis.landscape_claims import LANDSCAPE_CLAIMS
+from analysis.papers.thesis.calculated_claims import CALCULATED_CLAIMS
 from analysis.papers.thesis.wide_network_claims import WIDE_NETWORK_CLAIMS
 
 PAPER = "dropout_theory"
@@ -319,7 +319,7 @@ CLAIMS: tuple[Claim, ...] = (
         measure=excess(0.02),
         training="end",
     ),
-    *LANDSCAPE_CLAIMS,
+    *CALCULATED_CLAIMS,
     *WIDE_NETWORK_CLAIMS,
     *ADVERSARIAL_CLAIMS,
 )

@@ -1,15 +1,15 @@
-"""What chapter 2 of Mianjy's thesis proves about critical points and rotations, from calculations."""
+"""What Mianjy's thesis proves and a calculation can show: critical points, rotations, robust halfspaces."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Claim, Judgement, Results
+from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Claim, Judgement, Results, verdict_of_bound
 from analysis.rows.current import succeeded
 from harness.records import METRIC_PREFIX
 
 PAPER = "dropout_theory"
-THEOREM_7, EQUALIZERS = "thesis-theorem7", "thesis-equalizers"
+THEOREM_7, EQUALIZERS, COROLLARY_4 = "thesis-theorem7", "thesis-equalizers", "thesis-corollary4"
 _FEWEST = 5  # points of a kind, without which the search has shown nothing of it
 _ROUNDING = 1e-10
 
@@ -59,7 +59,27 @@ def _equalized(results: Results) -> Judgement | None:
     )
 
 
-LANDSCAPE_CLAIMS: tuple[Claim, ...] = (
+def _halfspaces_become_robust(results: Results) -> Judgement | None:
+    row = _calculated(results, COROLLARY_4)
+    names = ("robust_error", "robust_error_at_first", "standard_error", "bound", "num_steps")
+    if row is None or not {f"{METRIC_PREFIX}{name}" for name in names} <= set(row.index):
+        return None
+    error, first, deviation, bound, steps = (float(row[f"{METRIC_PREFIX}{name}"]) for name in names)
+    verdict = verdict_of_bound(error + 2 * deviation, bound)
+    if verdict == HOLDS and first <= bound:
+        verdict = f"{TOO_FEW}: the first weights keep the bound as well"
+    return Judgement(
+        verdict=verdict,
+        value=error + 2 * deviation,
+        limit=bound,
+        measured=f"robust error within {steps:.0f} steps {error:.4f} ({deviation:.1g} standard error), before training "
+        f"{first:.3f}; the value is two standard errors above",
+        num_trials=1,
+        scale=str(row["scale"]),
+    )
+
+
+CALCULATED_CLAIMS: tuple[Claim, ...] = (
     Claim(
         paper=PAPER,
         name="Theorem 7",
@@ -73,5 +93,13 @@ LANDSCAPE_CLAIMS: tuple[Claim, ...] = (
         statement="Every network with tied weights has an equalized one of the same map, by a rotation of its units.",
         tasks=(EQUALIZERS,),
         judge=_equalized,
+    ),
+    Claim(
+        paper=PAPER,
+        name="Corollary 4",
+        statement="Adversarial training of halfspaces finds, within the steps that are proved, an iterate whose robust "
+        "error is at most 2 epsilon in the mean.",
+        tasks=(COROLLARY_4,),
+        judge=_halfspaces_become_robust,
     ),
 )
