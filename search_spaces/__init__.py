@@ -46,6 +46,7 @@ from search_spaces import (
     spatial_dropout,
     variational_dropout,
     weight_decay,
+    weighted_trace_norm,
 )
 from search_spaces.space import Space
 
@@ -78,6 +79,7 @@ SPACES: dict[str, Space] = {
     "path_norm": path_norm.SPACE,
     "flow_penalty": flow_penalty.SPACE,
     "nuclear_norm": nuclear_norm.SPACE,
+    "weighted_trace_norm": weighted_trace_norm.SPACE,
     "k_support_norm": k_support_norm.SPACE,
     "localdrop": localdrop.SPACE,
     "localdrop_fc_only": localdrop_fc_only.SPACE,

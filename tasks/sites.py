@@ -56,7 +56,7 @@ class Site(nn.Module):
         if name == "next_layer":
             object.__setattr__(self, name, value)
         else:
-            super().__setattr__(name, value)  # type: ignore[arg-type]  # torch names fewer types than it takes
+            super().__setattr__(name, value)  # type: ignore[arg-type]
 
     @property
     def is_spatial(self) -> bool:
@@ -99,7 +99,7 @@ def watch_mask(site: Site) -> Callable[[], Tensor | None]:
 
     def current() -> Tensor | None:
         masks = [filling.current_mask for filling in watched]
-        mask: Tensor | None = next((mask for mask in masks if mask is not None), None)  # type: ignore[assignment]  # as above
+        mask: Tensor | None = next((mask for mask in masks if mask is not None), None)  # type: ignore[assignment]
         return mask
 
     return current

@@ -22,11 +22,13 @@ from tasks.runtime.checkpointing import NOWHERE, Checkpoints
 from tasks.runtime.forward import execute_by
 from tasks.runtime.state import State, Stateful, attributes_of, restore_attributes
 from tasks.runtime.streams import Streams
+from tasks.runtime.switches import Switches
 from tasks.runtime.trained import Point, Trained, number_of
 
 Evaluate = Callable[[nn.Module], Mapping[str, Mapping[str, float]]]  # network -> split -> metric -> value
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 OwnStep = Callable[[Batch, Step], Tensor]  # moves the weights by one step on the batch, returns its mean loss, detached
+MakeOwnStep = Callable[[nn.Module], OwnStep | None]  # from the network with its sites filled
 
 
 class Training:
@@ -46,8 +48,9 @@ class Training:
         evaluate_at_end: measures the trained network once more, at the very end: what is too dear for every evaluation,
             such as errors under attack, or is read of the training data. Called in eval mode; whoever needs gradients
             asks for them (`torch.enable_grad`). What it finds joins the last values of each split.
-        own_step: the same step as the optimizer's, by a kernel of the task, which draws the masks of the sites as well.
-            It is taken where no contestant adds to the loss or changes the gradient step; all other hooks are called.
+        own_step: makes the same step as the optimizer's by a kernel of the task, which draws the masks of the sites as
+            well; None where it does not know what fills them. It is taken where no contestant adds to the loss or
+            changes the gradient step or the optimizer; all other hooks are called.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class Training:
         learning_rate: float,
         seed: int,
         evaluate_at_end: Evaluate | None = None,
-        own_step: OwnStep | None = None,
+        own_step: MakeOwnStep | None = None,
     ) -> None:
         batches = PseudoEpochs(batches, protocol.steps_per_epoch) if protocol.steps_per_epoch else batches
         self.network, self.batches, self.protocol = network, batches, protocol
@@ -91,7 +94,9 @@ class Training:
         self.optimizer_settings = self.hooks.optimizer_settings(protocol.optimizer_settings(learning_rate))  # hook 2
         self._optimizer = optimizer_by(self.optimizer_settings, network)
         self._descent = descent_by(protocol.switches, self._optimizer)
-        self._own_step = own_step if self.hooks.leaves_gradients_alone else None
+        as_planned = self.optimizer_settings == protocol.optimizer_settings(learning_rate)
+        is_plain = self.hooks.leaves_gradients_alone and as_planned and protocol.switches == Switches()
+        self._own_step = own_step(network) if own_step and is_plain else None
 
     def run(self, checkpoints: Checkpoints = NOWHERE) -> Trained:
         """Train to the end, or until a regularizer stops it; from where `checkpoints` left off, if they did.

@@ -142,6 +142,8 @@ def _measured(entry: dict[str, Any], cell: pd.DataFrame, value: Value) -> dict[s
     values = np.array([convert(each) for each in summary.by_seed.values()])
     low, high = mean_interval(values, bounds=_PERCENT)
     result |= {"ours": float(values.mean()), "interval_low": low, "interval_high": high, "num_seeds": len(values)}
+    if other is not None and task in other.stand_ins:
+        return result | {"verdict": f"not comparable: {other.stand_ins[task]}"}
     if scale == "paper":
         held_out = hold_out_note(entry["paper"], entry["architecture"], rows["validation_fraction"])
         result["note"] = " ".join(filter(None, [entry["note"], held_out]))

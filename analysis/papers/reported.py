@@ -35,7 +35,7 @@ def reported_values() -> pd.DataFrame:
     counterparts = [by_paper[row["paper"]].counterpart(row) for row in rows]
     table["counterpart"] = pd.Series(counterparts, index=table.index, dtype=object)
     table["tasks"] = [
-        tasks_of(row["paper"], row["dataset"], row["architecture"]) if other is None else (other.task,)
+        tasks_of(row["paper"], row["dataset"], row["architecture"]) if other is None else (other.task, *other.stand_ins)
         for row, other in zip(rows, counterparts, strict=True)
     ]
     table["task"] = [next(iter(tasks), None) for tasks in table["tasks"]]

@@ -25,6 +25,7 @@ class Counterpart:
         setting: its hyperparameters, as a reported setting is written; empty for its only setting.
         metric: our metric, without the prefix of its column.
         convert: how ours reads in the paper's unit.
+        stand_ins: tasks that are shown beside it as well, each with the reason why it cannot be compared.
     """
 
     task: str
@@ -32,6 +33,7 @@ class Counterpart:
     setting: str
     metric: str
     convert: Callable[[float], float] = float
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,6 +43,10 @@ class CheckedDataset:
 def describes_its_images(checked: CheckedDataset) -> Iterator[str]:
     """Shape, classes and normalisation go together."""
     data = checked.dataset
+    if not 0 <= data.validation_fraction < 1:
+        yield f"validation_fraction must lie in [0, 1), got {data.validation_fraction!r}."
+    if not data.holds_images:
+        return
     if len(data.shape) != 3 or not all(type(size) is int and size >= 1 for size in data.shape):
         yield f"shape must be (channels, height, width), got {data.shape!r}."
         return
@@ -53,13 +57,11 @@ def describes_its_images(checked: CheckedDataset) -> Iterator[str]:
             yield f"{name} must have a number for each of the {data.shape[0]} channels, got {getattr(data, name)!r}."
     if not all(deviation > 0 for deviation in data.std):
         yield f"std must be positive, got {data.std!r}."
-    if not 0 <= data.validation_fraction < 1:
-        yield f"validation_fraction must lie in [0, 1), got {data.validation_fraction!r}."
 
 
 def holds_images_and_class_probabilities(checked: CheckedDataset) -> Iterator[str]:
     """In each of its splits."""
-    if not checked.can_be_read:
+    if not (checked.can_be_read and checked.dataset.holds_images):
         return
     data = checked.dataset
     for split, samples in checked.parts().items():
@@ -83,6 +85,23 @@ def holds_images_and_class_probabilities(checked: CheckedDataset) -> Iterator[st
                 break
 
 
+def holds_ratings(checked: CheckedDataset) -> Iterator[str]:
+    """In each of its splits: a row and a column from 0 on, and one finite number."""
+    if not checked.can_be_read or checked.dataset.holds_images:
+        return
+    for split, samples in checked.parts().items():
+        if not len(samples):
+            yield f"The {split} split is empty."
+        for inputs, targets in samples.first(MAX_EXAMINED).in_order():
+            if inputs.shape[1:] != (2,) or targets.shape[1:] != (1,) or inputs.dtype != torch.int64:
+                yield (
+                    f"A sample of the {split} split must be a row, a column (int64) and one rating, got "
+                    f"{inputs.dtype} of shape {tuple(inputs.shape[1:])} and {tuple(targets.shape[1:])}."
+                )
+            elif (inputs < 0).any() or not torch.isfinite(targets).all():
+                yield f"The {split} split holds negative places, or ratings that are not finite."
+
+
 def is_the_same_each_time(checked: CheckedDataset) -> Iterator[str]:
     """With a fingerprint of its content."""
     if not checked.can_be_read:
@@ -102,5 +121,6 @@ def is_the_same_each_time(checked: CheckedDataset) -> Iterator[str]:
 LAWS: tuple[Law[CheckedDataset], ...] = (
     describes_its_images,
     holds_images_and_class_probabilities,
+    holds_ratings,
     is_the_same_each_time,
 )

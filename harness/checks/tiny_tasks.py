@@ -34,7 +34,10 @@ def tiny(name: str, **changes: object) -> Task:
     return made
 
 
-TINY_TASKS = {name: tiny(name) for name in ("digits-convnet", "digits-mlp", "shallow-linear-dropblock")}
+TINY_TASKS = {
+    name: tiny(name)
+    for name in ("digits-convnet", "digits-mlp", "shallow-linear-dropblock", "synthetic-ratings-factors")
+}
 
 
 def with_pins(regularizer: Regularizer, task: Task) -> Regularizer:
@@ -112,7 +115,7 @@ def layers_of(network: nn.Module) -> list[nn.Module]:
 def weights_of(network: nn.Module) -> Tensor:
     """All weights and biases of the network's own layers, in eval mode, as one vector."""
     network.eval()
-    tensors = [getattr(layer, name) for layer in layers_of(network) for name in ("weight", "bias")]
+    tensors = [getattr(layer, name, None) for layer in layers_of(network) for name in ("weight", "bias")]
     return torch.cat([tensor.detach().flatten() for tensor in tensors if tensor is not None])
 
 

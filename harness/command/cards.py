@@ -273,13 +273,13 @@ def _sites_in_runs(sites: Sequence[Site]) -> Iterator[str]:
 def _dataset(name: str, dataset: Any, results: Sequence[str] | None) -> Iterator[str]:
     yield f"{name}: {TABLES['datasets'].summary(name)}"
     yield ""
-    channels, height, width = dataset.shape
-    yield f"images         {height}x{width}, {channels} channel{'s' * (channels > 1)}, {dataset.num_classes} classes"
+    yield f"{'images ' if dataset.holds_images else 'ratings'}        {dataset.content}"
     yield f"kept           {dataset.kind}"
     yield f"splits         {dataset.splits_in_words}"
-    yield f"preprocessing  {', '.join(dataset.preprocessings)}"
-    yield f"augmentation   {', '.join(dataset.augmentations)}"
-    yield f"normalised by  mean {dataset.mean}, deviation {dataset.std}"
+    if dataset.holds_images:
+        yield f"preprocessing  {', '.join(dataset.preprocessings)}"
+        yield f"augmentation   {', '.join(dataset.augmentations)}"
+        yield f"normalised by  mean {dataset.mean}, deviation {dataset.std}"
     yield f"files          {', '.join(dataset.files) or 'none needed'}{' (below --data)' if dataset.files else ''}"
     if dataset.files:
         how = "--download fetches what is missing" if dataset.fetch else "cannot be fetched: bring your own copy"

@@ -26,6 +26,7 @@ class TwoLayerReLU(nn.Module):
         width: m, hidden units.
         slope: alpha in [0, 1], of negative inputs; 0 is ReLU, 1 a linear network.
         top: whether the output layer is trained or frozen.
+        has_biases: whether the layers have biases where the top is trained.
 
     Source:
         Mianjy's thesis, section 5.2 (frozen top, standard normal W), sections 6.2 (Leaky ReLU) and 6.5.2 (trained).
@@ -40,6 +41,7 @@ class TwoLayerReLU(nn.Module):
         width: int = 100,
         slope: float = 0.0,
         top: Top = "trained",
+        has_biases: bool = True,
     ) -> None:
         super().__init__()
         if not 0 <= slope <= 1:
@@ -47,11 +49,12 @@ class TwoLayerReLU(nn.Module):
         if top not in get_args(Top):
             raise ValueError(f"top must be one of {', '.join(get_args(Top))}, got {top!r}.")
         num_features, is_trained = in_channels * image_size**2, top == "trained"
+        has_biases = has_biases and is_trained
         self.input = Site("input", group=0)
-        self.hidden = nn.Linear(num_features, width, bias=is_trained)
+        self.hidden = nn.Linear(num_features, width, bias=has_biases)
         self.activation = nn.ReLU() if slope == 0 else nn.LeakyReLU(slope)
         self.site = Site("dense", group=1)
-        self.output = nn.Linear(width, num_classes, bias=is_trained)
+        self.output = nn.Linear(width, num_classes, bias=has_biases)
         chain_next_layers(self)
         if not is_trained:
             with torch.no_grad():

@@ -34,6 +34,11 @@ DATASETS: Table[Dataset] = Table(
         "cifar100": "tasks.datasets.cifar:CIFAR100",
         "imagenet": "tasks.datasets.imagenet:IMAGENET",
         "synthetic": "tasks.datasets.synthetic:SYNTHETIC",
+        "movielens_100k": "tasks.datasets.movielens:MOVIELENS_100K",
+        "movielens_1m": "tasks.datasets.movielens:MOVIELENS_1M",
+        "movielens_1m_partial": "tasks.datasets.movielens:MOVIELENS_1M_PARTIAL",
+        "movielens_10m": "tasks.datasets.movielens:MOVIELENS_10M",
+        "synthetic_ratings": "tasks.datasets.synthetic_ratings:SYNTHETIC_RATINGS",
     },
     fault_of="tasks.examination:fault_of_dataset",
 )

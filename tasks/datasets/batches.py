@@ -100,9 +100,9 @@ class Split(Samples):
 
     @property
     def input_space(self) -> InputSpace | None:
-        """Of the preprocessing for bytes; floats are their own units, and all of them are valid."""
+        """Of the preprocessing for bytes; floats are their own units, and all of them are valid; indices have none."""
         if self.inputs.dtype != torch.uint8:
-            return InputSpace()
+            return InputSpace() if self.inputs.is_floating_point() else None
         return self.preprocessing.input_space if self.preprocessing else InputSpace(low=0.0, high=255.0)
 
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import ClassVar, get_args
 
 import torch
 from torch import Tensor
@@ -37,7 +37,7 @@ class Splits:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset(ABC):
-    """Images with class labels, in memory or streamed from folders.
+    """Images with class labels, in memory or streamed from folders; or ratings (`tasks.datasets.ratings`).
 
     Args:
         name: its name in the table.
@@ -66,6 +66,7 @@ class Dataset(ABC):
     augmentations: tuple[Augmentation, ...] = ()
     preprocessings: tuple[Preprocessing, ...] = ("standard",)
     holds_bytes: bool = True
+    holds_images: ClassVar[bool] = True  # with class probabilities as targets
 
     @abstractmethod
     def splits(self, data_dir: Path | None, protocol: Protocol | None = None, num_workers: int = 0) -> Splits:
@@ -92,6 +93,12 @@ class Dataset(ABC):
     @abstractmethod
     def kind(self) -> str:
         """Where the samples are kept, in words."""
+
+    @property
+    def content(self) -> str:
+        """What it holds, in words."""
+        channels, height, width = self.shape
+        return f"{height}x{width}, {channels} channel{'s' * (channels > 1)}, {self.num_classes} classes"
 
     @property
     def is_streamed(self) -> bool:

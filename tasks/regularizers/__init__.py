@@ -43,6 +43,7 @@ REGULARIZERS: Table[type[Regularizer]] = Table(
         "path_norm": "tasks.regularizers.path_norm:PathNorm",
         "flow_penalty": "tasks.regularizers.flow_penalty:FlowPenalty",
         "nuclear_norm": "tasks.regularizers.nuclear_norm:NuclearNorm",
+        "weighted_trace_norm": "tasks.regularizers.weighted_trace_norm:WeightedTraceNorm",
         "k_support_norm": "tasks.regularizers.k_support_norm:KSupportNorm",
         "localdrop": "tasks.regularizers.localdrop:LocalDrop",
         "localdrop_fc_only": "tasks.regularizers.localdrop_fc_only:LocalDropFcOnly",

@@ -79,14 +79,26 @@ class ElementMask(nn.Module):
         self.is_watched = False  # whether the mask of the first sample is remembered, see `tasks.sites.watch_mask`
         self.current_mask: Tensor | None = None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Masked in training; `x` itself at drop rate 0. The mean over masks is what eval mode gives."""
-        keep_rate = 1 - self.drop_rate
+    @property
+    def divisor(self) -> float:
+        """What kept elements are divided by in training."""
+        return 1 - self.drop_rate if self.is_inverted else 1.0
+
+    def next_mask(self, shape: tuple[int, ...]) -> Tensor | None:
+        """The mask (True: kept) of the next step for activations of this shape; None at drop rate 0.
+
+        Where all samples share a mask, its batch size is 1.
+        """
         if self.drop_rate == 0:
-            return x
-        if not self.training:
-            return x if self.is_inverted else x * keep_rate
-        mask = self._stream.bernoulli((1 if self.is_shared else len(x), *x.shape[1:]), keep_rate)
+            return None
+        mask = self._stream.bernoulli((1, *shape[1:]) if self.is_shared else shape, 1 - self.drop_rate)
         if self.is_watched:
             self.current_mask = mask[0].clone()
-        return apply_mask(x, mask, 1 / keep_rate if self.is_inverted else 1.0)
+        return mask
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Masked in training; `x` itself at drop rate 0. The mean over masks is what eval mode gives."""
+        if not self.training:
+            return x if self.is_inverted else x * (1 - self.drop_rate)
+        mask = self.next_mask(tuple(x.shape))
+        return x if mask is None else apply_mask(x, mask, 1 / self.divisor)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
 from tasks.regularizers.parts.checks import check_count, check_rate
-from tasks.regularizers.parts.hidden_pair import SpectralPenalty, hidden_pairs
+from tasks.regularizers.parts.hidden_pair import SpectralPenalty, hidden_pairs, paired_sites
+from tasks.sites import Site
 from tasks.theory.structured import k_support_norm_squared
 
 
@@ -38,6 +39,10 @@ class KSupportNorm(Regularizer):
         """Check both fields."""
         check_rate(self, "drop_rate")
         check_count(self, "block_size", 1)
+
+    def chosen_sites(self, network: nn.Module) -> list[Site]:
+        """Those between two dense layers."""
+        return paired_sites(network)
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """The penalty on every hidden pair."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tasks.regularizers.base import Regularizer, Scalar, Step
 from tasks.regularizers.parts.checks import check_at_least
@@ -30,6 +30,10 @@ class L1(Regularizer):
     def __post_init__(self) -> None:
         """Check the rate."""
         check_at_least(self, "rate", 0)
+
+    def skip_reason(self, network: nn.Module) -> str | None:
+        """It needs a layer whose weights are trained."""
+        return None if trained_layers(network) else "L1 needs a trained conv or dense layer; the network has none."
 
     def penalty(self, step: Step) -> Tensor | None:
         """The weighted sum of magnitudes, nothing at rate 0."""

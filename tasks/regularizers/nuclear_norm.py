@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
 from tasks.regularizers.parts.checks import check_rate
-from tasks.regularizers.parts.hidden_pair import SpectralPenalty, hidden_pairs
+from tasks.regularizers.parts.hidden_pair import SpectralPenalty, hidden_pairs, paired_sites
+from tasks.sites import Site
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,10 @@ class NuclearNorm(Regularizer):
     def __post_init__(self) -> None:
         """Check the rate."""
         check_rate(self, "drop_rate")
+
+    def chosen_sites(self, network: nn.Module) -> list[Site]:
+        """Those between two dense layers."""
+        return paired_sites(network)
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """The penalty on every hidden pair."""

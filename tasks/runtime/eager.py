@@ -25,7 +25,7 @@ def eager(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
         if not torch.compiler.is_compiling():
             return function(*args, **kwargs)
         # torch has no type for `disable`.
-        untraced: Callable[Arguments, Result] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]  # torch has no type
+        untraced: Callable[Arguments, Result] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
         return untraced(*args, **kwargs)
 
     return outside

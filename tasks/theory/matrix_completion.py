@@ -152,6 +152,44 @@ def weighted_trace_norm(matrix: Tensor, row_probabilities: Tensor, column_probab
     return total
 
 
+def weighted_trace_norm_of_factors(
+    U: Tensor, V: Tensor, row_probabilities: Tensor, column_probabilities: Tensor
+) -> Tensor:
+    """`weighted_trace_norm` of UV', at a cost that grows with (a + b) d^2 and not with a b; differentiable once.
+
+    Formula:
+        ||AB'||_* = tr(W'AB') with A = diag(sqrt p) U = Q_A R_A, B = diag(sqrt q) V = Q_B R_B (the Q have orthonormal
+        columns), R_A R_B' = P S Q' and W = Q_A P Q' Q_B'. W is a subgradient of the norm, so it counts as constant.
+
+    Args:
+        U: row factors (a, d).
+        V: column factors (b, d).
+        row_probabilities: p >= 0, shape (a,), sum 1.
+        column_probabilities: q >= 0, shape (b,), sum 1.
+
+    Returns:
+        The norm, a scalar.
+
+    Raises:
+        ValueError: as `population_regularizer`.
+
+    Example:
+        >>> even, U = torch.full((2,), 0.5, dtype=torch.float64), torch.eye(2, dtype=torch.float64)
+        >>> weighted_trace_norm_of_factors(U, U, even, even)  # of the identity: two singular values of 1/2
+        tensor(1., dtype=torch.float64)
+    """
+    _require_factors(U, V)
+    require_probabilities("row_probabilities", row_probabilities, U.shape[-2])
+    require_probabilities("column_probabilities", column_probabilities, V.shape[-2])
+    A, B = row_probabilities.sqrt()[:, None] * U, column_probabilities.sqrt()[:, None] * V
+    with torch.no_grad():
+        (left, left_R), (right, right_R) = torch.linalg.qr(A), torch.linalg.qr(B)
+        P, _, Q_transposed = torch.linalg.svd(left_R @ right_R.mT, full_matrices=False)
+        left, right = left @ P, right @ Q_transposed.mT
+    total: Tensor = ((left.mT @ A) * (right.mT @ B)).sum()
+    return total
+
+
 def induced_regularizer(matrix: Tensor, row_probabilities: Tensor, column_probabilities: Tensor, width: int) -> Tensor:
     """Least expected regularizer of all factor models of a width that compute the matrix.
 

@@ -6,8 +6,7 @@ import io
 
 import pytest
 
-from harness.cells import Cell
-from harness.plan import Budget, Plan, make_plan
+from harness.plan import Budget, Cell, Plan, make_plan
 from harness.progress import Progress
 from harness.records import TrialSpec
 from harness.results.trial_summary import TrialSummary

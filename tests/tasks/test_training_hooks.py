@@ -136,7 +136,10 @@ def own_gradient_descent(training: Training) -> list[int]:
 
 
 def test_a_step_of_the_tasks_own_keeps_hooks_curves_and_schedules() -> None:
-    usual, own = small_training(Dropout()), small_training(Dropout(), own_step=lambda batch, step: torch.zeros(()))
+    usual, own = (
+        small_training(Dropout()),
+        small_training(Dropout(), own_step=lambda network: lambda batch, step: torch.zeros(())),
+    )
     sizes = own_gradient_descent(own)
     expected, outcome = usual.run(), own.run()
     assert sizes == [4] * 6
@@ -144,9 +147,9 @@ def test_a_step_of_the_tasks_own_keeps_hooks_curves_and_schedules() -> None:
     assert [point.metric for point in outcome.curves] == [point.metric for point in expected.curves]
 
 
-@pytest.mark.parametrize("regularizer", [L1(rate=0.1)], ids=["a penalty"])
+@pytest.mark.parametrize("regularizer", [L1(rate=0.1), WeightDecay(rate=0.1)], ids=["a penalty", "the optimizer"])
 def test_a_contestant_that_changes_gradients_gets_the_usual_step(regularizer: Regularizer) -> None:
-    own = small_training(regularizer, own_step=lambda batch, step: torch.zeros(()))
+    own = small_training(regularizer, own_step=lambda network: lambda batch, step: torch.zeros(()))
     sizes = own_gradient_descent(own)
     usual = small_training(regularizer)
     own.run(), usual.run()

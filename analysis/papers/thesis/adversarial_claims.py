@@ -8,17 +8,15 @@ contradict it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import pandas as pd
 
 from analysis.papers.claims.claim import FAILS, HOLDS, Claim, Judge, Judgement, Results
-from analysis.papers.claims.contests import LEVEL, ONE_SEED, UNDECIDED
 from analysis.papers.thesis.adversarial import ATTACKS, TABLE_6_I, TABLE_6_II, errors_by_seed, rows_of
+from analysis.papers.thesis.differences import judge_differences
 from analysis.rows.current import succeeded
-from analysis.tables.statistics import Difference, difference_of_means, holm
+from analysis.tables.statistics import difference_of_means
 from harness.records import METRIC_PREFIX, SCALES
 
 PAPER = "dropout_theory"
@@ -53,49 +51,6 @@ def _equal_columns(results: Results) -> Judgement | None:
     )
 
 
-def _judged(
-    differences: Mapping[str, Difference],
-    rows: pd.DataFrame,
-    *,
-    training: Literal["end", "full"],
-    least: float = 0.0,
-    words: str,
-) -> Judgement:
-    """Every difference above `least`, surely. The value is what is missing to that at the lowest interval's end."""
-    scale = min(rows["scale"], key=SCALES.index)
-    worst = min(differences, key=lambda name: differences[name].mean)
-    lowest = differences[worst]
-    low, high = min(each.low for each in differences.values()), lowest.high
-    several = len(differences) > 1
-    corrected = holm([each.p_value for each in differences.values()])
-    sure = all(p < LEVEL and each.mean > least for p, each in zip(corrected, differences.values(), strict=True))
-    contradicted = any(
-        (p < LEVEL and each.mean < least) if several and least == 0 else each.high < least
-        for p, each in zip(corrected, differences.values(), strict=True)
-    )
-    if training == "full" and scale != "paper":
-        verdict = f"not comparable: scale {scale} ends training too early to tell"
-    elif any(math.isnan(each.low) for each in differences.values()):
-        verdict = ONE_SEED
-    elif sure if several and least == 0 else low > least:
-        verdict = HOLDS
-    elif contradicted:
-        verdict = (
-            FAILS if scale == "paper" else f"not comparable: scale {scale} ends training too early to contradict it"
-        )
-    else:
-        verdict = UNDECIDED
-    interval = "" if math.isnan(lowest.low) else f", 95 % interval {lowest.low:+.3f} to {high:+.3f}"
-    return Judgement(
-        verdict=verdict,
-        value=least - (lowest.mean if math.isnan(low) else low),
-        limit=0.0,
-        measured=f"{words}: {lowest.mean:+.3f}{interval} ({worst}{f', the smallest of {len(differences)}' * several})",
-        num_trials=len(rows),
-        scale=scale,
-    )
-
-
 def _reflection_is_stronger(results: Results) -> Judgement | None:
     rows = rows_of(results.trials, "Standard")
     errors = {attack: errors_by_seed(rows, attack) for attack in ("PGD-inf", "R-PGD-inf", "PGD-2", "R-PGD-2")}
@@ -103,7 +58,7 @@ def _reflection_is_stronger(results: Results) -> Judgement | None:
         return None
     differences = {name: difference_of_means(errors[f"R-{name}"], errors[name]) for name in ("PGD-inf", "PGD-2")}
     words = "error under the reflected attack less that under the plain one (claimed: above 0.1)"
-    return _judged(differences, rows, training="end", least=0.1, words=words)
+    return judge_differences(differences, rows, training="end", least=0.1, words=words)
 
 
 def _reflection_dominates(results: Results) -> Judgement | None:
@@ -115,7 +70,7 @@ def _reflection_dominates(results: Results) -> Judgement | None:
             if not first or not second:
                 return None
             differences[f"{better} against {other} under {attack}"] = difference_of_means(first, second)
-    judgement = _judged(
+    judgement = judge_differences(
         differences, used, training="full", words="error of the plain row less that of the reflected one"
     )
     if judgement.verdict in (HOLDS, FAILS) and min(rows[name]["seed"].nunique() for name in rows) < _FEWEST_SEEDS:
@@ -131,7 +86,7 @@ def _weak_attacks_serve(results: Results) -> Judgement | None:
         return None
     difference = {"R-PGD-2": difference_of_means(half, errors)}
     words = "half the standard model's error less that after training with PGD-2 (claimed: above 0)"
-    return _judged(difference, pd.concat([standard, trained]), training="end", words=words)
+    return judge_differences(difference, pd.concat([standard, trained]), training="end", words=words)
 
 
 def _calculated(results: Results, task: str) -> pd.Series[float] | None:

@@ -1,4 +1,4 @@
-"""What Mianjy's thesis proves and draws about dropout (chapters 2 and 3; 5 and 6 stand beside it)."""
+"""What Mianjy's thesis proves and draws about dropout (chapters 2 and 3; 4 to 6 stand beside it)."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from analysis.papers.claims.theory_measures import (
 )
 from analysis.papers.thesis.adversarial_claims import ADVERSARIAL_CLAIMS
 from analysis.papers.thesis.calculated_claims import CALCULATED_CLAIMS
+from analysis.papers.thesis.co_adaptation_claims import CO_ADAPTATION_CLAIMS
+from analysis.papers.thesis.completion_claims import COMPLETION_CLAIMS
 from analysis.papers.thesis.wide_network_claims import WIDE_NETWORK_CLAIMS
 
 PAPER = "dropout_theory"
@@ -321,5 +323,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     *CALCULATED_CLAIMS,
     *WIDE_NETWORK_CLAIMS,
+    *COMPLETION_CLAIMS,
+    *CO_ADAPTATION_CLAIMS,
     *ADVERSARIAL_CLAIMS,
 )

@@ -6,6 +6,8 @@ from analysis.papers.paper import Paper, TheoryFigure
 from analysis.papers.thesis.adversarial_figures import attack_figures, grid_figures, loss_figures
 from analysis.papers.thesis.claims import CLAIMS
 from analysis.papers.thesis.claims import PAPER as NAME
+from analysis.papers.thesis.co_adaptation_figures import co_adaptation_figures
+from analysis.papers.thesis.completion_figures import completion_curves, completion_tables
 from analysis.papers.thesis.figures import draw_equalization, draw_gaps, draw_landscape, draw_spectra, draw_trajectories
 from analysis.papers.thesis.wide_network_figures import bound_figures, lazy_figures, subnetwork_figures
 
@@ -13,7 +15,17 @@ PAPER = Paper(
     name=NAME,
     claims=CLAIMS,
     is_theory=True,
-    figures=(bound_figures, subnetwork_figures, lazy_figures, loss_figures, grid_figures, attack_figures),
+    figures=(
+        completion_tables,
+        completion_curves,
+        co_adaptation_figures,
+        bound_figures,
+        subnetwork_figures,
+        lazy_figures,
+        loss_figures,
+        grid_figures,
+        attack_figures,
+    ),
     theory_figures=(
         TheoryFigure(
             name="thesis-fig2-1",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tasks.experiments.thesis.adversarial_suites import CHAPTER_6
 from tasks.experiments.thesis.chapter5_suites import CHAPTER_5
+from tasks.experiments.thesis.completion_suites import CHAPTER_4
 from tasks.suites import Suite
 
-CHAPTERS = (CHAPTER_5, CHAPTER_6)  # one tuple of suites for each chapter
+CHAPTERS = (CHAPTER_4, CHAPTER_5, CHAPTER_6)  # one tuple of suites for each chapter
 
 THESIS = Suite(
     groups=tuple(group for chapter in CHAPTERS for suite in chapter for group in suite.groups),
@@ -15,4 +16,4 @@ THESIS = Suite(
     seeds_at={"smoke": 3, "short": 5, "paper": 10},
     source="Mianjy's thesis, chapters 4 to 6",
 )
-"""What the thesis measures on wide networks and under attack, all but its deep residual network; needs --data."""
+"""What the thesis measures in chapters 4 to 6, all but its deep residual network; needs --data."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Hooks, Step
-from tasks.sites import front_layers, sites_of
+from tasks.sites import Site, front_layers, sites_of
 
 SpectralFunction = Callable[[Tensor, int], Tensor]  # singular values of U V^T X / sqrt(N), width of the pair -> penalty
 
@@ -47,11 +47,21 @@ class HiddenPair:
             self._num_inputs += len(x)
 
 
-def hidden_pairs(network: nn.Module) -> list[HiddenPair]:
-    """The pairs around the hidden sites that have a dense layer on both sides."""
+def paired_sites(network: nn.Module) -> list[Site]:
+    """The hidden sites that have a dense layer on both sides."""
     fronts = front_layers(network)
-    sites = [site for site in sites_of(network, ("hidden",)) if site in fronts]
-    return [HiddenPair(fronts[s], s.next_layer) for s in sites if isinstance(s.next_layer, nn.Linear)]
+    sites = sites_of(network, ("hidden",))
+    return [site for site in sites if site in fronts and isinstance(site.next_layer, nn.Linear)]
+
+
+def hidden_pairs(network: nn.Module) -> list[HiddenPair]:
+    """The pairs around the paired sites."""
+    fronts = front_layers(network)
+    return [
+        HiddenPair(fronts[site], site.next_layer)
+        for site in paired_sites(network)
+        if isinstance(site.next_layer, nn.Linear)
+    ]
 
 
 class SpectralPenalty(Hooks):

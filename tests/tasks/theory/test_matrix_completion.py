@@ -20,6 +20,7 @@ from tasks.theory.matrix_completion import (
     induced_regularizer,
     population_regularizer,
     weighted_trace_norm,
+    weighted_trace_norm_of_factors,
 )
 
 ROWS, COLUMNS = torch.tensor([0, 2, 1, 2, 2]), torch.tensor([1, 0, 3, 3, 3])  # one entry is observed twice
@@ -265,3 +266,31 @@ def test_bad_input_ends_in_one_clear_sentence(name: str) -> None:
     with pytest.raises(ValueError, match=sentence) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_the_norm_of_factors_is_that_of_their_product_and_its_gradient_that_of_autograd() -> None:
+    generator = torch.Generator().manual_seed(0)
+    U, V = (torch.randn(size, 3, generator=generator, dtype=torch.float64, requires_grad=True) for size in (7, 5))
+    p, q = (torch.rand(size, generator=generator, dtype=torch.float64) for size in (7, 5))
+    p[2] = 0  # a row that is never observed
+    p, q = p / p.sum(), q / q.sum()
+    by_factors, by_product = weighted_trace_norm_of_factors(U, V, p, q), weighted_trace_norm(U @ V.T, p, q)
+    torch.testing.assert_close(by_factors, by_product)
+    scaled = (torch.diag(p.sqrt()) @ U @ V.T @ torch.diag(q.sqrt())).detach()
+    left, _, right_transposed = torch.linalg.svd(scaled, full_matrices=False)
+    polar = left[:, :3] @ right_transposed[:3]  # the gradient of the norm by the matrix, which has rank 3
+    weighted = torch.diag(p.sqrt()) @ polar @ torch.diag(q.sqrt())
+    gradients = torch.autograd.grad(by_factors, (U, V))
+    torch.testing.assert_close(gradients[0], weighted @ V.detach())
+    torch.testing.assert_close(gradients[1], weighted.T @ U.detach())
+
+
+def test_the_norm_of_factors_stays_differentiable_where_a_unit_is_dead() -> None:
+    U, V = torch.ones(3, 2, dtype=torch.float64), torch.ones(4, 2, dtype=torch.float64)
+    U[:, 1] = 0
+    U.requires_grad_()
+    third, quarter = torch.full((3,), 1 / 3, dtype=torch.float64), torch.full((4,), 0.25, dtype=torch.float64)
+    norm = weighted_trace_norm_of_factors(U, V, third, quarter)
+    assert float(norm) == pytest.approx(1.0)
+    (gradient,) = torch.autograd.grad(norm, U)
+    assert torch.isfinite(gradient).all()

@@ -1,0 +1,91 @@
+"""Table 4-I of Mianjy's thesis in our rows: which trials stand for its entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from analysis.papers.source import Counterpart
+from analysis.rows.current import succeeded
+from harness.records import METRIC_PREFIX, SCALES
+
+WIDTHS = (30, 70, 110, 150, 190)
+RATES = (0.1, 0.2, 0.3, 0.4)
+DRAWN_WIDTH = 70  # of figure 4-1
+TEST, TRAIN, ORACLE = "test_value", "train_value", f"{METRIC_PREFIX}oracle_rmse"
+_SETS = {"MovieLens-10M": "thesis-table4-1-10m", "MovieLens-100K": "thesis-table4-1"}  # the paper's first
+
+
+def task_of(dataset: str, width: int) -> str:
+    """Our task for one width on one data set.
+
+    >>> task_of("MovieLens-100K", 70)
+    'thesis-table4-1-width-70'
+    """
+    return f"{_SETS[dataset]}-width-{width}"
+
+
+TASKS = tuple(task_of(dataset, width) for dataset in _SETS for width in WIDTHS)
+DRAWN_TASKS = tuple(task_of(dataset, DRAWN_WIDTH) for dataset in _SETS)
+
+
+def counterpart(row: Mapping[str, str]) -> Counterpart | None:
+    """Our counterpart of a reported value of table 4-I; None for those of other tables."""
+    if row["experiment"] != "table4-1":
+        return None
+    setting = dict(part.split("=") for part in row["setting"].split(";"))
+    width = int(setting["d1"])
+    return Counterpart(
+        task=task_of("MovieLens-10M", width),
+        regularizer="dropout" if "p" in setting else "none",
+        setting=f"drop_rate={setting['p']}" if "p" in setting else "",
+        metric="oracle_rmse" if row["method"] == "early_stopping" else "rmse",
+        stand_ins={task_of("MovieLens-100K", width): "measured on MovieLens-100K"},
+    )
+
+
+def dataset_of(trials: pd.DataFrame) -> str:
+    """The data set on which the table was run: the paper's where there are such trials."""
+    ran = set(trials["task"])
+    return next((name for name in _SETS if any(task_of(name, width) in ran for width in WIDTHS)), "MovieLens-100K")
+
+
+def rows_of(trials: pd.DataFrame, dataset: str, width: int) -> pd.DataFrame:
+    """The default trials of plain descent and dropout at one width that succeeded, at the fullest scale of the table.
+
+    Their column `rate` is the drop rate, 0 for plain descent.
+    """
+    tasks = {task_of(dataset, each) for each in WIDTHS}
+    rows = succeeded(trials[trials["task"].isin(tasks) & (trials["role"] == "default")])
+    scale = min(rows["scale"], key=SCALES.index, default="")
+    rows = rows[(rows["scale"] == scale) & (rows["task"] == task_of(dataset, width))]
+    rows = rows[rows["regularizer"].isin(["none", "dropout"])]
+    drop_rate = rows["hp.drop_rate"] if "hp.drop_rate" in rows.columns else pd.Series(0.0, index=rows.index)
+    return rows.assign(rate=drop_rate.where(rows["regularizer"] == "dropout", 0.0).astype(float).round(6))
+
+
+def by_seed(rows: pd.DataFrame, rate: float, column: str) -> dict[int, float]:
+    """A column of the trials of one rate, by seed."""
+    if column not in rows.columns:
+        return {}
+    chosen = rows[rows["rate"] == rate]
+    values = pd.to_numeric(chosen[column], errors="coerce").groupby(chosen["seed"]).mean().dropna()
+    return {int(seed): float(value) for seed, value in zip(values.index, values, strict=True)}
+
+
+def best_dropout(rows: pd.DataFrame) -> dict[int, float]:
+    """The last test error of dropout by seed, each at the rate that is best for the mean of the other seeds.
+
+    So noise that makes a rate look good does not count in its favour. Of one seed alone it is the lowest error.
+    """
+    errors = [values for rate in RATES if (values := by_seed(rows, rate, TEST))]
+    if not errors:
+        return {}
+    seeds = sorted(set.intersection(*map(set, errors)))
+    table = np.array([[values[seed] for seed in seeds] for values in errors])  # rates x seeds
+    others = table.sum(1, keepdims=True) - table if len(seeds) > 1 else table
+    return {
+        seed: float(table[rate, place]) for place, (seed, rate) in enumerate(zip(seeds, others.argmin(0), strict=True))
+    }

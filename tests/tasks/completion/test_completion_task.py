@@ -1,0 +1,149 @@
+"""Matrix completion as a task: the kernel's step is the usual one, and the readings are what they say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny_tasks import TINY_TASKS, prepared, weights_of
+from torch import Tensor
+
+from harness.checks.tasks import LAWS, CheckedTask
+from tasks.completion.factor_model import FactorModel
+from tasks.completion.readings import Readings
+from tasks.datasets.batches import Split
+from tasks.datasets.synthetic_ratings import SYNTHETIC_RATINGS
+from tasks.experiments.thesis.completion import SYNTHETIC_RATINGS_FACTORS
+from tasks.regularizers.base import Regularizer, Step
+from tasks.regularizers.concrete_dropout import ConcreteDropout
+from tasks.regularizers.curriculum_dropout import CurriculumDropout
+from tasks.regularizers.dropout import Dropout
+from tasks.regularizers.gaussian_dropout import GaussianDropout
+from tasks.regularizers.none import Unregularized
+from tasks.regularizers.sam import SAM
+from tasks.regularizers.weight_decay import WeightDecay
+from tasks.regularizers.weighted_trace_norm import WeightedTraceNorm
+from tasks.theory.matrix_completion import weighted_trace_norm
+
+TASK = TINY_TASKS["synthetic-ratings-factors"]
+
+
+@pytest.mark.parametrize(
+    "regularizer",
+    [
+        Unregularized(),
+        Dropout(drop_rate=0.3),
+        Dropout(drop_rate=0.3, share="batch"),
+        Dropout(drop_rate=0.0),
+        CurriculumDropout(drop_rate=0.3),
+    ],
+    ids=["none", "dropout", "shared", "off", "curriculum"],
+)
+def test_the_kernel_makes_the_steps_of_autograd(regularizer: Regularizer) -> None:
+    by_kernel, by_autograd = prepared(TASK, regularizer), prepared(TASK, regularizer)
+    assert by_kernel._own_step is not None
+    by_autograd._own_step = None
+    losses = [training.run_epoch(epoch)[0] for epoch in (1, 2) for training in (by_kernel, by_autograd)]
+    assert losses[0::2] == pytest.approx(losses[1::2], rel=1e-5)
+    torch.testing.assert_close(weights_of(by_kernel.network), weights_of(by_autograd.network), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "regularizer",
+    [WeightDecay(rate=0.01), SAM(), GaussianDropout(), ConcreteDropout()],
+    ids=lambda regularizer: type(regularizer).__name__,
+)
+def test_whatever_else_acts_gets_the_usual_step(regularizer: Regularizer) -> None:
+    assert prepared(TASK, regularizer)._own_step is None
+    assert prepared(TASK, Dropout(), regularizer)._own_step is None
+
+
+def test_readings_are_root_mean_squared_errors_and_the_lowest_so_far() -> None:
+    model = FactorModel(3, 2, 4, torch.Generator().manual_seed(0))
+    places = torch.tensor([[0, 0], [2, 1], [1, 1]])
+    split = Split(inputs=places, targets=torch.tensor([[1.0], [2.0], [3.0]]))
+    readings = Readings({"validation": split})
+    U, V = (factor.detach() for factor in model.factors())
+    errors = [float((U[r] @ V[c] - y) ** 2) for (r, c), y in zip(places.tolist(), (1, 2, 3), strict=True)]
+    first = readings(model)["validation"]
+    assert first["rmse"] == pytest.approx(math.sqrt(sum(errors) / 3))
+    with torch.no_grad():
+        model.row_factors.weight.mul_(100)
+    second = readings(model)["validation"]
+    assert second["rmse"] > first["rmse"] == second["oracle_rmse"]
+    again = Readings({"validation": split})
+    again.restore(readings.state())
+    assert again(model) == {"validation": second}
+
+
+def test_what_is_read_at_the_end_follows_from_the_factors() -> None:
+    training = prepared(TASK, Dropout(drop_rate=0.5))
+    final = training.run().final
+    test, network = final["test"], training.network
+    assert isinstance(network, FactorModel)
+    U, V = (factor.detach().double() for factor in network.factors())
+    places = training.batches.split.inputs  # type: ignore[attr-defined]  # all in memory
+    counts = [torch.bincount(column, minlength=size) for column, size in zip(places.T, (40, 30), strict=True)]
+    p, q = (count / count.sum() for count in map(Tensor.double, counts))
+    norm = float(weighted_trace_norm(U @ V.T, p, q))
+    assert test["weighted_trace_norm"] == pytest.approx(norm)
+    assert test["induced_regularizer"] == pytest.approx(norm**2 / 8)
+    assert test["population_regularizer"] >= test["induced_regularizer"]
+    observed = (U[places[:, 0]] * V[places[:, 1]]).square().sum(1).mean()
+    assert test["completion_regularizer"] == pytest.approx(float(observed))
+    errors = test["dropout_deviation"] * test["dropout_objective"] / test["sampling_error"]
+    assert abs(errors) < 5
+    users, items = (set(column.tolist()) for column in places.T)
+    tested = SYNTHETIC_RATINGS.splits(None).test.inputs.tolist()  # type: ignore[attr-defined]  # in memory, too
+    unseen = [row not in users or column not in items for row, column in tested]
+    assert test["unseen_fraction"] == pytest.approx(sum(unseen) / len(tested))
+    assert any(unseen)
+    assert final["train"]["rmse"] < final["test"]["rmse"]
+
+
+def test_the_weighted_trace_norm_is_that_of_the_product_at_the_frequencies_of_training() -> None:
+    training = prepared(TASK, WeightedTraceNorm(drop_rate=0.2))
+    network, batch = training.network, next(training.batches.epoch())
+    assert isinstance(network, FactorModel)
+    assert training._own_step is None
+    step = Step(network=network, loss=lambda _: torch.zeros(()), rng=None, index=0, epoch=1, progress=0, batch=batch)  # type: ignore[arg-type]
+    penalty = training.hooks.penalty(step)
+    assert penalty is not None
+    U, V = (factor.detach().double() for factor in network.factors())
+    norm = weighted_trace_norm(U @ V.T, network.row_probabilities, network.column_probabilities)
+    assert float(penalty.detach()) == pytest.approx(float(0.25 / 8 * norm.square()), rel=1e-5)
+    penalty.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+    gradient = network.row_factors.weight.grad
+    assert gradient is not None
+    assert bool(gradient[network.row_probabilities > 0].abs().sum(1).all())
+
+
+def test_contestants_that_move_inputs_or_need_layers_are_skipped() -> None:
+    from tasks.regularizers import REGULARIZERS
+
+    reasons = {name: TASK.skip_reason(REGULARIZERS[name]()) for name in REGULARIZERS.own}
+    assert reasons["adversarial_training"] == (
+        "AdversarialTraining needs inputs that can be moved; rows and columns are numbered places."
+    )
+    assert {name for name, reason in reasons.items() if reason is None} >= {
+        "none", "weight_decay", "early_stopping", "sam", "dropout", "gaussian_dropout", "concrete_dropout", "dropblock",
+    }  # fmt: skip
+    for name in ("mixup", "cutout", "dropconnect", "nuclear_norm", "k_support_norm", "path_norm", "l1", "max_norm"):
+        assert reasons[name] is not None, name
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_the_laws_of_tasks_hold(law: object) -> None:
+    assert list(law(CHECKED)) == []  # type: ignore[operator]
+
+
+CHECKED = CheckedTask("synthetic-ratings-factors", SYNTHETIC_RATINGS_FACTORS)
+
+
+def test_the_plan_counts_the_official_ratings() -> None:
+    task = replace(SYNTHETIC_RATINGS_FACTORS, dataset="movielens_10m")
+    workload = task.workload("paper")
+    assert workload.num_train_evaluated == 100_000
+    assert workload.num_test == 1_000_005
