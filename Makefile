@@ -7,13 +7,21 @@ DONE := .venv/.installed
 # it for that: hence no extra, and no dependencies. Without it those tests are skipped.
 ORACLE := torchattacks==3.5.1
 
-.PHONY: quickstart test terminal check fix bench chaos clean
+.PHONY: quickstart test test-all coverage terminal check fix bench chaos clean
 
 quickstart: $(DONE)  ## a whole small campaign on real data: tune, confirm, rank
 	$(BIN)/regarena run quickstart
 
-test: $(DONE)  ## all tests, the examples in docstrings included
-	$(BIN)/python -m pytest -n 2 --dist worksteal --durations 10
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal --durations 10
+
+test: $(DONE)  ## the quick tests, the examples in docstrings included
+	$(PYTEST) -m "not slow"
+
+test-all: $(DONE)  ## all tests, those marked as slow included
+	$(PYTEST)
+
+coverage: $(DONE)  ## which lines of code the quick tests leave out
+	$(PYTEST) -m "not slow" --cov --cov-report term
 
 # A campaign on a pseudo-terminal of the standard library: what only a terminal breaks, no pipe shows.
 IN_TERMINAL := import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
@@ -38,7 +46,7 @@ chaos: $(DONE)  ## campaigns that are disturbed at random, a quarter of an hour;
 	PYTHONPATH=tests/harness $(BIN)/python tests/chaos --seed $(SEED)
 
 clean:  ## all that the other targets made, but results
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf .venv .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(DONE): pyproject.toml

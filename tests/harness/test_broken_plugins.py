@@ -125,6 +125,7 @@ SOME = Suite(
 """
 
 
+@pytest.mark.slow
 def test_a_suite_is_planned_and_run_without_what_is_broken_in_it(install: Install, call: Call, tmp_path: Path) -> None:
     site = install(
         "some-package", {"regularizers": {"mine": "Mine"}, "suites": {"some": "SOME"}}, f"{SUITE}\nclass Mine: pass"

@@ -168,8 +168,8 @@ def test_hyperparameters_that_are_proposed_twice_run_once_and_count_twice(monkey
     plan = plan_of(tune_width=3, only=("digits-mlp", "none"))
     proposals = iter([1e-2, 1e-2, 1e-1, 1e-2, 1e-3, 1e-3, 1e-1])
     monkeypatch.setattr(CellStudy, "ask", lambda study: {"learning_rate": next(proposals)})
+    told: list[int] = []
     monkeypatch.setattr(CellStudy, "tell", lambda study, place, finished: told.append(place))
-    told = []
     specs = run_to_the_end(plan)
     assert [spec.tune_index for spec in specs if spec.role == "tune"] == [0, 2, 4]
     assert sorted(told) == list(range(7))

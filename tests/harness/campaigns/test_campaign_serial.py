@@ -219,7 +219,7 @@ def test_failed_trials_are_kept_until_they_are_asked_to_run_again(tmp_path):
     assert row["status"] == "completed"
 
 
-@pytest.mark.parametrize("how", ["missing", "truncated"])
+@pytest.mark.parametrize("how", [pytest.param("missing", marks=pytest.mark.slow), "truncated"])
 def test_data_that_is_not_whole_is_refused_before_anything_runs(tmp_path, how):
     arena = Arena(tmp_path)
     raw = tmp_path / "data" / "MNIST" / "raw"
@@ -238,6 +238,7 @@ def test_data_that_is_not_whole_is_refused_before_anything_runs(tmp_path, how):
     assert arena.executions == []
 
 
+@pytest.mark.slow
 def test_data_is_fetched_only_when_asked_and_a_network_that_is_not_there_ends_in_a_sentence(tmp_path):
     arena = Arena(tmp_path)
     nobody_listens = "http://127.0.0.1:9"

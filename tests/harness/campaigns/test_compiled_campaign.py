@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from arena import Arena, curve_points, rows
 
+pytestmark = pytest.mark.slow
+
 RUN = (
     "run", "quickstart", "--only", "digits-200-mlp,dropout", "--serial", "--scale", "smoke", "--tune-trials", "0",
     "--seeds", "1",

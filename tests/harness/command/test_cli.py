@@ -313,7 +313,12 @@ def test_a_command_line_that_is_no_command_ends_with_exit_code_2(arguments, monk
     assert "Traceback" not in error
 
 
-@pytest.mark.parametrize("suite", [name for name in SUITES if name != "mnist-demo"])
+LARGE = {"leaderboard": pytest.mark.slow}  # every contestant on every architecture
+
+
+@pytest.mark.parametrize(
+    "suite", [pytest.param(name, marks=LARGE.get(name, ())) for name in SUITES if name != "mnist-demo"]
+)
 def test_a_plan_of_every_suite_runs_nothing_and_writes_nothing(suite, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     code, text, _ = call(monkeypatch, capsys, "plan", suite, "--json")
@@ -412,6 +417,7 @@ def test_no_row_tells_who_ran_it_or_where(arena, campaign):
         assert not [text for text in texts if private in text]
 
 
+@pytest.mark.slow
 def test_switches_make_other_trials_of_the_same_campaign_and_stand_in_their_rows(arena):
     asked = ("on-mnist", "--only", "tiny-mlp,none", "--results", "switched")
     assert arena.regarena("run", *asked, "--serial").returncode == 0
@@ -429,6 +435,7 @@ def test_switches_make_other_trials_of_the_same_campaign_and_stand_in_their_rows
     assert [each["switches"] for each in requests] == [{}, {"precision": "bf16", "channels_last": True}]
 
 
+@pytest.mark.slow
 def test_tune_confirms_one_regularizer_beside_the_baseline(arena):
     ended = arena.regarena(
         "tune",
@@ -456,7 +463,9 @@ def test_an_output_that_was_closed_is_no_error(arena):
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
-@pytest.mark.parametrize("arguments", ["list regularizers", "show dropout", "--help"])
+@pytest.mark.parametrize(
+    "arguments", ["list regularizers", pytest.param("show dropout", marks=pytest.mark.slow), "--help"]
+)
 def test_an_output_without_space_is_told_in_one_sentence(arena, arguments, unbuffered):
     command = f"{shlex.quote(str(COMMAND))} {arguments} > /dev/full"
     environment = arena.environment | {"PYTHONUNBUFFERED": unbuffered}

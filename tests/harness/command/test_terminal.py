@@ -11,6 +11,8 @@ from arena import COMMAND, Arena, await_that, by_id, processes_of
 
 from harness.terminal.text import cell_length
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def arena(tmp_path_factory):
