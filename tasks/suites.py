@@ -39,7 +39,8 @@ class Suite:
     `tune_trials` are spent on every cell alike, the baseline included; `tune_width` of them may run at once, at the
     price of proposals that know fewer outcomes. `seeds` is the number of default trials of a cell (at each point of its
     grid) and of confirm trials. `timing_tasks` are those whose cells are timed against their twin, `timing_repeats`
-    times each. `tune_trials_at`, `seeds_at` and `timing_repeats_at` are the numbers at scales which have others.
+    times each: three or more, since two tell nothing of their spread. `tune_trials_at`, `seeds_at` and
+    `timing_repeats_at` are the numbers at scales which have others.
     """
 
     groups: tuple[Group, ...]
@@ -50,7 +51,7 @@ class Suite:
     tune_trials_at: Mapping[str, int] = field(default_factory=dict)
     seeds_at: Mapping[str, int] = field(default_factory=dict)
     timing_tasks: tuple[str, ...] = ()
-    timing_repeats: int = 2
+    timing_repeats: int = 3
     timing_repeats_at: Mapping[str, int] = field(default_factory=dict)
     source: str = field(default="regarena")
 

@@ -65,6 +65,15 @@ def test_claims_and_comparisons_name_only_tasks_that_there_are() -> None:
     assert named <= set(TASKS)
 
 
+def test_what_is_timed_is_timed_three_times_and_five_times_where_a_claim_orders_costs() -> None:
+    ordered = {task for claim in CLAIMS if claim.name.endswith(", order") for task in claim.tasks}
+    assert {"cifar10-zhai", "cifar10-resnet50"} <= ordered
+    for suite in (each for each in SUITES.values() if each.timing_tasks):
+        assert suite.timing_repeats >= 3
+        is_of_paper = suite.source != "regarena" and ordered & set(suite.timing_tasks)
+        assert not is_of_paper or suite.timing_repeats >= 5
+
+
 @pytest.mark.parametrize("experiment", ["table3", "table4", "table6"])
 def test_every_point_of_a_sweep_is_run(experiment: str) -> None:
     suite = suite_of("localdrop", experiment)

@@ -1,6 +1,7 @@
 """Claims of campaigns in which all contestants are equal: few hold, few fail, and most say that seeds are too few."""
 
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,8 @@ from analysis.papers.claims.contests import Pair, best_of, judge_gain, judge_ord
 from analysis.papers.claims.costs import judge_cost_order
 from analysis.papers.entries import Entry
 
-DRAWS = 40  # the bound below is that of this number
-MOST = int(stats.binom.ppf(0.95, DRAWS, 0.05))  # of these, where 5 % are allowed
+FEW, MANY = 40, 400
+DRAWS = [pytest.param(FEW, id="few"), pytest.param(MANY, id="many", marks=pytest.mark.slow)]
 NAMES = ("localdrop", "none", "dropout", "weight_decay")
 ENTRIES = [Entry(label=name, task="task", regularizer=name) for name in NAMES]
 NO_CURVES = pd.DataFrame()
@@ -41,43 +42,52 @@ def equal_contestants(rng, num_seeds=5):
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def verdicts():
+def most(draws):
+    """Of these, where 5 % are allowed, with 95 % confidence."""
+    return int(stats.binom.ppf(0.95, draws, 0.05))
+
+
+@cache
+def verdicts(draws):
     rng = np.random.default_rng(0)
     counts = {name: Counter() for name in CLAIMS}
-    for _ in range(DRAWS):
+    for _ in range(draws):
         results = Results(trials=equal_contestants(rng), curves=NO_CURVES)
         for name, judge in CLAIMS.items():
             counts[name][judge(results).verdict.partition(":")[0]] += 1
     return counts
 
 
+@pytest.mark.parametrize("draws", DRAWS)
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_of_equal_contestants_at_most_5_percent_of_the_claims_of_superiority_hold(verdicts, claim):
-    assert verdicts[claim][HOLDS] <= MOST
+def test_of_equal_contestants_at_most_5_percent_of_the_claims_of_superiority_hold(claim, draws):
+    assert verdicts(draws)[claim][HOLDS] <= most(draws)
 
 
+@pytest.mark.parametrize("draws", DRAWS)
 @pytest.mark.parametrize("claim", ["of a pair", "of four", "of a trend"])  # a gain that is not there does not hold
-def test_of_equal_contestants_at_most_5_percent_fail_and_the_rest_has_too_few_seeds(verdicts, claim):
-    assert verdicts[claim][FAILS] <= MOST
-    assert verdicts[claim][TOO_FEW] == DRAWS - verdicts[claim][HOLDS] - verdicts[claim][FAILS]
+def test_of_equal_contestants_at_most_5_percent_fail_and_the_rest_has_too_few_seeds(claim, draws):
+    counts = verdicts(draws)[claim]
+    assert counts[FAILS] <= most(draws)
+    assert counts[TOO_FEW] == draws - counts[HOLDS] - counts[FAILS]
 
 
+@pytest.mark.parametrize("draws", DRAWS)
 @pytest.mark.parametrize("num_trials", [2, 3, 5])
-def test_of_equal_costs_at_most_5_percent_of_the_orders_hold_or_fail(num_trials):
+def test_of_equal_costs_at_most_5_percent_of_the_orders_hold_or_fail(num_trials, draws):
     judge, rng, counts = judge_cost_order("task", ("none", "dropout", "localdrop")), np.random.default_rng(1), Counter()
     keys = ["scale", "task", "regularizer", "hardware_key"]
     made = [timed(name, 1.0, task="task", seed=seed, scale="paper") for name in NAMES[:3] for seed in range(num_trials)]
     frame = pd.DataFrame(made)
-    for _ in range(DRAWS):
+    for _ in range(draws):
         drawn = frame.assign(ratio=1 + rng.normal(0, 0.05, len(frame)))
         table = drawn.groupby(keys)["ratio"].agg(["median", "min", "max", "size"]).reset_index()
         table.columns = [*keys, "ratio", "ratio_low", "ratio_high", "n"]
         results = Results(trials=frame, curves=NO_CURVES)
         results.__dict__["timing"] = table  # what the cached property holds
         counts[judge(results).verdict.partition(":")[0]] += 1
-    assert counts[HOLDS] <= MOST
-    assert counts[FAILS] <= MOST
+    assert counts[HOLDS] <= most(draws)
+    assert counts[FAILS] <= most(draws)
 
 
 def test_a_large_effect_is_found():
