@@ -42,7 +42,8 @@ class LazyRegime(ProtocolTask):
     `largest_move_times_sqrt_width` = sqrt(m) max_r ||w_r - w_r,1||; `flipped_share_times_sqrt_width` = sqrt(m) times
     the share of pairs of a unit and a point whose sign of w_r.x is another than at first; `largest_row_norm`;
     `subnetwork_error` of the last mask; `active_width` of that mask and its bound `active_width_bound`; `error_bound`
-    and `subnetwork_bound` of Theorems 14 and 15 at this width, and the `least_width` from which on they are proved.
+    and `subnetwork_bound` of Theorems 14 and 15 at this width, and the `least_width` from which on they are proved; no
+    bounds where the step size is beyond that of the theorems, ln 2.
     """
 
     width: int
@@ -136,7 +137,7 @@ class LazyRegime(ProtocolTask):
         inputs, labels = (each.to(setting.device) for each in self._test_points())
         points = inputs[:NUM_PATTERNS].flatten(1)
         patterns = points @ first.mT >= 0
-        step_size, num_steps, root = setting.learning_rate, self._num_steps(setting.scale), math.sqrt(self.width)
+        num_steps, root = self._num_steps(setting.scale), math.sqrt(self.width)
 
         def reading(trained: nn.Module) -> dict[str, float]:
             assert isinstance(trained, TwoLayerReLU)
@@ -146,9 +147,6 @@ class LazyRegime(ProtocolTask):
             weight = trained.hidden.weight.detach()
             hidden = (inputs.flatten(1) @ weight.mT).relu() * mask
             flipped = (points @ weight.mT >= 0) != patterns
-            constants = lazy_constants(
-                _margin(law.keep_rate, self.separation), self.dimension, step_size, num_steps, self.width
-            )
             return {
                 "error": _error(trained(inputs), labels),
                 "subnetwork_error": _error(hidden @ trained.output.weight.mT, labels),
@@ -156,14 +154,24 @@ class LazyRegime(ProtocolTask):
                 "flipped_share_times_sqrt_width": root * float(flipped.double().mean()),
                 "largest_row_norm": float(weight.norm(dim=1).max()),
                 "active_width": float(mask.sum()),
-                "active_width_bound": active_width_bound(law.keep_rate, self.width, num_steps, FAILURE_PROBABILITY),
-                "error_bound": error_bound(constants.lam, step_size, num_steps),
-                "subnetwork_bound": subnetwork_bound(constants.lam, step_size, num_steps, FAILURE_PROBABILITY),
-                "least_width": float(constants.least_width),
+                **self._bounds(law.keep_rate, setting.learning_rate, num_steps),
                 "steps_per_epoch": float(self.protocol.at(setting.scale).steps_per_epoch or 1),
             }
 
         return reading
+
+    def _bounds(self, keep_rate: float, step_size: float, num_steps: int) -> dict[str, float]:
+        """What the theorems say for these; nothing for step sizes beyond their range."""
+        if not (step_size <= math.log(2) and 2 * step_size * num_steps >= 1):
+            return {}
+        margin = _margin(keep_rate, self.separation)
+        constants = lazy_constants(margin, self.dimension, step_size, num_steps, self.width)
+        return {
+            "active_width_bound": active_width_bound(keep_rate, self.width, num_steps, FAILURE_PROBABILITY),
+            "error_bound": error_bound(constants.lam, step_size, num_steps),
+            "subnetwork_bound": subnetwork_bound(constants.lam, step_size, num_steps, FAILURE_PROBABILITY),
+            "least_width": float(constants.least_width),
+        }
 
 
 def base_2_loss(outputs: Tensor, targets: Tensor) -> Tensor:

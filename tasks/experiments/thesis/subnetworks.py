@@ -14,7 +14,7 @@ from tasks.protocols import Fields, Protocol
 from tasks.regularizers.base import Regularizer
 from tasks.regularizers.parts.places import sites_at
 from tasks.runtime.streams import stream_seed
-from tasks.sites import MaskLaw, mask_law, watch_mask
+from tasks.sites import MaskLaw, Site, mask_law, watch_mask
 from tasks.task import Setting
 from tasks.theory.subnetworks import fixed_masks, subnetwork_accuracies
 
@@ -48,35 +48,39 @@ class Subnetworks(Classification):
         layer = site.next_layer
         assert isinstance(layer, nn.Linear)
         law = mask_law(site) or MaskLaw(1 - self.drop_rate, is_inverted=True)
-        current = watch_mask(site)()
-        fixed = fixed_masks(
-            self.num_subnetworks, layer.in_features, law.keep_rate, stream_seed(setting.seed, "subnetworks")
-        ).to(layer.weight.device)
-        visited = torch.ones_like(fixed[0]) if current is None else current
-        masks = torch.cat([visited[None], fixed])
-        units: list[Tensor] = []
-        handle = site.register_forward_pre_hook(lambda _site, inputs: units.append(inputs[0]))
+        masks = self._masks(site, law, layer.in_features, setting)
+        factor = law.keep_rate if law.is_inverted else None
         outputs, targets, correct = [], [], torch.zeros(len(masks), dtype=torch.float64, device=masks.device)
         for batch in samples.in_order():
-            outputs.append(network(batch.inputs))
+            seen, hidden = _with_units(network, site, batch.inputs)
+            labels = batch.targets.argmax(1)
+            shares = subnetwork_accuracies(hidden, layer.weight, masks, labels, layer.bias, factor)
+            correct += len(labels) * shares
+            outputs.append(seen)
             targets.append(batch.targets)
-            accuracies = subnetwork_accuracies(
-                units.pop(),
-                layer.weight,
-                masks,
-                batch.targets.argmax(1),
-                layer.bias,
-                law.keep_rate if law.is_inverted else None,
-            )
-            correct += len(batch.inputs) * accuracies
-        handle.remove()
         whole = average({name: METRICS[name] for name in self.metrics}, torch.cat(outputs), torch.cat(targets))
-        shares = correct / len(samples)
-        return {**whole, **_of_subnetworks(whole["accuracy"], shares), "effective_width": _mean_count(fixed)}
+        return {**whole, **_of_subnetworks(whole["accuracy"], correct / len(samples), masks)}
+
+    def _masks(self, site: Site, law: MaskLaw, width: int, setting: Setting) -> Tensor:
+        """The current mask, which before the first step keeps all, and the fixed ones: (1 + num_subnetworks, width)."""
+        fixed = fixed_masks(self.num_subnetworks, width, law.keep_rate, stream_seed(setting.seed, "subnetworks")).to(
+            setting.device
+        )
+        current = watch_mask(site)()
+        return torch.cat([torch.ones_like(fixed[:1]) if current is None else current[None], fixed])
 
 
-def _of_subnetworks(accuracy: float, shares: Tensor) -> dict[str, float]:
-    """The metrics of the visited sub-network, the first, and of the fixed ones."""
+def _with_units(network: nn.Module, site: Site, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """The network's outputs, and the units (B, width) as they come to the site."""
+    units: list[Tensor] = []
+    handle = site.register_forward_pre_hook(lambda _site, seen: units.append(seen[0]))
+    outputs: Tensor = network(inputs)
+    handle.remove()
+    return outputs, units[0]
+
+
+def _of_subnetworks(accuracy: float, shares: Tensor, masks: Tensor) -> dict[str, float]:
+    """The metrics of the visited sub-network, the first, and of the fixed ones, from accuracies and masks."""
     current, fixed = float(shares[0]), shares[1:]
     return {
         "subnetwork_accuracy_current": current,
@@ -85,11 +89,8 @@ def _of_subnetworks(accuracy: float, shares: Tensor) -> dict[str, float]:
         "subnetwork_accuracy_fixed_min": float(fixed.min()),
         "subnetwork_gap": accuracy - float(fixed.mean()),
         "subnetwork_gap_current": accuracy - current,
+        "effective_width": float(masks[1:].sum(1).double().mean()),
     }
-
-
-def _mean_count(masks: Tensor) -> float:
-    return float(masks.sum(1).double().mean())
 
 
 _STEPS_PER_EPOCH = 25  # steps between two epochs of ours; 938 of them are the 25 passes of the paper

@@ -24,6 +24,7 @@ from tasks.regularizers.max_norm import MaxNorm
 from tasks.regularizers.none import Unregularized
 from tasks.runtime.streams import stream_seed
 from tasks.sites import watch_mask
+from tasks.task import Setting
 from tasks.theory.lazy_dropout import lazy_constants
 from tasks.theory.subnetworks import fixed_masks
 
@@ -134,6 +135,13 @@ def test_readings_of_the_lazy_regime_follow_their_definitions() -> None:
     )
     assert last["error_bound"] > 1
     assert 0 <= last["error"] < 0.5
+
+
+def test_a_step_size_beyond_the_theorems_has_no_bounds() -> None:
+    training = LAZY.prepare([], Setting(seed=0, scale="smoke", learning_rate=1.0))
+    readings = training.evaluate()["test"]
+    assert "error" in readings
+    assert not {"error_bound", "subnetwork_bound", "active_width_bound", "least_width"} & set(readings)
 
 
 def test_max_norm_begins_at_the_limit_of_the_theorem() -> None:
