@@ -37,7 +37,7 @@ def rows_of(trials: pd.DataFrame, kind: str) -> pd.DataFrame:
     rows = rows[(rows["scale"] == scale) & rows["regularizer"].isin(["none", "dropout"])]
     drop_rate = rows["hp.drop_rate"] if "hp.drop_rate" in rows.columns else pd.Series(0.0, index=rows.index)
     return rows.assign(
-        width=rows["task"].str.rpartition("-")[2].astype(int),
+        width=rows["task"].str.extract(r"(\d+)$", expand=False).astype(int),
         rate=drop_rate.where(rows["regularizer"] == "dropout", 0.0).astype(float),
     )
 

@@ -256,3 +256,11 @@ def test_the_reported_training_accuracies_stand_beside_the_widest_network(tmp_pa
     table = table[table["experiment"] == "fig4-2-text"]
     assert set(table["task"]) == {"thesis-fig4-2-width-256"}
     assert (len(table), set(table["ours"])) == (4, {100.0})
+
+
+def test_what_did_not_run_has_no_judgement_and_no_figure(tmp_path):
+    trials = one_file(tmp_path, [row("digits", "none", "default", 0, 0.9, 0.9)])
+    results = Results(trials=trials, curves=pd.DataFrame({"trial_id": [], "metric": [], "split": []}))
+    assert {claim.judge(results) for claim in BY_NAME.values()} == {None}
+    for make in (completion_tables, completion_curves, co_adaptation_figures):
+        assert make(trials, results.curves, {}) == []
