@@ -70,6 +70,12 @@ def _tune_width(request: Request, known: Mapping[str, Any] | None) -> int:
     begun = [each for each in known["requests"] if each.get("tune_trials")] if known else []
     if not begun or not request.budget.tune_trials:
         return wanted
+    if bool(begun[-1].get("halving", False)) != request.budget.halving:
+        how = "without" if request.budget.halving else "with"
+        raise BadInput(
+            f"The searches of the campaign in {request.results} began {how} --halving, and would propose other trials "
+            f"now; go on {how} it, or choose another folder with --results."
+        )
     width = begun[-1].get("tune_width", 1)  # requests before there were widths
     if not isinstance(width, int) or isinstance(width, bool) or width < 1:
         raise BadInput(
@@ -123,7 +129,7 @@ def _run_missing(request: Request, plan: Plan, store: Store, announce: Callable[
             failed = [trial_id for trial_id, done in stored.items() if done.is_failure]
             store.forget(failed)
             stored = {trial_id: done for trial_id, done in stored.items() if trial_id not in set(failed)}
-        store.drop_checkpoints(stored)
+        store.drop_checkpoints([trial_id for trial_id, done in stored.items() if done.status != "pruned"])
         _note_request(store, plan, request)
         _write_skipped(store, plan, stored)
     outcome = _run(request, plan, store, stored, announce)

@@ -52,6 +52,8 @@ class InFlight:
         return pack
 
     def _take_up_requests(self) -> None:
+        if not self._requests.retry.is_set():  # mostly: to name the trials that are out takes longer than all else
+            return
         out = [spec.trial_id for pack in self._out.values() for spec in pack]
         try:
             self._schedule = self._requests.taken_up(self._schedule, self._store, self._progress, out)
@@ -91,6 +93,8 @@ class InFlight:
         """How the trials ended; without `ends` they are to run again, one by one."""
         for spec, finished in zip(pack, ends, strict=False):
             self._schedule.record(spec, finished)
+        if stopped := self._schedule.take_stopped():
+            self._store.drop_checkpoints(stopped)
         if not ends:
             self._schedule.split(pack)
         self._progress.ended(pack, ends)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from harness.cells import Cell, cell_code_hash, shared_code_hash, usable_cells
 from harness.errors import BadInput
 from harness.records import SCALES, Role, Scale, TrialSpec
+from harness.search.halving import BRACKET
 from harness.search.seeding import MAX_CAMPAIGN_SEED, SEEDS_PER_ROLE, study_seed, trial_seed
 from harness.search.selection import BEST_VALIDATION, SelectionRule, num_validation, rule_named
 from harness.search.studies import CellStudy
@@ -32,6 +33,7 @@ class Budget:
     seed: int = 0
     tune_width: int = 1  # of the studies; see CellStudy
     splits: int = 1  # ways of holding out validation data; every seed runs on each
+    halving: bool = False  # whether bad trials of the studies stop early
 
     def __post_init__(self) -> None:
         """Check each number."""
@@ -55,6 +57,17 @@ class Budget:
         ):
             if value > most:
                 raise BadInput(f"{name} must be at most {most}, got {value}.")
+        if self.halving and self.tune_trials % BRACKET:
+            lower = self.tune_trials // BRACKET * BRACKET
+            raise BadInput(
+                f"With --halving trials are compared in brackets of {BRACKET}: --tune-trials must be a multiple of it, "
+                f"such as {lower or BRACKET} or {lower + BRACKET if lower else 2 * BRACKET}, got {self.tune_trials}."
+            )
+        if self.halving and self.tune_width < BRACKET:
+            raise BadInput(
+                f"With --halving a bracket of {BRACKET} trials is compared at once: --tune-width must be at least "
+                f"{BRACKET}, got {self.tune_width}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +119,12 @@ class Plan:
     def confirm_specs(self, cell: Cell, winner: TrialSpec) -> list[TrialSpec]:
         """The tune trial that won, frozen: on each fresh seed and split."""
         frozen = replace(
-            winner, role="confirm", selection=self.selection.name, tune_index=None, frozen_from=winner.trial_id
+            winner,
+            role="confirm",
+            selection=self.selection.name,
+            tune_index=None,
+            halving="",
+            frozen_from=winner.trial_id,
         )
         seeds = [trial_seed(self.budget.seed, "confirm", index) for index in range(self.budget.seeds)]
         return [replace(frozen, seed=seed, split=split) for seed in seeds for split in self.splits_of(cell)]

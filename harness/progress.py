@@ -91,6 +91,7 @@ class Progress:
         }
         self._lock = threading.Lock()  # the live view is drawn by a thread of its own
         self._out: list[Pack] = []
+        self._counted: set[str] = set()
         self._seconds = 0.0
         self._last_line = time.monotonic()
         self._live = None
@@ -151,6 +152,7 @@ class Progress:
                 state = self._cells.get((finished.task, finished.regularizer))
                 if state is not None and state.failures[finished.status]:
                     state.done -= 1
+                    self._counted.discard(finished.trial_id)
                     state.failures[finished.status] -= 1
                     state.failures += Counter()  # without those of which none is left
                     self.failures[finished.status] -= 1
@@ -183,12 +185,13 @@ class Progress:
 
     def _count_alone(self, spec: TrialSpec, finished: TrialSummary) -> None:
         state = self._cells[spec.cell] = self._cells.pop(spec.cell)  # the last to change stands last
-        state.done += 1
+        state.done += spec.trial_id not in self._counted  # one that goes on from a rung ends again
+        self._counted.add(spec.trial_id)
         self.num_rejected += finished.is_rejection
         if finished.is_failure:
             state.failures[finished.status] += 1
             self.failures[finished.status] += 1
-        if spec.role in ("tune", "default", "confirm"):
+        if spec.role in ("tune", "default", "confirm") and finished.has_result:
             state.note_value(finished.validation_value)
 
     def _running(self) -> Counter[tuple[str, str]]:

@@ -18,6 +18,8 @@ from harness.contestants import Contestant
 from harness.plan import Plan
 from harness.records import Pack, TrialSpec
 from harness.results.trial_summary import TrialSummary
+from harness.search.halving import BRACKET, rung_epochs, standing
+from harness.search.halving import NAME as HALVING
 from harness.search.selection import num_validation
 from tasks.experiments import TASKS
 from tasks.runtime.switches import Switches
@@ -27,7 +29,8 @@ class CellProgress:
     """Where one cell stands: its study replayed from stored trials, and the trials that are ready to run.
 
     A trial is either a default trial (ready at once), a proposal of the study (ready when the outcomes that it depends
-    on are known, see `CellStudy`), or a confirm trial (ready when tuning has ended and a winner is frozen).
+    on are known, see `CellStudy`), or a confirm trial (ready when tuning has ended and a winner is frozen). With
+    halving a proposal is ready once for each part of its training, see `harness.search.halving`.
     """
 
     def __init__(self, plan: Plan, cell: Cell, stored: Mapping[str, TrialSummary], out: Container[str] = ()) -> None:
@@ -40,6 +43,12 @@ class CellProgress:
         self._single_trials: list[TrialSpec] = []  # of packs that failed
         self._proposals: list[TrialSpec] = []  # in the order of asking; one may be proposed twice
         self._places: dict[str, list[int]] = {}  # of each proposal among them, by trial_id
+        self._rungs = rung_epochs(cell.task.epochs(cell.scale)) if plan.budget.halving else ()
+        self._brackets: list[list[TrialSpec]] = []  # of different proposals
+        self._bracket_of: dict[str, int] = {}
+        self._given: dict[str, int] = {}  # by trial_id, to which rung a proposal was made ready
+        self._over: set[str] = set()  # proposals whose outcome is final
+        self.stopped: list[str] = []  # of these, those that ended at a rung; whoever keeps checkpoints takes them
         self._ready: deque[TrialSpec] = deque()  # proposals that no worker has yet
         self._num_tuned = 0
         self._propose()
@@ -86,10 +95,8 @@ class CellProgress:
         """One of this cell's trials ended."""
         self._stored[spec.trial_id] = finished
         self._count_seconds(finished)
-        places = self._places.get(spec.trial_id, ())
-        for place in places:
-            self._tell(place, finished)
-        if places:
+        if spec.trial_id in self._bracket_of:
+            self._decide(self._bracket_of[spec.trial_id])
             self._propose()
 
     @property
@@ -123,16 +130,59 @@ class CellProgress:
         while len(self._proposals) < self._plan.budget.tune_trials and (asked := self._study.ask()) is not None:
             place = len(self._proposals)
             spec = replace(
-                self._plan.spec(self.cell, "tune", 0, asked), tune_index=place, tune_width=self._plan.budget.tune_width
+                self._plan.spec(self.cell, "tune", 0, asked),
+                tune_index=place,
+                tune_width=self._plan.budget.tune_width,
+                halving=HALVING if self._rungs else "",
             )
             self._proposals.append(spec)
             self._places.setdefault(spec.trial_id, []).append(place)
-            if spec.trial_id in self._stored:
-                self._tell(place, self._stored[spec.trial_id])
-            elif self._places[spec.trial_id] == [place]:
-                self._ready += self._left([spec])
+            self._join_bracket(spec, place // BRACKET if self._rungs else place)
         if self.has_tuned:
             self._waiting += self._left(self._confirm_specs())
+
+    def _join_bracket(self, spec: TrialSpec, bracket: int) -> None:
+        while len(self._brackets) <= bracket:
+            self._brackets.append([])
+        if spec.trial_id in self._over:
+            self._tell(self._places[spec.trial_id][-1], self._stored[spec.trial_id])
+        elif spec.trial_id not in self._bracket_of:
+            self._brackets[bracket].append(spec)
+            self._bracket_of[spec.trial_id] = bracket
+            if spec.trial_id in self._stored:
+                self._count_seconds(self._stored[spec.trial_id])
+        self._decide(bracket)
+
+    def _decide(self, bracket: int) -> None:
+        """Make ready what is to train further, and tell the study what ended for good."""
+        specs = self._brackets[bracket]
+        outcomes = [self._stored.get(spec.trial_id) for spec in specs]
+        if self._rungs and len(self._proposals) < (bracket + 1) * BRACKET:
+            outcomes.append(None)  # proposals that are not made yet have not reached a rung
+        now = standing(outcomes, len(self._rungs), self.cell.task.higher_is_better)
+        for place, rung in now.going.items():
+            if place < len(specs):
+                self._make_ready(specs[place], rung)
+        for place in sorted(now.over):
+            spec, finished = specs[place], outcomes[place]
+            if spec.trial_id not in self._over and finished is not None:
+                self._over.add(spec.trial_id)
+                self.stopped += [spec.trial_id] * (finished.status == "pruned")
+                for each in self._places[spec.trial_id]:
+                    self._tell(each, finished)
+
+    def _make_ready(self, spec: TrialSpec, rung: int) -> None:
+        if self._given.get(spec.trial_id, -1) >= rung:
+            return
+        self._given[spec.trial_id] = rung
+        if spec.trial_id in self._out:
+            return
+        if self._rungs:
+            spec = replace(spec, rung=rung, until_epoch=self._rungs[rung] if rung < len(self._rungs) else None)
+        if rung:
+            self._ready.appendleft(spec)  # a bracket waits for it, and has waited longer
+        else:
+            self._ready.append(spec)
 
     def _count_seconds(self, finished: TrialSummary) -> None:
         self._seconds, self._num_timed = self._seconds + finished.seconds, self._num_timed + 1
@@ -185,6 +235,13 @@ class Schedule:
     def record(self, spec: TrialSpec, finished: TrialSummary) -> None:
         """A trial that `next` gave out has ended."""
         self._by_cell[spec.cell].record(spec, finished)
+
+    def take_stopped(self) -> list[str]:
+        """Ids of the trials that ended at a rung of halving since this was asked: they will not go on."""
+        stopped = [trial_id for cell in self.cells for trial_id in cell.stopped]
+        for cell in self.cells if stopped else ():
+            cell.stopped.clear()
+        return stopped
 
     def split(self, pack: Pack) -> None:
         """A pack that `next` gave out left no rows: `next` will give out its trials one by one."""

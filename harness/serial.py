@@ -45,6 +45,8 @@ def run(
             ended = _run(pack, store, execution, progress)
             for spec, finished in zip(pack, ended, strict=False):
                 schedule.record(spec, finished)
+            if stopped := schedule.take_stopped():
+                store.drop_checkpoints(stopped)
             if not ended:
                 schedule.split(pack)
         for spec in timing:

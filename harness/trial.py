@@ -159,7 +159,8 @@ def _trained(pack: Pack, execution: Execution, started: float) -> list[tuple[Sta
     (task, *_), trainings = zip(*(prepare(spec, execution) for spec in pack), strict=True)
     effort = {"setup_seconds": (time.perf_counter() - started) / len(pack), "seeds_together": len(pack)}
     alone = len(pack) == 1
-    ends = [trainings[0].run(_checkpoints(pack[0], execution))] if alone else task.train_together(trainings)
+    pause = {} if pack[0].until_epoch is None else {"until_epoch": pack[0].until_epoch}
+    ends = [trainings[0].run(_checkpoints(pack[0], execution), **pause)] if alone else task.train_together(trainings)
     return [_outcome(task, *each, execution, effort) for each in zip(pack, trainings, ends, strict=True)]
 
 
@@ -167,11 +168,14 @@ def _outcome(
     task: Task, spec: TrialSpec, training: Training, trained: Trained, execution: Execution, effort: dict[str, Any]
 ) -> tuple[Status, *Outcome]:
     split = "test" if spec.sees_test else "validation"
-    final = reported(trained.final, task.metric, dict.fromkeys(("validation", split)), "at the end")
+    is_paused = bool(trained.paused)
+    last, when = (trained.paused, "at the rung") if is_paused else (trained.final, "at the end")
+    final = reported(last, task.metric, dict.fromkeys(("validation", split)), when)
     best = reported(trained.best, task.metric, (), "at the best epoch")
     values = _values(task, spec, execution, training, trained, final, best) | effort
     metrics = {name: value for name, value in final[split].items() if name != task.metric}
-    return ("stopped_early" if trained.stopped_early else "completed"), values, metrics, curves_of(trained)
+    status: Status = "pruned" if is_paused else "stopped_early" if trained.stopped_early else "completed"
+    return status, values, metrics, curves_of(trained)
 
 
 def _checkpoints(spec: TrialSpec, execution: Execution) -> Checkpoints:

@@ -37,16 +37,17 @@ class Suite:
     """A set of cells, and how much is spent on each.
 
     `tune_trials` are spent on every cell alike, the baseline included; `tune_width` of them may run at once, at the
-    price of proposals that know fewer outcomes. `seeds` is the number of default trials of a cell (at each point of its
-    grid) and of confirm trials. `timing_tasks` are those whose cells are timed against their twin, `timing_repeats`
-    times each: three or more, since two tell nothing of their spread. `tune_trials_at`, `seeds_at` and
-    `timing_repeats_at` are the numbers at scales which have others.
+    price of proposals that know fewer outcomes, and with `halving` the worse of them stop early. `seeds` is the number
+    of default trials of a cell (at each point of its grid) and of confirm trials. `timing_tasks` are those whose cells
+    are timed against their twin, `timing_repeats` times each: three or more, since two tell nothing of their spread.
+    `tune_trials_at`, `seeds_at` and `timing_repeats_at` are the numbers at scales which have others.
     """
 
     groups: tuple[Group, ...]
     scale: str  # unless --scale says otherwise
     tune_trials: int
     tune_width: int = 1
+    halving: bool = False
     seeds: int = 5
     tune_trials_at: Mapping[str, int] = field(default_factory=dict)
     seeds_at: Mapping[str, int] = field(default_factory=dict)

@@ -98,16 +98,24 @@ class Training:
         is_plain = self.hooks.leaves_gradients_alone and as_planned and protocol.switches == Switches()
         self._own_step = own_step(network) if own_step and is_plain else None
 
-    def run(self, checkpoints: Checkpoints = NOWHERE) -> Trained:
+    def run(self, checkpoints: Checkpoints = NOWHERE, until_epoch: int | None = None) -> Trained:
         """Train to the end, or until a regularizer stops it; from where `checkpoints` left off, if they did.
+
+        With `until_epoch` it pauses after that epoch, measures, and keeps its state. Another training that is made in
+        the same way goes on from there, bit for bit as if there had been no pause.
 
         Raises:
             Diverged: when the loss of an epoch, or the value that tells the best one, is not finite.
         """
-        trained = self._begin(checkpoints.load())
+        saved = checkpoints.load()
+        if saved is not None and until_epoch is not None and saved["trained"]["epochs_run"] > until_epoch:
+            saved = None  # of a part that is to come later
+        trained = self._begin(saved)
         metric, higher_is_better = self._selection
         values = trained.values("validation", metric)
         for epoch in range(trained.epochs_run + 1, self.protocol.epochs + 1):
+            if epoch - 1 == until_epoch:
+                return self._paused(trained, checkpoints)
             checkpoints.offer(epoch - 1, partial(self.state, trained))
             loss, seconds = self.run_epoch(epoch)
             trained.train_seconds += seconds
@@ -248,6 +256,14 @@ class Training:
             return self.restore(saved)
         trained = Trained()
         self._measure(0, trained)
+        return trained
+
+    def _paused(self, trained: Trained, checkpoints: Checkpoints) -> Trained:
+        """The state is kept before the reading, so that whoever goes on knows nothing of it."""
+        checkpoints.keep(trained.epochs_run, partial(self.state, trained))
+        metric, _ = self._selection
+        trained.paused = self._measure(None, trained)
+        _finite(trained.paused["validation"][metric], f"validation {metric} after", trained.epochs_run)
         return trained
 
     def _batch_loss(self, batch: Batch) -> Tensor:

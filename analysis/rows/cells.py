@@ -14,7 +14,7 @@ import pandas as pd
 
 from analysis.rows.comparable import RANKED_ROLES
 from analysis.rows.current import BEST_EPOCH, CELL, selection_rules, succeeded, winners
-from harness.records import HYPERPARAMETER_PREFIX, SUCCESSES
+from harness.records import HYPERPARAMETER_PREFIX, INTENDED, SUCCESSES
 
 RankedRole = Literal["confirm", "default"]
 Value = Literal["test_value", "test_value_at_best_validation"]
@@ -198,7 +198,7 @@ def _standing(
     if not ran:
         return "skipped", _first(trials, "reason")
     asked = chosen or ran  # without a trial of the wanted role, the search tells why
-    failed = [trial for trial in asked if trial["status"] not in SUCCESSES]
+    failed = [trial for trial in asked if trial["status"] not in INTENDED]
     if len(failed) < len(asked):
         return "missing", "its trials report no finite value" if chosen else "no trial ran that could be ranked"
     statuses = Counter(trial["status"] for trial in failed)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.rows.current import current_rows, winners
-from harness.records import HYPERPARAMETER_PREFIX, ROLES, STATUSES, SUCCESSES
+from harness.records import HYPERPARAMETER_PREFIX, INTENDED, ROLES, STATUSES
 
 FAILURE_COLUMNS = (
     "scale", "task", "regularizer", "role", "seed", "tune_index", "status", "error_type", "error_message", "attempts",
@@ -44,8 +44,8 @@ def frozen_winners(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def failures(trials: pd.DataFrame) -> pd.DataFrame:
-    """Every trial that neither succeeded nor was skipped, with its message."""
-    failed = trials[~trials["status"].isin([*SUCCESSES, "skipped"])]
+    """Every trial that neither succeeded nor was skipped nor stopped at a rung of its search, with its message."""
+    failed = trials[~trials["status"].isin(INTENDED)]
     return failed.sort_values(["scale", "task", "regularizer", "role", "seed"])[list(FAILURE_COLUMNS)]
 
 

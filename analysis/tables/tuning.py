@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.rows.current import current_rows
 from analysis.rows.notes import notes_of, with_notes
-from harness.records import SUCCESSES
+from harness.records import INTENDED, SUCCESSES
 
 SO_FAR_COLUMNS = ("scale", "task", "regularizer", "num_trials", "seconds", "best_validation")
 COST_COLUMNS = ("scale", "regularizer", "num_tasks", "num_trials", "num_failed", "seconds", "seconds_per_trial")
@@ -36,7 +36,7 @@ def best_so_far(trials: pd.DataFrame) -> pd.DataFrame:
 def tuning_costs(trials: pd.DataFrame) -> pd.DataFrame:
     """One row per contestant: what its searches took over all tasks, the dearest first; columns `COST_COLUMNS`."""
     tune = _tune_rows(trials)
-    failed = ~tune["status"].isin([*SUCCESSES, "pruned"])
+    failed = ~tune["status"].isin(INTENDED)
     grouped = tune.assign(failed=failed, seconds=tune["train_seconds"].astype(float)).groupby(["scale", "regularizer"])
     table = grouped.agg(
         num_tasks=("task", "nunique"),

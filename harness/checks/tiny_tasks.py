@@ -86,9 +86,13 @@ class CutAfter:
     def offer(self, epoch: int, state: Callable[[], State]) -> None:
         """Keep the state, and end the training."""
         if epoch == self.epochs and not self.file:
-            torch.save(state(), content := io.BytesIO())
-            self.file = content.getvalue()
+            self.keep(epoch, state)
             raise CutOff
+
+    def keep(self, epoch: int, state: Callable[[], State]) -> None:
+        """Keep the state."""
+        torch.save(state(), content := io.BytesIO())
+        self.file = content.getvalue()
 
 
 def trained_in_two_parts(prepare: Callable[[], Training], first_epochs: int = 1) -> tuple[Training, Trained]:

@@ -231,7 +231,7 @@ def _suite(name: str, suite: Any, results: Sequence[str] | None) -> Iterator[str
         yield f"tasks         {', '.join(group.tasks)}"
         yield f"regularizers  {', '.join(group.regularizers)}"
         yield from (f"  {name} in {', '.join(map(str, values))}" for name, values in group.grid.items())
-    width = f" ({suite.tune_width} at once)" if suite.tune_trials else ""
+    width = f" ({suite.tune_width} at once{', halving' * suite.halving})" if suite.tune_trials else ""
     yield f"budget        {suite.tune_trials} tune trials{width} and {suite.seeds} seeds a cell, at scale {suite.scale}"
     yield f"source        {suite.source}"
     tasks = [TABLES["tasks"][task] for group in suite.groups for task in group.tasks]

@@ -180,6 +180,7 @@ class RunOptions:
         "Tune trials of a cell in flight at once, whatever the machine.",
         unset="the campaign's, of a new one the suite's",
     )
+    halving: bool = option("Stop the worse tune trials at 1/9 and 1/3 of their epochs.", "--halving", default=False)
     seeds: int | None = option("Default and confirm trials of each cell.", unset="the suite's")
     splits: int = option("Ways of holding out validation data; every seed runs on each.", default=1)
     select: RuleName | None = option(  # noqa: RUF009
@@ -282,9 +283,14 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
     from harness.execution import Execution
     from harness.plan import Budget
     from harness.request import Cluster, Request
+    from harness.search.halving import BRACKET
 
     _check_together(options)
+    halving = options.halving or suite.halving
     scale = options.scale.value if options.scale else suite.scale
+    tune_trials, tune_width = suite.tune_trials_for(scale), suite.tune_width
+    if halving:  # whole brackets
+        tune_trials, tune_width = math.ceil(tune_trials / BRACKET) * BRACKET, max(tune_width, BRACKET)
     data = Path(options.data) if options.data else None
     if data is not None and not data.is_dir() and (data.exists() or not options.download):
         raise BadInput(f"--data must be a folder that exists, got {data}.")
@@ -300,12 +306,13 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
         results=options.results or str(Path("results") / name),
         budget=Budget(
             scale=scale,  # type: ignore[arg-type]  # Budget checks it
-            tune_trials=suite.tune_trials_for(scale) if options.tune_trials is None else options.tune_trials,
+            tune_trials=tune_trials if options.tune_trials is None else options.tune_trials,
             seeds=suite.seeds_for(scale) if options.seeds is None else options.seeds,
             timing_repeats=suite.timing_repeats_for(scale),
             splits=options.splits,
             seed=options.seed,
-            tune_width=suite.tune_width if options.tune_width is None else options.tune_width,
+            tune_width=tune_width if options.tune_width is None else options.tune_width,
+            halving=halving,
         ),
         tune_width_is_asked=options.tune_width is not None,
         only=_names(options.only),

@@ -18,7 +18,7 @@ SCHEMA_VERSION = 2
 Role = Literal["default", "tune", "confirm", "timing"]
 Scale = Literal["paper", "short", "smoke"]
 Status = Literal[
-    "completed", "stopped_early", "diverged", "failed", "timeout", "out_of_memory", "crashed", "skipped"
+    "completed", "stopped_early", "diverged", "failed", "timeout", "out_of_memory", "crashed", "skipped", "pruned"
 ]  # fmt: skip
 Selection = Literal["best_validation", "best_epoch", "one_standard_error", "oracle"]
 Group = Literal[
@@ -30,6 +30,8 @@ SCALES: tuple[str, ...] = get_args(Scale)
 SELECTIONS: tuple[str, ...] = get_args(Selection)
 STATUSES: tuple[str, ...] = get_args(Status)
 SUCCESSES: tuple[str, ...] = ("completed", "stopped_early")
+INTENDED: tuple[str, ...] = (*SUCCESSES, "skipped", "pruned")
+"""Ends that were meant. The others are failures, but that training may diverge where a search tries."""
 ANSWERS: tuple[str, ...] = (*SUCCESSES, "diverged")
 """What the training itself came to. The other statuses may be the machine's, and a second try may end otherwise."""
 
@@ -122,6 +124,10 @@ TRIAL_TABLE: tuple[Column, ...] = (
            since=2, at_least=1),
     Column("selection", TEXT, "identity", "the rule that picked the winner, where it is not best_validation", since=2,
            allowed=SELECTIONS),
+    Column("halving", TEXT, "identity", "shares of the epochs at which bad trials of that search stop; null is never",
+           since=2),
+    Column("rung", SMALL, "identity", "rungs of halving that the trial had passed before its last part",
+           since=2, at_least=0, repeats=False),
     Column("frozen_from", TEXT, "identity", "trial_id of the tune trial that won, of confirm trials", repeats=False),
     Column("code_hash", TEXT, "identity", "hash of the code that the trial used"),
     Column("shared_code_hash", TEXT, "identity", "hash of the code that all contestants of the task use", since=2),

@@ -38,7 +38,8 @@ class TrialSpec:
 
     `hyperparameters` holds the regularizer's fields and the shared settings alike, with resolved types: 1 and 1.0
     would be two different trials. `campaign_id`, `suite`, `tune_index`, `tune_width` and `frozen_from` say why the
-    trial runs and are no part of its identity: the same training asked for by two suites is one trial.
+    trial runs and are no part of its identity: the same training asked for by two suites is one trial. Nor are `rung`
+    and `until_epoch`, which say how far it runs this time: it goes on later, and its last row stays.
     """
 
     task: str
@@ -56,6 +57,9 @@ class TrialSpec:
     suite: str = ""
     tune_index: int | None = None  # position in the cell's study, for role "tune"
     tune_width: int | None = None  # of that study, for roles "tune" and "confirm"
+    halving: str = ""  # where trials of the study may stop early (harness.search.halving); "" is nowhere
+    rung: int | None = None  # rungs passed before, where they may stop
+    until_epoch: int | None = None  # where to stop this time; None is the end
     frozen_from: str | None = None  # trial_id of the tune trial that won, for role "confirm"
 
     def __post_init__(self) -> None:
@@ -78,6 +82,8 @@ class TrialSpec:
             "scale": self.scale,
             "code_hash": self.code_hash,
         }
+        if self.halving:  # its outcome depends on those of other trials
+            identity["halving"] = self.halving
         if self.switches:  # trials as the protocol says have the identity that they had before there were switches
             identity["switches"] = self.switches
         if self.split:
@@ -167,6 +173,8 @@ class TrialRecord:
             split_index=spec.split or None,
             selection=None if spec.selection == "best_validation" else spec.selection,
             tune_width=spec.tune_width,
+            halving=spec.halving or None,
+            rung=spec.rung,
             frozen_from=spec.frozen_from,
             code_hash=spec.code_hash,
             shared_code_hash=spec.shared_code_hash or None,

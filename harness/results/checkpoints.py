@@ -52,9 +52,12 @@ class TrialCheckpoints:
         return None
 
     def offer(self, epoch: int, state: Callable[[], State]) -> None:
-        """Keep the state if the last one is old enough. A disk that is full is no reason to end."""
-        if epoch <= self._last_epoch or time.monotonic() - self._last_time < self._every_seconds:
-            return
+        """Keep the state if the last one is old enough."""
+        if epoch > self._last_epoch and time.monotonic() - self._last_time >= self._every_seconds:
+            self.keep(epoch, state)
+
+    def keep(self, epoch: int, state: Callable[[], State]) -> None:
+        """Keep the state now. A disk that is full is no reason to end: who goes on then begins again."""
         try:
             self._write(epoch, state())
         except Exception as error:  # whatever a contestant's state may be, or a file system may say

@@ -99,7 +99,7 @@ class Store:
     def write(self, record: TrialRecord) -> None:
         """Store one finished trial: its curves first, then its row, which is what makes it finished.
 
-        Its checkpoints go then.
+        Its checkpoints go then, but of one that was pruned: it may be told to go on.
 
         Raises:
             OSError: when the disk is full or the folder cannot be written.
@@ -109,7 +109,8 @@ class Store:
             self._write_table(CURVES, record.trial_id, pa.Table.from_pylist(points, schema=CURVE_SCHEMA))
         row = record.row()
         self._write_table(TRIALS, record.trial_id, pa.Table.from_pylist([row], schema=schema_of(row)))
-        self.drop_checkpoints([record.trial_id])
+        if record.status != "pruned":
+            self.drop_checkpoints([record.trial_id])
 
     def drop_checkpoints(self, trial_ids: Container[str] | None = None) -> None:
         """Remove the checkpoints of these trials, or all; files that cannot be removed are ignored."""

@@ -12,7 +12,7 @@ from harness.records import SUCCESSES, TrialRecord
 _SECONDS = ("train_seconds", "evaluation_seconds", "setup_seconds")
 FINISHED_COLUMNS = (
     "trial_id", "status", "validation_value", "best_validation_value", "test_value", "task", "regularizer", "role",
-    *_SECONDS,
+    "rung", *_SECONDS,
 )  # fmt: skip
 
 
@@ -28,6 +28,7 @@ class TrialSummary:
     role: str = ""
     best_validation_value: float | None = None
     test_value: float | None = None  # of tune trials: an oracle's alone
+    rung: int | None = None  # to which it trained, where trials of its search may stop early
     seconds: float = 0.0  # of training, evaluation and setup
 
     @property
@@ -44,13 +45,13 @@ class TrialSummary:
     @property
     def is_failure(self) -> bool:
         """Whether there should be a result and is none."""
-        return not (self.has_result or self.is_rejection or self.status == "skipped")
+        return not (self.has_result or self.is_rejection or self.status in ("skipped", "pruned"))
 
     @classmethod
     def of(cls, record: TrialRecord) -> TrialSummary:
         """From a record just made."""
         spec = record.spec
-        told = {"task": spec.task, "regularizer": spec.regularizer, "role": spec.role}
+        told = {"task": spec.task, "regularizer": spec.regularizer, "role": spec.role, "rung": spec.rung}
         return cls.from_row({**record.values, **told, "trial_id": record.trial_id, "status": record.status})
 
     @classmethod

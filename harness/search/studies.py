@@ -85,6 +85,10 @@ class CellStudy:
 
     def _tell_sampler(self, place: int) -> None:
         finished = self._outcomes[place]
+        if finished.status == "pruned" and finished.validation_value is not None:
+            self._asked[place].report(finished.validation_value, step=finished.rung or 0)
+            self._study.tell(self._asked[place], state=TrialState.PRUNED)
+            return
         value = finished.validation_value if finished.has_result else None
         if value is None and finished.status in _TOLD_AS_WORST and self._values:
             value = min(self._values) if self._higher_is_better else max(self._values)

@@ -17,6 +17,9 @@ class Checkpoints(Protocol):
     def offer(self, epoch: int, state: Callable[[], State]) -> None:
         """The training stands between two epochs, `epoch` of them done; keep its state now if it is time."""
 
+    def keep(self, epoch: int, state: Callable[[], State]) -> None:
+        """The training pauses after that epoch, and goes on later; keep its state."""
+
 
 class _Nowhere:
     """For short trainings, which begin again."""
@@ -25,6 +28,9 @@ class _Nowhere:
         return None
 
     def offer(self, epoch: int, state: Callable[[], State]) -> None:
+        return None
+
+    def keep(self, epoch: int, state: Callable[[], State]) -> None:
         return None
 
 

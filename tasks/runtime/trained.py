@@ -46,6 +46,7 @@ class Trained:
     final: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     best: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     curves: list[Point] = field(default_factory=list)
+    paused: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # the reading where it was to pause
 
     def values(self, split: str, metric: str) -> list[float]:
         """What was measured there during training."""

@@ -234,6 +234,36 @@ def test_wherever_a_training_is_cut_off_its_end_is_the_same(epochs_left: int) ->
     assert (outcome.final, outcome.best, outcome.num_steps) == (expected.final, expected.best, expected.num_steps)
 
 
+@pytest.mark.parametrize("pauses", [(1,), (2, 5), (3, 3)], ids=str)
+def test_a_training_that_pauses_tells_what_the_whole_one_measures_there_and_ends_as_it(pauses: tuple[int, ...]) -> None:
+    task = tiny("digits-mlp", epochs=8, augmentation=("crop", "flip"), milestones=(0.3, 0.6))
+    contestants = Dropout(drop_rate=0.1), spoilt_after(4), EarlyStopping(patience_fraction=0.25)
+    whole, expected = trained(task, *contestants)
+    kept = CutAfter(10**9)
+    for epoch in pauses:
+        paused = prepared(task, *contestants).run(kept, until_epoch=epoch)
+        measured = {(p.split, p.metric): p.value for p in expected.curves if p.epoch == epoch}
+        assert paused.epochs_run == epoch
+        assert paused.paused["validation"]["accuracy"] == measured["validation", "accuracy"]
+    earlier = prepared(task, *contestants).run(kept, until_epoch=1)
+    assert earlier.epochs_run == 1, "a state of a later part is not gone on with"
+    kept_last = CutAfter(10**9)
+    prepared(task, *contestants).run(kept_last, until_epoch=pauses[-1])
+    training = prepared(task, *contestants)
+    outcome = training.run(kept_last)
+    assert torch.equal(weights_of(training.network), weights_of(whole.network))
+    assert outcome.curves == expected.curves
+    assert (outcome.final, outcome.best, outcome.paused) == (expected.final, expected.best, {})
+
+
+def test_a_value_at_a_pause_that_is_not_finite_is_a_divergence() -> None:
+    task = tiny("digits-mlp", epochs=4)
+    training = prepared(task)
+    training._evaluate = lambda network: {"validation": {"accuracy": math.nan}}
+    with pytest.raises(Diverged, match="validation accuracy after epoch 1 is nan"):
+        training.run(until_epoch=1)
+
+
 def test_the_seconds_of_both_parts_of_a_training_count() -> None:
     task = tiny("digits-mlp", epochs=4)
     kept = CutAfter(2)
