@@ -97,12 +97,12 @@ def _fixed(read: pd.DataFrame) -> Figure:
 
 
 def lazy_figures(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -> list[Named]:
-    """Moves and changed activations, scaled by sqrt(m), and the error, over the steps: one curve for each width."""
+    """Moves and changed activations, scaled by √m, and the error, over the steps: one curve for each width."""
     found = rows_of_lazy(rows)
     read = readings_of(found, curves) if len(found) else found
     metrics = {
-        "largest_move_times_sqrt_width": "sqrt(m) × largest move",
-        "flipped_share_times_sqrt_width": "sqrt(m) × share of changed activations",
+        "largest_move_times_sqrt_width": "√m × largest move",
+        "flipped_share_times_sqrt_width": "√m × changed activations",
         "error": "error of the network",
     }
     if read.empty or not set(metrics) <= set(read.columns):

@@ -88,6 +88,20 @@ def test_sub_networks_are_the_network_with_units_left_out(regularizer: Regulariz
     assert {name: measured[name] for name in expected} == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.slow
+def test_the_gap_to_sub_networks_falls_with_the_width_and_grows_with_the_rate() -> None:
+    def gap(width: int, drop_rate: float) -> float:
+        protocol = replace(DIGITS.protocol, epochs=12, momentum=0.9, learning_rate=0.05)
+        task = replace(DIGITS, options={"width": width}, num_subnetworks=30, protocol=protocol)
+        training = prepared(task, Dropout(drop_rate=drop_rate, where="last"))
+        return training.run().final["test"]["subnetwork_gap"]
+
+    gaps = {(width, rate): gap(width, rate) for width, rate in ((20, 0.1), (20, 0.8), (400, 0.8))}
+    assert gaps[20, 0.8] > gaps[20, 0.1] + 0.05
+    assert gaps[20, 0.8] > gaps[400, 0.8] + 0.05
+    assert abs(gaps[400, 0.8]) < 0.05
+
+
 def test_sub_networks_need_a_dense_site() -> None:
     reason = replace(DIGITS, dataset="cifar10", architecture="resnet56", options={}).skip_reason(Dropout())
     assert reason == "Sub-networks need a dense site that one dense layer reads; the network has none."
