@@ -244,6 +244,7 @@ def _note_request(store: Store, plan: Plan, request: Request) -> None:
         "selection": plan.selection.name,
         "switches": dict(plan.switches),
         "software": software(),
+        **({"file": request.file_text} if request.file_text else {}),
     }
     known["requests"].append(asked)
     store.write_json(CAMPAIGN_FILE, known)

@@ -70,9 +70,7 @@ def regarena(
 @with_run_options("run")
 def run(suite: SuiteName, options: RunOptions) -> None:
     """Run a suite: tune, freeze, confirm, rank. The same command again resumes; larger budgets extend."""
-    from tasks.experiments import SUITES
-
-    _run(request_of(suite, SUITES[suite], options))
+    _run(_requested(suite, options))
 
 
 @app.command()
@@ -91,11 +89,10 @@ def plan(
     """Show what would run and why, how long it may take, and how small a p it can reach. Runs no trial."""
     from harness.command.plan_screen import show_plan
     from harness.command.plan_table import plan_table
-    from tasks.experiments import SUITES
 
-    request = request_of(suite, SUITES[suite], options)
+    request = _requested(suite, options)
     frame, notes = plan_table(request, timings or (), calibrate)
-    title = f"plan of {suite} ({request.budget.scale})"
+    title = f"plan of {request.suite_name} ({request.budget.scale})"
     show_plan(frame, request.budget.seeds, as_json, as_csv, title, notes, by_cell=cells)
 
 
@@ -126,6 +123,17 @@ def tune(
     suite = Suite(groups=(Group(tasks=(task,), regularizers=names),), scale="short", tune_trials=30, tune_width=8)
     only = dataclasses.replace(options, only=",".join(names))  # what campaign.json says of a campaign of tune
     _run(request_of(f"tune-{task}", suite, only))
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="What the file is to be called.")],
+) -> None:
+    """Write a commented file that describes a campaign, for `regarena run FILE.toml`."""
+    from harness.command.campaign_toml import write_template
+
+    write_template(file)
+    say(f"{file} describes a small campaign; change it, then `regarena plan {file}` and `regarena run {file}`.")
 
 
 @app.command(name="list")
@@ -364,6 +372,14 @@ def doctor() -> None:
         problems += not is_well
     if problems:
         raise RegarenaError(f"{problems} check(s) failed.")
+
+
+def _requested(suite: str, options: RunOptions) -> Request:
+    """What a suite's name, or a campaign's file, and the options ask for."""
+    from harness.command.campaign_toml import asked_for
+
+    asked = asked_for(suite, options)
+    return dataclasses.replace(request_of(asked.name, asked.suite, asked.options), file_text=asked.text)
 
 
 def _run(request: Request) -> None:

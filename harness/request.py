@@ -38,6 +38,7 @@ class Request:
     cluster: Cluster = field(default_factory=Cluster)
     execution: Execution = field(default_factory=Execution)
     switches: Mapping[str, str | bool] = field(default_factory=dict)
+    file_text: str = ""  # of the campaign's file, where one was given
     retry_failed: bool = False
     download: bool = False  # fetch data sets that are missing; otherwise nothing is asked of a network
 

@@ -115,7 +115,9 @@ def a_location(parameter: typer.CallbackParam, value: str | Sequence[str] | None
 
 SuiteName = Annotated[
     str,
-    typer.Argument(metavar="SUITE", help="A name from `regarena list suites`.", autocompletion=names_in("suites")),
+    typer.Argument(
+        metavar="SUITE", help="A name from `regarena list suites`, or FILE.toml.", autocompletion=names_in("suites")
+    ),
 ]
 OnConflict = Annotated[
     WhoseRows | None,

@@ -19,6 +19,7 @@ WELL = {  # a command line of each command that is allowed as it stands
     "run": ["quickstart", "--serial"],
     "plan": ["quickstart"],
     "tune": ["digits-mlp", "--regularizer", "dropout", "--serial"],
+    "init": ["new.toml"],
     "list": ["tasks"],
     "show": ["dropout"],
     "rank": ["results"],
