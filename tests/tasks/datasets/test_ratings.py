@@ -39,7 +39,9 @@ def some_lines(separator: str, with_times: bool = True) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("separator", "dataset"), [(s, dataset) for s in MOVIELENS for dataset in MOVIELENS[s]], ids=lambda each: str(each)
+    ("separator", "dataset"),
+    [(s, dataset) for s in MOVIELENS for dataset in MOVIELENS[s]],
+    ids=lambda each: getattr(each, "name", repr(each)),
 )
 def test_movielens_is_read_numbered_and_split(separator: str, dataset: Ratings, tmp_path: Path) -> None:
     folder = write(tmp_path, dataset, some_lines(separator, with_times=dataset is not MOVIELENS_1M_PARTIAL))
