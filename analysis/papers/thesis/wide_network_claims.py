@@ -42,7 +42,7 @@ _PROJECTIONS = "max_norm.projections"
 
 def _slopes(table: pd.DataFrame, along: str) -> dict[int, float]:
     """For each seed: the least-squares slope of the mean at each width (by its decimal logarithm) or drop rate."""
-    means = table.T.groupby(level=along).mean().T.dropna()
+    means = _whole(table, along).T.groupby(level=along).mean().T
     if means.shape[1] < 2:
         return {}
     places = np.asarray(means.columns, dtype=float)
@@ -52,8 +52,19 @@ def _slopes(table: pd.DataFrame, along: str) -> dict[int, float]:
     return {int(seed): float(slope) for seed, slope in zip(means.index, slopes, strict=True)}
 
 
+def _whole(table: pd.DataFrame, along: str) -> pd.DataFrame:
+    """Only those rates (along the width) or widths that are there everywhere, and seeds that have all of these.
+
+    Of a campaign that is not through yet, a mean at one place would else be over others than at the next.
+    """
+    other = "rate" if along == "width" else "width"
+    columns = table.columns.to_frame(index=False)
+    complete = columns.groupby(other)[along].nunique() == columns[along].nunique()
+    return table.loc[:, table.columns.get_level_values(other).isin(complete.index[complete])].dropna()
+
+
 def _words(table: pd.DataFrame, along: str) -> str:
-    means = 100 * table.T.groupby(level=along).mean().T.mean()
+    means = 100 * _whole(table, along).T.groupby(level=along).mean().T.mean()
     return ", ".join(f"{place:g}: {value:.2f}" for place, value in means.items())
 
 
@@ -107,7 +118,8 @@ def _stays(metric: str, what: str, low: float, high: float) -> Judge:
         found = difference_of_means(slopes, dict.fromkeys(slopes, 0.0))
         interval = f" ({math.exp(found.low):.2f} to {math.exp(found.high):.2f})"
         means = ", ".join(
-            f"{width}: {value:.3g}" for width, value in table.T.groupby(level="width").mean().T.mean().items()
+            f"{width}: {value:.3g}"
+            for width, value in _whole(table, "width").T.groupby(level="width").mean().T.mean().items()
         )
         return Judgement(
             verdict=_verdict_within(found, math.log(low), math.log(high)),

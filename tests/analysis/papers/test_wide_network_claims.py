@@ -118,6 +118,14 @@ def test_trends_hold_only_where_the_seeds_are_sure(tmp_path, claim, gap, noise, 
     assert judged(claim, tmp_path, of_lenet(gap, noise, seeds)).verdict == verdict
 
 
+def test_a_campaign_that_is_not_through_shows_no_trend_that_is_not_there(tmp_path):
+    rows = of_lenet(lambda width, rate: 10 * rate, 0.01)  # the gap does not depend on the width
+    unfinished = [each for each in rows if not (each["task"].endswith("-10000") and each["hp.drop_rate"] == 0.8)]
+    found = judged("Figure 5-2, widths", tmp_path, unfinished)
+    assert abs(found.value) < 0.001
+    assert found.verdict != HOLDS
+
+
 def test_a_trend_the_other_way_at_full_length_contradicts(tmp_path):
     rows = of_lenet(lambda width, rate: np.log10(width), 0.01, scale="paper")
     assert judged("Figure 5-3, widths", tmp_path, rows).verdict == FAILS
