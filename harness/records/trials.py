@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -70,7 +71,7 @@ class TrialSpec:
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"Hyperparameter {name!r} must be finite, got {value!r}.")
 
-    @property
+    @cached_property  # asked for many times; a spec does not change
     def trial_id(self) -> str:
         """20 hexadecimal digits of SHA-256 over what defines the trial; the same on every machine."""
         identity = {
