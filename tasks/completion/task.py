@@ -41,6 +41,8 @@ class Completion(DatasetTask):
     the product of the frequencies of users and items), `weighted_trace_norm`, `unseen_fraction` (of the test ratings:
     users or items without a training rating), and for contestants with one drop rate `dropout_objective`,
     `dropout_deviation` and `sampling_error` (masks of the very modules that trained, against loss plus regularizer).
+
+    The kernel's steps are those of autograd up to rounding; contestants that it does not know take the latter.
     """
 
     dataset: str
@@ -48,6 +50,7 @@ class Completion(DatasetTask):
     protocol: Protocol
     defaults: Mapping[str, Scalar] = field(default_factory=dict)
     pins: Mapping[str, Scalar] = field(default_factory=dict)
+    makes_own_steps: bool = True  # by the kernel where that is possible; else all contestants take autograd's steps
     architecture: str = field(init=False)
     metric: str = "rmse"
     higher_is_better: bool = False
@@ -125,7 +128,7 @@ class Completion(DatasetTask):
             learning_rate=setting.learning_rate,
             seed=setting.seed,
             evaluate_at_end=lambda trained: at_end(trained, train.first(MAX_TRAIN_EVALUATED), readings, drop_rate),
-            own_step=own_step,
+            own_step=own_step if self.makes_own_steps else None,
         )
 
     @property

@@ -46,6 +46,12 @@ class RademacherProbe(Regularizer):
         check_choice(self, "variant", get_args(BoundVariant))
         check_count(self, "every_epochs", 1)
 
+    def skip_reason(self, network: nn.Module) -> str | None:
+        """A bound needs a layer."""
+        if any(isinstance(module, nn.Linear | nn.Conv2d) for module in network.modules()):
+            return None
+        return "RademacherProbe needs a conv or dense layer; the network has none."
+
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """The hooks of the probe: they read weights and change nothing."""
         return _Probe(self)

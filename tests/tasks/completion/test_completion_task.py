@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_tasks import TINY_TASKS, prepared, weights_of
+from tiny_tasks import prepared, tiny, weights_of
 from torch import Tensor
 
 from harness.checks.tasks import LAWS, CheckedTask
@@ -27,7 +27,7 @@ from tasks.regularizers.weight_decay import WeightDecay
 from tasks.regularizers.weighted_trace_norm import WeightedTraceNorm
 from tasks.theory.matrix_completion import weighted_trace_norm
 
-TASK = TINY_TASKS["synthetic-ratings-factors"]
+TASK = tiny("synthetic-ratings-factors")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,17 @@ def test_contestants_that_move_inputs_or_need_layers_are_skipped() -> None:
     assert {name for name, reason in reasons.items() if reason is None} >= {
         "none", "weight_decay", "early_stopping", "sam", "dropout", "gaussian_dropout", "concrete_dropout", "dropblock",
     }  # fmt: skip
-    for name in ("mixup", "cutout", "dropconnect", "nuclear_norm", "k_support_norm", "path_norm", "l1", "max_norm"):
+    for name in (
+        "mixup",
+        "cutout",
+        "dropconnect",
+        "nuclear_norm",
+        "k_support_norm",
+        "path_norm",
+        "l1",
+        "max_norm",
+        "rademacher_probe",
+    ):
         assert reasons[name] is not None, name
 
 
