@@ -40,7 +40,7 @@ from analysis.shown.column import Column
 from analysis.shown.spreadsheet import csv_of_frame
 from analysis.tables import campaign
 from analysis.tables.importances import importance_table
-from analysis.tables.over_tasks import STATISTICS
+from analysis.tables.over_tasks import STATISTICS, statistics_of
 from analysis.tables.overall import friedman_by_scale, significance_of
 from analysis.tables.ranking import OVERALL, ranking_table
 from analysis.tables.sweeps import sweeps_of
@@ -130,8 +130,8 @@ class _Report:
 
     def _put_over_tasks(self, trials: pd.DataFrame) -> None:
         self.content["over_tasks"] = sections = []
-        for name, statistic in STATISTICS.items():
-            table = statistic.make(trials)
+        for name, table in statistics_of(trials, STATISTICS):
+            statistic = STATISTICS[name]
             if len(table):
                 self._csv(name, table)
             sections += [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,6 +14,7 @@ from analysis.tables.bayes import signed_rank_probabilities
 from analysis.tables.interactions import interaction_table
 from analysis.tables.looks import looks_at_test_data
 from analysis.tables.pairs import strengths, win_rates
+from analysis.tables.scores import scores_table
 from analysis.tables.tuning import best_so_far, tuning_costs
 from analysis.tables.variance import variance_table
 
@@ -28,6 +29,7 @@ class Statistic:
         title: what it tells, as a heading.
         source: its definition and where it is from, in a sentence.
         make: the whole table, from trials.
+        takes_scores: whether a `scores_table` may stand for the trials, which is made once for all.
         columns: those that people see, of a view.
         view: the rows that people see, of the whole table of one scale.
         absent: what there is to say of an empty table.
@@ -39,6 +41,7 @@ class Statistic:
     make: Callable[[pd.DataFrame], pd.DataFrame]
     columns: tuple[Column, ...]
     view: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table
+    takes_scores: bool = True
     absent: str = "No trial can be ranked yet."
     is_long: bool = False
 
@@ -126,6 +129,7 @@ STATISTICS: Mapping[str, Statistic] = {
         title="combinations beside the sum of their parts",
         source="Contrast of a two by two factorial design, paired by seed (Montgomery, chapter 5).",
         make=interaction_table,
+        takes_scores=False,
         columns=shown.INTERACTIONS,
         absent="No combination ran beside all its parts and none.",
     ),
@@ -133,12 +137,14 @@ STATISTICS: Mapping[str, Statistic] = {
         title="where the scatter comes from",
         source="Components of variance by moments (Bouthillier et al. 2021); --splits and other --seed add sources.",
         make=variance_table,
+        takes_scores=False,
         columns=shown.VARIANCES,
     ),
     "looks": Statistic(
         title="looks at the test data",
         source="Every look makes the best of what was seen a little more a matter of chance (Dwork et al. 2015).",
         make=looks_at_test_data,
+        takes_scores=False,
         columns=shown.LOOKS,
         absent="No trial has looked at test data.",
     ),
@@ -146,6 +152,7 @@ STATISTICS: Mapping[str, Statistic] = {
         title="what tuning cost",
         source="Sums over the tune trials of all tasks.",
         make=tuning_costs,
+        takes_scores=False,
         columns=shown.TUNING_COSTS,
         absent="Nothing was tuned here.",
     ),
@@ -153,6 +160,7 @@ STATISTICS: Mapping[str, Statistic] = {
         title="the best validation value so far",
         source="The best among the first 1, 2, 4, ... tune trials in the order of proposals, and among all.",
         make=best_so_far,
+        takes_scores=False,
         columns=shown.BEST_SO_FAR,
         view=_at_powers_of_two,
         absent="Nothing was tuned here.",
@@ -160,3 +168,14 @@ STATISTICS: Mapping[str, Statistic] = {
     ),
 }
 """The names that `regarena stats --table` takes."""
+
+
+def statistics_of(trials: pd.DataFrame, names: Iterable[str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each of these statistics' whole table; the scores are made once."""
+    scores: pd.DataFrame | None = None
+    for name in names:
+        if not STATISTICS[name].takes_scores:
+            yield name, STATISTICS[name].make(trials)
+            continue
+        scores = scores_table(trials) if scores is None else scores
+        yield name, STATISTICS[name].make(scores)

@@ -17,7 +17,11 @@ def scores_table(trials: pd.DataFrame, role: RankedRole | None = None, value: Va
 
     `score` is the value, the worst of its metric where the seed failed; `loss` the same with a sign by which smaller is
     better. Cells without any value have no row. Rows are those that may meet (`current_rows`), whose notes it carries.
+
+    A scores table is returned as it is, so that all statistics which start from scores take one in place of trials.
     """
+    if "loss" in trials:
+        return trials
     current, rows = current_rows(trials), []
     for task in tasks_of(current, role, value):
         sign = -1.0 if task.higher_is_better else 1.0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,24 +33,34 @@ def variance_table(trials: pd.DataFrame) -> pd.DataFrame:
     count as the worst value. A cell with an infinite value, or with one trial, has no row.
     """
     rows = rows_of_each_search(trials)
+    notes = notes_of(rows)
     rows = rows[rows["role"].isin(["default", "confirm"]) & rows["status"].ne("skipped")]
+    names = [*_CELL, "role", "metric", "higher_is_better", "status", "test_value", "campaign_id", "seed", "split_index"]
+    cells: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for values in rows.reindex(columns=names).astype(object).itertuples(index=False, name=None):
+        cells.setdefault(values[: len(_CELL)], []).append(dict(zip(names, values, strict=True)))
     table = []
-    for cell, of_cell in rows.groupby(_CELL, sort=True):
-        confirmed = of_cell[of_cell["role"] == "confirm"]
-        chosen = confirmed if len(confirmed) else of_cell
+    for cell in sorted(cells):
+        confirmed = [trial for trial in cells[cell] if trial["role"] == "confirm"]
+        chosen = confirmed or cells[cell]
         table += [(*cell, *each, len(chosen)) for each in _sources(chosen)]
-    return with_notes(pd.DataFrame(table, columns=list(VARIANCE_COLUMNS)), notes_of(rows))
+    return with_notes(pd.DataFrame(table, columns=list(VARIANCE_COLUMNS)), notes)
 
 
-def _sources(rows: pd.DataFrame) -> list[tuple[str, float, float, float, int]]:
+def _sources(trials: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, float, float, int]]:
     """(source, variance, standard deviation, share, levels) of one cell."""
-    known = rows[["metric", "higher_is_better"]].dropna()
-    worst = worst_value(str(known["metric"].iloc[0]), bool(known["higher_is_better"].iloc[0])) if len(known) else np.nan
-    values = rows["test_value"].astype(float).where(rows["status"].isin(SUCCESSES), worst).fillna(worst).to_numpy()
-    if len(values) < 2 or not np.isfinite(values).all():
+    known = next((trial for trial in trials if not pd.isna(trial["metric"])), None)
+    if known is None or len(trials) < 2:
         return []
-    split = rows["split_index"].astype("Int64").fillna(0).to_numpy() if "split_index" in rows else np.zeros(len(rows))
-    levels = {"tuning": rows["campaign_id"].fillna("").to_numpy(), "split": split, "seed": rows["seed"].to_numpy()}
+    worst = worst_value(known["metric"], bool(known["higher_is_better"]))
+    values = np.array([_value(trial, worst) for trial in trials])
+    if not np.isfinite(values).all():
+        return []
+    levels = {
+        "tuning": np.array([str(trial["campaign_id"]) for trial in trials]),
+        "split": np.array([0 if pd.isna(trial["split_index"]) else int(trial["split_index"]) for trial in trials]),
+        "seed": np.array([int(trial["seed"]) for trial in trials]),
+    }
     variances = components(values, **levels)
     total = sum(variances.values())
     counts = {name: len(set(each)) for name, each in levels.items()}
@@ -57,6 +68,11 @@ def _sources(rows: pd.DataFrame) -> list[tuple[str, float, float, float, int]]:
         (name, variance, variance**0.5, variance / total if total else np.nan, counts.get(name, len(values)))
         for name, variance in variances.items()
     ]
+
+
+def _value(trial: Mapping[str, Any], worst: float) -> float:
+    has_value = trial["status"] in SUCCESSES and not pd.isna(trial["test_value"])
+    return float(trial["test_value"]) if has_value else worst
 
 
 def components(values: np.ndarray, tuning: np.ndarray, split: np.ndarray, seed: np.ndarray) -> Mapping[str, float]:

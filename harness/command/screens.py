@@ -54,13 +54,12 @@ def _show_task(name: str, records: Records) -> None:
 def show_statistics(trials: Any, name: str | None = None, as_json: bool = False, as_csv: bool = False) -> None:
     """The statistics over all tasks but for the long ones, abridged; with `name` that one, whole."""
     import analysis
-    from analysis.tables.over_tasks import STATISTICS
+    from analysis.tables.over_tasks import STATISTICS, statistics_of
 
     notes: dict[str, None] = {}
-    for each, statistic in STATISTICS.items():
-        if statistic.is_long if name is None else name != each:
-            continue
-        table = statistic.make(trials)
+    names = [each for each, statistic in STATISTICS.items() if not statistic.is_long] if name is None else [name]
+    for each, table in statistics_of(trials, names):
+        statistic = STATISTICS[each]
         if show_frame(table, as_json, as_csv):
             return
         for scale, rows in statistic.views(table):
