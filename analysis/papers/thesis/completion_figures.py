@@ -37,9 +37,10 @@ def completion_curves(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -
             label = "plain SGD" if rate == 0 else f"dropout {rate:g}"
             axis.plot(mean.index, mean, color=colours[rate], label=label, linewidth=1.6)
             axis.fill_between(mean.index, mean - std, mean + std, color="grey", alpha=0.25, linewidth=0)
-        later = wide[wide["epoch"] > 0][column].quantile([0.0, 1.0]).to_numpy()
-        of_best = wide[wide["epoch"] >= 3][column].max()  # the first epochs would flatten all that follows
-        axis.set(title=title, xlabel="epoch", ylim=(float(later[0]) - 0.03, float(of_best) + 0.03))
+        later = wide[wide["epoch"] >= 0.15 * wide["epoch"].max()][
+            column
+        ]  # the beginning would flatten all that follows
+        axis.set(title=title, xlabel="epoch", ylim=(float(later.min()) - 0.03, float(later.max()) + 0.03))
         axis.xaxis.set_major_locator(MaxNLocator(5))
     axes[0].set_ylabel("root mean squared error")
     axes[0].legend(fontsize=8)
