@@ -7,7 +7,7 @@ DONE := .venv/.installed
 # it for that: hence no extra, and no dependencies. Without it those tests are skipped.
 ORACLE := torchattacks==3.5.1
 
-.PHONY: quickstart test test-all coverage terminal check fix bench chaos clean
+.PHONY: quickstart test test-all coverage terminal check fix bench docs chaos clean
 
 quickstart: $(DONE)  ## a whole small campaign on real data: tune, confirm, rank
 	$(BIN)/regarena run quickstart
@@ -40,6 +40,10 @@ fix: $(DONE)  ## format, and mend what lint can mend
 
 bench: $(DONE)  ## speed as ratios, each pair interleaved in one run
 	$(BIN)/python -m benchmarks
+
+docs: $(DONE)  ## the documentation, as pages in build/docs; warnings are errors
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 SEED ?= 0
 chaos: $(DONE)  ## campaigns that are disturbed at random, a quarter of an hour; SEED=1 for other draws

@@ -1,0 +1,52 @@
+"""The tutorials: their commands and code run as they stand, one page after the other, in one folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parent.parent / "docs"
+BLOCK = re.compile(
+    r'^```(?P<language>sh|python)(?: title="(?P<file>[\w.]+)")?\n(?P<text>.*?)^```$', re.DOTALL | re.MULTILINE
+)
+REFERENCE = {"commands", "columns", "regularizers", "tasks", "suites", "architectures", "datasets"}  # made when built
+
+
+def blocks(page: str) -> list[tuple[str, str | None, str]]:
+    """(language, file to write or None, text) of each block of a page that is to be run."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return [(found["language"], found["file"], found["text"]) for found in BLOCK.finditer(text)]
+
+
+@pytest.mark.slow
+def test_the_tutorials_run_as_they_stand(tmp_path: Path) -> None:
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    pages = ("tutorials/first-campaign.md", "tutorials/pandas.md", "tutorials/own-regularizer.md")
+    for page in pages:
+        found = blocks(page)
+        assert found, page
+        for _, file, text in found:
+            if file is not None:
+                (tmp_path / file).write_text(text, encoding="utf-8")
+        code = "".join(text for language, file, text in found if language == "python" and file is None)
+        commands = ["set -e\n" + "".join(text for language, _, text in found if language == "sh")]
+        for command in (["bash", "-c", *commands], [sys.executable, "-c", code]):
+            ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
+            assert ended.returncode == 0, f"{page}: {ended.stdout}\n{ended.stderr}"
+    assert (tmp_path / "first" / "report.html").exists()
+
+
+def test_every_page_is_in_the_navigation_and_every_link_has_its_page() -> None:
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    made = {f"reference/{name}.md" for name in REFERENCE}
+    navigation = set(re.findall(r": ([\w/-]+\.md)$", (DOCS.parent / "mkdocs.yml").read_text(), re.MULTILINE))
+    assert navigation == pages | made
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+\.md)", (DOCS / page).read_text(encoding="utf-8")):
+            linked = os.path.normpath(Path(page).parent / target)
+            assert linked in pages | made, f"{page} links to {target}"
