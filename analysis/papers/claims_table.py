@@ -8,6 +8,7 @@ from analysis.papers.claims.claim import NOT_RUN, Claim, Results
 from analysis.papers.table import PAPERS
 from analysis.rows.current import current_rows
 from analysis.rows.notes import notes_of, with_notes
+from harness.records import HYPERPARAMETER_PREFIX, METRIC_PREFIX
 
 CLAIM_COLUMNS = (
     "paper", "claim", "statement", "verdict", "measured", "value", "limit", "num_trials", "tasks", "scale",
@@ -43,5 +44,11 @@ def claim_row(claim: Claim, results: Results) -> dict[str, object]:
         "verdict": NOT_RUN,
         "num_trials": 0,
     }
-    judgement = claim.judge(results)
+    try:
+        judgement = claim.judge(results)
+    except KeyError as error:
+        reading = str(error.args[0]) if error.args else ""
+        if reading in results.trials.columns or not reading.startswith((METRIC_PREFIX, HYPERPARAMETER_PREFIX)):
+            raise
+        return row | {"verdict": f"not comparable: the rows lack what it needs ({reading})"}
     return row if judgement is None else row | vars(judgement)

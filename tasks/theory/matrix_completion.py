@@ -175,8 +175,9 @@ def weighted_trace_norm_of_factors(
 
     Example:
         >>> even, U = torch.full((2,), 0.5, dtype=torch.float64), torch.eye(2, dtype=torch.float64)
-        >>> weighted_trace_norm_of_factors(U, U, even, even)  # of the identity: two singular values of 1/2
-        tensor(1., dtype=torch.float64)
+        >>> norm = weighted_trace_norm_of_factors(U, U, even, even)  # of the identity: two singular values of 1/2
+        >>> round(float(norm), 12)
+        1.0
     """
     _require_factors(U, V)
     require_probabilities("row_probabilities", row_probabilities, U.shape[-2])

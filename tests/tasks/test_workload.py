@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tiny_tasks import TINY_TASKS, prepared
 
+from tasks.calculation import Calculation
 from tasks.classification import MAX_TRAIN_EVALUATED, Classification
 from tasks.datasets import DATASETS
 from tasks.experiments import TASKS
@@ -22,7 +23,7 @@ SCALES = ("smoke", "short", "paper")
 TABLED = {
     name: task for name, task in TASKS.items() if task.dataset in DATASETS or not isinstance(task, Classification)
 }
-CALCULATIONS = {"thesis-fig6-1", "thesis-fig6-2"}  # nothing is trained, so that there is no work to count
+CALCULATIONS = {name for name, task in TABLED.items() if isinstance(task, Calculation)}  # without steps to count
 TRAINED = {name: task for name, task in TABLED.items() if name not in CALCULATIONS}
 OF_EACH_KIND = list({(type(task), task.dataset): name for name, task in reversed(TRAINED.items())}.values())
 WITHOUT_FILES = [name for name, task in TRAINED.items() if not task.needs_data]
