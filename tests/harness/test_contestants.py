@@ -64,7 +64,7 @@ def test_an_override_of_another_kind_is_refused_and_not_bent(field, value, messa
 
 
 def test_an_override_that_is_no_hyperparameter_is_refused_with_those_that_are():
-    known = "drop_rate, where, conv_factor, input_drop_rate, learning_rate"
+    known = "drop_rate, where, conv_factor, input_drop_rate, share, learning_rate"
     with pytest.raises(BadInput, match=rf"dropout has no hyperparameter 'rate'; it has {known}"):
         Contestant("dropout").resolve(DIGITS, "smoke", {"rate": 0.1})
 
@@ -72,7 +72,7 @@ def test_an_override_that_is_no_hyperparameter_is_refused_with_those_that_are():
 def test_a_combination_has_the_union_of_fields_and_qualifies_those_that_clash():
     clashing = Contestant("dropout+gaussian_dropout").resolve(DIGITS, "smoke")
     qualified = {f"{part}.{name}" for part in ("dropout", "gaussian_dropout") for name in ("drop_rate", "where")}
-    assert set(clashing) == {*qualified, "conv_factor", "input_drop_rate", "learning_rate"}
+    assert set(clashing) == {*qualified, "conv_factor", "input_drop_rate", "share", "learning_rate"}
     mixed = Contestant("dropout+weight_decay").resolve(DIGITS, "smoke")
     own = {field.name for part in ("dropout", "weight_decay") for field in fields(REGULARIZERS[part])}
     assert set(mixed) == {*own, "learning_rate"}
