@@ -17,17 +17,12 @@ ROOT = Path(__file__).parent.parent
 QUICK = ("subnetworks",)
 
 
-def output_of(names):
+def output_of(name):
     environment = os.environ | {VARIABLE: "tiny", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", "benchmarks", *names]
+    command = [sys.executable, "-m", "benchmarks", name]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
-
-
-@pytest.fixture(scope="module")
-def said(request):
-    return output_of(request.param)
 
 
 def test_every_module_that_measures_is_named():
@@ -35,17 +30,9 @@ def test_every_module_that_measures_is_named():
     assert set(NAMES) == measuring
 
 
-OTHERS = tuple(name for name in NAMES if name not in QUICK)
-
-
-@pytest.mark.parametrize(
-    ("said", "name"),
-    [(QUICK, name) for name in QUICK] + [pytest.param(OTHERS, name, marks=pytest.mark.slow) for name in OTHERS],
-    indirect=["said"],
-    ids=[*QUICK, *OTHERS],
-)
-def test_it_runs_to_its_end_and_measures_something(said, name):
-    rows = re.search(rf"^{name}: .*\n((?:  .*\n)*)", said, re.MULTILINE)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in NAMES])
+def test_it_runs_to_its_end_and_measures_something(name):
+    rows = re.search(rf"^{name}: .*\n((?:  .*\n)*)", output_of(name), re.MULTILINE)
     assert rows is not None
     assert rows[1], "it has rows"
     assert "nan" not in re.findall(r"=(\S+)", rows[1])
