@@ -172,7 +172,7 @@ class Progress:
                 }
                 for (task, regularizer), state in self._cells.items()
             ]
-            done, total = (sum(cell[key] for cell in cells) for key in ("done", "total"))  # type: ignore[misc]
+            done, total = (sum(cell[key] for cell in cells) for key in ("done", "total"))  # type: ignore[misc]  # the counts of a cell
             return {
                 "num_workers": self.num_workers,
                 "seconds_left": self._seconds_left(done, total),

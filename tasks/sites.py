@@ -56,7 +56,7 @@ class Site(nn.Module):
         if name == "next_layer":
             object.__setattr__(self, name, value)
         else:
-            super().__setattr__(name, value)  # type: ignore[arg-type]
+            super().__setattr__(name, value)  # type: ignore[arg-type]  # as torch declares it
 
     @property
     def is_spatial(self) -> bool:
@@ -99,7 +99,7 @@ def watch_mask(site: Site) -> Callable[[], Tensor | None]:
 
     def current() -> Tensor | None:
         masks = [filling.current_mask for filling in watched]
-        mask: Tensor | None = next((mask for mask in masks if mask is not None), None)  # type: ignore[assignment]
+        mask: Tensor | None = next((mask for mask in masks if mask is not None), None)  # type: ignore[assignment]  # fillings' attributes have no types
         return mask
 
     return current

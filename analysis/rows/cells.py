@@ -73,7 +73,7 @@ class Budget:
     @property
     def key(self) -> tuple[int, int]:
         """Equal for equal budgets; -1 stands for what is unknown."""
-        return tuple(-1 if each is None else each for each in (self.num_tune_trials, self.epochs))  # type: ignore[return-value]
+        return tuple(-1 if each is None else each for each in (self.num_tune_trials, self.epochs))  # type: ignore[return-value]  # a pair
 
     @property
     def words(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,8 +12,10 @@ import torch
 from harness.checks.law import Law
 from tasks.datasets.batches import Samples
 from tasks.datasets.dataset import Dataset, Splits
+from tasks.protocols import Protocol
 
 MAX_EXAMINED = 1000  # samples of a split
+_ANY = Protocol(source="", epochs=1, batch_size=1, learning_rate=1.0)
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,29 @@ def is_the_same_each_time(checked: CheckedDataset) -> Iterator[str]:
             yield f"Read again, its {split} split holds other samples, or in another order."
 
 
+def holds_out_other_samples_on_another_split(checked: CheckedDataset) -> Iterator[str]:
+    """And tests on the same: `--splits` would else count one split several times."""
+    share = checked.dataset.validation_fraction
+    if not checked.can_be_read or not 0 < share < 1:
+        return
+    first, second = (checked.dataset.splits(checked.data_dir, replace(_ANY, split=split)) for split in (0, 1))
+    if _equal(first.validation, second.validation):
+        yield "It holds out the same samples on every split; draw them by `protocol.split_of(name)`."
+    if not _equal(first.test, second.test):
+        yield "Its test split depends on the split that is held out; it must be the same for all."
+
+
+def _equal(first: Samples, second: Samples) -> bool:
+    """Whether they begin with the same samples."""
+    pairs = (next(iter(samples.first(MAX_EXAMINED).in_order())) for samples in (first, second))
+    one, other = (torch.cat([inputs.double().flatten(1), targets.double()], 1) for inputs, targets in pairs)
+    return torch.equal(one, other)
+
+
 LAWS: tuple[Law[CheckedDataset], ...] = (
     describes_its_images,
     holds_images_and_class_probabilities,
     holds_ratings,
     is_the_same_each_time,
+    holds_out_other_samples_on_another_split,
 )

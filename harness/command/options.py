@@ -176,7 +176,7 @@ class RunOptions:
     results: str | None = option(
         "Results folder or URI.", unset="results/SUITE, of tune results/tune-TASK", callback=a_location
     )
-    scale: ScaleName | None = option("How much of the protocol is run.", unset="the suite's, of tune short")  # noqa: RUF009
+    scale: ScaleName | None = option("How much of the protocol is run.", unset="the suite's, of tune short")  # noqa: RUF009  # a field
     tune_trials: int | None = option("Tune trials of each cell.", unset="the suite's")
     tune_width: int | None = option(
         "Tune trials of a cell in flight at once, whatever the machine.",
@@ -185,7 +185,7 @@ class RunOptions:
     halving: bool = option("Stop the worse tune trials at 1/9 and 1/3 of their epochs.", "--halving", default=False)
     seeds: int | None = option("Default and confirm trials of each cell.", unset="the suite's")
     splits: int = option("Ways of holding out validation data; every seed runs on each.", default=1)
-    select: RuleName | None = option(  # noqa: RUF009
+    select: RuleName | None = option(  # noqa: RUF009  # a field
         "Which tune trial is confirmed; oracle looks at test data.", unset="best_validation"
     )
     only: str | None = option(
@@ -214,7 +214,7 @@ class RunOptions:
     )
     gpus_per_trial: float | None = option("GPUs of one trial, may be a fraction.", unset="0.25 if any", min=0)
     cpus_per_trial: float = option("CPUs of one trial, which are also its threads.", default=1.0, min=0.1)
-    precision: PrecisionName | None = option("Number format.", unset="the protocol's")  # noqa: RUF009
+    precision: PrecisionName | None = option("Number format.", unset="the protocol's")  # noqa: RUF009  # a field
     channels_last: bool = option("Lay images and conv layers out channels last.", "--channels-last", default=False)
     compiled: bool = option("Compile networks with torch.compile.", "--compile", default=False)
     cuda_graphs: bool = option("Replay compiled networks as CUDA graphs.", "--cuda-graphs", default=False)

@@ -63,15 +63,16 @@ class FewImages(Dataset):
                     f"validation_fraction out, got {protocol.validation_fraction:g}."
                 )
         preprocessing = "standard" if protocol is None else protocol.preprocessing
+        split = self.name if protocol is None else protocol.split_of(self.name)
         everything = self.whole.splits(data_dir, replace(_EVERYTHING, preprocessing=preprocessing))
         train, test = everything.train, everything.test
         assert isinstance(train, Split)  # of a data set in memory
         labels = train.targets.argmax(1)
-        _, drawn = held_out(self.name, labels, (self.train_size + self.validation_size) / len(labels), seed)
+        _, drawn = held_out(split, labels, (self.train_size + self.validation_size) / len(labels), seed)
         fraction = self.validation_size / len(drawn)
-        for_training, for_validation = (drawn[part] for part in held_out(self.name, labels[drawn], fraction, seed))
+        for_training, for_validation = (drawn[part] for part in held_out(split, labels[drawn], fraction, seed))
         return Splits(
-            train=_chosen(train, for_training, lambda targets: self._with_wrong_labels(targets, seed)),
+            train=_chosen(train, for_training, lambda targets: self._with_wrong_labels(targets, seed, split)),
             validation=_chosen(train, for_validation),
             test=test,
             fingerprint=self._fingerprint(everything.fingerprint),
@@ -95,9 +96,9 @@ class FewImages(Dataset):
             "validation; official test set"
         )
 
-    def _with_wrong_labels(self, targets: Tensor, seed: int) -> Tensor:
+    def _with_wrong_labels(self, targets: Tensor, seed: int, split: str) -> Tensor:
         """Targets (N, K), of which exactly the share asked for (rounded) name another class."""
-        stream = torch_stream(seed, f"wrong labels/{self.name}")
+        stream = torch_stream(seed, f"wrong labels/{split}")
         wrong = torch.randperm(len(targets), generator=stream)[: round(self.wrong_labels * len(targets))]
         shifts = torch.randint(1, self.num_classes, (len(wrong),), generator=stream)
         labels = targets.argmax(1)

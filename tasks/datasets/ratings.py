@@ -110,6 +110,9 @@ class Ratings(Dataset):
         num_test = max(1, round(TEST_FRACTION * len(values)))
         num_held_out = round(self._share(protocol) * (len(values) - num_test))
         test, rest = order[:num_test], order[num_test:]
+        if protocol is not None and protocol.split:
+            again = torch_stream(0, f"split/{protocol.split_of(self.name)}")
+            rest = rest[torch.randperm(len(rest), generator=again)]
         validation, train = (rest[:num_held_out], rest[num_held_out:]) if num_held_out else (rest, rest)
         parts = {
             name: Split(inputs=places[chosen], targets=values[chosen, None])

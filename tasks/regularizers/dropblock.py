@@ -79,7 +79,7 @@ class BlockMask(nn.Module):
         if not self.training or self.drop_rate == 0:
             return x
         map_shape = tuple(x.shape) if x.dim() == 4 else (len(x), 1, 1, x.shape[1])
-        keep = block_mask(self._stream, map_shape, self.drop_rate, self._block_size)  # type: ignore[arg-type]
+        keep = block_mask(self._stream, map_shape, self.drop_rate, self._block_size)  # type: ignore[arg-type]  # four sizes
         if self._scaling == "realised":
             return apply_mask(x, keep.view(x.shape), realised_scale(keep))
         expected = keep_matrix(self.drop_rate, self._block_size, map_shape[2], map_shape[3]).to(x)

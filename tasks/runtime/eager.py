@@ -24,8 +24,7 @@ def eager(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     def outside(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         if not torch.compiler.is_compiling():
             return function(*args, **kwargs)
-        # torch has no type for `disable`.
-        untraced: Callable[Arguments, Result] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
+        untraced: Callable[Arguments, Result] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]  # untyped
         return untraced(*args, **kwargs)
 
     return outside

@@ -85,7 +85,7 @@ def test_a_value_that_is_not_finite_is_a_divergence(
 ) -> None:
     record = record_of({**WELL, split: {"score": value}})
     assert (record.status, record.values["error_type"]) == ("diverged", "Diverged")
-    assert record.values["error_message"] == f"The {split} score at the end is {float(value)}."  # type: ignore[arg-type]
+    assert record.values["error_message"] == f"The {split} score at the end is {float(value)}."  # type: ignore[arg-type]  # what a task may return
     assert record.values.get("validation_value") is None
 
 

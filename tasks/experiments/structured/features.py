@@ -91,6 +91,10 @@ class FeatureBottleneck(DatasetTask):
     pins: Mapping[str, Scalar] = field(default_factory=lambda: dict(PINS))
     has_classes: ClassVar = False  # the targets are numbers: nothing to smooth or mix
 
+    def validation_fraction(self, scale: str) -> float:
+        """0: no choice depends on images that are held out; validation repeats the readings."""
+        return 0.0
+
     def dataset_fingerprint(self, data_dir: Path | None) -> str:
         """Of all images and labels."""
         return DATASETS[self.dataset].splits(data_dir).fingerprint

@@ -108,7 +108,7 @@ def test_the_weighted_trace_norm_is_that_of_the_product_at_the_frequencies_of_tr
     network, batch = training.network, next(training.batches.epoch())
     assert isinstance(network, FactorModel)
     assert training._own_step is None
-    step = Step(network=network, loss=lambda _: torch.zeros(()), rng=None, index=0, epoch=1, progress=0, batch=batch)  # type: ignore[arg-type]
+    step = Step(network=network, loss=lambda _: torch.zeros(()), rng=None, index=0, epoch=1, progress=0, batch=batch)  # type: ignore[arg-type]  # a penalty draws nothing
     penalty = training.hooks.penalty(step)
     assert penalty is not None
     U, V = (factor.detach().double() for factor in network.factors())
@@ -146,7 +146,7 @@ def test_contestants_that_move_inputs_or_need_layers_are_skipped() -> None:
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_the_laws_of_tasks_hold(law: object) -> None:
-    assert list(law(CHECKED)) == []  # type: ignore[operator]
+    assert list(law(CHECKED)) == []  # type: ignore[operator]  # each law takes it
 
 
 CHECKED = CheckedTask("synthetic-ratings-factors", SYNTHETIC_RATINGS_FACTORS)

@@ -105,10 +105,10 @@ def test_many_images_are_fitted_as_all_at_once(monkeypatch: pytest.MonkeyPatch) 
 
 
 def prepared(kind: str, dataset: InMemory = DIGITS, **changes: object) -> tuple[Split, Split, Split]:
-    splits = dataset.splits(None, replace(PROTOCOL, preprocessing=kind, **changes))  # type: ignore[arg-type]
+    splits = dataset.splits(None, replace(PROTOCOL, preprocessing=kind, **changes))  # type: ignore[arg-type]  # by name
     parts = splits.train, splits.validation, splits.test
     assert all(isinstance(part, Split) for part in parts)
-    return parts  # type: ignore[return-value]
+    return parts  # type: ignore[return-value]  # three parts
 
 
 @pytest.fixture(autouse=True)
@@ -239,5 +239,5 @@ def test_where_nothing_can_be_written_it_is_computed_every_time(
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     for value in (1, 2):
-        made = cache.cached("thing", 1, data_dir=None, compute=lambda value=value: {"x": torch.tensor(value)})  # type: ignore[misc]
+        made = cache.cached("thing", 1, data_dir=None, compute=lambda value=value: {"x": torch.tensor(value)})  # type: ignore[misc]  # bound now
         assert int(made["x"]) == value

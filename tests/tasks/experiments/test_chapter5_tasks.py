@@ -71,7 +71,7 @@ def test_sub_networks_are_the_network_with_units_left_out(regularizer: Regulariz
     split = next(cell.cell_contents["test"] for cell in test if isinstance(cell.cell_contents, dict))
 
     def accuracy(mask: torch.Tensor) -> float:
-        site.fillings = nn.ModuleList([Thinned(mask, factor)])  # type: ignore[assignment]
+        site.fillings = nn.ModuleList([Thinned(mask, factor)])  # type: ignore[assignment]  # as a site keeps them
         (batch,) = split.in_order(batch_size=len(split))
         return float((network(batch.inputs).argmax(1) == batch.targets.argmax(1)).double().mean())
 
