@@ -73,7 +73,7 @@ def fake_accelerator() -> Iterator[list[str]]:
             patch.setattr(module, "torch_stream", lambda seed, name, *_: stream(seed, name))
         patch.setattr(tasks.regularizers.base, "torch_stream", lambda seed, name, *_: ThereGenerator())
         patch.setattr(tasks.attacks.attack, "own_stream", lambda *_: nullcontext())  # its states are the device's
-        draw = tasks.datasets.batches.draw_moves  # on the device of its generator
+        draw = tasks.datasets.batches.draw_moves  # type: ignore[attr-defined]  # on the device of its generator
         patch.setattr(tasks.datasets.batches, "draw_moves", lambda *drawn_by: _there(draw(*drawn_by)))
         with FakeTensorMode(allow_non_fake_inputs=True):
             yield waits

@@ -175,7 +175,7 @@ TIMED = sorted({task for table in ("table5", "table7") for task in SUITES[f"loca
 @pytest.mark.parametrize("scale", FULL_STEP_SCALES)
 @pytest.mark.parametrize("task", TIMED)
 def test_where_claims_about_time_are_judged_a_step_is_that_of_the_paper(task: str, scale: str) -> None:
-    whole, at = TASKS[task].protocol, TASKS[task].protocol.at(scale)
+    whole, at = TASKS[task].protocol, TASKS[task].protocol.at(scale)  # type: ignore[attr-defined]  # these tasks have one
     length = {"epochs": whole.epochs, "full_epochs": whole.full_epochs}
     assert replace(at, evaluate_every_epochs=whole.evaluate_every_epochs, **length) == whole
 
@@ -204,4 +204,4 @@ def test_cutout_takes_8_pixels_of_32_on_cifar_100_and_16_on_cifar_10(name: str) 
 @pytest.mark.parametrize("name", sorted({task for tasks in OF_IMAGES["tasks"] for task in tasks}))
 def test_what_is_held_out_at_paper_scale_is_what_the_protocol_says(name: str) -> None:
     held_out = 0.01 if name.startswith("imagenet") else 0.2 if "zhai-tang" in name else 0.1
-    assert TASKS[name].validation_fraction("paper") == TASKS[name].protocol.validation_fraction == held_out
+    assert TASKS[name].validation_fraction("paper") == TASKS[name].protocol.validation_fraction == held_out  # type: ignore[attr-defined]  # these tasks have one

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,26 @@ def install_plugin(folder: Path) -> Path:
 
 
 class Arena:
-    """A folder to work in, with the package of faulty contestants."""
+    """A folder to work in, with the package of faulty contestants, and what a fixture noted of the runs in it."""
+
+    ended: subprocess.CompletedProcess[str]
+    resumed: subprocess.CompletedProcess[str]
+    second: subprocess.CompletedProcess[str]
+    extended: subprocess.CompletedProcess[str]
+    again: subprocess.CompletedProcess[str]
+    whole: subprocess.CompletedProcess[str]
+    num_halved: int  # trainings, as is the following
+    num_again: int
+    ends: dict[object, subprocess.CompletedProcess[str]]  # by what ended them
+    kept: dict[str, str]  # rows as text, as are the following
+    stored: list[dict[str, str]]
+    first: dict[str, dict[str, object]]
+    before: Counter[str]
+    scratch: Path
+    temporary: Path
+    addresses: set[str]
+    tokens: set[bytes]
+    modes: set[bytes]
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -82,7 +82,7 @@ def test_a_combination_builds_each_part_from_its_own_values_in_the_order_of_its_
     contestant = Contestant("dropout+gaussian_dropout")
     values = contestant.resolve(DIGITS, "smoke", {"dropout.drop_rate": 0.1, "gaussian_dropout.drop_rate": 0.2})
     (first, dropout), (second, gaussian) = contestant.build(values)
-    assert (first, dropout.drop_rate, second, gaussian.drop_rate) == ("dropout", 0.1, "gaussian_dropout", 0.2)
+    assert (first, dropout.drop_rate, second, gaussian.drop_rate) == ("dropout", 0.1, "gaussian_dropout", 0.2)  # type: ignore[attr-defined]  # both have
     assert set(contestant.space(DIGITS, "smoke")) <= set(values)
 
 

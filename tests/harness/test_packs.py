@@ -176,6 +176,7 @@ def of(arena: Arena, regularizer: str) -> list[dict[str, object]]:
     return [row for row in rows(arena.folder / "packs") if row["regularizer"] == regularizer]
 
 
+@pytest.mark.slow
 def test_every_seed_has_its_row_and_says_how_many_shared_its_process(packs: Arena) -> None:
     found = of(packs, "none")
     assert Counter(row["seeds_together"] for row in found) == {3: 6, 1: 1, 2: 2}
@@ -185,6 +186,7 @@ def test_every_seed_has_its_row_and_says_how_many_shared_its_process(packs: Aren
         assert row["setup_seconds"] > 0
 
 
+@pytest.mark.slow
 def test_a_seed_that_diverges_fails_alone(packs: Arena) -> None:
     found = of(packs, "odd_ones_out")
     odd = [row for row in found if row["seed"] % 2]  # type: ignore[operator]  # a seed
@@ -195,12 +197,14 @@ def test_a_seed_that_diverges_fails_alone(packs: Arena) -> None:
     assert all(str(row["error_message"]).startswith("The training loss of epoch 1 is nan") for row in odd)
 
 
+@pytest.mark.slow
 def test_a_process_that_crashes_costs_its_trials_a_repetition_one_by_one(packs: Arena) -> None:
     found = of(packs, "crash_once")
     assert {(row["status"], row["attempts"]) for row in found} == {("completed", 1)}
     assert Counter(row["seeds_together"] for row in found) == {1: 4, 3: 3, 2: 2}
 
 
+@pytest.mark.slow
 def test_failures_end_with_exit_code_1_and_are_counted(packs: Arena) -> None:
     num_odd = sum(row["status"] == "diverged" for row in by_id(packs.folder / "packs").values())
     assert packs.extended.returncode == 1  # type: ignore[attr-defined]  # kept on the arena for all tests
@@ -208,6 +212,7 @@ def test_failures_end_with_exit_code_1_and_are_counted(packs: Arena) -> None:
     assert "Traceback" not in packs.extended.stderr  # type: ignore[attr-defined]  # kept on the arena for all tests
 
 
+@pytest.mark.slow
 def test_more_seeds_leave_the_rows_as_they_are(packs: Arena) -> None:
     now = whole_rows(packs)
     assert packs.first == {trial_id: now[trial_id] for trial_id in packs.first}  # type: ignore[attr-defined]  # kept on the arena for all tests
@@ -224,6 +229,7 @@ def test_on_ray_the_rows_are_the_same(packs: Arena, tmp_path: Path) -> None:
     assert on_ray == first
 
 
+@pytest.mark.slow
 def test_trials_in_packs_have_the_rows_and_curves_that_they_have_alone(packs: Arena) -> None:
     alone = json.loads(packs.python(ALONE, *(str(row["seed"]) for row in of(packs, "none"))))
     stored = {row["seed"]: what_is_reproducible(row) for row in of(packs, "none")}
@@ -256,6 +262,7 @@ print(json.dumps(answers))
 """
 
 
+@pytest.mark.slow
 def test_a_pack_has_the_time_of_all_its_trials_and_leaves_no_row_when_that_is_over(tmp_path: Path) -> None:
     seconds, num_records, hung = json.loads(Arena(tmp_path).python(LIMITS))
     assert hung == []

@@ -6,7 +6,8 @@ import io
 
 import pytest
 
-from harness.plan import Budget, Cell, Plan, make_plan
+from harness.cells import Cell
+from harness.plan import Budget, Plan, make_plan
 from harness.progress import Progress
 from harness.records import TrialSpec
 from harness.results.trial_summary import TrialSummary

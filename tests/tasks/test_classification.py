@@ -96,7 +96,7 @@ def test_tuning_reads_no_training_accuracy_on_the_way() -> None:
 
 def test_the_data_does_not_depend_on_the_seed_but_its_order_does() -> None:
     one, other = prepared(DIGITS_MLP, seed=0), prepared(DIGITS_MLP, seed=1)
-    assert torch.equal(one.batches.split.inputs, other.batches.split.inputs)
+    assert torch.equal(one.batches.split.inputs, other.batches.split.inputs)  # type: ignore[attr-defined]  # data in memory
     assert not torch.equal(next(one.batches.epoch()).inputs, next(other.batches.epoch()).inputs)
 
 
@@ -108,7 +108,7 @@ def test_preparing_twice_gives_networks_of_their_own() -> None:
 
 
 def test_a_protocol_may_train_on_the_first_samples_only() -> None:
-    whole, part = prepared(DIGITS_CONVNET).batches.split, prepared(IMAGE_TASK).batches.split
+    whole, part = prepared(DIGITS_CONVNET).batches.split, prepared(IMAGE_TASK).batches.split  # type: ignore[attr-defined]  # data in memory
     assert (len(whole), len(part)) == (1000, 128)
     assert torch.equal(part.inputs, whole.inputs[:128])
 

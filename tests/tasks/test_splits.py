@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def test_every_data_set_has_other_validation_samples_and_the_same_test_samples(n
 
 @pytest.mark.parametrize("name", HOLD_OUT)
 def test_every_task_that_holds_samples_out_reads_others_on_another_split(name: str) -> None:
-    def readings(split: int) -> dict[str, dict[str, float]]:
+    def readings(split: int) -> Mapping[str, Mapping[str, float]]:
         task = TASKS[name]
         setting = Setting(seed=0, scale="smoke", learning_rate=task.default_learning_rate("smoke"))
         training = task.on_split(split).prepare((), setting)

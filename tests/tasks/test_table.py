@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,9 +100,10 @@ def test_a_summary_is_read_from_the_source_without_importing_it(
 
 @pytest.mark.parametrize("kind", TABLES)
 def test_every_entry_of_every_table_has_a_summary_and_can_be_looked_up(kind: str) -> None:
-    for name in TABLES[kind]:
-        assert TABLES[kind].summary(name).endswith("."), name
-        assert TABLES[kind][name] is not None
+    table: Any = TABLES[kind]
+    for name in table:
+        assert table.summary(name).endswith("."), name
+        assert table[name] is not None
 
 
 def run_python(code: str, *path: Path) -> str:

@@ -87,7 +87,7 @@ def test_overhead_has_one_panel_per_machine_and_one_bar_per_regularizer(tmp_path
     rows = [timed("a", 1.1), timed("b", 1.4), timed("a", 2.0, "gpu", seed=1)]
     figure = analysis.plot_overhead(analysis.timing_table(frame(tmp_path, rows)))
     assert [len(axis.patches) for axis in figure.axes] == [2, 1]
-    assert [round(patch.get_width(), 6) for patch in figure.axes[0].patches] == [1.1, 1.4]
+    assert [round(patch.get_width(), 6) for patch in figure.axes[0].patches] == [1.1, 1.4]  # type: ignore[attr-defined]  # of this kind of plot
 
 
 def test_nothing_to_draw_is_said_in_a_sentence(tmp_path):

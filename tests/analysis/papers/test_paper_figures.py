@@ -156,14 +156,14 @@ def test_every_sweep_has_a_table_and_a_picture_with_its_best_place_framed(tmp_pa
     assert laid.index.tolist() == ["kind=-1", "kind=1"]
     np.testing.assert_allclose(laid.to_numpy(), [[40, 30, 20], [60, 70, 80]])
     frames = [patch for patch in plot_sweep(sweep).axes[0].patches if patch.get_linewidth() == 2.5]
-    assert [patch.get_xy() for patch in frames] == [(2, 1)]
+    assert [patch.get_xy() for patch in frames] == [(2, 1)]  # type: ignore[attr-defined]  # of this kind of plot
 
 
 def test_one_hyperparameter_makes_a_line(tmp_path):
     rows = [row(regularizer="dropout", role="default", seed=s, test=0.5 + r, hp={"drop_rate": r})
             for r in (0.1, 0.2) for s in (0, 1)]  # fmt: skip
     (sweep,) = sweeps_of(frame(tmp_path, rows))
-    line = plot_sweep(sweep).axes[0].containers[0].lines[0]
+    line = plot_sweep(sweep).axes[0].containers[0].lines[0]  # type: ignore[attr-defined]  # of this kind of plot
     assert line.get_xdata().tolist() == [0.1, 0.2]
     assert line.get_ydata() == pytest.approx([60.0, 70.0])
 

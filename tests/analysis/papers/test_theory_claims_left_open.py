@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 from judged import judged
 from result_rows import row, write
 from theory_results import ends, load, over_epochs, trial
@@ -27,7 +28,7 @@ def diverged(task, regularizer, rate, seed=0, scale="paper", status="diverged"):
     return row(task, regularizer, "default", seed, status=status, scale=scale, hp={"drop_rate": rate, "lr": 0.1})
 
 
-def with_lost(folder, trials, lost):
+def with_lost(folder, trials, lost) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Trials and curves, for trials with curves and trials without."""
     load(folder, trials)
     for path in (write(folder / "lost", lost) / "trials").iterdir():

@@ -12,14 +12,8 @@ from scipy import stats
 from statsmodels.stats.power import TTestPower
 
 import analysis
-from analysis.tables.power import (
-    POWER,
-    detectable_difference,
-    power_notes,
-    smallest_difference,
-    smallest_friedman_p,
-    smallest_nemenyi_p,
-)
+from analysis.tables.overall import smallest_friedman_p, smallest_nemenyi_p
+from analysis.tables.power import POWER, detectable_difference, power_notes, smallest_difference
 from analysis.tables.statistics import holm, paired_p_value
 
 

@@ -9,7 +9,7 @@ from analysis.figures.critical_difference import groups_of
 from analysis.tables.overall import Friedman
 from analysis.tables.pairs import ELO_POINTS
 
-VALUES = {
+VALUES: dict[str, dict[str, list[float | None]]] = {
     "t1": {"a": [0.9, 0.8], "b": [0.7, 0.85], "none": [0.5, 0.6]},
     "t2": {"a": [0.6, 0.6], "b": [0.5, None], "none": [0.6, 0.4]},
     "t3": {"a": [0.9, 0.9], "b": [0.8, 0.8], "none": [0.7, 0.7]},

@@ -200,6 +200,7 @@ def test_checkpoints_of_other_cells_outlive_a_run_of_a_part_and_end_with_the_who
     assert not checkpoints.exists()
 
 
+@pytest.mark.slow
 def test_failed_trials_are_kept_until_they_are_asked_to_run_again(tmp_path):
     arena = Arena(tmp_path)
     asked = ("run", "on-mnist", "--serial", "--only", "tiny-mlp,raise_once", "--results", "once")

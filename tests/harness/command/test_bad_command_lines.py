@@ -5,6 +5,7 @@ Each ends with exit code 2 and one sentence, prints no table, makes no file and 
 
 import dataclasses
 import sys
+from typing import Any
 
 import pytest
 import typer
@@ -13,7 +14,7 @@ from harness.cli import app
 from harness.command.exit import run_to_its_end
 from harness.command.options import RunOptions
 
-COMMAND = typer.main.get_command(app)  # built once: that takes longer than most of what is done with it
+COMMAND: Any = typer.main.get_command(app)  # built once: that takes longer than most of what is done with it
 COMMANDS = COMMAND.commands
 WELL = {  # a command line of each command that is allowed as it stands
     "run": ["quickstart", "--serial"],

@@ -140,6 +140,7 @@ def test_a_trial_whose_process_is_killed_goes_on_and_ends_with_the_same_row(tmp_
     assert outcome(tmp_path / "results") == undisturbed
 
 
+@pytest.mark.slow
 def test_a_command_that_is_killed_goes_on_where_it_was_even_if_its_newest_checkpoint_is_damaged(tmp_path, undisturbed):
     arena = Arena(tmp_path)
     asked = (*LONG, "--checkpoint-seconds", "0", "--results", "results")

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -49,7 +50,7 @@ VALUES = st.lists(
 @settings(max_examples=60, deadline=None)
 def test_who_goes_on_does_not_depend_on_the_order_of_arrival(values, num_rungs, data):
     """What is known at each moment is the newest outcome of each trial alone, as after any resumption."""
-    outcomes = [None] * len(values)
+    outcomes: list[Any] = [None] * len(values)
     while (now := standing(outcomes, num_rungs, higher_is_better=True)).going:
         place = data.draw(st.sampled_from(sorted(now.going)), label="who ends")
         outcomes[place] = trained_to(values[place], now.going[place], num_rungs)
@@ -58,7 +59,8 @@ def test_who_goes_on_does_not_depend_on_the_order_of_arrival(values, num_rungs, 
 
 
 def test_a_bracket_of_nine_trains_for_about_a_quarter_of_the_epochs():
-    epochs, outcomes = 0, [None] * BRACKET
+    epochs = 0
+    outcomes: list[Any] = [None] * BRACKET
     rungs = (*rung_epochs(90), 90)
     while (now := standing(outcomes, 2, higher_is_better=False)).going:
         for place, rung in now.going.items():

@@ -1,6 +1,7 @@
 import itertools
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ class Pretended:
     """A training that notes what it does, and that takes as long as it is told on a clock that nothing else moves."""
 
     name: str
-    log: list = field(default_factory=list)
+    log: list[Any] = field(default_factory=list)
     clock: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(now=0.0))
     epochs: int = 3
     steps_per_epoch: int = 4
@@ -81,7 +82,7 @@ def clock(monkeypatch):
     return time
 
 
-def pair(clock, twin=None, **settings):
+def pair(clock, twin=None, **settings) -> tuple[Any, Any]:
     """A training and its twin with one log; the twin has no surgery."""
     one = Pretended("one", clock=clock, **settings)
     return one, replace(one, name="twin", **{"surgery_seconds": 0.0, "every_epochs": 1, **(twin or {})})
@@ -245,7 +246,7 @@ def test_timing_trains_by_the_ordinary_steps_and_without_regularizers_both_come_
 
 def test_shrinkage_is_seen_on_a_real_network_though_the_training_is_shorter_than_its_period():
     task = tiny("digits-convnet", full_epochs=None)
-    assert task.protocol.epochs < 10
+    assert task.protocol.epochs < 10  # type: ignore[attr-defined]  # these tasks have one
     regularized = prepared(task, LocalDrop(lam=100.0, m=10, h_dense_fraction=0.0, h_conv=0))
     time_steps(regularized, prepared(task), CPU)
     *hidden, output = (float(layer.weight.detach().abs().max()) for layer in layers_of(regularized.network))

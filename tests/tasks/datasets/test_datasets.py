@@ -174,8 +174,8 @@ def test_the_splits_of_digits_are_disjoint_and_hold_every_image_once() -> None:
     from sklearn.datasets import load_digits
 
     splits = DIGITS.splits(None)
-    together = torch.cat([part.inputs for part in (splits.train, splits.validation, splits.test)]).flatten(1)
-    labels = torch.cat([part.targets for part in (splits.train, splits.validation, splits.test)]).argmax(1)
+    together = torch.cat([part.inputs for part in (splits.train, splits.validation, splits.test)]).flatten(1)  # type: ignore[attr-defined]  # data in memory
+    labels = torch.cat([part.targets for part in (splits.train, splits.validation, splits.test)]).argmax(1)  # type: ignore[attr-defined]  # data in memory
     digits = load_digits()
     original = torch.from_numpy(digits.data * 255 / 16).round().to(torch.uint8)
     ours = sorted(zip(map(tuple, together.tolist()), labels.tolist(), strict=True))
@@ -185,13 +185,13 @@ def test_the_splits_of_digits_are_disjoint_and_hold_every_image_once() -> None:
 
 def test_digits_are_normalised_to_about_mean_0_and_deviation_1() -> None:
     train = DIGITS.splits(None).train
-    pixels = train.normalised(train.inputs)
+    pixels = train.normalised(train.inputs)  # type: ignore[attr-defined]  # data in memory
     assert abs(float(pixels.mean())) < 0.02
     assert abs(float(pixels.std()) - 1) < 0.02
 
 
 def test_targets_are_one_hot() -> None:
-    targets = DIGITS.splits(None).train.targets
+    targets = DIGITS.splits(None).train.targets  # type: ignore[attr-defined]  # data in memory
     assert targets.dtype == torch.float32
     assert torch.equal(targets.sum(1), torch.ones(len(targets)))
     assert set(targets.unique().tolist()) == {0.0, 1.0}
@@ -207,13 +207,13 @@ def test_the_held_out_images_are_the_same_for_everybody_and_come_from_the_traini
         return Raw(images, torch.arange(20) % 3, images[:5] + 100, torch.arange(5) % 3)
 
     first, second = (tiny_dataset(lambda data_dir: load(data_dir)).splits(None) for _ in range(2))
-    assert torch.equal(first.validation.inputs, second.validation.inputs)
-    numbers = [set(part.inputs[:, 0, 0, 0].tolist()) for part in (first.train, first.validation, first.test)]
+    assert torch.equal(first.validation.inputs, second.validation.inputs)  # type: ignore[attr-defined]  # data in memory
+    numbers = [set(part.inputs[:, 0, 0, 0].tolist()) for part in (first.train, first.validation, first.test)]  # type: ignore[attr-defined]  # data in memory
     assert (len(numbers[0]), len(numbers[1])) == (15, 5)
     assert numbers[0] | numbers[1] == set(range(20))
     assert numbers[2] == set(range(100, 105))
     for part in (first.train, first.validation):
-        assert torch.equal(part.targets.argmax(1), part.inputs[:, 0, 0, 0].long() % 3)
+        assert torch.equal(part.targets.argmax(1), part.inputs[:, 0, 0, 0].long() % 3)  # type: ignore[attr-defined]  # data in memory
 
 
 @pytest.mark.parametrize("fraction", [0.01, 0.1, 0.3, 0.77])
@@ -243,7 +243,7 @@ def test_splits_hold_out_images_of_their_own_independently_of_each_other() -> No
 
 def test_digits_hold_out_the_share_of_every_class() -> None:
     splits = DIGITS.splits(None)
-    of_train, of_validation = splits.train.targets.sum(0), splits.validation.targets.sum(0)
+    of_train, of_validation = splits.train.targets.sum(0), splits.validation.targets.sum(0)  # type: ignore[attr-defined]  # data in memory
     assert (of_validation - 300 / 1300 * (of_train + of_validation)).abs().max() < 1
 
 

@@ -42,7 +42,7 @@ def reading(task: ShallowLinear, network: nn.Module, regularizer: Regularizer) -
 def at_the_optimum(task: ShallowLinear) -> nn.Module:
     """The pair with the weights that the theory gives."""
     training = prepared(task)
-    split = training.batches.split
+    split = training.batches.split  # type: ignore[attr-defined]  # data in memory
     U, V = dropblock_factors(
         split.targets.T.double(), split.inputs.T.double(), task.keep, task.block_size, width=shallow_linear.NUM_HIDDEN
     )
@@ -93,7 +93,7 @@ def sampling_error(task: ShallowLinear, network: nn.Module, regularizer: Regular
     """Relative standard error of a mean over `num_masks` masks for each sample; too large rather than too small."""
     training = prepared(task, with_pins(regularizer, task))
     training.network.load_state_dict(network.state_dict())
-    split = training.batches.split
+    split = training.batches.split  # type: ignore[attr-defined]  # data in memory
     with torch.no_grad():
         errors = (training.network.train()(split.inputs) - split.targets).square().sum(1)
     return float(errors.std() / errors.mean()) / (len(split) * num_masks) ** 0.5
@@ -117,7 +117,7 @@ def test_with_overlaps_it_goes_to_the_objective_of_the_overlapping_law_instead(
     num_masks = 128
     monkeypatch.setattr(shallow_linear, "NUM_MASKS", num_masks)
     U, V = network.factors()  # type: ignore[operator]
-    split = prepared(task).batches.split
+    split = prepared(task).batches.split  # type: ignore[attr-defined]  # data in memory
     Y, X = split.targets.double().T, split.inputs.double().T
     mean, covariance = moments_of_overlapping_blocks(shallow_linear.NUM_HIDDEN, task.block_size, 1 - task.keep)
     overlapping = float(generalized_dropout_objective(mean, covariance, Y, U, V.T @ X))
@@ -160,7 +160,7 @@ def test_the_largest_deviation_is_the_largest_so_far() -> None:
 def test_a_reading_does_not_move_the_masks_of_training() -> None:
     task = TASKS["shallow-linear-dropblock"]
     training = prepared(task, with_pins(DropBlockSample(), task))
-    x = training.batches.split.inputs[:50]
+    x = training.batches.split.inputs[:50]  # type: ignore[attr-defined]  # data in memory
     twin = prepared(task, with_pins(DropBlockSample(), task))
     training._measure(0, Trained())
     assert torch.equal(training.network.train()(x), twin.network.train()(x))
@@ -174,7 +174,7 @@ def test_validation_and_test_are_readings_of_the_same_quantity() -> None:
 def test_the_data_is_the_same_for_every_seed_and_the_first_weights_are_not() -> None:
     task = TASKS["shallow-linear-dropblock"]
     one, other = prepared(task, seed=0), prepared(task, seed=1)
-    assert one.batches.split.inputs is other.batches.split.inputs
+    assert one.batches.split.inputs is other.batches.split.inputs  # type: ignore[attr-defined]  # data in memory
     assert not torch.equal(one.network.first.weight, other.network.first.weight)  # type: ignore[arg-type,union-attr]
     assert task.dataset_fingerprint(None) == TASKS[NAMES[1]].dataset_fingerprint(None) != ""
 
@@ -193,7 +193,7 @@ def test_the_reading_of_dropconnect_sees_its_masks_in_the_weights(name: str) -> 
     task = TASKS[name]
     assert isinstance(task, ShallowLinear)
     training = prepared(task, with_pins(DropConnect(), task))
-    network, split = training.network, training.batches.split
+    network, split = training.network, training.batches.split  # type: ignore[attr-defined]  # data in memory
     U, V = network.factors()  # type: ignore[operator]
     Y, X = split.targets.T.double(), split.inputs.T.double()
     unmasked = float((Y - U @ V.T @ X).square().sum())

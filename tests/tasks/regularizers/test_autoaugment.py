@@ -136,7 +136,7 @@ def test_raw_images_come_as_bytes_and_are_normalised_afterwards() -> None:
     assert (first, second) == ("raw", "batch")
     assert augmented.dtype == torch.uint8
     assert not torch.equal(augmented, raw.inputs)
-    assert torch.equal(normalised, training.batches.split.normalised(augmented))
+    assert torch.equal(normalised, training.batches.split.normalised(augmented))  # type: ignore[attr-defined]  # data in memory
 
 
 def test_it_refuses_what_is_no_longer_bytes() -> None:

@@ -210,7 +210,7 @@ def test_parts_of_a_combination_act_together() -> None:
 def test_masks_of_one_part_are_not_shifted_by_another() -> None:
     together, alone = prepared(IMAGE_TASK, LabelSmoothing(), Dropout()), prepared(IMAGE_TASK, Dropout())
     batch = next(alone.batches.epoch())
-    inputs = alone.batches.split.normalised(batch.inputs)
+    inputs = alone.batches.split.normalised(batch.inputs)  # type: ignore[attr-defined]  # data in memory
     outputs = [training.network.train()(inputs) for training in (together, alone)]
     assert torch.equal(*outputs)
 

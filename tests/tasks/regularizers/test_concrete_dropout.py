@@ -104,7 +104,7 @@ def test_the_penalty_is_the_kullback_leibler_term_per_training_sample() -> None:
         weight = site.next_layer.weight.detach().double().square().sum()
         entropy = stats.bernoulli(d).entropy()
         expected += float(length_scale**2 / 2 * weight / (1 - d)) - 128 * entropy
-    expected *= kl_weight / len(training.batches.split)
+    expected *= kl_weight / len(training.batches.split)  # type: ignore[attr-defined]  # data in memory
     (part,) = training.hooks.parts
     assert float(part.penalty(None).detach()) == pytest.approx(expected, rel=1e-5)  # type: ignore[arg-type]  # no step needed
 

@@ -25,7 +25,7 @@ NAME = "rademacher_probe.log10_bound"
 
 def inputs_of(training: Training) -> Tensor:
     """All inputs of an epoch as the network sees them: every sample once, in some order."""
-    split = training.batches.split
+    split = training.batches.split  # type: ignore[attr-defined]  # data in memory
     return split.normalised(torch.cat([batch.inputs for batch in training.batches.epoch()])).double()
 
 

@@ -124,7 +124,7 @@ def test_form_b_has_the_moments_of_independently_sampled_weights(kind: str) -> N
     alpha = noise_in(network.double()).logit().sigmoid().detach()
     x = torch.randn(shape, dtype=torch.float64)
     # Var = sum over weights of (d output / d weight)^2 alpha w^2, the derivatives by autograd, weight by weight.
-    bare = type(layer).__mro__[0].forward
+    bare = type(layer).__mro__[0].forward  # type: ignore[attr-defined]  # a layer's class
     output = bare(layer, x[None])[0]  # type: ignore[arg-type]
     variance = torch.zeros_like(output)
     per_group = layer.weight.shape[0] // getattr(layer, "groups", 1)

@@ -121,8 +121,8 @@ def test_many_networks_at_once_give_the_objectives_of_each_alone() -> None:
     nets = [network(width=4, seed=seed) for seed in range(3)]
     Y, X, U, V = (torch.stack(tensors) for tensors in zip(*nets, strict=True))
     for objective in (
-        lambda *net: dropblock_objective(*net, 0.6, 2),
-        lambda *net: dropconnect_objective(*net, 0.6),
+        lambda Y, X, U, V: dropblock_objective(Y, X, U, V, 0.6, 2),
+        lambda Y, X, U, V: dropconnect_objective(Y, X, U, V, 0.6),
     ):
         alone = torch.stack([objective(*net) for net in nets])
         torch.testing.assert_close(objective(Y, X, U, V), alone, rtol=1e-12, atol=0)
