@@ -149,7 +149,7 @@ def test_a_cyclic_rate_rises_from_0_to_the_top_and_falls_back_linearly() -> None
     factors = [cyclic.learning_rate_factor(step / 8) for step in range(9)]
     assert factors == pytest.approx([0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25, 0])
     with pytest.raises(ValueError, match="schedule must be one of steps, cyclic, got 'cosine'"):
-        Protocol(source="test", epochs=1, batch_size=1, learning_rate=1.0, schedule="cosine")  # type: ignore[arg-type]
+        Protocol(source="test", epochs=1, batch_size=1, learning_rate=1.0, schedule="cosine")
 
 
 def test_at_small_scales_a_suite_may_spend_less() -> None:

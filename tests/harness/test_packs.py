@@ -160,9 +160,9 @@ def test_a_trial_is_buried_after_three_lost_workers_however_many_of_them_tune_me
 def packs(tmp_path_factory: pytest.TempPathFactory) -> Arena:
     """The suite of packs without Ray, run with more seeds the second time."""
     arena = Arena(tmp_path_factory.mktemp("packs"))
-    arena.ended = arena.regarena(*RUN, "--serial")  # type: ignore[attr-defined]  # kept on the arena for all tests
-    arena.first = whole_rows(arena)  # type: ignore[attr-defined]  # kept on the arena for all tests
-    arena.extended = arena.regarena(*RUN, "--serial", "--seeds", str(NUM_SEEDS + 2))  # type: ignore[attr-defined]  # kept on the arena for all tests
+    arena.ended = arena.regarena(*RUN, "--serial")
+    arena.first = whole_rows(arena)
+    arena.extended = arena.regarena(*RUN, "--serial", "--seeds", str(NUM_SEEDS + 2))
     return arena
 
 
@@ -189,7 +189,7 @@ def test_every_seed_has_its_row_and_says_how_many_shared_its_process(packs: Aren
 @pytest.mark.slow
 def test_a_seed_that_diverges_fails_alone(packs: Arena) -> None:
     found = of(packs, "odd_ones_out")
-    odd = [row for row in found if row["seed"] % 2]  # type: ignore[operator]  # a seed
+    odd = [row for row in found if row["seed"] % 2]
     assert 0 < len(odd) < len(found), "there are seeds of both kinds"
     assert {row["status"] for row in odd} == {"diverged"}
     assert {row["seeds_together"] for row in odd} == {1}
@@ -207,16 +207,16 @@ def test_a_process_that_crashes_costs_its_trials_a_repetition_one_by_one(packs: 
 @pytest.mark.slow
 def test_failures_end_with_exit_code_1_and_are_counted(packs: Arena) -> None:
     num_odd = sum(row["status"] == "diverged" for row in by_id(packs.folder / "packs").values())
-    assert packs.extended.returncode == 1  # type: ignore[attr-defined]  # kept on the arena for all tests
-    assert f"{num_odd} trial(s) ended without a result" in packs.extended.stderr  # type: ignore[attr-defined]  # kept on the arena for all tests
-    assert "Traceback" not in packs.extended.stderr  # type: ignore[attr-defined]  # kept on the arena for all tests
+    assert packs.extended.returncode == 1
+    assert f"{num_odd} trial(s) ended without a result" in packs.extended.stderr
+    assert "Traceback" not in packs.extended.stderr
 
 
 @pytest.mark.slow
 def test_more_seeds_leave_the_rows_as_they_are(packs: Arena) -> None:
     now = whole_rows(packs)
-    assert packs.first == {trial_id: now[trial_id] for trial_id in packs.first}  # type: ignore[attr-defined]  # kept on the arena for all tests
-    assert len(packs.first) == 3 * NUM_SEEDS  # type: ignore[attr-defined]  # kept on the arena for all tests
+    assert packs.first == {trial_id: now[trial_id] for trial_id in packs.first}
+    assert len(packs.first) == 3 * NUM_SEEDS
     assert len(by_id(packs.folder / "packs")) == 3 * (NUM_SEEDS + 2)
 
 
@@ -225,7 +225,7 @@ def test_on_ray_the_rows_are_the_same(packs: Arena, tmp_path: Path) -> None:
     arena = Arena(tmp_path)
     arena.regarena(*RUN)
     on_ray = {trial_id: what_is_reproducible(row) for trial_id, row in whole_rows(arena).items()}
-    first = {trial_id: what_is_reproducible(row) for trial_id, row in packs.first.items()}  # type: ignore[attr-defined]  # kept on the arena for all tests
+    first = {trial_id: what_is_reproducible(row) for trial_id, row in packs.first.items()}
     assert on_ray == first
 
 

@@ -61,7 +61,7 @@ def record_of(install: Install, tmp_path: Path) -> Callable[..., TrialRecord]:
         values = Contestant("none").resolve(task, "smoke")
         spec = TrialSpec(
             task="told", regularizer="none", hyperparameters=values, seed=0, role=role, scale="smoke", code_hash=""
-        )  # type: ignore[arg-type]  # a role
+        )
         record = run_trial(spec, Execution())
         store.write(record)
         return record
@@ -85,7 +85,7 @@ def test_a_value_that_is_not_finite_is_a_divergence(
 ) -> None:
     record = record_of({**WELL, split: {"score": value}})
     assert (record.status, record.values["error_type"]) == ("diverged", "Diverged")
-    assert record.values["error_message"] == f"The {split} score at the end is {float(value)}."  # type: ignore[arg-type]  # what a task may return
+    assert record.values["error_message"] == f"The {split} score at the end is {float(value)}."
     assert record.values.get("validation_value") is None
 
 

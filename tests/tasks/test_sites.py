@@ -44,7 +44,7 @@ def test_fillings_act_in_the_order_in_which_they_came() -> None:
 
 def test_an_unknown_kind_is_refused_with_the_kinds_that_exist() -> None:
     with pytest.raises(ValueError, match=r"one of input, conv, dense, branch, hidden, got 'convolution'"):
-        Site("convolution")  # type: ignore[arg-type]
+        Site("convolution")
 
 
 @pytest.mark.parametrize("name", SIZES)

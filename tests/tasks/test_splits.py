@@ -38,11 +38,11 @@ def test_every_task_that_holds_samples_out_reads_others_on_another_split(name: s
 def test_a_data_set_that_forgets_the_split_or_moves_its_test_samples_is_told() -> None:
     digits = DATASETS["digits"]
 
-    class Forgetful(type(digits)):  # type: ignore[misc]  # a class that only this line knows
+    class Forgetful(type(digits)):
         def splits(self, data_dir: Path | None, protocol: Protocol | None = None, num_workers: int = 0) -> Splits:
             return digits.splits(data_dir)
 
-    class Careless(type(digits)):  # type: ignore[misc]  # a class that only this line knows
+    class Careless(type(digits)):
         def splits(self, data_dir: Path | None, protocol: Protocol | None = None, num_workers: int = 0) -> Splits:
             found = digits.splits(data_dir, protocol)
             return Splits(train=found.train, validation=found.validation, test=found.validation, fingerprint="x")

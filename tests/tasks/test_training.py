@@ -151,7 +151,7 @@ def test_without_momentum_a_step_goes_down_the_gradient_by_the_learning_rate() -
     training = prepared(task)
     before = weights_of(training.network)
     training.run_epoch(1)
-    gradient = torch.cat([parameter.grad.flatten() for parameter in training.network.parameters()])  # type: ignore[union-attr]
+    gradient = torch.cat([parameter.grad.flatten() for parameter in training.network.parameters()])
     torch.testing.assert_close(weights_of(training.network), before - 0.3 * gradient)
 
 
@@ -269,7 +269,7 @@ def test_the_seconds_of_both_parts_of_a_training_count() -> None:
     kept = CutAfter(2)
     with pytest.raises(CutOff):
         prepared(task).run(kept)
-    before = Trained.of(kept.load()["trained"])  # type: ignore[index]  # it was cut off
+    before = Trained.of(kept.load()["trained"])
     after = prepared(task).run(kept)
     assert 0 < before.train_seconds < after.train_seconds
     assert 0 < before.evaluation_seconds < after.evaluation_seconds
@@ -303,7 +303,7 @@ def test_a_validation_value_that_is_not_finite_is_a_divergence(value: float) -> 
 class Untouchable(Split):
     """A split that may stand there but not be read."""
 
-    def in_order(self, batch_size: int = 1000) -> object:  # type: ignore[override]
+    def in_order(self, batch_size: int = 1000) -> object:  # type: ignore[override]  # of one kind of samples
         raise AssertionError("the test split was read")
 
 
@@ -311,7 +311,7 @@ def test_a_trial_without_test_never_reads_the_test_split(monkeypatch: pytest.Mon
     splits_of = InMemory.splits
 
     def guarded(dataset: InMemory, *arguments: object) -> Splits:
-        splits = splits_of(dataset, *arguments)  # type: ignore[arg-type]
+        splits = splits_of(dataset, *arguments)
         return replace(splits, test=Untouchable(**vars(splits.test)))
 
     monkeypatch.setattr(InMemory, "splits", guarded)
@@ -334,11 +334,11 @@ def test_weight_decay_leaves_alone_what_regularizers_bring() -> None:
     network = prepared(IMAGE_TASK).network
     site = next(module for module in network.modules() if type(module).__name__ == "Site")
     brought = nn.Linear(2, 2)
-    site.fill(brought)  # type: ignore[operator]
+    site.fill(brought)
     own, others = _parameter_groups(network, 0.1)
     assert (own["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
-    assert set(map(id, others["params"])) == set(map(id, brought.parameters()))  # type: ignore[arg-type]
-    assert len(own["params"]) + 2 == len(list(network.parameters()))  # type: ignore[arg-type]
+    assert set(map(id, others["params"])) == set(map(id, brought.parameters()))
+    assert len(own["params"]) + 2 == len(list(network.parameters()))
 
 
 def test_the_number_of_parameters_is_that_of_the_network_without_its_regularizers() -> None:

@@ -54,7 +54,7 @@ def small_training(
         protocol=protocol,
         learning_rate=protocol.learning_rate,
         seed=0,
-        **options,  # type: ignore[arg-type]
+        **options,
     )
 
 
@@ -75,7 +75,7 @@ def test_adam_steps_by_its_formula() -> None:
 
 def test_an_optimizer_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValueError, match="must be one of sgd, adam, got 'lion'"):
-        small_training(protocol=replace(PROTOCOL, optimizer="lion"))  # type: ignore[arg-type]
+        small_training(protocol=replace(PROTOCOL, optimizer="lion"))
 
 
 def test_a_training_with_adam_goes_on_bit_for_bit() -> None:
@@ -98,7 +98,7 @@ def test_frozen_weights_stay_and_are_not_counted(name: str) -> None:
     assert training.num_parameters == 3 * 4 + 4
     assert torch.equal(network[2].weight, before)
     assert network[0].weight.norm(dim=1).max() <= 1e-3 * (1 + 1e-6)
-    step = Step(network=network, loss=lambda batch: batch.inputs.sum(), rng=None, index=0, epoch=1, progress=0.0)  # type: ignore[arg-type]
+    step = Step(network=network, loss=lambda batch: batch.inputs.sum(), rng=None, index=0, epoch=1, progress=0.0)
     penalty = L1(rate=1.0).penalty(step)
     torch.testing.assert_close(penalty, network[0].weight.abs().sum())
 
@@ -219,7 +219,7 @@ def test_the_units_of_inputs_are_those_of_the_preprocessing() -> None:
 
 @pytest.mark.parametrize("preprocessing", ["standard", "gcn_zca"])
 def test_whitened_inputs_have_no_units(preprocessing: str) -> None:
-    space = CIFAR10.input_space(preprocessing)  # type: ignore[arg-type]
+    space = CIFAR10.input_space(preprocessing)
     assert (space is None) == (preprocessing == "gcn_zca")
 
 
@@ -227,7 +227,7 @@ def test_the_training_tells_its_contestants_the_units() -> None:
     class Curious(Regularizer):
         found: ClassVar[list[InputSpace | None]] = []
 
-        def attach(self, network: nn.Module, context):  # type: ignore[no-untyped-def]
+        def attach(self, network: nn.Module, context):
             self.found.append(context.input_space)
             return self
 

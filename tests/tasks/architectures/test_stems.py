@@ -37,4 +37,4 @@ def test_the_last_map_has_an_eighth_of_small_images_and_a_thirty_second_of_large
     with torch.device("meta"):
         network = ARCHITECTURES[name](num_classes=2, in_channels=3, image_size=image_size)
         measure_sites(network, torch.zeros(1, 3, image_size, image_size))
-    assert sites_of(network, ["conv"])[-1].shape[-2:] == (last, last)  # type: ignore[index]  # measured above
+    assert sites_of(network, ["conv"])[-1].shape[-2:] == (last, last)

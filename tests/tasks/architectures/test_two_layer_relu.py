@@ -43,7 +43,7 @@ def test_frozen_its_top_has_entries_of_one_size_and_takes_no_gradient() -> None:
 @pytest.mark.parametrize("wrong", [{"slope": -0.1}, {"slope": 2.0}, {"top": "fixed"}])
 def test_what_is_not_allowed_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"(slope|top) must .* got"):
-        TwoLayerReLU(**SIZES, **wrong)  # type: ignore[arg-type]  # wrong on purpose
+        TwoLayerReLU(**SIZES, **wrong)
 
 
 def test_normalisation_inside_is_the_usual_one() -> None:

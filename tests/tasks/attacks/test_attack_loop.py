@@ -197,7 +197,7 @@ def test_reflected_raw_steps_move_confident_points_and_plain_ones_do_not() -> No
     labels = (model(inputs)[:, 0] > 0).long()
     confident = margins_at(model, inputs, labels) > 20
     for loss, moves in (("cross_entropy", False), ("margin", True)):
-        settings = AttackSettings(radius=1.0, norm="l2", step="raw", step_size=1.0, loss=loss)  # type: ignore[arg-type]  # of one of several kinds
+        settings = AttackSettings(radius=1.0, norm="l2", step="raw", step_size=1.0, loss=loss)
         lengths = (attack(model, inputs, labels, settings) - inputs).flatten(1).norm(dim=1)[confident]
         assert bool((lengths > 0.99 if moves else lengths < 1e-6).all())
 
@@ -285,7 +285,7 @@ def test_an_attack_leaves_parameters_gradients_mode_and_global_random_numbers_al
     for old, new in zip(before, (*model.parameters(), *model.buffers()), strict=True):
         assert torch.equal(old, new)
     for kept, parameter in zip(gradients, model.parameters(), strict=True):
-        assert torch.equal(kept, parameter.grad)  # type: ignore[arg-type]  # of one of several kinds
+        assert torch.equal(kept, parameter.grad)
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
@@ -307,7 +307,7 @@ def test_examples_that_batch_normalisation_couples_are_weighed_by_their_slopes()
     settings = AttackSettings(radius=0.1, step_size=0.1, keep="last")
     points = inputs.clone().requires_grad_()
     F.cross_entropy(model(points), labels).backward()
-    expected = inputs + 0.1 * points.grad.sign()  # type: ignore[union-attr]  # there after backward
+    expected = inputs + 0.1 * points.grad.sign()
     torch.testing.assert_close(attack(model, inputs, labels, settings), expected, rtol=0, atol=1e-12)
 
 
@@ -328,7 +328,7 @@ def test_the_global_stream_is_put_back_even_if_the_network_fails() -> None:
         raise RuntimeError("broken")
 
     model, before = network().train(), torch.get_rng_state()
-    model.forward = fail  # type: ignore[method-assign]  # spied on
+    model.forward = fail
     with pytest.raises(RuntimeError, match="broken"):
         attack(model, *images(), AttackSettings(radius=0.1, step_size=0.1), generator=torch.Generator())
     assert torch.equal(torch.get_rng_state(), before)

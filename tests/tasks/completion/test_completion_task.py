@@ -96,7 +96,7 @@ def test_what_is_read_at_the_end_follows_from_the_factors() -> None:
     errors = test["dropout_deviation"] * test["dropout_objective"] / test["sampling_error"]
     assert abs(errors) < 5
     users, items = (set(column.tolist()) for column in places.T)
-    tested = SYNTHETIC_RATINGS.splits(None).test.inputs.tolist()  # type: ignore[attr-defined]  # in memory, too
+    tested = SYNTHETIC_RATINGS.splits(None).test.inputs.tolist()
     unseen = [row not in users or column not in items for row, column in tested]
     assert test["unseen_fraction"] == pytest.approx(sum(unseen) / len(tested))
     assert any(unseen)
@@ -108,13 +108,13 @@ def test_the_weighted_trace_norm_is_that_of_the_product_at_the_frequencies_of_tr
     network, batch = training.network, next(training.batches.epoch())
     assert isinstance(network, FactorModel)
     assert training._own_step is None
-    step = Step(network=network, loss=lambda _: torch.zeros(()), rng=None, index=0, epoch=1, progress=0, batch=batch)  # type: ignore[arg-type]  # a penalty draws nothing
+    step = Step(network=network, loss=lambda _: torch.zeros(()), rng=None, index=0, epoch=1, progress=0, batch=batch)
     penalty = training.hooks.penalty(step)
     assert penalty is not None
     U, V = (factor.detach().double() for factor in network.factors())
     norm = weighted_trace_norm(U @ V.T, network.row_probabilities, network.column_probabilities)
     assert float(penalty.detach()) == pytest.approx(float(0.25 / 8 * norm.square()), rel=1e-5)
-    penalty.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+    penalty.backward()
     gradient = network.row_factors.weight.grad
     assert gradient is not None
     assert bool(gradient[network.row_probabilities > 0].abs().sum(1).all())
@@ -146,7 +146,7 @@ def test_contestants_that_move_inputs_or_need_layers_are_skipped() -> None:
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_the_laws_of_tasks_hold(law: object) -> None:
-    assert list(law(CHECKED)) == []  # type: ignore[operator]  # each law takes it
+    assert list(law(CHECKED)) == []
 
 
 CHECKED = CheckedTask("synthetic-ratings-factors", SYNTHETIC_RATINGS_FACTORS)

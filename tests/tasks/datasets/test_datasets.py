@@ -40,7 +40,7 @@ def write_mnist(folder: Path, **changed: dict[str, object]) -> Path:
     for name, count in COUNTS.items():
         options: dict[str, object] = {"sizes": (count, 28, 28) if "images" in name else (count,)}
         options |= changed.get(name.removesuffix("-ubyte").replace("-", "_"), {})
-        write_idx(raw / name, **options)  # type: ignore[arg-type]  # by name
+        write_idx(raw / name, **options)
     return folder
 
 

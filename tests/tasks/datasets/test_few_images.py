@@ -53,7 +53,7 @@ def numbers(split: object) -> list[int]:
 
 def labels(split: object) -> list[int]:
     assert isinstance(split, Split)
-    return split.targets.argmax(1).tolist()  # type: ignore[no-any-return]  # a list of whole numbers
+    return split.targets.argmax(1).tolist()
 
 
 def parts(splits: Splits) -> Iterator[object]:
@@ -127,7 +127,7 @@ def test_contestants_with_one_seed_train_on_the_same_images_and_other_seeds_on_o
 )
 def test_numbers_out_of_range_are_refused(values: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        few(**values)  # type: ignore[arg-type]  # whole numbers where they must be
+        few(**values)
 
 
 def test_a_protocol_cannot_ask_for_another_share_of_validation_images() -> None:

@@ -105,7 +105,7 @@ def test_many_images_are_fitted_as_all_at_once(monkeypatch: pytest.MonkeyPatch) 
 
 
 def prepared(kind: str, dataset: InMemory = DIGITS, **changes: object) -> tuple[Split, Split, Split]:
-    splits = dataset.splits(None, replace(PROTOCOL, preprocessing=kind, **changes))  # type: ignore[arg-type]  # by name
+    splits = dataset.splits(None, replace(PROTOCOL, preprocessing=kind, **changes))
     parts = splits.train, splits.validation, splits.test
     assert all(isinstance(part, Split) for part in parts)
     return parts  # type: ignore[return-value]  # three parts
@@ -239,5 +239,5 @@ def test_where_nothing_can_be_written_it_is_computed_every_time(
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     for value in (1, 2):
-        made = cache.cached("thing", 1, data_dir=None, compute=lambda value=value: {"x": torch.tensor(value)})  # type: ignore[misc]  # bound now
+        made = cache.cached("thing", 1, data_dir=None, compute=lambda value=value: {"x": torch.tensor(value)})
         assert int(made["x"]) == value

@@ -116,4 +116,4 @@ def test_times_do_not_count(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_the_laws_of_data_sets_hold_for_ratings(law: object) -> None:
-    assert list(law(CheckedDataset("synthetic_ratings", DATASETS["synthetic_ratings"]))) == []  # type: ignore[operator]  # each law takes it
+    assert list(law(CheckedDataset("synthetic_ratings", DATASETS["synthetic_ratings"]))) == []

@@ -63,7 +63,7 @@ def test_sub_networks_are_the_network_with_units_left_out(regularizer: Regulariz
     outcome = training.run()
     measured, network = outcome.final["test"], training.network.eval()
     (site,) = [each for each in network.modules() if getattr(each, "kind", "") == "dense"]
-    visited = watch_mask(site)()  # type: ignore[arg-type]  # a site
+    visited = watch_mask(site)()
     keep = 0.5 if isinstance(regularizer, Unregularized) else 0.4
     fixed = fixed_masks(6, 30, keep, stream_seed(3, "subnetworks"))
     test = training._evaluate.__closure__  # the split itself: no copy of how it is made
@@ -71,7 +71,7 @@ def test_sub_networks_are_the_network_with_units_left_out(regularizer: Regulariz
     split = next(cell.cell_contents["test"] for cell in test if isinstance(cell.cell_contents, dict))
 
     def accuracy(mask: torch.Tensor) -> float:
-        site.fillings = nn.ModuleList([Thinned(mask, factor)])  # type: ignore[assignment]  # as a site keeps them
+        site.fillings = nn.ModuleList([Thinned(mask, factor)])
         (batch,) = split.in_order(batch_size=len(split))
         return float((network(batch.inputs).argmax(1) == batch.targets.argmax(1)).double().mean())
 

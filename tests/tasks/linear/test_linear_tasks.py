@@ -46,7 +46,7 @@ def prepared(
 ) -> Training:
     task = TASKS[name]
     assert isinstance(task, LinearTask)
-    shortened = replace(task.protocol.at(scale), **{"scales": {}, **protocol})  # type: ignore[arg-type]  # by name
+    shortened = replace(task.protocol.at(scale), **{"scales": {}, **protocol})
     task = replace(task, protocol=shortened)
     named = [(type(part).__name__, part) for part in regularizers]
     setting = Setting(seed=seed, scale="paper", learning_rate=task.default_learning_rate("paper"))
@@ -165,7 +165,7 @@ def test_dropconnect_follows_the_corrected_law_and_not_the_printed_one() -> None
 
 
 def test_the_designs_are_what_they_are_called() -> None:
-    orthogonal, correlated = (samples_of(name)[0].double() for name in ("orthogonal", "correlated"))  # type: ignore[arg-type]  # by name
+    orthogonal, correlated = (samples_of(name)[0].double() for name in ("orthogonal", "correlated"))
     gram = orthogonal.T @ orthogonal / len(orthogonal)
     assert torch.allclose(gram, torch.eye(100).double(), atol=1e-5)
     neighbours = torch.corrcoef(correlated.T).diagonal(offset=1)
@@ -178,7 +178,7 @@ def test_the_rate_of_overlapping_blocks_is_the_one_that_their_masks_have(drop_ra
     site = DropBlock(drop_rate=setting, block_size=block_size, scaling="expected", schedule="constant")
     training = prepared("structured-fig4", site)
     x = torch.ones(20_000, 50)
-    kept = (training.network.site(x) != 0).double().mean()  # type: ignore[operator]  # a site is called
+    kept = (training.network.site(x) != 0).double().mean()
     assert kept == pytest.approx(1 - drop_rate, abs=0.01)
 
 

@@ -47,8 +47,8 @@ def at_the_optimum(task: ShallowLinear) -> nn.Module:
         split.targets.T.double(), split.inputs.T.double(), task.keep, task.block_size, width=shallow_linear.NUM_HIDDEN
     )
     with torch.no_grad():
-        training.network.first.weight.copy_(V.T)  # type: ignore[operator,union-attr]
-        training.network.second.weight.copy_(U)  # type: ignore[operator,union-attr]
+        training.network.first.weight.copy_(V.T)
+        training.network.second.weight.copy_(U)
     return training.network
 
 
@@ -116,7 +116,7 @@ def test_with_overlaps_it_goes_to_the_objective_of_the_overlapping_law_instead(
     task, network = solved
     num_masks = 128
     monkeypatch.setattr(shallow_linear, "NUM_MASKS", num_masks)
-    U, V = network.factors()  # type: ignore[operator]
+    U, V = network.factors()
     split = prepared(task).batches.split  # type: ignore[attr-defined]  # data in memory
     Y, X = split.targets.double().T, split.inputs.double().T
     mean, covariance = moments_of_overlapping_blocks(shallow_linear.NUM_HIDDEN, task.block_size, 1 - task.keep)
@@ -175,7 +175,7 @@ def test_the_data_is_the_same_for_every_seed_and_the_first_weights_are_not() -> 
     task = TASKS["shallow-linear-dropblock"]
     one, other = prepared(task, seed=0), prepared(task, seed=1)
     assert one.batches.split.inputs is other.batches.split.inputs  # type: ignore[attr-defined]  # data in memory
-    assert not torch.equal(one.network.first.weight, other.network.first.weight)  # type: ignore[arg-type,union-attr]
+    assert not torch.equal(one.network.first.weight, other.network.first.weight)
     assert task.dataset_fingerprint(None) == TASKS[NAMES[1]].dataset_fingerprint(None) != ""
 
 
@@ -194,7 +194,7 @@ def test_the_reading_of_dropconnect_sees_its_masks_in_the_weights(name: str) -> 
     assert isinstance(task, ShallowLinear)
     training = prepared(task, with_pins(DropConnect(), task))
     network, split = training.network, training.batches.split  # type: ignore[attr-defined]  # data in memory
-    U, V = network.factors()  # type: ignore[operator]
+    U, V = network.factors()
     Y, X = split.targets.T.double(), split.inputs.T.double()
     unmasked = float((Y - U @ V.T @ X).square().sum())
     expected = float(dropconnect_objective(Y, X, U, V, task.keep))

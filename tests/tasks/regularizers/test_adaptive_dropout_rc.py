@@ -135,7 +135,7 @@ def test_a_conv_layer_counts_as_the_dense_layer_of_one_position(norms: Norms) ->
 def test_every_layer_stands_in_the_product_with_the_rates_that_it_reads() -> None:
     for task, sites in ((IMAGE_TASK, 4), (TINY_TASKS["digits-mlp"], 3)):
         training = prepared(task, AdaptiveDropoutRC())
-        factors = training.hooks.parts[0]._factors  # type: ignore[attr-defined]
+        factors = training.hooks.parts[0]._factors  # type: ignore[attr-defined]  # its own attribute
         layers = [m for m in training.network.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
         assert [factor.layer for factor in factors] == layers
         assert len({id(factor.keep) for factor in factors}) == sites == len(layers)
@@ -151,7 +151,7 @@ def test_layers_without_masks_are_left_out(norms: Norms) -> None:
         network = nn.Sequential(*in_front, *chain)
         measure_sites(network, torch.zeros(1, 3, 5, 5) if in_front else torch.zeros(1, 256))
         chain_next_layers(network)
-        factors = AdaptiveDropoutRC(norms=norms).attach(network, CONTEXT)._factors  # type: ignore[attr-defined]
+        factors = AdaptiveDropoutRC(norms=norms).attach(network, CONTEXT)._factors  # type: ignore[attr-defined]  # its own attribute
         values.append(rademacher_penalty(factors, BATCH).item())
     assert values[0] == values[1] > 0
 
@@ -163,7 +163,7 @@ def test_without_a_layer_that_reads_a_masked_site_it_is_skipped() -> None:
 
 def test_the_rates_start_where_the_fields_say() -> None:
     fields = {"input_drop_rate": 0.2, "conv_drop_rate": 0.3, "unit_drop_rate": 0.4}
-    training = prepared(IMAGE_TASK, AdaptiveDropoutRC(**fields))  # type: ignore[arg-type]
+    training = prepared(IMAGE_TASK, AdaptiveDropoutRC(**fields))
     measured = training.hooks.after_epoch(1, training.network)
     assert sorted(measured.values()) == pytest.approx([0.2, 0.3, 0.3, 0.4])
 

@@ -38,7 +38,7 @@ def learnt(training: Training, num_steps: int = 1) -> list[tuple[Batch, Batch]]:
 
 @pytest.mark.parametrize("name", ["fgsm", "bim", "pgd", "pgd_l2"])
 def test_what_is_learnt_lies_in_the_ball_in_natural_units_and_costs_more(name: str) -> None:
-    contestant = replace(QUICK, attack=name, radius=0.2 if name == "pgd_l2" else 0.05)  # type: ignore[arg-type]
+    contestant = replace(QUICK, attack=name, radius=0.2 if name == "pgd_l2" else 0.05)
     training = prepared(TASK, contestant)
     ((plain, attacked),) = learnt(training)
     space = training.batches.input_space
@@ -103,7 +103,7 @@ def test_batch_statistics_are_those_of_what_is_learnt() -> None:
     step_batch = next(training.batches.epoch())
     seen: list[Tensor] = []
     network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    step = Step(network=network.train(), loss=lambda batch: batch.inputs.sum(), rng=None, index=0, epoch=1, progress=0)  # type: ignore[arg-type]
+    step = Step(network=network.train(), loss=lambda batch: batch.inputs.sum(), rng=None, index=0, epoch=1, progress=0)
     hooks.transform_batch(Batch(training.batches.normalised(step_batch.inputs), step_batch.targets), step)
     assert len(seen) == QUICK.num_steps + 1
     assert torch.equal(network[1].running_mean, torch.zeros(64))

@@ -76,7 +76,7 @@ def test_every_operation_is_torchvisions_at_every_magnitude(name: str, channels:
 @pytest.mark.parametrize("name", POLICIES)
 def test_augmented_images_have_torchvisions_law(name: str) -> None:
     image = images(count=1)
-    ours = AutoAugment(policy=name).transform_raw(image.expand(NUM_IMAGES, -1, -1, -1), step())  # type: ignore[arg-type]
+    ours = AutoAugment(policy=name).transform_raw(image.expand(NUM_IMAGES, -1, -1, -1), step())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         theirs = [THEIRS[name](image[0]) for _ in range(NUM_IMAGES)]

@@ -47,7 +47,7 @@ def context() -> Context:
 
 
 def shake(level: str = "element", drop_rate: float = 0.6, **bounds: float) -> Shake:
-    return Shake(ShakeDrop(level=level, **bounds), drop_rate, stream())  # type: ignore[arg-type]
+    return Shake(ShakeDrop(level=level, **bounds), drop_rate, stream())
 
 
 def factors_of(module: Shake, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:

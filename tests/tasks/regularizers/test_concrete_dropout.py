@@ -39,7 +39,7 @@ class GivenUniform:
 
 
 def concrete_mask(uniform: Tensor, **fields: float) -> ConcreteMask:
-    return ConcreteMask(ConcreteDropout(**fields), CONTEXT, GivenUniform(uniform)).double()  # type: ignore[arg-type]
+    return ConcreteMask(ConcreteDropout(**fields), CONTEXT, GivenUniform(uniform)).double()
 
 
 @pytest.mark.parametrize("drop_rate", [0.1, 0.5, 0.8])
@@ -106,7 +106,7 @@ def test_the_penalty_is_the_kullback_leibler_term_per_training_sample() -> None:
         expected += float(length_scale**2 / 2 * weight / (1 - d)) - 128 * entropy
     expected *= kl_weight / len(training.batches.split)  # type: ignore[attr-defined]  # data in memory
     (part,) = training.hooks.parts
-    assert float(part.penalty(None).detach()) == pytest.approx(expected, rel=1e-5)  # type: ignore[arg-type]  # no step needed
+    assert float(part.penalty(None).detach()) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_optimizer_moves_the_rates_and_the_curves_tell_them() -> None:

@@ -77,7 +77,7 @@ def test_the_union_of_the_blocks_of_all_seeds_is_dropped_on_either_kind_of_devic
     block_size: int, height: int, width: int, device_type: str
 ) -> None:
     seeds = torch.rand(20, 3, *grid_of_corners(block_size, height, width), generator=torch.Generator()) < 0.2
-    stream: MaskStream = FixedSeeds(seeds, device_type)  # type: ignore[assignment]
+    stream: MaskStream = FixedSeeds(seeds, device_type)
     keep = block_mask(stream, (20, 3, height, width), 0.1, block_size)
     for sample, channel in product(range(20), range(3)):
         expected = union_of_blocks(seeds[sample, channel].numpy(), block_size, height, width)
@@ -87,7 +87,7 @@ def test_the_union_of_the_blocks_of_all_seeds_is_dropped_on_either_kind_of_devic
 def test_a_learned_rate_stays_a_tensor_where_its_number_would_have_to_be_waited_for() -> None:
     seeds = torch.zeros(2, 3, *grid_of_corners(3, 6, 6), dtype=torch.bool)
     stream = FixedSeeds(seeds, "cuda")
-    block_mask(stream, (2, 3, 6, 6), torch.tensor(0.1), 3)  # type: ignore[arg-type]
+    block_mask(stream, (2, 3, 6, 6), torch.tensor(0.1), 3)
     assert isinstance(stream.rate, Tensor)
     assert float(stream.rate) == pytest.approx(seed_rate(0.1, 3, 6, 6))
 

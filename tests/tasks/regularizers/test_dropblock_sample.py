@@ -36,7 +36,7 @@ def moments_of(blocks: Blocks, block_size: int, shape: tuple[int, ...], num_seed
     """E[z] and E[z z'] of the units of one sample, over all seeds with their chances."""
     stream = GivenSeeds(num_seeds)
     settings = DropBlockSample(drop_rate=0.4, block_size=block_size, blocks=blocks)
-    mask = GridMask(settings, stream)  # type: ignore[arg-type]
+    mask = GridMask(settings, stream)
     z = mask.train()(torch.ones(2**num_seeds, *shape, dtype=torch.float64)).flatten(1) * 0.6
     rate = torch.tensor(stream.rate, dtype=torch.float64)
     chances = torch.where(stream.seeds, rate, 1 - rate).prod(1)

@@ -40,7 +40,7 @@ class GivenMask:
 
 
 def masked(layer: nn.Linear, mask: Tensor, *, per_sample: bool = False) -> MaskedLinear:
-    stream: MaskStream = GivenMask(mask)  # type: ignore[assignment]
+    stream: MaskStream = GivenMask(mask)
     return MaskedLinear.made_of(layer, DropConnect(drop_rate=1 - KEEP, per_sample=per_sample), stream)
 
 

@@ -137,7 +137,7 @@ def test_the_input_is_left_alone_unless_it_has_a_rate() -> None:
 def test_samples_of_a_batch_have_masks_of_their_own_or_one(share: str) -> None:
     network = MLP(num_classes=10, in_channels=1, image_size=8)
     (site,) = Dropout(where="last").chosen_sites(network)
-    mask = Dropout(share=share).fill(site, CONTEXT).train()  # type: ignore[arg-type]  # one of the words
+    mask = Dropout(share=share).fill(site, CONTEXT).train()
     kept = mask(torch.ones(64, 100)) != 0
     assert len(kept.unique(dim=0)) == {"element": 64, "batch": 1}[share]
     assert abs(float(kept.double().mean()) - 0.5) < {"element": 0.04, "batch": 0.25}[share]
@@ -153,4 +153,4 @@ def test_a_mask_for_the_batch_keeps_the_mean_and_the_variance_of_every_element()
 
 def test_what_is_shared_by_is_one_of_two_words() -> None:
     with pytest.raises(ValueError, match=r"Dropout\.share"):
-        Dropout(share="all")  # type: ignore[arg-type]
+        Dropout(share="all")

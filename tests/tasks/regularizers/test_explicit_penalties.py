@@ -100,7 +100,7 @@ def mean_loss_over_masks(block_size: int) -> float:
     for bits in itertools.product([True, False], repeat=WIDTH // block_size):
         network = linear_pair()
         settings = DropBlockSample(drop_rate=1 - KEEP, block_size=block_size)
-        network.site.fill(GridMask(settings, GivenMask(torch.tensor(bits))))  # type: ignore[arg-type]
+        network.site.fill(GridMask(settings, GivenMask(torch.tensor(bits))))
         chance = KEEP ** sum(bits) * (1 - KEEP) ** (len(bits) - sum(bits))
         total += chance * float((network(X) - Y).square().sum(1).mean().detach())
     return total
@@ -144,7 +144,7 @@ def test_the_flow_penalty_is_the_theory_s_regularizer_of_a_relu_network(where: s
     with torch.no_grad():
         network.hidden.bias.zero_()
     measure_sites(network, inputs.view(9, 4, 1, 1))
-    hooks = attached(FlowPenalty(drop_rate=0.3, where=where), network)  # type: ignore[arg-type]  # one of the words
+    hooks = attached(FlowPenalty(drop_rate=0.3, where=where), network)
     network.train()(inputs.view(9, 4, 1, 1))
     expected = relu_regularizer(network.output.weight, network.hidden.weight, inputs.flatten(1), 0.3)
     assert float(penalty(hooks, network).detach()) == pytest.approx(float(expected.detach()), rel=1e-12)
@@ -276,7 +276,7 @@ def test_l1_is_the_sum_of_magnitudes_with_a_subgradient_of_zero_at_zero() -> Non
     value = penalty(training.hooks, network)
     expected = 0.1 * sum(np.abs(weight.detach().double().numpy()).sum() for weight in weights)
     assert float(value.detach()) == pytest.approx(expected, rel=1e-5)
-    value.backward()  # type: ignore[no-untyped-call]
+    value.backward()
     for name, parameter in network.named_parameters():
         if name.endswith("weight"):
             assert torch.allclose(parameter.grad, 0.1 * parameter.detach().sign())

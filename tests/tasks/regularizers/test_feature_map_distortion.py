@@ -33,14 +33,14 @@ def stream() -> MaskStream:
 def on_maps(next_layer: WeightLayer | None = None, **fields: object) -> BlockDistortion:
     site = Site("conv", next_layer=next_layer)
     site.shape = (CHANNELS, SIDE, SIDE)
-    settings = BlockFeatureMapDistortion(**{"distortion_rate": 0.4, "block_size": 3, **fields})  # type: ignore[arg-type]
+    settings = BlockFeatureMapDistortion(**{"distortion_rate": 0.4, "block_size": 3, **fields})
     return BlockDistortion(settings, site, stream())
 
 
 def on_units(next_layer: WeightLayer | None = None, **fields: object) -> UnitDistortion:
     site = Site("dense", next_layer=next_layer)
     site.shape = (7,)
-    return UnitDistortion(FeatureMapDistortion(**fields), site, stream())  # type: ignore[arg-type]
+    return UnitDistortion(FeatureMapDistortion(**fields), site, stream())
 
 
 def output_and_gradient(module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,7 +67,7 @@ def test_a_step_of_size_zero_on_units_is_dropout_with_the_same_mask_bit_for_bit(
 @pytest.mark.parametrize(("mode", "scaling"), list(product(["official", "paper"], ["realised", "expected"])))
 def test_a_step_of_size_zero_on_maps_is_dropblock_with_the_same_mask_bit_for_bit(mode: str, scaling: str) -> None:
     distortion = on_maps(conv(), step_size=0.0, mode=mode, scaling=scaling)
-    settings = DropBlock(drop_rate=0.4, block_size=3, scaling=scaling)  # type: ignore[arg-type]
+    settings = DropBlock(drop_rate=0.4, block_size=3, scaling=scaling)
     for ours, theirs in zip(
         output_and_gradient(distortion, MAPS), output_and_gradient(BlockMask(settings, stream()), MAPS), strict=True
     ):
@@ -76,7 +76,7 @@ def test_a_step_of_size_zero_on_maps_is_dropblock_with_the_same_mask_bit_for_bit
 
 @pytest.mark.parametrize("mode", ["official", "paper"])
 def test_kept_elements_are_scaled_and_no_gradient_flows_through_the_others(mode: str) -> None:
-    keep = block_mask(stream(), tuple(MAPS.shape), 0.4, 3)  # type: ignore[arg-type]
+    keep = block_mask(stream(), tuple(MAPS.shape), 0.4, 3)
     scale = realised_scale(keep)
     y, gradient = output_and_gradient(on_maps(conv(), mode=mode), MAPS)
     torch.testing.assert_close(y[keep], (MAPS * scale)[keep], rtol=1e-14, atol=0)
@@ -192,7 +192,7 @@ def test_the_official_noise_on_maps_has_the_mean_square_of_randomly_signed_taps(
 def test_the_paper_noise_is_one_pattern_for_the_batch_with_a_sign_per_sample_over_the_batch_size() -> None:
     layer, step_size = conv(), 30.0
     y = on_maps(layer, step_size=step_size, mode="paper", distortion_rate=0.9, block_size=6)(MAPS)
-    keep = block_mask(stream(), tuple(MAPS.shape), 0.9, 6)  # type: ignore[arg-type]
+    keep = block_mask(stream(), tuple(MAPS.shape), 0.9, 6)
     noise = y / (realised_scale(keep) * step_size * MAPS.std(correction=0) / len(MAPS))
     for channel in range(CHANNELS):
         pattern = [noise[i, channel] for i in range(len(MAPS)) if not keep[i, channel].any()]
@@ -211,7 +211,7 @@ def test_the_weight_of_the_size_of_the_distortion_leaves_a_share_of_the_feature(
     fields = {"mode": "paper", "step_size": 3.0}
     without, gradient_without = output_and_gradient(on_maps(conv(), **fields), MAPS)
     with_lam, gradient_with = output_and_gradient(on_maps(conv(), lam=0.5, **fields), MAPS)
-    keep = block_mask(stream(), tuple(MAPS.shape), 0.4, 3)  # type: ignore[arg-type]
+    keep = block_mask(stream(), tuple(MAPS.shape), 0.4, 3)
     share = 3.0 * MAPS.std(correction=0) * 0.5 / len(MAPS) * realised_scale(keep)
     torch.testing.assert_close(with_lam - without, share * MAPS * ~keep, rtol=1e-9, atol=1e-12)
     upstream = torch.linspace(-1, 1, MAPS.numel(), dtype=torch.float64).view(MAPS.shape)

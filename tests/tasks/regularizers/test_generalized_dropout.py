@@ -61,7 +61,7 @@ def listed_masks(settings: GeneralizedDropout) -> Iterator[tuple[Tensor, float]]
     for bits in all_bits(num_entries * num_draws):
         draws = bits.view(num_draws, 1, num_entries)
         stream = GivenDraws(*draws)
-        mask = FamilyMask(settings, stream)  # type: ignore[arg-type]
+        mask = FamilyMask(settings, stream)
         y = mask(torch.ones(1, WIDTH, dtype=torch.float64))
         rates = torch.tensor(stream.rates, dtype=torch.float64)[:, None, None]
         yield y.squeeze(0), float(torch.where(draws, rates, 1 - rates).prod())
@@ -108,7 +108,7 @@ def test_its_covariances_reproduce_the_objectives_of_dropout_and_dropblock() -> 
 @pytest.mark.parametrize("values", ["binary", "gaussian"])
 @pytest.mark.parametrize("law", ["independent", "block", "exponential"])
 def test_drawn_masks_have_the_moments_within_five_standard_errors(law: str, values: str) -> None:
-    settings = GeneralizedDropout(law=law, values=values, block_size=3)  # type: ignore[arg-type]
+    settings = GeneralizedDropout(law=law, values=values, block_size=3)
     mask = FamilyMask(settings, MaskStream(0, f"{law}/{values}", "cpu"))
     z = settings.mean * mask(torch.ones(NUM_DRAWS, WIDTH, dtype=torch.float64))
     assert_moments(z, *settings.moments(WIDTH))

@@ -29,7 +29,7 @@ def attached(contestant: Contestant, first_group: int, **settings: object) -> tu
         num_steps=4,
         learning_rate=0.1,
     )
-    regularizer = contestant(**{RATES[contestant]: 0.16, **settings})  # type: ignore[arg-type]
+    regularizer = contestant(**{RATES[contestant]: 0.16, **settings})
     return network, regularizer.attach(network, context)
 
 
@@ -37,7 +37,7 @@ def rates_by_group(network: nn.Module) -> dict[int, set[float]]:
     rates: dict[int, set[float]] = {}
     for site in sites_of(network, ["conv"]):
         (filling,) = site.fillings
-        rates.setdefault(site.group, set()).add(filling.drop_rate)  # type: ignore[arg-type]
+        rates.setdefault(site.group, set()).add(filling.drop_rate)
     return rates
 
 

@@ -180,10 +180,10 @@ def test_as_many_values_are_shrunk_in_kernels_of_every_size(size: int) -> None:
 @pytest.mark.parametrize("regularizer", [LocalDrop, LocalDropFcOnly], ids=lambda cls: cls.__name__)
 def test_with_the_scaling_start_it_begins_as_the_unregularized_network(regularizer: type[Regularizer]) -> None:
     task = tiny("digits-mlp")
-    plain, scaled = prepared(task), prepared(task, regularizer(unit_drop_rate=0.4, scaling="start"))  # type: ignore[call-arg]
+    plain, scaled = prepared(task), prepared(task, regularizer(unit_drop_rate=0.4, scaling="start"))  # type: ignore[call-arg]  # these contestants and tasks have it
     x = torch.rand(5, 1, 8, 8)
     assert torch.equal(scaled.network.eval()(x), plain.network.eval()(x))
-    printed = prepared(task, regularizer(unit_drop_rate=0.4)).network.eval()  # type: ignore[call-arg]
+    printed = prepared(task, regularizer(unit_drop_rate=0.4)).network.eval()  # type: ignore[call-arg]  # these contestants and tasks have it
     assert not torch.allclose(printed(x), plain.network(x))
     for keep in keeps_of(scaled.network):
         start = float(keep.rates().mean())
@@ -203,7 +203,7 @@ def test_a_shorter_training_has_periods_in_proportion(full_epochs: int | None, m
 
 
 def test_the_protocol_remembers_its_full_length_at_every_scale() -> None:
-    protocol = TASKS["mnist-lenet"].protocol  # type: ignore[attr-defined]
+    protocol = TASKS["mnist-lenet"].protocol  # type: ignore[attr-defined]  # these contestants and tasks have it
     assert [protocol.at(scale).full_epochs for scale in ("short", "smoke")] == [protocol.epochs] * 2
     assert protocol.at("short").at("paper").full_epochs == protocol.epochs
 
@@ -250,7 +250,7 @@ def small_network(regularizer: Regularizer, block_size: int | None = 2) -> tuple
         num_steps=1,
         learning_rate=0.1,
     )
-    sized = regularizer if block_size is None else replace(regularizer, block_size=block_size)  # type: ignore[call-arg]
+    sized = regularizer if block_size is None else replace(regularizer, block_size=block_size)
     hooks = sized.attach(network, context)
     targets = torch.eye(3)[torch.arange(6) % 3]
     return network.train(), hooks, Batch(torch.randn(6, 1, 4, 4), targets)
@@ -277,9 +277,9 @@ def mean_field_objective(network: nn.Module, batch: Batch, lam: float, c_norm: s
     network.train()
     layers, total = weight_layers(network), 0.0
     norms: dict[str, tuple[Tensor, int]] = {
-        "branch.0": (network.get_submodule("stem.2.fillings.0").rates(), 16),  # type: ignore[operator]  # 4x4 maps
-        "classifier.2": (network.get_submodule("joined.fillings.0").rates(), 8),  # type: ignore[operator]  # pooled
-        "classifier.5": (network.get_submodule("classifier.4.fillings.0").rates(), 5),  # type: ignore[operator]  # output
+        "branch.0": (network.get_submodule("stem.2.fillings.0").rates(), 16),
+        "classifier.2": (network.get_submodule("joined.fillings.0").rates(), 8),
+        "classifier.5": (network.get_submodule("classifier.4.fillings.0").rates(), 5),
     }
     for name, (rates, size) in norms.items():
         mean_square = float(rates.square().mean())

@@ -112,7 +112,7 @@ def test_the_gradient_of_the_penalty_matches_finite_differences(kind: str, c_nor
     shape, layer = ((5,), nn.Linear(5, 4)) if kind == "dense" else ((2, 6, 7), nn.Conv2d(2, 3, 3))
     keep = keep_at(shape, kind)
     keep.variable.copy_(torch.rand(keep.variable.shape) * 0.4 + 0.05)
-    tail = SpectralTail("here", layer.double(), 1, norm_of_rates(keep, layer, c_norm))  # type: ignore[arg-type]
+    tail = SpectralTail("here", layer.double(), 1, norm_of_rates(keep, layer, c_norm))
     point = keep.variable.clone()
     keep.variable.requires_grad_()
     (gradient,) = torch.autograd.grad(tail.penalty(), keep.variable)
@@ -184,8 +184,8 @@ def test_a_step_on_the_rates_goes_down_the_mean_field_loss_and_the_penalty(lam: 
 def test_without_masks_and_with_the_rms_norm_localdrop_is_localdrop_without_dropout() -> None:
     common: Mapping[str, float] = {"lam": 0.02, "m": 1, "h_dense_fraction": 0.5, "h_conv": 1}
     for task in (IMAGE_TASK, MLP_TASK):
-        masked = weights_after(task, LocalDrop(c_norm="rms", **STILL, **common))  # type: ignore[arg-type]
-        unmasked = weights_after(task, LocalDropNoDropout(**common))  # type: ignore[arg-type]
+        masked = weights_after(task, LocalDrop(c_norm="rms", **STILL, **common))
+        unmasked = weights_after(task, LocalDropNoDropout(**common))
         assert torch.equal(masked, unmasked)
 
 

@@ -92,7 +92,7 @@ def test_the_layout_in_memory_is_of_no_account(name: str) -> None:
     assert torch.equal(*outputs)
     for output in outputs:
         output.square().sum().backward()
-    assert torch.equal(scattered.grad, packed.grad)  # type: ignore[arg-type]
+    assert torch.equal(scattered.grad, packed.grad)
 
 
 def test_values_and_mask_are_left_as_they_were() -> None:

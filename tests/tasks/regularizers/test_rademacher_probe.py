@@ -31,7 +31,7 @@ def inputs_of(training: Training) -> Tensor:
 
 @pytest.mark.parametrize("task", TINY_TASKS.values(), ids=TINY_TASKS)
 def test_training_is_the_same_with_the_probe_as_without(task: object) -> None:
-    assert torch.equal(weights_after(task, RademacherProbe()), weights_after(task, Unregularized()))  # type: ignore[arg-type]
+    assert torch.equal(weights_after(task, RademacherProbe()), weights_after(task, Unregularized()))
 
 
 def test_it_leaves_the_masks_of_its_company_as_they_are() -> None:

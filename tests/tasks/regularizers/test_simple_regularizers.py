@@ -38,7 +38,7 @@ def trained_in_double(momentum: float, *regularizers: Regularizer) -> Tensor:
     training.network.double()
     original = training._loss
     training._loss = lambda outputs, targets: original(outputs, targets.double())
-    training.network.input.register_forward_hook(lambda module, inputs, output: output.double())  # type: ignore[operator,union-attr]
+    training.network.input.register_forward_hook(lambda module, inputs, output: output.double())
     for epoch in (1, 2):
         training.run_epoch(epoch)
     return weights_of(training.network)
@@ -131,7 +131,7 @@ def test_max_norm_holds_after_every_step_of_training() -> None:
     ],
 )
 def test_where_says_which_layers_max_norm_cuts(where: str, cut: list[str]) -> None:
-    training = prepared(TINY_TASKS["digits-convnet"], MaxNorm(limit=0.01, where=where))  # type: ignore[arg-type]
+    training = prepared(TINY_TASKS["digits-convnet"], MaxNorm(limit=0.01, where=where))
     training.hooks.after_step(step_on(training.network))
     layers = {n: m for n, m in training.network.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)}
     short = [
@@ -235,7 +235,7 @@ def test_cutout_needs_images() -> None:
 def watch(values: list[float], patience_fraction: float, planned: int, higher: bool = True) -> tuple[int, float, bool]:
     """Evaluations until it stops, the value of the weights that are left, and whether they were exchanged."""
     network = nn.Linear(1, 1, bias=False)
-    hooks = EarlyStopping(patience_fraction=patience_fraction).attach(network, context=None)  # type: ignore[arg-type]
+    hooks = EarlyStopping(patience_fraction=patience_fraction).attach(network, context=None)
     for index, value in enumerate(values):
         with torch.no_grad():
             network.weight.fill_(value)

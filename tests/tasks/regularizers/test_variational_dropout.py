@@ -125,7 +125,7 @@ def test_form_b_has_the_moments_of_independently_sampled_weights(kind: str) -> N
     x = torch.randn(shape, dtype=torch.float64)
     # Var = sum over weights of (d output / d weight)^2 alpha w^2, the derivatives by autograd, weight by weight.
     bare = type(layer).__mro__[0].forward  # type: ignore[attr-defined]  # a layer's class
-    output = bare(layer, x[None])[0]  # type: ignore[arg-type]
+    output = bare(layer, x[None])[0]
     variance = torch.zeros_like(output)
     per_group = layer.weight.shape[0] // getattr(layer, "groups", 1)
     for index in np.ndindex(tuple(output.shape)):
@@ -141,7 +141,7 @@ def test_on_one_active_unit_both_forms_have_the_same_mean_and_variance() -> None
     for form in ("A", "B"):
         layer, shape = layers()["dense"]
         network = network_of(layer, shape)
-        VariationalDropout(form=form).attach(network, CONTEXT)  # type: ignore[arg-type]
+        VariationalDropout(form=form).attach(network, CONTEXT)
         noise_in(network.double())
         results.append(moments(network, torch.tensor([0.0, 1.7, 0.0, 0.0], dtype=torch.float64)))
     (mean_a, variance_a), (mean_b, variance_b) = results
@@ -164,7 +164,7 @@ def test_the_sparse_noise_has_the_moments_of_independently_sampled_weights(kind:
     SparseVariationalDropout().attach(network, CONTEXT)
     noise = sparse_noise_in(network.double())
     x = torch.randn(shape, dtype=torch.float64)
-    output = type(layer).forward(layer, x[None])[0]  # type: ignore[arg-type]
+    output = type(layer).forward(layer, x[None])[0]
     weight_variance = (noise.log_alpha().exp() * layer.weight.square()).detach()
     variance = torch.zeros_like(output)
     for index in np.ndindex(tuple(output.shape)):
@@ -185,7 +185,7 @@ def test_in_eval_mode_weights_that_are_lost_in_noise_count_as_zero(kind: str) ->
     for index in np.ndindex(tuple(layer.weight.shape)):
         if float(noise.log_alpha()[index].detach()) > 3:
             layer.weight.data[index] = 0
-    torch.testing.assert_close(actual, type(layer).forward(layer, x), rtol=1e-12, atol=1e-14)  # type: ignore[arg-type]
+    torch.testing.assert_close(actual, type(layer).forward(layer, x), rtol=1e-12, atol=1e-14)
     assert (layer.weight == 0).any()
     assert (layer.weight != 0).any()
 

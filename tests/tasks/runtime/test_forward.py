@@ -37,12 +37,12 @@ SHORT = {"epochs": 1, "evaluate_every_epochs": 1}  # where every contestant is t
 
 def shortened(task: Task) -> Task:
     """The task with a training of one epoch."""
-    return replace(task, protocol=replace(task.protocol, **SHORT))  # type: ignore[call-arg, attr-defined]  # every task here has a protocol
+    return replace(task, protocol=replace(task.protocol, **SHORT))  # type: ignore[attr-defined]  # every task here has a protocol
 
 
 def executed(task: Task, **switches: object) -> Task:
     """The task, whose protocol asks for these switches."""
-    return replace(task, protocol=replace(task.protocol, switches=Switches(**switches)))  # type: ignore[arg-type, call-arg, attr-defined]  # every task here has a protocol
+    return replace(task, protocol=replace(task.protocol, switches=Switches(**switches)))  # type: ignore[attr-defined]  # every task here has a protocol
 
 
 @pytest.mark.parametrize("switches", EACH, ids=lambda switches: switches.text or "none")
@@ -72,7 +72,7 @@ def test_cuda_graphs_are_refused_on_a_processor() -> None:
 def test_layers_compute_in_the_precision_asked_for_and_outputs_come_in_32_bits(precision: str, digits: int) -> None:
     network, inputs = nn.Linear(3, 2, bias=False), torch.tensor([[1.0, 1 / 3, 0.1]])
     exact = network(inputs)
-    execute_by(Switches(precision=precision), network, CPU)  # type: ignore[arg-type]  # one of the literals
+    execute_by(Switches(precision=precision), network, CPU)
     outputs = network(inputs)
     assert outputs.dtype == torch.float32
     error = (outputs - exact).abs().max()
@@ -167,8 +167,8 @@ def test_a_warm_up_leaves_no_trace(name: str) -> None:
 )
 def test_fp16_trains_with_whatever_wraps_the_gradients(regularizers: tuple[object, ...]) -> None:
     task = tiny("digits-mlp", epochs=4)
-    _, plain = trained(task, *regularizers)  # type: ignore[arg-type]
-    _, half = trained(executed(task, precision="fp16"), *regularizers)  # type: ignore[arg-type]
+    _, plain = trained(task, *regularizers)
+    _, half = trained(executed(task, precision="fp16"), *regularizers)
     losses = [[p.value for p in outcome.curves if p.metric == "loss"] for outcome in (plain, half)]
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
     assert losses[1] != losses[0]
@@ -177,6 +177,6 @@ def test_fp16_trains_with_whatever_wraps_the_gradients(regularizers: tuple[objec
 def test_a_training_in_fp16_that_is_cut_off_goes_on_with_its_scale() -> None:
     task = executed(TINY_TASKS["digits-mlp"], precision="fp16")
     first, second = prepared(task), prepared(task)
-    first._descent.scale, first._descent.num_good_steps = 128.0, 7  # type: ignore[attr-defined]
+    first._descent.scale, first._descent.num_good_steps = 128.0, 7  # type: ignore[attr-defined]  # of half precision
     second.restore(first.state(Trained()))
-    assert (second._descent.scale, second._descent.num_good_steps) == (128.0, 7)  # type: ignore[attr-defined]
+    assert (second._descent.scale, second._descent.num_good_steps) == (128.0, 7)  # type: ignore[attr-defined]  # of half precision

@@ -125,7 +125,7 @@ def test_what_others_hold_of_it_changes_along() -> None:
 def test_what_was_not_there_yet_is_taken_away_again() -> None:
     thing = Everything()
     before = through_a_file(attributes_of(thing))
-    thing.nothing = torch.ones(2)  # type: ignore[assignment]  # as caches are filled
+    thing.nothing = torch.ones(2)
     thing.move()
     restore_attributes(thing, before)
     assert thing.nothing is None

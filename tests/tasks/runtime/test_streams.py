@@ -54,7 +54,7 @@ def test_the_rate_is_exact_byte_by_byte_and_not_rounded_to_256ths(rate: float) -
     # The stream gets each byte once: successes must be the whole part of 256 rate, and the rest by a uniform number.
     for uniform in np.linspace(0, 1, 1000, endpoint=False):
         fixed = stream()
-        fixed._numpy = SimpleNamespace(  # type: ignore[assignment]
+        fixed._numpy = SimpleNamespace(
             bit_generator=SimpleNamespace(random_raw=lambda n: np.arange(256, dtype=np.uint8).view(np.uint64)[:n]),
             random=lambda size, uniform=uniform: np.full(size, uniform),
         )

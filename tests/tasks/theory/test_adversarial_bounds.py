@@ -239,7 +239,7 @@ def test_numbers_outside_their_ranges_are_refused() -> None:
     with pytest.raises(ValueError, match="step_size must be at most"):
         steps_to_small_slope(SETTING, 0.1, step_size=10.0)
     with pytest.raises(ValueError, match="variant must be 'derived' or 'printed'"):
-        convergence(SETTING, 0.1, variant="exact")  # type: ignore[arg-type]
+        convergence(SETTING, 0.1, variant="exact")
     with pytest.raises(ValueError, match="for a linear network beta is 0"):
         output_weight_for(0.1, 0.1, slope=1.0, width=4)
     with pytest.raises(ValueError, match="weight_norm must be positive"):

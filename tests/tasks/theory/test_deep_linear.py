@@ -294,7 +294,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         lambda: global_optimum(ONE.expand(1, 2), 1e-9 * (EYE + 0.9 * EYE.roll(1, 0).triu()), [2], 0.5),
         "second_moment must be symmetric",
     ),
-    "one width": (lambda: effective_regularization(5, 0.5), "hidden_widths must be a sequence of integers, got 5"),  # type: ignore[arg-type]
+    "one width": (lambda: effective_regularization(5, 0.5), "hidden_widths must be a sequence of integers, got 5"),
     "negative": (
         lambda: regularizer_lower_bounds([ONE, ONE], -ONE, 0.5),
         "second_moment must be positive semidefinite",

@@ -131,4 +131,4 @@ def test_a_size_that_is_no_positive_integer_is_refused(sizes: tuple[int, int, in
 
 def test_an_unknown_form_is_refused() -> None:
     with pytest.raises(ValueError, match="form must be 'exact' or 'union', got 'printed'"):
-        keep_matrix(0.1, 2, 4, 4, form="printed")  # type: ignore[arg-type]
+        keep_matrix(0.1, 2, 4, 4, form="printed")

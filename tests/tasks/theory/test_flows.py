@@ -279,7 +279,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         "output_weights must have one column for each row of hidden_weights, got 2 and 1",
     ),
     "variant": (
-        lambda: path_norm_regularizer(ONE, ONE, 0.5, variant="x"),  # type: ignore[arg-type]
+        lambda: path_norm_regularizer(ONE, ONE, 0.5, variant="x"),
         "variant must be 'derived' or 'printed', got 'x'",
     ),
     "second moment": (

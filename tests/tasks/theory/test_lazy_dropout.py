@@ -205,7 +205,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         r"failure_probability must lie in \(0, 1\), got 0.0",
     ),
     "variant": (
-        lambda: subnetwork_bound(1.0, 0.5, 10, 0.1, "x"),  # type: ignore[arg-type]
+        lambda: subnetwork_bound(1.0, 0.5, 10, 0.1, "x"),
         "variant must be 'derived' or 'printed', got 'x'",
     ),
     "keep rate": (lambda: active_width_bound(0.0, 10, 10, 0.1), r"keep_rate must lie in \(0, 1\], got 0.0"),

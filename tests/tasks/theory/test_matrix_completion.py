@@ -254,7 +254,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         "regularizer must be finite and >= 0, got -1.0",
     ),
     "variant": (
-        lambda: generalization_gap_bound(1.0, 1, EVEN, EVEN, 10, 0.1, variant="x"),  # type: ignore[arg-type]
+        lambda: generalization_gap_bound(1.0, 1, EVEN, EVEN, 10, 0.1, variant="x"),
         "variant must be 'derived' or 'printed', got 'x'",
     ),
 }

@@ -86,7 +86,7 @@ def test_with_one_channel_the_bound_is_that_of_theorem_2() -> None:
     kernels, theta = [random(1, 1, 3, 3, seed=s) for s in range(3)], [rates(4, 4, seed=s) for s in range(3)]
     T = [3 * float(t.norm()) * slow_tail(W[0, 0], 1) for W, t in zip(kernels, theta, strict=True)]
     for variant, sizes in (("derived", None), ("printed", [9, 9, 9])):
-        bound = convolutional_bound(kernels, theta, 2.0, 5, 10, 1, variant=variant)  # type: ignore[arg-type]
+        bound = convolutional_bound(kernels, theta, 2.0, 5, 10, 1, variant=variant)
         assert float(bound) == pytest.approx(closed_form(T, [1.0] * 3, 2.0, 5, 10, sizes), rel=1e-10)
 
 
@@ -195,7 +195,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "negative delta": (lambda: dense_bound([ONE], None, 1.0, 1, 1, delta=-1.0), "delta must be finite and >= 0"),
     "sizes": (lambda: rademacher_log_bound([ONE], 1.0, 1, 1, sizes=[1, 1]), "one size for each layer, got 2 and 1"),
     "variant": (
-        lambda: convolutional_bound([KERNEL], None, 1.0, 1, 1, variant="exact"),  # type: ignore[arg-type]
+        lambda: convolutional_bound([KERNEL], None, 1.0, 1, 1, variant="exact"),
         "variant must be 'derived' or 'printed', got 'exact'",
     ),
 }

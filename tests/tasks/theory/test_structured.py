@@ -461,7 +461,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "rows": (lambda: dropout_objective(FOUR.T, ONE, ONE, ONE, 0.5), "row for each row of Y, got 1 and 4"),
     "examples": (lambda: dropout_objective(FOUR, ONE, ONE, ONE, 0.5), "column for each example, got 4 and 1"),
     "not finite": (lambda: dropout_objective(ONE, ONE * torch.nan, ONE, ONE, 0.5), "X must have finite entries"),
-    "variant": (lambda: dropconnect_objective(ONE, ONE, ONE, ONE, 0.5, variant="x"), "variant must be"),  # type: ignore[arg-type]
+    "variant": (lambda: dropconnect_objective(ONE, ONE, ONE, ONE, 0.5, variant="x"), "variant must be"),
     "mean 0": (lambda: generalized_dropout_objective(ONE[0] * 0, ONE, ONE, ONE, ONE), "mean must have no zero entry"),
     "covariance": (
         lambda: generalized_dropout_objective(FOUR[0], FOUR, ONE, FOUR, FOUR.T),
