@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
 from tasks.regularizers.parts.checks import check_rate
-from tasks.theory.matrix_completion import dropout_strength, weighted_trace_norm_of_factors
+from tasks.theory.matrix_completion import dropout_strength, trace_norm_of_factors
 
 
 @runtime_checkable
@@ -64,8 +64,10 @@ class WeightedTraceNorm(Regularizer):
 class _Penalty(Hooks):
     def __init__(self, of_norm: Callable[[Tensor, int], Tensor], network: FactorPair) -> None:
         self._of_norm, self._network = of_norm, network
+        probabilities = network.row_probabilities, network.column_probabilities
+        dtype = network.factors()[0].dtype
+        self._row_scales, self._column_scales = (p.sqrt().to(dtype)[:, None] for p in probabilities)
 
     def penalty(self, step: Step) -> Tensor:
         U, V = self._network.factors()
-        p, q = (each.to(U.dtype) for each in (self._network.row_probabilities, self._network.column_probabilities))
-        return self._of_norm(weighted_trace_norm_of_factors(U, V, p, q), U.shape[1])
+        return self._of_norm(trace_norm_of_factors(self._row_scales * U, self._column_scales * V), U.shape[1])

@@ -158,8 +158,7 @@ def weighted_trace_norm_of_factors(
     """`weighted_trace_norm` of UV', at a cost that grows with (a + b) d^2 and not with a b; differentiable once.
 
     Formula:
-        ||AB'||_* = tr(W'AB') with A = diag(sqrt p) U = Q_A R_A, B = diag(sqrt q) V = Q_B R_B (the Q have orthonormal
-        columns), R_A R_B' = P S Q' and W = Q_A P Q' Q_B'. W is a subgradient of the norm, so it counts as constant.
+        ||diag(sqrt p) U V' diag(sqrt q)||_*, by `trace_norm_of_factors`.
 
     Args:
         U: row factors (a, d).
@@ -182,7 +181,29 @@ def weighted_trace_norm_of_factors(
     _require_factors(U, V)
     require_probabilities("row_probabilities", row_probabilities, U.shape[-2])
     require_probabilities("column_probabilities", column_probabilities, V.shape[-2])
-    A, B = row_probabilities.sqrt()[:, None] * U, column_probabilities.sqrt()[:, None] * V
+    return trace_norm_of_factors(row_probabilities.sqrt()[:, None] * U, column_probabilities.sqrt()[:, None] * V)
+
+
+def trace_norm_of_factors(A: Tensor, B: Tensor) -> Tensor:
+    """The trace norm of AB', at a cost that grows with (a + b) d^2 and not with a b; differentiable once.
+
+    Values are not checked, so that a training step can call it without waiting for the device.
+
+    Formula:
+        ||AB'||_* = tr(W'AB') with A = Q_A R_A, B = Q_B R_B (the Q have orthonormal columns), R_A R_B' = P S Q' and
+        W = Q_A P Q' Q_B'. W is a subgradient of the norm, so it counts as constant.
+
+    Args:
+        A: factor (a, d), finite floating-point numbers.
+        B: factor (b, d), of the dtype and on the device of A.
+
+    Returns:
+        The norm, a scalar.
+
+    Example:
+        >>> round(float(trace_norm_of_factors(torch.eye(2).double(), 3 * torch.eye(2).double())), 12)
+        6.0
+    """
     with torch.no_grad():
         (left, left_R), (right, right_R) = torch.linalg.qr(A), torch.linalg.qr(B)
         P, _, Q_transposed = torch.linalg.svd(left_R @ right_R.mT, full_matrices=False)

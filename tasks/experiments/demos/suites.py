@@ -56,13 +56,18 @@ EVERYONE = tuple(name for name in REGULARIZERS if name not in ONLY_MEASURE)
 
 
 ZOO = Suite(
-    groups=(Group(tasks=("digits-convnet", "digits-mlp", "shallow-linear-dropblock"), regularizers=EVERYONE),),
+    groups=(
+        Group(
+            tasks=("digits-convnet", "digits-mlp", "shallow-linear-dropblock", "synthetic-ratings-factors"),
+            regularizers=EVERYONE,
+        ),
+    ),
     scale="smoke",
     tune_trials=4,
     seeds=3,
-    timing_tasks=("digits-convnet", "shallow-linear-dropblock"),
+    timing_tasks=("digits-convnet", "shallow-linear-dropblock", "synthetic-ratings-factors"),
 )
-"""Every contestant on two nets for digits and on one theory task, with small budgets."""
+"""Every contestant on two nets for digits, one theory task and one matrix completion, with small budgets."""
 
 
 ZOO_MNIST = Suite(

@@ -82,4 +82,5 @@ def _look_at_steps(task_name: str, name: str, switches: Switches | None) -> None
         training.network.eval()
         with torch.no_grad():
             outputs = training.network(training.batches.normalised(batch.inputs))
-        assert (outputs.device.type, outputs.dtype) == (DEVICE.type, training.batches.normalised(batch.inputs).dtype)
+        computed_in = next(training.network.parameters()).dtype
+        assert (outputs.device.type, outputs.dtype) == (DEVICE.type, computed_in)
