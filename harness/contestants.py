@@ -131,7 +131,7 @@ class Contestant:
         except ValueError as error:
             if not task.pins:
                 raise
-            return f"What the task pins, this contestant refuses. {error}"
+            return f"This task fixes hyperparameters at values that {self.name} does not take. {error}"
         for _, regularizer in parts:
             reason = task.skip_reason(regularizer)
             if reason is not None:

@@ -120,7 +120,7 @@ def test_a_cell_is_skipped_where_the_contestant_refuses_what_the_task_pins():
             object.__setattr__(self, "pins", {"where": "nowhere"})  # as a task of other people may write it
 
     reason = Contestant("dropout").skip_reason(Pinned(keep=0.5), "smoke")
-    assert reason.startswith("What the task pins, this contestant refuses. ")
+    assert reason.startswith("This task fixes hyperparameters at values that dropout does not take. ")
     assert "nowhere" in reason
     assert Contestant("none").skip_reason(Pinned(keep=0.5), "smoke") is None
 
