@@ -390,8 +390,7 @@ def _run(request: Request) -> None:
 
     outcome = run_campaign(request)
     trials = analysis.load_trials(request.results)
-    show_ranking(trials)
-    show_timing(trials)
+    show_timing(trials, known_notes=show_ranking(trials))
     if outcome.num_rejected:
         say(f"\n{outcome.num_rejected} tune trial(s) diverged; the searches took that for the worst value there is.")
     with saying(f"All rows are kept; `regarena report {request.results} --out DIR` writes the report elsewhere."):

@@ -39,10 +39,8 @@ def _survivors(row: Row) -> str:
 
 
 def _remark(row: Row) -> str:
-    if row["status"] == "completed":
-        chosen = {"best_validation": "", "oracle": "selected by an oracle, which looks at the test data"}
-        rule = row["selection"]
-        return chosen.get(rule, f"selected by {rule}") if row["role"] == "confirm" else "default hyperparameters"
+    if row["status"] == "completed":  # which rule selected the winners is said in a note below the tables
+        return "" if row["role"] == "confirm" else "default hyperparameters"
     status = str(row["status"]).replace("_", " ")
     return f"{status}: {row['reason']}" if row["reason"] else status
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from harness.command.printing import Records, print_notes, print_table, say_entries, show_frame
@@ -13,14 +13,17 @@ MOST_ROWS = 20  # of a statistic among others
 FOLDED = ("setting", "verdict")  # columns that stand in the title where they are the same in all rows
 
 
-def show_ranking(trials: Any, as_json: bool = False, as_csv: bool = False) -> None:
-    """The ranking of each task and overall, what was skipped and why, and how far the evidence goes."""
+def show_ranking(trials: Any, as_json: bool = False, as_csv: bool = False) -> list[str]:
+    """The ranking of each task and overall, what was skipped and why, and how small a p the tasks can reach.
+
+    Returns the notes that stand below all tables, so that a table shown after these need not repeat them.
+    """
     import analysis
     from analysis.shown import tables as shown
 
     table = analysis.ranking_table(trials)
     if show_frame(table, as_json, as_csv):
-        return
+        return []
     if table.empty and len(trials) and (trials["role"] == "timing").all():
         print_notes(["Only timing trials here; see `regarena timing`."])
     num_tasks = table.loc[table["task"] != "overall", "task"].nunique()
@@ -30,10 +33,12 @@ def show_ranking(trials: Any, as_json: bool = False, as_csv: bool = False) -> No
             _show_task(f"{task} ({scale})", records)
         elif num_tasks > 1:  # of one task it would say the same again
             print_table(f"overall ({scale})", shown.OVERALL, records)
-    print_notes(analysis.notes_of(table))
+    notes = analysis.notes_of(table)
+    print_notes(notes)
     if num_tasks > 1:
         smallest = analysis.smallest_reachable_p(num_tasks)
-        print_notes([f"With {num_tasks} task(s) the smallest p of a test of signs over tasks is {smallest:.3g}."])
+        print_notes([f"With {num_tasks} tasks the smallest p that a sign test over tasks can reach is {smallest:.3g}."])
+    return notes
 
 
 def _show_task(name: str, records: Records) -> None:
@@ -52,11 +57,12 @@ def _show_task(name: str, records: Records) -> None:
 
 
 def show_statistics(trials: Any, name: str | None = None, as_json: bool = False, as_csv: bool = False) -> None:
-    """The statistics over all tasks but for the long ones, abridged; with `name` that one, whole."""
+    """The statistics over all tasks: the first rows of each table that is not long, or all rows of the one named."""
     import analysis
     from analysis.tables.over_tasks import STATISTICS, statistics_of
 
     notes: dict[str, None] = {}
+    empty: dict[str, list[str]] = {}  # why a table has no rows -> the tables
     names = [each for each, statistic in STATISTICS.items() if not statistic.is_long] if name is None else [name]
     for each, table in statistics_of(trials, names):
         statistic = STATISTICS[each]
@@ -71,14 +77,15 @@ def show_statistics(trials: Any, name: str | None = None, as_json: bool = False,
                 print_notes([f"{len(records) - len(shown)} more rows: --table {each} shows all."])
             print_notes([statistic.source])
         if table.empty:
-            notes[statistic.absent] = None
+            empty.setdefault(statistic.absent, []).append(each)
         notes |= dict.fromkeys(analysis.notes_of(table))
     long = [f"--table {each}" for each, statistic in STATISTICS.items() if statistic.is_long and name is None]
-    print_notes([*notes, *([f"More by itself: {', '.join(long)}."] if long else [])])
+    print_notes(f"{', '.join(tables)}: {reason}" for reason, tables in empty.items())
+    print_notes([*notes, *([f"Longer tables, shown one at a time: {', '.join(long)}."] if long else [])])
 
 
-def show_timing(trials: Any, as_json: bool = False, as_csv: bool = False) -> None:
-    """Step times against the unregularized twin, one table per task and hardware."""
+def show_timing(trials: Any, as_json: bool = False, as_csv: bool = False, known_notes: Collection[str] = ()) -> None:
+    """Step times against the unregularized twin, one table per task and hardware; below them notes not yet known."""
     import analysis
     from analysis.shown import tables as shown
 
@@ -88,7 +95,7 @@ def show_timing(trials: Any, as_json: bool = False, as_csv: bool = False) -> Non
     for (task, scale, hardware), rows in table.groupby(["task", "scale", "hardware_key"], sort=False):
         title = f"time of a training step on {task} ({scale}), {hardware}"
         print_table(title, shown.TIMING, rows.to_dict("records"), without=("task", "hardware_key"))
-    print_notes(analysis.notes_of(table))
+    print_notes(note for note in analysis.notes_of(table) if note not in known_notes)
 
 
 def show_importances(trials: Any, as_json: bool = False, as_csv: bool = False) -> None:

@@ -66,6 +66,18 @@ def test_the_ranking_fits_and_breaks_no_name_and_no_interval(trials, window, col
     assert "skipped: It needs evil\\x1b" in " ".join(text.split())
 
 
+def test_the_rule_that_selected_the_winners_is_said_once_below_the_tables_of_a_run(tmp_path, window):
+    rows = [row("digits", name, "confirm", seed, test=0.9, selection="oracle") for name in SHOWN for seed in (0, 1)]
+    trials = one_file(tmp_path, rows)
+
+    def show():
+        show_timing(trials, known_notes=show_ranking(trials))
+
+    text = " ".join(window(200, show).split())
+    assert text.count("looks at the test data") == 1
+    assert "oracle, which looks at the test data" in " ".join(window(200, show_timing, trials).split())
+
+
 @pytest.mark.parametrize("columns", WIDTHS)
 def test_times_fit(trials, window, columns):
     text = window(columns, show_timing, trials)
