@@ -61,10 +61,10 @@ def plan_campaign(request: Request, store: Store) -> Plan:
 
 
 def _tune_width(request: Request, known: Mapping[str, Any] | None) -> int:
-    """The width of the studies: that with which the campaign began to tune, else as asked.
+    """The width of the studies: the one that the campaign began to tune with, or else the requested one.
 
     Raises:
-        BadInput: when another one is asked for, which would propose other trials.
+        BadInput: if another width or halving is requested than the campaign has, or campaign.json holds no valid width.
     """
     wanted = request.budget.tune_width
     begun = [each for each in known["requests"] if each.get("tune_trials")] if known else []
@@ -76,7 +76,7 @@ def _tune_width(request: Request, known: Mapping[str, Any] | None) -> int:
             f"The searches of the campaign in {request.results} began {how} --halving, and would propose other trials "
             f"now; go on {how} it, or choose another folder with --results."
         )
-    width = begun[-1].get("tune_width", 1)  # requests before there were widths
+    width = begun[-1].get("tune_width", 1)  # older versions wrote none
     if not isinstance(width, int) or isinstance(width, bool) or width < 1:
         raise BadInput(
             f"{request.results}/{CAMPAIGN_FILE} must hold whole numbers of at least 1 as 'tune_width', got {width!r}; "
@@ -91,7 +91,11 @@ def _tune_width(request: Request, known: Mapping[str, Any] | None) -> int:
 
 
 def run_campaign(request: Request, announce: Callable[[str], None] = say) -> Outcome:
-    """Run all that is missing. The same request again resumes; a larger one extends.
+    """Run all trials that are missing. The same request again resumes; a larger one extends.
+
+    Args:
+        request: what to run, and how.
+        announce: is called with each sentence for the user, such as that data differ from the official release.
 
     Raises:
         BadInput, CampaignLocked, Interrupted, ResultsError: see harness.errors.
@@ -112,7 +116,7 @@ def run_campaign(request: Request, announce: Callable[[str], None] = say) -> Out
 
 @contextlib.contextmanager
 def _writing(store: Store) -> Iterator[None]:
-    """A folder that cannot be written or read any more ends the run with a sentence."""
+    """A context that turns an OSError, raised by access to the results folder, into a ResultsError."""
     try:
         yield
     except OSError as error:
@@ -120,7 +124,7 @@ def _writing(store: Store) -> Iterator[None]:
 
 
 def _run_missing(request: Request, plan: Plan, store: Store, announce: Callable[[str], None]) -> Outcome:
-    """The part of a run that holds the lock of the campaign."""
+    """Run the missing trials; the caller holds the campaign's lock."""
     with _writing(store):
         stored = store.finished()
         for name in store.damaged:
@@ -170,7 +174,7 @@ def _run(
 
 @contextlib.contextmanager
 def _stopped_by_request(requests: Requests) -> Iterator[None]:
-    """An interruption that another terminal asked for says so."""
+    """A context in which an interruption that `regarena stop` caused says so in its message."""
     try:
         yield
     except Interrupted as error:
@@ -180,7 +184,11 @@ def _stopped_by_request(requests: Requests) -> Iterator[None]:
 
 
 def _execution(request: Request, plan: Plan, store: Store) -> Execution:
-    """How this campaign's trials are carried out; on which device, a cluster says only when it is joined."""
+    """The execution settings of this campaign's trials. With Ray the device is set later, when the cluster is joined.
+
+    Raises:
+        BadInput: with --serial, if a trial needs more CPUs than this process may use, or a GPU that is not there.
+    """
     execution = dataclasses.replace(
         request.execution,
         memory_bytes=request.execution.memory_bytes or _memory_share(request),
@@ -198,15 +206,18 @@ def _execution(request: Request, plan: Plan, store: Store) -> Execution:
 
 
 def known_trials(plan: Plan, cells: Sequence[CellProgress]) -> dict[str, TrialSpec]:
-    """Every trial of the plan that is known by now: proposals to come and their winners are not yet."""
+    """Every trial of the plan that is known so far; later proposals and the confirmation of winners are not."""
     known = {trial_id: spec for cell in cells for trial_id, spec in cell.needed_ids().items()}
     return known | {spec.trial_id: spec for spec in plan.timing_specs()}
 
 
 def _check_data(plan: Plan, request: Request, announce: Callable[[str], None]) -> None:
-    """Make sure that every task's data is there and whole before anything runs: otherwise each trial would fail.
+    """Check every task's data before anything runs: with missing or damaged data each trial would fail.
 
     A copy that differs from the official release is used; the user is told so once.
+
+    Raises:
+        BadInput: if data is missing or damaged.
     """
     folder = Path(request.execution.data_dir).absolute() if request.execution.data_dir else None
     notices: dict[str, None] = {}  # in order; tasks on the same data have the same notice
@@ -223,7 +234,7 @@ def _check_data(plan: Plan, request: Request, announce: Callable[[str], None]) -
 
 
 def _memory_share(request: Request) -> int | None:
-    """A trial's share of this machine's memory, so that all that run at once fit."""
+    """Bytes of memory that a trial may take, so that all that run at once fit; None if the machine's is unknown."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
@@ -251,7 +262,7 @@ def _note_request(store: Store, plan: Plan, request: Request) -> None:
 
 
 def _write_skipped(store: Store, plan: Plan, stored: dict[str, TrialSummary]) -> None:
-    """One row for each cell that makes no sense, so that every table can say why it is missing."""
+    """Write a row for each skipped cell, so that the tables can say why it has no trials."""
     for cell in plan.cells:
         if cell.skip_reason is None:
             continue

@@ -1,4 +1,4 @@
-"""The cells of a plan, one regularizer on one task each, and what keeps other people's code from being one."""
+"""The cells of a plan, one regularizer on one task each, and checks of the entries that other packages bring."""
 
 from __future__ import annotations
 
@@ -33,24 +33,29 @@ class Cell:
 
     @property
     def task(self) -> Task:
-        """What is measured."""
+        """The task of that name."""
         return TASKS[self.task_name]
 
     @property
     def contestant(self) -> Contestant:
-        """Who competes."""
+        """The regularizer or combination of that name."""
         return Contestant(self.regularizer)
 
     @property
     def space(self) -> Space:
-        """What is tuned."""
+        """The search space of the cell's study."""
         return self.contestant.space(self.task, self.scale)
 
 
 def usable_cells(
     suite: Suite, pairs: Sequence[tuple[str, str]], scale: Scale, only: Sequence[str]
 ) -> tuple[list[Cell], list[str]]:
-    """The cells that can be planned, and a sentence about each entry of another package that keeps one from it."""
+    """The cells that can be planned, and a message for each entry of another package that cannot be used.
+
+    Raises:
+        BadInput: if a regularizer refuses a value of the suite's grid.
+        BrokenEntryError: if such an entry is named in `only`, or if no cell is left.
+    """
     cells: list[Cell] = []
     errors: list[BrokenEntryError] = []
     kinds: dict[str, tuple[str, str]] = {}  # of hyperparameters, each with the contestant that had it first
@@ -74,14 +79,14 @@ def _cell(suite: Suite, task_name: str, regularizer: str, scale: Scale) -> Cell:
     """One cell of the suite.
 
     Raises:
-        BadInput: where the contestant refuses a value of the suite's grid.
-        BrokenEntryError: where the task or the contestant is of another package and at fault.
+        BadInput: if the regularizer refuses a value of the suite's grid.
+        BrokenEntryError: if the task or the regularizer comes from another package and cannot be used.
     """
     task, contestant = TASKS[task_name], Contestant(regularizer)
     points = suite.points(task_name, regularizer)
     if task_name not in TASKS.own:
         _check_task(task_name, scale)
-    strangers = [part for part in contestant.parts if part not in REGULARIZERS.own]
+    foreign_parts = [part for part in contestant.parts if part not in REGULARIZERS.own]
     try:
         for point in points:
             contestant.resolve(task, scale, point)
@@ -92,8 +97,8 @@ def _cell(suite: Suite, task_name: str, regularizer: str, scale: Scale) -> Cell:
     except (BrokenEntryError, BadInput):
         raise
     except Exception as error:
-        if strangers:
-            raise REGULARIZERS.broken(strangers[0], f"on {task_name} it raises {described(error)}") from error
+        if foreign_parts:
+            raise REGULARIZERS.broken(foreign_parts[0], f"on {task_name} it raises {described(error)}") from error
         if not isinstance(error, ValueError):
             raise
         raise BadInput(str(error)) from error
@@ -110,7 +115,11 @@ def _cell(suite: Suite, task_name: str, regularizer: str, scale: Scale) -> Cell:
 
 @cache
 def _check_task(name: str, scale: Scale) -> None:
-    """Ask a task of another package for all that a plan needs of it."""
+    """Evaluate all that a plan needs of a task of another package.
+
+    Raises:
+        BrokenEntryError: if the task raises an exception, or its learning rate or epochs are not allowed.
+    """
     task = TASKS[name]
     try:
         learning_rate, epochs = task.default_learning_rate(scale), task.epochs(scale)
@@ -129,7 +138,11 @@ def _check_task(name: str, scale: Scale) -> None:
 
 
 def _check_kinds(name: str, kinds: dict[str, tuple[str, str]]) -> None:
-    """Hold that a column of hyperparameters is text or numbers for all contestants; `kinds` grows."""
+    """Check that each column of hyperparameters holds one kind of value; add this contestant's columns to `kinds`.
+
+    Raises:
+        BrokenEntryError: if a field of another package's regularizer would mix, say, text and numbers in a column.
+    """
     mine = Contestant(name).kinds
     for key, kind in mine.items():
         known, owner = kinds.get(key, (kind, name))
@@ -143,11 +156,11 @@ def _check_kinds(name: str, kinds: dict[str, tuple[str, str]]) -> None:
 
 @cache
 def cell_code_hash(task_name: str, regularizer: str) -> str:
-    """The version of all code that the trials of a cell use."""
+    """Hash of all code that the trials of a cell use: the column `code_hash`."""
     return code_hash(task_name, Contestant(regularizer).parts)
 
 
 @cache
 def shared_code_hash(task_name: str) -> str:
-    """The version of the code that all contestants on a task use."""
+    """Hash of the code that all contestants on a task use: the column `shared_code_hash`."""
     return code_hash(task_name, ())

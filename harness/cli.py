@@ -106,7 +106,7 @@ def tune(
     regularizer: Annotated[
         str,
         typer.Option(
-            help="Who is tuned; the baseline `none` is tuned along with it.", autocompletion=names_in("regularizers")
+            help="The regularizer to tune; the baseline `none` is tuned too.", autocompletion=names_in("regularizers")
         ),
     ],
     options: RunOptions,
@@ -121,13 +121,13 @@ def tune(
     TASKS.target(task)
     names = tuple(dict.fromkeys([BASELINE, Contestant(regularizer).name]))
     suite = Suite(groups=(Group(tasks=(task,), regularizers=names),), scale="short", tune_trials=30, tune_width=8)
-    only = dataclasses.replace(options, only=",".join(names))  # what campaign.json says of a campaign of tune
+    only = dataclasses.replace(options, only=",".join(names))  # as campaign.json records it
     _run(request_of(f"tune-{task}", suite, only))
 
 
 @app.command()
 def init(
-    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="What the file is to be called.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The file to write; it must not exist.")],
 ) -> None:
     """Write a commented file that describes a campaign, for `regarena run FILE.toml`."""
     from harness.command.campaign_toml import write_template
@@ -138,7 +138,7 @@ def init(
 
 @app.command(name="list")
 def list_(table: TableName, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
-    """List what there is: tasks, suites, regularizers, architectures or datasets."""
+    """List the available tasks, suites, regularizers, architectures or datasets."""
     from harness.command.printing import show_records
     from harness.command.registries import table_named
 
@@ -187,7 +187,7 @@ def check(
         float, typer.Option(help="End the check of an entry that takes longer.", min=0.001)
     ] = CHECK_SECONDS,
 ) -> None:
-    """Hold entries of the tables to the laws that they must keep; exit code 1 if one is broken."""
+    """Check regularizers, tasks and other entries against the laws of their kind; exit code 1 if one is broken."""
     from harness.command.check import check as reports_of
     from harness.terminal.text import say
 
@@ -211,7 +211,9 @@ def rank(folders: Folders, on_conflict: OnConflict = None, as_json: AsJson = Fal
 @app.command()
 def stats(
     folders: Folders,
-    table: Annotated[StatisticName | None, typer.Option(help="Only this one, whole. [default: most, abridged]")] = None,
+    table: Annotated[
+        StatisticName | None, typer.Option(help="Show only this table, with all rows. [default: most, abridged]")
+    ] = None,
     on_conflict: OnConflict = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -227,7 +229,7 @@ def stats(
 
 @app.command()
 def timing(folders: Folders, on_conflict: OnConflict = None, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
-    """Compare training steps with the unregularized twin's."""
+    """Compare the time of a training step with that of the same network without the regularizer."""
     from harness.command.screens import show_timing
 
     show_timing(_trials(folders, on_conflict), as_json, as_csv)
@@ -242,7 +244,7 @@ def compare(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Put measured values beside those that the papers report, and what they claim beside what was measured."""
+    """Compare measured values with those that the papers report, and check what the papers claim."""
     import analysis
     from harness.command.screens import show_claims, show_comparison
 
@@ -283,7 +285,7 @@ def report(
     """Write tables, figures and one page that opens offline."""
     import analysis
 
-    _trials(folders, on_conflict)  # first, so that what cannot be read is not taken for what cannot be written
+    _trials(folders, on_conflict)  # first, so that an error of reading is not reported as one of writing
     with saying(f"The report goes to {out or folders[0]}; --out takes another folder."):
         try:
             say(f"Report: {analysis.write_report(folders, out, on_conflict=rule(on_conflict))}")
@@ -297,11 +299,11 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until the run ends.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show how a campaign stands: what runs where, what failed, what is left. Reads files alone."""
+    """Show the state of a campaign: what runs where, what failed, what is left. Only reads files."""
     from harness.command.status_screen import show_status
 
     if watch and as_json:
-        raise BadInput("--watch is for a window and --json for a program; give one of them.")
+        raise BadInput("--watch refreshes a window and --json prints one document; give only one of them.")
     show_status(folder, watch, as_json)
 
 
@@ -314,7 +316,7 @@ def stop(folder: Folder) -> None:
     after = await_end(folder)
     say(
         f"The run on {folder} has ended: {after.num_done:,} trials are done, {after.num_done - before.num_done:,} of "
-        "them since it was asked. The same `regarena run` resumes."
+        "them since the request. The same `regarena run` resumes."
     )
 
 
@@ -345,7 +347,7 @@ def verify(folders: Folders) -> None:
         say(finding)
     if findings:
         raise RegarenaError(f"{len(findings)} finding(s).")
-    say(f"All well in {', '.join(folders)}.")
+    say(f"No problems found in {', '.join(folders)}.")
 
 
 @app.command()
@@ -354,7 +356,7 @@ def merge(
     into: Annotated[str, typer.Option(help="A new or existing results folder.", callback=a_location)],
     on_conflict: OnConflict = None,
 ) -> None:
-    """Bring the rows of several folders together in one."""
+    """Copy the rows of several results folders into one, each trial once."""
     from harness.results.merge import merge_folders
 
     with saying("The folders that are merged are as they were."):
@@ -375,7 +377,7 @@ def doctor() -> None:
 
 
 def _requested(suite: str, options: RunOptions) -> Request:
-    """What a suite's name, or a campaign's file, and the options ask for."""
+    """The request that a suite's name (or a campaign's file) and the options make."""
     from harness.command.campaign_toml import asked_for
 
     asked = asked_for(suite, options)
@@ -392,14 +394,14 @@ def _run(request: Request) -> None:
     trials = analysis.load_trials(request.results)
     show_timing(trials, known_notes=show_ranking(trials))
     if outcome.num_rejected:
-        say(f"\n{outcome.num_rejected} tune trial(s) diverged; the searches took that for the worst value there is.")
+        say(f"\n{outcome.num_rejected} tune trial(s) diverged; the searches count them as the worst value.")
     with saying(f"All rows are kept; `regarena report {request.results} --out DIR` writes the report elsewhere."):
         say(f"\nReport: {analysis.write_report(request.results)}")
     if outcome.failures:
         failures = ", ".join(f"{count} {status}" for status, count in outcome.failures.items())
         raise RegarenaError(
-            f"{sum(outcome.failures.values())} trial(s) ended without a result ({failures}); they stand in the report "
-            "and in the rows. --retry-failed runs them again."
+            f"{sum(outcome.failures.values())} trial(s) ended without a result ({failures}); the report and the "
+            "rows list them. --retry-failed runs them again."
         )
 
 
@@ -413,7 +415,7 @@ def _trials(folders: list[str], on_conflict: WhoseRows | None):  # type: ignore[
 
 
 def _without_code(error: Exception) -> str:
-    """What the analysis says, with advice for the command in place of that for a program."""
+    """The message of an error of the analysis, with advice for the command instead of that for Python code."""
     return str(error).replace(", or load the rest with on_damage='warn'", "; `regarena verify` looks at every file")
 
 

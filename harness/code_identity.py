@@ -1,11 +1,11 @@
-"""The identity of code: a hash over the definitions that a trial reaches. Needs the standard library alone.
+"""The identity of code: a hash over the definitions that a trial reaches. Only needs the standard library.
 
-A trial uses functions, classes and constants, not modules: a new protocol beside its own leaves its hash as it is. The
-hash covers a graph. Its nodes are the top-level definitions that are reached from the roots (a task's constant, a
-regularizer's class) by the names that they use. The text of a node is its syntax tree without docstrings, comments,
-layout and the annotations of functions. Nodes are numbered in the order in which they are reached, so that no name of
-a module enters: a definition that moves to another module keeps its hash. Names of other packages (torch, numpy) enter
-as text.
+A trial uses functions, classes and constants, not whole modules: adding another protocol to a module does not change
+the hashes of trials that do not use it. The hash covers a graph. Its nodes are the top-level definitions that are
+reached from the roots (a task's constant, a regularizer's class) by the names that they use. The text of a node is its
+syntax tree without docstrings, comments, layout and the annotations of functions. Nodes are numbered in the order in
+which they are reached, and the hash contains no module names: a definition that moves to another module keeps its
+hash. Names of other packages (torch, numpy) enter as text.
 
 The syntax tree is written by `dump`: what `ast.dump` and `ast.unparse` print depends on the version of Python.
 """
@@ -22,7 +22,7 @@ from hashlib import sha256
 from pathlib import Path
 
 OUR_PACKAGES = ("harness", "tasks", "search_spaces", "analysis")
-_LEFT_OUT = ("type_comment", "kind", "ctx")  # fields that say nothing beyond the others
+_LEFT_OUT = ("type_comment", "kind", "ctx")  # fields without influence on what the code does
 _BLOCKS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)
 
 
@@ -48,8 +48,9 @@ class Reference:
 def code_hash(targets: Iterable[str]) -> str:
     """12 hexadecimal digits over the code of these definitions ("module:name") and all that they use.
 
-    Names are followed within the packages of the targets; those of `harness` within its module alone. The `__init__`
-    files of our packages hold tables and prose and do not count; those of other packages do.
+    Names are followed within the packages of the targets; in `harness` they are followed within one module only. The
+    `__init__` files of regarena's packages hold only tables and docstrings, and are left out; those of other packages
+    count.
     """
     return _hash_of(tuple(dict.fromkeys(targets)))
 
@@ -87,7 +88,7 @@ def _followed(reference: Reference, user: str, packages: frozenset[str]) -> Refe
 
 
 def _defined_at(reference: Reference, packages: frozenset[str]) -> Reference | None:
-    """Where a name is defined, behind modules that only import it; None for our tables and for other packages."""
+    """The definition of a name, through modules that only import it; None for our tables and for other packages."""
     seen: set[Reference] = set()
     while reference not in seen and reference.package in packages:
         seen.add(reference)
@@ -96,7 +97,7 @@ def _defined_at(reference: Reference, packages: frozenset[str]) -> Reference | N
             return reference
         if reference.name in module.imports:
             reference = module.imports[reference.name]
-        else:  # an imported module, or a name that a module makes as it runs: the whole of the module
+        else:  # an imported module, or a name that a module creates when it is imported: the whole module counts
             whole = reference.as_module or reference.module
             return Reference(whole, "") if _source(whole) is not None else None
     return None
@@ -111,7 +112,7 @@ class _Module:
     statements: list[ast.stmt] = field(default_factory=list)
 
     def nodes(self, name: str) -> list[ast.stmt]:
-        """The statements that define a name, and those that stand free; all of the module for an empty name."""
+        """The statements that define a name, and those that define none; the whole module for an empty name."""
         named = [self.definitions[name]] if name else self.definitions.values()
         return list(dict.fromkeys([*itertools.chain.from_iterable(named), *self.statements]))
 
@@ -163,7 +164,7 @@ def _bound(node: ast.AST) -> Iterator[str]:
 
 
 def _registered(node: ast.AST) -> Iterator[str]:
-    """What a decorator such as `@operator.register_fake` adds to belongs to `operator`."""
+    """The names that a decorated function is registered with: `operator` for `@operator.register_fake`."""
     for decorator in getattr(node, "decorator_list", []):
         call = decorator.func if isinstance(decorator, ast.Call) else decorator
         if isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name):
@@ -202,7 +203,7 @@ def _node(reference: Reference, packages: frozenset[str]) -> tuple[str, tuple[tu
 def _used(
     node: ast.AST, names: Mapping[str, Reference], module: str, packages: frozenset[str]
 ) -> Iterator[tuple[str, Reference]]:
-    """The names of the module that a syntax tree uses. Of a module that was imported, the attribute that is taken."""
+    """The names of the module that a syntax tree uses; of an imported module, its attribute (`name.attribute`)."""
     if isinstance(node, ast.Import | ast.ImportFrom):
         imported = _imported(node, module).items()
         yield from (each for each in imported if each[1].package not in packages or each[1].as_module is None)

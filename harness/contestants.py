@@ -1,7 +1,7 @@
 """From a contestant's name to its hyperparameters, its search space and its regularizers.
 
-A name is an entry of REGULARIZERS, or several joined by "+", which is one contestant with the union of their fields.
-A field keeps its plain name; where two parts have fields of one name, both are qualified by the part ("dropout.where").
+A name is an entry of REGULARIZERS, or several joined by "+": one contestant with the fields of all of them. A field
+keeps its own name; where two parts have a field of the same name, each gets the part as prefix ("dropout.where").
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ class Contestant:
             raise BadInput(f"A combination is of regularizers, and {BASELINE!r} is none, got {self.name!r}.")
 
     def check(self) -> None:
-        """Look at the fields and search spaces of all parts.
+        """Check the fields and search spaces of all parts.
 
         Raises:
-            BrokenEntryError: for a part of another package that cannot be used, or whose search space cannot.
+            BrokenEntryError: if a part, or its search space, comes from another package and cannot be used.
         """
         for part in self.parts:
             _defaults(part)
@@ -69,7 +69,7 @@ class Contestant:
 
     @property
     def only_measures(self) -> bool:
-        """Whether all parts do nothing but log: training is the baseline's, and is not ranked beside it."""
+        """Whether all parts only log and do not change training; such a contestant is not ranked."""
         return all(REGULARIZERS[part].only_measures for part in self.parts)
 
     @property
@@ -79,16 +79,16 @@ class Contestant:
 
     @property
     def kinds(self) -> dict[str, str]:
-        """What each hyperparameter holds, in words: values of one name stand in one column of all rows."""
+        """The kind of values of each hyperparameter, in words; a column of the rows can hold only one kind."""
         return {field.key: _kind(field.default) for field in self._fields()}
 
     def resolve(self, task: Task, scale: Scale, overrides: Mapping[str, Scalar] | None = None) -> dict[str, Scalar]:
-        """Every hyperparameter of a trial: the regularizer's defaults, the task's, `overrides`, what the task pins.
+        """Every hyperparameter of a trial, and the learning rate.
 
-        Each takes the place of the one before it.
+        Later ones replace earlier ones: the regularizer's defaults, the task's defaults, `overrides`, the task's pins.
 
         Raises:
-            BadInput: for an override that is no hyperparameter here, or that is not of its kind.
+            BadInput: if an override is not a hyperparameter of this contestant, or has a value of another type.
         """
         overrides = dict(overrides or {})
         resolved: dict[str, Scalar] = {}
@@ -104,7 +104,7 @@ class Contestant:
         return resolved
 
     def space(self, task: Task, scale: Scale) -> Space:
-        """What is tuned: the parts' own ranges, but for what the task pins, and the shared settings."""
+        """The search space: the ranges of the parts' fields, without those that the task pins, and the shared ones."""
         spaces = {part: space_of(part) for part in self.parts}
         own = {
             field.key: spaces[field.part][field.name]
@@ -125,7 +125,7 @@ class Contestant:
         return [(part, REGULARIZERS[part](**values[part])) for part in self.parts]
 
     def skip_reason(self, task: Task, scale: Scale) -> str | None:
-        """Why this contestant makes no sense on `task`: the first part's reason, or None."""
+        """Why this contestant is skipped on `task`: the first reason among its parts, or None."""
         try:
             parts = self.build(self.resolve(task, scale))
         except ValueError as error:
@@ -139,9 +139,9 @@ class Contestant:
         return None
 
     def idle_reason(self, task: Task, scale: Scale) -> str | None:
-        """Why its default trials on `task` are the baseline's bit for bit; None if they are not, or are meant to be.
+        """Why default trials on `task` equal the baseline's bit for bit; None if they differ, and for the baseline.
 
-        What a class says of itself is told; what else changes nothing, `regarena check` finds by training.
+        Only what the regularizers' `idle_reason` declares is known here; `regarena check` finds more by training.
         """
         if self.name == BASELINE:
             return None
@@ -150,7 +150,7 @@ class Contestant:
         return None if None in reasons else f"Changes nothing here. {' '.join(filter(None, reasons))}"
 
     def _as_kind(self, field: _Field, value: Scalar) -> Scalar:
-        """The value in the type of the field's default; 2.0 may stand for 2, and nothing else is bent."""
+        """The value in the type of the field's default; 2.0 is accepted for 2, no other conversion is made."""
         kind = type(field.default)
         try:
             converted = kind(value)
@@ -173,7 +173,7 @@ def _defaults(part: str) -> dict[str, Any]:
     """Fields of a regularizer and their defaults.
 
     Raises:
-        BrokenEntryError: for a field of another package's contestant that would mix texts and numbers in one column.
+        BrokenEntryError: if a field of another package's regularizer would mix, say, text and numbers in one column.
     """
     regularizer: type[Any] = REGULARIZERS[part]
     defaults = {field.name: field.default for field in dataclasses.fields(regularizer)}
@@ -194,7 +194,7 @@ def _defaults(part: str) -> dict[str, Any]:
 
 @cache
 def _kinds_of_our_fields() -> dict[str, tuple[str, str]]:
-    """What each field of regarena's own contestants holds, and one contestant that has it."""
+    """The kind of values of each field of regarena's own regularizers, and a regularizer that has the field."""
     own: dict[str, type[Any]] = {name: REGULARIZERS[name] for name in REGULARIZERS.own}
     return {field.name: (_kind(field.default), name) for name, cls in own.items() for field in dataclasses.fields(cls)}
 

@@ -1,6 +1,6 @@
-"""The error tree. Each class is an exit code; the message is one sentence for a person.
+"""The error tree. Each class has an exit code; the message is one sentence for the user.
 
-RegarenaError            1   something of ours went wrong
+RegarenaError            1   the command failed
 |- BadInput              2   the command, a name, a value or a file that the user gave
 |- CampaignLocked       75   another run works on the same campaign
 |- Interrupted         130   Ctrl-C or SIGTERM; what finished is kept
@@ -33,7 +33,7 @@ class CampaignLocked(RegarenaError):
 
 
 class Interrupted(RegarenaError, KeyboardInterrupt):
-    """The run was asked to stop before its end; for code that knows no errors of ours, what Ctrl-C raises in Python."""
+    """The run was stopped before its end. Also a KeyboardInterrupt, so that other packages treat it like Ctrl-C."""
 
     exit_code: ClassVar[int] = 130
 
@@ -44,9 +44,9 @@ class ResultsError(RegarenaError):
 
 @contextmanager
 def saying(note: str) -> Iterator[None]:
-    """Within it, whatever goes wrong gets a note, such as what is kept; the command adds it to its sentence.
+    """A context that adds a note to any error raised within it; the command prints the note after the message.
 
-    Not so `BadInput` and `CampaignLocked`, which say themselves what to do.
+    `BadInput` and `CampaignLocked` get no note: their messages already say what to do.
     """
     try:
         yield

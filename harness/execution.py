@@ -1,4 +1,4 @@
-"""How trials are executed: device, threads, limits, data. Never part of a trial's identity."""
+"""How trials are executed: device, threads, limits, data. None of it is part of a trial's identity."""
 
 from __future__ import annotations
 
@@ -12,47 +12,51 @@ CHECKPOINT_SECONDS = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """The same for all trials of a campaign. Holds only names and numbers, so that it travels to any worker."""
+    """Settings of a campaign's trials. Holds only text and numbers, so that it can be pickled for any worker."""
 
     data_dir: str | None = None
-    device: str = "cpu"
-    gpu_fraction: float = 0.0
+    device: str = "cpu"  # as torch names it
+    gpu_fraction: float = 0.0  # share of a GPU that one trial takes; 0 on the processor
     cpu_threads: int = 1
     trial_seconds: float | None = None  # wall-clock limit of one trial; None is no limit
-    memory_bytes: int | None = None  # limit of one trial's process above what it starts with; None is no limit
-    exclusive: bool = False  # nothing else of ours runs on the machine meanwhile
+    memory_bytes: int | None = None  # limit of one trial's process, beyond what it has at its start; None is no limit
+    exclusive: bool = False  # no other trial of the campaign runs on the machine
     checkpoint_location: str | None = None  # the results folder or URI; None is no checkpoints
-    checkpoint_seconds: float = CHECKPOINT_SECONDS  # least time between those of one trial; short ones write none
+    checkpoint_seconds: float = CHECKPOINT_SECONDS  # least time between two of one trial; shorter trials write none
     needs_cuda: bool = False  # some trial replays CUDA graphs
-    working_folder: str | None = None  # where trials run; None is where the process is that asks for them
+    working_folder: str | None = None  # of the trials' processes; None is that of the calling process
     preload: tuple[str, ...] = ()  # tasks whose data the fork server reads once, for all its children
 
     def placed(self, gpu_fraction: float) -> Execution:
-        """On this share of a GPU; on the processor at 0.
+        """The same settings with this share of a GPU and the device that goes with it; 0 is the processor.
 
         Raises:
-            BadInput: when trials need a GPU and get none.
+            BadInput: if trials need a GPU and get none.
         """
         if self.needs_cuda and gpu_fraction == 0:
-            raise BadInput("--cuda-graphs replays what was recorded on a GPU, and trials run without one here.")
+            raise BadInput("--cuda-graphs needs a GPU, and trials run on the processor here; leave it out.")
         return replace(self, gpu_fraction=gpu_fraction, device="cuda" if gpu_fraction > 0 else "cpu")
 
     def for_trials(self, number: int) -> Execution:
-        """The same for a process that runs so many trials: it may take as long as all of them."""
+        """The same settings for a process that runs `number` trials: its time limit is the sum of theirs."""
         seconds = self.trial_seconds
         return self if seconds is None else replace(self, trial_seconds=number * seconds)
 
     @property
     def data_folder(self) -> Path | None:
-        """Where data sets are read from."""
+        """The folder of data sets, or None."""
         return Path(self.data_dir) if self.data_dir else None
 
 
 def placed(execution: Execution, gpus_per_trial: float | None) -> Execution:
-    """The execution with its device: a GPU where there is one or one was asked for, as on Ray.
+    """The execution with its device, chosen on this machine without Ray, by the same rule as on Ray.
+
+    Args:
+        execution: the settings; its `gpu_fraction` is used where there is a GPU and none was asked for.
+        gpus_per_trial: share of a GPU that was asked for, or None.
 
     Raises:
-        BadInput: when a GPU was asked for and there is none.
+        BadInput: if a GPU was asked for and there is none.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""What may stand in each field of a regularizer: its words, and the comment behind it in the source.
+"""The allowed values of each field of a regularizer: the options of its type, and the comment on its line of source.
 
 A field's range is written once, where a reader of the code needs it: `drop_rate: float = 0.5  # in [0, 1)`.
 """
@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
 def field_docs(cls: type) -> dict[str, str]:
-    """Field -> its choices and the comment on its line, for all fields of a dataclass; "" where there is neither.
+    """Field -> its options and the comment on its line, for all fields of a dataclass; "" where there is neither.
 
     Example:
         >>> from tasks.regularizers.dropconnect import DropConnect

@@ -1,4 +1,4 @@
-"""The trials that workers have, and their outcomes: the state of the campaign's searcher. Knows no Ray."""
+"""The trials that workers have now, and their outcomes: the state behind Tune's searcher. Does not import Ray."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # the workers import this module through the tuner, and must 
     from harness.records import Pack
     from harness.schedule import Schedule
 
-MAX_WORKER_LOSSES = 2  # of one trial; with one more it becomes a row with status "crashed"
+MAX_WORKER_LOSSES = 2  # of one trial; after one more its row has the status "crashed"
 
 
 class InFlight:
@@ -42,7 +42,7 @@ class InFlight:
         self.is_finished = False
 
     def give(self, tune_id: str) -> Pack | None:
-        """The next trials, for the Tune trial `tune_id`; None if none is ready."""
+        """The next pack, for the Tune trial `tune_id` to run; None if none is ready or rows cannot be written."""
         self._take_up_requests()
         pack = None if self.write_error else self._schedule.next()
         if pack is not None:
@@ -52,7 +52,7 @@ class InFlight:
         return pack
 
     def _take_up_requests(self) -> None:
-        if not self._requests.retry.is_set():  # mostly: to name the trials that are out takes longer than all else
+        if not self._requests.retry.is_set():  # the usual case, which need not list the trials that are out
             return
         out = [spec.trial_id for pack in self._out.values() for spec in pack]
         try:
@@ -66,15 +66,15 @@ class InFlight:
         return bool(self._out)
 
     def count_loss(self, tune_id: str) -> None:
-        """The worker of the Tune trial `tune_id` was lost."""
+        """Count a loss of the worker of the Tune trial `tune_id`."""
         self._num_losses.update(spec.trial_id for spec in self._out.get(tune_id, ()))
 
     def take(self, tune_id: str, result: dict[str, Any], was_lost: bool) -> None:
-        """The Tune trial `tune_id` ended, which Tune will not try again itself.
+        """Take in how the Tune trial `tune_id` ended; Tune will not retry it.
 
-        If its worker was lost, its trials are given again, one by one, until that has happened too often: Tune gives up
-        at once where one loss breaks two calls. One that neither reports nor was lost was cut off, and runs when the
-        campaign is resumed.
+        If its worker was lost, its trials are given out again, one by one, until each has lost too many workers. Tune's
+        own retries do not suffice: it gives up at once if one lost worker breaks two of its calls. A Tune trial that
+        neither reported nor lost its worker was cut off; its trials run when the campaign is resumed.
         """
         if was_lost:
             self.count_loss(tune_id)
@@ -90,7 +90,7 @@ class InFlight:
             self._note(pack, [record_lost_trial(pack[0], num_losses, self._store, self._execution)] if is_spent else [])
 
     def _note(self, pack: Pack, ends: Sequence[TrialSummary]) -> None:
-        """How the trials ended; without `ends` they are to run again, one by one."""
+        """Pass on how the trials ended; with an empty `ends` they will run again, one by one."""
         for spec, finished in zip(pack, ends, strict=False):
             self._schedule.record(spec, finished)
         if stopped := self._schedule.take_stopped():
@@ -101,7 +101,7 @@ class InFlight:
 
 
 def record_lost_trial(spec: TrialSpec, num_losses: int, store: Store, execution: Execution) -> TrialSummary:
-    """A row for a trial whose worker was lost too often; without it a replay would differ from the study."""
+    """Write a row for a trial whose worker was lost too often; a replay of its study needs the outcome."""
     message = f"The trial's worker was lost {num_losses} times."
     record = lost_record(spec, execution, "crashed", message).with_values(attempts=num_losses)
     store.write(record)

@@ -24,16 +24,20 @@ MAX_TUNE_TRIALS = 100_000  # of a cell; the study holds each in memory
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How much is spent on each cell, and from which seed on."""
+    """The number of trials of each cell, and how they are drawn.
+
+    Raises:
+        BadInput: for a number outside its range, or numbers that do not go with halving.
+    """
 
     scale: Scale
-    tune_trials: int
-    seeds: int
-    timing_repeats: int
-    seed: int = 0
+    tune_trials: int  # of each cell
+    seeds: int  # default trials of each cell, and confirm trials of its winner
+    timing_repeats: int  # timing trials of each cell that is timed
+    seed: int = 0  # of the campaign
     tune_width: int = 1  # of the studies; see CellStudy
     splits: int = 1  # ways of holding out validation data; every seed runs on each
-    halving: bool = False  # whether bad trials of the studies stop early
+    halving: bool = False  # whether tune trials with worse values stop early
 
     def __post_init__(self) -> None:
         """Check each number."""
@@ -79,8 +83,10 @@ class Plan:
     budget: Budget
     cells: tuple[Cell, ...]
     selection: SelectionRule = field(default=BEST_VALIDATION)
-    left_out: tuple[str, ...] = ()  # sentences on what other packages bring to the suite and cannot be used
-    switches: Mapping[str, str | bool] = field(default_factory=dict)  # those that were asked for, by their field's name
+    left_out: tuple[str, ...] = ()  # a sentence for each entry of another package that cannot be used
+    switches: Mapping[str, str | bool] = field(
+        default_factory=dict
+    )  # those that were asked for, by the fields of `Switches`
 
     @property
     def running_cells(self) -> tuple[Cell, ...]:
@@ -110,14 +116,14 @@ class Plan:
         )
 
     def default_specs(self, cell: Cell) -> list[TrialSpec]:
-        """Each seed and split at the paper's hyperparameters, or at every point of the cell's grid."""
+        """A default trial for each seed, split and point of the cell's grid (without one: the paper's values)."""
         seeds = range(self.budget.seeds)
         once = [self.spec(cell, "default", index, point) for index in seeds for point in cell.points]
         specs = [replace(spec, split=split) for spec in once for split in self.splits_of(cell)]
-        return list({spec.trial_id: spec for spec in specs}.values())  # points differ no more where a task pins a value
+        return list({spec.trial_id: spec for spec in specs}.values())  # points coincide where the task pins their field
 
     def confirm_specs(self, cell: Cell, winner: TrialSpec) -> list[TrialSpec]:
-        """The tune trial that won, frozen: on each fresh seed and split."""
+        """A confirm trial with the winner's hyperparameters for each fresh seed and split."""
         frozen = replace(
             winner,
             role="confirm",
@@ -130,16 +136,16 @@ class Plan:
         return [replace(frozen, seed=seed, split=split) for seed in seeds for split in self.splits_of(cell)]
 
     def splits_of(self, cell: Cell) -> range:
-        """The numbers of the splits that a cell runs on; one where its data have no part that is held out."""
+        """The numbers of the splits that a cell runs on; only 0 where its task holds out no validation data."""
         return range(self.budget.splits if cell.task.validation_fraction(cell.scale) else 1)
 
     def timing_specs(self) -> list[TrialSpec]:
-        """The timing trials of all timed cells, repeat by repeat, so that one cell's repeats are far apart."""
+        """The timing trials of all timed cells, ordered so that the repeats of one cell are far apart in time."""
         timed = [cell for cell in self.running_cells if cell.is_timed]
         return [self.spec(cell, "timing", repeat) for repeat in range(self.budget.timing_repeats) for cell in timed]
 
     def study(self, cell: Cell) -> CellStudy:
-        """The cell's search, nothing told yet."""
+        """A new study of the cell, without any outcomes."""
         return CellStudy(
             cell.space,
             cell.contestant.resolve(cell.task, cell.scale),
@@ -149,7 +155,7 @@ class Plan:
         )
 
     def num_trials(self, cell: Cell) -> int:
-        """All trials that the cell needs if every one goes well."""
+        """Number of trials that the cell needs if none fails."""
         confirmed = self.budget.seeds * len(self.splits_of(cell))
         tuned = self.budget.tune_trials + (confirmed if self.budget.tune_trials else 0)
         return len(self.default_specs(cell)) + tuned + (self.budget.timing_repeats if cell.is_timed else 0)
@@ -167,13 +173,13 @@ def make_plan(
 ) -> Plan:
     """The cells of `suite`, narrowed or widened by `only` and narrowed by `skip` (names of tasks or regularizers).
 
-    A regularizer in `only` that the suite does not have competes on all its tasks. What another package brings to the
-    suite and cannot be used is left out, and told in the plan.
+    A regularizer in `only` that the suite does not have competes on all its tasks. Entries of other packages that
+    cannot be used are left out; `Plan.left_out` names them.
 
     Raises:
-        BadInput: for a name that nothing carries, a selection or budget that leaves nothing, or switches that do not
-            go together.
-        BrokenEntryError: where that name stands in `only`, or nothing else is left.
+        BadInput: for an unknown name; if `only`, `skip` or the budget leave nothing to run; or if the switches or the
+            selection rule do not fit a task.
+        BrokenEntryError: if an entry of another package cannot be used and is named in `only`, or nothing else is left.
     """
     pairs = _selected(suite, only, skip)
     if not pairs:

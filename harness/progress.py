@@ -1,4 +1,4 @@
-"""What a person sees while a campaign runs: a live table on a terminal, a plain line now and then elsewhere."""
+"""The progress of a running campaign: a live table on a terminal, elsewhere a line every 30 seconds."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class _CellState:
             self.best = value
 
     def is_beaten_by(self, value: float) -> bool:
-        """By a better validation value."""
+        """Whether this validation value is better than the best so far."""
         return self.best is None or (value > self.best if self.higher_is_better else value < self.best)
 
 
@@ -69,9 +69,9 @@ class Progress:
     """Counts trials as they start and end, and shows them.
 
     Args:
-        plan: what is to run.
-        num_workers: trials that run at once, of those given out; the time left is shared among them.
-        stream: where to; a live table if it is a terminal.
+        plan: the campaign's plan.
+        num_workers: trials that run at once; further trials that were given out are queued.
+        stream: where the progress is printed; a live table if it is a terminal.
     """
 
     plan: Plan
@@ -79,10 +79,10 @@ class Progress:
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     failures: Counter[str] = field(default_factory=Counter)  # of this run and earlier ones, by status
     num_rejected: int = 0  # likewise: proposals of the studies with which training diverges
-    num_run: int = 0
+    num_run: int = 0  # trials that ended in this run
 
     def __post_init__(self) -> None:
-        """Make a line per cell."""
+        """Create a counter for each cell, and the live view on a terminal."""
         self._cells = {
             (cell.task_name, cell.regularizer): _CellState(
                 total=self.plan.num_trials(cell), higher_is_better=cell.task.higher_is_better
@@ -126,15 +126,15 @@ class Progress:
                 self._count(spec, stored[trial_id])
 
     def given_out(self, pack: Pack) -> None:
-        """Trials are given to the workers, which take them in this order."""
+        """Count trials that were given to the workers, which run them in this order."""
         self._out.append(pack)
 
     def all_lost(self) -> None:
-        """Trials that workers had will not end; they are given out again."""
+        """Forget the trials that workers had: the workers are gone, and the trials will be given out again."""
         self._out.clear()
 
     def ended(self, pack: Pack, ends: Sequence[TrialSummary]) -> None:
-        """Trials ended; without `ends` they are to start again."""
+        """Count trials that ended; with an empty `ends` the pack failed, and its trials will run again one by one."""
         self._out.remove(pack)
         for spec, finished in zip(pack, ends, strict=False):
             self._seconds += finished.seconds
@@ -146,7 +146,7 @@ class Progress:
             self._print_line()
 
     def forgotten(self, failed: Iterable[TrialSummary]) -> None:
-        """Trials that failed are to run again, and no longer count as ended."""
+        """Take failed trials, which will run again, out of the counts."""
         with self._lock:
             for finished in failed:
                 state = self._cells.get((finished.task, finished.regularizer))
@@ -154,12 +154,12 @@ class Progress:
                     state.done -= 1
                     self._counted.discard(finished.trial_id)
                     state.failures[finished.status] -= 1
-                    state.failures += Counter()  # without those of which none is left
+                    state.failures += Counter()  # drops statuses with a count of 0
                     self.failures[finished.status] -= 1
                     self.failures += Counter()
 
     def standing(self) -> dict[str, Any]:
-        """How the campaign stands, as JSON: what `regarena status` shows from another terminal."""
+        """The state of the campaign as JSON, which `regarena status` shows in another terminal."""
         with self._lock:
             cells = [
                 {
@@ -181,11 +181,11 @@ class Progress:
 
     def _count(self, spec: TrialSpec, finished: TrialSummary) -> None:
         with self._lock:
-            self._count_alone(spec, finished)
+            self._count_locked(spec, finished)
 
-    def _count_alone(self, spec: TrialSpec, finished: TrialSummary) -> None:
-        state = self._cells[spec.cell] = self._cells.pop(spec.cell)  # the last to change stands last
-        state.done += spec.trial_id not in self._counted  # one that goes on from a rung ends again
+    def _count_locked(self, spec: TrialSpec, finished: TrialSummary) -> None:
+        state = self._cells[spec.cell] = self._cells.pop(spec.cell)  # cells are kept in the order of their last change
+        state.done += spec.trial_id not in self._counted  # a trial that goes on from a rung ends several times
         self._counted.add(spec.trial_id)
         self.num_rejected += finished.is_rejection
         if finished.is_failure:
@@ -211,7 +211,7 @@ class Progress:
         )
 
     def _time_left(self, done: int, total: int) -> list[str]:
-        """From the trials' own seconds, so that the start of the workers does not count as if it came again."""
+        """Estimated from the trials' own seconds, which do not contain the start of the workers."""
         seconds = self._seconds_left(done, total)
         if seconds is None:
             return []
@@ -235,7 +235,7 @@ class Progress:
         say(", ".join(self._headline()), self.stream, flush=True)
 
     def _view(self) -> Text:
-        """The live view in the size of the window as it is now; without its last line, below which nothing scrolls."""
+        """The live view in the current size of the window; the last line stays free, or the terminal would scroll."""
         from rich.text import Text
 
         columns, lines = self._console.size

@@ -65,7 +65,7 @@ def _output(*command: str) -> str:
 
 @lru_cache(maxsize=1)
 def processor() -> str:
-    """The processor's own name."""
+    """The processor's model name."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():
@@ -74,17 +74,17 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-_GPU_AND = " |"  # between the GPU and its processor
+_GPU_SEPARATOR = " |"  # between the GPU and the processor in a `hardware_key`
 
 
 def hardware_key(device: str, cpu_threads: int) -> str:
-    """What times may be compared on; equal keys mean comparable times.
+    """The hardware and settings that a time depends on, as text; times are comparable if their keys are equal.
 
-    Of the machine: the processor's name, its memory, and torch's threads. Of a GPU, before these: its name, its memory,
-    the driver's version and that of CUDA.
+    It names the processor, the machine's memory and the number of torch's threads; on a GPU, before these, the GPU, its
+    memory, and the versions of its driver and of CUDA.
     """
     machine = f"{processor()}, {_gibibytes(memory_bytes())} x{cpu_threads}"
-    return f"{_gpu(device)}{_GPU_AND} {machine}" if device.startswith("cuda") else machine
+    return f"{_gpu(device)}{_GPU_SEPARATOR} {machine}" if device.startswith("cuda") else machine
 
 
 def _gpu(device: str) -> str:
@@ -102,7 +102,7 @@ def _gibibytes(num_bytes: int) -> str:
 
 
 def memory_bytes() -> int:
-    """The machine's memory, of which this process may be allowed a part."""
+    """The machine's memory in bytes; a container's limit is not considered."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
@@ -116,18 +116,18 @@ def driver_version() -> str:
 
 
 def is_of_gpu(key: str) -> bool:
-    """Whether a `hardware_key` is that of a GPU.
+    """Whether a `hardware_key` names a GPU.
 
     >>> is_of_gpu("NVIDIA H100, 80 GiB, driver 550.54, CUDA 12.4 | AMD EPYC, 64 GiB x1"), is_of_gpu("AMD EPYC x1")
     (True, False)
     """
-    return _GPU_AND in key
+    return _GPU_SEPARATOR in key
 
 
 def code_hash(task_name: str, regularizer_names: Iterable[str]) -> str:
-    """Code version of what one cell uses: its task, data set, architecture and regularizers, and all that they use.
+    """Hash of the code that one cell uses: its task, data set, architecture and regularizers, and all that these use.
 
-    Without regularizers it is that of what all contestants of the task share: rows meet in a table where it is equal.
+    Without regularizers it covers what all contestants on the task share; rows are compared only if that is equal.
     """
     task: Task = TASKS[task_name]
     targets = [TASKS.target(task_name), *(REGULARIZERS.target(name) for name in regularizer_names)]

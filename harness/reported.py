@@ -1,4 +1,4 @@
-"""What a task reports of a network that it trained: numbers that can be stored and compared, or an error."""
+"""Checks of what a task reports of a trained network: only numbers that can be stored and compared pass."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ Measured = Mapping[str, Mapping[str, float]]  # split -> metric -> value
 
 
 def reported(measured: Mapping[str, Mapping[str, object]], metric: str, splits: Iterable[str], when: str) -> Measured:
-    """The values of all splits as floats; `splits` must be there, and their `metric`, which is ranked, finite.
+    """The values of all splits as floats.
+
+    Args:
+        measured: split -> name -> value, as the task reports them.
+        metric: name of the value that is ranked; it must be finite wherever it is reported.
+        splits: the splits that must report the metric.
+        when: end of the messages, such as "at the end".
 
     Raises:
-        TypeError: where a value is no number.
-        LookupError: where a split or the metric is missing.
-        Diverged: where the metric is not finite.
+        TypeError: if a value is no number.
+        LookupError: if one of `splits` does not report the metric.
+        Diverged: if the metric is not finite on some split.
     """
     for split in splits:
         if split not in measured or metric not in measured[split]:
@@ -37,10 +43,10 @@ def reported(measured: Mapping[str, Mapping[str, object]], metric: str, splits: 
 
 
 def check_storable(record: TrialRecord) -> None:
-    """Make a row of the record, as the store will.
+    """Convert the record to a row, as the store will, so that a value of a wrong type is found before it is written.
 
     Raises:
-        Exception: what Arrow, or the making of the row, raises where a value is not of its column's type.
+        Exception: whatever Arrow or the conversion raises for a value that is not of its column's type.
     """
     row = record.row()
     pa.Table.from_pylist([row], schema=schema_of(row))

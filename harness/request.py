@@ -1,4 +1,4 @@
-"""The request of a user, and the outcome of a run."""
+"""What the user asks a campaign to do, and the outcome of a run."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ class Cluster:
     address: str | None = None
     max_workers: int | None = None  # most trials at once; None: as many as fit
     cpus_per_trial: float = 1.0
-    gpus_per_trial: float | None = None  # None: a GPU's share per trial where the cluster has GPUs
-    allow_no_token: bool = False
+    gpus_per_trial: float | None = None  # None: `Execution.gpu_fraction` where there are GPUs, else 0
+    allow_no_token: bool = False  # whether a cluster without a token may be joined
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a person asked for: a suite, narrowed, and how to run it."""
+    """What the user asked for: a suite, or a part of it, and how to run it."""
 
     suite_name: str
     suite: Suite
     results: str
     budget: Budget
-    tune_width_is_asked: bool = False  # otherwise a campaign keeps the width that it began with
+    tune_width_is_asked: bool = False  # if False, a campaign keeps the width that it began with
     only: Sequence[str] = ()
     skip: Sequence[str] = ()
     select: str = BEST_VALIDATION.name  # a name of harness.search.selection.RULES
@@ -40,12 +40,12 @@ class Request:
     switches: Mapping[str, str | bool] = field(default_factory=dict)
     file_text: str = ""  # of the campaign's file, where one was given
     retry_failed: bool = False
-    download: bool = False  # fetch data sets that are missing; otherwise nothing is asked of a network
+    download: bool = False  # whether to fetch missing data sets; if False, nothing is downloaded
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a run of a campaign came to."""
+    """How the trials of a campaign ended, in this run and earlier ones."""
 
     failures: Mapping[str, int]  # trials that ended without a result where there should be one, by status
-    num_rejected: int  # tune trials that diverged, which is an answer
+    num_rejected: int  # tune trials that diverged; for a search that is a result, not a failure

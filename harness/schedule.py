@@ -1,9 +1,9 @@
-"""Which trials run next: each cell's study replayed over what is stored, and all cells multiplexed. Runs nothing.
+"""Which trials run next, over all cells; each cell's study is replayed over the stored trials. Runs nothing.
 
-Trials are given out in packs: mostly one trial, or several that differ in their seed alone, where the task says so. A
-pack is a way to run trials, no part of what they are: each has its own id and row, with the values that it has alone,
-up to rounding. A pack of several in which anything goes wrong leaves no row; its trials then run one by one, so that
-each row tells of its own trial alone.
+Trials are given out in packs. A pack is mostly one trial; it holds several that differ only in their seed where the
+task can train these at once. Packs are no part of a trial's identity: each trial has its own id and row, with the same
+values as if it ran alone, up to rounding. If anything goes wrong in a pack of several, it leaves no row, and its trials
+run again one by one, so that a failure is recorded only for the trial that caused it.
 """
 
 from __future__ import annotations
@@ -26,17 +26,23 @@ from tasks.runtime.switches import Switches
 
 
 class CellProgress:
-    """Where one cell stands: its study replayed from stored trials, and the trials that are ready to run.
+    """The state of one cell: its study, replayed from stored trials, and the trials that are ready to run.
 
     A trial is either a default trial (ready at once), a proposal of the study (ready when the outcomes that it depends
     on are known, see `CellStudy`), or a confirm trial (ready when tuning has ended and a winner is frozen). With
     halving a proposal is ready once for each part of its training, see `harness.search.halving`.
+
+    Args:
+        plan: the campaign's plan.
+        cell: one of its cells.
+        stored: trials that ended, by trial_id; other cells' may be among them.
+        out: ids of trials that workers have now; these are not given out again.
     """
 
     def __init__(self, plan: Plan, cell: Cell, stored: Mapping[str, TrialSummary], out: Container[str] = ()) -> None:
         self.cell = cell
         self._plan, self._out = plan, out
-        self._stored = ChainMap[str, TrialSummary]({}, stored)  # type: ignore[arg-type]  # it writes to the first alone
+        self._stored = ChainMap[str, TrialSummary]({}, stored)  # type: ignore[arg-type]  # it only writes to the first
         self._seconds, self._num_timed = 0.0, 0
         self._waiting = self._left(plan.default_specs(cell))
         self._study = plan.study(cell)
@@ -48,7 +54,7 @@ class CellProgress:
         self._bracket_of: dict[str, int] = {}
         self._given: dict[str, int] = {}  # by trial_id, to which rung a proposal was made ready
         self._over: set[str] = set()  # proposals whose outcome is final
-        self.stopped: list[str] = []  # of these, those that ended at a rung; whoever keeps checkpoints takes them
+        self.stopped: list[str] = []  # those of them that ended at a rung; their checkpoints are to be removed
         self._ready: deque[TrialSpec] = deque()  # proposals that no worker has yet
         self._num_tuned = 0
         self._propose()
@@ -65,16 +71,16 @@ class CellProgress:
 
     @property
     def tune_seconds_left(self) -> float:
-        """What the search still takes, one trial after the other."""
+        """Estimated seconds of the tune trials that are left, one after the other."""
         return (self._plan.budget.tune_trials - self._num_tuned) * self.seconds_per_trial
 
     @property
     def seconds_per_trial(self) -> float:
-        """Mean of those that ended; infinite before the first did, so that cells of which nothing is known go first."""
+        """Mean over the trials that ended; infinite before the first one, so that cells without times go first."""
         return self._seconds / self._num_timed if self._num_timed else math.inf
 
     def next_tune(self) -> Pack:
-        """A proposal of the study; alone, since others may wait for its end."""
+        """A proposal of the study, in a pack of its own, since other trials may wait for its end."""
         return (self._ready.popleft(),)
 
     def next_other(self) -> Pack | None:
@@ -88,11 +94,11 @@ class CellProgress:
         return pack
 
     def split(self, pack: Pack) -> None:
-        """A pack of this cell left no rows: its trials are to run again, alone."""
+        """Make the trials of a pack that left no rows ready again, one by one."""
         self._single_trials += pack
 
     def record(self, spec: TrialSpec, finished: TrialSummary) -> None:
-        """One of this cell's trials ended."""
+        """Note that one of this cell's trials ended."""
         self._stored[spec.trial_id] = finished
         self._count_seconds(finished)
         if spec.trial_id in self._bracket_of:
@@ -101,7 +107,7 @@ class CellProgress:
 
     @property
     def has_tuned(self) -> bool:
-        """Whether the study's budget is spent."""
+        """Whether the outcomes of all tune trials of the budget are known."""
         return self._num_tuned >= self._plan.budget.tune_trials
 
     @property
@@ -121,7 +127,7 @@ class CellProgress:
         return self._plan.selection.choose(successes, task.higher_is_better, num_validation(task, self.cell.scale))
 
     def needed_ids(self) -> dict[str, TrialSpec]:
-        """Every trial that is known to be part of this cell by now."""
+        """All trials of this cell that are known so far, by trial_id; later proposals and their winner are not."""
         specs = (*self._plan.default_specs(self.cell), *reversed(self._proposals), *self._confirm_specs())
         return {spec.trial_id: spec for spec in specs}
 
@@ -154,7 +160,7 @@ class CellProgress:
         self._decide(bracket)
 
     def _decide(self, bracket: int) -> None:
-        """Make ready what is to train further, and tell the study what ended for good."""
+        """Make the trials of a bracket ready that train further, and tell the study the final outcomes."""
         specs = self._brackets[bracket]
         outcomes = [self._stored.get(spec.trial_id) for spec in specs]
         if self._rungs and len(self._proposals) < (bracket + 1) * BRACKET:
@@ -180,7 +186,7 @@ class CellProgress:
         if self._rungs:
             spec = replace(spec, rung=rung, until_epoch=self._rungs[rung] if rung < len(self._rungs) else None)
         if rung:
-            self._ready.appendleft(spec)  # a bracket waits for it, and has waited longer
+            self._ready.appendleft(spec)  # ahead of new proposals: its bracket is waiting for it
         else:
             self._ready.append(spec)
 
@@ -188,7 +194,7 @@ class CellProgress:
         self._seconds, self._num_timed = self._seconds + finished.seconds, self._num_timed + 1
 
     def _left(self, specs: Sequence[TrialSpec]) -> list[TrialSpec]:
-        """Those that no worker has run or has now; of those that ran, the times are counted."""
+        """The trials that are neither stored nor with a worker; the seconds of the stored ones are counted."""
         for spec in specs:
             if spec.trial_id in self._stored:
                 self._count_seconds(self._stored[spec.trial_id])
@@ -204,10 +210,15 @@ class CellProgress:
 
 
 class Schedule:
-    """Which trial runs next, over all cells: tuning first, since other trials wait for its outcomes, then the rest.
+    """Which trial runs next, over all cells: tune trials first, since other trials wait for them, then the rest.
 
-    Of several searches that with most time to go is first, and of the rest the trial that takes longest: so the end
-    finds few slots idle. Times are means of the cell's own trials; cells of which none ended yet take turns before.
+    Among searches the one with the most time left goes first, among other trials the longest one, so that few slots are
+    idle at the end. Times are means over the cell's own trials; cells in which none has ended yet go first, in turn.
+
+    Args:
+        plan: the campaign's plan.
+        stored: trials that ended, by trial_id.
+        out: ids of trials that workers have now; these are not given out again.
     """
 
     def __init__(self, plan: Plan, stored: Mapping[str, TrialSummary], out: Collection[str] = ()) -> None:
@@ -228,35 +239,35 @@ class Schedule:
         return None
 
     def _after_turn(self, cell: CellProgress) -> CellProgress:
-        """The cell, whose turn it is; of equals the next one behind it comes first then."""
+        """Returns the cell; the next search for a cell begins behind it, so that equal cells take turns."""
         self._turn = self._positions[id(cell)] + 1
         return cell
 
     def record(self, spec: TrialSpec, finished: TrialSummary) -> None:
-        """A trial that `next` gave out has ended."""
+        """Note that a trial that `next` gave out has ended."""
         self._by_cell[spec.cell].record(spec, finished)
 
     def take_stopped(self) -> list[str]:
-        """Ids of the trials that ended at a rung of halving since this was asked: they will not go on."""
+        """Ids of the trials that ended at a rung of halving since the last call; they will not go on."""
         stopped = [trial_id for cell in self.cells for trial_id in cell.stopped]
         for cell in self.cells if stopped else ():
             cell.stopped.clear()
         return stopped
 
     def split(self, pack: Pack) -> None:
-        """A pack that `next` gave out left no rows: `next` will give out its trials one by one."""
+        """Have `next` give out the trials of a pack that left no rows again, one by one."""
         self._by_cell[pack[0].cell].split(pack)
 
     def again(self, stored: Mapping[str, TrialSummary], out: Collection[str] = ()) -> Schedule:
-        """The same plan, replayed over the trials that are stored now; those that are `out` with workers are not left.
+        """A new schedule of the same plan, replayed over the trials that are stored now.
 
-        Their ends are to be recorded in the new schedule.
+        Trials in `out` are still with workers and are not given out again; record their ends in the new schedule.
         """
         return Schedule(self.plan, stored, out)
 
 
 def next_pack(waiting: Sequence[TrialSpec]) -> Pack:
-    """The first trial that waits, and with it those that may run in one process with it, in their order."""
+    """The first waiting trial, and those that can be trained at once with it in one process, in their order."""
     first = waiting[0]
     alike = [spec for spec in waiting if replace(spec, seed=first.seed) == first]
     switches = Switches.of(first.switches) if first.switches else TASKS[first.task].switches(first.scale)

@@ -33,7 +33,7 @@ def run(
     """Run all that is left, then the timing trials.
 
     Raises:
-        Interrupted: on Ctrl-C or SIGTERM; the trial at hand is lost, all earlier ones are stored.
+        Interrupted: on Ctrl-C or SIGTERM; a resumed run continues the running trial from its checkpoint, if any.
         ResultsError: when a row cannot be written.
     """
     with interruptible():
@@ -54,7 +54,7 @@ def run(
 
 
 def _run(pack: Pack, store: Store, execution: Execution, progress: Progress) -> list[TrialSummary]:
-    """How the trials of the pack ended, in its order; nothing if they are to run one by one."""
+    """Run a pack and write its rows; returns how its trials ended, or nothing if they are to run one by one."""
     progress.given_out(pack)
     with noted(store, pack, execution.gpu_fraction > 0):
         records = run_pack_isolated(pack, execution)

@@ -1,4 +1,4 @@
-"""The search spaces of contestants, and whether a space fits the fields that it is about."""
+"""The search spaces of contestants, and the check that a space fits its regularizer's fields."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ def space_of(name: str) -> Space:
     """The space of one regularizer. A regularizer without a space has nothing of its own to tune.
 
     Raises:
-        UnknownNameError: for a name that is no regularizer's.
-        BrokenEntryError: for a space of another package that does not fit, and where a regularizer of another package
-            has no space while that package has one for a name that nobody carries.
+        UnknownNameError: if there is no regularizer of this name.
+        BrokenEntryError: if the space comes from another package and does not fit the regularizer; or if another
+            package's regularizer has no space, while that package registers a space for an unknown regularizer (most
+            likely a misspelt name).
     """
     REGULARIZERS.target(name)
     if name in SPACES:
@@ -77,5 +78,5 @@ def _fault_of_range(scope: object, default: object) -> str | None:
 
 
 def _is_of_kind(option: object, default: object) -> bool:
-    """Whether an option is of the default's type; a whole number may stand for a real one."""
+    """Whether an option has the type of the default; an int is allowed where the default is a float."""
     return type(option) is type(default) or (type(default) is float and type(option) is int)

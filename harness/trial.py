@@ -1,7 +1,7 @@
-"""One trial, from its spec to its record: look the names up, seed, train, time, and turn failure into a status.
+"""One trial, from its spec to its record: look the names up, seed, train, time, and turn failures into a status.
 
-Knows no Ray, no Optuna and no Parquet. `run_trial` runs in the calling process, which is the way to debug a trial;
-campaigns call it in a child process (isolation.py) so that no trial can take them down.
+Imports no Ray, no Optuna and writes no files of results. `run_trial` runs in the calling process, which is the way to
+debug a trial; campaigns call it in a child process (`harness.workers.isolation`), so that a crash cannot end them.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _OUT_OF_MEMORY_TEXTS = ("out of memory", "can't allocate memory")
 
 
 def run_pack(pack: Pack, execution: Execution) -> list[TrialRecord]:
-    """Run the trials of a pack in this process: one as `run_trial` does; several at once, as their task trains them.
+    """Run the trials of a pack in this process: one as `run_trial` does, several at once as their task trains them.
 
-    Of several, all get a record or none does. Their times are shares of the whole, each the same, and the highest
-    memory is that of all; the column `seeds_together` says of how many.
+    If anything goes wrong with several, the list is empty. Otherwise each has an equal share of the time of all and the
+    peak memory of all; the column `seeds_together` holds their number.
     """
     if len(pack) == 1:
         return [run_trial(pack[0], execution)]
@@ -49,7 +49,7 @@ def run_pack(pack: Pack, execution: Execution) -> list[TrialRecord]:
     try:
         outcomes = _trained(pack, execution, time.perf_counter())
     except Exception:
-        return []  # one by one, the trial at fault will tell
+        return []  # the caller runs them one by one, and the failing one gets its own record
     after = {"finished_at": utc_now(), "peak_memory_bytes": _peak_memory_bytes(execution)}
     return [
         TrialRecord(spec=spec, status=status, values=known | after | values, metrics=metrics, curves=curves)
@@ -58,7 +58,7 @@ def run_pack(pack: Pack, execution: Execution) -> list[TrialRecord]:
 
 
 def run_trial(spec: TrialSpec, execution: Execution) -> TrialRecord:
-    """Run one trial in this process. Whatever goes wrong inside it becomes a record with a status."""
+    """Run one trial in this process. Exceptions become a record with a status; only KeyboardInterrupt is raised."""
     torch.set_num_threads(execution.cpu_threads)
     base = base_values(spec, execution)
     started = time.perf_counter()
@@ -69,7 +69,7 @@ def run_trial(spec: TrialSpec, execution: Execution) -> TrialRecord:
             status = "completed"
         else:
             ((status, values, metrics, curves),) = _trained((spec,), execution, started)
-    except KeyboardInterrupt:  # a person's, who debugs a trial in this process
+    except KeyboardInterrupt:  # Ctrl-C of someone who debugs a trial in this process
         raise
     except Diverged as error:
         status, values, metrics, curves = "diverged", failure_values(error) | _known_data(spec, execution), {}, ()
@@ -80,7 +80,7 @@ def run_trial(spec: TrialSpec, execution: Execution) -> TrialRecord:
     try:
         record = TrialRecord(spec=spec, status=status, values=base | values, metrics=metrics, curves=curves)
         check_storable(record)
-    except Exception as error:  # a task of other people may report anything
+    except Exception as error:  # a task of another package may report anything
         return failed_record(spec, execution, error)
     return record
 
@@ -92,7 +92,7 @@ def failed_record(spec: TrialSpec, execution: Execution, error: BaseException) -
 
 
 def base_values(spec: TrialSpec, execution: Execution) -> dict[str, Any]:
-    """The columns that are known before a trial starts; the record of a trial that never answers has only these."""
+    """The columns that are known before a trial starts; a trial whose process crashes has only these."""
     task = TASKS[spec.task]
     return {
         "dataset": task.dataset,
@@ -125,7 +125,7 @@ def failure_values(error: BaseException) -> dict[str, Any]:
 
 
 def _message(error: BaseException) -> str:
-    """The text of an exception as one that can be stored, whatever was put into it."""
+    """The text of an exception in a form that can be stored: valid Unicode, shortened, without the home folder."""
     try:
         text = str(error)
     except Exception as another:
@@ -134,7 +134,7 @@ def _message(error: BaseException) -> str:
 
 
 def shortened(text: str) -> str:
-    """The text, cut to what a row holds of it.
+    """The text, cut after MAX_MESSAGE_CHARACTERS characters, and how many were cut.
 
     >>> shortened("x" * 3000)[-40:]
     'xxxx... (1,000 more characters were cut)'
@@ -146,7 +146,7 @@ def shortened(text: str) -> str:
 
 
 def without_home(text: str) -> str:
-    """The text with ~ for the home folder, which holds the user's name; a user may have none."""
+    """The text with ~ in place of the home folder, whose path holds the user's name."""
     home = os.path.expanduser("~")  # "~" itself if the home folder is unknown
     return text.replace(home, "~") if len(home) > 1 else text
 
@@ -155,7 +155,7 @@ Outcome = tuple[dict[str, Any], dict[str, float], tuple[CurvePoint, ...]]
 
 
 def _trained(pack: Pack, execution: Execution, started: float) -> list[tuple[Status, *Outcome]]:
-    """The outcome of each trial; they differ in their seed alone."""
+    """Train the trials of a pack, which differ only in their seed; returns the outcome of each."""
     (task, *_), trainings = zip(*(prepare(spec, execution) for spec in pack), strict=True)
     effort = {"setup_seconds": (time.perf_counter() - started) / len(pack), "seeds_together": len(pack)}
     alone = len(pack) == 1
@@ -218,7 +218,7 @@ def _timed(spec: TrialSpec, execution: Execution, started: float) -> Outcome:
 
 
 def prepare(spec: TrialSpec, execution: Execution, regularizers: Regularizers | None = None) -> tuple[Task, Training]:
-    """The task of a trial, and its training before the first step; with other `regularizers` where they are given."""
+    """The task of a trial, and its training before the first step; with `regularizers`, where given, for its own."""
     task = TASKS[spec.task].on_split(spec.split)
     if regularizers is None:
         regularizers = Contestant(spec.regularizer).build(spec.hyperparameters)
@@ -266,12 +266,14 @@ def _values(
     }
     if spec.sees_test:
         values["test_value"] = final["test"][task.metric]
-        values["test_value_at_best_validation"] = best.get("test", {}).get(task.metric)  # some are read at the end
+        values["test_value_at_best_validation"] = best.get("test", {}).get(
+            task.metric
+        )  # none for tasks that evaluate only at the end
     return values
 
 
 def _known_data(spec: TrialSpec, execution: Execution) -> dict[str, Any]:
-    """The fingerprint of the data of a trial that failed: its row belongs to the trials on the same data."""
+    """The fingerprint of the data of a trial that failed, so that its row counts among those on the same data."""
     try:
         return {"dataset_fingerprint": TASKS[spec.task].dataset_fingerprint(_data_dir(execution))}
     except Exception:  # the trial may have failed on the data; record its own error, not this one
@@ -285,7 +287,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def _peak_memory_bytes(execution: Execution) -> int:
-    """Highest memory of the device, or of this process where the device is the processor."""
+    """Peak memory in bytes: of the GPU, or of this process if it trains on the processor."""
     if execution.device.startswith("cuda"):
         return int(torch.cuda.max_memory_allocated(execution.device))
     unit = 1 if sys.platform == "darwin" else 1024  # Linux reports kibibytes

@@ -3,7 +3,7 @@
 One Tune run carries all cells, because each further run costs seconds of cold actors and an idle tail. Its searcher
 returns whichever trials the schedule has ready. Actors are reused, because a fresh actor costs a hundred times as much
 as a small trial. Tune's own state is temporary: the rows are the only state, so nothing is restored from pickles.
-What is known of Tune's behaviour under faults, and why each setting here is as it is, stands beside the setting.
+Comments beside the settings give their reasons, among them how Tune behaves when workers fail.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _NOISY_LOGGERS = ("ray", "ray.tune.analysis.experiment_analysis", "ray.tune.tune
 _OBJECT_STORE_BYTES = 100 * 2**20  # no data travels through it
 _GRACE_SECONDS = 5.0  # for a clean end after a signal, which may also have ended Ray's own processes
 _METRIC = "has_ended"  # Tune aborts the whole run over a report without its metric; the values travel as text beside it
-_ROUNDING = 1e-9  # of 1 / 0.1, say
+_ROUNDING = 1e-9  # so that 0.3 CPUs hold three trials of 0.1, although 0.3 / 0.1 is below 3 in floating point
 _MAX_RELAUNCHES = 3  # of the Tune run itself, while it still brings new rows
 
 
@@ -114,7 +114,7 @@ def _connect(cluster: Cluster) -> None:
     with contextlib.suppress(ImportError):  # a name of Ray's own
         from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]  # compiled code without stubs
 
-        AuthenticationTokenLoader.instance().reset_cache()  # else a process that connects again has its first token
+        AuthenticationTokenLoader.instance().reset_cache()  # else a process that connects again uses its first token
     arguments: dict[str, Any] = {
         "address": cluster.address or "local",
         "log_to_driver": False,
@@ -124,13 +124,13 @@ def _connect(cluster: Cluster) -> None:
         arguments |= {
             "include_dashboard": False,
             "object_store_memory": _OBJECT_STORE_BYTES,
-            "num_cpus": usable_cpus(),  # Ray itself counts those of the machine
+            "num_cpus": usable_cpus(),  # by default Ray takes all CPUs of the machine
         }
     else:
         arguments["runtime_env"] = {"env_vars": {"PYTHONPATH": python_path()}}
     try:
         ray.init(**arguments)
-    except Exception as error:  # of a start that took too long it says so with a plain Exception
+    except Exception as error:  # Ray raises a plain Exception when its start takes too long
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if cluster.address is None:
             raise RegarenaError(f"Ray cannot be started here ({reason}); --serial runs without it.") from error
@@ -144,7 +144,11 @@ def _shutdown() -> None:
 
 
 def _placed(execution: Execution, cluster: Cluster) -> Execution:
-    """The execution with device and GPU share, as the cluster has GPUs or not."""
+    """The execution with device and GPU share, according to the cluster's GPUs.
+
+    Raises:
+        BadInput: if a GPU was asked for and the cluster has none.
+    """
     import ray
 
     total = float(ray.cluster_resources().get("GPU", 0))
@@ -156,7 +160,11 @@ def _placed(execution: Execution, cluster: Cluster) -> Execution:
 
 
 def _check_nodes(cluster: Cluster, store: Store, execution: Execution) -> None:
-    """Make sure that some node can hold a trial, and that every node has our code and sees the results folder."""
+    """Make sure that some node can hold a trial, and that every node has our code and sees the results folder.
+
+    Raises:
+        BadInput: if not, with the node and what to change.
+    """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -207,7 +215,7 @@ def _fit(
     cluster: Cluster,
     requests: Requests,
 ) -> None:
-    """Tune runs until the schedule is empty; a run that Ray aborts is started again while rows keep coming."""
+    """Run Tune until the schedule is empty; start it again after an abort, as long as each run brings new rows."""
     for relaunches_left in reversed(range(1 + _MAX_RELAUNCHES)):
         before = progress.num_run
         error = _fit_once(schedule, store, execution, progress, cluster, requests)
@@ -227,7 +235,7 @@ def _fit_once(
     cluster: Cluster,
     requests: Requests,
 ) -> Exception | None:
-    """One Tune run; the error that ended it before its time, or None."""
+    """One Tune run; returns the error that ended it early, or None."""
     import ray
 
     in_flight = InFlight(schedule, store, execution, progress, requests)
@@ -241,7 +249,7 @@ def _fit_once(
             try:
                 tuner.fit()
             except Exception as error:
-                if was_stopped():  # the signal went to Ray's processes too, and what Tune says of their end is no fault
+                if was_stopped():  # the signal ended Ray's processes too; Tune's error about that is expected
                     raise Interrupted("Stopped by SIGTERM.") from error
                 return error
     if in_flight.write_error:
@@ -252,7 +260,7 @@ def _fit_once(
 
 
 def _num_workers(nodes: Sequence[Mapping[str, Any]], resources: Mapping[str, float], most: int | None) -> int:
-    """How many trials with these needs the nodes hold at once, none of them across two; at most `most`."""
+    """How many trials with these resources the nodes can run at once, each on one node; at most `most`, at least 1."""
     wanted = {name: amount for name, amount in resources.items() if amount > 0}
     held: list[int] = [
         min(math.floor(node["Resources"].get(name, 0) / amount + _ROUNDING) for name, amount in wanted.items())
@@ -263,7 +271,10 @@ def _num_workers(nodes: Sequence[Mapping[str, Any]], resources: Mapping[str, flo
 
 
 def _num_given_out(num_workers: int, cluster: Cluster) -> int:
-    """How many trials Tune is given at once: two in the queue keep free actors busy, but a cluster may start them."""
+    """How many trials Tune is given at once: two more than workers, so that a free actor always has work.
+
+    With --workers there are no extra ones: Tune would start them where the cluster has room.
+    """
     return num_workers + (2 if cluster.max_workers is None else 0)
 
 
@@ -308,7 +319,7 @@ def _ended_by_signals() -> Iterator[Callable[[], bool]]:
 
     def stop(*_: object) -> None:
         stopped.set()
-        if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:  # Tune is not yet, or no more, there to hear it
+        if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:  # Tune's own handler is not installed now
             raise Interrupted("Stopped by SIGTERM.")
         os.kill(os.getpid(), signal.SIGUSR1)
 
@@ -321,9 +332,10 @@ def _ended_by_signals() -> Iterator[Callable[[], bool]]:
 
 
 def _trainable(config: dict[str, Any], location: str, execution: Execution) -> None:
-    """What a Tune trial does: a pack of our trials in a child process, then its rows. It never raises for their faults.
+    """What a Tune trial does: run a pack of our trials in a child process, then write their rows.
 
-    A row that cannot be written is reported, not raised: Tune would try again on a disk that is still full.
+    Failures of trials become rows. A row that cannot be written is reported, not raised: on an exception Tune would run
+    the trials again, with the disk still full.
     """
     from ray import tune
 
@@ -342,7 +354,7 @@ def _trainable(config: dict[str, Any], location: str, execution: Execution) -> N
 
 
 class DriverOnly:
-    """A reference to the trials in flight that Tune can pickle: a copy of it refers to nothing.
+    """A reference to the trials in flight that Tune can pickle; the unpickled copy is empty.
 
     Tune pickles its searcher and its callbacks when it starts and in every snapshot. The trials in flight hold what
     cannot be pickled (the terminal of the live view) and what grows with the campaign (the schedule). Snapshots are
@@ -360,7 +372,7 @@ class DriverOnly:
         return self._in_flight
 
     def __reduce__(self) -> tuple[type[DriverOnly], tuple[None]]:
-        """A pickle refers to nothing."""
+        """Pickle as an empty reference."""
         return DriverOnly, (None,)
 
     def __deepcopy__(self, memo: object) -> DriverOnly:
@@ -395,7 +407,7 @@ def _searcher_over(driver: DriverOnly) -> Any:
 
 
 def _counter_of_losses(driver: DriverOnly) -> Any:
-    """A Tune callback that counts each loss that Tune mends itself. Defined in a function for the same reason."""
+    """A Tune callback that counts lost workers whose trials Tune retries itself. In a function for the same reason."""
     from ray.tune import Callback
 
     class CounterOfLosses(Callback):
@@ -406,7 +418,11 @@ def _counter_of_losses(driver: DriverOnly) -> Any:
 
 
 def _run_timing(timing: Sequence[TrialSpec], store: Store, execution: Execution, progress: Progress) -> None:
-    """Timing trials, one at a time, each with all CPUs of the largest node, so that nothing of ours runs beside it."""
+    """Run the timing trials one at a time, each with all CPUs of the largest node, so that no other trial runs there.
+
+    Raises:
+        ResultsError: when a row cannot be written.
+    """
     import ray
 
     if not timing:
