@@ -273,7 +273,7 @@ def test_a_data_set_shows_what_it_holds_and_what_a_protocol_may_ask_of_it(monkey
             ["plan", "quickstart", "--cuda-graphs"],
             "cuda_graphs replays what the compiler made: it needs compile as well",
         ),
-        (["run", "quickstart", "--serial", "--compile", "--cuda-graphs"], "trials run without one here"),
+        (["run", "quickstart", "--serial", "--compile", "--cuda-graphs"], "trials run on the processor here"),
         (["run", "quickstart", "--serial", "--results", "/proc/regarena"], "choose another one"),
         (["plan", "quickstart", "--seed", str(2**31)], "--seed must be at most 2147483647, got 2147483648"),
         (["plan", "quickstart", "--tune-trials", "100001"], "--tune-trials must be at most 100000, got 100001"),
@@ -386,7 +386,7 @@ def test_importances_of_cells_that_were_hardly_tuned_are_not_told(arena, campaig
 
 def test_the_folder_of_a_campaign_verifies_and_merges(arena, campaign, monkeypatch, capsys, tmp_path):
     folder = str(arena.folder / "campaign")
-    assert call(monkeypatch, capsys, "verify", folder) == (0, f"All well in {folder}.\n", "")
+    assert call(monkeypatch, capsys, "verify", folder) == (0, f"No problems found in {folder}.\n", "")
     code, out, _ = call(monkeypatch, capsys, "merge", folder, "--into", str(tmp_path / "merged"))
     assert (code, "11 trials of 1 folder(s)" in out) == (0, True)
     assert call(monkeypatch, capsys, "verify", str(tmp_path / "merged"))[0] == 0
