@@ -1,6 +1,6 @@
-"""Rows in, frames out, figures from frames, one page: what a campaign's Parquet files say.
+"""Analysis of results folders: load their rows as pandas frames, make tables and figures of them, write a report.
 
-Everything is loaded when it is first used, so `import analysis` itself costs nothing.
+Each public name is imported from its module on first use, so `import analysis` itself is fast.
 """
 
 from __future__ import annotations
@@ -131,15 +131,15 @@ def __getattr__(name: str) -> Any:
     """Load a public name from its module on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'analysis' has no attribute {name!r}; it has {', '.join(__all__)}.")
-    _check_neighbour()
+    _check_harness()
     return getattr(import_module(_HOMES[name]), name)
 
 
-def _check_neighbour() -> None:
-    """Make sure that `harness` is ours.
+def _check_harness() -> None:
+    """Check that `import harness` finds regarena's own package.
 
     Raises:
-        ImportError: naming the file or folder that stands in its way.
+        ImportError: if another file or folder of that name comes first; the message names it.
     """
     spec = find_spec("harness")
     found = Path(spec.origin).resolve() if spec is not None and spec.origin is not None else None

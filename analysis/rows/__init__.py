@@ -1,1 +1,1 @@
-"""From files to rows: loading, one table from many files, which rows are current."""
+"""Rows of trials as pandas frames: loading them, choosing those that are current, grouping them into cells."""

@@ -1,4 +1,4 @@
-"""The values that a metric can take: what an interval may not leave, and what a seed without a value counts as."""
+"""The range of each metric: it bounds confidence intervals and gives the value of a failed seed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 
 def bounds_of(metric: str) -> tuple[float, float]:
-    """Smallest and largest value of a metric: shares of right answers lie in [0, 1], of others nothing is known.
+    """Smallest and largest value of a metric: [0, 1] for accuracies, unbounded for all others.
 
     >>> bounds_of("top5_accuracy"), bounds_of("excess_objective")
     ((0.0, 1.0), (-inf, inf))
@@ -15,9 +15,9 @@ def bounds_of(metric: str) -> tuple[float, float]:
 
 
 def worst_value(metric: str, higher_is_better: bool) -> float:
-    """What a seed that failed counts as: the worst value that its metric has, infinitely bad where there is none.
+    """The value given to a failed seed: the worst value of the metric, plus or minus infinity if it is unbounded.
 
-    It follows from the metric alone, so that no contestant's score depends on how the others did.
+    It depends on the metric alone, so that no contestant's score depends on the scores of others.
 
     >>> worst_value("accuracy", True), worst_value("excess_objective", False)
     (0.0, inf)

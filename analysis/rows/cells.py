@@ -1,4 +1,4 @@
-"""A cell (one regularizer on one task at one scale) and what its trials say together."""
+"""Cells: the trials of one regularizer on one task at one scale, summarized over their seeds."""
 
 from __future__ import annotations
 
@@ -28,51 +28,51 @@ _KEPT = (
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """The trials of one role of a cell: their values by seed, how many failed, and how the cell stands.
+    """The trials of one role of a cell: their values by seed, how many failed, and the status of the cell.
 
-    A seed that failed counts as the worst value of the metric (`worst_value`): a contestant that loses its hard seeds
-    must not be judged by its easy ones. `scores` hold that, `by_seed` the finite values alone.
+    A failed seed is scored as the worst value of the metric (`worst_value`): a contestant that fails on hard seeds must
+    not be judged by the easy ones alone. `scores` includes these values, `by_seed` has the finite values only.
     """
 
     regularizer: str
-    role: RankedRole | None  # None where no trial of the wanted role ran
+    role: RankedRole | None  # None if no trial of the wanted role ran
     by_seed: Mapping[int, float]  # finite values only
-    scores: Mapping[int, float]  # of every seed that ended, the worst value where it failed; empty without any value
+    scores: Mapping[int, float]  # all finished seeds, failed ones as the worst value; empty if no seed has a value
     num_failed: int  # trials of this role that ended without a value
-    default_mean: float  # mean score with the paper's hyperparameters
-    status: str  # "completed" where there is a value; else "skipped", "missing", or how its trials failed
+    default_mean: float  # mean score with the default hyperparameters; NaN if they were not run
+    status: str  # "completed" if there is a value; else "skipped", "missing", or the commonest status of its trials
     reason: str
-    num_settings: int  # hyperparameter settings among these trials; more than 1 in a sweep
+    num_settings: int  # different hyperparameter settings among these trials; more than 1 in a sweep
     budget: Budget
-    selection: str = ""  # the rule that picked its winner; "" where none was picked
+    selection: str = ""  # the rule that selected the winner; "" if none was selected
 
     @property
     def skipped(self) -> bool:
-        """Whether the cell makes no sense and was never meant to run."""
+        """Whether the regularizer cannot run on this task, so that the campaign left the cell out."""
         return self.status == "skipped"
 
     @property
     def missing(self) -> bool:
-        """Whether it was meant to run and has no value."""
+        """Whether the cell should have a value and has none."""
         return not self.by_seed and not self.skipped
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What was spent on a cell before its trials could be ranked, and on each of them.
+    """What was spent on tuning a cell, and on each of its ranked trials.
 
-    Equal budgets have equal numbers of tune trials and epochs. Seconds are told and not compared: they are those of the
-    machine, too.
+    Two budgets are equal if they have the same number of tune trials and of epochs. Seconds are reported, but not
+    compared, because they depend on the machine.
     """
 
-    num_tune_trials: int | None  # None where it was tuned, and its tune rows are not here
-    epochs: int | None  # planned, of a ranked trial; None where no trial says
-    tune_seconds: float  # of training, over all tune trials
-    seconds: float  # of training, mean over the ranked trials
+    num_tune_trials: int | None  # None if it was tuned, but its tune rows were not loaded
+    epochs: int | None  # planned epochs of a ranked trial; None if no row has them
+    tune_seconds: float  # training time, total of the tune trials
+    seconds: float  # training time, mean of the ranked trials
 
     @property
     def key(self) -> tuple[int, int]:
-        """Equal for equal budgets; -1 stands for what is unknown."""
+        """(tune trials, epochs), equal for equal budgets; -1 if unknown."""
         return tuple(-1 if each is None else each for each in (self.num_tune_trials, self.epochs))  # type: ignore[return-value]  # a pair
 
     @property
@@ -87,13 +87,13 @@ class Budget:
 
 
 def trials_by_cell(rows: pd.DataFrame, value: str) -> dict[tuple[str, str, str], list[Trial]]:
-    """(scale, task, regularizer): its trials, each with the few columns that count here.
+    """The trials of each cell (scale, task, regularizer), with the columns that `summarize_cell` needs.
 
-    They are plain dictionaries, because a leaderboard has hundreds of cells of a handful of trials each, and selecting
-    those in pandas cell by cell takes a hundred times longer.
+    Trials are plain dictionaries: a leaderboard has hundreds of cells with a few trials each, and selecting them one
+    cell at a time in pandas takes a hundred times longer.
     """
     names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX)]
-    ranked = rows["role"].isin(RANKED_ROLES)  # of tune trials the settings are not looked at, and they are most
+    ranked = rows["role"].isin(RANKED_ROLES)  # tune trials are the most, and their settings are not needed
     setting = pd.Series(0, index=rows.index)
     if names:
         setting[ranked] = rows.loc[ranked, names].groupby(names, dropna=False).ngroup()
@@ -110,7 +110,7 @@ def trials_by_cell(rows: pd.DataFrame, value: str) -> dict[tuple[str, str, str],
 
 
 def _values(rows: pd.DataFrame, value: str) -> pd.Series:
-    """The values that count: of winners that were chosen by their best epoch, those at that epoch."""
+    """The value of each row; for winners selected by their best epoch, the value at that epoch."""
     numbers = rows[value].astype(float)
     if value != "test_value" or "test_value_at_best_validation" not in rows:
         return numbers
@@ -119,9 +119,13 @@ def _values(rows: pd.DataFrame, value: str) -> pd.Series:
 
 
 def summarize_cell(trials: Sequence[Trial], regularizer: str, role: RankedRole | None, worst: float) -> Cell:
-    """One cell from its current trials; `role=None` takes the confirm trials if there are any, else the default.
+    """Summarize the current trials of one cell.
 
-    `worst` is what a seed that failed counts as.
+    Args:
+        trials: of one cell, from `trials_by_cell`.
+        regularizer: its name.
+        role: the trials to summarize; None takes the confirm trials if there are any, else the default ones.
+        worst: the value of a failed seed (`worst_value`).
     """
     ran = [trial for trial in trials if trial["status"] != "skipped"]
     wanted = role or ("confirm" if any(trial["role"] == "confirm" for trial in ran) else "default")
@@ -145,10 +149,10 @@ def summarize_cell(trials: Sequence[Trial], regularizer: str, role: RankedRole |
 
 
 def selection_optimism(rows: pd.DataFrame) -> dict[tuple[str, str, str], float]:
-    """(task, regularizer, scale): by how much the tuned validation value promised more than its mean on fresh seeds.
+    """For each cell (task, regularizer, scale): the validation value of the winner less its mean on fresh seeds.
 
-    Positive is optimistic, whichever way the metric counts. Over the seeds with a finite value: what failed is counted
-    in the score, and would make the optimism infinite where a metric has no worst value.
+    The sign is such that positive is optimistic, for metrics of either direction. The mean is over the seeds with a
+    finite value; failed seeds would make it infinite for an unbounded metric.
     """
     confirmed = succeeded(rows[rows["role"] == "confirm"])
     confirmed = confirmed[np.isfinite(confirmed["validation_value"].astype(float))]
@@ -164,7 +168,7 @@ def _has_value(trial: Trial) -> bool:
 
 
 def _by_seed(trials: Iterable[Trial], worst: float) -> dict[int, float]:
-    """The value of each seed, `worst` where it failed; the mean, should a seed have several."""
+    """The value of each seed, `worst` if it failed; the mean if a seed has several trials."""
     values: dict[int, list[float]] = {}
     for trial in trials:
         values.setdefault(int(trial["seed"]), []).append(trial["value"] if _has_value(trial) else worst)
@@ -197,9 +201,9 @@ def _standing(
         return "missing", "no trial ran"
     if not ran:
         return "skipped", _first(trials, "reason")
-    asked = chosen or ran  # without a trial of the wanted role, the search tells why
-    failed = [trial for trial in asked if trial["status"] not in INTENDED]
-    if len(failed) < len(asked):
+    examined = chosen or ran  # without a trial of the wanted role, the tune trials show the reason
+    failed = [trial for trial in examined if trial["status"] not in INTENDED]
+    if len(failed) < len(examined):
         return "missing", "its trials report no finite value" if chosen else "no trial ran that could be ranked"
     statuses = Counter(trial["status"] for trial in failed)
     return min(statuses, key=lambda status: (-statuses[status], status)), _first(failed, "error_message")

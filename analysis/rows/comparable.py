@@ -1,9 +1,8 @@
-"""Which rows may meet in one table: those with the same data, the same shared code and the same switches.
+"""Which rows are comparable: those with the same data, the same shared code and the same switches.
 
-The contestants of a task differ in the code of their regularizers and must agree in all else: `GROUP` names the columns
-that say so. The trial's identity does not hold the fingerprint of the data, because a campaign is planned, and its
-finished trials are recognised, where the data need not be at hand. The group holds it instead, so that rows on other
-data are never compared, whatever their identity.
+The contestants of a task may differ in the code of their regularizers, and must agree in all else: `GROUP` names the
+columns that have to be equal. The hash that identifies a trial does not include the fingerprint of the data, because a
+campaign can be planned on a machine without the data. The fingerprint is therefore compared here.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from harness.records import SUCCESSES
 GROUP = ("dataset_fingerprint", "shared_code_hash", "switches")
 RANKED_ROLES = ("default", "confirm")
 LEFT_OUT_COLUMNS = ("scale", "task", "regularizer", "is_timing", "num_trials", "why")
-_FIELD = ["scale", "task", "is_timing"]  # those who compete for being compared: timing trials have their own contest
+_FIELD = ["scale", "task", "is_timing"]  # one group is chosen for each; timing trials choose theirs independently
 _WORDS = {
     "dataset_fingerprint": "other data",
     "shared_code_hash": "other code of the task",
@@ -28,15 +27,19 @@ _SHOWN_DIGITS = 8  # of a hash
 
 
 def comparable_rows(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of the main group of each task and scale, in their order, and what was left out: `LEFT_OUT_COLUMNS`.
+    """Split rows into those of the main group of each task and scale, in their order, and a summary of the others.
 
-    Main is the group in which most contestants have trials that can be ranked; of equals the one with most seeds, then
-    the one that finished last. So one trial under other switches hides nothing, and a repeated campaign replaces the
-    earlier one once it is as large. Timing trials choose their group by themselves in the same way. Choose the rows of
-    another group beforehand to see that: `trials[trials["switches"] == "bf16"]`.
+    The main group is the one in which the most contestants have ranked trials; on a tie the one with more seeds, then
+    the one that finished last. A single trial with other switches therefore changes nothing, and a repeated campaign
+    replaces the earlier one as soon as it is as large. The group of the timing trials is chosen independently, in the
+    same way. To see another group, select its rows first: `trials[trials["switches"] == "bf16"]`.
 
-    A cell that was skipped belongs to every group. A trial that failed before its data were read counts in each group
-    of its code and switches: a failure is never lost by not being known well.
+    Skipped cells belong to every group. A trial that failed before it read its data has no fingerprint and belongs to
+    each group of its code and switches, so that no failure is lost.
+
+    Returns:
+        The rows of the main groups, and a frame of the rows left out with the columns `scale`, `task`, `regularizer`,
+        `is_timing`, `num_trials` and `why`.
     """
     identity = pd.DataFrame(
         {name: trials[name].fillna("") if name in trials else pd.Series("", index=trials.index) for name in GROUP}
@@ -50,24 +53,24 @@ def comparable_rows(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     equal = {name: identity[name].eq(wanted[name]) for name in GROUP}
     same_data = equal["dataset_fingerprint"] | unknown
     meets = skipped | (same_data & equal["shared_code_hash"] & equal["switches"])
-    if meets.all():  # as mostly; a copy of all columns takes time
+    if meets.all():  # the usual case: avoid a copy of all columns
         return trials, _left_out(trials[:0], identity[:0], wanted[:0])
     return trials[meets], _left_out(trials[~meets], identity[~meets], wanted[~meets])
 
 
 def left_out_notes(left_out: pd.DataFrame) -> list[str]:
-    """One sentence for each reason: how many trials of whom, on which tasks."""
+    """One sentence for each reason: how many trials were left out, of which regularizers and tasks."""
     notes = []
     for why, rows in left_out.groupby("why", sort=True):
         number = int(rows["num_trials"].sum())
         kinds = "timing trial(s)" if rows["is_timing"].all() else "row(s)"
         who, where = _few(rows["regularizer"]), _few(rows["task"] + " (" + rows["scale"] + ")")
-        notes.append(f"{number} {kinds} left out, of {who} on {where}: {why}. They meet nobody in these tables.")
+        notes.append(f"{number} {kinds} left out, of {who} on {where}: {why}.")
     return notes
 
 
 def _main_groups(trials: pd.DataFrame, identity: pd.DataFrame, skipped: pd.Series, unknown: pd.Series) -> pd.DataFrame:
-    """One row for each field: its main group."""
+    """One row for each (scale, task, is_timing): its main group."""
     rows = identity.assign(
         regularizer=trials["regularizer"],
         is_ranked=trials["role"].isin(RANKED_ROLES) | identity["is_timing"],

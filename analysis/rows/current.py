@@ -1,10 +1,10 @@
-"""Which rows count now: of what may be compared, those of one code for each cell, and those of the current winner.
+"""Current rows: of the comparable rows, those of one version of the code per cell, and those of the current winner.
 
-A results folder only grows. When data, code or switches changed, or a longer search found a better winner, the other
-rows stay in the files and are left out here, with a note that names them.
+Rows are never deleted from a results folder. If data, code or switches changed, or a longer search found a better
+winner, the older rows stay in the files and are left out here, with a note.
 
-Winners that different rules picked (column `selection`) do not meet either: what a rule that looks at test data reaches
-says nothing about one that does not.
+Winners selected by different rules (column `selection`) are not compared either: a rule that uses test data reaches
+values that say nothing about a rule that does not.
 """
 
 from __future__ import annotations
@@ -20,23 +20,33 @@ from harness.records import SUCCESSES
 
 CELL = ["task", "regularizer", "scale"]
 DEFAULT_RULE = "best_validation"
-BEST_EPOCH = "best_epoch"  # its winners are judged by the epoch by which it chose them
+BEST_EPOCH = "best_epoch"  # the test value of its winners is the one at the epoch that it selected
 ORACLE = "oracle"
 
 
 def current_rows(trials: pd.DataFrame) -> pd.DataFrame:
-    """The rows that count, in their order, with notes on what was left out and why.
+    """The rows that all tables use, in their order, with notes on what was left out and why.
 
-    Contestants of a task meet with equal data, shared code and switches (`comparable_rows`). In each cell (task,
-    regularizer, scale) the rows are of one code: of that with most seeds ended, and of equals that which finished last,
-    so that a single trial of new code takes no complete cell away. Confirm rows count when they were frozen from the
-    tune row that is best now (`winners`).
+    Rows of one task have equal data, shared code and switches (`comparable_rows`). Rows of one cell (task, regularizer,
+    scale) are of one version of its code: the one with the most finished seeds, on a tie the one that finished last, so
+    that a single trial with new code does not replace a complete cell. Winners of one task are selected by one rule.
+    Confirm rows are kept if they were frozen from the tune row that is the winner now (`winners`).
+
+    Args:
+        trials: from `load_trials`.
+
+    Returns:
+        A frame with the columns of `trials` and a new index.
+
+    Raises:
+        TypeError: if `trials` is no frame.
+        ValueError: if `trials` lacks columns that all trials have.
     """
     return split_rows(trials)[0]
 
 
 def split_rows(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The `current_rows`, and of what was left out because it meets nobody: `comparable.LEFT_OUT_COLUMNS`."""
+    """The `current_rows`, and a summary of the rows that are not comparable (`comparable_rows`)."""
     require_trials(trials)
     together, apart = comparable_rows(trials)
     fresh = _one_version(together)
@@ -45,24 +55,24 @@ def split_rows(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     notes = left_out_notes(apart)
     if len(fresh) < len(together):
         notes.append(
-            f"{len(together) - len(fresh)} row(s) left out: their contestant's code is another than that of most of "
-            "its seeds (of equally many, than the newest)."
+            f"{len(together) - len(fresh)} row(s) left out: other code of the regularizer than most of its seeds have "
+            "(on a tie, than its newest seeds)."
         )
     if len(alike) < len(fresh):
         notes.append(
             f"{len(fresh) - len(alike)} tune or confirm row(s) left out: their winners were selected by another rule "
-            "than those of most contestants of their task."
+            "than those of most contestants on the task."
         )
     if len(current) < len(alike):
         notes.append(
-            f"{len(alike) - len(current)} confirm row(s) left out: the search went on and found a better winner since."
+            f"{len(alike) - len(current)} confirm row(s) left out: the search has found a better winner since."
         )
     notes += rule_notes(current)
     return with_notes(current.reset_index(drop=True), notes_of(trials), notes), apart
 
 
 def rows_of_each_search(trials: pd.DataFrame) -> pd.DataFrame:
-    """The rows that may meet, of every campaign those that count in it: one that tuned anew has winners of its own."""
+    """The comparable rows, with the winners of each campaign: campaigns that tuned independently have their own."""
     require_trials(trials)
     alike = _of_one_rule(_one_version(comparable_rows(trials)[0]))
     each = [_of_the_winner(rows) for _, rows in alike.groupby(alike["campaign_id"].fillna(""), sort=True)]
@@ -71,11 +81,11 @@ def rows_of_each_search(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def require_trials(trials: pd.DataFrame) -> None:
-    """Refuse what are no trials.
+    """Check that an argument is a frame of trials.
 
     Raises:
-        TypeError: for what is no frame.
-        ValueError: for a frame that lacks columns which all trials have.
+        TypeError: if it is no frame.
+        ValueError: if it lacks columns that all trials have.
     """
     if not isinstance(trials, pd.DataFrame):
         raise TypeError(f"trials must be a frame from load_trials, got {type(trials).__name__}.")
@@ -87,15 +97,15 @@ def require_trials(trials: pd.DataFrame) -> None:
 
 
 def winners(trials: pd.DataFrame) -> pd.DataFrame:
-    """The tune row that won each cell: the best validation value of those that succeeded, of equals the earliest.
+    """The winning tune row of each cell: the best validation value of the successful rows, on a tie the earliest.
 
-    Where another rule selected it, it is the one from which was confirmed last.
+    If another rule selected the winner, it is the tune row that the newest confirm row was frozen from.
     """
     return trials[trials["trial_id"].isin(_winning_ids(trials).values())].sort_values(CELL, ignore_index=True)
 
 
 def _winning_ids(trials: pd.DataFrame) -> dict[Hashable, str]:
-    """(task, regularizer, scale): trial_id of the tune row that won; where that is not here, what confirm rows say."""
+    """The trial_id of the winner of each cell; if its tune row was not loaded, the one that confirm rows name."""
     confirm = trials.loc[trials["role"] == "confirm", [*CELL, "frozen_from", "finished_at"]]
     confirm = confirm.assign(rule=selection_rules(trials).loc[confirm.index])
     latest = confirm.sort_values("finished_at", na_position="first", kind="stable").drop_duplicates(CELL, keep="last")
@@ -105,9 +115,9 @@ def _winning_ids(trials: pd.DataFrame) -> dict[Hashable, str]:
 
 
 def _best_ids(trials: pd.DataFrame) -> dict[Hashable, str]:
-    """The same by the default rule."""
+    """The trial_id of the winner of each cell by the default rule."""
     names = [*CELL, "tune_index", "trial_id", "validation_value", "higher_is_better"]
-    tuned = trials[names].reset_index(drop=True)  # few columns: sorting a hundred takes most of a ranking's time
+    tuned = trials[names].reset_index(drop=True)  # few columns: sorting a hundred took most of the time of a ranking
     tuned = tuned[((trials["role"] == "tune") & trials["status"].isin(SUCCESSES)).to_numpy()]
     tuned = tuned[np.isfinite(tuned["validation_value"].astype(float))]
     higher = tuned["higher_is_better"].astype("boolean").fillna(True).astype(bool)
@@ -117,12 +127,12 @@ def _best_ids(trials: pd.DataFrame) -> dict[Hashable, str]:
 
 
 def succeeded(trials: pd.DataFrame) -> pd.DataFrame:
-    """The rows of trials that trained to an end that counts."""
+    """The rows with a status of success (`harness.records.SUCCESSES`)."""
     return trials[trials["status"].isin(SUCCESSES)]
 
 
 def _one_version(trials: pd.DataFrame) -> pd.DataFrame:
-    """Of each cell the rows of one code; timing trials apart from the others, skipped cells as they are."""
+    """The rows of one version of the code per cell, chosen separately for timing trials; skipped cells are kept."""
     keys = [*CELL, "is_timing"]
     timing = trials["role"].eq("timing")
     version = trials[[*CELL, "code_hash"]].fillna("").assign(is_timing=timing)
@@ -141,26 +151,26 @@ def _one_version(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_the_winner(trials: pd.DataFrame) -> pd.DataFrame:
-    """Drop confirm rows of past winners; where no tune row was loaded, what was confirmed last is the winner."""
+    """Drop confirm rows of former winners; if no tune row was loaded, the newest confirm row has the winner."""
     confirm = trials.loc[trials["role"] == "confirm", [*CELL, "frozen_from"]]
     winner = _winning_ids(trials)
     wanted = [winner.get(cell) for cell in confirm[CELL].itertuples(index=False, name=None)]
-    expected = pd.Series(wanted, index=confirm.index, dtype=object)  # not of floats where none is known
+    expected = pd.Series(wanted, index=confirm.index, dtype=object)  # object also if all are None
     stale = confirm.index[confirm["frozen_from"].fillna("") != expected.fillna("")]
     return trials.drop(index=stale) if len(stale) else trials
 
 
 def selection_rules(trials: pd.DataFrame) -> pd.Series:
-    """The selection rule that a row belongs to: of confirm rows that of their winner, of tune rows of their search."""
+    """The selection rule of each row; for tune rows, the rule whose search they belong to."""
     if "selection" not in trials:
         return pd.Series(DEFAULT_RULE, index=trials.index)
     return trials["selection"].fillna(DEFAULT_RULE)
 
 
 def _of_one_rule(trials: pd.DataFrame) -> pd.DataFrame:
-    """On each task the confirm rows of one rule: of that which most contestants have, then most seeds, then the newest.
+    """Keep the confirm rows of one rule per task: the one with the most contestants, then seeds, then the newest.
 
-    Tune rows are those of its search: an oracle has one of its own.
+    The tune rows are those of the search of this rule; only the oracle has a separate search.
     """
     rule, is_confirm = selection_rules(trials), trials["role"].eq("confirm")
     if rule.eq(DEFAULT_RULE).all():
@@ -179,13 +189,13 @@ def _of_one_rule(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def rule_notes(current: pd.DataFrame) -> list[str]:
-    """Which rule selected winners, where it is not the default one."""
+    """One sentence for each selection rule other than the default: which winners it selected."""
     confirm = current["role"].eq("confirm")
     notes = []
     for rule, rows in current[confirm].groupby(selection_rules(current)[confirm]):
         if rule != DEFAULT_RULE:
             where = ", ".join(sorted(set(rows["task"] + " (" + rows["scale"] + ")")))
-            looks = ", which looks at the test data: such values only say how well a rule could select" * (
+            looks = ", which looks at the test data: such values only show how well a rule could select" * (
                 rule == ORACLE
             )
             notes.append(f"Winners on {where} were selected by {rule}{looks}.")

@@ -1,4 +1,4 @@
-"""Results folders become pandas frames: one row per trial, or one row per point of a learning curve."""
+"""Load results folders as pandas frames: one row per trial, or one row per point of a learning curve."""
 
 from __future__ import annotations
 
@@ -26,32 +26,38 @@ _ADVICE = (
 
 
 def load_trials(results: Results, on_damage: OnDamage = "raise", on_conflict: OnConflict = "raise") -> pd.DataFrame:
-    """All trials of one results folder, of a list of folders, or of a URI: one row per trial.
+    """Load all trials of one or several results folders: one row per trial.
 
-    The columns are those of `harness.records.TRIAL_TABLE` in that order, then the `hp.*` and `metric.*` columns of all
-    trials, null where one does not apply. Rows of older versions of regarena are migrated. A trial that stands in
-    several files is loaded once (`harness.records.duplicates` has the rule); a timing trial once for each machine.
+    The first columns are those of `regarena show columns`, in that order; the hyperparameters (`hp.*`) and metrics
+    (`metric.*`) of all trials follow, null where one does not apply. Rows of older versions of regarena are migrated.
+    A trial that is stored in several files is loaded once (`harness.records.duplicates` has the rule); a timing trial
+    once for each machine.
 
     Args:
-        results: where to read.
+        results: a folder, a URI such as `s3://bucket/folder`, or a list of these.
         on_damage: "warn" names damaged and foreign files in a warning and loads the rest.
-        on_conflict: "first" or "last" takes the rows that stand first or last in the order of the folders (and of file
-            names within one) where rows of one trial have different values.
+        on_conflict: which rows to keep if several files have different values for one trial: "first" or "last", in
+            the order of the folders and, within a folder, of the file names; "raise" refuses them.
 
     Raises:
-        FileNotFoundError: when a folder holds no trial.
-        DamagedResultsError, NewerResultsError, ConflictingResultsError: for files that are damaged or foreign, of a
-            newer regarena, or that contradict each other; the message names them. They are ValueErrors.
-        harness.records.folders.UnreadableResultsError: when a file cannot be read now.
+        FileNotFoundError: if a folder holds no trial.
+        DamagedResultsError: if a file is damaged or is no file of regarena. This error and the two below are
+            ValueErrors, and their messages name the files.
+        NewerResultsError: if a file was written by a newer version of regarena.
+        ConflictingResultsError: if files have different values for one trial.
+        harness.records.folders.UnreadableResultsError: if a file cannot be read at present, for example because the
+            network is down.
     """
     unique = unique_trials(_parts(results, TRIALS, on_damage), on_conflict)
     return with_notes(_frame(unique.table.select(_in_order(unique.table.column_names))), unique.notes)
 
 
 def load_curves(results: Results, on_damage: OnDamage = "raise", on_conflict: OnConflict = "raise") -> pd.DataFrame:
-    """All learning curves: one row per (trial_id, epoch, split, metric) with its value; empty when there are none.
+    """Load all learning curves of one or several results folders; empty if there are none.
 
-    Arguments and errors are those of `load_trials`; of curves that contradict each other the one is taken whose row is.
+    One row per (trial_id, epoch, split, metric), with its `value`. Arguments and errors are those of `load_trials`,
+    except that a folder without curves is no error. If curves of one trial differ, `on_conflict` keeps the curve that
+    belongs to the row that `load_trials` keeps.
     """
     unique = unique_points(_parts(results, CURVES, on_damage), on_conflict)
     table = unique.table if unique.table.num_columns else CURVE_SCHEMA.empty_table()
@@ -80,7 +86,7 @@ def _parts(results: Results, kind: Kind, on_damage: OnDamage) -> list[Part]:
 
 
 def _in_order(names: Sequence[str]) -> list[str]:
-    """Fixed columns as declared, then hyperparameters, metrics and whatever else, each sorted."""
+    """Fixed columns as declared, then hyperparameters, then metrics, then all others, each group sorted by name."""
 
     def group(name: str) -> tuple[int, str]:
         prefixes = (HYPERPARAMETER_PREFIX, METRIC_PREFIX)
@@ -90,7 +96,7 @@ def _in_order(names: Sequence[str]) -> list[str]:
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
-    """The table in pandas; whole numbers and truth values stay such where some are missing."""
+    """The table in pandas, with nullable integer and boolean columns, so that missing values make no floats of them."""
     kinds = {pa.int32(): pd.Int64Dtype(), pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
     frame: pd.DataFrame = table.to_pandas(types_mapper=kinds.get)
     return frame

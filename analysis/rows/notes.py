@@ -1,6 +1,6 @@
-"""Notes are sentences that travel with a frame: what was left out of it, and why.
+"""Notes: sentences stored with a frame that say which rows were left out of it, and why.
 
-They live in `frame.attrs["notes"]`; whoever prints the frame prints them below it.
+They are stored in `frame.attrs["notes"]`; the commands and the report print them below the table.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _KEY = "notes"
 
 
 def notes_of(frame: pd.DataFrame) -> list[str]:
-    """The sentences that belong to a frame, oldest first.
+    """The notes of a frame in the order in which they were added; an empty list if it has none.
 
     >>> notes_of(pd.DataFrame())
     []
@@ -22,7 +22,7 @@ def notes_of(frame: pd.DataFrame) -> list[str]:
 
 
 def with_notes(frame: pd.DataFrame, *groups: Iterable[str]) -> pd.DataFrame:
-    """The same frame carrying these sentences, each once, in place of any it had.
+    """The same frame (not a copy) with these notes in place of any that it had; repeated sentences are kept once.
 
     >>> notes_of(with_notes(pd.DataFrame(), ["One row left out."], ["One row left out."]))
     ['One row left out.']

@@ -1,4 +1,4 @@
-"""A setting as the papers print it ("lambda=0.1;h=2000;m=10"): which of our rows were trained with it."""
+"""Settings in the papers' notation ("lambda=0.1;h=2000;m=10"), and the rows that were trained with them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 
-# The paper's symbol: the columns that may hold it, each with the factor from ours to the paper's.
+# The paper's symbol: the columns that may hold it, each with the factor that converts our value to the paper's unit.
 _SYMBOLS: dict[str, tuple[tuple[str, float], ...]] = {
     "lambda": (("hp.lam", 1.0),),
     "m": (("hp.m", 1.0),),
@@ -26,12 +26,15 @@ _RANGE = re.compile(rf"\{{({_NUMBER})\.\.({_NUMBER})\}}")
 
 
 def has_setting(rows: pd.DataFrame, setting: str) -> pd.Series:
-    """Which rows were trained with a setting; none where a symbol is not ours, all where it is empty.
+    """A boolean series: which rows were trained with a setting. All rows match the empty setting.
 
-    A part is an equation ("m=10"), a choice ("p in {0.4,0.5,0.6}") or a range ("p in {0.01..0.10}", ends included).
-    A symbol that no paper has is a field of ours ("step_size=5"), which may hold a word ("mode=official"). The h of the
-    first model counts singular values of 2048, ours is their share; the h of 3x3 kernels counts as ours. Gamma is that
-    of the text, which is in other units than the step length of the released code, unless the setting names a mode.
+    A setting is a list of parts joined by ";". A part is an equation ("m=10"), a choice ("p in {0.4,0.5,0.6}") or a
+    range ("p in {0.01..0.10}", ends included). A symbol that is not in `_SYMBOLS` is the name of a hyperparameter
+    ("step_size=5"), whose value may be a word ("mode=official"). No row matches a symbol that no column holds.
+
+    For dense layers, h counts singular values out of 2048, while `hp.h_dense_fraction` is their fraction; for 3x3
+    kernels the two agree. Gamma is the step length of the paper's text. The released code measures it in other units,
+    so rows of that mode match only if the setting names the mode.
 
     >>> rows = pd.DataFrame({"hp.h_dense_fraction": [0.5, 1.0], "hp.m": [10, 10]})
     >>> has_setting(rows, "h=1024;m=10").tolist()
@@ -47,7 +50,7 @@ def has_setting(rows: pd.DataFrame, setting: str) -> pd.Series:
 
 
 def as_printed(values: pd.Series) -> pd.Series:
-    """A column as the papers print it, where they count in other units: h of dense layers in singular values of 2048.
+    """A column in the unit of the papers: h of dense layers as a number of singular values out of 2048.
 
     >>> as_printed(pd.Series([2000 / 2048, 1.0], name="hp.h_dense_fraction")).tolist()
     [2000.0, 2048.0]
@@ -56,12 +59,12 @@ def as_printed(values: pd.Series) -> pd.Series:
 
 
 def is_printed_otherwise(column: str) -> bool:
-    """Whether the papers count it in other units than ours."""
+    """Whether the papers print this column in another unit than ours."""
     return _FACTORS.get(column, 1.0) != 1
 
 
 def words_of(setting: str) -> str:
-    """The parts of a setting that name a word rather than numbers.
+    """The parts of a setting whose value is a word, not a number.
 
     >>> words_of("p=0.05;mode=official")
     'mode=official'
@@ -70,7 +73,7 @@ def words_of(setting: str) -> str:
 
 
 def parts_of(setting: str) -> dict[str, str]:
-    """Each symbol of a setting with what it may be.
+    """Each symbol of a setting with its allowed values, as text.
 
     >>> parts_of("h=500;p in {0.4,0.5}")
     {'h': '500', 'p': '{0.4,0.5}'}
@@ -101,11 +104,11 @@ def _allows(held: np.ndarray, allowed: str) -> list[bool]:
     return [bool(fits) for fits in np.isclose(held[:, None], wanted).any(axis=1)]
 
 
-# Short names of hyperparameters in the papers: ours that may be meant, of which the one counts that was varied.
+# The papers' short names of hyperparameters, each with the columns that it may mean; `resolved` chooses among them.
 ALIASES = {f"hp.{symbol}": tuple(column for column, _ in columns) for symbol, columns in _SYMBOLS.items()}
 
 
 def resolved(trials: pd.DataFrame, name: str) -> str:
-    """The column that a name means here: itself where there is such, else that of its alias with the most values."""
+    """The column that a name means: itself if there is one, else that of `ALIASES` with the most distinct values."""
     meant = [column for column in ALIASES.get(name, ()) if column in trials.columns and trials[column].notna().any()]
     return name if name in trials.columns or not meant else max(meant, key=lambda column: trials[column].nunique())

@@ -71,8 +71,8 @@ def test_only_rows_of_the_newest_code_count_and_a_note_says_how_many_did_not(tmp
     current = analysis.current_rows(frame(tmp_path, [*old, *new, *other]))
     assert sorted(current["test_value"]) == [0.3, 0.5, 0.6]
     assert analysis.notes_of(current) == [
-        "2 row(s) left out: their contestant's code is another than that of most of its seeds (of equally many, than "
-        "the newest)."
+        "2 row(s) left out: other code of the regularizer than most of its seeds have (on a tie, than its newest "
+        "seeds)."
     ]
 
 
