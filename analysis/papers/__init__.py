@@ -1,1 +1,1 @@
-"""Beside the papers: reported values, claims with verdicts, and figures like the papers' own. One folder a paper."""
+"""Comparison with the papers: reported values, claims with verdicts, and the papers' figures. One folder per paper."""

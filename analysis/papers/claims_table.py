@@ -20,14 +20,26 @@ CLAIMED_PAPERS = tuple(paper.name for paper in PAPERS)
 
 
 def claims_table(trials: pd.DataFrame, curves: pd.DataFrame, paper: str | None = None) -> pd.DataFrame:
-    """One row per claim; columns `CLAIM_COLUMNS`. The verdict is `holds`, `does not hold`, `vacuous: <why>` or another.
+    """Judge what the papers claim in words: one row per claim.
 
-    The other one is `not comparable: <why>`; vacuous are bounds from 1 on, which every error keeps.
+    How noise is accounted for is described in the modules of `analysis.papers.claims`: `contests` for accuracies,
+    `costs` for times, `curves` for the course of training, `theory` for the theory.
 
-    `value` is the measurement and `limit` the largest value at which the claim counts as borne out; `measured` says in
-    words what they are. How noise enters the verdict is said in the modules of
-    `analysis.papers.claims`: `contests` for accuracies, `costs` for times, `theory` for the theory. A paper without
-    claims has no rows.
+    The columns:
+
+    - `paper`, `claim`, `statement`: the paper, the place in it, and the claim in one sentence
+    - `verdict`: "holds", "does not hold", "too few seeds: <why>" (or "too few trials: <why>") if the measurement does
+      not differ significantly from chance, "vacuous: <why>" for a bound of at least 1 on an error, which no error
+      exceeds, or "not comparable: <why>", for example "not comparable: not run"
+    - `measured`: what was measured, in words
+    - `value`, `limit`: the measurement as a number, and the largest value that agrees with the claim; NaN if not run
+    - `num_trials`: number of trials used
+    - `tasks`, `scale`: on which tasks, and at which scale the claim was judged
+
+    Args:
+        trials: from `load_trials`.
+        curves: from `load_curves`.
+        paper: only claims of this paper; a paper without claims has no rows.
     """
     results = Results(trials=current_rows(trials), curves=curves)
     rows = [claim_row(claim, results) for claim in CLAIMS if paper in (None, claim.paper)]
@@ -35,7 +47,7 @@ def claims_table(trials: pd.DataFrame, curves: pd.DataFrame, paper: str | None =
 
 
 def claim_row(claim: Claim, results: Results) -> dict[str, object]:
-    """The row of one claim, by column; without `value`, `limit`, `measured` and `scale` where nothing was run."""
+    """The row of one claim as a mapping; `value`, `limit`, `measured` and `scale` are absent if nothing was run."""
     row: dict[str, object] = {
         "paper": claim.paper,
         "claim": claim.name,

@@ -1,4 +1,4 @@
-"""Measured beside reported: each number of the papers with ours, and whether the two may be compared at all."""
+"""Comparison of the values that the papers report with ours, and whether the two are comparable."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ COMPARISON_COLUMNS = (
     "reported_ratio", "our_ratio", "verdict", "task", "scale", "role", "hardware_key", "note",
 )  # fmt: skip
 
-WIDEST = 2.0  # % points to each side; the methods of a column lie about so far apart
+WIDEST = 2.0  # % points to each side, about the range of the methods in a column of the papers' tables
 _PERCENT = (0.0, 100.0)
 
-# The paper's metric: ours, and how ours reads in the paper's unit.
+# The paper's metric: our metric, and the conversion of its values to the paper's unit.
 _METRICS: dict[str, tuple[str, Callable[[float], float]]] = {
     "test_error": ("accuracy", lambda accuracy: 100 * (1 - accuracy)),
     "test_accuracy": ("accuracy", lambda accuracy: 100 * accuracy),
@@ -43,26 +43,48 @@ _METRICS: dict[str, tuple[str, Callable[[float], float]]] = {
 
 
 def compare_with_papers(trials: pd.DataFrame, paper: str | None = None, value: Value = "test_value") -> pd.DataFrame:
-    """One row per reported value; columns `COMPARISON_COLUMNS`. Times have one row for each machine of ours.
+    """Compare the values that the papers report with ours: one row per reported value.
 
-    A value is compared with the task that repeats its paper's protocol (with each, where it is in doubt which that was,
-    as for LocalDrop's augmentation), at the fullest scale that was run. A value
-    with a setting is compared with the default trials of that setting; without such trials, the points of a sweep with
-    none, and other values, as those without a setting, with the tuned winner, or else with the default trials of the
-    setting that did best on the validation split. `role` says which trials these were. Where a paper's released code
-    has other settings than its text, and trials of those ran, they make a row of their own.
+    A reported value is compared with the trials of the task that repeats its protocol, at the scale closest to the
+    paper's that was run. There are several rows for one value if several tasks may repeat it (LocalDrop with and
+    without augmentation), if trials ran with the settings of the released code where these differ from the text, and
+    for times one row per machine.
 
-    `ours` is in the paper's unit, with Student's 95 % interval of its mean. The verdict is `agrees` when the reported
-    value lies where one further run of ours is expected with 95 % (`expected_low` to `expected_high`: the mean and t
-    times s sqrt(1 + 1/n); where the paper reports a standard deviation, that is the further run's), else `differs`;
-    `too few seeds: <why>` where that range is wider than 2 points to each side, so that agreeing would say nothing; or
-    `not comparable: <why>`, as where a seed failed. Values are compared at `paper` scale only. Times
-    are never compared, since the papers name no hardware; `reported_ratio` and `our_ratio` are times over those of the
-    unregularized network, reported and measured. `note` says, in sentences, what is doubtful about the reported value,
-    and at `paper` scale which share of the training images ours did without.
+    A value with a hyperparameter setting is compared with the default trials of this setting. If there are none, a
+    point of a sweep has no counterpart; any other value is compared with the tuned winner, or else with the default
+    trials of the setting that is best in validation.
+
+    Only trials of scale `paper` get one of the first three verdicts. Times are never compared, since the papers do not
+    name their hardware; see the ratios instead.
+
+    The columns:
+
+    - `paper`, `experiment`, `dataset`, `architecture`, `method`, `setting`, `metric`, `unit`: which value
+    - `reported`, `reported_std`: value and standard deviation in the paper, NaN if it gives none
+    - `ours`, `interval_low`, `interval_high`: our mean in the paper's unit, with its 95 % t confidence interval
+    - `num_seeds`: of our mean
+    - `difference`: ours less the reported value
+    - `expected_low`, `expected_high`: 95 % prediction interval of one further run, `mean ± t s sqrt(1 + 1/n)`; if the
+      paper reports a standard deviation, the further run has that one
+    - `reported_ratio`, `our_ratio`: times divided by those of the unregularized network
+    - `verdict`: "agrees" if the reported value is in the prediction interval, else "differs"; "too few seeds: <why>" if
+      it is in the interval, but the interval is wider than 2 points to each side; "not comparable: <why>", for example
+      at other scales or if a seed failed
+    - `task`, `scale`, `role`: of our trials
+    - `hardware_key`: of our timing trials
+    - `note`: what is doubtful about the reported value, and at scale `paper` which share of the training images our
+      trials held out
+
+    Args:
+        trials: from `load_trials`.
+        paper: only values of this paper.
+        value: the column with our values.
+
+    Raises:
+        ValueError: if `paper` is unknown.
     """
     reported = reported_values()
-    known = sorted({*reported["paper"], *CLAIMED_PAPERS})  # some papers report no numbers: nothing is compared then
+    known = sorted({*reported["paper"], *CLAIMED_PAPERS})  # papers without reported numbers are allowed: no rows
     if paper is not None and paper not in known:
         raise ValueError(f"paper must be one of {', '.join(known)}; got {paper!r}.")
     chosen = reported if paper is None else reported[reported["paper"] == paper]
@@ -86,7 +108,7 @@ def compare_with_papers(trials: pd.DataFrame, paper: str | None = None, value: V
 
 
 def _by_cell(rows: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
-    """(task, regularizer): its rows at the fullest scale that was run."""
+    """The rows of each (task, regularizer) at the scale closest to the paper's that was run."""
     cells = {}
     for cell, of_cell in rows.groupby(["task", "regularizer"]):
         fullest = min(of_cell["scale"], key=SCALES.index)
@@ -95,7 +117,7 @@ def _by_cell(rows: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
 
 
 def _timed(timings: pd.DataFrame) -> list[dict[str, Any]]:
-    """Our ratio on each machine, at the fullest scale."""
+    """Our ratio on each machine, at the scale closest to the paper's."""
     fullest = min(timings["scale"], key=SCALES.index)
     return [
         {
@@ -112,7 +134,7 @@ def _timed(timings: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _as_released(entry: dict[str, Any], cell: pd.DataFrame) -> list[dict[str, Any]]:
-    """The same reported value with the settings of the released code, where these were run."""
+    """The same reported value with the settings of the released code, if trials with these settings ran."""
     (source,) = (source for source in SOURCES if source.paper == entry["paper"])
     setting = source.released_settings.get((entry["experiment"], entry["method"]))
     if setting is None or not has_setting(cell, setting).any():
@@ -135,7 +157,7 @@ def _measured(entry: dict[str, Any], cell: pd.DataFrame, value: Value) -> dict[s
     if column is None:
         return result | {"verdict": f"not comparable: {entry['metric']} is not measured"}
     (trials,) = trials_by_cell(rows, column).values()
-    summary = summarize_cell(trials, entry["method"], None, worst=float("nan"))  # no seed is filled in: see the verdict
+    summary = summarize_cell(trials, entry["method"], None, worst=math.nan)  # with a failed seed nothing is compared
     result["role"] = summary.role
     if not summary.by_seed:
         return result | {"verdict": f"not comparable: {summary.status}"}
@@ -151,7 +173,7 @@ def _measured(entry: dict[str, Any], cell: pd.DataFrame, value: Value) -> dict[s
         return result | {"verdict": f"not comparable: scale {scale}"}
     if summary.num_failed:
         return result | {
-            "verdict": f"not comparable: {summary.num_failed} trial(s) failed, and the rest are the easier"
+            "verdict": f"not comparable: {summary.num_failed} trial(s) failed, so the mean is over the easier seeds"
         }
     if len(values) < 2:
         return result | {"verdict": "not comparable: one seed has no spread"}
@@ -161,7 +183,7 @@ def _measured(entry: dict[str, Any], cell: pd.DataFrame, value: Value) -> dict[s
 def _verdict(
     values: np.ndarray[Any, np.dtype[np.float64]], reported: float, reported_std: float = math.nan
 ) -> dict[str, Any]:
-    """Whether the reported value lies where ours expect it, and whether they expect it anywhere in particular."""
+    """Whether the reported value is in the prediction interval of ours, and whether the interval is narrow enough."""
     low, high = next_value_interval(values, other_std=reported_std)
     if not low <= reported <= high:
         verdict = "differs"
@@ -178,12 +200,12 @@ def _verdict(
 
 
 def _ours(metric: str, other: Counterpart | None) -> tuple[str | None, Callable[[float], float]]:
-    """Our metric for one of a paper's, None where there is none, and how it reads in the paper's unit."""
+    """Our metric for a metric of a paper (None if there is none), and the conversion to the paper's unit."""
     return _METRICS.get(metric, (None, float)) if other is None else (other.metric, other.convert)
 
 
 def _column(ours: str | None, rows: pd.DataFrame, value: Value) -> Any:
-    """The column that holds a metric of ours, None where there is none."""
+    """The column with one of our metrics, None if there is none."""
     if ours is None:
         return None
     if (rows["metric"].dropna() == ours).all():

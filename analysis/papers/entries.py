@@ -1,4 +1,4 @@
-"""The entries of a paper's table as our trials have them: which trials stand for one, and what they measured."""
+"""Entries of the papers' tables: which of our trials correspond to an entry, and what they measured."""
 
 from __future__ import annotations
 
@@ -21,8 +21,13 @@ Measure = Callable[[pd.DataFrame], pd.Series]  # the value of each row
 class Entry:
     """One entry of a table: a contestant on a task.
 
-    `settings` are those of its paper ("lambda=0.1;h=2000;m=10"). With several, the entry is the mean over them, as the
-    average of a row of a sweep. `exact` says that no other trials can stand for it, as at a point of a sweep.
+    Attributes:
+        label: its name in messages.
+        task: our task.
+        regularizer: our contestant.
+        settings: in the paper's notation ("lambda=0.1;h=2000;m=10"). With several, the entry is the mean over them, as
+            the average of a row of a sweep.
+        exact: whether only trials with this very setting correspond to it, as at a point of a sweep.
     """
 
     label: str
@@ -34,16 +39,16 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """What the trials of one entry measured; `why` says why there is nothing where there is nothing."""
+    """What the trials of one entry measured."""
 
     by_seed: Mapping[int, float]
     num_trials: int
-    why: str = ""
-    budget: str = ""  # what was spent on finding its hyperparameters, and its epochs
+    why: str = ""  # why there are no values; "" if there are
+    budget: str = ""  # of tuning, in words
 
     @property
     def mean(self) -> float:
-        """Over seeds."""
+        """The mean over seeds, NaN without values."""
         return fmean(self.by_seed.values()) if self.by_seed else math.nan
 
 
@@ -53,7 +58,7 @@ def accuracy_points(rows: pd.DataFrame) -> pd.Series:
 
 
 def top5_points(rows: pd.DataFrame) -> pd.Series:
-    """Test accuracy of the five likeliest classes, in %; nothing where it was not measured."""
+    """Top-5 test accuracy, in %; NaN if it was not measured."""
     name = "metric.top5_accuracy"
     return 100 * rows[name] if name in rows.columns else pd.Series(math.nan, index=rows.index)
 
@@ -68,13 +73,15 @@ def gap_points(rows: pd.DataFrame) -> pd.Series:
     return 100 * (rows["train_value"] - rows["test_value"])
 
 
-WORST_POINTS: dict[Measure, float] = {accuracy_points: 0.0, top5_points: 0.0, train_points: 0.0}  # of a failed seed
+# The value of a failed seed; `gap_points` has none.
+WORST_POINTS: dict[Measure, float] = {accuracy_points: 0.0, top5_points: 0.0, train_points: 0.0}
 
 
 def samples_of(rows: pd.DataFrame, entries: Iterable[Entry], measure: Measure) -> dict[Entry, Sample]:
-    """What each entry measured, from rows of one scale; all entries from trials of one role, so that seeds are shared.
+    """What each entry measured, from rows of one scale.
 
-    That is `confirm` where every entry that was run was confirmed, and none is a point of a sweep; else `default`.
+    All entries are from trials of one role, so that they have common seeds: `confirm` if all entries that ran were
+    confirmed and none is a point of a sweep, else `default`.
     """
     entries = list(dict.fromkeys(entries))
     cells = dict(iter(rows[rows["role"].isin(["default", "confirm"])].groupby(["task", "regularizer"])))
@@ -93,12 +100,17 @@ def samples_of(rows: pd.DataFrame, entries: Iterable[Entry], measure: Measure) -
 
 
 def standing_for(cell: pd.DataFrame, setting: str, exact: bool) -> pd.DataFrame:
-    """The trials of a cell (default and confirm) that stand for a reported value with this setting.
+    """The trials of a cell (default and confirm) that correspond to a reported value with this setting.
 
-    Trials of that very setting: the default ones first, but where the paper chose from a range the winner's. Without
-    such, and unless only these will do (`exact`), the tuned winner's; without a winner the default ones. Where several
-    settings are left, as in a sweep, those that did best on the validation split; at a point of a sweep (`exact`) those
-    whose other hyperparameters are the commonest (among trials of the same mode, where the setting names one).
+    These are the first of the following that exist:
+
+    1. Trials with this setting: the default trials, or those of the winner if the paper chose the setting from a range.
+    2. The trials of the tuned winner, unless `exact`.
+    3. All default trials, unless `exact`.
+
+    If trials with several settings remain, as in a sweep, those of the setting with the best validation value are
+    taken; if `exact`, those whose other hyperparameters are the commonest (among trials of the same mode, if the
+    setting names a mode).
     """
     same = cell[has_setting(cell, setting)] if setting else cell.iloc[:0]
     if len(same) or exact:
@@ -110,7 +122,7 @@ def standing_for(cell: pd.DataFrame, setting: str, exact: bool) -> pd.DataFrame:
 
 
 def best_setting(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the hyperparameters whose mean validation value is best: a sweep must not be judged by its mean."""
+    """The rows of the setting with the best mean validation value, because the mean over a sweep says nothing."""
     place = _settings(rows)
     if place.nunique() < 2:
         return rows
@@ -123,7 +135,7 @@ def best_setting(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _commonest_setting(rows: pd.DataFrame, cell: pd.DataFrame) -> pd.DataFrame:
-    """Of the settings in `rows` the one with the most values that are usual in the cell: sweeps cross in their base."""
+    """The rows of the setting that shares the most values with the base setting, the commonest values of the cell."""
     names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX) and cell[name].notna().any()]
     place = _settings(rows)
     if place.nunique() < 2:
@@ -136,7 +148,7 @@ def _commonest_setting(rows: pd.DataFrame, cell: pd.DataFrame) -> pd.DataFrame:
 def _settings(rows: pd.DataFrame) -> pd.Series:
     """A number for each combination of hyperparameters."""
     names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX)]
-    names = [name for name in names if rows[name].notna().any()]  # few of all the regularizers' columns
+    names = [name for name in names if rows[name].notna().any()]  # most columns belong to other regularizers
     return rows.groupby(names, dropna=False).ngroup() if names else pd.Series(0, index=rows.index)
 
 
@@ -149,7 +161,7 @@ def _sample(cell: pd.DataFrame, entry: Entry, measure: Measure, budget: str) -> 
 
 
 def _by_seed(rows: pd.DataFrame, measure: Measure) -> dict[int, float]:
-    """The value of each seed; a failed one has the worst, and of a measure without such no seed has any."""
+    """The value of each seed; failed seeds have the worst value. Empty if a seed failed and there is no worst value."""
     values = pd.to_numeric(measure(succeeded(rows)), errors="coerce").astype(float)
     values = values[np.isfinite(values)]
     failed = rows.index[~rows["status"].isin(SUCCESSES)]
@@ -162,7 +174,7 @@ def _by_seed(rows: pd.DataFrame, measure: Measure) -> dict[int, float]:
 
 
 def _why(parts: list[pd.DataFrame]) -> str:
-    """Why an entry has no value: the worst that happened to its trials."""
+    """Why an entry has no value: not run, the commonest status of its failed trials, or not measured."""
     if any(part.empty for part in parts):
         return "not run"
     status = pd.concat(parts)["status"]
@@ -171,7 +183,7 @@ def _why(parts: list[pd.DataFrame]) -> str:
 
 
 def at_fullest_scale(rows: pd.DataFrame, task: str, regularizer: str) -> pd.DataFrame:
-    """The trials that stand for a cell at the fullest scale at which it ran; empty where it did not."""
+    """The trials that correspond to a cell, at the scale closest to the paper's at which it ran; may be empty."""
     cell = rows[(rows["task"] == task) & (rows["regularizer"] == regularizer)]
     if cell.empty:
         return cell
@@ -180,7 +192,7 @@ def at_fullest_scale(rows: pd.DataFrame, task: str, regularizer: str) -> pd.Data
 
 
 def mean_by_epoch(curves: pd.DataFrame, rows: pd.DataFrame, split: str) -> pd.DataFrame:
-    """Columns epoch and accuracy (%)."""
+    """The accuracy of these trials on one split: columns `epoch` and `accuracy` (%), one row per trial and epoch."""
     points = curves[curves["trial_id"].isin(rows["trial_id"]) & (curves["split"] == split)]
     points = points[points["metric"] == "accuracy"]
     return pd.DataFrame({"epoch": points["epoch"], "accuracy": 100 * points["value"]})

@@ -1,4 +1,4 @@
-"""The figures of the papers, from rows and curves, wherever their trials ran."""
+"""The figures of the papers, drawn from rows and curves as far as their trials ran."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from analysis.rows.current import current_rows, succeeded
 
 
 def plot_paper_figures(trials: pd.DataFrame, curves: pd.DataFrame, looks: Styles | None = None) -> list[Named]:
-    """(name, title, figure) of every figure whose trials ran, each task at the fullest scale at which it ran.
+    """The figures of the papers: a tuple (file name, title, figure) for each figure whose trials ran.
 
-    Names and mean values are those of the confirmed winners where there are such, else of the default trials. A figure
-    of one trial is drawn as well; it has no error bars then.
+    Each task is drawn at the scale closest to the paper's at which it ran. Values are those of the confirmed winners if
+    there are any, else of the default trials. With a single trial there are no error bars.
+
+    Args:
+        trials: from `load_trials`.
+        curves: from `load_curves`.
+        looks: colours and markers by regularizer, from `analysis.figures.canvas.styles_by_regularizer`.
     """
     rows = succeeded(current_rows(trials))
     rows = rows[rows["role"].isin(["default", "confirm"])]
@@ -22,5 +27,9 @@ def plot_paper_figures(trials: pd.DataFrame, curves: pd.DataFrame, looks: Styles
 
 
 def plot_sweeps_beside_papers(comparison: pd.DataFrame) -> list[Named]:
-    """(name, title, figure) of every sweep of a paper that was run: reported beside ours, from a comparison."""
+    """Sweeps of the papers, reported and ours side by side, as (file name, title, figure), for each that was run.
+
+    Args:
+        comparison: from `compare_with_papers`.
+    """
     return [named for paper in PAPERS for make in paper.sweeps for named in make(comparison)]

@@ -1,4 +1,4 @@
-"""What is drawn and judged of one paper."""
+"""The analysis of one paper: its claims and figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from analysis.papers.claims.evidence import Evidence
 
 @dataclass(frozen=True, kw_only=True)
 class TheoryFigure:
-    """One figure of a paper, the tasks whose rows it needs, and the metrics it reads from their curves."""
+    """One figure of a paper, the tasks and contestants that it shows, and the metrics that it reads from curves."""
 
     name: str
     title: str
@@ -27,15 +27,15 @@ class TheoryFigure:
 
 @dataclass(frozen=True, kw_only=True)
 class Paper:
-    """One paper's side of the analysis.
+    """The claims and figures of one paper.
 
     Args:
         name: as in the column `paper` of its claims and reported values.
-        claims: what it says, each with the way to judge it.
-        figures: makers of its figures from rows, curves and styles.
-        sweeps: makers of figures that put its reported values beside ours, from a comparison.
-        theory_figures: figures of what it proves.
-        is_theory: whether its claims are about what it proves, and not about which method is better.
+        claims: its claims, each with the function that judges it.
+        figures: functions that draw its figures from rows, curves and styles.
+        sweeps: functions that draw reported values and ours side by side, from a `compare_with_papers`.
+        theory_figures: figures of its theorems.
+        is_theory: whether its claims are about theorems, not about which method is better.
     """
 
     name: str

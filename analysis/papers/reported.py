@@ -16,12 +16,15 @@ _GROUP = ["paper", "experiment", "dataset", "architecture", "method", "metric"]
 
 @cache
 def reported_values() -> pd.DataFrame:
-    """Every value that the papers report, in the order of their tables.
+    """All values that the papers report, in the order of their tables.
 
-    Columns: those of the file, with `reported` and `reported_std` as numbers; `tasks` that repeat it, and `task`, the
-    first of them (None where none does); `counterpart`, what of ours repeats it where its words are not ours, or None;
-    `reported_ratio`, a time over that of the unregularized network; `is_sweep`,
-    whether it is a point of a sweep; `note` on its provenance.
+    The columns are those of `reported.csv`, with `value` and `std` as the numbers `reported` and `reported_std`, and
+
+    - `tasks`, `task`: our tasks that repeat the value, and the first of them (None if there is none)
+    - `counterpart`: a `Counterpart` if the paper's names differ from ours, else None
+    - `reported_ratio`: a time divided by that of the unregularized network
+    - `is_sweep`: whether the value is a point of a sweep
+    - `note`: what is known of its provenance
     """
     tables = []
     for source in SOURCES:
@@ -47,7 +50,7 @@ def reported_values() -> pd.DataFrame:
 
 
 def reported_rows(paper: str, experiment: str, dataset: str | None = None) -> pd.DataFrame:
-    """The reported values of one table, or of one data set in it."""
+    """The reported values of one table of a paper, optionally of one data set only."""
     table = reported_values()
     chosen = (table["paper"] == paper) & (table["experiment"] == experiment)
     return table[chosen & (dataset is None or table["dataset"] == dataset)]

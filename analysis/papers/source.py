@@ -1,4 +1,4 @@
-"""What is to be known of the numbers that one paper reports: which tasks of ours repeat them, and what is doubtful."""
+"""Metadata of the numbers that a paper reports: which of our tasks repeat them, and what is doubtful about them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class ProvenanceNote:
-    """A sentence about the reported values of one experiment, or about those of its rows that `applies` picks."""
+    """A sentence about the reported values of one experiment, or about the rows of it that `applies` selects."""
 
     experiment: str
     text: str
@@ -17,15 +17,15 @@ class ProvenanceNote:
 
 @dataclass(frozen=True, kw_only=True)
 class Counterpart:
-    """What of ours repeats a reported value whose row names neither our contestant nor our metric.
+    """Our counterpart of a reported value whose row uses other names for the contestant or the metric than we do.
 
     Args:
         task: our task.
         regularizer: our contestant.
-        setting: its hyperparameters, as a reported setting is written; empty for its only setting.
+        setting: its hyperparameters, in the notation of reported settings; empty if it has only one setting.
         metric: our metric, without the prefix of its column.
-        convert: how ours reads in the paper's unit.
-        stand_ins: tasks that are shown beside it as well, each with the reason why it cannot be compared.
+        convert: converts our value to the paper's unit.
+        stand_ins: other tasks that are shown with it but not compared, each with the reason.
     """
 
     task: str
@@ -38,22 +38,22 @@ class Counterpart:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """The reported numbers of one paper, which stand in `reported.csv` of its folder.
+    """The reported numbers of one paper, from `reported.csv` in its folder.
 
-    Two papers may train one network by different protocols, so a reported value belongs to the task that repeats its
-    own paper's protocol, and to no other. Where a paper says one protocol and its numbers look like another, both are
-    tasks.
+    Two papers may train one network by different protocols, so a reported value belongs only to the task that repeats
+    the protocol of its own paper. If the numbers of a paper suggest another protocol than its text, there is a task for
+    each.
 
     Args:
         paper: its name in the column `paper`.
         folder: the package below `analysis.papers` that holds `reported.csv`.
-        networks: the network as the paper calls it -> our task's name after that of the data set.
+        networks: from the paper's name of a network to the part of our task's name that follows the data set.
         also_augmented: networks that are repeated with augmentation as well, on CIFAR.
         says_held_out: networks for which the paper says which share of the training images it holds out.
         notes: what is doubtful about reported values.
-        released_settings: (experiment, method) -> setting of the released code, where it is not that of the text and a
-            suite runs both.
-        counterpart: finds what repeats a row whose words are not ours; None where there is nothing.
+        released_settings: from (experiment, method) to the setting of the released code, if it differs from that of the
+            text and a suite runs both.
+        counterpart: finds the counterpart of a row that uses other names than ours; None if there is none.
     """
 
     paper: str
@@ -66,5 +66,5 @@ class Source:
     counterpart: Callable[[Mapping[str, str]], Counterpart | None] = lambda _row: None
 
     def note_on(self, row: Mapping[str, str]) -> str:
-        """All that is known about the origin of a reported value, empty where nothing is doubtful."""
+        """The notes on a reported value as one text, empty if there are none."""
         return " ".join(n.text for n in self.notes if n.experiment == row["experiment"] and n.applies(row))

@@ -1,4 +1,4 @@
-"""The papers that report numbers, in the order of their tables; a new one is one more entry."""
+"""The papers that report numbers, in the order of the comparison; add a new paper here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The papers, in the order in which claims and figures are shown; a new one is one more entry."""
+"""The papers, in the order in which claims and figures are shown; add a new paper here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which task of ours repeats the protocol of which row of a paper's table."""
+"""Which of our tasks repeats the protocol of a row of a paper's table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BY_PAPER = {source.paper: source for source in SOURCES}
 
 
 def tasks_of(paper: str, dataset: str, architecture: str) -> tuple[str, ...]:
-    """The tasks that repeat it, that of the protocol as printed first; none where it is not repeated.
+    """The tasks that repeat a protocol, first the one as printed; empty if there is none.
 
     >>> tasks_of("localdrop", "CIFAR-10", "ZhaiCNN"), tasks_of("feature_map_distortion", "CIFAR-10", "ZhaiCNN")
     (('cifar10-zhai',), ('cifar10-zhai-tang',))
@@ -31,12 +31,12 @@ def tasks_of(paper: str, dataset: str, architecture: str) -> tuple[str, ...]:
 
 
 def hold_out_note(paper: str, architecture: str, fractions: pd.Series[float]) -> str:
-    """What our trainings of a paper's row did not see, from the rows' `validation_fraction`."""
+    """A sentence on the share of the training images that our trials held out, from their `validation_fraction`."""
     known = sorted(set(fractions.dropna()))
     if not known:
-        return "The rows do not say how many training images were held out to select by; the paper's may be others."
+        return "The rows do not say how many training images were held out for validation; the paper may differ."
     says = architecture in _BY_PAPER[paper].says_held_out
-    said = "as in the paper" if says else "of which the paper says nothing"
+    said = "as in the paper" if says else "the paper does not say"
     trained = " or ".join(f"{100 * (1 - fraction):.3g} %" for fraction in known)
     held_out = " or ".join(f"{100 * fraction:.3g} %" for fraction in known)
-    return f"Ours trained on {trained} of the training images and held out {held_out} to select by, {said}."
+    return f"Ours trained on {trained} of the training images and held out {held_out} for validation ({said})."

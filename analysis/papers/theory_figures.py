@@ -1,4 +1,4 @@
-"""The figures of the papers on the theory of dropout, from rows and curves, panel by panel as the papers have them."""
+"""The figures of the papers on the theory of dropout, drawn from rows and curves with the panels of the papers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ THEORY_TASKS = frozenset(task for figure in FIGURES for task in figure.tasks)
 
 
 def plot_theory(trials: pd.DataFrame, curves: pd.DataFrame) -> list[tuple[str, str, Figure]]:
-    """(name, title, figure) of every figure whose tasks were run, at the fullest scale at which all of them were.
+    """The theory figures: a tuple (file name, title, figure) for each figure whose tasks all ran.
 
-    A figure whose curves are missing is left out; of a sweep that is not through yet, what there is is drawn.
+    Each figure is drawn at the scale closest to the paper's at which all its tasks ran. It is left out if its curves
+    are missing; an unfinished sweep is drawn as far as it ran.
+
+    Args:
+        trials: from `load_trials`.
+        curves: from `load_curves`.
     """
     drawn = []
     for figure in FIGURES:

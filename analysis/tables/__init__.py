@@ -1,1 +1,1 @@
-"""From rows to tables: rankings, timings, importances, sensitivities, and their statistics."""
+"""Tables made from rows: rankings, timings, importances, sensitivities, and statistics over tasks."""

@@ -1,4 +1,4 @@
-"""Over all tasks at once: rank intervals, interquartile means and performance profiles, with stratified bootstrap."""
+"""Statistics over all tasks: bootstrap intervals of mean ranks and interquartile means, and performance profiles."""
 
 from __future__ import annotations
 
@@ -17,10 +17,25 @@ PROFILE_COLUMNS = ("scale", "regularizer", "threshold", "share")
 
 
 def rank_intervals(trials: pd.DataFrame, num_draws: int = 500, confidence: float = 0.95, seed: int = 0) -> pd.DataFrame:
-    """One row per contestant of the common tasks, the best mean rank first; columns `RANK_INTERVAL_COLUMNS`.
+    """Mean ranks over tasks with bootstrap intervals: one row per contestant, the best mean rank first.
 
-    Mean ranks as in the overall rows of `ranking_table`; the interval is the percentile bootstrap (Efron and Tibshirani
-    1993, section 13.3) over tasks, and over seeds within each cell: what another choice of tasks and seeds would give.
+    Ranks are over the tasks that the contestants have in common, as in the overall rows of `ranking_table`, except that
+    a contestant without any value on a task has no rank there, and that means with infinite values are tied. The
+    interval is the percentile bootstrap (Efron and Tibshirani 1993, section 13.3) over tasks, and over seeds within
+    each cell: it shows how much another choice of tasks and seeds would change the mean ranks.
+
+    The columns:
+
+    - `scale`, `regularizer`
+    - `mean_rank`: over the common tasks; 1 is best
+    - `low`, `high`: ends of the interval
+    - `num_tasks`: number of common tasks
+
+    Args:
+        trials: from `load_trials`, or a `scores_table`.
+        num_draws: number of bootstrap samples.
+        confidence: of the interval, between 0 and 1.
+        seed: of the bootstrap.
     """
     rng, rows = np.random.default_rng(seed), []
     scores = scores_table(trials)
@@ -42,10 +57,10 @@ def rank_intervals(trials: pd.DataFrame, num_draws: int = 500, confidence: float
 
 
 def normalized_scores(trials: pd.DataFrame) -> pd.DataFrame:
-    """`scores_table` with `normalized`: 0 for the worst mean of a task's contestants and 1 for the best.
+    """`scores_table` with the column `normalized`, on which 0 is the worst mean of the task and 1 the best.
 
-    `(worst - loss) / (worst - best)` over the finite mean losses of the task, 0 where the loss is infinite; tasks on
-    which all means are equal have no such scale and are left out.
+    `(worst - loss) / (worst - best)` over the finite mean losses of the task, 0 if the loss is infinite. Single seeds
+    may lie outside of [0, 1]. Tasks on which all means are equal cannot be normalized and are left out.
     """
     scores = scores_table(trials)
     means = scores.groupby(["scale", "task", "regularizer"])["loss"].mean().replace([np.inf, -np.inf], np.nan)
@@ -59,10 +74,24 @@ def normalized_scores(trials: pd.DataFrame) -> pd.DataFrame:
 def interquartile_means(
     trials: pd.DataFrame, num_draws: int = 500, confidence: float = 0.95, seed: int = 0
 ) -> pd.DataFrame:
-    """One row per contestant, the best first; columns `IQM_COLUMNS`: the mean of the middle half of its runs.
+    """Interquartile means over all tasks and seeds: one row per contestant, the best first.
 
-    Over the normalized scores of all tasks and seeds, without the lowest and the highest quarter (Agarwal et al. 2021,
-    section 4.3); the interval is the percentile bootstrap, stratified: seeds are drawn within each task.
+    The mean of the normalized scores of all tasks and seeds without the lowest and the highest quarter (Agarwal et al.
+    2021, section 4.3). Scores are normalized so that 0 is the worst mean of a task and 1 the best. The interval is the
+    stratified percentile bootstrap: seeds are drawn within each task.
+
+    The columns:
+
+    - `scale`, `regularizer`
+    - `iqm`: interquartile mean
+    - `low`, `high`: ends of the interval
+    - `num_runs`: number of scores, all tasks and seeds together
+
+    Args:
+        trials: from `load_trials`, or a `scores_table`.
+        num_draws: number of bootstrap samples.
+        confidence: of the interval, between 0 and 1.
+        seed: of the bootstrap.
     """
     scores, rng, rows = normalized_scores(trials), np.random.default_rng(seed), []
     for scale, cube in cubes_of(scores, "normalized").items():
@@ -76,9 +105,21 @@ def interquartile_means(
 
 
 def performance_profiles(trials: pd.DataFrame, num_thresholds: int = 21) -> pd.DataFrame:
-    """Per contestant and threshold in [0, 1] the share of its runs whose normalized score is above: `PROFILE_COLUMNS`.
+    """Performance profiles: one row per contestant and threshold.
 
-    Each task has the same weight (Dolan and More 2002; Agarwal et al. 2021, section 4.2, run-score distributions).
+    The share of the runs whose normalized score is above the threshold, as a mean over tasks, so that each task has the
+    same weight (Dolan and Moré 2002; Agarwal et al. 2021, section 4.2, run-score distributions). Scores are normalized
+    so that 0 is the worst mean of a task and 1 the best.
+
+    The columns:
+
+    - `scale`, `regularizer`
+    - `threshold`: `num_thresholds` equidistant values from 0 to 1
+    - `share`: in [0, 1]
+
+    Args:
+        trials: from `load_trials`, or a `scores_table`.
+        num_thresholds: how many thresholds.
     """
     thresholds = np.linspace(0, 1, num_thresholds).round(6)
     scores, rows = normalized_scores(trials), []
@@ -90,7 +131,7 @@ def performance_profiles(trials: pd.DataFrame, num_thresholds: int = 21) -> pd.D
 
 
 def _iqm(cube: Cube) -> np.ndarray:
-    """Of each contestant the mean of the runs on all tasks without the lowest and the highest quarter."""
+    """The interquartile mean of each contestant over the runs on all tasks, shape (contestant,)."""
     runs = np.sort(cube.losses.transpose(1, 0, 2).reshape(len(cube.names), -1), axis=1)  # NaN last
     num_runs = cube.counts.sum(axis=0)[:, None]
     cut, place = num_runs // 4, np.arange(runs.shape[1])

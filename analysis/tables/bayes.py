@@ -1,4 +1,4 @@
-"""How probable it is, over tasks, that one contestant is better than another, or that their difference is nothing."""
+"""The Bayesian signed-rank test: over tasks, the probability that one contestant is better, or both are equivalent."""
 
 from __future__ import annotations
 
@@ -14,26 +14,41 @@ from analysis.tables.scores import scores_table
 
 BAYES_COLUMNS = ("scale", "regularizer", "rival", "better", "equivalent", "worse", "rope", "num_tasks")
 ROPE = 0.01  # one point of accuracy, as in Benavoli et al. 2017
-_PRIOR_WEIGHT = 0.5  # of one more task without any difference
-_FEWEST = 2  # tasks; of one nothing follows
+_PRIOR_WEIGHT = 0.5  # of the pseudo-task of the prior, on which there is no difference
+_FEWEST = 2  # tasks
 
 
 def signed_rank_probabilities(
     trials: pd.DataFrame, rope: float = ROPE, num_draws: int = 4000, seed: int = 0
 ) -> pd.DataFrame:
-    """The Bayesian signed-rank test; one row per pair that met on two tasks or more, columns `BAYES_COLUMNS`.
+    """The Bayesian signed-rank test over tasks: one row per pair of contestants with two common tasks or more.
 
-    With the differences z_1 ... z_n of the means on n common tasks, positive where the first is better, a further
-    z_0 = 0, and weights w ~ Dirichlet(1/2, 1, ..., 1), let theta_better = sum_ij w_i w_j [z_i + z_j > 2 rope],
-    theta_worse that of [z_i + z_j < -2 rope], theta_equivalent the rest; equality counts half on both sides. `better`,
-    `equivalent` and `worse` are the posterior probabilities that this theta is the largest of the three, from
-    `num_draws` draws of w (Benavoli et al. 2014, "A Bayesian Wilcoxon signed-rank test based on the Dirichlet process";
-    with the region of practical equivalence, `rope`: Benavoli et al. 2017, "Time for a change", JMLR 18(77)).
+    Let z_1 ... z_n be the differences of the means on the n common tasks, positive if the first contestant is better,
+    z_0 = 0, and w ~ Dirichlet(1/2, 1, ..., 1). Then theta_better = sum_ij w_i w_j [z_i + z_j > 2 rope], theta_worse is
+    the same sum with [z_i + z_j < -2 rope], and theta_equivalent = 1 - theta_better - theta_worse; ties count one half.
+    `better`, `equivalent` and `worse` are the posterior probabilities that this theta is the largest of the three,
+    estimated by `num_draws` draws of w (Benavoli et al. 2014, "A Bayesian Wilcoxon signed-rank test based on the
+    Dirichlet process"; with a region of practical equivalence, `rope`: Benavoli et al. 2017, "Time for a change", JMLR
+    18(77)).
 
-    `rope` is a difference of the metric that does not matter. One number fits only metrics of one scale: tasks are
-    those measured by a share of right answers, whose values lie in [0, 1]; a note names the others.
+    One `rope` fits only metrics of one unit. The test therefore uses the tasks whose metric is an accuracy, in [0, 1];
+    a note names the others.
 
-    Raises `ValueError` for a negative `rope`.
+    The columns:
+
+    - `scale`, `regularizer`, `rival`
+    - `better`, `equivalent`, `worse`: posterior probabilities; they sum to 1
+    - `rope`: as given
+    - `num_tasks`: number of common tasks
+
+    Args:
+        trials: from `load_trials`, or a `scores_table`.
+        rope: the largest difference of accuracies that does not matter, >= 0.
+        num_draws: number of draws of w.
+        seed: of the draws.
+
+    Raises:
+        ValueError: if `rope` is negative.
     """
     if rope < 0:
         raise ValueError(f"rope must be >= 0, the largest difference that does not matter; got {rope}.")
@@ -43,7 +58,7 @@ def signed_rank_probabilities(
     rows = []
     for scale, cube in cubes_of(scores[is_share]).items():
         draws = np.random.default_rng(seed)
-        weights_of: dict[int, np.ndarray] = {}  # by number of tasks: every pair meets the same draws
+        weights_of: dict[int, np.ndarray] = {}  # by number of tasks: all pairs share the draws
         for i, j in combinations(range(len(cube.names)), 2):
             z = (cube.means[:, j] - cube.means[:, i])[(cube.counts[:, i] > 0) & (cube.counts[:, j] > 0)]
             if len(z) < _FEWEST:
@@ -51,12 +66,12 @@ def signed_rank_probabilities(
             if len(z) not in weights_of:
                 weights_of[len(z)] = draws.dirichlet([_PRIOR_WEIGHT, *[1.0] * len(z)], num_draws)
             rows.append((scale, cube.names[i], cube.names[j], *_largest(z, weights_of[len(z)], rope), rope, len(z)))
-    notes = [f"No share of right answers is measured on {', '.join(others)}; so the signed-rank test leaves them out."]
+    notes = [f"The signed-rank test leaves out tasks whose metric is not an accuracy: {', '.join(others)}."]
     return with_notes(pd.DataFrame(rows, columns=list(BAYES_COLUMNS)), notes_of(scores), notes if others else [])
 
 
 def _largest(z: np.ndarray, weights: np.ndarray, rope: float) -> tuple[float, float, float]:
-    """The shares of draws in which better, equivalent, worse is the largest."""
+    """The shares of draws in which theta of better, equivalent and worse is the largest; ties are split."""
     padded = np.concatenate([[0.0], z])
     sums = padded[:, None] + padded[None, :]
     better, worse = (((weights @ np.heaviside(sign * sums - 2 * rope, 0.5)) * weights).sum(axis=1) for sign in (1, -1))

@@ -1,4 +1,4 @@
-"""What a campaign was and how it went: counts, frozen winners, failures, skipped cells, origin of the rows."""
+"""Summaries of a campaign: counts by status, frozen winners, failures, skipped cells, origin of the rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _VERSIONS = ("regarena", "torch", "ray", "optuna", "python")
 
 
 def status_counts(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row per role and one for all: how many trials ended with each status that occurs."""
+    """Number of trials by role (rows, the last one `all`) and status (columns, the last one `trials`)."""
     counts = pd.crosstab(trials["role"], trials["status"])
     counts = counts.reindex(index=[role for role in ROLES if role in counts.index])
     counts = counts[[status for status in STATUSES if status in counts.columns]]
@@ -28,7 +28,7 @@ def status_counts(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def frozen_winners(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row per tuned cell: the validation value of its winner, after how many tune trials, its hyperparameters."""
+    """One row per tuned cell: the winner's validation value and hyperparameters, and the number of tune trials."""
     current = current_rows(trials)
     best = winners(current)
     tuned = current[current["role"] == "tune"].groupby(["scale", "task", "regularizer"])["trial_id"].count()
@@ -44,13 +44,13 @@ def frozen_winners(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def failures(trials: pd.DataFrame) -> pd.DataFrame:
-    """Every trial that neither succeeded nor was skipped nor stopped at a rung of its search, with its message."""
+    """All failed trials with their error messages: those neither successful nor skipped nor pruned by the search."""
     failed = trials[~trials["status"].isin(INTENDED)]
     return failed.sort_values(["scale", "task", "regularizer", "role", "seed"])[list(FAILURE_COLUMNS)]
 
 
 def skipped_cells(trials: pd.DataFrame) -> pd.DataFrame:
-    """Every cell that makes no sense, with the reason."""
+    """The cells that cannot run, for example because the network has no site for the method, with the reason."""
     skipped = trials[trials["status"] == "skipped"].drop_duplicates(["scale", "task", "regularizer"])
     return skipped.sort_values(["scale", "task", "regularizer"])[["scale", "task", "regularizer", "reason"]]
 
@@ -70,7 +70,7 @@ def provenance(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _settings(row: Mapping[Hashable, Any]) -> str:
-    """Hyperparameters as text: those that apply, four significant digits."""
+    """The hyperparameters that are not missing, as text with four significant digits."""
     return ", ".join(
         f"{str(name).removeprefix(HYPERPARAMETER_PREFIX)} = {_short(value)}"
         for name, value in row.items()

@@ -1,6 +1,7 @@
-"""Ranks over several tasks, as Friedman's test takes them: of contestants and tasks that have all ranks in common.
+"""A complete matrix of ranks for Friedman's test: tasks and contestants chosen so that no rank is missing.
 
-A mean rank over other tasks than a rival's says nothing about the rival: who was spared the crowded tasks would lead.
+Mean ranks over different tasks are not comparable: a contestant that was left out of the tasks with many rivals would
+have a better mean rank for that reason alone.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import pandas as pd
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Ranks without a gap.
+    """A matrix of ranks without missing values, and what was left out of it.
 
     Attributes:
-        ranks: rows: tasks; columns: contestants; in each row 1 to k, equals share their mean rank.
-        tasks_left_out: ranked tasks that some contestant of the block has no rank on.
-        contestants_left_out: those with no rank on some task of the block.
+        ranks: rows are tasks, columns are contestants; each row has the ranks 1 to k, ties have their mean rank.
+        tasks_left_out: tasks on which some contestant of the block has no rank.
+        contestants_left_out: contestants without a rank on some task of the block.
     """
 
     ranks: pd.DataFrame
@@ -27,12 +28,12 @@ class Block:
 
     @property
     def mean_ranks(self) -> pd.Series:
-        """Over the tasks, by contestant."""
+        """The mean rank of each contestant over the tasks."""
         return self.ranks.mean()
 
     @property
     def note(self) -> str:
-        """What was left out, empty where nothing was."""
+        """A sentence on what was left out; empty if nothing was."""
         if self.tasks_left_out:
             return (
                 f"Overall ranks are over the {_counted(len(self.ranks), 'task')} that all contestants have in common; "
@@ -47,10 +48,10 @@ class Block:
 
 
 def common_block(ranks: pd.DataFrame) -> Block:
-    """The larger of two blocks: all contestants on their common tasks, or all tasks of those who are ranked on all.
+    """The larger of two complete blocks: all contestants on common tasks, or all tasks and the contestants on all.
 
-    `ranks` has a row per task, a column per contestant, and NaN where a contestant has no rank; of blocks of one size
-    the one with all contestants counts. Inside the block each task is ranked anew.
+    `ranks` has a row per task, a column per contestant, and NaN for a missing rank. If both blocks have the same number
+    of entries, the one with all contestants is taken. Ranks are computed again within the block.
     """
     known = ranks.loc[ranks.notna().any(axis="columns"), ranks.notna().any()]
     of_all_contestants, of_all_tasks = known.dropna(axis="index"), known.dropna(axis="columns")

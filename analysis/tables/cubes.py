@@ -1,4 +1,4 @@
-"""Scores as arrays of task, contestant and seed, and bootstrap samples of them: what statistics over tasks use."""
+"""Scores as arrays (task, contestant, seed), and bootstrap samples of them, for the statistics over tasks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pandas as pd
 
 @dataclass(frozen=True, kw_only=True)
 class Cube:
-    """The losses of one scale; smaller is better, infinite where a seed failed whose metric has no worst value.
+    """The losses of one scale; smaller is better, infinite for failed seeds of an unbounded metric.
 
     Attributes:
-        tasks, names: of the first and the second axis.
-        losses: (task, contestant, seed), NaN behind the last seed of a cell.
-        counts: (task, contestant): how many seeds a cell has, 0 where the contestant has no score.
+        tasks: labels of the first axis.
+        names: labels of the second axis, the contestants.
+        losses: shape (task, contestant, seed); NaN after the last seed of a cell.
+        counts: shape (task, contestant); number of seeds of each cell, 0 if the contestant has no score.
     """
 
     tasks: tuple[str, ...]
@@ -26,19 +27,19 @@ class Cube:
 
     @property
     def means(self) -> np.ndarray:
-        """(task, contestant): mean loss, NaN where there is no score."""
+        """Mean losses, shape (task, contestant); NaN without a score."""
         total = np.where(np.isnan(self.losses), 0.0, self.losses).sum(axis=2)
         return np.where(self.counts > 0, total / np.maximum(self.counts, 1), np.nan)
 
     def with_resampled_seeds(self, rng: np.random.Generator) -> Cube:
-        """Of every cell as many seeds as it has, drawn with replacement from them."""
+        """A bootstrap sample of the seeds of each cell, of the same size."""
         places = (rng.random(self.losses.shape) * self.counts[:, :, None]).astype(int)
         drawn = np.take_along_axis(self.losses, places, axis=2)
         is_seed = np.arange(self.losses.shape[2]) < self.counts[:, :, None]
         return self._with(self.tasks, np.where(is_seed, drawn, np.nan), self.counts)
 
     def resampled(self, rng: np.random.Generator) -> Cube:
-        """As many tasks as there are, drawn with replacement, and seeds within each of their cells."""
+        """A bootstrap sample of the tasks, of the same size, and of the seeds within each of their cells."""
         chosen = rng.integers(len(self.tasks), size=len(self.tasks))
         tasks = tuple(self.tasks[place] for place in chosen)
         return self._with(tasks, self.losses[chosen], self.counts[chosen]).with_resampled_seeds(rng)
@@ -48,7 +49,7 @@ class Cube:
 
 
 def cubes_of(scores: pd.DataFrame, column: str = "loss") -> Mapping[str, Cube]:
-    """By scale: a column of a `scores_table` as a cube, tasks and contestants in the order of their names."""
+    """One cube for each scale, from a column of a `scores_table`; tasks and contestants are sorted by name."""
     return {str(scale): _cube(rows, column) for scale, rows in scores.groupby("scale", sort=True)}
 
 

@@ -1,13 +1,13 @@
-"""Which hyperparameters decided how well a regularizer did: Optuna's importances, from the tune rows of a cell.
+"""Importances of hyperparameters, computed by Optuna from the tune rows of a cell.
 
-Where nothing was tuned, the points of a sweep take the place of tune trials: each is the mean over its seeds. The one
-module of the analysis that needs Optuna, and only when it is asked: the study is rebuilt from rows.
+For a cell that was not tuned, the points of a sweep take the place of tune trials; each is the mean over its seeds.
+This is the only module of the analysis that needs Optuna. It imports Optuna on use and rebuilds the study from rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,6 @@ from analysis.rows.current import current_rows, require_trials, succeeded
 from analysis.rows.notes import notes_of, with_notes
 from analysis.tables.statistics import spans_decades
 from harness.records import HYPERPARAMETER_PREFIX
-
-if TYPE_CHECKING:
-    pass
 
 Evaluator = Literal["fanova", "ped_anova"]
 
@@ -32,10 +29,10 @@ IMPORTANCE_COLUMNS = (
     "num_values",
     "num_trials",
 )
-NUM_FORESTS = 4  # each of a quarter of Optuna's 64 trees, so that several cost what one did
-_TREES = 16
-MIN_TRIALS = 10  # or points of a sweep: of fewer a forest would fit the noise
-MOST_NAMED = 5  # cells before a reason that they share
+NUM_FORESTS = 4
+_TREES = 16  # per forest; together as many as the 64 of Optuna's default, so that the time is the same
+MIN_TRIALS = 10  # or points of a sweep; with fewer a forest would fit the noise
+MOST_NAMED = 5  # cells in one note
 _CELL = ["scale", "task", "regularizer"]
 
 
@@ -48,17 +45,35 @@ def hyperparameter_importances(
     evaluator: Evaluator = "fanova",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """One row per hyperparameter that the search or sweep moved, the most important first: `IMPORTANCE_COLUMNS`.
+    """Importances of the hyperparameters of one cell: one row per hyperparameter that varied, the largest first.
 
-    `importance` is the share of the variance of the validation value that the hyperparameter alone explains, over the
-    space that was searched: `fanova` by a forest of regression trees (Hutter et al. 2014), `ped_anova` by where the
-    better trials lie (Watanabe et al. 2023). They sum to 1. A forest depends on the draws of its trees: `importance`
-    is the mean over several forests and `spread` their standard deviation (0 for `ped_anova`, which draws nothing), for
-    any order of the rows. Trials that failed do not count. Ranges are those of the values that were tried, logarithmic
-    where these span more than two decades.
+    With `fanova`, the importance is the main effect of the hyperparameter: the variance of the validation value that it
+    explains alone over the values tried, estimated by a random forest (Hutter et al. 2014). With `ped_anova`, it
+    measures how the better trials differ from all in this hyperparameter (Watanabe et al. 2023). Importances are
+    divided by their sum over the hyperparameters, so they do not show how much of the variance is due to interactions
+    or to noise. Failed trials are left out. The range of a hyperparameter is that of the values tried, on a logarithmic
+    scale if it spans more than two decades.
 
-    Raises `ValueError` for a task or regularizer that no row has, where fewer than 10 trials (or points of a sweep)
-    succeeded, or where all reached the same value.
+    The columns:
+
+    - `scale`, `task`, `regularizer`, `hyperparameter`
+    - `importance`: share of the sum, in [0, 1]; with `fanova` the mean over several random forests
+    - `spread`: standard deviation of these forests; 0 for `ped_anova`, which is deterministic
+    - `num_values`: number of distinct values tried
+    - `num_trials`: number of trials; in a sweep all seeds of all points
+
+    Args:
+        trials: from `load_trials`.
+        task: its name.
+        regularizer: its name.
+        scale: needed only if the cell was run at several scales.
+        evaluator: Optuna's method.
+        seed: of the forests. The order of the rows does not matter.
+
+    Raises:
+        ValueError: if no row has the task or the regularizer, if the cell was run at several scales and none is named,
+            if fewer than 10 trials (or points of a sweep) succeeded, if no hyperparameter varied, or if all trials
+            reached the same value.
     """
     if evaluator not in get_args(Evaluator):
         raise ValueError(f"evaluator must be one of {', '.join(get_args(Evaluator))}, got {evaluator!r}.")
@@ -75,23 +90,23 @@ def hyperparameter_importances(
         raise ValueError(f"{regularizer} on {task} was searched at several scales ({', '.join(scales)}); name one.")
     reason = _too_little(rows)
     if reason:
-        raise ValueError(f"Importances of {regularizer} on {task} cannot be told: {reason}")
+        raise ValueError(f"Importances of {regularizer} on {task} cannot be computed: {reason}")
     return with_notes(_table(rows, evaluator, seed), notes_of(trials))
 
 
 def importance_table(trials: pd.DataFrame, evaluator: Evaluator = "fanova", seed: int = 0) -> pd.DataFrame:
-    """`hyperparameter_importances` of every tuned or swept cell; a note for each reason why others tell nothing."""
+    """`hyperparameter_importances` of all tuned or swept cells; notes name the cells left out, with the reason."""
     searched = _searched(trials)
     tables: list[pd.DataFrame] = []
-    silent: dict[str, list[str]] = {}
+    left_out: dict[str, list[str]] = {}
     for (scale, task, regularizer), rows in searched.groupby(_CELL, sort=True):
         reason = _too_little(rows)
         if reason:
-            silent.setdefault(reason, []).append(f"{regularizer} on {task} ({scale})")
+            left_out.setdefault(reason, []).append(f"{regularizer} on {task} ({scale})")
         else:
             tables.append(_table(rows, evaluator, seed))
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(IMPORTANCE_COLUMNS))
-    notes = [f"{_listed(cells)}: {reason}" for reason, cells in silent.items()]
+    notes = [f"{_listed(cells)}: {reason}" for reason, cells in left_out.items()]
     return with_notes(table, notes_of(searched), notes)
 
 
@@ -101,7 +116,7 @@ def _listed(cells: list[str]) -> str:
 
 
 def _searched(trials: pd.DataFrame) -> pd.DataFrame:
-    """The tune trials; of cells without such the points of their sweep. `num_trials` is how many each row is of."""
+    """The tune trials, or the points of the sweep if there are none; `num_trials` is the number behind each row."""
     current = current_rows(trials)
     usable = succeeded(current[current["role"].isin(["tune", "default"])])
     usable = usable[np.isfinite(usable["validation_value"].astype(float))]
@@ -127,28 +142,28 @@ def _points(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _too_little(rows: pd.DataFrame) -> str:
-    """Why there is nothing to tell, empty where there is."""
+    """Why no importances can be computed; empty if they can."""
     is_sweep = rows["role"].eq("default").any()
     if len(rows) < MIN_TRIALS and is_sweep:
         return f"its sweep has {len(rows)} points that succeeded, and at least {MIN_TRIALS} are needed."
     if len(rows) < MIN_TRIALS:
         return f"{len(rows)} tune trial(s) succeeded, and at least {MIN_TRIALS} are needed; raise --tune-trials."
     what = "points of its sweep" if is_sweep else "tune trials"
-    if not _moved(rows):
+    if not _varied(rows):
         return f"its hyperparameters were the same in all {what}."
     if np.ptp(rows["validation_value"].to_numpy(dtype=float)) == 0:
         return f"all {what} reached the same validation value."
     return ""
 
 
-def _moved(rows: pd.DataFrame) -> list[str]:
-    """Columns of hyperparameters that every trial has and that differ among trials."""
+def _varied(rows: pd.DataFrame) -> list[str]:
+    """Columns of the hyperparameters that all trials have and that differ among trials."""
     names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX)]
     return [name for name in names if rows[name].notna().all() and len(set(rows[name])) > 1]
 
 
 def _table(rows: pd.DataFrame, evaluator: Evaluator, seed: int) -> pd.DataFrame:
-    names = _moved(rows)
+    names = _varied(rows)
     shares = _shares(rows, names, evaluator, seed)
     cell = dict(zip(_CELL, rows[_CELL].iloc[0], strict=True))
     entries = [
@@ -167,12 +182,13 @@ def _table(rows: pd.DataFrame, evaluator: Evaluator, seed: int) -> pd.DataFrame:
 
 
 def _shares(rows: pd.DataFrame, names: list[str], evaluator: Evaluator, seed: int) -> list[Mapping[str, float]]:
-    """Importances by column, from a study made of the rows, of each forest."""
+    """The importances by column, one mapping per forest, from a study rebuilt from the rows."""
     import optuna
     from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    rows = rows.sort_values(["validation_value", *names], key=_sortable, kind="stable")  # forests draw by place
+    # The bootstrap samples of a forest depend on the order of the rows.
+    rows = rows.sort_values(["validation_value", *names], key=_sortable, kind="stable")
     columns = {name: _values(rows[name]) for name in names}
     distributions = {name: _distribution(values) for name, values in columns.items()}
     higher = bool(rows["higher_is_better"].astype("boolean").fillna(True).iloc[0])
@@ -187,13 +203,13 @@ def _shares(rows: pd.DataFrame, names: list[str], evaluator: Evaluator, seed: in
 
 
 def _sortable(column: pd.Series) -> pd.Series:
-    """The column in an order of its values, be they numbers or words."""
+    """The key to sort a column by: its numbers, or its text if it holds any."""
     numbers = pd.to_numeric(column, errors="coerce")
     return column.astype(str) if numbers.isna().any() else numbers.astype(float)
 
 
 def _values(column: pd.Series) -> list[Any]:
-    """As numbers where they all are numbers (and no truth values), else as text."""
+    """The values as floats if all are numbers and none is boolean, else as text."""
     if column.map(lambda each: isinstance(each, bool | np.bool_)).any():
         return [str(each) for each in column]
     numbers = pd.to_numeric(column, errors="coerce")

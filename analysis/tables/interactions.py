@@ -1,4 +1,4 @@
-"""Is a combination of regularizers more than its parts? Its effect beside the sum of theirs."""
+"""Interactions: whether the effect of a combination of regularizers differs from the sum of its parts' effects."""
 
 from __future__ import annotations
 
@@ -21,17 +21,30 @@ INTERACTION_COLUMNS = (
 
 
 def interaction_table(trials: pd.DataFrame, baseline: str = "none", confidence: float = 0.95) -> pd.DataFrame:
-    """One row per combination on each task where its parts and the baseline ran, too; columns `INTERACTION_COLUMNS`.
+    """Interactions: one row per combination and task on which all its parts and the baseline ran as well.
 
     With the scores y of one seed, `effect = y(A+B) - y(none)`, `sum_of_effects = y(A) + y(B) - 2 y(none)` and
-    `interaction = effect - sum_of_effects = y(A+B) - y(A) - y(B) + y(none)`, the contrast of a two by two factorial
-    design (Montgomery, "Design and Analysis of Experiments", chapter 5), and likewise for more parts; means over the
-    seeds that all of them have, signs such that positive is better. Effects add up on the scale of the metric: of two
-    that each come near its bound, the sum may lie beyond it.
+    `interaction = effect - sum_of_effects = y(A+B) - y(A) - y(B) + y(none)`, the interaction contrast of a two by two
+    factorial design (Montgomery, "Design and Analysis of Experiments", chapter 5); likewise for more parts. Effects are
+    added in the unit of the metric. If the parts alone come near the bound of the metric, their sum may exceed it, and
+    the interaction is then negative for that reason.
 
-    `outcome` is by the t-test of the interactions against 0 after Holm's correction over a scale: "more" or "less" than
-    the sum where that is significant, "additive" where it was tested and is not, "untested" with fewer than two common
-    seeds, unequal budgets, or a metric's infinite value.
+    The columns:
+
+    - `scale`, `task`, `regularizer`: the combination
+    - `effect`, `sum_of_effects`, `interaction`: means over the seeds that the combination, its parts and the baseline
+      have in common; positive is better, whichever direction the metric has
+    - `interval_low`, `interval_high`: t confidence interval of the interaction
+    - `p_value`: of the two-sided paired t-test that the interaction is 0
+    - `p_holm`: the same after Holm's correction over all rows of the scale
+    - `outcome`: "more" or "less" than the sum if significant, "additive" if tested and not significant, "untested" if
+      there are fewer than two common seeds, unequal budgets or infinite values
+    - `num_seeds`: number of common seeds
+
+    Args:
+        trials: from `load_trials`.
+        baseline: the name of the unregularized contestant.
+        confidence: of the interval; the test is at the level 1 - confidence.
     """
     current = current_rows(trials)
     rows = [
@@ -51,7 +64,7 @@ def interaction_table(trials: pd.DataFrame, baseline: str = "none", confidence: 
 
 
 def _combinations(task: TaskCells, baseline: str) -> list[str]:
-    """Contestants of the task that are joined of others which have scores on it, as the baseline has."""
+    """The combinations whose parts all have scores on the task; none if the baseline has no scores."""
     here = {cell.regularizer for cell in task.cells if cell.scores}
     return sorted(name for name in here if "+" in name and {*name.split("+"), baseline} <= here)
 
@@ -80,9 +93,9 @@ def _contrast(task: TaskCells, name: str, baseline: str, confidence: float) -> M
 
 
 def _effects(cells: Sequence[Cell], none: Cell, seeds: Sequence[int], sign: float) -> np.ndarray:
-    """(cell, seed): by how much it is better than the baseline."""
+    """How much better each cell is than the baseline, shape (cell, seed)."""
     scores = np.array([[cell.scores[seed] for seed in seeds] for cell in (none, *cells)], dtype=float)
-    with np.errstate(invalid="ignore"):  # of infinite scores the difference is NaN, and nothing is tested
+    with np.errstate(invalid="ignore"):  # the difference of two infinite scores is NaN: not tested
         effects: np.ndarray = sign * (scores[1:] - scores[0])
     return effects
 

@@ -1,4 +1,4 @@
-"""How often the test data were looked at: with every look, the best of what was seen is a little more by chance."""
+"""How often the test data were used: the more settings were evaluated on them, the more the best is so by chance."""
 
 from __future__ import annotations
 
@@ -12,13 +12,23 @@ LOOK_COLUMNS = ("dataset", "dataset_fingerprint", "num_looks", "num_settings", "
 
 
 def looks_at_test_data(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row per data set and fingerprint; columns `LOOK_COLUMNS`, the most looked at first.
+    """How often each test set was used: one row per data set and fingerprint, the most used first.
 
-    `num_looks` counts the trials that were evaluated on the test split, whatever became of them in the tables: rows of
-    past winners and older code have shown their values, too. `num_settings` counts the different questions that were
-    asked: (task, regularizer, hyperparameters). The more settings compete on one test set, the more the best of them
-    is ahead by chance (Dwork et al. 2015, "The reusable holdout"; Recht et al. 2019 measured how little on CIFAR-10);
-    `p_holm` of a ranking corrects within one task of the rows at hand alone.
+    The more settings compete on one test set, the more the best of them is ahead by chance (Dwork et al. 2015, "The
+    reusable holdout"; Recht et al. 2019 found the effect small on CIFAR-10). The Holm-corrected p values of a ranking
+    account for the comparisons on one task among the rows loaded, and for no earlier ones.
+
+    The columns:
+
+    - `dataset`, `dataset_fingerprint`
+    - `num_looks`: number of trials evaluated on the test split, including rows that the tables leave out, such as those
+      of former winners and of older code
+    - `num_settings`: number of distinct (task, regularizer, hyperparameters) among them
+    - `num_tasks`: number of distinct tasks among them
+    - `first`, `last`: when the first and the last of these trials finished, UTC
+
+    Args:
+        trials: from `load_trials`.
     """
     require_trials(trials)
     seen = trials[trials["test_value"].notna()]

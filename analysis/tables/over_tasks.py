@@ -1,4 +1,4 @@
-"""The statistics over all tasks by name: how each is made, and what people see of it."""
+"""The statistics over all tasks, by the names of `regarena stats --table`: how each is computed and displayed."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Statistic:
     """One statistic over all tasks.
 
     Attributes:
-        title: what it tells, as a heading.
-        source: its definition and where it is from, in a sentence.
-        make: the whole table, from trials.
-        takes_scores: whether a `scores_table` may stand for the trials, which is made once for all.
-        columns: those that people see, of a view.
-        view: the rows that people see, of the whole table of one scale.
-        absent: what there is to say of an empty table.
-        is_long: whether it has many rows of each task, so that it is shown by itself only.
+        title: its heading.
+        source: its definition and reference, in a sentence.
+        make: computes the whole table from trials.
+        takes_scores: whether `make` also accepts a `scores_table`, which is then computed once for all statistics.
+        columns: the displayed columns.
+        view: selects the displayed rows from the whole table of one scale.
+        absent: the sentence displayed for an empty table.
+        is_long: whether it has many rows per task, so that it is displayed on request only.
     """
 
     title: str
@@ -46,7 +46,7 @@ class Statistic:
     is_long: bool = False
 
     def views(self, table: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
-        """Each scale of the whole table ("" where it has none), with the rows that people see."""
+        """Each scale of the whole table ("" if it has no scales), with the displayed rows."""
         if "scale" not in table:
             yield "", self.view(table)
             return
@@ -55,13 +55,13 @@ class Statistic:
 
 
 def _better_ones(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Of each pair the contestant that is better comes first; the clearest pairs first."""
+    """One row per pair, with the better contestant first; sorted by win rate, the largest first."""
     ahead = pairs["win_rate"].gt(0.5) | (pairs["win_rate"].eq(0.5) & (pairs["regularizer"] < pairs["rival"]))
     return pairs[ahead].sort_values(["win_rate", "regularizer", "rival"], ascending=[False, True, True])
 
 
 def _likelier_ones(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Of each pair the contestant that is likelier better comes first; the clearest pairs first."""
+    """One row per pair, with the contestant first that is more probably better; sorted by that probability."""
     turned = pairs.rename(
         columns={"regularizer": "rival", "rival": "regularizer", "better": "worse", "worse": "better"}
     )
@@ -71,14 +71,14 @@ def _likelier_ones(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _side_by_side(profiles: pd.DataFrame) -> pd.DataFrame:
-    """One row per contestant and one column for each of a few thresholds; the best at the middle one first."""
+    """One row per contestant and one column for each of `_THRESHOLDS`, sorted by the share above the second one."""
     named = profiles.assign(threshold=profiles["threshold"].map(str))
     wide = named.pivot_table(index="regularizer", columns="threshold", values="share").reset_index()
     return wide.sort_values([str(_THRESHOLDS[1]), "regularizer"], ascending=[False, True], ignore_index=True)
 
 
 def _at_powers_of_two(so_far: pd.DataFrame) -> pd.DataFrame:
-    """After 1, 2, 4, ... tune trials, and after the last."""
+    """The rows after 1, 2, 4, ... tune trials, and after the last."""
     number = so_far["num_trials"]
     last = number.eq(number.groupby([so_far["task"], so_far["regularizer"]]).transform("max"))
     return so_far[last | number.map(lambda each: each & (each - 1) == 0).astype(bool)]
@@ -92,25 +92,27 @@ STATISTICS: Mapping[str, Statistic] = {
         columns=shown.RANK_INTERVALS,
     ),
     "strengths": Statistic(
-        title="strengths that explain who beats whom",
-        source="The model of Bradley and Terry (1952), fitted as by Hunter (2004), in Elo points around 0.",
+        title="strengths",
+        source="Bradley-Terry model (1952) of the win rates, fitted by the algorithm of Hunter (2004), in Elo points "
+        "with mean 0.",
         make=strengths,
         columns=shown.STRENGTHS,
     ),
     "pairs": Statistic(
-        title="who beats whom",
+        title="win rates of pairs",
         source="Probability of improvement (Agarwal et al. 2021, section 4.3), mean over common tasks.",
         make=win_rates,
         columns=shown.PAIRS,
         view=_better_ones,
     ),
     "bayes": Statistic(
-        title="how probable it is that one is better, or that it does not matter",
-        source="Bayesian signed-rank test, a point of accuracy is practically nothing (Benavoli et al. 2014 and 2017).",
+        title="Bayesian signed-rank test",
+        source="Posterior probabilities that one is better, or that both are within one point of accuracy (Benavoli et "
+        "al. 2014 and 2017).",
         make=signed_rank_probabilities,
         columns=shown.BAYES,
         view=_likelier_ones,
-        absent="No two contestants have met on two tasks that measure a share of right answers.",
+        absent="No two contestants ran together on two tasks that measure accuracy.",
     ),
     "iqm": Statistic(
         title="interquartile means of normalized scores",
@@ -126,38 +128,41 @@ STATISTICS: Mapping[str, Statistic] = {
         view=_side_by_side,
     ),
     "interactions": Statistic(
-        title="combinations beside the sum of their parts",
-        source="Contrast of a two by two factorial design, paired by seed (Montgomery, chapter 5).",
+        title="interactions in combinations",
+        source="Effect of a combination less the sum of the effects of its parts: the interaction contrast of a two by "
+        "two factorial design, paired by seed (Montgomery, chapter 5).",
         make=interaction_table,
         takes_scores=False,
         columns=shown.INTERACTIONS,
-        absent="No combination ran beside all its parts and none.",
+        absent="No combination ran on a task together with all its parts and none.",
     ),
     "variance": Statistic(
-        title="where the scatter comes from",
-        source="Components of variance by moments (Bouthillier et al. 2021); --splits and other --seed add sources.",
+        title="sources of variance",
+        source="Variance components by the method of moments (Searle et al. 1992; Bouthillier et al. 2021). --splits "
+        "adds the splits, campaigns with other --seed add the tuning.",
         make=variance_table,
         takes_scores=False,
         columns=shown.VARIANCES,
     ),
     "looks": Statistic(
         title="looks at the test data",
-        source="Every look makes the best of what was seen a little more a matter of chance (Dwork et al. 2015).",
+        source="The more settings are evaluated on one test set, the more the best of them is ahead by chance (Dwork "
+        "et al. 2015).",
         make=looks_at_test_data,
         takes_scores=False,
         columns=shown.LOOKS,
         absent="No trial has looked at test data.",
     ),
     "costs": Statistic(
-        title="what tuning cost",
-        source="Sums over the tune trials of all tasks.",
+        title="cost of tuning",
+        source="Training time of the tune trials of all tasks.",
         make=tuning_costs,
         takes_scores=False,
         columns=shown.TUNING_COSTS,
         absent="Nothing was tuned here.",
     ),
     "so-far": Statistic(
-        title="the best validation value so far",
+        title="best validation value so far",
         source="The best among the first 1, 2, 4, ... tune trials in the order of proposals, and among all.",
         make=best_so_far,
         takes_scores=False,
@@ -171,7 +176,7 @@ STATISTICS: Mapping[str, Statistic] = {
 
 
 def statistics_of(trials: pd.DataFrame, names: Iterable[str]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Each of these statistics' whole table; the scores are made once."""
+    """The name and the whole table of each of these statistics; the scores are computed once for all of them."""
     scores: pd.DataFrame | None = None
     for name in names:
         if not STATISTICS[name].takes_scores:

@@ -1,4 +1,4 @@
-"""Do the contestants differ over all tasks? Friedman's test, and Nemenyi's critical difference of mean ranks."""
+"""Tests over all tasks: Friedman's test, and Nemenyi's critical difference of mean ranks."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SIGNIFICANCE_COLUMNS = (
     "scale", "num_tasks", "num_regularizers", "friedman_statistic", "friedman_p", "critical_difference",
     "different_pairs", "smallest_reachable_p", "sentence",
 )  # fmt: skip
-FEWEST = 3  # tasks, and contestants: below that Friedman's approximation says nothing
+FEWEST = 3  # tasks and contestants; with fewer the chi-squared approximation of Friedman's test is too poor
 
 
 def smallest_reachable_p(num_tasks: int) -> float:
-    """The smallest p of a two-sided test of signs or signed ranks over N tasks: 2 / 2^N (all tasks say the same).
+    """The smallest p of a two-sided sign test or signed-rank test over N tasks: 2 / 2^N, if all differences agree.
 
-    That of the tests which stand in the tables is another: `smallest_friedman_p` and `smallest_nemenyi_p`.
+    The tests in the tables have other smallest values: `smallest_friedman_p` and `smallest_nemenyi_p`.
 
     >>> smallest_reachable_p(5)
     0.0625
@@ -34,17 +34,19 @@ def smallest_reachable_p(num_tasks: int) -> float:
 
 
 def smallest_friedman_p(num_tasks: int, num_regularizers: int) -> float:
-    """The smallest p of Friedman's test: chi-squared with k - 1 degrees of freedom at N (k - 1), its largest value.
+    """The smallest p of Friedman's test with N tasks and k contestants.
 
-    It is reached when all N tasks rank the k contestants in the same order.
+    The statistic is largest, N (k - 1), if all tasks rank the contestants in the same order; p is then the upper tail
+    of the chi-squared distribution with k - 1 degrees of freedom.
     """
     return float(stats.chi2.sf(num_tasks * (num_regularizers - 1), num_regularizers - 1))
 
 
 def smallest_nemenyi_p(num_tasks: int, num_regularizers: int) -> float:
-    """The smallest p of Nemenyi's test of two contestants: one is first and the other last on all N tasks.
+    """The smallest p of Nemenyi's test of two among k contestants: one is first and the other last on all N tasks.
 
-    Their mean ranks then differ by k - 1, that is q = (k - 1) sqrt(12 N / (k (k + 1))) in the studentized range.
+    Their mean ranks then differ by k - 1; p is the upper tail of the studentized range distribution at
+    q = (k - 1) sqrt(12 N / (k (k + 1))).
     """
     k = num_regularizers
     quantile = (k - 1) * math.sqrt(12 * num_tasks / (k * (k + 1)))
@@ -53,12 +55,14 @@ def smallest_nemenyi_p(num_tasks: int, num_regularizers: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Friedman:
-    """Friedman's and Nemenyi's test on one matrix of ranks; NaN where there are too few of them.
+    """Friedman's and Nemenyi's test on one matrix of ranks; NaN with too few tasks or contestants.
 
     Attributes:
         mean_ranks: by contestant, the best first.
-        statistic, p_value: Friedman's chi-squared, corrected for ties, and its p with k - 1 degrees of freedom.
-        critical_difference: of mean ranks, `q sqrt(k (k + 1) / (6 N))` (Demsar 2006, section 3.2.2).
+        num_tasks: N.
+        statistic: Friedman's chi-squared, corrected for ties.
+        p_value: its p with k - 1 degrees of freedom.
+        critical_difference: of mean ranks, `q sqrt(k (k + 1) / (6 N))` (Demšar 2006, section 3.2.2).
     """
 
     mean_ranks: pd.Series
@@ -69,14 +73,14 @@ class Friedman:
 
     @property
     def different_pairs(self) -> list[tuple[str, str]]:
-        """(better, worse): pairs whose mean ranks lie further apart than the critical difference."""
+        """The pairs (better, worse) whose mean ranks differ by more than the critical difference."""
         names, means = list(self.mean_ranks.index), self.mean_ranks.to_numpy()
         apart = means[None, :] - means[:, None] > self.critical_difference
         return [(names[i], names[j]) for i, j in zip(*np.where(apart), strict=True)]
 
 
 def friedman(ranks: pd.DataFrame, confidence: float = 0.95) -> Friedman:
-    """The tests on a matrix of ranks without gaps (`common_block`); rows: tasks, columns: contestants."""
+    """The tests on a matrix of ranks without missing values (`common_block`); rows are tasks, columns contestants."""
     num_tasks, k = ranks.shape
     means = ranks.mean().sort_values(kind="stable")
     if num_tasks < FEWEST or k < FEWEST or bool((ranks.std(axis="columns") == 0).all()):
@@ -94,7 +98,7 @@ def friedman(ranks: pd.DataFrame, confidence: float = 0.95) -> Friedman:
 
 
 def friedman_by_scale(table: pd.DataFrame, confidence: float = 0.95) -> dict[str, Friedman]:
-    """By scale: the tests on the common tasks and contestants of a `ranking_table`."""
+    """The tests on the common tasks and contestants of a `ranking_table`, for each scale."""
     return {
         str(scale): friedman(common_block(rank_matrix(rows)).ranks, confidence)
         for scale, rows in table[table["task"] != OVERALL].groupby("scale", sort=False)
@@ -104,19 +108,34 @@ def friedman_by_scale(table: pd.DataFrame, confidence: float = 0.95) -> dict[str
 def overall_significance(
     trials: pd.DataFrame, role: RankedRole | None = None, value: Value = "test_value", confidence: float = 0.95
 ) -> pd.DataFrame:
-    """One row per scale; columns `SIGNIFICANCE_COLUMNS`.
+    """Friedman's and Nemenyi's test over tasks: one row per scale.
 
-    Friedman's test asks whether the mean ranks over tasks differ at all. Two contestants differ by Nemenyi's test when
-    their mean ranks are further apart than `critical_difference = q sqrt(k (k + 1) / (6 N))`, with k contestants, N
-    tasks and q the quantile of the studentized range over sqrt(2) (Demsar 2006, section 3.2.2); `different_pairs` names
-    them. Ranks, contestants and tasks are those of the overall rows of `ranking_table`. Below 3 tasks or 3 contestants
-    these columns are empty. `smallest_reachable_p` is that of Friedman's test with these numbers.
+    Friedman's test asks whether the mean ranks over tasks differ at all. By Nemenyi's test, two contestants differ if
+    their mean ranks differ by more than the critical difference (Demšar 2006, section 3.2.2). Ranks, contestants and
+    tasks are those of the overall rows of `ranking_table`.
+
+    The columns:
+
+    - `scale`
+    - `num_tasks`, `num_regularizers`: N and k, the tasks and contestants without missing ranks
+    - `friedman_statistic`, `friedman_p`: chi-squared corrected for ties, and its p; NaN with fewer than 3 tasks or 3
+      contestants, as are the next and the last number
+    - `critical_difference`: `q sqrt(k (k + 1) / (6 N))`, q the quantile of the studentized range divided by sqrt(2)
+    - `different_pairs`: text, "A before B" for each significant pair
+    - `smallest_reachable_p`: the smallest p that Friedman's test can give with these N and k
+    - `sentence`: the smallest p of both tests in words, or that nothing can be tested
+
+    Args:
+        trials: from `load_trials`.
+        role: as in `ranking_table`.
+        value: as in `ranking_table`.
+        confidence: 1 less the level of Nemenyi's test, between 0 and 1.
     """
     return significance_of(ranking_table(trials, role=role, value=value, confidence=confidence), confidence)
 
 
 def significance_of(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
-    """The `overall_significance` of the trials of a `ranking_table`."""
+    """`overall_significance`, computed from a `ranking_table`."""
     rows = []
     for scale, result in friedman_by_scale(table, confidence).items():
         k = len(result.mean_ranks)

@@ -1,4 +1,4 @@
-"""All contestants against each other over all tasks: how often one is better, and one strength that explains it."""
+"""Pairwise comparisons over all tasks: win rates, and the strengths of a Bradley-Terry model fitted to them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,25 @@ from analysis.tables.scores import scores_table
 PAIR_COLUMNS = ("scale", "regularizer", "rival", "win_rate", "num_tasks")
 STRENGTH_COLUMNS = ("scale", "regularizer", "strength", "strength_low", "strength_high", "num_tasks")
 ELO_POINTS = 400.0  # per factor of ten in the odds
-_PRIOR_WINS = 0.5  # of each over each whom it met: who won always would have no finite strength
-_ROUNDS = 500
+_PRIOR_WINS = 0.5  # for both contestants of a pair; without it, one that always wins would have infinite strength
+_MOST_ITERATIONS = 500
 
 
 def win_rates(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row per ordered pair that met on a task; columns `PAIR_COLUMNS`.
+    """Win rates: one row per ordered pair of contestants with a common task.
 
-    `win_rate` is the mean over their common tasks of the probability of improvement,
-    `P(x < y) = (1 / nm) sum_ij [x_i < y_j] + [x_i = y_j] / 2`, over the losses of all pairs of seeds (Agarwal et al.
-    2021, "Deep RL at the edge of the statistical precipice", section 4.3). Seeds that failed lose.
+    The win rate is the probability of improvement, `P(x < y) = (1 / nm) sum_ij ([x_i < y_j] + [x_i = y_j] / 2)` over
+    the losses of all n x m pairs of seeds, as a mean over the common tasks (Agarwal et al. 2021, "Deep RL at the edge
+    of the statistical precipice", section 4.3). Failed seeds have the worst value of the metric.
+
+    The columns:
+
+    - `scale`, `regularizer`, `rival`
+    - `win_rate`: probability that a run of `regularizer` is better than one of `rival`, in [0, 1]
+    - `num_tasks`: number of common tasks
+
+    Args:
+        trials: from `load_trials`, or a `scores_table`.
     """
     scores, rows = scores_table(trials), []
     for scale, cube in cubes_of(scores).items():
@@ -34,12 +43,25 @@ def win_rates(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def strengths(trials: pd.DataFrame, num_draws: int = 200, confidence: float = 0.95, seed: int = 0) -> pd.DataFrame:
-    """One row per contestant, the strongest first; columns `STRENGTH_COLUMNS`, strengths in Elo points with mean 0.
+    """Strengths of the Bradley-Terry model: one row per contestant, the strongest first.
 
-    The model of Bradley and Terry: i beats j with probability `s_i / (s_i + s_j)`; `strength = 400 log10 s`. Fitted to
-    the win rates by the iteration of Hunter 2004 (eq. 3), each pair that met with half a win more to both sides. A pair
-    that never met is compared by way of the others. The interval is the percentile bootstrap over tasks, and over seeds
-    within each cell.
+    In the model, i is better than j with probability `s_i / (s_i + s_j)`. It is fitted to the win rates by the
+    iteration of Hunter 2004 (eq. 3), after adding half a win to both sides of each pair with a common task.
+    Contestants without a common task are compared through those that they have both met. The interval is the
+    percentile bootstrap over tasks, and over seeds within each cell.
+
+    The columns:
+
+    - `scale`, `regularizer`
+    - `strength`: `400 log10 s` in Elo points, with mean 0; 400 points more are ten times the odds
+    - `strength_low`, `strength_high`: ends of the interval
+    - `num_tasks`: number of tasks of the contestant
+
+    Args:
+        trials: from `load_trials`, or a `scores_table`.
+        num_draws: number of bootstrap samples.
+        confidence: of the interval, between 0 and 1.
+        seed: of the bootstrap.
     """
     scores, rng, rows = scores_table(trials), np.random.default_rng(seed), []
     for scale, cube in cubes_of(scores).items():
@@ -54,9 +76,9 @@ def strengths(trials: pd.DataFrame, num_draws: int = 200, confidence: float = 0.
 
 
 def _wins(cube: Cube) -> tuple[np.ndarray, np.ndarray]:
-    """[i, j]: in how many tasks i was better than j, counted as probabilities of improvement; on how many they met."""
+    """Two arrays (i, j): the sum over tasks of the probability that i improves on j, and the number of common tasks."""
     wins = np.zeros((len(cube.names), len(cube.names)))
-    for losses, counts in zip(cube.losses, cube.counts, strict=True):  # task by task: all at once take much memory
+    for losses, counts in zip(cube.losses, cube.counts, strict=True):  # one task at a time to save memory
         first, second = losses[:, None, :, None], losses[None, :, None, :]  # NaN is neither smaller nor equal
         better = (first < second).sum(axis=(2, 3)) + (first == second).sum(axis=(2, 3)) / 2
         wins += better / np.maximum(counts[:, None] * counts[None, :], 1)
@@ -66,11 +88,11 @@ def _wins(cube: Cube) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _bradley_terry(wins: np.ndarray, met: np.ndarray) -> np.ndarray:
-    """Strengths in Elo points around 0, by the minorization-maximization of Hunter 2004; draw by draw on axis 0."""
+    """Strengths in Elo points with mean 0, by the MM algorithm of Hunter 2004; axis 0 is the bootstrap sample."""
     games = met + 2 * _PRIOR_WINS * (met > 0)
     won = (wins + _PRIOR_WINS * (met > 0)).sum(axis=2)
     strength = np.ones_like(won)
-    for _ in range(_ROUNDS):
+    for _ in range(_MOST_ITERATIONS):
         expected = (games / (strength[:, :, None] + strength[:, None, :])).sum(axis=2)
         renewed = np.divide(won, expected, out=np.ones_like(won), where=expected > 0)
         renewed /= np.exp(np.log(renewed).mean(axis=1, keepdims=True))

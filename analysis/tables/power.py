@@ -1,4 +1,4 @@
-"""What the tests behind the ranking can tell at best, known before anything has run: from the numbers alone."""
+"""Power of the tests behind the ranking, from the numbers of seeds, tasks and contestants, before anything has run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ Cell = tuple[str, str]  # task, regularizer
 
 
 def power_notes(cells: Sequence[Cell], num_seeds: int, baseline: str = "none", confidence: float = 0.95) -> list[str]:
-    """Sentences on what the ranking of these cells (task, regularizer), each on so many seeds, can tell at best.
+    """Sentences on the power of a ranking: which differences its tests can detect, and the smallest p of each test.
 
-    How large a difference must be for the t-test, and the smallest p of each test, which follows from the numbers of
-    seeds, tasks and contestants.
+    Args:
+        cells: the planned pairs (task, regularizer).
+        num_seeds: planned seeds of each cell.
+        baseline: the contestant that all others are compared with.
+        confidence: 1 less the level of the tests, between 0 and 1.
     """
     if num_seeds == 0:
-        return ["Nothing is ranked: the cells have timing trials alone, or none."]
+        return ["Nothing is ranked: the cells have no trials, or timing trials only."]
     of_task: dict[str, set[str]] = {}
     for task, regularizer in cells:
         of_task.setdefault(task, set()).add(regularizer)
@@ -32,9 +35,9 @@ def power_notes(cells: Sequence[Cell], num_seeds: int, baseline: str = "none", c
 
 
 def smallest_difference(num_seeds: int, num_comparisons: int, level: float = 0.05) -> float:
-    """How large a mean paired difference must be, in its standard deviations over seeds, to be significant.
+    """The smallest measured difference that is significant, in units of its standard deviation over seeds.
 
-    t_{1 - level / (2 c), n - 1} / sqrt(n): the paired t-test's threshold for the clearest of c comparisons, whose p
+    t_{1 - level / (2 c), n - 1} / sqrt(n): the threshold of the paired t-test for the smallest of c p values, which
     Holm's correction multiplies by c.
 
     >>> round(smallest_difference(num_seeds=5, num_comparisons=1), 3)
@@ -44,12 +47,12 @@ def smallest_difference(num_seeds: int, num_comparisons: int, level: float = 0.0
 
 
 def detectable_difference(num_seeds: int, num_comparisons: int = 1, power: float = POWER, level: float = 0.05) -> float:
-    """How large a true mean difference is found with this power, in standard deviations of the paired differences.
+    """The true mean difference that is detected with this power, in units of the standard deviation over seeds.
 
-    The d at which P(|T| > t_{1 - level / (2 c), n - 1}) is `power`, T of the noncentral t distribution with n - 1
-    degrees of freedom and noncentrality d sqrt(n) (Cohen 1988, chapter 2). Holm's correction over c comparisons finds
-    at least what this level, Bonferroni's, finds. Infinite where the spread that is assumed at least
-    (`statistics.SMALLEST_SPREAD`) lets no difference be significant.
+    The d at which P(|T| > t_{1 - level / (2 c), n - 1}) is `power`, for T with a noncentral t distribution with n - 1
+    degrees of freedom and noncentrality d sqrt(n) (Cohen 1988, chapter 2). The level is that of Bonferroni's correction
+    over c comparisons; Holm's has at least this power. Infinite if no difference can be significant because of
+    `statistics.SMALLEST_SPREAD`.
 
     >>> round(detectable_difference(num_seeds=5), 2)
     1.68
@@ -59,54 +62,55 @@ def detectable_difference(num_seeds: int, num_comparisons: int = 1, power: float
     if threshold >= root / SMALLEST_SPREAD:
         return math.inf
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    bar = threshold * np.sqrt(special.chdtri(freedom, (1 - nodes) / 2) / freedom)  # over quantiles of the variance
+    # P(|Z + d sqrt(n)| > t s) for each quantile of the sample standard deviation s, then the mean over these.
+    bounds = threshold * np.sqrt(special.chdtri(freedom, (1 - nodes) / 2) / freedom)
 
-    def missing(difference: float) -> float:
+    def power_above_wanted(difference: float) -> float:
         shift = difference * root
-        return float((special.ndtr(shift - bar) + special.ndtr(-shift - bar)) @ weights / 2) - power
+        return float((special.ndtr(shift - bounds) + special.ndtr(-shift - bounds)) @ weights / 2) - power
 
-    return float(optimize.brentq(missing, 0.0, 4 * (threshold + 4) / root))
+    return float(optimize.brentq(power_above_wanted, 0.0, 4 * (threshold + 4) / root))
 
 
 def _on_a_task(num_others: Sequence[int], num_seeds: int, baseline: str, level: float) -> list[str]:
     """The paired t-tests against the baseline."""
     if not num_others:
-        return [f"On a task nothing is tested: no task has the baseline {baseline!r} and somebody else."]
+        return [f"On a task nothing is tested: no task has the baseline {baseline!r} and another contestant."]
     if num_seeds < 2:
-        return [f"On a task nothing can be told apart from {baseline!r}: a paired t-test needs 2 seeds or more."]
+        return [f"On a task nothing is tested against {baseline!r}: a paired t-test needs 2 seeds or more."]
     largest = max(num_others)
     needed = smallest_difference(num_seeds, largest, level)
-    found = detectable_difference(num_seeds, largest, level=level)
-    floor = smallest_t_p(num_seeds)
+    detectable = detectable_difference(num_seeds, largest, level=level)
+    smallest = smallest_t_p(num_seeds)
     after = f"after Holm's correction over {largest} comparison(s) with {baseline!r}"
-    if math.isinf(found):
+    if math.isinf(detectable):
         return [
             f"On a task no difference can be significant {after}: the smallest p of the paired t-test over {num_seeds} "
-            f"seeds is {floor:.3g}. More seeds make it smaller."
+            f"seeds is {smallest:.3g}. More seeds make it smaller."
         ]
     return [
-        f"On a task, {after}, a true difference of {found:.2g} times its standard deviation over seeds is found with "
-        f"{POWER:.0%} probability. The p of the clearest is below {level:.2g} once the mean difference measured is "
-        f"{needed:.2g} times its standard deviation. The smallest p of the paired t-test over {num_seeds} seeds is "
-        f"{floor:.3g}: that of one difference for every seed."
+        f"On a task, {after}, a true difference of {detectable:.2g} standard deviations over seeds is detected with "
+        f"{POWER:.0%} probability. A measured difference is significant at {level:.2g} from {needed:.2g} standard "
+        f"deviations on. The smallest p of the paired t-test over {num_seeds} seeds is {smallest:.3g}, if the "
+        "difference is the same for every seed."
     ]
 
 
 def _over_tasks(contestants: Iterable[set[str]], level: float) -> list[str]:
-    """Friedman's and Nemenyi's test over the tasks, of those who compete on all, and a test of signs."""
+    """Tests over the tasks: Friedman's and Nemenyi's for the contestants on all tasks, sign and signed-rank tests."""
     sets = list(contestants)
     num_tasks, num_common = len(sets), len(set.intersection(*sets)) if sets else 0
     if num_tasks < 2:
         return []
     sentences = [
-        f"Over the {num_tasks} tasks the smallest p that a paired test (signs, Wilcoxon's) can reach is "
+        f"Over the {num_tasks} tasks the smallest p of a sign test or Wilcoxon's signed-rank test is "
         f"{smallest_reachable_p(num_tasks):.3g}"
     ]
     if min(num_tasks, num_common) < FEWEST:
         return [f"{sentences[0]}; Friedman's test needs {FEWEST} tasks and {FEWEST} contestants that run on all."]
     nemenyi = smallest_nemenyi_p(num_tasks, num_common)
-    verdict = "" if nemenyi < level else f": no pair can be told apart at {level:.2g}"
+    verdict = "" if nemenyi < level else f", so no pair can differ significantly at {level:.2g}"
     return [
-        f"{sentences[0]}, Friedman's over the {num_common} contestants that run on all of them "
-        f"{smallest_friedman_p(num_tasks, num_common):.3g}, Nemenyi's of a pair {nemenyi:.3g}{verdict}."
+        f"{sentences[0]}. Over the {num_common} contestants that run on all of them, that of Friedman's test is "
+        f"{smallest_friedman_p(num_tasks, num_common):.3g}, and of Nemenyi's test of a pair {nemenyi:.3g}{verdict}."
     ]

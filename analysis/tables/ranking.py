@@ -1,4 +1,4 @@
-"""The ranking: what each regularizer reaches on each task, with its interval, and who beats the baseline."""
+"""The ranking: mean value of each regularizer on each task with its interval, and its test against the baseline."""
 
 from __future__ import annotations
 
@@ -40,32 +40,58 @@ def ranking_table(
     budgets: Budgets = "apart",
     margin: float | None = None,
 ) -> pd.DataFrame:
-    """One row per (scale, task, regularizer), and one per (scale, "overall", regularizer); columns `RANKING_COLUMNS`.
+    """Rank the regularizers: one row per (scale, task, regularizer), and one per (scale, "overall", regularizer).
 
-    `role` says which trials are ranked: those of the confirmed winners, those with default hyperparameters, or (None)
-    confirmed where there are such and default elsewhere. Scales are ranked apart. Rows meet with equal data, shared
-    code and switches only (`current_rows`); `left_out` and the notes name what meets nobody.
+    Only comparable rows are ranked (`current_rows`), each scale separately. A failed seed has the worst value of the
+    metric: accuracy 0, or an infinite value for an unbounded metric. Each contestant is compared with the baseline by
+    the paired t-test over their common seeds, with Holm's correction over the contestants of the task.
 
-    On a task: mean, standard deviation and interval over seeds, in which a seed that failed counts as the worst value
-    of the metric (accuracy 0, else infinitely bad). Beside it what depends on that rule: `survivors_mean` over the
-    seeds with a value, `failure_effect`, by how much the rule moved the mean, and `survivors_rank`. `num_failed` are
-    trials without a value. `outcome` against the baseline is by the paired t-test over common seeds after Holm's
-    correction over the task: "win" and "loss" are significant, "tie" was tested and is not, "untested" says that there
-    is nothing to test (fewer than two common seeds, unequal budgets, no value); with a `margin` a contestant whose mean
-    difference is shown to be within ± margin is "equivalent" (two one-sided tests). `default_mean` is
-    before tuning; `selection` the rule that picked the winners (of `best_epoch` the value at that epoch is ranked);
-    `selection_optimism`, by how much the tuned validation value promised more than its mean over fresh
-    seeds. A cell without any value comes last and is `imputed`; a skipped cell has no rank. Who only measures (column
-    `only_measures`) is left out, with a note.
+    Two budgets are equal if the numbers of tune trials and of epochs are equal. Contestants with another budget than
+    most on their task are ranked among themselves, are tested only against a baseline with their budget, and have no
+    overall rank. Contestants that only measure and train as the baseline does (column `only_measures` of the rows) are
+    left out, with a note.
 
-    Budgets are equal where tune trials and epochs are. Contestants of another budget than most on their task
-    (`is_main_budget` false) are ranked among themselves, compared with a baseline of their budget only, and have no
-    rank there overall; `budgets="together"` ranks them with the others, with a note.
+    The columns of a task's rows:
 
-    Overall: `mean_rank` over the tasks that the contestants have in common (`common_block`), `rank` by it, and how
-    often each outcome came out there. Who is left out of that has no rank, and its outcomes are counted where it ran.
+    - `scale`, `task`, `regularizer`
+    - `rank`: 1 is best, ties have their mean rank; last without any value, NaN if skipped
+    - `mean`, `std`, `interval_low`, `interval_high`: over the seeds, failed ones included; t confidence interval of the
+      mean, within the bounds of the metric
+    - `num_seeds`, `num_failed`: trials with a value, and trials that ended without one
+    - `survivors_mean`, `failure_effect`, `survivors_rank`: the mean over the seeds with a value, `mean` less this mean,
+      and the rank by it
+    - `outcome`: "win" or "loss" if the difference to the baseline is significant, "tie" if it was tested and is not,
+      "equivalent" if it is shown to be within ± `margin`, "untested" with fewer than two common seeds, unequal budgets
+      or no value
+    - `p_value`, `p_holm`: two-sided, before and after Holm's correction
+    - `default_mean`: the mean with the default hyperparameters
+    - `selection_optimism`: validation value of the winner less its mean over the confirm trials; positive is optimistic
+    - `budget`, `num_tune_trials`, `epochs`: the budget in words and numbers
+    - `tune_seconds`, `seconds`: training time of all tune trials, and of a ranked trial on average
+    - `is_main_budget`: whether the budget is the commonest one of the task
+    - `imputed`: whether the cell has no value and is therefore ranked last
+    - `status`, `reason`: "completed", or why there is no value
+    - `left_out`: which trials are not comparable, and why
+    - `role`: of the ranked trials; `selection`: the rule that selected the winner
+    - `metric`, `higher_is_better`
+    - `num_tasks`, `wins`, `ties`, `losses`, `equivalents`, `untested`: 0 or 1; `mean_rank`: NaN
 
-    Raises `ValueError` when one task was measured by two metrics.
+    The overall rows have `mean_rank` over the tasks that the contestants have in common (`common_block`), `rank` by it,
+    and the sums of the counts over these tasks. A contestant that is not in the common block has no rank, and its
+    counts are over all its tasks.
+
+    Args:
+        trials: from `load_trials`.
+        role: which trials to rank: "confirm", "default", or None for confirm trials if there are any, else default.
+        value: the column to rank by.
+        baseline: the name of the unregularized contestant.
+        confidence: of the intervals, between 0 and 1; tests are at the level 1 - confidence.
+        budgets: "together" ranks contestants with unequal budgets in one list and tests them, with a note.
+        margin: the largest difference that does not matter, in the unit of the metric; equivalence is tested by two
+            one-sided t-tests, with Holm's correction.
+
+    Raises:
+        ValueError: if an argument is out of range, or if one task was measured by two metrics.
     """
     _check(role, confidence, budgets, margin)
     current, apart = split_rows(trials)
@@ -81,9 +107,9 @@ def ranking_table(
         if all(cell.role is None and not cell.skipped for cell in cells):
             notes.append([f"{task} ({scale}): no {role or 'default or confirm'} trial, so it is not ranked."])
             continue
-        question = _Question(each.metric, each.higher_is_better, baseline, confidence, budgets, margin)
-        notes.append(_task_notes(each, question))
-        table = _task_table(each, question)
+        options = _Options(each.metric, each.higher_is_better, baseline, confidence, budgets, margin)
+        notes.append(_task_notes(each, options))
+        table = _task_table(each, options)
         table["selection_optimism"] = [optimism.get((task, name, scale), math.nan) for name in table["regularizer"]]
         words = {name: text for (of, where, name), text in left_out.items() if (of, where) == (scale, task)}
         by_scale.setdefault(scale, []).append(_with_left_out(table, words).assign(scale=scale, task=task))
@@ -97,9 +123,9 @@ def ranking_table(
 
 
 def rank_matrix(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows: tasks; columns: contestants; their ranks in a `ranking_table` of one scale, NaN where they have none.
+    """The ranks of a `ranking_table` of one scale as a frame: rows are tasks, columns are contestants.
 
-    Ranks among those of another budget than most are no ranks on the task.
+    NaN without a rank, and for contestants with another budget than most on the task.
     """
     ranked = table[(table["task"] != OVERALL) & (table["status"] != NOT_COMPARABLE)]
     ranks = ranked["rank"].where(ranked["is_main_budget"].astype(bool))
@@ -118,7 +144,7 @@ class TaskCells:
 
     @property
     def main_budget(self) -> tuple[int, int] | None:
-        """The budget of most contestants with a value; of equals the larger. None where nobody has one."""
+        """The commonest budget among contestants with a value, on a tie the larger; None if none has a value."""
         keys = [cell.budget.key for cell in self.cells if cell.by_seed]
         return max(set(keys), key=lambda key: (keys.count(key), key), default=None)
 
@@ -127,7 +153,7 @@ def tasks_of(current: pd.DataFrame, role: RankedRole | None, value: Value) -> It
     """Each task at each scale of the `current_rows`, with the cells that `ranking_table` ranks."""
     ranked = current[(current["role"] != "timing") & ~_only_measures(current)]
     by_cell, metrics = trials_by_cell(ranked, value), _metrics(ranked)
-    ran = ranked[ranked["status"] != "skipped"]  # who ran nowhere is missing nowhere
+    ran = ranked[ranked["status"] != "skipped"]  # a contestant that is skipped on all tasks is not missing
     somewhere = {scale: set(rows["regularizer"]) for scale, rows in ran.groupby("scale")}
     here: dict[tuple[str, str], set[str]] = {}
     for scale, task, name in by_cell:
@@ -141,15 +167,15 @@ def tasks_of(current: pd.DataFrame, role: RankedRole | None, value: Value) -> It
 
 
 def _only_measures(rows: pd.DataFrame) -> pd.Series:
-    """Whose rows do not compete: they train as the baseline does."""
+    """The rows of contestants that train as the baseline does and only measure, so that they are not ranked."""
     if "only_measures" not in rows:
         return pd.Series(data=False, index=rows.index)
     return rows["only_measures"].astype("boolean").fillna(False).astype(bool)
 
 
 @dataclass(frozen=True)
-class _Question:
-    """How a task is ranked."""
+class _Options:
+    """How a task is ranked: its metric, and the arguments of `ranking_table`."""
 
     metric: str
     higher: bool
@@ -161,7 +187,7 @@ class _Question:
 
 def _check(role: str | None, confidence: float, budgets: str, margin: float | None) -> None:
     if role not in ("confirm", "default", None):
-        ranked = "'confirm', 'default' or None (confirmed where there is such)"
+        ranked = "'confirm', 'default' or None (confirm trials if there are any, else default)"
         why = " Its rows are never ranked." if role in ROLES else ""
         raise ValueError(f"role must be {ranked}, got {role!r}.{why}")
     if not 0 < confidence < 1:
@@ -169,29 +195,29 @@ def _check(role: str | None, confidence: float, budgets: str, margin: float | No
     if budgets not in ("apart", "together"):
         raise ValueError(f"budgets must be 'apart' or 'together', got {budgets!r}.")
     if margin is not None and not margin > 0:
-        raise ValueError(f"margin must be above 0, the largest difference that does not matter; got {margin}.")
+        raise ValueError(f"margin must be above 0 (the largest difference that does not matter), got {margin}.")
 
 
-def _task_table(task: TaskCells, question: _Question) -> pd.DataFrame:
+def _task_table(task: TaskCells, options: _Options) -> pd.DataFrame:
     cells, main = task.cells, task.main_budget
-    reference = next((cell for cell in cells if cell.regularizer == question.baseline), None)
-    table = pd.DataFrame([_describe(cell, reference, question) for cell in cells])
-    table["metric"], table["higher_is_better"] = question.metric, question.higher
+    reference = next((cell for cell in cells if cell.regularizer == options.baseline), None)
+    table = pd.DataFrame([_describe(cell, reference, options) for cell in cells])
+    table["metric"], table["higher_is_better"] = options.metric, options.higher
     table["is_main_budget"] = [not cell.by_seed or cell.budget.key == main for cell in cells]
-    together = question.budgets == "together"
+    together = options.budgets == "together"
     keys = [
         ("main",) if together or is_main else cell.budget.key
         for cell, is_main in zip(cells, table["is_main_budget"], strict=True)
     ]
-    table["rank"] = _ranks_within(keys, [_order(cell, cell.scores, question.higher) for cell in cells])
-    table["survivors_rank"] = _ranks_within(keys, [_order(cell, cell.by_seed, question.higher) for cell in cells])
+    table["rank"] = _ranks_within(keys, [_order(cell, cell.scores, options.higher) for cell in cells])
+    table["survivors_rank"] = _ranks_within(keys, [_order(cell, cell.by_seed, options.higher) for cell in cells])
     if together:
         table["is_main_budget"] = True
     table["p_holm"] = holm(table["p_value"].to_numpy())
     table["p_equivalent"] = holm(table["p_equivalent"].to_numpy())
-    gain = (table["mean_difference"] if question.higher else -table["mean_difference"]).to_numpy()
+    gain = (table["mean_difference"] if options.higher else -table["mean_difference"]).to_numpy()
     table["outcome"] = [
-        None if cell is reference or cell.skipped else _outcome(p, better, p_equal, 1 - question.confidence)
+        None if cell is reference or cell.skipped else _outcome(p, better, p_equal, 1 - options.confidence)
         for cell, p, better, p_equal in zip(cells, table["p_holm"], gain, table["p_equivalent"], strict=True)
     ]
     for outcome, name in OUTCOMES.items():
@@ -202,9 +228,9 @@ def _task_table(task: TaskCells, question: _Question) -> pd.DataFrame:
     )
 
 
-def _describe(cell: Cell, reference: Cell | None, question: _Question) -> dict[str, Any]:
+def _describe(cell: Cell, reference: Cell | None, options: _Options) -> dict[str, Any]:
     scores, values = list(cell.scores.values()), list(cell.by_seed.values())
-    low, high = mean_interval(scores, question.confidence, bounds_of(question.metric))
+    low, high = mean_interval(scores, options.confidence, bounds_of(options.metric))
     mean, survivors = (fmean(each) if each else math.nan for each in (scores, values))
     row: dict[str, Any] = {
         "regularizer": cell.regularizer,
@@ -228,19 +254,19 @@ def _describe(cell: Cell, reference: Cell | None, question: _Question) -> dict[s
         "status": cell.status,
         "reason": cell.reason,
     }
-    return row | _against(cell, reference, question)
+    return row | _against(cell, reference, options)
 
 
-def _against(cell: Cell, reference: Cell | None, question: _Question) -> dict[str, Any]:
-    """The paired comparison over the seeds that both have; nothing where budgets differ and may not meet."""
+def _against(cell: Cell, reference: Cell | None, options: _Options) -> dict[str, Any]:
+    """The paired comparison over the common seeds; all NaN if the budgets differ and are ranked apart."""
     nothing = {"p_value": math.nan, "mean_difference": math.nan, "p_equivalent": math.nan}
     if reference is None or cell is reference or not cell.by_seed or not reference.by_seed:
         return nothing
-    if question.budgets == "apart" and cell.budget.key != reference.budget.key:
+    if options.budgets == "apart" and cell.budget.key != reference.budget.key:
         return nothing
     seeds = [seed for seed in cell.scores if seed in reference.scores]
     first, second = ([each.scores[seed] for seed in seeds] for each in (cell, reference))
-    equivalent = math.nan if question.margin is None else equivalence_p_value(first, second, question.margin)
+    equivalent = math.nan if options.margin is None else equivalence_p_value(first, second, options.margin)
     return {
         "p_value": paired_p_value(first, second),
         "mean_difference": _direction(first, second),
@@ -249,7 +275,7 @@ def _against(cell: Cell, reference: Cell | None, question: _Question) -> dict[st
 
 
 def _direction(first: Sequence[float], second: Sequence[float]) -> float:
-    """The mean difference; where failures make it infinite, by how many seeds one is above the other."""
+    """The mean difference; with infinite values the number of seeds above less that of seeds below."""
     if all(map(math.isfinite, [*first, *second])):
         return fmean(first) - fmean(second) if first else math.nan
     return float(sum((a > b) - (a < b) for a, b in zip(first, second, strict=True)))
@@ -259,9 +285,10 @@ _Order = tuple[float, float, float] | None
 
 
 def _order(cell: Cell, scores: Mapping[int, float], higher: bool) -> _Order:
-    """By what a cell is ranked, smaller is better: its mean; infinite ones by the share that failed, then the rest.
+    """The sort key of a cell, smaller is better; None if it has no rank.
 
-    (inf, 0, 0) is behind all: no value. None: no rank.
+    (mean loss, 0, 0) if the mean is finite, else (inf, share of failed seeds, mean loss of the others). A cell without
+    any value is last.
     """
     if cell.skipped:
         return None
@@ -277,7 +304,7 @@ def _order(cell: Cell, scores: Mapping[int, float], higher: bool) -> _Order:
 
 
 def _ranks_within(keys: Sequence[Any], orders: Sequence[_Order]) -> list[float]:
-    """Rank 1 is best among those of an equal key; equals share their mean rank; None has none."""
+    """The rank of each order among those with an equal key: 1 is best, ties have their mean rank, NaN for None."""
     ranks = []
     for key, order in zip(keys, orders, strict=True):
         rivals = [
@@ -294,7 +321,7 @@ def _ranks_within(keys: Sequence[Any], orders: Sequence[_Order]) -> list[float]:
 def _outcome(p_holm: float, gain: float, p_equivalent: float, level: float) -> str:
     if math.isnan(p_holm):
         return "untested"
-    if p_equivalent < level:  # a difference that is sure and does not matter is equivalence, too
+    if p_equivalent < level:  # also if the difference is significant: it is too small to matter
         return "equivalent"
     if p_holm >= level:
         return "tie"
@@ -302,7 +329,7 @@ def _outcome(p_holm: float, gain: float, p_equivalent: float, level: float) -> s
 
 
 def _metrics(rows: pd.DataFrame) -> dict[tuple[str, str], tuple[str, bool]]:
-    """(scale, task): its metric and direction; failed rows may not know it."""
+    """The metric and its direction for each (scale, task); rows of failed trials may lack them."""
     found = {key: ("", True) for key in rows[["scale", "task"]].drop_duplicates().itertuples(index=False, name=None)}
     known = rows[["scale", "task", "metric", "higher_is_better"]].dropna().drop_duplicates()
     twice = known[known.duplicated(["scale", "task"], keep=False)]
@@ -321,7 +348,7 @@ def _metrics(rows: pd.DataFrame) -> dict[tuple[str, str], tuple[str, bool]]:
 
 
 def _left_out_words(apart: pd.DataFrame) -> dict[tuple[str, str, str], str]:
-    """(scale, task, regularizer): what of it meets nobody, and why."""
+    """For each cell (scale, task, regularizer): which of its trials are not comparable, and why."""
     words: dict[tuple[str, str, str], list[str]] = {}
     for row in apart.to_dict("records"):
         key = (str(row["scale"]), str(row["task"]), str(row["regularizer"]))
@@ -330,10 +357,10 @@ def _left_out_words(apart: pd.DataFrame) -> dict[tuple[str, str, str], str]:
 
 
 def _with_left_out(table: pd.DataFrame, words: Mapping[str, str]) -> pd.DataFrame:
-    """The task's table with the column `left_out`, and a row without numbers for whom was left out altogether."""
+    """Add the column `left_out`, and a row without numbers for each contestant with no comparable trial."""
     table = table.assign(left_out=[words.get(name, "") for name in table["regularizer"]])
     never_ran = table["status"].eq("missing") & table["left_out"].ne("") & table["reason"].eq("no trial ran")
-    table.loc[never_ran, "reason"] = "no trial that meets the others"
+    table.loc[never_ran, "reason"] = "no comparable trial"
     absent = [name for name in words if name not in set(table["regularizer"])]
     if not absent:
         return table
@@ -348,11 +375,11 @@ def _with_left_out(table: pd.DataFrame, words: Mapping[str, str]) -> pd.DataFram
     return whole.infer_objects()
 
 
-def _task_notes(task: TaskCells, question: _Question) -> list[str]:
+def _task_notes(task: TaskCells, options: _Options) -> list[str]:
     cells, main, where = task.cells, task.main_budget, f"{task.task} ({task.scale})"
     notes = [
-        f"{where}, {cell.regularizer}: the mean runs over {cell.num_settings} hyperparameter settings; "
-        "sensitivity_table shows them apart."
+        f"{where}, {cell.regularizer}: the mean is over {cell.num_settings} hyperparameter settings; "
+        "sensitivity_table shows each of them."
         for cell in cells
         if cell.num_settings > 1
     ]
@@ -360,13 +387,13 @@ def _task_notes(task: TaskCells, question: _Question) -> list[str]:
     others = [cell for cell in cells if cell.by_seed and cell.budget.key != main]
     if others and main is not None:
         named = ", ".join(f"{cell.regularizer} ({cell.budget.words})" for cell in others)
-        how = "ranked together all the same" if question.budgets == "together" else "ranked apart"
+        how = "ranked together as requested" if options.budgets == "together" else "ranked apart"
         notes.append(f"{where}: unequal budgets, {how}: {named}; the others have {budgets[main]}.")
     failed = [cell.regularizer for cell in cells if cell.by_seed and cell.num_failed]
     if failed:
-        worst = worst_value(question.metric, question.higher)
-        counts_as = f"{question.metric} {worst:g}" if math.isfinite(worst) else "infinitely bad"
-        notes.append(f"{where}: a seed that failed counts as {counts_as}; so for {', '.join(failed)}.")
+        worst = worst_value(options.metric, options.higher)
+        counts_as = f"{options.metric} {worst:g}" if math.isfinite(worst) else "infinitely bad"
+        notes.append(f"{where}: failed seeds of {', '.join(failed)} count as {counts_as}.")
     return notes
 
 

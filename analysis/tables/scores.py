@@ -1,4 +1,4 @@
-"""The scores of every cell seed by seed: what statistics over tasks start from."""
+"""The scores of every cell, one row per seed: the input of the statistics over tasks."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ SCORE_COLUMNS = ("scale", "task", "metric", "regularizer", "seed", "score", "los
 
 
 def scores_table(trials: pd.DataFrame, role: RankedRole | None = None, value: Value = "test_value") -> pd.DataFrame:
-    """One row per (scale, task, regularizer, seed) of those with the budget of most on their task: `SCORE_COLUMNS`.
+    """Scores: one row per (scale, task, regularizer, seed), from the `current_rows`.
 
-    `score` is the value, the worst of its metric where the seed failed; `loss` the same with a sign by which smaller is
-    better. Cells without any value have no row. Rows are those that may meet (`current_rows`), whose notes it carries.
+    Only contestants with the commonest budget of their task are included, and only cells with at least one value.
+    `score` is the value of the seed, or the worst value of the metric if the seed failed; `loss` is the score with the
+    sign such that smaller is better. The other columns are those of `SCORE_COLUMNS`.
 
-    A scores table is returned as it is, so that all statistics which start from scores take one in place of trials.
+    A scores table is returned unchanged, so that the functions that start from scores accept one in place of trials.
     """
     if "loss" in trials:
         return trials

@@ -1,9 +1,8 @@
-"""How a value moves with a hyperparameter or two: the table of a sweep, and its picture."""
+"""Sensitivity tables: the mean of a value by one or two hyperparameters."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,11 +12,8 @@ from analysis.rows.notes import notes_of, with_notes
 from analysis.rows.symbols import as_printed, is_printed_otherwise, resolved
 from harness.records import HYPERPARAMETER_PREFIX
 
-if TYPE_CHECKING:
-    pass
-
 _CELL = ("scale", "task", "regularizer")
-MANY_VALUES = 12  # values of a hyperparameter that still read as a line; a search draws more, and each only once
+MANY_VALUES = 12  # with more values of a hyperparameter, they were drawn by a search: plot points without a line
 
 
 def sensitivity_table(
@@ -32,20 +28,32 @@ def sensitivity_table(
     role: str | None = None,
     where: Mapping[str, object] | None = None,
 ) -> pd.DataFrame:
-    """The mean value for each value of one column (`rows="hp.h"`), or for each pair (`columns="hp.m"`).
+    """The mean of a value for each value of one hyperparameter, or for each pair of values of two.
 
-    Names of columns, or the papers' short names: `hp.h` (LocalDrop's h of dense layers or of kernels, whichever was
-    varied), `hp.lambda`, `hp.b` or `hp.block`, `hp.p` (drop or distortion rate), `hp.gamma`. `value` may be any column
-    of numbers, `test_value` say, which tune trials lack.
+    Failed trials and timing trials are left out. In a sweep, hyperparameters that are not shown and vary are held at
+    their commonest value, because the points of a sweep differ from a base setting in one hyperparameter, and a mean
+    over them would be over different settings at each point; a note gives the values. Tune trials are all kept, since a
+    search draws each value once; a note then names the other hyperparameters that vary.
 
-    Without `columns` the frame has the columns `mean`, `std`, `num_trials`; with them it is a pivot of means. Trials
-    that failed and timing trials do not count. `task`, `regularizer`, `scale` and `role` narrow the trials down, and
-    `where={"hp.m": 10}` to values of other hyperparameters. In a sweep the others that vary stay at the commonest value
-    they have: its lines cross in a base, and a mean over them would be of other settings at each place. A note says at
-    which. Tune trials are all kept, since a search draws each value once; a note then says what else varies. The `hp.h`
-    of LocalDrop's dense layers is printed as in the paper, of 2048 singular values.
+    Args:
+        trials: from `load_trials`.
+        rows: a column such as `"hp.drop_rate"`, or a short name of the papers: `hp.h` (LocalDrop's h of dense layers or
+            of kernels, whichever was varied), `hp.lambda`, `hp.m`, `hp.b` or `hp.block`, `hp.p` (drop rate or
+            distortion rate), `hp.gamma`. `hp.h` of dense layers is in the paper's unit, singular values out of 2048.
+        columns: a second one, or None.
+        value: any numeric column. Tune trials have no `test_value`.
+        task: only trials of this task; likewise `regularizer`, `scale` and `role`.
+        regularizer: see `task`.
+        scale: see `task`.
+        role: see `task`.
+        where: only trials with these values of other hyperparameters, for example `{"hp.m": 10}`.
 
-    Raises `ValueError` for an unknown column, and where one place of the table would mix two cells.
+    Returns:
+        A frame indexed by the values of `rows`. Without `columns` it has the columns `mean`, `std` (over trials, with
+            n - 1) and `num_trials`; otherwise it has one column of means for each value of `columns`.
+
+    Raises:
+        ValueError: if a column is unknown, if no successful trial fits, or if an entry of the table would mix cells.
     """
     narrow = {"task": task, "regularizer": regularizer, "scale": scale, "role": role}
     current = _narrowed(trials, narrow)
@@ -65,7 +73,7 @@ def sensitivity_table(
 
 
 def _with_printed(trials: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """What each name means here; where the papers print it in other units, a column of the paper's name in these."""
+    """The trials with a column for each name that the papers print in another unit, and the column of each name."""
     meant = {name: resolved(trials, name) for name in names}
     for name, column in meant.items():
         if name != column and column in trials.columns and is_printed_otherwise(column):
@@ -77,7 +85,7 @@ def _with_printed(trials: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame,
 
 
 def _narrowed(trials: pd.DataFrame, narrow: dict[str, str | None]) -> pd.DataFrame:
-    """The current rows that may count, timing apart."""
+    """The current rows of these values, without timing trials."""
     current = current_rows(trials)
     used = current[current["role"] != "timing"]
     for name, only in narrow.items():
@@ -118,9 +126,9 @@ def _used(
 
 
 def _held(used: pd.DataFrame, shown: list[str]) -> tuple[pd.DataFrame, list[str]]:
-    """Of default trials those at the commonest values of all hyperparameters that are not shown, and which those are.
+    """Keep default trials at the commonest value of each hyperparameter that is not shown; notes give the values.
 
-    Cell by cell, where several stand side by side; a value is the commonest of those that are left.
+    The commonest value is computed for each cell, among the trials that are still kept.
     """
     if not used["role"].eq("default").all():
         return used, []
@@ -133,7 +141,7 @@ def _held(used: pd.DataFrame, shown: list[str]) -> tuple[pd.DataFrame, list[str]
                 held[f"{name} = {_text(commonest)}"] = None
                 cell = cell[cell[name].eq(commonest)]
         kept.append(cell)
-    notes = [f"Held at the commonest value: {', '.join(held)}; where={{...}} holds others."] if held else []
+    notes = [f"Held at the commonest value: {', '.join(held)}; where={{...}} selects others."] if held else []
     return pd.concat(kept), notes
 
 
@@ -142,7 +150,7 @@ def _text(value: object) -> str:
 
 
 def _mixed_notes(used: pd.DataFrame, shown: list[str]) -> list[str]:
-    """Which hyperparameters take several values at one place of the table."""
+    """A note that names the hyperparameters with several values in one entry of the table."""
     others = [name for name in used.columns if name.startswith("hp.") and name not in shown]
     mixed = [name for name in others if used.groupby(shown)[name].nunique().max() > 1]
     return [f"Each mean runs over several values of {', '.join(mixed)}."] if mixed else []

@@ -1,4 +1,4 @@
-"""The tests behind the tables, on plain arrays: interval of a mean, paired comparison, Holm's correction."""
+"""The intervals and tests behind the tables, on plain arrays: t intervals, paired tests, Holm's correction."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from scipy import special, stats
 
 Numbers = Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]
 
-_EQUAL = 1e-12  # differences below this share of the values are rounding, not an effect
-# The spread of paired differences counts as at least this share of their mean: accuracies on a small test set are
-# coarse, so that a spread of next to nothing over a few seeds is chance (the "fudge factor" of Tusher et al. 2001).
+_EQUAL = 1e-12  # relative; smaller differences are rounding errors
+# Lower bound of the standard deviation of paired differences, relative to their mean. Accuracies on a small test set
+# take few distinct values, so a tiny standard deviation over a few seeds is chance ("fudge factor" of Tusher et al.
+# 2001).
 SMALLEST_SPREAD = 0.05
 UNBOUNDED = (-math.inf, math.inf)
 
@@ -21,11 +22,12 @@ UNBOUNDED = (-math.inf, math.inf)
 def mean_interval(
     values: Numbers, confidence: float = 0.95, bounds: tuple[float, float] = UNBOUNDED
 ) -> tuple[float, float]:
-    """Student's interval of the mean, `m ± t_{n-1} s / sqrt(n)`; two NaN for fewer than two values.
+    """Confidence interval of the mean by Student's t, `m ± t_{n-1} s / sqrt(n)`, as (low, high).
 
-    Where it leaves the bounds [a, b] of the metric, the interval is Student's for the logit of the share
-    `q = (m - a) / (b - a)`, by the delta method: `logit(q) ± t_{n-1} s / (sqrt(n) (b - a) q (1 - q))`, carried back
-    (the logit interval of a proportion, Newcombe 2001, with s^2 / n for its variance). It holds m and stays inside.
+    If it exceeds the bounds [a, b] of the metric, the interval is computed for the logit of `q = (m - a) / (b - a)` by
+    the delta method, `logit(q) ± t_{n-1} s / (sqrt(n) (b - a) q (1 - q))`, and transformed back (the logit interval of
+    a proportion, Newcombe 2001, with s^2 / n as its variance). This interval contains m and lies within the bounds.
+    Both ends are NaN for fewer than two values or for values that are not finite.
 
     >>> [round(float(end), 4) for end in mean_interval([1.0, 2.0, 3.0])]
     [-0.4841, 4.4841]
@@ -41,18 +43,18 @@ def mean_interval(
         return mean - half, mean + half
     share = (mean - low) / (high - low)
     if not 0 < share < 1:
-        return mean, mean  # all values lie on one bound
+        return mean, mean  # all values are equal to one bound
     slope = half / ((high - low) * share * (1 - share))
     ends = special.expit(special.logit(share) + np.array([-slope, slope]))
     return float(low + (high - low) * ends[0]), float(low + (high - low) * ends[1])
 
 
 def next_value_interval(values: Numbers, confidence: float = 0.95, other_std: float = math.nan) -> tuple[float, float]:
-    """Where one further run is expected: `mean ± t_{n-1} s sqrt(1 + 1/n)`; two NaN for fewer than two values.
+    """Prediction interval of one further run, `mean ± t_{n-1} s sqrt(1 + 1/n)`; (NaN, NaN) for fewer than two values.
 
-    Wider than `mean_interval`: a single reported run scatters by itself, however well our own mean is known. Where the
-    scatter u of the other run is known (`other_std`), it is that and not ours: `mean ± t_{n-1} sqrt(u^2 + s^2 / n)`,
-    with n - 1 degrees of freedom, the fewer of the two.
+    It is wider than `mean_interval`, because a single run varies however well the mean is known. If the standard
+    deviation u of the further run is known (`other_std`), it takes the place of s: `mean ± t_{n-1} sqrt(u^2 + s^2 / n)`
+    with n - 1 degrees of freedom, which is conservative.
     """
     if len(values) < 2:
         return math.nan, math.nan
@@ -65,12 +67,12 @@ def next_value_interval(values: Numbers, confidence: float = 0.95, other_std: fl
 def paired_p_value(first: Numbers, second: Numbers) -> float:
     """Two-sided p of the paired t-test, `t = mean(d) sqrt(n) / s` with `d = first - second`; NaN for n < 2.
 
-    The t-test and not Wilcoxon's: with the usual 5 seeds the smallest p that Wilcoxon can give is 2 / 2^5 = 0.0625, so
-    it could never call a difference significant. `s` is the standard deviation of d, and at least `SMALLEST_SPREAD`
-    times |mean(d)|: differences that agree by chance of a coarse measure are no proof without limit, and the smallest p
-    is `smallest_t_p`. Pairs without any difference give 1. Where a value is infinite (a seed that failed, of a metric
-    without a worst value) only signs can be compared: the p is that of the sign test, `2 P(B(n, 1/2) <= k)` with n
-    pairs that differ and k of the rarer sign.
+    It is not Wilcoxon's test, because with the usual 5 seeds the smallest p of that test is 2 / 2^5 = 0.0625, so no
+    difference could be significant at 5 %. `s` is the standard deviation of d, but at least `SMALLEST_SPREAD` times
+    |mean(d)|, because on a coarse metric differences can agree by chance; the smallest p is therefore `smallest_t_p`.
+    If all differences are zero, p is 1. If a value is infinite (a failed seed of an unbounded metric), only signs can
+    be compared: p is that of the sign test, `2 P(B(n, 1/2) <= k)`, at most 1, with n pairs that differ and k of the
+    rarer sign.
 
     >>> paired_p_value([0.5, 0.7, 0.9], [0.5, 0.7, 0.9])
     1.0
@@ -88,11 +90,11 @@ def paired_p_value(first: Numbers, second: Numbers) -> float:
 
 
 def equivalence_p_value(first: Numbers, second: Numbers, margin: float) -> float:
-    """The larger p of two one-sided paired t-tests that the mean difference is within ± margin (Schuirmann 1987).
+    """The p of the equivalence test of two paired samples by two one-sided t-tests (TOST, Schuirmann 1987).
 
-    `max(P(T >= (m + margin) sqrt(n) / s), P(T <= (m - margin) sqrt(n) / s))` with n - 1 degrees of freedom; below 5 %
-    the two are equivalent. NaN for n < 2 or an infinite value; m is the mean of the differences, s their standard
-    deviation.
+    `max(P(T >= (m + margin) sqrt(n) / s), P(T <= (m - margin) sqrt(n) / s))` with n - 1 degrees of freedom, m the mean
+    of the differences and s their standard deviation. A p below the level shows that the mean difference is within
+    ± margin. NaN for n < 2 or an infinite value.
 
     >>> equivalence_p_value([0.5, 0.51, 0.49], [0.5, 0.5, 0.5], margin=0.1) < 0.05
     True
@@ -109,7 +111,7 @@ def equivalence_p_value(first: Numbers, second: Numbers, margin: float) -> float
 
 
 def smallest_t_p(num_pairs: int) -> float:
-    """The smallest p of `paired_p_value` over n pairs: t at its largest, `sqrt(n) / SMALLEST_SPREAD`; 1 for n < 2.
+    """The smallest p of `paired_p_value` with n pairs, at the largest t, `sqrt(n) / SMALLEST_SPREAD`; 1 for n < 2.
 
     >>> round(smallest_t_p(2), 4)
     0.0225
@@ -118,12 +120,12 @@ def smallest_t_p(num_pairs: int) -> float:
 
 
 def _tail(t: float, freedom: float) -> float:
-    """P(T > t) of Student's distribution; `scipy.stats` gives the same in many times the time."""
+    """P(T > t) of Student's t distribution, as `scipy.stats.t.sf`, but many times faster."""
     return float(special.stdtr(freedom, -t))
 
 
 def _quantile(probability: float, freedom: float) -> float:
-    """The t below which Student's distribution has this probability."""
+    """The quantile of Student's t distribution, as `scipy.stats.t.ppf`."""
     return float(special.stdtrit(freedom, probability))
 
 
@@ -134,7 +136,7 @@ def _t_statistic(difference: np.ndarray) -> float:
 
 
 def smallest_paired_p(num_pairs: int) -> float:
-    """The smallest two-sided p that a sign test or an exact Wilcoxon test on n pairs can reach: 2 / 2^n, at most 1.
+    """The smallest two-sided p of a sign test or an exact Wilcoxon signed-rank test with n pairs: 2 / 2^n, at most 1.
 
     >>> smallest_paired_p(3), smallest_paired_p(0)
     (0.25, 1.0)
@@ -146,7 +148,7 @@ def smallest_paired_p(num_pairs: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A difference of two means with its interval and the two-sided p of no difference; NaN for too few values."""
+    """A difference of two means, its confidence interval, and the two-sided p; NaN with too few values."""
 
     mean: float
     low: float
@@ -157,12 +159,12 @@ class Difference:
 def difference_of_means(
     first: Mapping[int, float], second: Mapping[int, float], confidence: float = 0.95
 ) -> Difference:
-    """Mean of `first` less mean of `second`, values by seed.
+    """The mean of `first` less the mean of `second`, both mappings from seeds to values.
 
-    Paired over the seeds that both have, where these are two or more: runs of one seed share initial weights and the
-    order of the data, so that part of their scatter cancels. Else Welch's test, which needs two values of each:
+    Paired over the common seeds if there are two or more: runs of one seed share initial weights and the order of the
+    data, so that part of their variance cancels. Otherwise by Welch's test, which needs two values on each side:
     `t = (m1 - m2) / sqrt(e1 + e2)`, `e = s^2 / n`, with Satterthwaite's `(e1 + e2)^2 / sum(e^2 / (n - 1))` degrees of
-    freedom, and of each s at least `SMALLEST_SPREAD` times |m1 - m2|.
+    freedom; each s is at least `SMALLEST_SPREAD` times |m1 - m2|.
 
     >>> difference_of_means({0: 1.0, 1: 2.0}, {0: 0.5, 1: 1.5}).mean
     0.5
@@ -182,7 +184,7 @@ def difference_of_means(
         return Difference(mean=mean, low=mean, high=mean, p_value=1.0)
     errors = np.array([one.var(ddof=1) / len(one), other.var(ddof=1) / len(other)])
     smallest = (SMALLEST_SPREAD * mean) ** 2 * np.array([1 / len(one), 1 / len(other)])
-    errors = np.maximum(errors, smallest)  # the spread counts as at least this, as in paired_p_value
+    errors = np.maximum(errors, smallest)  # the lower bound of the standard deviation, as in paired_p_value
     freedom = float(errors.sum() ** 2 / (errors**2 / [len(one) - 1, len(other) - 1]).sum())
     error = math.sqrt(errors.sum())
     half = _quantile((1 + confidence) / 2, freedom) * error
@@ -191,10 +193,11 @@ def difference_of_means(
 
 
 def holm(p_values: Numbers) -> list[float]:
-    """Holm's step-down correction of one family of p values; a NaN is no member of the family and stays NaN.
+    """Holm's step-down correction of one family of p values; NaNs are not counted in the family and stay NaN.
 
-    Of m members the i-th smallest becomes `max over j <= i of (m - j + 1) p_(j)`, at most 1 (Holm 1979). Not by
-    statsmodels, whose `multipletests` collects garbage in each call, which takes longer than everything else.
+    Of m values the i-th smallest becomes `max over j <= i of (m - j + 1) p_(j)`, at most 1 (Holm 1979). The
+    `multipletests` of statsmodels is not used, because it runs the garbage collector in each call, which dominates the
+    time of a ranking.
 
     >>> [round(p, 4) for p in holm([0.01, 0.04, float("nan"), 0.03])]
     [0.03, 0.06, nan, 0.06]
@@ -207,7 +210,7 @@ def holm(p_values: Numbers) -> list[float]:
 
 
 def spans_decades(smallest: float, largest: float, decades: float = 2.0) -> bool:
-    """Whether positive values spread so far that only a logarithmic axis shows them all.
+    """Whether positive values span more than this many decades, so that a logarithmic axis is needed.
 
     >>> spans_decades(1e-6, 0.1), spans_decades(0.9, 0.95), spans_decades(0.0, 1.0)
     (True, False, False)

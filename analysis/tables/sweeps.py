@@ -1,4 +1,4 @@
-"""Sweeps: cells whose default trials ran at several settings, as tables and pictures without being asked for."""
+"""Sweeps: cells whose default trials ran at several hyperparameter settings."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ class Sweep:
     """The default trials of one cell over a grid of settings.
 
     Attributes:
-        scale, task, regularizer: the cell.
-        names: the columns that vary, the one with the most values last.
-        table: one row per setting: `names`, mean, std and num_seeds of the test value; in % where it is an accuracy.
-        label: what the values are.
-        higher_is_better: their direction.
+        scale: of the cell.
+        task: of the cell.
+        regularizer: of the cell.
+        names: the hyperparameter columns that vary, the one with the most values last.
+        table: one row per setting with the columns `names`, `mean`, `std` and `num_seeds` of the test value, which is
+            in % if the metric is accuracy.
+        label: name and unit of the values.
+        higher_is_better: whether larger values are better.
     """
 
     scale: str
@@ -31,7 +34,7 @@ class Sweep:
     higher_is_better: bool
 
     def laid_out(self) -> pd.DataFrame:
-        """Means: columns are the values of the last name, rows all combinations of the others."""
+        """A pivot of the means: columns are the values of the last name, rows the combinations of the others."""
         *others, last = self.names
         order = self.table[others].apply(lambda column: column.rank(method="dense")).apply(tuple, axis="columns")
         key = [
@@ -76,10 +79,10 @@ def _sweep(scale: str, task: str, regularizer: str, names: tuple[str, ...], cell
 
 
 def short_name(name: str) -> str:
-    """The hyperparameter of a column."""
+    """The name of a hyperparameter column without its prefix."""
     return name.removeprefix(HYPERPARAMETER_PREFIX)
 
 
 def value_text(value: object) -> str:
-    """A value as an axis shows it: four digits."""
+    """A value as text, with four significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""What a regularizer costs: its seconds per training step over those of the unregularized twin that ran beside it."""
+"""Cost of a regularizer: its time per training step relative to the unregularized network, timed in turns with it."""
 
 from __future__ import annotations
 
@@ -27,18 +27,28 @@ _READ = {_TWIN, _RATIO, _MINUTES, *_RANGES["ratio"], *_RANGES["seconds"]}
 
 
 def timing_table(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row per (scale, task, regularizer, hardware_key); columns `TIMING_COLUMNS`. Empty without timing trials.
+    """Times per training step: one row per cell and machine. Empty without timing trials.
 
-    Each timing trial trains the regularizer and its twin in turns in one process; its ratio is that of the median
-    seconds per step. `ratio` is the median of these over `n` trials, `ratio_low` and `ratio_high` the smallest
-    and the largest: with a handful of trials the range says more than a bootstrap of it would. Two machines never share
-    a row. `minutes_per_100_epochs` is what the papers' tables of times give: of all steps of so many epochs, at the
-    trial's scale, without evaluation. Trials that failed, or that did not have the device to themselves, are left out
-    with a note.
+    A timing trial trains the network with the regularizer and its twin, the same network without it, in turns in one
+    process. Trials that failed, or that shared the device with other trials, are left out, with a note.
 
-    A trial's own spread is the range over its chunks of steps. Trials of a row whose ranges do not meet say that the
-    machine drifted between them. They are not averaged: where ratios drifted, the row is left out; where only the
-    twin's seconds did, the columns of seconds are empty. Notes name these rows.
+    Each trial also has a range over its chunks of steps. If the ranges of two trials of one row do not overlap, the
+    machine was faster or slower in one of them (drift), and the trials are not averaged: if the ratios drifted, the row
+    is left out; if only the twin's seconds did, the columns of times are NaN. Notes name these rows.
+
+    The columns:
+
+    - `scale`, `task`, `regularizer`, `hardware_key`
+    - `ratio`: seconds per step of the regularizer over those of its twin, median over the trials; in each trial it is
+      the ratio of the median times
+    - `ratio_low`, `ratio_high`: smallest and largest ratio of the trials
+    - `seconds_per_step`, `twin_seconds_per_step`: medians over the trials
+    - `minutes_per_100_epochs`: training steps of 100 epochs at the scale of the trials, without evaluation, as in the
+      papers' tables
+    - `n`: number of trials
+
+    Args:
+        trials: from `load_trials`.
     """
     timed = current_rows(trials)
     timed = timed[timed["role"] == "timing"]
@@ -72,15 +82,15 @@ def timing_table(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _apart(usable: pd.DataFrame, low: str, high: str) -> pd.Series:
-    """For each row, whether some trial's range ends before another's begins; unknown ranges are apart from nothing."""
+    """Whether the ranges of two trials of a row do not overlap; missing ranges overlap with all."""
     grouped = usable.groupby(_KEYS, sort=True)
     return grouped[low].max() > grouped[high].min()
 
 
 def _drift_notes(drifted: pd.Series, what: str, consequence: str) -> list[str]:
     return [
-        f"{regularizer} on {task} ({scale}, {hardware}): drift. The trials' {what} differ by more than each varied "
-        f"within itself, so {consequence}; time it again on a machine at rest."
+        f"{regularizer} on {task} ({scale}, {hardware}): drift. The {what} of the trials differ by more than they vary "
+        f"within a trial, so {consequence}; time it again on an idle machine."
         for scale, task, regularizer, hardware in drifted.index[drifted]
     ]
 

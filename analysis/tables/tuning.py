@@ -1,4 +1,4 @@
-"""What tuning cost and what it brought: the best validation value so far against trials and seconds."""
+"""Cost and progress of tuning: training time of the searches, and the best validation value so far."""
 
 from __future__ import annotations
 
@@ -15,10 +15,18 @@ _CELL = ["scale", "task", "regularizer"]
 
 
 def best_so_far(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row per tune trial in the order of proposals; columns `SO_FAR_COLUMNS`.
+    """Progress of the searches: one row per tune trial, in the order of the proposals.
 
-    `best_validation` is the best value among the first k trials, `max_{i <= k} v_i` (min where lower is better), NaN
-    before the first success; `seconds` is the time of training of these, failed ones included.
+    The columns:
+
+    - `scale`, `task`, `regularizer`
+    - `num_trials`: number k of this and all earlier trials of the cell
+    - `seconds`: training time of these k trials, failed ones included
+    - `best_validation`: the best validation value among them, `max_{i <= k} v_i` (the minimum if lower is better); NaN
+      before the first success
+
+    Args:
+        trials: from `load_trials`.
     """
     tune = _tune_rows(trials)
     higher = tune["higher_is_better"].astype("boolean").fillna(True).astype(bool)
@@ -34,7 +42,19 @@ def best_so_far(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def tuning_costs(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row per contestant: what its searches took over all tasks, the dearest first; columns `COST_COLUMNS`."""
+    """Cost of tuning over all tasks: one row per contestant, the most expensive first.
+
+    The columns:
+
+    - `scale`, `regularizer`
+    - `num_tasks`: number of tasks on which it was tuned
+    - `num_trials`, `num_failed`: number of tune trials, and how many of them failed
+    - `seconds`: training time of these trials, failed ones included
+    - `seconds_per_trial`
+
+    Args:
+        trials: from `load_trials`.
+    """
     tune = _tune_rows(trials)
     failed = ~tune["status"].isin(INTENDED)
     grouped = tune.assign(failed=failed, seconds=tune["train_seconds"].astype(float)).groupby(["scale", "regularizer"])

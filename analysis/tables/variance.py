@@ -1,4 +1,4 @@
-"""Where the scatter of a contestant's values comes from: its seeds, the split of the data, its tuning."""
+"""Variance components of the test values of a cell: seeds, validation splits and tuning."""
 
 from __future__ import annotations
 
@@ -18,19 +18,37 @@ _CELL = ["scale", "task", "regularizer"]
 
 
 def variance_table(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row per cell and source of variance; columns `VARIANCE_COLUMNS`.
+    """Variance components: one row per cell and source of variance.
 
-    In the model `y = mean + tuning_c + split_j + seed_s(c) + rest`, with independent effects, for campaigns c that each
-    tuned anew (`--seed`), splits j that hold out other validation data (`--splits`) and seeds s of the trials, half the
-    mean squared difference of two values estimates without bias: A = seed + rest for one campaign and split,
-    B = split + rest for one seed, C = seed + split + rest where both differ, D = tuning + seed + rest for one split of
-    two campaigns. Hence `split = C - A`, `seed = C - B`, `rest = A + B - C`, `tuning = D - A` (moments, as in the
-    analysis of variance: Searle et al. 1992, chapter 4; the sources are those of Bouthillier et al. 2021, "Accounting
-    for variance in machine learning benchmarks"). Negative estimates count as 0. With one split `seed` holds the rest,
-    too.
+    The model is `y = mean + tuning_c + split_j + seed_s(c) + rest` with independent random effects, for campaigns c
+    with independent tuning (`--seed`), splits j with different validation data (`--splits`) and seeds s of the trials.
+    Half the mean squared difference of two values is an unbiased estimate of
 
-    Values are test values of confirmed winners, of each campaign its own, or else of default trials; seeds that failed
-    count as the worst value. A cell with an infinite value, or with one trial, has no row.
+    - A = seed + rest, if only the seeds differ,
+    - B = split + rest, if only the splits differ,
+    - C = seed + split + rest, if seeds and splits differ,
+    - D = tuning + seed + rest, for two campaigns and one split.
+
+    Hence `split = C - A`, `seed = C - B`, `rest = A + B - C` and `tuning = D - A` (method of moments, Searle et al.
+    1992, "Variance components", chapter 4; the sources are those of Bouthillier et al. 2021, "Accounting for variance
+    in machine learning benchmarks"). Negative estimates are set to 0. If all values are of one split, `rest` cannot be
+    separated from `seed` and is included in it.
+
+    The values are the test values of the confirmed winners of each campaign, or of the default trials if there are
+    none; failed seeds have the worst value of the metric. Cells with an infinite value or with a single trial are left
+    out.
+
+    The columns:
+
+    - `scale`, `task`, `regularizer`
+    - `source`: "tuning", "split", "seed" or "rest", as far as the trials allow
+    - `variance`, `std`: of the test value by this source, in the metric's unit (squared for `variance`)
+    - `share`: of the sum over the sources, in [0, 1]; NaN if all are 0
+    - `num_levels`: number of distinct campaigns, splits or seeds; for "rest" the number of trials
+    - `num_trials`: number of trials of the cell
+
+    Args:
+        trials: from `load_trials`.
     """
     rows = rows_of_each_search(trials)
     notes = notes_of(rows)
@@ -48,7 +66,7 @@ def variance_table(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sources(trials: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, float, float, int]]:
-    """(source, variance, standard deviation, share, levels) of one cell."""
+    """The rows of one cell: source, variance, std, share, num_levels."""
     known = next((trial for trial in trials if not pd.isna(trial["metric"])), None)
     if known is None or len(trials) < 2:
         return []
@@ -76,7 +94,14 @@ def _value(trial: Mapping[str, Any], worst: float) -> float:
 
 
 def components(values: np.ndarray, tuning: np.ndarray, split: np.ndarray, seed: np.ndarray) -> Mapping[str, float]:
-    """By source: the variance that `variance_table` tells, from values and the campaign, split and seed of each."""
+    """The variance by source, as defined in `variance_table`.
+
+    Args:
+        values: shape (n,).
+        tuning: the campaign of each value, shape (n,).
+        split: its validation split, shape (n,).
+        seed: its seed, shape (n,).
+    """
     half_squares = (values[:, None] - values[None, :]) ** 2 / 2
     same_tuning, same_split, same_seed = (each[:, None] == each[None, :] for each in (tuning, split, seed))
 

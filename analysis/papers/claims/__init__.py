@@ -1,1 +1,1 @@
-"""What the papers claim, each claim a row with a verdict: `claim` is the shape, one module is a paper, `table` all."""
+"""How claims of the papers are judged: `claim` has the data types, the other modules one kind of claim each."""

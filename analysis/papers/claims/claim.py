@@ -1,4 +1,4 @@
-"""The shape of a claim: a sentence of a paper, and how rows judge it."""
+"""The data types of claims: a sentence of a paper, and the function that judges it from rows and curves."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pandas as pd
 from analysis.tables.timing import timing_table
 
 HOLDS, FAILS = "holds", "does not hold"
-TOO_FEW = "too few seeds"  # begins the verdict where what was measured is not told from chance
+TOO_FEW = "too few seeds"  # start of the verdict if the measurement does not differ significantly from chance
 NOT_RUN = "not comparable: not run"
 VACUOUS = "vacuous: the bound is at least 1, and no error is above that"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """What claims are judged by: the rows that count now (`current_rows`), and their curves."""
+    """The input of all judges: the `current_rows`, and all curves."""
 
     trials: pd.DataFrame
     curves: pd.DataFrame
@@ -31,18 +31,18 @@ class Results:
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """What was measured for a claim, and what follows."""
+    """What was measured for a claim, and the verdict."""
 
     verdict: str  # HOLDS, FAILS, VACUOUS, "too few seeds: <why>" or "not comparable: <why>"
     value: float
-    limit: float  # the largest value that bears the claim out
-    measured: str  # what the value is, in words, with all that helps to weigh it
+    limit: float  # the largest value that agrees with the claim
+    measured: str  # what the value is, in words, with its uncertainty
     num_trials: int
     scale: str
 
 
 def verdict_of_bound(error: float, bound: float) -> str:
-    """Whether an error in [0, 1] keeps a bound; a bound from 1 on is kept by every error, which is no finding.
+    """The verdict on an upper bound of an error in [0, 1]; a bound of at least 1 holds trivially and is vacuous.
 
     >>> verdict_of_bound(0.1, 0.4), verdict_of_bound(0.5, 0.4)
     ('holds', 'does not hold')
@@ -54,15 +54,15 @@ def verdict_of_bound(error: float, bound: float) -> str:
     return HOLDS if error <= bound else FAILS
 
 
-Judge = Callable[[Results], Judgement | None]  # None where the trials did not run
+Judge = Callable[[Results], Judgement | None]  # None if the trials did not run
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A sentence of a paper that rows can bear out or contradict."""
+    """A statement of a paper that rows can support or contradict."""
 
     paper: str
-    name: str  # with its place in the paper
+    name: str  # its place in the paper, and a keyword
     statement: str
     tasks: tuple[str, ...]
     judge: Judge

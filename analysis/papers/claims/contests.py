@@ -1,28 +1,28 @@
-"""Claims that one thing is more accurate than another: judged by means over seeds, and by how sure these are.
+"""Claims that one method is more accurate than another, judged by tests on the means over seeds.
 
-A paper says "A is best" of a column of numbers, most of them of one run. What it asserts is an order of means, and
-the means here carry noise, so there are four verdicts:
+A paper says that "A is best" in a column of numbers, most of which are from one run. This asserts an order of means.
+Our means have a standard error, so there are four verdicts:
 
-* `does not hold` only where the contrary is significant: for some pair the mean has the wrong sign and the two-sided
-  test of its difference, after Holm's correction over all pairs of the claim, gives p < 5 %. The test is paired over
-  seeds (runs of one seed share initial weights and data order), or Welch's where no seeds are shared.
-* `holds` where every pair is in the claimed order and its difference alone is significant (p < 5 %). All must be, so
-  nothing is to be corrected (Berger 1982, intersection-union tests): with equal contestants at most 2.5 % hold.
-* `too few seeds` where the seeds tell neither from chance, or there is one, which has no spread.
-* `not comparable` where an entry of the paper's column was not run (being best of fewer is easier), where entries were
-  tuned with unequal budgets, and at any scale but `paper`: a shortened training ends elsewhere. The value is shown all
-  the same.
+* `does not hold` only if the contrary is significant: for some pair the mean has the wrong sign, and the two-sided test
+  of its difference gives p < 5 % after Holm's correction over all pairs of the claim. The test is paired over seeds
+  (runs of one seed share initial weights and data order), or Welch's if there are no common seeds.
+* `holds` if every pair has the claimed order and each difference is significant by itself (p < 5 %). Because all must
+  be significant, no correction is needed (intersection-union test, Berger 1982): with equal contestants at most 2.5 %
+  of such claims hold.
+* `too few seeds` if neither is significant, or if there is only one seed.
+* `not comparable` if an entry of the paper's column was not run (it is easier to be best of fewer), if entries were
+  tuned with unequal budgets, and at any scale but `paper`. The value is reported nevertheless.
 
-A seed that failed counts as accuracy 0; of a measure without a worst value the entry has no value then.
+A failed seed has accuracy 0. For a measure without a worst value, an entry with a failed seed has no value.
 
-Holm's correction keeps the chance of calling any true claim false below 5 %, and costs power in long columns: with 5
-seeds and 10 rivals only clear contradictions are called so: a paper is contradicted only on strong evidence.
+Holm's correction keeps the probability of rejecting a true claim below 5 %, at the cost of power in long columns: with
+5 seeds and 10 rivals, only large contradictions are significant.
 
-A trend is judged on one slope for each seed (its least-squares slope over the points), tested against 0 over seeds:
-runs at different points share the seed and are no independent observations. An equality is judged by the 95 % interval
-of the difference: within the margin it holds, beyond it does not, and else the seeds do not tell. A gain of so many
-points holds where it is significantly above 0 and its interval reaches the reported one, and fails where the interval
-ends below that.
+A trend is judged by one least-squares slope per seed, tested against 0 over the seeds, because runs at different points
+share the seed and are not independent. An equality is judged by the confidence interval of the difference: it holds if
+the interval is within the margin, it does not hold if the interval is outside, otherwise the seeds are too few. A
+reported gain holds if the difference is significantly above 0 and its confidence interval includes or exceeds the
+reported gain; it does not hold if the interval is below the reported gain.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from analysis.tables.statistics import Difference, difference_of_means, holm, me
 from harness.records import SCALES
 
 LEVEL = 0.05
-UNDECIDED = f"{TOO_FEW}: the seeds do not tell them apart"
+UNDECIDED = f"{TOO_FEW}: no significant difference"
 ONE_SEED = f"{TOO_FEW}: one seed has no spread"
-_MOST_NAMED = 3  # entries in a sentence
+_MOST_NAMED = 3  # entries in one message
 
 
 class Pair(NamedTuple):
-    """The claim that the first has the larger value."""
+    """The claim that one entry has a larger value than another."""
 
     higher: Entry
     lower: Entry
@@ -58,14 +58,15 @@ Points = Sequence[tuple[float, Entry]] | Callable[[pd.DataFrame], Sequence[tuple
 
 
 def best_of(best: Entry, entries: Iterable[Entry]) -> list[Pair]:
-    """The pairs that say that one entry is better than all others."""
+    """The pairs of the claim that one entry is better than all others."""
     return [Pair(best, rival) for rival in entries if rival != best]
 
 
 def judge_order(pairs: Pairs, measure: Measure = accuracy_points) -> Judge:
-    """Every pair in the claimed order. The value is by how much the worst pair misses it, in % points; at most 0.
+    """Judge whether all pairs have the claimed order.
 
-    The pairs may depend on what was run, where the paper names no values of a sweep.
+    The value of the judgement is the largest difference in the wrong direction, in % points; the limit is 0. `pairs`
+    is a function of the trials for sweeps whose points the paper does not name.
     """
 
     def judge(results: Results) -> Judgement | None:
@@ -97,7 +98,10 @@ def judge_order(pairs: Pairs, measure: Measure = accuracy_points) -> Judge:
 
 
 def judge_trend(points: Points, sign: int, per: str, measure: Measure = accuracy_points) -> Judge:
-    """The value rises (`sign` = 1) or falls (-1) along the points. The value is the mean slope against that."""
+    """Judge whether the measure rises (`sign` = 1) or falls (-1) along the points.
+
+    The value of the judgement is the mean slope times -`sign`; the limit is 0. `per` is the unit of the slope in words.
+    """
 
     def judge(results: Results) -> Judgement | None:
         claimed = points(results.trials) if callable(points) else points
@@ -127,9 +131,10 @@ def judge_trend(points: Points, sign: int, per: str, measure: Measure = accuracy
 
 
 def judge_equal(pairs: Sequence[Pair], margin: float, obstacle: Callable[[pd.DataFrame], str] = lambda _: "") -> Judge:
-    """All pairs equal within a margin, in % points. The value is the largest distance of an interval's end from 0.
+    """Judge whether all pairs are equal within a margin, in % points.
 
-    `obstacle` names what in the rows keeps the two from being the same thing, empty where nothing does.
+    The value of the judgement is the largest absolute end of a confidence interval; the limit is the margin.
+    `obstacle` returns why the two entries cannot be equal in these rows, or an empty text.
     """
 
     def judge(results: Results) -> Judgement | None:
@@ -158,7 +163,10 @@ def judge_equal(pairs: Sequence[Pair], margin: float, obstacle: Callable[[pd.Dat
 
 
 def judge_gain(pair: Pair, reported: float, measure: Measure = accuracy_points) -> Judge:
-    """The first is so many % points above the second. The value is what is missing to that at the interval's end."""
+    """Judge whether the first entry exceeds the second by the reported number of % points.
+
+    The value of the judgement is the reported gain less the upper end of the confidence interval; the limit is 0.
+    """
 
     def judge(results: Results) -> Judgement | None:
         field_ = _field(results, pair, measure)
@@ -181,7 +189,7 @@ def judge_gain(pair: Pair, reported: float, measure: Measure = accuracy_points) 
 
 @dataclass(frozen=True, kw_only=True)
 class _Field:
-    """All entries of a claim at the fullest scale at which it can be said anything about."""
+    """The samples of all entries of a claim at one scale."""
 
     scale: str
     rows: pd.DataFrame
@@ -190,7 +198,7 @@ class _Field:
 
     @property
     def unequal_budgets(self) -> str:
-        """The budgets of the entries in words, where they are not the same; else empty."""
+        """The budgets of the entries in words if they are unequal, else empty."""
         budgets = {sample.budget: entry.label for entry, sample in self.samples.items() if sample.by_seed}
         return (
             ", ".join(f"{label} with {budget}" for budget, label in sorted(budgets.items())) if len(budgets) > 1 else ""
@@ -229,13 +237,13 @@ class _Compared(NamedTuple):
 
 
 def _field(results: Results, entries: Iterable[Entry], measure: Measure) -> _Field | None:
-    """At the fullest scale at which two entries have values; None where there is none."""
+    """The samples at the scale closest to the paper's at which two entries have values; None if there is none."""
     entries = list(dict.fromkeys(entries))
     trials = results.trials
     about = trials["task"].isin({e.task for e in entries}) & trials["regularizer"].isin(
         {e.regularizer for e in entries}
     )
-    is_accuracy = trials["metric"].fillna("accuracy").eq("accuracy")  # a trial that failed does not say
+    is_accuracy = trials["metric"].fillna("accuracy").eq("accuracy")  # rows of failed trials may lack the metric
     trials = trials[about & is_accuracy & trials["role"].ne("timing")]
     for scale in SCALES:
         rows = trials[trials["scale"] == scale]
@@ -273,7 +281,7 @@ def _of_pairs(count: int, sure: int) -> str:
 
 
 def _distance_from_zero(difference: Difference) -> float:
-    """Of the interval: 0 where it holds 0."""
+    """The distance of the confidence interval from 0; 0 if it contains 0."""
     if math.isnan(difference.low) or difference.low <= 0 <= difference.high:
         return 0.0
     return min(abs(difference.low), abs(difference.high))

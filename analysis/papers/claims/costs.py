@@ -1,12 +1,15 @@
-"""Claims about time, as ratios to the unregularized network: minutes of unknown hardware cannot be compared.
+"""Claims about time, judged on ratios to the unregularized network: minutes on unknown hardware are not comparable.
 
-Ratios of timing trials are, as far as ratios go: the network is the paper's, the machine is not. An order of costs
-`holds` where in each step the ranges of the trials are apart in that direction by chance in at most 5 % of cases (of n
-and m trials, 1 in C(n + m, n), Mann and Whitney 1947), and the medians differ by more than 1 %, to which times repeat.
-It `does not hold` where that is so in the wrong direction for some step, in at most 5 % of cases over all steps. A
-ratio `holds` within 10 % of the reported one and on its side of 1; another one on other hardware says nothing against
-the paper. Neither verdict is given where a method was timed in one trial alone, which has no range, nor at scale
-`smoke`, whose batches are another size. Scale `short` counts: it makes fewer steps, of the same kind.
+An order of costs `holds` if, for each pair of neighbouring methods, the ranges of their trials do not overlap, the
+probability of that under equality is at most 5 % (1 / C(n + m, n) with n and m trials, Mann and Whitney 1947), and the
+medians differ by more than 1 %, the precision of repeated timings. It `does not hold` if this is the case in the wrong
+direction for some pair, with 5 % divided by the number of pairs (Bonferroni).
+
+A reported ratio `holds` if ours is within 10 % of it and on the same side of 1. Another ratio does not contradict the
+paper, because the hardware differs.
+
+Neither verdict is given if a method was timed in one trial only, or at scale `smoke`, which has other batch sizes.
+Scale `short` is allowed, since it only makes fewer steps.
 """
 
 from __future__ import annotations
@@ -20,17 +23,20 @@ from typing import NamedTuple
 from analysis.papers.claims.claim import FAILS, HOLDS, Judge, Judgement, Results
 from harness.records import SCALES
 
-TOLERANCE = 0.1  # relative; a median of a few timing trials repeats to a few per cent
+TOLERANCE = 0.1  # relative; the median of a few timing trials is reproducible to a few per cent
 LEVEL = 0.05
-SMALLEST_STEP = 0.01  # relative; below it an order of times is one of noise
-FEWEST_TRIALS = 2  # of each method, lest one disturbed trial decide
-FULL_STEP_SCALES = ("paper", "short")  # whose steps are the paper's: batch, network and images alike
+SMALLEST_STEP = 0.01  # relative; smaller differences of times are noise
+FEWEST_TRIALS = 2  # of each method, so that one disturbed trial does not decide
+FULL_STEP_SCALES = ("paper", "short")  # scales with the batch size, network and images of the paper
 BASELINE = "none"
-_MANY = 1000  # stands for a number of trials without end
+_MANY = 1000  # number of trials in place of infinity
 
 
 def judge_cost_order(task: str, methods: Sequence[str]) -> Judge:
-    """Each method takes longer than the one before. The value is the largest ratio against that, less 1; at most 0."""
+    """Judge whether each method takes longer than the one before.
+
+    The value of the judgement is the largest ratio of the earlier to the later method, less 1; the limit is 0.
+    """
 
     def judge(results: Results) -> Judgement | None:
         timed = _timed(results, task, methods)
@@ -48,7 +54,7 @@ def judge_cost_order(task: str, methods: Sequence[str]) -> Judge:
             verdict = f"not comparable: not timed: {', '.join(missing)}"
         else:
             sure = all(cheap.surely_below(dear, LEVEL) for cheap, dear in steps)
-            verdict = HOLDS if sure else "too few trials: those timed do not tell the costs apart"
+            verdict = HOLDS if sure else "too few trials: no significant order of the costs"
         text = ", ".join(f"{method} {timed.ratios[method].median:.2f}" for method in ran)
         return timed.judgement(verdict, value=excess, limit=0.0, text=f"times of a step over none: {text}")
 
@@ -56,7 +62,10 @@ def judge_cost_order(task: str, methods: Sequence[str]) -> Judge:
 
 
 def judge_cost(task: str, method: str, against: str, reported: float) -> Judge:
-    """A step takes `reported` times as long as against another method. The value is the relative deviation from it."""
+    """Judge whether a step of `method` takes `reported` times as long as a step of `against`.
+
+    The value of the judgement is the relative deviation of our ratio from the reported one; the limit is `TOLERANCE`.
+    """
 
     def judge(results: Results) -> Judgement | None:
         timed = _timed(results, task, (method, against))
@@ -77,18 +86,18 @@ class _Ratio(NamedTuple):
     median: float
     low: float
     high: float
-    num_trials: float  # infinite of the baseline where it was not timed itself: it is 1 by definition
+    num_trials: float  # infinite for the baseline if it was not timed itself: its ratio is 1 by definition
 
     def surely_below(self, other: _Ratio, level: float) -> bool:
-        """Whether the ranges are apart by more than chance does, and the medians by more than `SMALLEST_STEP`."""
+        """Whether all ratios are below those of the other, significantly and by more than `SMALLEST_STEP`."""
         n, m = (int(min(each.num_trials, _MANY)) for each in (self, other))
-        by_chance = 1 / math.comb(n + m, n)  # that of two equal ones all trials of this lie below all of the other
-        return self.high < other.low and self.median * (1 + SMALLEST_STEP) < other.median and by_chance <= level
+        p_value = 1 / math.comb(n + m, n)  # probability under equality that all of these are below all of the others
+        return self.high < other.low and self.median * (1 + SMALLEST_STEP) < other.median and p_value <= level
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Timed:
-    """Times over the unregularized twin, by method, all of one machine and scale."""
+    """Ratios of times to the unregularized twin, by method, on one machine and at one scale."""
 
     ratios: dict[str, _Ratio]
     scale: str
@@ -97,25 +106,28 @@ class _Timed:
 
     @property
     def objection(self) -> str:
-        """Why nothing follows from these times, empty where something does."""
+        """Why no verdict is possible; empty if one is."""
         if self.scale not in FULL_STEP_SCALES:
             return f"not comparable: scale {self.scale}"
         once = [name for name, ratio in self.ratios.items() if ratio.num_trials < FEWEST_TRIALS]
-        return f"not comparable: timed in one trial alone: {', '.join(once)}" if once else ""
+        return f"not comparable: timed in one trial only: {', '.join(once)}" if once else ""
 
     def judgement(self, verdict: str, *, value: float, limit: float, text: str) -> Judgement:
         return Judgement(
             verdict=verdict,
             value=value,
             limit=limit,
-            measured=f"{text}; on {self.hardware}, while the paper names no hardware",
+            measured=f"{text}; on {self.hardware} (the paper names no hardware)",
             num_trials=self.num_trials,
             scale=self.scale,
         )
 
 
 def _timed(results: Results, task: str, methods: Sequence[str]) -> _Timed | None:
-    """At the fullest scale, on the hardware where most methods were timed. The baseline, if it was not, takes 1."""
+    """The ratios at the scale closest to the paper's, on the machine with the most methods.
+
+    The ratio of the baseline is 1 if it was not timed itself.
+    """
     table = results.timing
     table = table[(table["task"] == task) & table["regularizer"].isin(methods)]
     for scale in SCALES:

@@ -1,4 +1,4 @@
-"""Claims about the course of training, judged on curves averaged over seeds."""
+"""Claims about the course of training, judged on learning curves."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from analysis.rows.current import succeeded
 from analysis.tables.statistics import mean_interval
 from harness.records import SCALES
 
-FEWEST_EPOCHS = 5  # of a rank correlation
+FEWEST_EPOCHS = 5  # points of a rank correlation
 
 
 def judge_stable(task: str, method: str, since: float, limit: float) -> Judge:
-    """From the fraction `since` of training on, the mean test error moves by at most `limit` % points.
+    """Judge whether the mean test error varies by at most `limit` % points after the fraction `since` of training.
 
-    The value is largest less smallest mean over seeds in that window. Only a whole training can tell.
+    The value of the judgement is the largest less the smallest mean over seeds in that window. Only trials of scale
+    `paper` are judged.
     """
 
     def judge(results: Results) -> Judgement | None:
@@ -50,13 +51,13 @@ def judge_stable(task: str, method: str, since: float, limit: float) -> Judge:
 
 
 def judge_common_trend(task: str, wanted: Callable[[str], bool], metric: str, least: float) -> Judge:
-    """What a regularizer logs and the test error rise and fall together: Spearman's correlation over epochs.
+    """Judge whether a logged metric and the test error rise and fall together, by Spearman's correlation over epochs.
 
-    One correlation for each trial, since neighbouring epochs are anything but independent; their mean over trials
-    must reach `least`, and fails where the 95 % interval over trials lies below. Whatever falls as training goes on has
-    such a correlation with the error, the number of the epoch among it; so the steps from reading to reading must go
-    together, too: the mean of their rank correlations over trials is surely above 0. The value is minus the mean.
-    `wanted` picks the contestants by name.
+    There is one correlation per trial, since neighbouring epochs are not independent. The claim does not hold if the
+    95 % interval of the mean over trials is below `least`. It holds if the mean is at least `least` and, in addition,
+    the changes from one reading to the next are correlated: the 95 % interval of their mean rank correlation is above
+    0. The second condition excludes that both only follow the progress of training, as any decreasing quantity does.
+    The value of the judgement is minus the mean correlation. `wanted` selects contestants by name.
     """
 
     def judge(results: Results) -> Judgement | None:
@@ -78,29 +79,29 @@ def judge_common_trend(task: str, wanted: Callable[[str], bool], metric: str, le
         if scale != "paper":
             verdict = f"not comparable: scale {scale}"
         elif mean >= least:
-            verdict = HOLDS if least_step > 0 else f"{TOO_FEW}: the two follow training, and not surely each other"
+            verdict = HOLDS if least_step > 0 else f"{TOO_FEW}: no significant correlation of the changes"
         else:
-            verdict = FAILS if high < least else f"{TOO_FEW}: the seeds do not tell the trends apart"
+            verdict = FAILS if high < least else f"{TOO_FEW}: the correlation is not significantly below {least:g}"
         text = f"mean rank correlation {mean:+.2f} over {len(per_trial)} trials"
         text += f", 95 % interval {low:+.2f} to {high:+.2f}" if len(per_trial) > 1 else ""
-        text += f"; of the steps between readings {steps:+.2f}"
+        text += f"; of the changes between readings {steps:+.2f}"
         return Judgement(verdict=verdict, value=-mean, limit=-least, measured=text, num_trials=len(rows), scale=scale)
 
     return judge
 
 
 def _step_correlation(curve: pd.DataFrame) -> float:
-    """Spearman's correlation of the steps of bound and error; 0 where one of them steps evenly."""
+    """Spearman's correlation of the changes of bound and error; 0 if the changes of one of them are all equal."""
     steps = curve[["bound", "error"]].diff().dropna()
     size = curve[["bound", "error"]].abs().max()
-    steps = (steps / size.where(size > 0, 1.0)).round(9)  # steps that differ by rounding have one rank
+    steps = (steps / size.where(size > 0, 1.0)).round(9)  # so that changes that differ by rounding errors are tied
     if (steps.nunique() < 2).any():
         return 0.0
     return float(stats.spearmanr(steps["bound"], steps["error"]).statistic)
 
 
 def _unread(joined: pd.DataFrame, num_trials: int, scale: str, limit: float) -> Judgement:
-    """Of trials that ran, and of which no correlation can be told."""
+    """The judgement if no trial has enough readings for a correlation."""
     why = f"fewer than {FEWEST_EPOCHS} readings in which both move" if scale == "paper" else f"scale {scale}"
     most = int(joined.groupby("trial_id").size().max()) if len(joined) else 0
     return Judgement(
@@ -114,7 +115,10 @@ def _unread(joined: pd.DataFrame, num_trials: int, scale: str, limit: float) -> 
 
 
 def bound_and_error(curves: pd.DataFrame, rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Columns trial_id, epoch, bound, error (% of the test split): where both were read."""
+    """The logged metric and the test error at the epochs at which both were read.
+
+    Columns `trial_id`, `epoch`, `bound` (the metric) and `error` (in % of the test split).
+    """
     logged = curves[(curves["split"] == "regularizer") & (curves["metric"] == metric)]
     logged = logged[logged["trial_id"].isin(rows["trial_id"])]
     error = _test_error(curves, rows)
@@ -124,7 +128,7 @@ def bound_and_error(curves: pd.DataFrame, rows: pd.DataFrame, metric: str) -> pd
 
 
 def _trials(results: Results, task: str, wanted: Callable[[str], bool]) -> tuple[str, pd.DataFrame] | None:
-    """The trials of the contestants on a task at the fullest scale, confirmed ones where there are such."""
+    """The scale closest to the paper's, and the trials at it: confirmed ones if there are any, else default ones."""
     rows = succeeded(results.trials)
     rows = rows[
         (rows["task"] == task)
@@ -139,7 +143,7 @@ def _trials(results: Results, task: str, wanted: Callable[[str], bool]) -> tuple
 
 
 def _test_error(curves: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Points of the test error in %, of these trials."""
+    """The curve points of these trials' test error, in %."""
     points = curves[(curves["split"] == "test") & (curves["metric"] == "accuracy")]
     points = points[points["trial_id"].isin(rows["trial_id"])]
     return points.assign(value=100 * (1 - points["value"]))

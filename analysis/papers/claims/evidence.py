@@ -1,4 +1,7 @@
-"""Rows and curves of the theory's tasks, as claims and figures need them: one scale, one reading per row."""
+"""Rows and curves of the theory's tasks in the form that claims and figures need.
+
+A reading is the set of metrics that a trial logged of its weights at one epoch.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,13 @@ _CONTESTANT = ["task", "regularizer"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What some tasks measured at one scale.
+    """The trials of some tasks and contestants at one scale.
 
     Attributes:
-        rows: the trials that succeeded and left curves, default and confirm.
-        curves: their curves on the split `validation`, which for these tasks is a reading of the weights.
-        scale: of all of them.
-        lost: the trials that ended with nothing to read: those that diverged or failed, and those without curves.
+        rows: the successful trials with curves, of the roles default and confirm.
+        curves: their curves on the split `validation`, which holds the readings of these tasks.
+        scale: of all trials.
+        lost: the trials without readings: those that diverged or failed, and those without curves.
     """
 
     rows: pd.DataFrame
@@ -35,7 +38,11 @@ class Evidence:
 
     @cached_property
     def readings(self) -> pd.DataFrame:
-        """One row per trial and epoch, one column per metric, and who was read: task, regularizer, rate, seed, step."""
+        """One row per trial and epoch, with a column for each metric.
+
+        The other columns are `trial_id`, `epoch`, `task`, `regularizer`, `seed`, `drop_rate`, `lam` (the strength of
+        dropout, p / (1 - p)) and, if the steps per epoch were logged, `iteration`.
+        """
         points = self.curves[~self.curves["metric"].str.startswith(LANDSCAPE)]
         wide = points.pivot_table(index=["trial_id", "epoch"], columns="metric", values="value").reset_index()
         subjects = self.rows[["trial_id", "task", "regularizer", "seed", DROP_RATE]]
@@ -52,7 +59,10 @@ class Evidence:
 
     @cached_property
     def landscape(self) -> pd.DataFrame:
-        """Columns drop_rate, x, y, value: the landscapes that were measured before training, averaged over trials."""
+        """The objective on a grid of weights, measured before training: mean over trials.
+
+        Columns `drop_rate`, `x`, `y` and `value`.
+        """
         points = self.curves[self.curves["metric"].str.startswith(LANDSCAPE)]
         points = points.merge(self.rows[["trial_id", DROP_RATE]], on="trial_id").rename(
             columns={DROP_RATE: "drop_rate"}
@@ -64,12 +74,12 @@ class Evidence:
 
     @cached_property
     def all_are_read(self) -> bool:
-        """Whether there is something to read of every regularizer on every task."""
+        """Whether every regularizer has a trial with readings on every task."""
         return set(_names(self.lost)) <= set(_names(self.rows))
 
     @cached_property
     def lost_settings(self) -> list[str]:
-        """The settings (task, regularizer, drop rate) of which no trial can be read, in words."""
+        """The settings (task, regularizer, drop rate) without any trial with readings, in words."""
         setting = [*_CONTESTANT, DROP_RATE]
         known = pd.MultiIndex.from_frame(self.rows[setting])
         lost = self.lost[~pd.MultiIndex.from_frame(self.lost[setting]).isin(known)][setting].drop_duplicates()
@@ -79,13 +89,13 @@ class Evidence:
 
     @cached_property
     def losses(self) -> str:
-        """How many trials are lost, and how they ended; empty where none is."""
+        """How many trials have no readings, and their statuses; empty if there are none."""
         number = len(self.lost)
         ends = ", ".join(f"{count} {status}" for status, count in self.lost["status"].value_counts().items())
-        return f"{number} trial{'s' if number > 1 else ''} left no readings ({ends})" if number else ""
+        return f"{number} trial{'s' if number > 1 else ''} without readings ({ends})" if number else ""
 
     def finite(self, metrics: Iterable[str]) -> Evidence:
-        """Without the trials that hold a reading of these metrics which is no finite number: they are lost, too."""
+        """The evidence in which trials with an infinite or missing value of these metrics are moved to `lost`."""
         wanted = set(metrics)
         read = self.curves["metric"].str.replace(r"/.*", "", regex=True).isin(wanted)
         broken = self.rows["trial_id"].isin(self.curves.loc[read & ~np.isfinite(self.curves["value"]), "trial_id"])
@@ -97,7 +107,7 @@ class Evidence:
         return Evidence(rows, curves, self.scale, pd.concat([self.lost, lost]))
 
     def lacks(self, metrics: Iterable[str]) -> list[str]:
-        """Those of these metrics that some regularizer on some task has no reading of, be it numbered (`name/1`)."""
+        """The metrics that some regularizer on some task did not log, neither as `name` nor numbered as `name/1`."""
         who = dict(zip(self.rows["trial_id"], _names(self.rows), strict=True))
         points = self.curves[["trial_id", "metric"]].drop_duplicates()
         read = {(who[trial], metric.partition("/")[0]) for trial, metric in points.itertuples(index=False)}
@@ -105,7 +115,7 @@ class Evidence:
         return [metric for metric in metrics if any((subject, metric) not in read for subject in everyone)]
 
     def of(self, **wanted: object) -> Evidence:
-        """Only the trials whose columns have these values (`task`, `regularizer`)."""
+        """The evidence of the trials with these values in their columns, for example `of(task="structured-fig2")`."""
         rows, lost = self.rows, self.lost
         for name, value in wanted.items():
             rows, lost = rows[rows[name] == value], lost[lost[name] == value]
@@ -115,9 +125,9 @@ class Evidence:
 def evidence_of(
     trials: pd.DataFrame, curves: pd.DataFrame, tasks: Sequence[str], contestants: Sequence[str]
 ) -> Evidence | None:
-    """These contestants on these tasks, at the fullest scale at which all were run on all; None where there is none.
+    """The trials of these contestants on these tasks, at the scale closest to the paper's with all combinations.
 
-    A trial that diverged was run: it counts for the scale, and stands in `lost`.
+    None if there is no such scale. Diverged trials count as run; they are in `lost`.
     """
     if DROP_RATE not in trials.columns:
         return None
@@ -134,5 +144,5 @@ def evidence_of(
 
 
 def _names(trials: pd.DataFrame) -> list[tuple[str, str]]:
-    """(task, regularizer) of every trial."""
+    """The (task, regularizer) of each trial."""
     return list(trials[_CONTESTANT].itertuples(index=False, name=None))

@@ -1,4 +1,4 @@
-"""Claims of the theory: measured on readings of the weights, whose optima are known."""
+"""Claims of the theory, judged on readings of the weights of networks with known optima."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from analysis.papers.claims.theory_measures import Finding, Measure
 
 Training = Literal["any", "end", "full"]
 Complete = Literal["readings", "settings", "trials"]
-_NO_READINGS = ("steps_per_epoch", "sampling_error")  # of the schedule and of the sampling, not of the weights
-_MOST_NAMED = 3  # settings in one sentence
+_NOT_OF_WEIGHTS = ("steps_per_epoch", "sampling_error")  # metrics that do not depend on the weights
+_MOST_NAMED = 3  # settings in one message
 
 
 def theory_claim(
@@ -28,13 +28,21 @@ def theory_claim(
     complete: Complete = "settings",
     incomparable: str = "",
 ) -> Claim:
-    """A claim that `measure` decides on the trials of these contestants on these tasks.
+    """Make a claim that is judged by a measure of these contestants on these tasks.
 
-    `training` says how much of it the claim is about: `any` part, or its `end`, which a shortened training can reach
-    but not miss, or its `full` length, without which nothing can be said. `complete` says what must have come to an end
-    before the claim can hold: some trial of each of the `settings`, all `trials`, or, where it speaks of each reading,
-    no more than the `readings` that there are; a trial that diverged cannot contradict a paper that gives no learning
-    rate. `incomparable` is the reason why a measurement that differs says nothing against the paper.
+    Args:
+        paper: its name.
+        name: the place in the paper.
+        statement: the claim in one sentence.
+        tasks: all of these have to be run.
+        measure: computes the value and the limit of the judgement.
+        contestants: all of these have to be run on each task.
+        training: which part of training the claim is about. "any": every part, so that shortened trainings count.
+            "end": a shortened training can support the claim, but not contradict it. "full": only scale `paper` counts.
+        complete: which trials must have readings for the claim to hold. "settings": at least one of each setting;
+            "trials": all; "readings": any, because the claim is about each reading. Diverged trials never contradict a
+            claim, since the papers give no learning rates.
+        incomparable: why a measurement that differs does not contradict the paper; empty if it does.
     """
 
     def judge(results: Results) -> Judgement | None:
@@ -44,9 +52,9 @@ def theory_claim(
         evidence = found.finite(measure.reads)
         missing = _missing(evidence, measure)
         finding = Finding(value=np.nan, limit=np.nan, measured="") if missing else measure.find(evidence)
-        open_question = missing or _unfinished(evidence, complete)
+        obstacle = missing or _unfinished(evidence, complete)
         return Judgement(
-            verdict=_verdict(finding, training, open_question, incomparable, evidence.scale),
+            verdict=_verdict(finding, training, obstacle, incomparable, evidence.scale),
             value=finding.value,
             limit=finding.limit,
             measured="; ".join(part for part in (finding.measured, _lost(evidence)) if part),
@@ -58,45 +66,45 @@ def theory_claim(
 
 
 def _untrained(evidence: Evidence) -> bool:
-    """Whether nothing that was read of the weights is other than before training."""
+    """Whether all metrics of the weights are the same at the first and the last reading."""
     read = evidence.readings
-    names = [name for name in set(evidence.curves["metric"]) if name in read and name not in _NO_READINGS]
+    names = [name for name in set(evidence.curves["metric"]) if name in read and name not in _NOT_OF_WEIGHTS]
     first, last = (getattr(read.groupby("trial_id")[names], end)() for end in ("first", "last"))
     return bool(((first == last) | first.isna()).all(axis=None))
 
 
 def _lost(evidence: Evidence) -> str:
-    """What is lost, with the settings of which all is."""
+    """The trials without readings in words, with the settings for which there are no others."""
     settings = evidence.lost_settings
     named = "; ".join(settings) if len(settings) <= _MOST_NAMED else f"{len(settings)} settings"
-    return f"{evidence.losses}, among them all of {named}" if settings else evidence.losses
+    return f"{evidence.losses}, including all of {named}" if settings else evidence.losses
 
 
 def _missing(evidence: Evidence, measure: Measure) -> str:
-    """Why the measure cannot be taken at all; empty where it can."""
+    """Why the measure cannot be computed; empty if it can."""
     if not evidence.all_are_read:
         return evidence.losses
     if _untrained(evidence):
-        return "the weights are those before training"
+        return "the weights did not change in training"
     lacking = evidence.lacks(measure.reads)
     return f"the rows lack what it needs ({', '.join(lacking)})" if lacking else ""
 
 
 def _unfinished(evidence: Evidence, complete: Complete) -> str:
-    """Why what was measured cannot bear the claim out; empty where it can."""
+    """Why the measurement cannot support the claim; empty if it can."""
     lost = {"readings": False, "settings": bool(evidence.lost_settings), "trials": not evidence.lost.empty}
     return evidence.losses if lost[complete] else ""
 
 
-def _verdict(finding: Finding, training: Training, open_question: str, incomparable: str, scale: str) -> str:
+def _verdict(finding: Finding, training: Training, obstacle: str, incomparable: str, scale: str) -> str:
     if np.isnan(finding.value):
-        return f"not comparable: {open_question or 'the rows lack what it needs'}"
+        return f"not comparable: {obstacle or 'the rows lack what it needs'}"
     if finding.too_few:
         return f"{TOO_FEW}: {finding.too_few}"
     if training == "full" and scale != "paper":
         return f"not comparable: scale {scale} ends training too early to tell"
     if finding.holds:
-        return f"not comparable: {open_question}" if open_question else HOLDS
+        return f"not comparable: {obstacle}" if obstacle else HOLDS
     if incomparable:
         return f"not comparable: {incomparable}"
     if training == "end" and scale != "paper":

@@ -1,4 +1,4 @@
-"""How claims of the theory are measured on readings of the weights: a measure names the readings it needs."""
+"""Measures for claims of the theory: functions of the readings of weights, with the metrics that they need."""
 
 from __future__ import annotations
 
@@ -11,22 +11,26 @@ import pandas as pd
 
 from analysis.papers.claims.evidence import Evidence
 
-ROUNDING = 1e-5  # of sums of squares that networks in single precision leave behind
-LAW_MARGIN = 0.05  # of the objective, within which a mean deviation from a law must surely lie
-LARGEST_RMS = 1.5  # of deviations in units of their standard error, which is 1 where the law is the one claimed
+ROUNDING = 1e-5  # rounding error of sums of squares in single precision
+LAW_MARGIN = 0.05  # relative to the objective; a mean deviation must be within it with two standard errors
+LARGEST_RMS = 1.5  # of deviations divided by their standard errors; its expected value is 1 if the law is true
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What was measured for a claim: it holds where `value` is at most `limit`, and is open where `value` is no number.
+    """The measurement for a claim, which agrees with it if `value <= limit`.
 
-    `measured` says in words what the value is.
+    Attributes:
+        value: NaN if it cannot be computed.
+        limit: the largest value that agrees with the claim.
+        measured: what the value is, in words.
+        too_few: why the value may be due to chance; empty if it is not.
     """
 
     value: float
     limit: float
     measured: str
-    too_few: str = ""  # why the value is not told from chance, empty where it is
+    too_few: str = ""
 
     @property
     def holds(self) -> bool:
@@ -36,14 +40,14 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """What finds the value of a claim, and the metrics that every contestant must have been read for."""
+    """The function that computes a finding, and the metrics that every contestant must have logged."""
 
     reads: tuple[str, ...]
     find: Callable[[Evidence], Finding]
 
 
 def reads(*metrics: str) -> Callable[[Callable[[Evidence], Finding]], Measure]:
-    """Make a function the measure that needs these metrics; `name` stands for numbered ones (`name/1`, ...) too."""
+    """Decorate a function as a measure that needs these metrics; `name` also means numbered metrics (`name/1`, ...)."""
 
     def measure(find: Callable[[Evidence], Finding]) -> Measure:
         return Measure(reads=metrics, find=find)
@@ -52,10 +56,10 @@ def reads(*metrics: str) -> Callable[[Callable[[Evidence], Finding]], Measure]:
 
 
 def law(law: str) -> Measure:
-    """Deviations of the stochastic objective from a law, in standard errors of its sampled mean.
+    """The deviation of the stochastic objective from a law, in standard errors of its sampled mean (RMS).
 
-    Few samples have a large standard error, within which any law holds: where the mean deviation, less or more twice
-    its standard error, is not within 5 % of the objective, they are too few to bear the law out.
+    With few samples the standard error is so large that any law agrees. The samples are therefore too few if the mean
+    deviation plus or minus two standard errors is not within 5 % of the objective.
     """
 
     @reads(f"{law}_deviation", f"{law}_objective", "sampling_error")
@@ -84,7 +88,15 @@ def worst(
     needs: tuple[str, ...],
     of: Literal["means", "trials"] = "means",
 ) -> Measure:
-    """The largest last reading, over tasks, contestants and rates: `of` their means over seeds, or of single trials."""
+    """The largest value at the last reading, over tasks, contestants and drop rates.
+
+    Args:
+        column: computes the value from a frame of last readings.
+        limit: the largest value that agrees with the claim.
+        what: the value in words.
+        needs: the metrics that `column` uses.
+        of: "means" over seeds, or single "trials".
+    """
 
     @reads(*needs)
     def measure(evidence: Evidence) -> Finding:
@@ -104,7 +116,7 @@ def worst(
 
 
 def excess(limit: float, of: Literal["means", "trials"] = "means") -> Measure:
-    """How far training ends above the minimum, relative to what the network that answers 0 costs."""
+    """How far the objective is above its minimum at the end, relative to the objective of the zero network."""
     return worst(
         lambda last: last["excess_objective"], limit, "(F - F*) / F(0) at the end", ("excess_objective",), of=of
     )
@@ -112,7 +124,7 @@ def excess(limit: float, of: Literal["means", "trials"] = "means") -> Measure:
 
 @reads("excess_objective")
 def never_below(evidence: Evidence) -> Finding:
-    """How far the objective lies below its minimum at the lowest reading, relative to the network that answers 0."""
+    """How far the lowest reading of the objective is below its minimum, relative to the zero network's objective."""
     below = -float(evidence.readings["excess_objective"].min())
     text = f"smallest of {len(evidence.readings)} readings of (F - F*) / F(0): {-below:.2g}"
     return Finding(value=below, limit=ROUNDING, measured=text)
@@ -124,9 +136,9 @@ def mean_curve(read: pd.DataFrame, metric: str) -> pd.Series:
 
 
 def largest_rise(curve: pd.Series, least_fall: float = 0.0) -> float:
-    """The largest step upwards, over what the curve falls in all.
+    """The largest increase between neighbouring points, relative to the total decrease of the curve.
 
-    Infinite where it falls by no more than `least_fall` of where it starts, and no number where it has one point.
+    Infinite if the curve decreases by no more than the fraction `least_fall` of its first value; NaN with one point.
     """
     if len(curve) < 2:
         return np.nan
@@ -135,12 +147,12 @@ def largest_rise(curve: pd.Series, least_fall: float = 0.0) -> float:
 
 
 def numbered(frame: pd.DataFrame, name: str) -> list[str]:
-    """The columns `name/1`, `name/2`, ... in this order."""
+    """The columns `name/1`, `name/2`, ... in numerical order."""
     columns = [column for column in frame.columns if column.startswith(f"{name}/")]
     return sorted(columns, key=lambda column: int(column.rpartition("/")[2]))
 
 
 def singular_values(evidence: Evidence, name: str) -> pd.DataFrame:
-    """Rows: drop rates; columns: places; means over seeds of the last readings."""
+    """Means over seeds at the last reading: rows are drop rates, columns are the numbers of the singular values."""
     last = evidence.last
     return last.groupby("drop_rate")[numbered(last, name)].mean()

@@ -1,4 +1,4 @@
-"""What Tang et al. 2020 claim of feature map distortion (arXiv:2002.11022): tables 1 to 3, figures 1 and 2."""
+"""Claims of Tang et al. 2020 on feature map distortion (arXiv:2002.11022): tables 1 to 3, figures 1 and 2."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAPER = "feature_map_distortion"
 UNITS, BLOCKS, NONE = "feature_map_distortion", "block_feature_map_distortion", "none"
 CIFARS = ("CIFAR-10", "CIFAR-100")
 SWEEP_TASK = "cifar100-resnet56"
-# How the step is measured: as in the released code, or divided by the batch size, which leaves next to no noise.
+# The step length as in the released code, or divided by the batch size, so that there is almost no distortion.
 MODES = {"official": "as in the released code", "paper": "as eq. 22 is printed"}
 
 _TABLE_3_MEASURES: dict[str, tuple[str, Measure]] = {
@@ -131,7 +131,7 @@ Along = Callable[[pd.DataFrame], list[tuple[float, Entry]]]
 
 
 def _along(method: str, symbol: str, column: str, mode: str | None = None) -> Along:
-    """The points of a sweep (in one mode) that were run, since the paper prints no numbers beside its curves."""
+    """The points of a sweep (in one mode) that were run, since the paper does not give the values of its curves."""
     of_mode = "" if mode is None else f";mode={mode}"
 
     def points(trials: pd.DataFrame) -> list[tuple[float, Entry]]:
@@ -163,7 +163,7 @@ ALONG_STEP_SIZE = {mode: _along(BLOCKS, "gamma", "hp.step_size", mode) for mode 
 
 
 def _over_equal_rates(mode: str) -> Callable[[pd.DataFrame], list[Pair]]:
-    """The means of both methods over the rates at which both were run."""
+    """The pair of the means of both methods over the rates at which both were run."""
 
     def pairs(trials: pd.DataFrame) -> list[Pair]:
         ours, theirs = (
@@ -177,7 +177,7 @@ def _over_equal_rates(mode: str) -> Callable[[pd.DataFrame], list[Pair]]:
 
 
 def _mean(entries: list[Entry]) -> Entry:
-    """One entry over the settings of all."""
+    """One entry with the settings of all entries, so that it is their mean."""
     first = entries[0]
     label = f"{first.regularizer} over {len(entries)} rate(s)"
     return replace(first, label=label, settings=tuple(setting for entry in entries for setting in entry.settings))

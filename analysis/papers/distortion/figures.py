@@ -1,4 +1,4 @@
-"""The figures of Tang et al. 2020: training curves, and what distortion probability and step length do."""
+"""The figures of Tang et al. 2020: training curves, and the effect of distortion probability and step length."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _TRAIN, _TEST = (0, (1, 1.5)), "-"
 def draw_overfitting(points: pd.DataFrame, looks: Styles) -> Figure:
     """Figure 1: accuracy over epochs, dotted on the training split and solid on the test split.
 
-    Columns regularizer, split, epoch, accuracy (%). Without curves of the training accuracy the training accuracy at
-    the end is a dot.
+    `points` has the columns `regularizer`, `split`, `epoch` and `accuracy` (%). If the training accuracy was measured
+    only once, at the end, it is drawn as a dot.
     """
     figure, (axis,) = new_figure(1, width=7.0, height=4.4)
     for (name, split), line in points.groupby(["regularizer", "split"]):
@@ -52,7 +52,8 @@ def draw_overfitting(points: pd.DataFrame, looks: Styles) -> Figure:
 def draw_strength(by_rate: dict[str, pd.DataFrame], by_step: pd.DataFrame, looks: Styles) -> Figure:
     """Figure 2: (a) test accuracy of distortion and DropBlock by p; accuracy and train-test gap by (b) p, (c) gamma.
 
-    The frames have place, accuracy, accuracy_std, gap and gap_std, in % and points; an empty one leaves out its panel.
+    The frames have the columns `place` (p or gamma), `accuracy` and `accuracy_std` (%), `gap` and `gap_std` (% points).
+    The panel of an empty frame is left out.
     """
     ours = by_rate.get("block_feature_map_distortion", pd.DataFrame())
     panels = [
@@ -72,7 +73,7 @@ def draw_strength(by_rate: dict[str, pd.DataFrame], by_step: pd.DataFrame, looks
             axis.set_ylabel("test accuracy, %")
             axis.set_title("(a) by method", loc="left")
             axis.set_xlabel("distortion or drop probability p")
-            # Two contestants at most, and room is made for their names above the lines.
+            # Make room above the lines for the legend, which has at most two entries.
             low, high = axis.get_ylim()
             axis.set_ylim(low, high + 0.28 * (high - low))
             axis.legend(loc="upper center", fontsize=9, frameon=False)
@@ -99,7 +100,7 @@ def _two_axes(axis: Axes, line: pd.DataFrame) -> None:
 
 
 def overfitting_figures(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -> list[Named]:
-    """Figure 1: the accuracy on training and test images along the training."""
+    """Figure 1: the accuracy on training and test images over epochs."""
     parts, scales = [], set()
     for name in ("none", BLOCKS):
         cell = at_fullest_scale(rows, SWEEP_TASK, name)
@@ -117,7 +118,7 @@ def overfitting_figures(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles)
 
 
 def strength_figures(rows: pd.DataFrame, _curves: pd.DataFrame, looks: Styles) -> list[Named]:
-    """Figure 2: what distortion probability and step length do, in each mode."""
+    """Figure 2: the effect of distortion probability and step length, in each mode."""
     return [named for mode in MODES for named in _strength_in(mode, rows, looks)]
 
 
@@ -137,7 +138,7 @@ def _strength_in(mode: str, rows: pd.DataFrame, looks: Styles) -> list[Named]:
 
 
 def _along(rows: pd.DataFrame, points: list[tuple[float, Entry]]) -> pd.DataFrame:
-    """Accuracy and gap at each point of a sweep, mean and standard deviation over seeds."""
+    """Mean and standard deviation over seeds of accuracy and gap at each point of a sweep."""
     entries = [entry for _, entry in points]
     accuracy, gap = (samples_of(rows, entries, measure) for measure in (accuracy_points, gap_points))
     lines = []

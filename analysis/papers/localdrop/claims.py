@@ -1,4 +1,4 @@
-"""What Lu et al. 2021 claim of LocalDrop (arXiv:2103.00719): tables 1 to 7, figures 1 and 2."""
+"""Claims of Lu et al. 2021 on LocalDrop (arXiv:2103.00719): tables 1 to 7, figures 1 and 2."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _ROWS_OF_TABLE_3 = ("h=500;m=30", "h=1000;m=20", "h=1500;m=10", "h=2000;m=1", "h
 _HS_OF_TABLE_4 = (0, 200, 500, 700, 1000, 1200, 1500, 1700, 2000, 2048)
 _MS_OF_TABLE_4 = (1, 10, 20, 30)
 _BLOCKS = (1, 3, 5, 7, 9, 11)
-_CONV_OFF = 3  # h_conv, counted on 3x3 kernels, from which no kernel is shrunk
-_LAST_DIGIT = {"table4": 0.01, "table6": 0.1}  # % points, in which the paper prints its errors
+_CONV_OFF = 3  # h_conv from which no 3x3 kernel is shrunk
+_LAST_DIGIT = {"table4": 0.01, "table6": 0.1}  # precision of the printed errors, in % points
 
 
 def _column(experiment: str, dataset: str, architecture: str, variant: str = "") -> dict[str, Entry]:
-    """A column of a table, by method; `variant` ends the names of the tasks that repeat it another way."""
+    """The entries of a column of a table, by method; `variant` is the end of their tasks' names."""
     rows = reported_rows(PAPER, experiment, dataset)
     rows = rows[rows["architecture"] == architecture]
     return {
@@ -45,7 +45,7 @@ def _column(experiment: str, dataset: str, architecture: str, variant: str = "")
 
 
 def _variants(experiment: str, dataset: str) -> tuple[tuple[str, str], ...]:
-    """(end of the tasks' names, words): as printed, and with the augmentation that the numbers look like."""
+    """The variants of a column as (end of the tasks' names, words): as printed, and with augmentation if in doubt."""
     is_twofold = experiment == "table2" and dataset in CIFARS
     return (("", ""), (AUGMENTED, ", augmented")) if is_twofold else (("", ""),)
 
@@ -125,7 +125,7 @@ def _mean_over_h(m: int) -> Entry:
 
 
 def _kernels_still_shrunk(rows: pd.DataFrame) -> str:
-    """At h = 2048 the second stage is off for dense layers; kernels have an h of their own."""
+    """Why h = 2048 does not switch the second stage off: conv kernels have a separate h. Empty if it is off."""
     off = rows[(rows["regularizer"] == OURS) & (rows["hp.h_dense_fraction"] == 1.0)]
     h_conv = off["hp.h_conv"].dropna() if "hp.h_conv" in off.columns else pd.Series(dtype=float)
     if (h_conv < _CONV_OFF).any():

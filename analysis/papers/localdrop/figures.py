@@ -1,4 +1,4 @@
-"""What LocalDrop did to a network, and the figures of its paper (Lu et al. 2021): widths, stability, the bound."""
+"""Figures of LocalDrop's logs for each layer, and figures 1 and 2 of its paper (Lu et al. 2021)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ from analysis.tables.statistics import spans_decades
 from harness.records import SCALES
 
 LOG_PREFIX = "localdrop."
-_PANELS = {  # what LocalDrop logs of every layer: how the panel is called
+_PANELS = {  # quantity that LocalDrop logs for every layer: title of its panel
     "threshold": "threshold C (solid), next singular value (dashed)",
     "num_zeroed": "singular values set to zero",
     "drop_rate": "learned drop rate",
 }
+_PROBE = "rademacher_probe"
+_STABILITY_TASKS = {"CIFAR-10 (figure 1b)": "cifar10-zhai", "CIFAR-100 (figure 1c)": "cifar100-zhai"}
+_STABILITY_METHODS = ("adaptive_dropout_rc", "localdrop")
+_FEWEST_WIDTHS = 2
 _BLUE, _RED = (sns.color_palette("colorblind").as_hex()[place] for place in (0, 3))
 
 
@@ -33,11 +37,21 @@ def plot_localdrop(
     regularizer: str = "localdrop",
     scale: str | None = None,
 ) -> Figure:
-    """What LocalDrop logged of each layer over epochs, means over seeds: a line for each layer in three panels.
+    """Plot what LocalDrop logged for each layer over epochs, as means over seeds: one line per layer in three panels.
 
-    Threshold C = lam ||theta|| beside the singular value at place h + 1 (where that lies below C, shrinkage truncates);
-    how many singular values it set to zero each time, over all kernels of a conv layer; the learned drop rate. Raises
-    `ValueError` where nothing was logged.
+    - The threshold C = lam ||theta||, and the singular value number h + 1 (if it is below C, shrinkage truncates).
+    - The number of singular values set to zero at each shrinkage, the sum over all kernels of a conv layer.
+    - The learned drop rate.
+
+    Args:
+        trials: from `load_trials`.
+        curves: from `load_curves`.
+        task: its name.
+        regularizer: LocalDrop or a variant of it.
+        scale: by default the one closest to the paper's that was run.
+
+    Raises:
+        ValueError: if nothing was logged.
     """
     rows = _trials(trials, task, regularizer, scale)
     logged = layer_curves(curves, rows)
@@ -64,7 +78,7 @@ def plot_localdrop(
 
 
 def layer_curves(curves: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Columns quantity, layer, epoch, value: means over the seeds of these trials, layers in the network's order."""
+    """Means over the seeds of these trials: columns `quantity`, `layer` (in the network's order), `epoch`, `value`."""
     logged = curves[curves["trial_id"].isin(rows["trial_id"]) & (curves["split"] == "regularizer")]
     logged = logged[logged["metric"].str.startswith(LOG_PREFIX) & logged["metric"].str.contains("/", regex=False)]
     names = logged["metric"].str.removeprefix(LOG_PREFIX).str.split("/", n=1, expand=True)
@@ -118,7 +132,8 @@ def draw_stability(panels: Mapping[str, pd.DataFrame], looks: Styles) -> Figure:
 def draw_bound(panels: Mapping[str, pd.DataFrame]) -> Figure:
     """Figure 2: the bound (left axis, decimal logarithm) and the test error (right axis) over epochs.
 
-    A panel for each contestant that the probe went along with; columns epoch, bound, error.
+    There is one panel for each contestant that was run with the probe; the frames have the columns `epoch`, `bound` and
+    `error`.
     """
     figure, axes = new_figure(len(panels), width=6.0, height=3.9, num_columns=2)
     for axis, (title, joined) in zip(axes, panels.items(), strict=True):
@@ -137,7 +152,7 @@ def draw_bound(panels: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def _trials(trials: pd.DataFrame, task: str, regularizer: str, scale: str | None) -> pd.DataFrame:
-    """The trials that stand for a cell: at one scale and of one setting."""
+    """The trials of one setting of a cell, at one scale."""
     rows = succeeded(current_rows(trials))
     rows = rows[(rows["task"] == task) & (rows["regularizer"] == regularizer)]
     rows = rows[rows["role"].isin(["default", "confirm"])]
@@ -162,20 +177,8 @@ def _shared_legend(figure: Figure, axes: Sequence[Axes]) -> None:
     )
 
 
-_PROBE = "rademacher_probe"
-
-
-_STABILITY_TASKS = {"CIFAR-10 (figure 1b)": "cifar10-zhai", "CIFAR-100 (figure 1c)": "cifar100-zhai"}
-
-
-_STABILITY_METHODS = ("adaptive_dropout_rc", "localdrop")
-
-
-_FEWEST_WIDTHS = 2
-
-
 def layer_figures(rows: pd.DataFrame, curves: pd.DataFrame, _looks: Styles) -> list[Named]:
-    """What LocalDrop did to each layer, in every cell where it logged that."""
+    """`plot_localdrop` of every cell with logs."""
     logged = curves[(curves["split"] == "regularizer") & curves["metric"].str.startswith(f"{LOG_PREFIX}num_zeroed/")]
     cells = rows.loc[rows["trial_id"].isin(logged["trial_id"]), ["scale", "task", "regularizer"]].drop_duplicates()
     return [
@@ -214,7 +217,7 @@ def width_figures(rows: pd.DataFrame, _curves: pd.DataFrame, looks: Styles) -> l
 
 
 def stability_figures(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -> list[Named]:
-    """Figures 1b and 1c: the error along the training."""
+    """Figures 1b and 1c: the test error over epochs."""
     panels = {}
     for title, task in _STABILITY_TASKS.items():
         lines = [
@@ -233,7 +236,7 @@ def stability_figures(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -
 
 
 def bound_figures(rows: pd.DataFrame, curves: pd.DataFrame, _looks: Styles) -> list[Named]:
-    """Figure 2: the bound beside the test error."""
+    """Figure 2: the bound and the test error over epochs."""
     probed = rows[rows["regularizer"].map(lambda name: _PROBE in name.split("+")).astype(bool)]
     panels = {}
     for (task, name), cell in probed.groupby(["task", "regularizer"]):

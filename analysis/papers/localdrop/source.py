@@ -19,7 +19,7 @@ SOURCE = Source(
     notes=(
         ProvenanceNote(
             experiment="table1",
-            text="Baseline near, but not equal to, the one of Zhai and Wang 2018: run again by the authors.",
+            text="Baseline close to, but not equal to, that of Zhai and Wang 2018: rerun by the authors.",
             applies=lambda row: not row["method"].startswith("localdrop"),
         ),
         ProvenanceNote(
@@ -42,21 +42,21 @@ SOURCE = Source(
         ),
         ProvenanceNote(
             experiment="table4",
-            text="At the printed threshold h = 0 would wipe out the dense layers: the one used was probably smaller.",
+            text="With the printed threshold, h = 0 would set dense layers to zero; the one used was probably smaller.",
             applies=lambda row: "h=0;" in row["setting"],
         ),
         ProvenanceNote(
             experiment="table4",
-            text="One number in every row: with h = 2048 the second stage is off, whatever m is.",
+            text="The same number in every row: with h = 2048 the second stage is off, for any m.",
             applies=lambda row: "h=2048;" in row["setting"],
         ),
         ProvenanceNote(
             experiment="table6",
-            text="The paper says that no augmentation was used, which its baselines in table 2 speak against.",
+            text="The paper says that no augmentation was used, which its baselines in table 2 contradict.",
         ),
         ProvenanceNote(
             experiment="table6",
-            text="Equal to the digit to plain dropout in table 2 on all three data sets: suspicious.",
+            text="Equal in all digits to plain dropout in table 2 on all three data sets, which is suspicious.",
             applies=lambda row: row["setting"].endswith("block=1"),
         ),
     ),

@@ -1,4 +1,4 @@
-"""The sweeps of LocalDrop's tables 3, 4 and 6 as the paper lays them out: reported errors beside ours."""
+"""Heatmaps of the sweeps in tables 3, 4 and 6 of the LocalDrop paper: reported errors and ours side by side."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from analysis.rows.symbols import parts_of
 
 @dataclass(frozen=True, kw_only=True)
 class SweepTable:
-    """A table of errors over settings: which symbols of the paper run down and across."""
+    """A table of errors by setting: which symbols of the paper are its rows and columns."""
 
     experiment: str
     title: str
@@ -41,10 +41,10 @@ SWEEP_TABLES = (
 
 
 def plot_paper_sweeps(comparison: pd.DataFrame) -> list[tuple[str, str, Figure]]:
-    """(name, title, figure) of each table of which something was run, from a `compare_with_papers`.
+    """A tuple (file name, title, figure) for each table of which some setting was run, from a `compare_with_papers`.
 
-    Left what the paper reports, right what was measured; the lowest error of each row is framed. The two maps have
-    colours of their own, since a shortened training ends at other errors.
+    The first heatmap has the reported errors, the second ours; the lowest error of each row is framed. Each heatmap has
+    its own colour scale, since a shortened training has other errors.
     """
     drawn = []
     for spec in SWEEP_TABLES:

@@ -1,4 +1,4 @@
-"""What Pal et al. 2020 prove and draw about structured dropout."""
+"""Claims of Pal et al. 2020 on structured dropout: theorems and figures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analysis.papers.claims.theory_measures import Finding, excess, law, never_b
 
 PAPER = "structured_dropout"
 _SAME = 0.05  # at equal weights the two objectives differ by up to 4.4 % on the paper's features (its figure 2, top)
-_SAME_RATE = 0.01  # of kept shares: twice the sampling error of one reading, sqrt(0.25 / (1000 samples x 10 blocks))
+_SAME_RATE = 0.01  # of kept fractions: twice the standard error of one reading, sqrt(0.25 / (1000 samples x 10 blocks))
 _DESIGNS = ("structured-fig2", "structured-fig2-orthogonal", "structured-fig2-correlated")
 
 
@@ -26,15 +26,15 @@ def _same_training(evidence: Evidence) -> Finding:
     differences = means["dropconnect"] / means["dropout"] - 1
     largest = float(differences.abs().max())
     text = (
-        f"objective of DropConnect over dropout's, less 1: at most {largest:.2g} in size over {len(differences)} "
-        f"readings, {differences.iloc[-1]:+.2g} at the end"
+        f"objective of DropConnect relative to dropout's, less 1: at most {largest:.2g} in absolute value over "
+        f"{len(differences)} readings, {differences.iloc[-1]:+.2g} at the end"
     )
     return Finding(value=largest, limit=_SAME, measured=text)
 
 
 @reads("kept_fraction", "stochastic_objective")
 def _equal_rates(evidence: Evidence) -> Finding:
-    """DropBlock at the setting whose measured rate is nearest to that of the fixed grid."""
+    """Compare the fixed grid with overlapping blocks at the setting whose measured rate is nearest to the grid's."""
     last = evidence.last
     grid = last[last["regularizer"] == "dropblock_sample"]
     overlapping = last[last["regularizer"] == "dropblock"].groupby("drop_rate").mean(numeric_only=True)
@@ -69,7 +69,7 @@ def _predicted_spectrum(evidence: Evidence) -> Finding:
 
 
 def _figure_3(images: str, task: str) -> tuple[Claim, Claim]:
-    """What figure 3 of Pal et al. claims on one set of images."""
+    """The claims of figure 3 of Pal et al. on one data set."""
     return (
         theory_claim(
             paper=PAPER,

@@ -1,4 +1,4 @@
-"""Figures like those of the structured dropout paper."""
+"""Figures 1 to 4 of Pal et al. 2020."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def test_values_stand_in_their_table_and_fit_the_terminal(tmp_path, capsys, monk
     ]
     # two values one point apart: s is 0.707, t of one degree of freedom 12.71, and of one further value sqrt(1 + 1/2)
     assert "none: Any value within 11.0 points of ours would agree." in text
-    assert "Baseline near, but not equal to, the one of Zhai and Wang 2018: run again by the authors." in text
+    assert "Baseline close to, but not equal to, that of Zhai and Wang 2018: rerun by the authors." in text
 
 
 def test_what_is_doubtful_about_a_value_says_of_which(tmp_path, capsys, monkeypatch):
@@ -56,22 +56,22 @@ def test_what_is_doubtful_about_a_value_says_of_which(tmp_path, capsys, monkeypa
             for each in confirmed(name, [0.8, 0.81], **shared)]  # fmt: skip
     lines = printed(tmp_path, rows, capsys, monkeypatch, columns=160).splitlines()
     assert (
-        "  all but localdrop: Baseline near, but not equal to, the one of Zhai and Wang 2018: run again by the authors."
+        "  all but localdrop: Baseline close to, but not equal to, that of Zhai and Wang 2018: rerun by the authors."
     ) in lines
     assert (
         "  adaptive_dropout_rc: The paper does not say which norms (p, q) of the Rademacher regularizer were used."
     ) in lines
     assert (
-        "  Ours trained on 90 % of the training images and held out 10 % to select by, of which the paper says nothing."
+        "  Ours trained on 90 % of the training images and held out 10 % for validation (the paper does not say)."
     ) in lines
 
 
 def test_how_much_was_held_out_is_read_from_the_rows():
     known, unknown = pd.Series([0.2, 0.2, None]), pd.Series([None, None], dtype=float)
     assert hold_out_note("feature_map_distortion", "ZhaiCNN", known) == (
-        "Ours trained on 80 % of the training images and held out 20 % to select by, as in the paper."
+        "Ours trained on 80 % of the training images and held out 20 % for validation (as in the paper)."
     )
-    assert "10 % or 20 % to select by, of which the paper" in hold_out_note(
+    assert "10 % or 20 % for validation (the paper does not say)" in hold_out_note(
         "localdrop", "ZhaiCNN", pd.Series([0.2, 0.1])
     )
     assert hold_out_note("feature_map_distortion", "ZhaiCNN", unknown).startswith("The rows do not say how many")

@@ -101,7 +101,7 @@ CASES = {
         (ends(WIDTHS, 0.1) + ends(WIDTHS[:1], 0.6, rate=0.1), "does not hold"),
         (scores(0.6, 0.1), "holds"),
         (scores(0.1, 0.1), "not comparable"),  # as even as before training
-        (scores(0.1, 0.1)[:1] + ends(WIDTHS[1:], float("nan")), "not comparable: 1 trial left no readings"),
+        (scores(0.1, 0.1)[:1] + ends(WIDTHS[1:], float("nan")), "not comparable: 1 trial without readings"),
     ],
     "Figure 2-3 right, equalized": [
         (variances({0.1: [1.0, 0.5, 0.05], 0.5: [1.0, 0.1, 0.01]}), "holds"),
@@ -113,7 +113,7 @@ CASES = {
         (variances({0.1: [1.0, 0.5, 0.2], 0.5: [1.0, 0.1, 0.1]}), "holds"),
         (variances({0.1: [1.0, 0.5, 0.6], 0.5: [1.0, 0.1, 0.1]}), "not comparable: the thesis gives no initial"),
         (variances({0.1: [1.0, 1.1, 1.05]}), "not comparable: the thesis gives no initial"),  # it never falls
-        (variances({0.1: [1.0, 1.0, 1.0]}), "not comparable: the weights are those before training"),
+        (variances({0.1: [1.0, 1.0, 1.0]}), "not comparable: the weights did not change in training"),
     ],
     "Figure 2-3 right, faster": [
         (variances({0.1: [1.0, 0.9, 0.1], 0.5: [1.0, 0.2, 0.1]}), "holds"),

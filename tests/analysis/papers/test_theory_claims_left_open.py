@@ -40,8 +40,8 @@ def test_a_setting_that_diverged_leaves_a_claim_about_the_sweep_open(tmp_path):
     trials = ends(FIG1, 1.0, rate=0.1, **CONVERGED) + ends(FIG1, 1.0, **CONVERGED)
     found = with_lost(tmp_path, trials, [diverged("structured-fig1", "dropblock_sample", 0.9, seed) for seed in (0, 1)])
     claim = judged(*found, "Theorem 7 and Corollary 8, figure 1 bottom")
-    assert claim["verdict"] == "not comparable: 2 trials left no readings (2 diverged)"
-    assert claim["measured"].endswith(", among them all of dropblock_sample at drop rate 0.9 on structured-fig1")
+    assert claim["verdict"] == "not comparable: 2 trials without readings (2 diverged)"
+    assert claim["measured"].endswith(", including all of dropblock_sample at drop rate 0.9 on structured-fig1")
     assert claim["num_trials"] == 2
     assert (
         judged(*found, "Theorem 5", "structured_dropout")["verdict"] == "holds"
@@ -58,14 +58,14 @@ def test_one_diverged_seed_of_many_is_counted_and_no_more_but_where_every_start_
     for place, (tasks, claim, verdict) in enumerate(
         [
             (FIG2_3, "Theorem 6, figure 2-3 left", "holds"),
-            (FIG2_1, "Figure 2-1, caption", "not comparable: 1 trial left no readings (1 diverged)"),
+            (FIG2_1, "Figure 2-1, caption", "not comparable: 1 trial without readings (1 diverged)"),
         ]
     ):
         trials = ends(tasks, 0.0, 0.0, metric="excess_objective")
         rows = with_lost(tmp_path / str(place), trials, [diverged(tasks[0], "dropout", 0.5, seed=2)])
         found = judged(*rows, claim)
         assert found["verdict"] == verdict
-        assert found["measured"].endswith("; 1 trial left no readings (1 diverged)")
+        assert found["measured"].endswith("; 1 trial without readings (1 diverged)")
 
 
 def test_a_scale_at_which_everything_diverged_is_not_replaced_by_a_shorter_one(tmp_path):
@@ -73,7 +73,7 @@ def test_a_scale_at_which_everything_diverged_is_not_replaced_by_a_shorter_one(t
     found = with_lost(tmp_path, [short], [diverged("thesis-fig3-3", "dropout", 0.3)])
     for claim in ("Figure 3-3, monotone", "Theorem 10 and Corollary 1"):
         row_of_claim = judged(*found, claim)
-        assert row_of_claim["verdict"].startswith("not comparable: 1 trial left no readings (1 diverged)")
+        assert row_of_claim["verdict"].startswith("not comparable: 1 trial without readings (1 diverged)")
         assert (row_of_claim["scale"], row_of_claim["num_trials"]) == ("paper", 0)
 
 
@@ -81,7 +81,7 @@ def test_trials_without_curves_leave_every_claim_open(tmp_path):
     trials, curves = load(tmp_path, ends(FIG1, 1.0, **CONVERGED))
     for empty in (curves.iloc[:0], curves[curves["split"] == "train"]):
         found = judged(trials, empty, "Theorem 4", "structured_dropout")
-        assert found["verdict"].startswith("not comparable: 1 trial left no readings (1 completed)")
+        assert found["verdict"].startswith("not comparable: 1 trial without readings (1 completed)")
 
 
 def test_a_claim_names_the_readings_that_the_rows_lack(tmp_path):
@@ -113,5 +113,5 @@ def test_on_a_terminal_claims_without_readings_are_told_from_those_that_were_not
     show_claims(table)
     shown = capsys.readouterr().out
     of_task = [claim for claim in CLAIMS if claim.tasks == ("thesis-fig3-3",)]
-    assert shown.count("1 trial left no readings (1 diverged). Measured") == len(of_task) > 0
+    assert shown.count("1 trial without readings (1 diverged). Measured") == len(of_task) > 0
     assert f"{len(table) - len(of_task)} claim(s) have no trial here" in shown

@@ -59,9 +59,7 @@ def test_tasks_without_a_share_of_right_answers_are_named_and_left_out():
     rows = pd.concat([trials_of([0.1, 0.2]), trials_of([0.3] * 3, "excess_objective").query("task == 't2'")])
     table = analysis.signed_rank_probabilities(rows)
     assert table["num_tasks"].tolist() == [2]
-    assert analysis.notes_of(table) == [
-        "No share of right answers is measured on t2; so the signed-rank test leaves them out."
-    ]
+    assert analysis.notes_of(table) == ["The signed-rank test leaves out tasks whose metric is not an accuracy: t2."]
 
 
 def test_a_negative_region_is_refused():

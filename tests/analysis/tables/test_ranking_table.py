@@ -88,7 +88,7 @@ def test_seeds_that_failed_count_as_the_worst_value_and_the_table_says_what_hang
     assert row["mean"] == pytest.approx(0.99 / 5)
     assert row["failure_effect"] == pytest.approx(0.99 / 5 - 0.99)
     assert row["p_value"] == pytest.approx(stats.ttest_rel([0.99, 0, 0, 0, 0], NONE).pvalue)
-    assert any("a seed that failed counts as accuracy 0; so for lucky" in note for note in analysis.notes_of(table))
+    assert any("failed seeds of lucky count as accuracy 0." in note for note in analysis.notes_of(table))
 
 
 def test_who_is_worse_on_every_common_seed_does_not_lead_by_losing_the_hard_ones(tmp_path):
@@ -182,7 +182,7 @@ def test_unequal_budgets_are_columns_and_are_ranked_apart_unless_asked_for(tmp_p
     together = analysis.ranking_table(trials, budgets="together")
     assert on_task(together)["rank"].to_dict() == {"dropout": 1.0, "close": 2.0, "none": 3.0}
     assert on_task(together).loc["dropout", "outcome"] == "win"
-    assert any("ranked together all the same" in note for note in analysis.notes_of(together))
+    assert any("ranked together as requested" in note for note in analysis.notes_of(together))
 
 
 def test_overall_ranks_are_over_common_tasks_alone(tmp_path):

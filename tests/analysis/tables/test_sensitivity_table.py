@@ -78,7 +78,7 @@ def test_lines_that_cross_in_a_base_are_told_apart(tmp_path):
                               for h, m in settings for seed in (0, 1)])  # fmt: skip
     along_h = analysis.sensitivity_table(trials, rows="hp.h")
     assert along_h["mean"].to_dict() == {1: 1001, 2: 1002, 3: 1003, 4: 1004}
-    assert analysis.notes_of(along_h) == ["Held at the commonest value: hp.m = 10; where={...} holds others."]
+    assert analysis.notes_of(along_h) == ["Held at the commonest value: hp.m = 10; where={...} selects others."]
     along_m = analysis.sensitivity_table(trials, rows="hp.m")
     assert along_m["mean"].to_dict() == {1: 103, 10: 1003, 20: 2003}
     assert analysis.sensitivity_table(trials, rows="hp.h", where={"hp.m": 20})["mean"].to_dict() == {3: 2003}
