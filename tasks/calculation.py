@@ -21,10 +21,10 @@ from tasks.training import Training
 
 
 class Calculation(ProtocolTask):
-    """A task whose readings are calculated. Subclasses are frozen dataclasses that say what, in `readings`.
+    """A task whose metrics follow from formulas. Subclasses are frozen dataclasses that implement `readings`.
 
-    It is a training of no epochs: the readings stand in the row, and in its curves at epoch 0. Validation and test are
-    the same. Nothing is trained, so contestants with hyperparameters are skipped.
+    It runs as a training of zero epochs: the values are stored in the trial's row, and in its curves at epoch 0.
+    Validation and test values are the same. Nothing is trained, so regularizers with hyperparameters are skipped.
     """
 
     dataset: str = "none"
@@ -33,20 +33,20 @@ class Calculation(ProtocolTask):
 
     @abstractmethod
     def readings(self, scale: str) -> Mapping[str, float]:
-        """What is calculated; `metric` is one of them."""
+        """The calculated values by name, at `scale`; `metric` is one of the names."""
 
     def example_network(self) -> nn.Module:
-        """Nothing to train."""
+        """The identity: there is nothing to train."""
         return nn.Identity()
 
     def skip_reason(self, regularizer: Regularizer) -> str | None:
-        """Everyone who would change a training."""
+        """Skip regularizers with hyperparameters, which would change a training."""
         if fields(regularizer):  # type: ignore[arg-type]  # regularizers are dataclasses
             return f"{type(regularizer).__name__} changes how a network is trained; this task is a calculation."
         return None
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
-        """A training of no epochs."""
+        """A training of zero epochs whose evaluation returns the calculated values."""
         splits = ("validation", "test") if setting.with_test else ("validation",)
         calculated = cache(lambda: self.readings(setting.scale))
 
@@ -69,7 +69,7 @@ class Calculation(ProtocolTask):
 
 
 def calculation_protocol(source: str) -> Protocol:
-    """The same at every scale; the learning rate has no meaning."""
+    """A protocol of zero epochs, the same at every scale. Its learning rate is never used."""
     return Protocol(
         source=source,
         epochs=0,

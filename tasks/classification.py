@@ -41,9 +41,9 @@ IMAGENET_METRICS = ("accuracy", "top5_accuracy", "cross_entropy")
 class Classification(DatasetTask):
     """Train `architecture` on `dataset` by `protocol`; the value is accuracy in [0, 1], higher is better.
 
-    Under `attacks` the trained network is attacked once, at the end; radius and steps are in grey levels from 0 to 1.
-    Then the value may be an error under attack, `robust_error/<name>`, and `selected_by` names the metric that tells
-    the best epoch, of the same direction.
+    With `attacks`, the trained network is also evaluated under attack, once, at the end; radius and step sizes are in
+    grey levels from 0 to 1. `metric` may then be an error under attack, `robust_error/<name>`; `selected_by` names the
+    metric that selects the best epoch and has the same direction.
     """
 
     dataset: str
@@ -58,13 +58,13 @@ class Classification(DatasetTask):
     selected_by: str = ""  # one of `metrics`; empty: the metric itself
     num_outputs: int | None = None  # 1: the margin of class 1 over class 0; None: one for each class
     attacks: Mapping[str, AttackSettings] = field(default_factory=dict)
-    attacks_at: Mapping[str, Mapping[str, AttackSettings]] = field(default_factory=dict)  # at scales that have others
+    attacks_at: Mapping[str, Mapping[str, AttackSettings]] = field(default_factory=dict)  # by scale, where it differs
 
     def __hash__(self) -> int:
-        return id(self)  # a constant of its module; needed by the cache of its example network
+        return id(self)  # tasks are module constants; `_example_network` caches by task
 
     def example_network(self) -> nn.Module:
-        """The network with its sites measured; its tensors have shapes alone."""
+        """The network with its sites measured, on torch's `meta` device: tensors have shapes but no values."""
         return _example_network(self)
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
@@ -97,17 +97,17 @@ class Classification(DatasetTask):
         )
 
     def measured(self, network: nn.Module, samples: Samples, setting: Setting) -> dict[str, float]:
-        """What each evaluation measures of the network, in eval mode, on one split; the `metrics` among it."""
+        """The metrics of `network`, in eval mode, on one split; subclasses may add some to `metrics`."""
         return evaluate(network, samples, self.metrics)
 
     def _under_attack(
         self, network: nn.Module, seen: Mapping[str, Samples], setting: Setting
     ) -> dict[str, dict[str, float]]:
-        """Errors under attack on validation and test samples, those that this training may see."""
+        """Errors under attack on the validation split, and on the test split if this training may see it."""
         space, attacks = self.input_space, self.attacks_at.get(setting.scale, self.attacks)
         if not attacks:
             return {}
-        assert space is not None  # a task with attacks has a protocol that leaves the units of its inputs
+        assert space is not None  # the preprocessing of tasks with attacks keeps the units of the inputs
         return {
             name: robust_errors(network, samples, attacks, space, setting.seed, setting.device)
             for name, samples in seen.items()
@@ -115,7 +115,7 @@ class Classification(DatasetTask):
         }
 
     def workload(self, scale: str, data_dir: Path | None = None) -> Workload | None:
-        """From the sizes of the official sets."""
+        """The workload, from the sizes of the official training and test sets."""
         data, protocol = DATASETS[self.dataset], self.protocol.at(scale)
         sizes = data.num_images(data_dir)
         if sizes is None:
@@ -125,7 +125,7 @@ class Classification(DatasetTask):
         return Workload.of(
             protocol,
             num_train=num_train - num_validation,
-            num_validation=num_validation or num_train,  # where nothing is held out, training images are looked at
+            num_validation=num_validation or num_train,  # where nothing is held out, training images are evaluated
             num_test=num_test,
             num_train_evaluated=MAX_TRAIN_EVALUATED,
         )
@@ -165,13 +165,13 @@ class Classification(DatasetTask):
 
 @cache
 def _example_network(task: Classification) -> nn.Module:
-    """Shapes without numbers, on torch's device `meta`: a plan looks at dozens of networks, some of 34 M parameters."""
+    """On torch's `meta` device, since a plan inspects dozens of networks, some of which have 34 M parameters."""
     with torch.device("meta"):
         return task.network(seed=0)
 
 
 def _seen(splits: Splits, with_test: bool) -> dict[str, Samples]:
-    """The samples that a training is measured on while it runs."""
+    """The splits that are evaluated during training."""
     return {"validation": splits.validation} | ({"test": splits.test} if with_test else {})
 
 
@@ -181,7 +181,7 @@ def _num_train_evaluated(protocol: Protocol) -> int:
 
 
 def evaluate(network: nn.Module, samples: Samples, metrics: Sequence[str]) -> dict[str, float]:
-    """What `network` (in eval mode) is worth over all of `samples`, by each of these METRICS."""
+    """The values of the named `METRICS` for `network`, which is in eval mode, over all of `samples`."""
     seen = [(network(batch.inputs), batch.targets) for batch in samples.in_order()]
     outputs, targets = (torch.cat(parts) for parts in zip(*seen, strict=True))
     return average({name: METRICS[name] for name in metrics}, outputs, targets)

@@ -1,18 +1,18 @@
-"""What an entry of another package must be before the tables hand it out, as ends of sentences; None where all is well.
+"""Checks of entries from other packages, run when a table loads them.
 
-Only what costs nothing is looked at here. `regarena check` measures what an entry promises.
+Each function returns what is wrong as the end of a sentence, or None. Only cheap checks stand here; `regarena check`
+measures whether an entry does what it declares.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-_SCALARS = (bool, int, float, str)
 _TEXTS = ("dataset", "architecture", "metric")
 
 
 def fault_of_task(task: object) -> str | None:
-    """A task is an instance of `Task` that says what it measures."""
+    """A task is an instance of `Task` whose class attributes are set and of the right types."""
     from tasks.task import Task
 
     if not isinstance(task, Task):

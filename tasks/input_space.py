@@ -10,10 +10,10 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class InputSpace:
-    """How a network sees inputs that have natural units: grey levels in [0, 1] for images.
+    """The map from inputs in natural units (grey levels in [0, 1] for images) to the values that a network receives.
 
     Formula:
-        seen = scale_c x + offset_c, with x in natural units and c its channel (the first dimension behind the batch).
+        seen = scale_c x + offset_c, with x in natural units and c its channel (the first dimension after the batch).
 
     Attributes:
         scale, offset: one number for each channel, or one for all.
@@ -38,18 +38,18 @@ class InputSpace:
 
     @property
     def is_natural(self) -> bool:
-        """Whether the network sees inputs as they are."""
+        """Whether the network receives inputs in natural units."""
         return set(self.scale) == {1.0} and set(self.offset) == {0.0}
 
     def seen(self, natural: Tensor) -> Tensor:
-        """Inputs (B, C, ...) in natural units as the network sees them."""
+        """Convert inputs (B, C, ...) from natural units to the values that the network receives."""
         return natural * _by_channel(self.scale, natural) + _by_channel(self.offset, natural)
 
     def natural(self, seen: Tensor) -> Tensor:
-        """Inputs (B, C, ...) as the network sees them in natural units."""
+        """Convert inputs (B, C, ...) from the values that the network receives to natural units."""
         return (seen - _by_channel(self.offset, seen)) / _by_channel(self.scale, seen)
 
 
 def _by_channel(values: Sequence[float], like: Tensor) -> Tensor | float:
-    """Numbers that broadcast over channels; a plain number where there is one for all."""
+    """The values shaped to broadcast over channels; a plain number if there is one for all channels."""
     return values[0] if len(values) == 1 else like.new_tensor(values).view(-1, *[1] * (like.dim() - 2))

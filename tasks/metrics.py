@@ -12,7 +12,7 @@ Metric = Callable[[Tensor, Tensor], Tensor]
 
 
 def scores_of(outputs_BK: Tensor) -> Tensor:
-    """One score for each class: a single output is the margin of class 1 over class 0, whose scores are then 0 and f.
+    """One score for each class, (B, K). A single output f is the margin of class 1 over class 0: scores 0 and f.
 
     >>> scores_of(torch.tensor([[3.0]])), scores_of(torch.tensor([[3.0, 5.0]]))
     (tensor([[0., 3.]]), tensor([[3., 5.]]))
@@ -31,7 +31,7 @@ def clean_error(outputs_BK: Tensor, targets_BK: Tensor) -> Tensor:
 
 
 def top5_accuracy(outputs_BK: Tensor, targets_BK: Tensor) -> Tensor:
-    """Fraction in [0, 1] of samples whose class, that with the largest target, has one of the five largest outputs."""
+    """Fraction in [0, 1] of samples whose class (that with the largest target) has one of the five largest scores."""
     scores_BK = scores_of(outputs_BK)
     best_B5 = scores_BK.topk(min(5, scores_BK.shape[1]), dim=1).indices
     return (best_B5 == targets_BK.argmax(1, keepdim=True)).any(1).double().mean()
@@ -40,7 +40,7 @@ def top5_accuracy(outputs_BK: Tensor, targets_BK: Tensor) -> Tensor:
 def cross_entropy(outputs_BK: Tensor, targets_BK: Tensor) -> Tensor:
     """Mean cross-entropy in nats of the softmax of `outputs_BK` against class probabilities `targets_BK`.
 
-    Of a single output f it is the logistic loss, t_1 log(1 + e^-f) + t_0 log(1 + e^f), without cancellation.
+    For a single output f it is the logistic loss, t_1 log(1 + e^-f) + t_0 log(1 + e^f), computed without cancellation.
     """
     if outputs_BK.shape[1] == 1:
         of_class_0, of_class_1 = targets_BK.unbind(1)
@@ -55,6 +55,6 @@ def squared_error(outputs_BD: Tensor, targets_BD: Tensor) -> Tensor:
 
 
 def average(metrics: Mapping[str, Metric], outputs: Tensor, targets: Tensor) -> dict[str, float]:
-    """Every metric on the whole of a split at once."""
+    """The value of each metric on the outputs and targets of one whole split."""
     with torch.no_grad():
         return {name: float(metric(outputs, targets)) for name, metric in metrics.items()}

@@ -19,7 +19,7 @@ def optimizer_by(settings: OptimizerSettings, network: nn.Module) -> torch.optim
     """The optimizer that the settings name, on the trained parameters of `network`.
 
     Raises:
-        ValueError: for a name that there is not.
+        ValueError: for an unknown optimizer name.
     """
     if settings.optimizer not in OPTIMIZERS:
         raise ValueError(f"The optimizer must be one of {', '.join(OPTIMIZERS)}, got {settings.optimizer!r}.")
@@ -27,7 +27,7 @@ def optimizer_by(settings: OptimizerSettings, network: nn.Module) -> torch.optim
 
 
 def stochastic_gradient_descent(network: nn.Module, settings: OptimizerSettings) -> torch.optim.SGD:
-    """Torch's SGD on the trained parameters of `network`, in one pass through memory where that is safe."""
+    """Torch's SGD on the trained parameters of `network`, with torch's fused step where that is safe."""
     optimizer = torch.optim.SGD(
         _parameter_groups(network, settings.weight_decay),
         lr=settings.learning_rate,
@@ -50,34 +50,34 @@ OPTIMIZERS: dict[str, Callable[[nn.Module, OptimizerSettings], torch.optim.Optim
 
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Weight decay for the network's own parameters; none for those that regularizers brought into its sites.
+    """Weight decay for the network's own parameters; none for those that regularizers added at its sites.
 
-    Frozen parameters (`requires_grad` is False) stand in neither group.
+    Frozen parameters (`requires_grad` is False) are in neither group.
     """
-    brought = {id(p) for site in network.modules() if isinstance(site, Site) for p in site.fillings.parameters()}
+    added = {id(p) for site in network.modules() if isinstance(site, Site) for p in site.fillings.parameters()}
     trained = [p for p in network.parameters() if p.requires_grad]
-    own = [p for p in trained if id(p) not in brought]
-    others = [p for p in trained if id(p) in brought]
+    own = [p for p in trained if id(p) not in added]
+    others = [p for p in trained if id(p) in added]
     groups: list[dict[str, object]] = [{"params": own, "weight_decay": weight_decay}]
     return [*groups, {"params": others, "weight_decay": 0.0}] if others else groups
 
 
 def _fuse_where_safe(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-    """Choose the fused step for the groups that it is right for, torch's own choice for the others.
+    """Use the fused step for parameter groups where it is correct, and torch's default elsewhere.
 
-    It takes a weight, its gradient and its momentum for equally laid out (torch 2.14 checks nothing), which they are
-    unless a contestant has put another tensor into the place of one, by a transpose, say; and it cannot begin the
-    momentum of one weight beside those of others.
+    The fused step assumes the same memory layout for a weight, its gradient and its momentum, and does not check it
+    (torch 2.14). A regularizer can break this by replacing one of them, for example by a transposed tensor. The fused
+    step also needs momentum buffers for all weights of a group or for none.
     """
     for group in optimizer.param_groups:
         stepped = [parameter for parameter in group["params"] if parameter.grad is not None]
         momenta = [optimizer.state.get(parameter, {}).get("momentum_buffer") for parameter in stepped]
         begun = {momentum is not None for momentum in momenta}
-        can_be = len(begun) == 1 and all(map(_lie_alike, stepped, momenta))
-        group["fused"] = can_be or None
+        is_safe = len(begun) == 1 and all(map(_can_fuse, stepped, momenta))
+        group["fused"] = is_safe or None
 
 
-def _lie_alike(parameter: Tensor, momentum: Tensor | None) -> bool:
+def _can_fuse(parameter: Tensor, momentum: Tensor | None) -> bool:
     assert parameter.grad is not None
     layout = _layout(parameter)
     return (
@@ -90,7 +90,7 @@ def _lie_alike(parameter: Tensor, momentum: Tensor | None) -> bool:
 
 
 def _layout(tensor: Tensor) -> list[int]:
-    """The strides that matter."""
+    """The strides of the dimensions longer than 1; the others do not affect the layout."""
     return [stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if size > 1]
 
 
@@ -105,7 +105,7 @@ class Descent:
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
 
     def gradients(self, objective: Tensor, variables: Sequence[Tensor]) -> Sequence[Tensor | None]:
-        """The gradient for each variable, which is none of the optimizer's; None where there is none to step along."""
+        """The gradient for each variable (none of them a parameter of the optimizer); None where it cannot be used."""
         return gradients_of(objective, variables)
 
     def step(self) -> None:
@@ -114,12 +114,12 @@ class Descent:
 
 
 class ScaledDescent(Descent):
-    """The same where activations are 16-bit floats of little range: a scaled loss keeps small gradients above zero.
+    """Descent with loss scaling, for fp16 activations: scaling the loss keeps small gradients from rounding to zero.
 
-    Gradients are true ones as soon as `backward` is over, so that whoever calls it twice in one step (SAM) or looks
-    at them needs to know nothing. A step whose gradients overflowed is left out and the scale is halved; it is doubled
-    after GROWTH_STEPS good ones (Micikevicius et al. 2018, arXiv:1710.03740, section 3.2). torch's GradScaler takes
-    its scale back once per step only.
+    Gradients are unscaled at the end of `backward`, so that code that calls it twice in one step (SAM) or reads the
+    gradients needs no special case. A step whose gradients overflowed is skipped and the scale is halved; it is doubled
+    after GROWTH_STEPS good steps (Micikevicius et al. 2018, arXiv:1710.03740, section 3.2). torch's GradScaler is not
+    used since it can unscale only once per step.
     """
 
     INITIAL_SCALE = 2.0**16
@@ -130,12 +130,12 @@ class ScaledDescent(Descent):
         self.scale, self.num_good_steps = self.INITIAL_SCALE, 0
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradients of `loss`, whose backward pass is scaled."""
+        """Add the gradients of `loss`; the scale is applied before the backward pass and removed after it."""
         super().backward(loss * self.scale)
         torch._foreach_mul_(self._gradients(), 1 / self.scale)
 
     def gradients(self, objective: Tensor, variables: Sequence[Tensor]) -> Sequence[Tensor | None]:
-        """A step with scaled gradients; where one overflows, the step is skipped and the scale is halved."""
+        """Unscaled gradients; all None, and the scale halved, if one of them overflowed."""
         scaled = super().gradients(objective * self.scale, variables)
         if not _are_finite([gradient for gradient in scaled if gradient is not None]):
             self._halve_scale()
@@ -161,10 +161,10 @@ class ScaledDescent(Descent):
 
 
 def descent_by(switches: Switches, optimizer: torch.optim.Optimizer) -> Descent:
-    """How the optimizer descends under `switches`."""
+    """The descent for `switches`: with loss scaling for fp16, else without."""
     return ScaledDescent(optimizer) if switches.precision == "fp16" else Descent(optimizer)
 
 
 def _are_finite(gradients: Sequence[Tensor]) -> bool:
     finite = [gradient.isfinite().all() for gradient in gradients]
-    return not finite or bool(torch.stack(finite).all())  # at once: each look waits for the device
+    return not finite or bool(torch.stack(finite).all())  # one transfer for all: each one waits for the device

@@ -24,23 +24,23 @@ class ProtocolTask(Task):
     protocol: Protocol
 
     def default_learning_rate(self, scale: str) -> float:
-        """The protocol's."""
+        """The protocol's learning rate."""
         return self.protocol.at(scale).learning_rate
 
     def epochs(self, scale: str) -> int:
-        """The protocol's."""
+        """The protocol's epochs."""
         return self.protocol.at(scale).epochs
 
     def switches(self, scale: str) -> Switches:
-        """The protocol's."""
+        """The protocol's switches."""
         return self.protocol.at(scale).switches
 
     def on_split(self, split: int) -> Self:
-        """With another split in the protocol."""
+        """This task with `split` set in its protocol."""
         return replace(self, protocol=replace(self.protocol, split=split)) if split else self  # type: ignore[type-var]  # a dataclass
 
     def skip_reason(self, regularizer: Regularizer) -> str | None:
-        """Nor does it make sense where its period is longer than the training at full length."""
+        """Also skip a regularizer whose period is longer than the training at full length."""
         period, epochs = regularizer.period_epochs(), self.protocol.full_epochs or self.protocol.epochs
         if period > epochs:
             return f"{type(regularizer).__name__} acts after every {period} epochs; the training has {epochs}."
@@ -57,7 +57,7 @@ class DatasetTask(ProtocolTask):
 
     @property
     def input_space(self) -> InputSpace | None:
-        """Of the data set, preprocessed as the protocol says."""
+        """The input space of the data set, preprocessed as the protocol says."""
         return DATASETS[self.dataset].input_space(self.protocol.preprocessing)
 
     @property
@@ -66,11 +66,11 @@ class DatasetTask(ProtocolTask):
         return DATASETS[self.dataset].is_streamed
 
     def validation_fraction(self, scale: str) -> float:
-        """The protocol's, or the data set's."""
+        """The fraction that the protocol sets, else the data set's own."""
         return DATASETS[self.dataset].held_out_fraction(self.protocol.at(scale))
 
     def check_data(self, data_dir: Path | None, download: bool = False) -> None:
-        """Files there, or fetched."""
+        """Check that the data set's files exist; `download` fetches missing ones."""
         DATASETS[self.dataset].check(data_dir, download)
 
     def data_notice(self, data_dir: Path | None) -> str | None:
@@ -78,5 +78,5 @@ class DatasetTask(ProtocolTask):
         return DATASETS[self.dataset].notice(data_dir)
 
     def dataset_fingerprint(self, data_dir: Path | None) -> str:
-        """Of all images and labels, which are read as the protocol needs them."""
+        """Hash of all images and labels, read with the protocol's preprocessing and split."""
         return DATASETS[self.dataset].splits(data_dir, self.protocol).fingerprint

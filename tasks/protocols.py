@@ -20,7 +20,7 @@ Fields = Mapping[str, float | tuple[float, ...]]  # of a protocol, by name
 class Protocol:
     """Epochs, batches, optimizer, schedule and augmentation of one training.
 
-    `learning_rate` is a default: it is tuned by every contestant alike. With the schedule `steps` it is multiplied by
+    `learning_rate` is a default: it is tuned for every regularizer. With the schedule `steps` it is multiplied by
     `decay` at each milestone; with `cyclic` it rises linearly from 0 to `learning_rate` in the first half of the
     training and falls back to 0 in the second.
 
@@ -42,16 +42,16 @@ class Protocol:
     preprocessing: Preprocessing = "standard"  # from raw images to the inputs of the network
     augmentation: tuple[Augmentation, ...] = ()
     validation_fraction: float | None = None  # of the official training set, in [0, 1); None: the data set's own
-    split: int = 0  # which samples are held out: 0 the usual ones, other numbers draw their own
-    steps_per_epoch: int | None = None  # steps between two readings; None: a pass over the training data
+    split: int = 0  # which samples are held out: 0 is the usual split, each other number draws another
+    steps_per_epoch: int | None = None  # None: one pass over the training data
     evaluate_every_epochs: int = 1
-    evaluate_at_epochs: tuple[int, ...] = ()  # in place of every so many: these, and the last
+    evaluate_at_epochs: tuple[int, ...] = ()  # if given: evaluate after these and the last, not every few epochs
     evaluate_train: bool = False  # read the training images' accuracy with each evaluation (never in tuning)
-    max_train_samples: int | None = None  # only the first so many of the (fixed, shuffled) training split
-    max_evaluation_samples: int | None = None  # only the first so many of each evaluated split
+    max_train_samples: int | None = None  # use the first n of the (fixed, shuffled) training split
+    max_evaluation_samples: int | None = None  # use the first n of each evaluated split
     switches: Switches = field(default_factory=Switches)  # how steps are executed, unless the campaign says otherwise
     scales: Mapping[str, Fields] = field(default_factory=dict)  # fields that differ at other scales
-    full_epochs: int | None = None  # at scale `paper`, in what `at` makes of a protocol; None: `epochs`
+    full_epochs: int | None = None  # epochs at scale `paper`, set by `at` for the other scales; None: `epochs`
 
     def __post_init__(self) -> None:
         """Check the schedule's name."""
@@ -59,9 +59,9 @@ class Protocol:
             raise ValueError(f"schedule must be one of {', '.join(get_args(Schedule))}, got {self.schedule!r}.")
 
     def at(self, scale: str, switches: Switches | None = None) -> Protocol:
-        """This protocol at `scale`: `paper` is the whole of it, the others replace some of its numbers.
+        """This protocol at `scale`: `paper` is the protocol itself, the others replace some of its fields.
 
-        `switches` take the place of its own.
+        `switches`, if given, replace the protocol's own.
 
         Raises:
             ValueError: for a scale that the protocol does not define.
@@ -76,7 +76,7 @@ class Protocol:
         return replace(self, **values)  # type: ignore[arg-type]  # each is of the type of the field named
 
     def split_of(self, dataset: str) -> str:
-        """The name by which `held_out` draws the samples that are held out.
+        """The name of the random stream from which `held_out` draws the validation samples.
 
         >>> Protocol(source="", epochs=1, batch_size=1, learning_rate=1.0, split=2).split_of("digits")
         'digits/2'
@@ -103,7 +103,7 @@ class Protocol:
         )
 
     def learning_rate_factor(self, progress: float) -> float:
-        """What the initial learning rate is multiplied by when `progress` (in [0, 1]) of the training is done."""
+        """The factor on the initial learning rate when the fraction `progress` (in [0, 1]) of the training is done."""
         if self.schedule == "cyclic":
             return 1 - abs(2 * progress - 1)
         return math.pow(self.decay, sum(progress >= milestone for milestone in self.milestones))

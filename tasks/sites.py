@@ -21,14 +21,14 @@ WeightLayer = nn.Linear | nn.Conv2d
 
 
 class Site(nn.Module):
-    """The identity, until a regularizer fills it with modules, which then act one after the other.
+    """The identity, until a regularizer fills it with modules, which are then applied in order.
 
     Args:
-        kind: `input` (the batch as it enters), `conv` (a map behind a conv layer), `dense` (units behind a dense
-            layer), `branch` (the residual branch of a block, before it is added), `hidden` (the units of a linear
-            pair, where the theory of dropout lives).
+        kind: `input` (the input batch), `conv` (the feature map of a conv layer), `dense` (the units of a dense
+            layer), `branch` (the residual branch of a block, before it is added), `hidden` (the hidden units of a
+            linear or factor model, for which the papers prove theorems).
         group: stage of the network, from 1 (nearest the input) up to the last; 0 for the input itself.
-        next_layer: the weight layer that reads this site, if there is one alone.
+        next_layer: the weight layer that reads this site, if there is exactly one.
     """
 
     def __init__(self, kind: SiteKind, *, group: int = 1, next_layer: WeightLayer | None = None) -> None:
@@ -52,7 +52,7 @@ class Site(nn.Module):
         self._next_layer = (layer,)
 
     def __setattr__(self, name: str, value: object) -> None:
-        # nn.Module registers whatever module is assigned, before it would ask the property above.
+        # nn.Module.__setattr__ registers an assigned module as a submodule and never reaches the property above.
         if name == "next_layer":
             object.__setattr__(self, name, value)
         else:
@@ -64,19 +64,19 @@ class Site(nn.Module):
         return self.shape is not None and len(self.shape) == 3
 
     def fill(self, module: nn.Module) -> None:
-        """Let `module` act here, behind what already acts."""
+        """Append `module` to the fillings."""
         self.fillings.append(module)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pass through the fillings, in the order in which they came."""
+        """Apply the fillings in the order in which they were added."""
         for filling in self.fillings:
-            x = _at_random(filling, x) if self.training else filling(x)
+            x = _apply_eagerly(filling, x) if self.training else filling(x)
         return x
 
 
 @eager
-def _at_random(filling: nn.Module, x: Tensor) -> Tensor:
-    """What acts while training draws random numbers."""
+def _apply_eagerly(filling: nn.Module, x: Tensor) -> Tensor:
+    """Fillings draw random numbers during training, which stays outside of compiled graphs."""
     y: Tensor = filling(x)
     return y
 
@@ -88,10 +88,10 @@ def sites_of(network: nn.Module, kinds: Iterable[str] = SITE_KINDS) -> list[Site
 
 
 def watch_mask(site: Site) -> Callable[[], Tensor | None]:
-    """Let the filling of a site remember its masks, and return what tells the current one.
+    """Make the filling of a site store its masks, and return a function that returns the current one.
 
-    That is the mask (True: kept) of the first sample in the batch of the last training step, of the shape of one sample
-    there. It is None before the first step and at drop rate 0, and where no filling has masks to remember.
+    The current mask (True: kept) is that of the first sample in the batch of the last training step; it has the shape
+    of one sample at the site. It is None before the first step, at drop rate 0, and if no filling stores masks.
     """
     watched = [filling for filling in site.fillings if hasattr(filling, "is_watched")]
     for filling in watched:
@@ -106,14 +106,14 @@ def watch_mask(site: Site) -> Callable[[], Tensor | None]:
 
 
 class MaskLaw(NamedTuple):
-    """How the filling of a site drops units: each is kept with probability `keep_rate`."""
+    """The distribution of a site's masks: each unit is kept with probability `keep_rate`."""
 
-    keep_rate: float  # in (0, 1], as of now
-    is_inverted: bool  # whether what is kept is divided by the keep rate in training
+    keep_rate: float  # in (0, 1], the current value
+    is_inverted: bool  # whether kept units are divided by the keep rate in training
 
 
 def mask_law(site: Site) -> MaskLaw | None:
-    """The law of the masks that `watch_mask` can tell; None where no filling has such."""
+    """The distribution of the masks that `watch_mask` reads; None if no filling stores masks."""
     laws = [
         MaskLaw(1 - filling.drop_rate, filling.is_inverted)  # type: ignore[operator,arg-type]  # plain attributes
         for filling in site.fillings
@@ -123,9 +123,9 @@ def mask_law(site: Site) -> MaskLaw | None:
 
 
 def trained_layers(network: nn.Module) -> dict[str, WeightLayer]:
-    """Conv and dense layers whose weights are trained, by name: contestants do not change frozen ones.
+    """Conv and dense layers whose weights are trained, by name. Regularizers do not change frozen layers.
 
-    Layers that share one weight stand there once, by the first of them.
+    Layers that share one weight appear once, under the name of the first.
     """
     layers = {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)}
     first = {id(layer.weight): name for name, layer in reversed(layers.items())}
@@ -136,7 +136,7 @@ def trained_layers(network: nn.Module) -> dict[str, WeightLayer]:
 
 @torch.no_grad()
 def measure_sites(network: nn.Module, example: Tensor) -> None:
-    """Run one forward pass in eval mode, and write each site's name and the shape of one sample into it.
+    """Run one forward pass in eval mode, and set each site's `name` and `shape` (that of one sample).
 
     Args:
         network: any module with sites.
@@ -160,7 +160,7 @@ def measure_sites(network: nn.Module, example: Tensor) -> None:
 
 
 def chain_next_layers(network: nn.Module) -> None:
-    """Give each site the first conv or dense layer listed behind it: right for networks that are one chain."""
+    """Set each site's `next_layer` to the first conv or dense layer listed after it. For sequential networks only."""
     waiting: list[Site] = []
     for module in network.modules():
         if isinstance(module, Site):
@@ -172,7 +172,7 @@ def chain_next_layers(network: nn.Module) -> None:
 
 
 def front_layers(network: nn.Module) -> dict[Site, nn.Linear]:
-    """For each dense or hidden site, the last dense layer listed in front of it: right where networks are one chain."""
+    """For each dense or hidden site, the last dense layer listed before it. For sequential networks only."""
     fronts: dict[Site, nn.Linear] = {}
     last: nn.Linear | None = None
     for module in network.modules():

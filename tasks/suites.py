@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 
 Scalar = float | int | str | bool
 Grid = Mapping[str, tuple[Scalar, ...]]  # hyperparameters, and the values of each
-Point = Mapping[str, Scalar]  # hyperparameters that take the place of the defaults
+Point = Mapping[str, Scalar]  # hyperparameters that replace the defaults
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
     """Every regularizer of the group on every task of the group, at every point of the grid.
 
-    `grid` names hyperparameters of these regularizers, and the values of each; a cell's default trials run at all
-    combinations of them, in place of the paper's values. Without a grid they run at the paper's values alone.
+    `grid` names hyperparameters of these regularizers, and the values of each. A cell's default trials run at all
+    combinations of these values; without a grid they run at the paper's values.
     """
 
     tasks: tuple[str, ...]
@@ -24,7 +24,7 @@ class Group:
     grid: Grid = field(default_factory=dict)
 
     def points(self) -> list[Point]:
-        """The grid's points in order, the last name running fastest.
+        """The grid's points in order; the last hyperparameter varies fastest.
 
         >>> Group(tasks=("t",), regularizers=("r",), grid={"h": (1, 2), "m": (5,)}).points()
         [{'h': 1, 'm': 5}, {'h': 2, 'm': 5}]
@@ -36,11 +36,11 @@ class Group:
 class Suite:
     """A set of cells, and how much is spent on each.
 
-    `tune_trials` are spent on every cell alike, the baseline included; `tune_width` of them may run at once, at the
-    price of proposals that know fewer outcomes, and with `halving` the worse of them stop early. `seeds` is the number
-    of default trials of a cell (at each point of its grid) and of confirm trials. `timing_tasks` are those whose cells
-    are timed against their twin, `timing_repeats` times each: three or more, since two tell nothing of their spread.
-    `tune_trials_at`, `seeds_at` and `timing_repeats_at` are the numbers at scales which have others.
+    Every cell, the baseline included, gets `tune_trials` tune trials. Up to `tune_width` of them run at once (a wider
+    search proposes with fewer known outcomes), and with `halving` the worse ones stop early. `seeds` is the number of
+    default trials of a cell (at each point of its grid) and of confirm trials. `timing_tasks` are those whose cells are
+    timed against the unregularized network, `timing_repeats` times each: at least three, to estimate a spread.
+    `tune_trials_at`, `seeds_at` and `timing_repeats_at` map a scale to its number where that differs.
     """
 
     groups: tuple[Group, ...]
@@ -54,7 +54,7 @@ class Suite:
     timing_tasks: tuple[str, ...] = ()
     timing_repeats: int = 3
     timing_repeats_at: Mapping[str, int] = field(default_factory=dict)
-    source: str = field(default="regarena")
+    source: str = "regarena"
 
     def cells(self) -> list[tuple[str, str]]:
         """(task, regularizer) pairs in order, each once."""
@@ -74,6 +74,6 @@ class Suite:
         return self.timing_repeats_at.get(scale, self.timing_repeats)
 
     def points(self, task: str, regularizer: str) -> tuple[Point, ...]:
-        """Where the default trials of a cell run: the points of all groups that hold it, else the paper's values."""
+        """The points of a cell's default trials, over all groups with this cell; {} is the paper's values."""
         groups = [group for group in self.groups if task in group.tasks and regularizer in group.regularizers]
         return tuple(point for group in groups for point in group.points()) or ({},)

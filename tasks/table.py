@@ -1,6 +1,6 @@
 """A table maps names to things that are imported only when they are looked up.
 
-Listing names must not import torch (`regarena list` answers at once), so an entry is the text `module:object`.
+Listing names must not import torch (so that `regarena list` is fast), so an entry is the text `module:object`.
 Packages of other people add entries through entry points of the table's group.
 """
 
@@ -21,11 +21,11 @@ from typing import Generic, TypeVar, cast
 Entry = TypeVar("Entry")
 
 _NAME = re.compile(r"[\w.-]+")  # "+" joins regularizers, and "," names in options
-_MAX_CHARACTERS = 300  # of other people's messages within a sentence
+_MAX_CHARACTERS = 300  # of another package's error message within a sentence
 
 
 class UnknownNameError(KeyError):
-    """A name that stands in no table; its message offers the nearest names."""
+    """A name that is not in the table; the message suggests the nearest names."""
 
     def __str__(self) -> str:
         """The message itself; KeyError would print it in quotes."""
@@ -33,20 +33,20 @@ class UnknownNameError(KeyError):
 
 
 class BrokenEntryError(Exception):
-    """An entry of another package that cannot be used; its message names package, entry point and fault."""
+    """An entry of another package that cannot be used; the message names package, entry point and fault."""
 
 
 class Table(Mapping[str, Entry], Generic[Entry]):
     """An explicit, greppable, lazily imported mapping from names to classes, functions or values.
 
-    What other packages add is not trusted: an entry that cannot be imported, that is not what the table holds, or whose
-    name is taken leaves all others as they are, and is a `BrokenEntryError` where it is looked up.
+    Entries of other packages are not trusted. One that cannot be imported, fails its check, or has a name that several
+    packages register raises `BrokenEntryError` when it is looked up, and does not affect the others.
 
     Args:
         kind: what an entry is called in messages ("regularizer").
         group: entry-point group by which other packages add entries ("regarena.regularizers").
         entries: name -> "module:object".
-        fault_of: "module:function" that tells of an entry of another package what is wrong with it, as the end of a
+        fault_of: "module:function" that checks an entry of another package; it returns what is wrong, as the end of a
             sentence, or None.
     """
 
@@ -60,12 +60,12 @@ class Table(Mapping[str, Entry], Generic[Entry]):
 
     @cached_property
     def targets(self) -> dict[str, str]:
-        """Every name with its "module:object", entry points of other packages included; a name that is taken stays."""
+        """Every name with its "module:object", entry points of other packages included; regarena's own come first."""
         return {name: points[0].value for name, points in self._points.items()} | self._own
 
     @property
     def own(self) -> tuple[str, ...]:
-        """The names that regarena itself brings."""
+        """The names that regarena itself defines."""
         return tuple(self._own)
 
     def packages(self) -> list[str]:
@@ -73,22 +73,22 @@ class Table(Mapping[str, Entry], Generic[Entry]):
         return sorted({_package(point) for points in self._points.values() for point in points})
 
     def add(self, name: str, target: str) -> None:
-        """Add an entry that no installed package registers, for as long as this process lives."""
+        """Add an entry to this process's table only, without an installed package that registers it."""
         self._added.append(EntryPoint(name=name, value=target, group=self.group))
         self.refresh()
 
     def refresh(self) -> None:
-        """Look for entry points again: packages were installed or removed since."""
+        """Look for entry points again, after packages were installed or removed."""
         for cached in ("targets", "_points"):
             self.__dict__.pop(cached, None)
         self._looked_up = {name: entry for name, entry in self._looked_up.items() if name in self._own}
 
     def package(self, name: str) -> str:
-        """The package that brings an entry: "regarena", or the name of another distribution."""
+        """The package that registers an entry: "regarena", or the name of another distribution."""
         return "regarena" if name in self._own else _package(self._points[name][0])
 
     def of_package(self, package: str) -> list[str]:
-        """The names of the entries that a distribution brings, those whose names are taken included."""
+        """The names of the entries that a distribution registers, those that clash with others included."""
         return [name for name, points in self._points.items() if package in map(_package, points)]
 
     def __getitem__(self, name: str) -> Entry:
@@ -119,9 +119,9 @@ class Table(Mapping[str, Entry], Generic[Entry]):
             raise UnknownNameError(unknown_name_message(self.kind, name, list(self.targets))) from None
 
     def summary(self, name: str) -> str:
-        """First line of what documents the entry, read from its source without importing it.
+        """First line of the entry's docstring, read from the source without importing it.
 
-        Of an entry of another package that has no source it tells what is wrong.
+        For an entry of another package whose source cannot be read, the text says what is wrong.
         """
         try:
             documentation = _documentation(*_parsed(self.target(name)))
@@ -132,7 +132,7 @@ class Table(Mapping[str, Entry], Generic[Entry]):
         return documentation.strip().split("\n")[0]
 
     def notices(self, names: Iterable[str]) -> list[str]:
-        """A sentence for each of these names that another package registers as well, in vain."""
+        """A sentence for each of these names that another package registers too, which has no effect."""
         return [
             f"The {self.kind} {name!r} of the package {_package(point)} (entry point {_written(self.group, point)}) is "
             "not used: regarena itself has one of that name; rename it there."
@@ -151,7 +151,7 @@ class Table(Mapping[str, Entry], Generic[Entry]):
 
     @cached_property
     def _points(self) -> dict[str, list[EntryPoint]]:
-        """The entry points of other packages by name, sorted by package: several where packages clash."""
+        """The entry points of other packages by name, sorted by package; several for a name that packages share."""
         found: dict[str, list[EntryPoint]] = {}
         for point in sorted([*entry_points(group=self.group), *self._added], key=_package):
             found.setdefault(point.name, []).append(point)
@@ -169,7 +169,7 @@ class Table(Mapping[str, Entry], Generic[Entry]):
             fault = _load(self._fault_of)(entry) if self._fault_of else None  # type: ignore[operator]  # a function
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # a module may end the process as it is imported
+        except BaseException as error:  # an imported module may raise SystemExit
             raise self.broken(name, described(error)) from error
         if fault:
             raise self.broken(name, fault)
@@ -177,7 +177,7 @@ class Table(Mapping[str, Entry], Generic[Entry]):
 
 
 def described(error: BaseException) -> str:
-    """An exception of other people's code as one line: its type, what it says, and where it was raised."""
+    """An exception of another package as one line: its type, its message, and where it was raised."""
     try:
         text = " ".join(str(error).split())
     except Exception:
@@ -186,7 +186,8 @@ def described(error: BaseException) -> str:
         text = f"{text[:_MAX_CHARACTERS]}..."
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
     where = f" (in {Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}{': ' * bool(text)}{text.rstrip('.')}{where}"
+    name = type(error).__name__
+    return f"{name}: {text.rstrip('.')}{where}" if text else f"{name}{where}"
 
 
 def unknown_name_message(kind: str, name: str, known: list[str]) -> str:
@@ -207,7 +208,7 @@ def _written(group: str, point: EntryPoint) -> str:
 
 
 def _split(target: str) -> tuple[str, str]:
-    """Module and attribute of "module:object"; what an entry point may have behind it ("[extra]") does not count."""
+    """Module and attribute of "module:object"; an entry point's extras ("[extra]") are ignored."""
     module, _, attribute = target.partition("[")[0].strip().partition(":")
     if not module or not attribute:
         raise ValueError(f"an entry point must read module:object, got {target!r}")
@@ -230,7 +231,7 @@ def _parsed(target: str) -> tuple[ast.Module, str]:
 
 
 def _is_machinery(filename: str) -> bool:
-    """Whether a frame tells nothing of the code at fault: this module, and Python's own import system."""
+    """Whether a frame belongs to this module or Python's import system, and so not to the code at fault."""
     return filename == __file__ or filename.startswith("<frozen") or "importlib" in Path(filename).parts
 
 

@@ -26,37 +26,37 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """How a task is to be run this time."""
+    """How one trial runs a task."""
 
     seed: int
     scale: str
     learning_rate: float
     device: torch.device = CPU
     data_dir: Path | None = None
-    num_workers: int = 0  # processes that read ahead where the data is streamed; they change no value
+    num_workers: int = 0  # processes that load streamed data; they do not change results
     switches: Switches | None = None  # how steps are executed; None: as the protocol says
-    with_test: bool = True  # False while tuning: the test split is then not even evaluated
+    with_test: bool = True  # False while tuning: the test split is then not evaluated
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rehearsal:
-    """A training on made-up data, to measure the time of its parts; its result has no meaning."""
+    """A training on random data that measures the time of its parts; its metrics have no meaning."""
 
     training: Training
-    num_evaluated: int  # by one call of the training's `evaluate`, counted as `Workload` counts
+    num_evaluated: int  # samples of one call of the training's `evaluate`, counted as in `Workload`
 
 
 class Task(ABC):
-    """One thing that is measured.
+    """A training problem and the metric by which regularizers are compared on it.
 
     Class attributes (instances may set them):
-        dataset, architecture: names, for the rows; architecture is "" where the task brings its own model.
+        dataset, architecture: names, for the rows; architecture is "" if the task has a model of its own.
         metric: name of the value that is ranked, one of those that evaluation reports for every split.
-        higher_is_better: its direction.
-        defaults: hyperparameters that start from another value here than in the regularizer's own paper, as the paper
-            behind the task's protocol says; by field ("where"), or for one regularizer alone ("dropout.drop_rate").
-        pins: hyperparameters that the task itself fixes, for every regularizer that has a field of that name.
-        has_classes: whether targets are classes; a regression is skipped by regularizers that smooth or mix classes.
+        higher_is_better: whether larger values of `metric` are better.
+        defaults: default hyperparameters that differ from those of the regularizer's own paper, because the paper of
+            the task's protocol uses others; by field ("where"), or for one regularizer only ("dropout.drop_rate").
+        pins: hyperparameters that the task fixes, for every regularizer with a field of that name.
+        has_classes: whether targets are classes; regularizers that smooth or mix classes skip a regression.
     """
 
     dataset: str
@@ -74,17 +74,17 @@ class Task(ABC):
 
     @property
     def streams_data(self) -> bool:
-        """Whether they are read and decoded while a network trains, by worker processes if there are any."""
+        """Whether data files are read and decoded during training, by worker processes if there are any."""
         return False
 
     @property
     def input_space(self) -> InputSpace | None:
-        """The units of the inputs; None where the task cannot tell them."""
+        """The units of the inputs; None where they are unknown."""
         return None
 
     @abstractmethod
     def default_learning_rate(self, scale: str) -> float:
-        """The protocol's own learning rate: where tuning of the shared settings starts from."""
+        """The protocol's learning rate at `scale`, the default of the tuned setting."""
 
     @abstractmethod
     def epochs(self, scale: str) -> int:
@@ -100,10 +100,10 @@ class Task(ABC):
 
     @abstractmethod
     def example_network(self) -> nn.Module:
-        """The network with its sites measured, untrained: what `skip_reason` and the plan look at."""
+        """The untrained network with its sites measured, which `skip_reason` and the plan inspect."""
 
     def on_split(self, split: int) -> Task:
-        """The same task with other samples held out, independently of those of other numbers; 0 is the task itself.
+        """The same task with other validation samples, drawn independently for each number; 0 is the task itself.
 
         Only called for tasks whose `validation_fraction` is above 0.
 
@@ -123,35 +123,35 @@ class Task(ABC):
         """
 
     def seeds_together(self, regularizers: Regularizers, switches: Switches) -> int:
-        """How many trainings that differ by their seeds alone `train_together` had best run at once; 1 is none."""
+        """The best number of trainings for one `train_together` call; 1 if each should run alone."""
         return 1
 
     def train_together(self, trainings: Sequence[Training]) -> list[Trained]:
-        """Run trainings that differ by their seeds alone, together; each ends as it would alone, up to rounding.
+        """Run trainings that differ only in their seeds together; each gives the result it has alone, up to rounding.
 
         Only called for tasks whose `seeds_together` is more than 1.
 
         Returns:
-            What each leaves behind, in their order; seconds are equal shares of the whole.
+            The result of each, in order; its seconds are an equal share of the total.
 
         Raises:
-            Diverged: when one of them does.
+            Diverged: when one of them diverges.
         """
         return [training.run() for training in trainings]
 
     def workload(self, scale: str, data_dir: Path | None = None) -> Workload | None:
-        """How much work one training is, without reading the data; None where the task cannot tell.
+        """The amount of work of one training, without reading the data; None if it is unknown.
 
-        Files in `data_dir` are counted where the size of a data set follows from them.
+        Files in `data_dir` are counted if the size of the data set depends on them.
         """
         return None
 
     def rehearse(
         self, regularizers: Regularizers, setting: Setting, max_batch_size: int | None = None
     ) -> Rehearsal | None:
-        """The training of `prepare`, but on made-up data and with batches of at most that size; None if there is none.
+        """The training of `prepare` on random data, with batches of at most `max_batch_size`; None if unsupported.
 
-        Nothing is read from files.
+        No file is read.
         """
         return None
 
@@ -159,7 +159,7 @@ class Task(ABC):
         """Check that the files that `prepare` reads exist, without reading them whole; `download` fetches missing ones.
 
         Raises:
-            DataError: when it is not.
+            DataError: when files are missing or damaged.
         """
 
     def data_notice(self, data_dir: Path | None) -> str | None:
@@ -167,7 +167,7 @@ class Task(ABC):
         return None
 
     def dataset_fingerprint(self, data_dir: Path | None) -> str:
-        """Hash of the data's content, so that rows tell which copy they were measured on."""
+        """Hash of the data's content, stored in the rows to identify the copy they were measured on."""
         return ""
 
     def skip_reason(self, regularizer: Regularizer) -> str | None:

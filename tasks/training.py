@@ -1,4 +1,4 @@
-"""The one training loop. Its hooks stand here in the order in which they are called."""
+"""The training loop of all tasks, which calls the regularizers' hooks in their order."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ class Training:
         loss: mean loss of outputs and targets.
         evaluate: measures the network on the splits it may see; called in eval mode without gradients. One that
             remembers earlier measurements has `state` and `restore` (see `tasks.runtime.state`).
-        selection: (metric, higher_is_better) on the split `validation`, which tells the best epoch.
-        protocol: epochs, optimizer and schedule, at the scale wanted.
-        learning_rate: the initial one, in the loss's own units.
+        selection: (metric, higher_is_better) on the split `validation`, which selects the best epoch.
+        protocol: epochs, optimizer and schedule, at the scale of this training.
+        learning_rate: the initial learning rate.
         seed: of every random stream.
-        evaluate_at_end: measures the trained network once more, at the very end: what is too dear for every evaluation,
-            such as errors under attack, or is read of the training data. Called in eval mode; whoever needs gradients
-            asks for them (`torch.enable_grad`). What it finds joins the last values of each split.
-        own_step: makes the same step as the optimizer's by a kernel of the task, which draws the masks of the sites as
-            well; None where it does not know what fills them. It is taken where no contestant adds to the loss or
-            changes the gradient step or the optimizer; all other hooks are called.
+        evaluate_at_end: measures the trained network once, at the end: metrics that are too expensive for every
+            evaluation, such as errors under attack, or that are of the training data. Called in eval mode without
+            gradients; `torch.enable_grad` enables them. Its values are added to the final values of each split.
+        own_step: returns a kernel of the task that makes the same step as the optimizer, masks of the sites included;
+            or None where it does not support their fillings. The kernel is used if no regularizer adds to the loss or
+            changes the gradients or the optimizer's settings; all other hooks are called.
     """
 
     def __init__(
@@ -99,17 +99,17 @@ class Training:
         self._own_step = own_step(network) if own_step and is_plain else None
 
     def run(self, checkpoints: Checkpoints = NOWHERE, until_epoch: int | None = None) -> Trained:
-        """Train to the end, or until a regularizer stops it; from where `checkpoints` left off, if they did.
+        """Train to the end, or until a regularizer stops it; resume from a checkpoint in `checkpoints`, if any.
 
-        With `until_epoch` it pauses after that epoch, measures, and keeps its state. Another training that is made in
-        the same way goes on from there, bit for bit as if there had been no pause.
+        With `until_epoch` it pauses after that epoch, evaluates, and saves its state. A training constructed with the
+        same arguments resumes from there and gives the same results, bit for bit, as one without a pause.
 
         Raises:
-            Diverged: when the loss of an epoch, or the value that tells the best one, is not finite.
+            Diverged: when the loss of an epoch, or the value that selects the best one, is not finite.
         """
         saved = checkpoints.load()
         if saved is not None and until_epoch is not None and saved["trained"]["epochs_run"] > until_epoch:
-            saved = None  # of a part that is to come later
+            saved = None  # the checkpoint is past the pause: train up to the pause again
         trained = self._begin(saved)
         metric, higher_is_better = self._selection
         values = trained.values("validation", metric)
@@ -151,7 +151,7 @@ class Training:
         return self.run_steps(self.batches.epoch(), epoch)
 
     def seek(self, index: int) -> None:
-        """Go on as if `index` steps had been made, so that schedules stand where they then would: to measure times."""
+        """Set the step counter to `index`, so that schedules have their values of that step. Used to measure times."""
         self._index = index
 
     def evaluate(self) -> Mapping[str, Mapping[str, float]]:
@@ -167,12 +167,12 @@ class Training:
         started = time.perf_counter()
         self.network.train()
         losses = [self.step(batch, epoch) for batch in batches]
-        loss = float(torch.stack(losses).mean())  # the one moment that waits for the device
+        loss = float(torch.stack(losses).mean())  # waits for the device, once per epoch
         seconds = time.perf_counter() - started
         return _finite(loss, "training loss of", epoch), seconds
 
     def step(self, raw: Batch, epoch: int) -> Tensor:
-        """One step of stochastic gradient descent on raw inputs; returns the loss without penalties, detached."""
+        """One optimizer step on a batch of raw inputs; returns the loss without penalties, detached."""
         progress = self._index / self._num_steps
         self._set_learning_rate(progress)
         self.hooks.progress(progress)  # hook 3: schedules
@@ -208,7 +208,7 @@ class Training:
         return loss
 
     def warm_up(self) -> None:
-        """Run one step and one batch in eval mode, then restore the state, so that all code is compiled."""
+        """Run one training step and one batch in eval mode, so that all code is compiled, then restore the state."""
         before = copy.deepcopy(self.state(Trained()))
         for batch in itertools.islice(self.batches.epoch(), 1):
             self.network.eval()
@@ -219,12 +219,12 @@ class Training:
         self.restore(before)
 
     def state(self, trained: Trained) -> State:
-        """Everything that the next epochs depend on, and the results so far; taken between two epochs, by reference."""
+        """Everything that the next epochs depend on, and the results so far, between two epochs; tensors not copied."""
         return {
             "trained": trained.state(),
             "index": self._index,
             "weights": self.network.state_dict(),
-            "buffers": dict(self.network.named_buffers()),  # the state_dict has only those that are to be stored
+            "buffers": dict(self.network.named_buffers()),  # state_dict leaves out the non-persistent ones
             "attributes": {name: attributes_of(module) for name, module in self.network.named_modules()},
             "descent": attributes_of(self._descent),
             "batches": self.batches.state(),
@@ -234,7 +234,7 @@ class Training:
         }
 
     def restore(self, state: State) -> Trained:
-        """Go on, bit for bit, as the training from which `state` was taken; this one was made in the same way."""
+        """Set the state of a training that was constructed with the same arguments; it resumes bit for bit."""
         self.network.load_state_dict(state["weights"])
         with torch.no_grad():
             for name, buffer in self.network.named_buffers():
@@ -251,7 +251,7 @@ class Training:
         return Trained.of(state["trained"])
 
     def _begin(self, saved: State | None) -> Trained:
-        """Continue the saved training; without one, begin, and measure the untrained network."""
+        """Restore the saved training; without one, evaluate the untrained network."""
         if saved is not None:
             return self.restore(saved)
         trained = Trained()
@@ -259,7 +259,7 @@ class Training:
         return trained
 
     def _paused(self, trained: Trained, checkpoints: Checkpoints) -> Trained:
-        """The state is kept before the reading, so that whoever goes on knows nothing of it."""
+        """Save the state, then evaluate: in this order the evaluation does not affect the training that resumes."""
         checkpoints.keep(trained.epochs_run, partial(self.state, trained))
         metric, _ = self._selection
         trained.paused = self._measure(None, trained)
@@ -276,7 +276,7 @@ class Training:
 
     @torch.no_grad()
     def _measure(self, epoch: int | None, trained: Trained) -> Mapping[str, Mapping[str, float]]:
-        """Evaluate; a reading of an epoch's own weights (not None) joins the curves, which have one point an epoch."""
+        """Evaluate, and add the values to the curves at `epoch`; None adds no point: curves have one per epoch."""
         started = time.perf_counter()
         self.network.eval()
         measured = self._evaluate(self.network)
@@ -291,7 +291,7 @@ class Training:
 
     @torch.no_grad()
     def _measure_at_end(self, trained: Trained) -> None:
-        """Add the readings at the end to the last values of each split."""
+        """Add the values of `evaluate_at_end` to the final values of each split."""
         if self._evaluate_at_end is None:
             return
         started = time.perf_counter()

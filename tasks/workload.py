@@ -12,18 +12,18 @@ from tasks.protocols import Protocol
 class Workload:
     """Steps and evaluations of one training at one scale.
 
-    Evaluations are counted in samples; a task whose evaluation is one reading of the network, whatever the number of
-    samples in it, counts 1 for it (and `rehearse` likewise).
+    Evaluations are counted in samples. A task whose evaluation takes the same time for any number of samples counts 1
+    for each, and so does its `rehearse`.
     """
 
     num_epochs: int
     steps_per_epoch: int
     batch_size: int
     num_evaluations: int  # the network before training included
-    num_validation: int  # samples of one evaluation
-    num_test: int  # further samples of one evaluation, where the test split is seen
-    num_train_evaluated: int = 0  # once, at the very end
-    num_train_seen: int = 0  # training samples of one evaluation, where the test split is seen
+    num_validation: int  # validation samples of one evaluation
+    num_test: int  # test samples of one evaluation, if the test split is evaluated
+    num_train_evaluated: int = 0  # training samples of the evaluation at the end
+    num_train_seen: int = 0  # training samples of one evaluation, if the test split is evaluated
 
     @classmethod
     def of(
@@ -35,7 +35,7 @@ class Workload:
         num_test: int,
         num_train_evaluated: int = 0,
     ) -> Self:
-        """What the training loop makes of a protocol (at its scale) and of so many samples, before its limits."""
+        """The workload of a protocol (at its scale), from the numbers of samples before the protocol's limits."""
         num_train = _at_most(num_train, protocol.max_train_samples)
         num_train_evaluated = _at_most(min(num_train_evaluated, num_train), protocol.max_evaluation_samples)
         batch_size = min(protocol.batch_size, num_train)
@@ -56,7 +56,7 @@ class Workload:
         return self.num_epochs * self.steps_per_epoch
 
     def num_evaluated(self, with_test: bool) -> int:
-        """Samples of all evaluations."""
+        """Number of samples in all evaluations together."""
         each = self.num_validation + (self.num_test + self.num_train_seen if with_test else 0)
         return self.num_evaluations * each + self.num_train_evaluated
 
