@@ -1,4 +1,4 @@
-"""The contestants: one short file each. A new one is one module here, one search space, and one line in each table."""
+"""The regularizers, one module each. A new one is one module here, one search space, and one line in each table."""
 
 from __future__ import annotations
 
@@ -60,4 +60,4 @@ REGULARIZERS: Table[type[Regularizer]] = Table(
 )
 
 ONLY_MEASURE: tuple[str, ...] = ("rademacher_probe",)
-"""Those that change nothing: a suite of all contestants would train and rank the baseline twice with them."""
+"""Regularizers that only log. Suites of all regularizers leave them out: each would be the baseline a second time."""

@@ -23,24 +23,25 @@ EXPONENTS: Mapping[str, tuple[float, float]] = {"2,2": (2, 2), "1,inf": (1, math
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptiveDropoutRC(Regularizer):
-    """Dropout with one learned keep rate per unit, weights and rates both charged with a Rademacher complexity bound.
+    """Dropout with one learned keep rate per unit; a Rademacher complexity bound penalises weights and rates.
 
     Reg = k sqrt(log(d) / n) max|X| prod_l max_j ||W_l[j]||_p ||theta_(l-1)||_q s_l over all layers that read masked
     units, with n samples of d features in the batch, k outputs, W_l[j] the weights into output unit j and theta the
-    keep rates of what the layer reads. Layers without masks are left out: nothing can be traded in them, and their
-    norms would only scale lambda. A conv layer counts as the dense layer of one position: theta enters by its mean
-    power over the map, times the fan-in. Two blocks of variables alternate: the weights at every step, with sampled
-    masks; the rates every `keep_interval_steps`, with the rates as multipliers, projected to [0.001, 1].
+    keep rates of what the layer reads. Layers that read no masked unit are left out: their norms would only rescale
+    lam. A conv layer counts as a dense layer with its kernel's fan-in, and ||theta||_q^q is the fan-in times the mean
+    of theta^q over the map. Block coordinate descent: the weights step at every step, with sampled masks; the rates
+    step every `keep_interval_steps`, with the rates as multipliers, and are projected to [0.001, 1].
 
-    With `layer_scaling` fan_in, s_l = sqrt(fan_in + outputs) / fan_in makes a factor near 1 at usual initial weights at
-    any width (divided by sqrt(log outputs) for the norms 2,2). `printed` divides by the outputs instead, as section 3.3
-    does, where the argument needs the fan-in: a factor is then near fan_in / outputs. `none` is theorem 3.1 itself.
+    With `layer_scaling` fan_in, s_l = sqrt(fan_in + outputs) / fan_in, divided by sqrt(log outputs) for the norms 2,2:
+    a factor is then near 1 at the usual initial weights, whatever the width. `printed` divides by the outputs instead,
+    as section 3.3 does, though its argument needs the fan-in: a factor is then near fan_in / outputs. `none` is theorem
+    3.1 itself.
     Masks are not rescaled in training; eval multiplies by the rates.
     """
 
     lam: float = 0.01  # >= 0
     norms: Norms = "2,2"  # p of the weights, q of the keep rates
-    input_drop_rate: float = 0.1  # in [0, 1), where the learned rates start
+    input_drop_rate: float = 0.1  # in [0, 1), initial value of the learned rates
     conv_drop_rate: float = 0.25  # in [0, 1), likewise at conv sites
     unit_drop_rate: float = 0.5  # in [0, 1), likewise at dense sites
     keep_interval_steps: int = 10  # >= 1
@@ -97,7 +98,7 @@ class Factor:
         outputs, fan_in = weight.shape
         largest: Tensor = torch.linalg.vector_norm(weight, self.p, dim=1).amax()
         rates = self.keep.rates().flatten()
-        # The q-norm of fan_in rates with the mean power of these; their own q-norm where they are fan_in many.
+        # The q-norm of fan_in rates whose mean q-th power is that of `rates`, which need not be fan_in many.
         norm: Tensor = torch.linalg.vector_norm(rates, self.q) * math.pow(fan_in / rates.numel(), 1 / self.q)
         if self.scaling == "none":
             return largest * norm
@@ -107,7 +108,7 @@ class Factor:
 
 
 def rademacher_penalty(factors: Sequence[Factor], batch: Batch) -> Tensor:
-    """Reg of the class above."""
+    """Reg of `AdaptiveDropoutRC`, without lam, for one batch."""
     num_outputs, num_features = batch.targets[0].numel(), batch.inputs[0].numel()
     constant = num_outputs * math.sqrt(math.log(num_features) / len(batch.inputs))
     return torch.stack([factor.value() for factor in factors]).prod() * batch.inputs.abs().amax() * constant
@@ -126,7 +127,7 @@ class _TwoBlocks(Hooks):
         )
 
     def period_steps(self) -> int:
-        """That of the steps on the rates."""
+        """The period of the steps on the rates."""
         return self._steps.period_steps()
 
     def penalty(self, step: Step) -> Tensor | None:

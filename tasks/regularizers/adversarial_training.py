@@ -1,4 +1,4 @@
-"""Adversarial training: every batch is attacked before the step that learns it (Madry et al. 2018, eq. 2.1)."""
+"""Adversarial training replaces every batch by adversarial examples (Madry et al. 2018, eq. 2.1)."""
 
 from __future__ import annotations
 
@@ -29,28 +29,29 @@ Keep = Literal["best", "last"]
 class AdversarialTraining(Regularizer):
     """Trains on x' in place of x: the point of a ball around x that an attack on the current network finds.
 
-    Attacks: `fgsm`, one step of the gradient's sign as long as the radius, from x itself; `bim`, `num_steps` steps of
-    the sign; `pgd` and `pgd_l2`, such steps as `step` says, within the l_inf and the l_2 ball. Radius and step are in
-    the units of the inputs, grey levels in [0, 1] for images, whatever the normalisation. What is maximised is the
-    cross-entropy, or the reflected loss (`reflection` says which form of it for many classes: at two all are equal).
+    Attacks: `fgsm`, one step of the gradient's sign times the radius, from x itself; `bim`, `num_steps` steps of the
+    sign within the l_inf ball; `pgd` and `pgd_l2`, steps of the form `step` within the l_inf and the l_2 ball. Radius
+    and step size are in the units of the inputs (grey levels in [0, 1] for images), whatever the normalisation. The
+    attack maximises the cross-entropy or the reflected loss; `reflection` is the form of the latter for more than two
+    classes (for two, all forms are equal).
 
-    The attack runs in training mode, with masks of streams of its own; it leaves batch statistics alone, and comes last
-    among contestants that change the batch, cutout and mixup say: combine them as `cutout + adversarial_training`. Soft
-    targets keep their values, and the likeliest class is the one that is attacked.
+    The attack runs in training mode, with separate random streams for the masks, and does not update the running
+    statistics of batch norm. List it after other regularizers that change the batch: `cutout + adversarial_training`.
+    Soft targets keep their values; the attack is on the class with the largest target.
     """
 
     attack: AttackName = "pgd"
     loss: AttackedLoss = "cross_entropy"
     radius: float = 0.1  # >= 0, in the units of the inputs
     num_steps: int = 40  # >= 1
-    step_size: float = 10.0  # >= 0, what multiplies a sign, a unit vector or a raw gradient
+    step_size: float = 10.0  # >= 0, factor on the sign, the unit vector or the raw gradient
     step_decay: float = 0.2  # in (0, 1], the factor of the step size
     decay_every: int = 10  # >= 1, steps from one decay to the next
     step: StepName = "raw"
     gradient: GradientScale = "per_sample"
     box: Box = "none"
     random_start: bool = False
-    num_restarts: int = 1  # >= 1, of random starts; without these there is one
+    num_restarts: int = 1  # >= 1, number of random starts; unused without random_start
     reflection: Reflection = "margin"
     keep: Keep = "best"
 
@@ -102,7 +103,7 @@ class AdversarialTraining(Regularizer):
         )
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """An attacker of the batches, with random starts of its own; nothing at radius 0."""
+        """The hooks that attack every batch; none at radius 0."""
         if self.radius == 0:
             return self
         if context.input_space is None:
@@ -111,7 +112,7 @@ class AdversarialTraining(Regularizer):
 
 
 class Attacker(Hooks):
-    """What attacks every batch of one training."""
+    """Hooks that replace every batch of one training by adversarial examples."""
 
     def __init__(
         self, settings: AttackSettings, space: InputSpace, streams: Streams, generator: torch.Generator
@@ -119,11 +120,11 @@ class Attacker(Hooks):
         self._settings, self._space, self._streams, self._generator = settings, space, streams, generator
 
     def state(self) -> State:
-        """Where the draws of random starts stand; the training keeps the streams."""
+        """The state of the generator of random starts; the training saves the streams of masks."""
         return {"generator": self._generator.get_state()}
 
     def restore(self, state: State) -> None:
-        """Go on with the next starts."""
+        """Set the state of the generator of random starts."""
         self._generator.set_state(state["generator"].cpu())
 
     def transform_batch(self, batch: Batch, step: Step) -> Batch:

@@ -22,16 +22,16 @@ SIGNED = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate", "brightn
 
 @dataclass(frozen=True, kw_only=True)
 class AutoAugment(Regularizer):
-    """Each image draws one of 25 sub-policies; its two operations follow one another, each with its own chance.
+    """Each image draws one of 25 sub-policies; its two operations are applied in order, each with its probability.
 
-    The policies, magnitudes and operations are those of torchvision's AutoAugment, whose law this has; images that draw
-    the same operation are transformed together. It works on the bytes of the images, before they are normalised and
-    after the protocol's own crops and flips. Pixels that move in from outside get the value `border`.
+    Policies, magnitudes, operations and their distribution are those of torchvision's AutoAugment; images that draw the
+    same operation are transformed together. It acts on uint8 images, before normalisation and after the protocol's own
+    crops and flips. Pixels that move in from outside the image get the value `border`.
     """
 
     policy: Literal["cifar10", "imagenet"] = "cifar10"
-    image_fraction: float = 1.0  # in [0, 1], chance of an image to be augmented at all
-    border: int = 128  # in [0, 255], the grey that fills the gaps
+    image_fraction: float = 1.0  # in [0, 1], probability that an image is augmented
+    border: int = 128  # in [0, 255], grey level of pixels from outside the image
 
     acts_on: ClassVar[tuple[str, ...]] = ("input",)
     off: ClassVar[dict[str, Scalar]] = {"image_fraction": 0.0}
@@ -45,13 +45,13 @@ class AutoAugment(Regularizer):
         check_count(self, "border", 0, 255)
 
     def skip_reason(self, network: nn.Module) -> str | None:
-        """It needs images."""
+        """Skip networks without images at an input site."""
         if not any(site.is_spatial for site in sites_of(network, self.acts_on)):
             return "AutoAugment needs images at an input site; the network has none."
         return None
 
     def transform_raw(self, inputs: Tensor, step: Step) -> Tensor:
-        """The images (B, C, H, W), uint8, with every one distorted."""
+        """The images (B, C, H, W), uint8, after their two operations."""
         if self.image_fraction == 0:
             return inputs
         if inputs.dtype != torch.uint8:
@@ -68,7 +68,7 @@ class AutoAugment(Regularizer):
         return np.array([pair[place].chance for pair in POLICIES[self.policy]])
 
     def _distorted(self, images: Tensor, place: int, chosen: np.ndarray, negative: np.ndarray) -> Tensor:
-        """The images with operation `place` of the `chosen` sub-policies (none at -1), those alike done together."""
+        """The images after operation `place` (0 or 1) of their `chosen` sub-policies (-1: none)."""
         operations = [pair[place] for pair in POLICIES[self.policy]]
         groups: dict[tuple[str, int, bool], list[int]] = {}
         for image in np.flatnonzero(chosen >= 0):
@@ -83,7 +83,7 @@ class AutoAugment(Regularizer):
 
 
 def distort(images: Tensor, name: str, magnitude: int, *, negative: bool = False, border: int = 128) -> Tensor:
-    """One operation on uint8 images (B, C, H, W), at `magnitude` of 0 to 9, to the other side if `negative`."""
+    """Apply one operation to uint8 images (B, C, H, W), at `magnitude` 0 to 9, with the opposite sign if `negative`."""
     height, width = images.shape[-2:]
     sign = -1 if negative else 1
     grey = [float(border)]
@@ -111,5 +111,5 @@ def distort(images: Tensor, name: str, magnitude: int, *, negative: bool = False
 
 
 def _level(largest: float, magnitude: int) -> float:
-    """The step `magnitude` from 0 to `largest`, rounded as torchvision rounds it, on which single pixels may hang."""
+    """`magnitude` of 0 to 9 on a linear scale from 0 to `largest`, with torchvision's rounding, to match it exactly."""
     return float(torch.linspace(0.0, largest, NUM_MAGNITUDES)[magnitude])

@@ -1,12 +1,13 @@
 """What a regularizer is: frozen hyperparameters, sites to fill, and the hooks that the training loop calls.
 
 A regularizer is a frozen dataclass; its fields are at once the constructor, the keys of its search space and the
-stored hyperparameters. What lives during training is made by `attach`. Most regularizers need one or two hooks:
+stored hyperparameters. The state of a training (masks, counters) is created by `attach`. Most regularizers need one or
+two hooks:
 
-* masks and noise fill sites (`fill`); a schedule moves them (`progress`);
+* masks and noise fill sites (`fill`); a schedule changes their rates (`progress`);
 * penalties add to the loss (`penalty`); attacks and augmentations change the batch (`transform_batch`), or its bytes
   before they are normalised (`transform_raw`);
-* projections and alternating steps follow a step (`after_step`), weight surgery follows an epoch (`after_epoch`);
+* projections and alternating steps follow a step (`after_step`), thresholding of weights an epoch (`after_epoch`);
 * methods that change the gradient step itself wrap it (`compute_gradients`).
 """
 
@@ -43,8 +44,8 @@ class Batch(NamedTuple):
 class OptimizerSettings:
     """The optimizer and its settings; `weight_decay` is coupled: weight_decay w is added to the gradient of w.
 
-    `sgd` is stochastic gradient descent with momentum, w <- w - lr (g + weight_decay w) without. `adam` is Adam with
-    the decay rates 0.9 and 0.999 (Kingma and Ba 2015, algorithm 1); it has no use for momentum and nesterov.
+    `sgd` is stochastic gradient descent with momentum; at momentum 0, w <- w - lr (g + weight_decay w). `adam` is Adam
+    with the decay rates 0.9 and 0.999 (Kingma and Ba 2015, algorithm 1); it ignores momentum and nesterov.
     """
 
     learning_rate: float
@@ -56,31 +57,31 @@ class OptimizerSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a regularizer may know when it is attached; some of it serves those of other packages alone."""
+    """What a regularizer knows when it is attached. Some fields are used by regularizers of other packages only."""
 
     seed: int
     device: torch.device
-    name: str  # of the contestant: names its random streams
+    name: str  # of the regularizer; part of the names of its random streams
     num_train_samples: int
     num_epochs: int
     num_steps: int
     learning_rate: float
-    full_epochs: int | None = None  # of the same training at scale `paper`; None: it has no other length
-    streams: Streams = field(default_factory=Streams)  # of all contestants of the training
+    full_epochs: int | None = None  # epochs of the same training at scale `paper`; None: num_epochs
+    streams: Streams = field(default_factory=Streams)  # of all regularizers of the training
     input_space: InputSpace | None = None  # the units of the inputs; None where they are unknown
 
     def scaled_epochs(self, epochs: int) -> int:
-        """A period of so many epochs at scale `paper`, in epochs of this training: the same share of it, at least 1."""
+        """Convert a period in epochs at scale `paper` to this training: the same fraction of its epochs, at least 1."""
         return max(1, round(epochs * self.num_epochs / (self.full_epochs or self.num_epochs)))
 
     def masks(self, purpose: str) -> MaskStream:
-        """A fresh stream of masks or noise; `purpose` tells this regularizer's streams apart (a site's name, say)."""
+        """A new stream of masks or noise; `purpose` names it among this regularizer's streams (e.g. a site's name)."""
         return self.streams.masks(self.seed, f"{self.name}/{purpose}", self.device)
 
     def generator(self, purpose: str) -> torch.Generator:
-        """A fresh generator of torch on the training's device, for draws that are no masks; likewise named.
+        """A new torch generator on the training's device, for draws other than masks; `purpose` as for `masks`.
 
-        Whoever holds it as an attribute finds it where it was when a training goes on (see `Hooks.state`).
+        If it is an attribute of the hooks, its state is restored when a training resumes (see `Hooks.state`).
         """
         return torch_stream(self.seed, f"{self.name}/{purpose}", self.device)
 
@@ -95,7 +96,7 @@ class Step:
     """One step of training, as a hook sees it."""
 
     network: nn.Module
-    loss: Callable[[Batch], Tensor]  # mean loss of the network on a batch, in the mode that the network is in
+    loss: Callable[[Batch], Tensor]  # mean loss of the network on a batch, in its current mode (train or eval)
     rng: np.random.Generator  # this regularizer's own stream
     index: int  # from 0, over the whole training
     epoch: int  # from 1
@@ -103,7 +104,7 @@ class Step:
     batch: Batch | None = None  # the transformed batch; None while it is being transformed
     learning_rate: float = 0.0
     gradients: Callable[[Tensor, Sequence[Tensor]], Sequence[Tensor | None]] = gradients_of
-    """For hooks that step on variables of their own: `gradients_of`, by the training's number format."""
+    """For hooks with variables of their own: `gradients_of`, with loss scaling if the training needs it (fp16)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +118,7 @@ class History:
 
     @property
     def newest_is_best(self) -> bool:
-        """Whether the last value is better than all before it; the first of equals counts."""
+        """Whether the last value is strictly better than all earlier ones."""
         if len(self.values) < 2:
             return True
         *earlier, newest = self.values
@@ -125,10 +126,11 @@ class History:
 
 
 class Hooks:
-    """What the training loop calls, in this order. All do nothing by default.
+    """The methods that the training loop calls, in this order. By default they do nothing.
 
-    A subclass whose public names are nearly those of a hook, or that takes other parameters, is refused with a
-    TypeError where it is defined: nobody would call it.
+    Raises:
+        TypeError: when a subclass is defined, for a public name that is nearly a hook's (a misspelled hook would never
+            be called), or for a hook with other parameters.
     """
 
     def __init_subclass__(cls, **options: object) -> None:
@@ -137,44 +139,44 @@ class Hooks:
         check_names(cls, next(base for base in cls.__mro__[1:] if base in _INTERFACES))
 
     def optimizer_settings(self, settings: OptimizerSettings) -> OptimizerSettings:
-        """Settings of the optimizer, once before training."""
+        """Return the settings to use for the optimizer; called once, before training."""
         return settings
 
     def progress(self, fraction: float) -> None:
-        """Training has come to `fraction` in [0, 1); called before every step, for schedules."""
+        """Update schedules; called before every step with the fraction in [0, 1) of the training that is done."""
 
     def transform_raw(self, inputs: Tensor, step: Step) -> Tensor:
-        """The inputs to train on instead, as the data set holds them: uint8 images not yet normalised, or floats."""
+        """Return changed inputs, in the form in which the data set stores them: uint8 images before normalisation."""
         return inputs
 
     def transform_batch(self, batch: Batch, step: Step) -> Batch:
-        """The batch to train on instead: augmented inputs, softened targets, adversarial examples."""
+        """Return the batch to train on: with augmented inputs, softened targets, adversarial examples."""
         return batch
 
     def penalty(self, step: Step) -> Tensor | None:
-        """A scalar to add to the loss."""
+        """A scalar to add to the loss; None adds nothing."""
         return None
 
     def compute_gradients(self, backward: Callable[[], Tensor], step: Step) -> Tensor:
-        """Fill the gradients and return the loss. `backward` clears them, runs forward and backward once."""
+        """Fill the gradients and return the loss. `backward` clears them and runs one forward and backward pass."""
         return backward()
 
     def after_step(self, step: Step) -> None:
-        """The optimizer has stepped: projections, and steps on variables of the regularizer's own."""
+        """Called after the optimizer's step: projections, and steps on variables of the regularizer's own."""
 
     def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
-        """An epoch (from 1) has ended: weight surgery. What is returned goes into the curves."""
+        """Called after an epoch (from 1): thresholding of weights. The returned values are stored in the curves."""
         return {}
 
     def period_epochs(self) -> int:
-        """After how many epochs the work of `after_epoch` repeats itself: m where something happens in every m-th.
+        """Period of `after_epoch`: m for a regularizer that acts after every m-th epoch.
 
-        Training does not ask; what measures times does, so that it sees the whole of it.
+        Training does not use it; timing does, so that it measures whole periods.
         """
         return 1
 
     def period_steps(self) -> int:
-        """Period of the work per step: n for a regularizer that acts in every n-th step."""
+        """Period of `after_step`: n for a regularizer that acts after every n-th step."""
         return 1
 
     def should_stop(self, history: History) -> bool:
@@ -182,41 +184,41 @@ class Hooks:
         return False
 
     def finish(self, network: nn.Module) -> bool:
-        """Training has ended. Returns whether the weights were changed, so that they are evaluated again."""
+        """Called after training. Returns whether it changed the weights, which are then evaluated again."""
         return False
 
     def state(self) -> State:
-        """What these hooks remember from one epoch to the next, for a training that is cut off and goes on elsewhere.
+        """The state of these hooks between two epochs, for checkpoints.
 
-        The network, with all that fills its sites, and the streams of `Context.masks` are kept anyway. Of the hooks
-        themselves that is by default every plain attribute (see `tasks.runtime.state`). Override both methods where
-        more is held: objects of other kinds, modules that are not in the network, what is made only during training.
+        The network, including the fillings of its sites, and the streams of `Context.masks` are saved in any case. By
+        default the state is every plain attribute (see `tasks.runtime.state`). Override `state` and `restore` for
+        anything else: objects of other types, modules outside of the network, objects created during training.
         """
         return attributes_of(self)
 
     def restore(self, state: State) -> None:
-        """Go on from `state`, which hooks that were attached in the same way have given."""
+        """Set a state that hooks attached with the same arguments returned."""
         restore_attributes(self, state)
 
 
-_INTERFACES: list[type] = [Hooks]
+_INTERFACES: list[type] = [Hooks]  # the classes whose public names `check_names` compares with a subclass's
 
 
 class Regularizer(Hooks):
-    """A contestant. Subclasses are frozen, keyword-only dataclasses whose defaults are the paper's values.
+    """A regularization method. Subclasses are frozen, keyword-only dataclasses whose defaults are the paper's values.
 
     Class attributes:
         acts_on: kinds of sites it needs; a network that has none of them is skipped with a reason. Empty if it needs
             no site (penalties, optimizer settings).
-        also_acts_on: other sites that it fills where there are any, in words, for its card.
+        also_acts_on: other sites that it fills if there are any, in words, for `regarena show`.
         needs_layer_behind: whether it also needs the weight layer that reads a site; skipped where no site has one.
         needs_class_targets: whether targets must be class probabilities; a regression task skips it then.
-        needs_input_units: whether it must know the units of the inputs (`Context.input_space`); a task that cannot tell
-            them skips it then.
-        off: field values that switch it off; then training equals the baseline's bit for bit.
+        needs_input_units: whether it must know the units of the inputs (`Context.input_space`); a task with unknown
+            units skips it then.
+        off: field values that switch it off; training is then the baseline's, bit for bit.
         eval_is_identity: whether its sites pass values through unchanged in eval mode, as inverted masks do; False for
             those that multiply by keep rates there.
-        only_measures: whether it only logs what it sees; training with it is the baseline's bit for bit.
+        only_measures: whether it only logs; training with it is the baseline's, bit for bit.
         source: paper, with section or equation.
         formula: what it computes, in one line.
     """
@@ -250,12 +252,12 @@ class Regularizer(Hooks):
         return f"{type(self).__name__} needs {article} {kinds} site; the network has none."
 
     def idle_reason(self, num_epochs: int) -> str | None:
-        """Why a training of so many epochs is the baseline's although this contestant is there; None if it is not."""
+        """Why training for `num_epochs` with this regularizer equals the baseline's; None if it differs."""
         name = type(self).__name__
         if self.only_measures:
             return f"{name} only measures."
         if not changes_training(type(self), Regularizer):
-            return f"{name} overrides no hook by which training could change."
+            return f"{name} overrides no hook that can change training."
         if self.off and all(getattr(self, field) == value for field, value in self.off.items()):
             return f"{name} is switched off by its defaults."
         return None
@@ -265,7 +267,7 @@ class Regularizer(Hooks):
         return None
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """Fill the sites and return whatever answers the hooks during this training; by default itself."""
+        """Fill the sites and return the hooks of this training; by default the regularizer itself."""
         for site in self.chosen_sites(network):
             filling = self.fill(site, context)
             if filling is not None:
@@ -304,7 +306,7 @@ class Chain(Hooks):
         return settings
 
     def progress(self, fraction: float) -> None:
-        """Tell every part."""
+        """Call it on every part."""
         for part in self.parts:
             part.progress(fraction)
 
@@ -332,15 +334,15 @@ class Chain(Hooks):
         return backward()
 
     def after_step(self, step: Step) -> None:
-        """Tell every part."""
+        """Call it on every part."""
         for part in self.parts:
             part.after_step(step)
 
     def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
-        """All that the parts report, each under a key of its own.
+        """The values that the parts report, under unique keys.
 
-        Where there are several parts, a key that does not name its owner ("rate", not "concrete_dropout.rate") gets its
-        part's name in front, and so does one that two parts report alike.
+        With several parts, the part's name is put before a key that has none ("rate" becomes "concrete_dropout.rate"),
+        and before a key that two parts report.
         """
         reports = [part.after_epoch(epoch, network) for part in self.parts]
         if len(reports) == 1:
@@ -353,11 +355,11 @@ class Chain(Hooks):
         }
 
     def period_epochs(self) -> int:
-        """When all parts are back where they began."""
+        """The least common multiple of the parts' periods."""
         return math.lcm(*(part.period_epochs() for part in self.parts))
 
     def period_steps(self) -> int:
-        """When all parts are back where they began."""
+        """The least common multiple of the parts' periods."""
         return math.lcm(*(part.period_steps() for part in self.parts))
 
     def should_stop(self, history: History) -> bool:
@@ -370,7 +372,7 @@ class Chain(Hooks):
 
 
 def _names_owner(key: str) -> bool:
-    """Whether a key reads "owner.what/where"; names of sites, behind the slash, have dots of their own."""
+    """Whether a key has the form "owner.what/where"; the part after the slash is a site's name, which has dots too."""
     return "." in key.partition("/")[0]
 
 

@@ -24,25 +24,26 @@ NOISE_LAWS: Mapping[str, NoiseLaw] = {"official": official_noise, "paper": paper
 
 @dataclass(frozen=True, kw_only=True)
 class BlockFeatureMapDistortion(Regularizer):
-    """The blocks that DropBlock would drop are replaced by zero-mean noise; then all is divided by the fraction kept.
+    """Zero-mean noise replaces the blocks that DropBlock would drop; the map is then divided by the fraction kept.
 
-    The noise at channel c is step_size std(f) k_c u, std over the whole batch, k_c the mean over the taps of the next
-    conv layer's kernel of its largest weight on channel c, each tap with a random sign.
+    The noise at channel c is step_size std(f) k_c u, std over the whole batch. k_c is the mean of s K_M over the taps
+    of the next conv layer's kernel: K_M is a tap's largest weight on channel c over all output channels, s = +-1 is a
+    random sign per tap.
 
-    * `official` (the released code, default): signs per channel and tap, u ~ N(0, 1) per element, k_c a tenth of that
-      for 1x1 kernels; defaults of its CIFAR script.
-    * `paper` (eq. 22): divided by the batch size, hence step sizes near 30; signs per tap, u per channel and position,
-      times a sign per sample; and the share lam step_size std(f) / batch size of the feature remains.
+    * `official` (the released code, default): signs per channel and tap, u ~ N(0, 1) per element, k_c times 0.1 for 1x1
+      kernels; the default hyperparameters are those of its CIFAR script.
+    * `paper` (eq. 22): the noise is divided by the batch size, hence step sizes near 30; signs per tap, u per channel
+      and position, times a sign per sample; the fraction lam step_size std(f) / batch size of the feature remains.
 
     Where no conv layer follows, k_c = 0.01. A block larger than the map is cut to it. With step_size 0 it is DropBlock.
     The rate of a site is distortion_rate times group_factor to the power of (last group - its group); the released code
-    has 0.25 on ResNet-50, with sites in the last two groups alone.
+    uses 0.25 on ResNet-50, with sites in the last two groups only.
     """
 
     distortion_rate: float = 0.09  # in [0, 1)
     block_size: int = 6  # >= 1, cut to the map
-    step_size: float = 5.0  # gamma or alpha >= 0
-    lam: float = 0.0  # weight of the size of the distortion in the objective: >= 0 in mode paper, 0 in mode official
+    step_size: float = 5.0  # >= 0; gamma in the paper, alpha in its code
+    lam: float = 0.0  # weight of the distortion's norm in the objective: >= 0 in mode paper, 0 in mode official
     mode: Mode = "official"
     schedule: Schedule = "linear"
     scaling: Scaling = "realised"
@@ -67,7 +68,7 @@ class BlockFeatureMapDistortion(Regularizer):
             raise ValueError(f"BlockFeatureMapDistortion.lam must be 0 in mode official (use paper), got {self.lam}.")
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """One distortion per conv site, moved by one schedule."""
+        """One distortion module per conv site, and the schedule of their rates."""
         masks, sites = [], self.chosen_sites(network)
         for site, rate in zip(sites, rates_by_group(self.distortion_rate, self.group_factor, sites), strict=True):
             masks.append(BlockDistortion(replace(self, distortion_rate=rate), site, context.masks(site.name)))
@@ -76,7 +77,7 @@ class BlockFeatureMapDistortion(Regularizer):
 
 
 class BlockDistortion(nn.Module):
-    """Distortion of maps (B, C, H, W); `drop_rate` may be moved by a schedule."""
+    """Distortion of maps (B, C, H, W); a schedule may change `drop_rate`."""
 
     def __init__(self, settings: BlockFeatureMapDistortion, site: Site, stream: MaskStream) -> None:
         super().__init__()

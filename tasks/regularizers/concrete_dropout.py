@@ -19,18 +19,18 @@ from tasks.sites import Site
 
 @dataclass(frozen=True, kw_only=True)
 class ConcreteDropout(Regularizer):
-    """Dropout with one learned rate per site, through a mask that is differentiable in it; eval is the identity.
+    """Dropout with one learned rate per site, through a mask that is differentiable in the rate; eval is the identity.
 
-    The mask relaxes Ber(drop) to z = sigmoid((logit(drop) + logit(u)) / temperature), u uniform, and y = x (1 - z) /
-    (1 - drop). To the loss comes the Kullback-Leibler term, per training sample: a pull on the weights that read the
-    site, l^2 ||W||^2 / (2 (1 - drop)), and the entropy of the mask of its K units, which draws the rate towards 1/2 and
-    weighs less the more data there are. W is the layer's own weight: the paper's M is W / (1 - drop).
+    The mask relaxes Ber(drop) to z = sigmoid((logit(drop) + logit(u)) / temperature), u uniform in [0, 1), and y =
+    x (1 - z) / (1 - drop). The penalty is the Kullback-Leibler divergence divided by the number N of training samples:
+    a weight penalty l^2 ||W||^2 / (2 (1 - drop)) on the layer that reads the site, minus the entropy K H(drop) of the
+    mask of its K units, which pulls the rate towards 1/2. W is the layer's weight; the paper's M is W / (1 - drop).
     """
 
     initial_drop_rate: float = 0.1  # in [0, 1); 0 switches the method off
     temperature: float = 0.1  # >= 1e-3; at 0 the mask would be Bernoulli
-    length_scale: float = 1e-2  # l >= 0 of the prior
-    kl_weight: float = 1.0  # >= 0; 1 for a log likelihood, 2 for a squared error without the half
+    length_scale: float = 1e-2  # >= 0, l of the prior
+    kl_weight: float = 1.0  # >= 0; 1 for a log likelihood, 2 for a squared error without the factor 1/2
 
     acts_on: ClassVar[tuple[str, ...]] = ("dense", "hidden")
     off: ClassVar[dict[str, Scalar]] = {"initial_drop_rate": 0.0}
@@ -45,7 +45,7 @@ class ConcreteDropout(Regularizer):
         check_at_least(self, "kl_weight", 0)
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """One mask with a learned rate per site; the network's optimizer steps on the rates."""
+        """One mask module per site, whose rate the network's optimizer learns; the divergence as penalty."""
         if self.initial_drop_rate == 0:
             return self
         masks = {site: ConcreteMask(self, context, context.masks(site.name)) for site in self.chosen_sites(network)}
@@ -69,11 +69,11 @@ class ConcreteMask(nn.Module):
             return x
         uniform = self._stream.uniform(tuple(x.shape), dtype=x.dtype)
         dropped = torch.sigmoid((self.logit + torch.logit(uniform, eps=1e-7)) / self._temperature)
-        multiplier = (1 - dropped) / torch.sigmoid(-self.logit)  # in 32 bits, whatever the number format of x
+        multiplier = (1 - dropped) / torch.sigmoid(-self.logit)  # in 32 bits, since the logit is
         return x * multiplier.to(x.dtype)
 
     def negative_entropy(self) -> Tensor:
-        """Of the mask of one unit, d log d + (1 - d) log(1 - d) at drop rate d: at most 0, smallest at d = 1/2."""
+        """Negative entropy of one unit's mask, d log d + (1 - d) log(1 - d) at drop rate d; <= 0, smallest at 1/2."""
         both = torch.stack([self.logit, -self.logit])
         return (torch.sigmoid(both) * F.logsigmoid(both)).sum()
 

@@ -17,9 +17,9 @@ from tasks.sites import Site
 
 @dataclass(frozen=True, kw_only=True)
 class CurriculumDropout(Regularizer):
-    """Dropout whose rate grows as drop_rate (1 - exp(-steepness t)) while t, the share of training done, goes 0 to 1.
+    """Dropout at the rate drop_rate (1 - exp(-steepness t)), where t in [0, 1) is the fraction of training done.
 
-    With steepness 10 the rate is within 1 % of its end after half of the training.
+    With steepness 10 the rate is within 1 % of `drop_rate` after half of the training.
     """
 
     drop_rate: float = 0.5  # in [0, 1), approached at the end
@@ -46,7 +46,7 @@ class CurriculumDropout(Regularizer):
         return sites_at(network, self.where)
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """Dropout masks at every site, moved by one schedule."""
+        """Dropout masks at every site, and the schedule of their rates."""
         masks = [ElementMask(0.0, context.masks(site.name)) for site in self.chosen_sites(network)]
         for site, mask in zip(self.chosen_sites(network), masks, strict=True):
             site.fill(mask)

@@ -18,10 +18,10 @@ Box = tuple[slice, slice]  # rows, columns
 
 @dataclass(frozen=True, kw_only=True)
 class CutMix(Regularizer):
-    """One box per batch is pasted from each image's neighbour; labels are mixed by the share of pixels that remain.
+    """Pastes one box per batch from each image's neighbour; labels are mixed by the fraction of pixels kept.
 
-    With lam ~ Beta(alpha, alpha) the box has sides sqrt(1 - lam) of the image's, is centred uniformly on its pixels and
-    cut at the border; lam is then taken anew from its true area. Needs images and class targets.
+    With lam ~ Beta(alpha, alpha) the box has sqrt(1 - lam) times the image's sides; its centre is uniform over the
+    pixels, and it is cut at the border. lam is then recomputed from the box's area. Needs images and class targets.
     """
 
     alpha: float = 1.0  # >= 0; 1 makes the area uniform, 0 is off
@@ -37,13 +37,13 @@ class CutMix(Regularizer):
         check_at_least(self, "alpha", 0)
 
     def skip_reason(self, network: nn.Module) -> str | None:
-        """It needs images."""
+        """Skip networks without images at an input site."""
         if not any(site.is_spatial for site in sites_of(network, self.acts_on)):
             return "CutMix needs images at an input site; the network has none."
         return None
 
     def transform_batch(self, batch: Batch, step: Step) -> Batch:
-        """The batch with one box exchanged."""
+        """The batch with one box of each image replaced."""
         if self.alpha == 0:
             return batch
         height, width = batch.inputs.shape[2:]
@@ -52,7 +52,7 @@ class CutMix(Regularizer):
 
 
 def random_box(height: int, width: int, side: float, rng: np.random.Generator) -> Box:
-    """A box with sides of `side` in [0, 1] times the image's, centred uniformly on the pixels and cut at the border."""
+    """A box with `side` (in [0, 1]) times the image's sides; its centre is uniform, and it is cut at the border."""
     slices = []
     for size in (height, width):
         centre, half = int(rng.integers(size)), int(side * size / 2)

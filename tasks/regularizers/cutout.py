@@ -1,4 +1,4 @@
-"""Cutout blanks one square of each training image (DeVries and Taylor 2017, arXiv:1708.04552, section 3)."""
+"""Cutout sets one square of each training image to zero (DeVries and Taylor 2017, arXiv:1708.04552, section 3)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tasks.sites import sites_of
 
 @dataclass(frozen=True, kw_only=True)
 class Cutout(Regularizer):
-    """Sets a square of zeros into each normalised image, centred uniformly on its pixels and cut at the border.
+    """Sets a square of each normalised image to zero, centred uniformly on its pixels and cut at the border.
 
-    The side is a fraction of the image: 16 of 32 pixels for CIFAR-10, 8 of 32 for CIFAR-100 in the paper. With side L
-    at least L^2 / 4 and at most L^2 pixels are blanked.
+    The side is a fraction of the image: 16 of 32 pixels for CIFAR-10, 8 of 32 for CIFAR-100 in the paper. With side L,
+    between L^2 / 4 and L^2 pixels are set to zero.
     """
 
     side_fraction: float = 0.5  # in [0, 1], of the image's height
@@ -33,13 +33,13 @@ class Cutout(Regularizer):
         check_rate(self, "side_fraction", below_one=False)
 
     def skip_reason(self, network: nn.Module) -> str | None:
-        """It needs images."""
+        """Skip networks without images at an input site."""
         if not any(site.is_spatial for site in sites_of(network, self.acts_on)):
             return "Cutout needs images at an input site; the network has none."
         return None
 
     def transform_batch(self, batch: Batch, step: Step) -> Batch:
-        """The batch with one hole in every image."""
+        """The batch with one square of each image set to zero."""
         height, width = batch.inputs.shape[2:]
         side = round(self.side_fraction * height)
         if side == 0:

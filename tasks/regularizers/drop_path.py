@@ -1,4 +1,4 @@
-"""DropPath drops the residual branch of a block for single samples (Huang et al. 2016; Larsson et al. 2017)."""
+"""DropPath drops residual branches, each sample by itself (Huang et al. 2016; Larsson et al. 2017)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Growth = Literal["linear", "constant"]
 
 @dataclass(frozen=True, kw_only=True)
 class DropPath(Regularizer):
-    """y = shortcut + F(x) m / (1 - drop_rate_l) with one m ~ Ber(1 - drop_rate_l) per sample; eval keeps F whole.
+    """y = shortcut + F(x) m / (1 - drop_rate_l) with m ~ Ber(1 - drop_rate_l) per sample; eval has no mask.
 
-    With `linear` growth the l-th of L branches has drop_rate_l = drop_rate l / L, so that early blocks nearly always
-    stay; with `constant` growth all have `drop_rate`. Also known as stochastic depth.
+    With `linear` growth the l-th of L branches has drop_rate_l = drop_rate l / L, so that early branches are rarely
+    dropped; with `constant` growth all have `drop_rate`. Also known as stochastic depth.
     """
 
     drop_rate: float = 0.5  # in [0, 1), of the last branch
@@ -37,7 +37,7 @@ class DropPath(Regularizer):
         check_choice(self, "growth", get_args(Growth))
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """One mask module per branch, at the rate of its depth."""
+        """One mask module per branch, at the drop rate of its depth."""
         sites = self.chosen_sites(network)
         for site, rate in zip(sites, rates_by_depth(self.drop_rate, len(sites), self.growth), strict=True):
             site.fill(PathMask(rate, context.masks(site.name)))

@@ -21,14 +21,15 @@ Scaling = Literal["realised", "expected"]
 
 @dataclass(frozen=True, kw_only=True)
 class DropBlock(Regularizer):
-    """Seeds of rate gamma each drop a block of block_size^2 pixels, per sample and channel; blocks may overlap.
+    """Seeds ~ Ber(gamma) each drop a block of block_size^2 pixels, per sample and channel; blocks may overlap.
 
-    gamma = drop_rate H W / (b^2 (H - b + 1) (W - b + 1)), so that `drop_rate` is the share covered if overlaps counted
-    twice: the true rate is a little smaller. A block larger than the map is cut to it. At a hidden site the units are
-    a 1 x D map. The output is divided by the kept fraction: the `realised` one of the whole batch (the paper), or
-    the `expected` one of each position, which makes E[y] = x. With the `linear` schedule the rate grows from 0. With a
-    `group_factor` below 1 earlier groups of layers drop less: the rate of a site is drop_rate times group_factor to the
-    power of (last group - its group). The paper has 0.25 on ResNet-50, with sites in the last two groups alone.
+    gamma = drop_rate H W / (b^2 (H - b + 1) (W - b + 1)): `drop_rate` is the expected fraction that blocks cover when
+    overlaps count twice, so the fraction dropped is slightly smaller. A block larger than the map is cut to it. At a
+    hidden site the units are a 1 x D map. The output is divided by the kept fraction: the `realised` one of the whole
+    batch (the paper), or the `expected` one of each position, which makes E[y] = x. With the `linear` schedule the rate
+    grows linearly from 0. With a `group_factor` below 1, earlier groups of layers drop less: the rate of a site is
+    drop_rate times group_factor to the power of (last group - its group). The paper uses 0.25 on ResNet-50, with sites
+    in the last two groups only.
     """
 
     drop_rate: float = 0.1  # in [0, 1)
@@ -51,13 +52,13 @@ class DropBlock(Regularizer):
         check_factor(self, "group_factor")
 
     def skip_reason(self, network: nn.Module) -> str | None:
-        """It needs maps."""
+        """Skip networks without a conv or hidden site."""
         if not self.chosen_sites(network):
             return "DropBlock needs a spatial site; the network has none."
         return None
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """Block masks at every site, moved by one schedule."""
+        """Block masks at every site, and the schedule of their rates."""
         masks, sites = [], self.chosen_sites(network)
         for site, rate in zip(sites, rates_by_group(self.drop_rate, self.group_factor, sites), strict=True):
             masks.append(BlockMask(replace(self, drop_rate=rate), context.masks(site.name)))
@@ -66,7 +67,7 @@ class DropBlock(Regularizer):
 
 
 class BlockMask(nn.Module):
-    """DropBlock at one site; `drop_rate` may be moved by a schedule."""
+    """DropBlock at one site; a schedule may change `drop_rate`."""
 
     def __init__(self, settings: DropBlock, stream: MaskStream) -> None:
         super().__init__()
@@ -87,21 +88,21 @@ class BlockMask(nn.Module):
 
 
 class HasDropRate(Protocol):
-    """What a schedule can move."""
+    """A module whose drop rate a schedule can change."""
 
     drop_rate: float
 
 
 @dataclass(frozen=True)
 class LinearSchedule(Hooks):
-    """Moves the drop rate of each mask from 0 to its final rate over the whole training, step by step."""
+    """Increases the drop rate of each mask linearly from 0 to its final rate over the whole training, at every step."""
 
     masks: Sequence[HasDropRate]
     final_drop_rates: Sequence[float]
 
     @classmethod
     def of(cls, masks: Sequence[HasDropRate]) -> LinearSchedule:
-        """The rates that the masks have now are the final ones."""
+        """A schedule whose final rates are the current rates of the masks."""
         return cls(masks, [mask.drop_rate for mask in masks])
 
     def progress(self, fraction: float) -> None:

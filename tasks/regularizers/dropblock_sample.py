@@ -1,4 +1,4 @@
-"""DropBlock as Pal et al. 2020 analyse it: the units fall into fixed blocks, each kept or dropped whole."""
+"""DropBlock as Pal et al. 2020 analyse it: the units form fixed blocks, each kept or dropped as a whole."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ Shape = tuple[int, ...]
 class DropBlockSample(Regularizer):
     """y = x z / (1 - drop_rate), z constant on blocks of `block_size` neighbouring units, Ber(1 - drop_rate) per block.
 
-    The form that Pal et al. analyse: training a linear pair with it minimises the loss plus
+    The form that Pal et al. analyse: training a linear network U V^T with it minimises the loss plus
     drop_rate / (1 - drop_rate) sum_i ||U_i V_i^T X||_F^2 over the blocks i (their Lemma 1). On maps the blocks are
-    squares of the grid; those at the far border are cut.
+    the squares of a grid; those at the bottom and right borders may be cut.
 
-    `overlapping` blocks are DropBlock's own, at equal rates: a unit is kept if no seed of the n blocks that cover it is
-    set, so seeds are kept at (1 - drop_rate)^(1/n), which keeps each unit as often as `separate` blocks do. Blocks may
-    overhang the layer, so that n is block_size for every unit, and block_size^2 for every pixel. (The paper prints the
-    rate of another process, a unit that is kept if any of its seeds is: see `equal_rate_keep`.)
+    `overlapping` blocks are those of DropBlock, with the same keep rate for each unit: a unit is kept if all n seeds
+    whose blocks cover it are kept, so seeds are kept at the rate (1 - drop_rate)^(1/n). Blocks may overhang the layer,
+    so that n is block_size for every unit, and block_size^2 for every pixel. (The rate that the paper prints is for a
+    unit that is kept if any of its seeds is kept: see `equal_rate_keep`.)
     """
 
     drop_rate: float = 0.5  # in [0, 1)
-    block_size: int = 5  # >= 1; above the width, one block of all units
+    block_size: int = 5  # >= 1; at or above the width: one block of all units
     blocks: Blocks = "separate"
 
     acts_on: ClassVar[tuple[str, ...]] = ("hidden", "dense", "conv")
@@ -81,7 +81,7 @@ def separate_blocks(stream: MaskStream, leading: Shape, spatial: Shape, keep_rat
 
 
 def overlapping_blocks(stream: MaskStream, leading: Shape, spatial: Shape, keep_rate: float, block_size: int) -> Tensor:
-    """Keep mask (*leading, *spatial): each unit is kept at `keep_rate`, the union of blocks that touch it dropped."""
+    """Keep mask (*leading, *spatial): drops the union of the blocks of dropped seeds; each unit has `keep_rate`."""
     seed_keep = equal_rate_keep(keep_rate, block_size ** len(spatial))
     dropped = stream.bernoulli((*leading, *(size + block_size - 1 for size in spatial)), seed_keep).logical_not()
     pool = F.max_pool2d if len(spatial) == 2 else F.max_pool1d

@@ -18,11 +18,11 @@ from tasks.sites import Site, front_layers, sites_of
 
 @dataclass(frozen=True, kw_only=True)
 class DropConnect(Regularizer):
-    """W o Z / (1 - drop_rate) takes the place of W in training, Z_ij ~ Ber(1 - drop_rate); eval uses W itself.
+    """W o Z / (1 - drop_rate) replaces W in training, Z_ij ~ Ber(1 - drop_rate); eval uses W itself.
 
-    The weights dropped are those of the dense layer in front of each dense or hidden site, which produces its units.
-    (Masks on the layer behind would, for a linear output and squared error, minimise dropout's objective.) One mask
-    serves a whole batch; `per_sample` draws one for every sample, at that many times the cost. Biases are kept. The
+    The weights dropped are those of the dense layer that produces the units of a dense or hidden site. (For a linear
+    output and squared error, masks on the layer that reads the site would minimise dropout's objective.) A batch shares
+    one mask; with `per_sample` each sample has its own, at a cost that grows with the batch size. Biases are kept. The
     Gaussian approximation that Wan et al. use for inference is left out, as in Pal et al.
     """
 
@@ -39,12 +39,12 @@ class DropConnect(Regularizer):
         check_rate(self, "drop_rate")
 
     def chosen_sites(self, network: nn.Module) -> list[Site]:
-        """The sites that have a dense layer in front."""
+        """The sites whose units a dense layer produces."""
         fronts = front_layers(network)
         return [site for site in sites_of(network, self.acts_on) if site in fronts]
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """Let each of these layers mask its weights."""
+        """Turn each of these layers into a `MaskedLinear`."""
         fronts = front_layers(network)
         layers = dict.fromkeys(fronts[site] for site in self.chosen_sites(network))
         names = {module: name for name, module in network.named_modules()}
@@ -54,7 +54,7 @@ class DropConnect(Regularizer):
 
 
 class MaskedLinear(nn.Linear):
-    """A dense layer that drops weights while it trains."""
+    """A dense layer that drops weights in training mode."""
 
     drop_rate: float
     per_sample: bool
@@ -62,10 +62,10 @@ class MaskedLinear(nn.Linear):
 
     @classmethod
     def made_of(cls, layer: nn.Linear, settings: DropConnect, stream: MaskStream) -> MaskedLinear:
-        """`layer` itself, which now masks.
+        """Change the class of `layer` in place, so that it masks its weights, and return it.
 
-        A new layer in its place would lose the hooks that other regularizers have put on the old one, and every
-        reference to it; a parametrization of the weight would show them the masked weight instead of the weight.
+        A new layer would lose the forward hooks of other regularizers and every reference to the old one; a
+        parametrization of the weight would show other regularizers the masked weight instead of the weight.
         """
         layer.__class__ = cls
         assert isinstance(layer, MaskedLinear)

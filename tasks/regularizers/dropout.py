@@ -21,11 +21,11 @@ Share = Literal["element", "batch"]
 class Dropout(Regularizer):
     """y = x m / (1 - drop_rate) with m ~ Ber(1 - drop_rate), independent for every element; eval is the identity.
 
-    With `share` = `batch` all samples of a batch have one mask, which leaves out whole columns of the next matrix
-    product: the same mean objective for a fraction of the random numbers, and gradients that vary more.
-    `where` says at which sites: `dense` (and hidden units), `conv`, `all` of them, or only the `last` dense one. Maps
-    are dropped at conv_factor times the rate of units, pixels of the input at a rate of their own: 0.5 and 0.1 make the
-    keep rates 0.9, 0.75 and 0.5 of Zhai and Wang 2018.
+    With `share` = `batch` all samples of a batch share one mask, so that whole columns of the next matrix product can
+    be left out: the expected objective is the same with fewer random numbers, and the gradients have more variance.
+    `where` names the sites: `dense` (and hidden units), `conv`, `all` of them, or only the `last` dense one. The drop
+    rate at conv sites is conv_factor drop_rate; that of the input is input_drop_rate. A conv_factor of 0.5 and an
+    input_drop_rate of 0.1 give the keep rates 0.9 (input), 0.75 (conv) and 0.5 (dense) of Zhai and Wang 2018.
     """
 
     drop_rate: float = 0.5  # in [0, 1)
@@ -49,7 +49,7 @@ class Dropout(Regularizer):
         check_choice(self, "share", get_args(Share))
 
     def chosen_sites(self, network: nn.Module) -> list[Site]:
-        """The sites that `where` names, behind the input if that is dropped too."""
+        """The input site if input_drop_rate > 0, then the sites that `where` names."""
         return (sites_of(network, ("input",)) if self.input_drop_rate else []) + sites_at(network, self.where)
 
     def fill(self, site: Site, context: Context) -> nn.Module:
@@ -65,9 +65,9 @@ class ElementMask(nn.Module):
     Args:
         drop_rate: in [0, 1).
         stream: of the masks.
-        is_shared: whether all samples of a batch have one mask.
-        is_inverted: whether what is kept is divided by the keep rate in training; else all is multiplied by it in eval
-            mode.
+        is_shared: whether all samples of a batch share one mask.
+        is_inverted: whether kept elements are divided by the keep rate in training; otherwise all elements are
+            multiplied by it in eval mode.
     """
 
     def __init__(
@@ -76,18 +76,18 @@ class ElementMask(nn.Module):
         super().__init__()
         self.drop_rate, self.is_shared, self.is_inverted = drop_rate, is_shared, is_inverted
         self._stream = stream
-        self.is_watched = False  # whether the mask of the first sample is remembered, see `tasks.sites.watch_mask`
+        self.is_watched = False  # whether the mask of the first sample is stored, see `tasks.sites.watch_mask`
         self.current_mask: Tensor | None = None
 
     @property
     def divisor(self) -> float:
-        """What kept elements are divided by in training."""
+        """The divisor of kept elements in training."""
         return 1 - self.drop_rate if self.is_inverted else 1.0
 
     def next_mask(self, shape: tuple[int, ...]) -> Tensor | None:
-        """The mask (True: kept) of the next step for activations of this shape; None at drop rate 0.
+        """Draw the mask (True: kept) for activations of `shape`; None at drop rate 0.
 
-        Where all samples share a mask, its batch size is 1.
+        If all samples share a mask, its batch dimension is 1.
         """
         if self.drop_rate == 0:
             return None
@@ -97,7 +97,7 @@ class ElementMask(nn.Module):
         return mask
 
     def forward(self, x: Tensor) -> Tensor:
-        """Masked in training; `x` itself at drop rate 0. The mean over masks is what eval mode gives."""
+        """Masked in training; in eval mode, the mean over masks. `x` itself at drop rate 0."""
         if not self.training:
             return x if self.is_inverted else x * (1 - self.drop_rate)
         mask = self.next_mask(tuple(x.shape))

@@ -302,7 +302,7 @@ def test_of_two_packages_whose_fields_clash_only_the_later_contestant_is_left_ou
 def test_a_contestant_that_changes_nothing_is_told_from_one_that_does(install: Install, call: Call) -> None:
     idle = "@dataclass(frozen=True, kw_only=True)\nclass Idle(Regularizer):\n    'Does nothing.'\n    b: float = 0.1\n"
     install("some-package", {"regularizers": {"acting": "Mine", "idle": "Idle"}}, ADDS + idle)
-    sentence = "Changes nothing here. Idle overrides no hook by which training could change."
+    sentence = "Changes nothing here. Idle overrides no hook that can change training."
     code, out, _ = call("plan", "quickstart", "--only", "none,acting,idle,digits-200-mlp", "--json")
     assert code == 0
     said = {row["regularizer"]: sentence in row["why"] for row in json.loads(out)}
