@@ -1,6 +1,6 @@
 """Search spaces: one module per regularizer, each range with its source. Nothing here imports torch or Optuna.
 
-The module `search_spaces.NAME` holds the space of the regularizer NAME as SPACE. `harness.spaces` adds those of other
+The module `search_spaces.NAME` defines the space of the regularizer NAME as SPACE. `harness.spaces` adds those of other
 packages, from the entry-point group `regarena.search_spaces`.
 """
 

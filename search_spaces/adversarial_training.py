@@ -1,4 +1,4 @@
-"""Adversarial training: how far attacks go, in how many steps, and how long a step is."""
+"""Adversarial training: radius of the attacks, number of steps and step size."""
 
 from search_spaces.space import Integer, Real, Space
 

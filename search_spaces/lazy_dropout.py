@@ -1,4 +1,4 @@
-"""Dropout that is not inverted."""
+"""Dropout without rescaling in training."""
 
 from search_spaces.space import Choice, Real, Space
 

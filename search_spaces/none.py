@@ -1,4 +1,4 @@
-"""The baseline has nothing of its own to tune; it tunes the shared settings."""
+"""The baseline has no hyperparameters of its own; it tunes the shared settings only."""
 
 from search_spaces.space import Space
 

@@ -1,4 +1,4 @@
-"""What every contestant tunes alike, the baseline included: without it a regularizer would win by its tuning alone."""
+"""Settings that every regularizer tunes, and the baseline too: otherwise tuning alone would favour regularizers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def shared_space(default_learning_rate: float) -> Space:
             low=default_learning_rate / 5,
             high=default_learning_rate * 5,
             log=True,
-            source="regarena: a factor of 5 to both sides of the protocol's own rate",
+            source="regarena: 0.2 to 5 times the protocol's learning rate",
         )
     }

@@ -1,4 +1,4 @@
-"""What a search space is: a mapping from fields to ranges, each with the source it comes from."""
+"""Search spaces: mappings from a regularizer's fields to ranges, each with its source."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Real:
-    """A real number in [low, high]; uniform in its logarithm if `log`."""
+    """A real number in [low, high]; uniform in its logarithm if `log`.
+
+    Raises:
+        ValueError: unless low < high, and low > 0 if `log`.
+    """
 
     low: float
     high: float
@@ -26,7 +30,11 @@ class Real:
 
 @dataclass(frozen=True, kw_only=True)
 class Integer:
-    """A whole number in [low, high]; uniform in its logarithm if `log`."""
+    """An integer in [low, high]; uniform in its logarithm if `log`.
+
+    Raises:
+        ValueError: unless low < high, and low > 0 if `log`.
+    """
 
     low: int
     high: int

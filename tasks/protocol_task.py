@@ -78,5 +78,5 @@ class DatasetTask(ProtocolTask):
         return DATASETS[self.dataset].notice(data_dir)
 
     def dataset_fingerprint(self, data_dir: Path | None) -> str:
-        """Hash of all images and labels, read with the protocol's preprocessing and split."""
+        """The fingerprint of the data set's content."""
         return DATASETS[self.dataset].splits(data_dir, self.protocol).fingerprint

@@ -11,7 +11,7 @@ from tasks.sites import Site, chain_next_layers
 class ConvNetSmall(nn.Module):
     """conv3x3 - ReLU - [x + conv3x3(x)] - ReLU - maxpool2 - dense - ReLU - dense.
 
-    It has a site of every kind that an image network can have: the input, a conv site behind each ReLU of the maps, a
+    It has a site of every kind that an image network can have: the input, a conv site after each ReLU of the maps, a
     branch site on the residual branch, and a dense site; so every regularizer can be tried on it in seconds.
 
     Args:

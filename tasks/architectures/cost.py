@@ -1,4 +1,4 @@
-"""How large a network is, and how much it computes for one input."""
+"""The size of a network and the number of operations for one input."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ class Cost:
     num_conv_layers: int
     num_dense_layers: int
     num_parameters: int
-    num_multiply_adds: int  # of conv and dense layers; biases, norms, activations and pooling are left out
+    num_multiply_adds: int  # of conv and dense layers; biases, norms, activations and pooling are not counted
 
 
 @torch.no_grad()
 def cost_of(network: nn.Module, example: Tensor) -> Cost:
-    """Count the layers of `network`, and what they compute on `example` in eval mode.
+    """Count the layers of `network`, its parameters, and its multiply-adds on `example` in eval mode.
 
-    A conv layer takes, for each number that it gives, one multiply-add per weight of its kernel: (input channels /
-    groups) x height x width; a dense layer one per input unit. A layer used twice counts twice.
+    For each output value, a conv layer needs one multiply-add per weight of its kernel, (input channels / groups) x
+    height x width, and a dense layer one per input unit. A layer that is used twice counts twice.
 
     Args:
-        network: any module; its mode is left as it was.
-        example: a batch of inputs; what is counted is divided by its size.
+        network: any module; its mode is restored.
+        example: a batch of inputs; counts are divided by its size.
 
     Example:
         >>> cost_of(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8, 2)), torch.zeros(1, 3, 3, 3))

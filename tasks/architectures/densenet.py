@@ -12,25 +12,25 @@ from tasks.architectures.residual import leave_out_conv_sites
 from tasks.architectures.stems import Stem, check_size, first_conv, is_small
 from tasks.sites import Site
 
-STEM_BEHIND_CONV = ("norm0", "relu0", "pool0")  # what torchvision has between the first conv layer and the blocks
+STEM_BEHIND_CONV = ("norm0", "relu0", "pool0")  # torchvision's layers between the first conv layer and the blocks
 
 
 class SitedDenseNet(nn.Sequential):
-    """torchvision's DenseNet as the chain of its own parts, so that its weights load as they are.
+    """torchvision's DenseNet as a sequence of its own modules, so that its weights can be loaded.
 
-    Sites: the input, and one conv site right behind the 3x3 conv layer of each dense layer, at the maps that it adds
-    (Lu et al. 2021, figure 3 and section 5.3: behind 3x3 conv layers, in front of BN and ReLU). BN and ReLU stand in
-    front of each conv layer: BN - ReLU - conv1x1 - BN - ReLU - conv3x3 - mask. All later layers of the block read
-    these maps, so that no site has a reader of its own.
+    Sites: the input, and one conv site directly after the 3x3 conv layer of each dense layer, at the maps that it adds
+    (Lu et al. 2021, figure 3 and section 5.3: after 3x3 conv layers, before BN and ReLU). BN and ReLU come before each
+    conv layer: BN - ReLU - conv1x1 - BN - ReLU - conv3x3 - mask. All later layers of the block read these maps, so that
+    the conv sites have no `next_layer`.
 
     Args:
         num_classes: number of outputs.
         in_channels: channels of the images.
-        small: whether the stem is one 3x3 conv layer alone: without norm, since every block begins with one.
+        small: whether the stem is a single 3x3 conv layer: without norm, since every block begins with one.
         growth_rate: maps that each layer adds.
         num_layers: of each dense block.
         num_stem_channels: channels of the first conv layer.
-        first_group: conv sites stand in this dense block (from 1) and those behind it.
+        first_group: conv sites stand in this dense block (from 1) and those after it.
         pooled_site: whether there is a dense site at the features that the dense layer reads.
     """
 
@@ -77,7 +77,7 @@ class DenseNet121(SitedDenseNet):
     """Four dense blocks of 6, 12, 24 and 16 layers, each layer adding 32 maps.
 
     With the 3x3 stem: 6,956,298 parameters for colour images and 10 classes, 7,048,548 with 100; with the 7x7 stem and
-    1000 classes 7,978,856, torchvision's. Sites: the input, and conv sites behind the 3x3 conv layers, in front of the
+    1000 classes 7,978,856, torchvision's. Sites: the input, and conv sites after the 3x3 conv layers, before the
     BN and ReLU of the layers that read them (Lu et al. 2021, figure 3).
 
     Args:
@@ -85,7 +85,7 @@ class DenseNet121(SitedDenseNet):
         in_channels: channels of the images.
         image_size: height and width of the images, at least 8 with the 3x3 stem and 32 with the 7x7 one.
         stem: `3x3` keeps the size of the image in the first block; `7x7` is torchvision's; `by_size` chooses.
-        first_group: conv sites stand in this dense block (1 to 4) and those behind it.
+        first_group: conv sites stand in this dense block (1 to 4) and those after it.
         pooled_site: whether there is a dense site at the 1024 features that the dense layer reads.
     """
 
@@ -119,13 +119,13 @@ class DenseNetBC100Growth12(SitedDenseNet):
     """DenseNet-BC of 100 layers for small images: three dense blocks of 16 layers, each layer adding 12 maps.
 
     For colour images and 10 classes: 769,162 parameters (0.8 million in table 2 of Huang et al. 2017). Sites: the
-    input, and conv sites behind the 3x3 conv layers, in front of the BN and ReLU of the layers that read them.
+    input, and conv sites after the 3x3 conv layers, before the BN and ReLU of the layers that read them.
 
     Args:
         num_classes: number of outputs.
         in_channels: channels of the images.
         image_size: height and width of the images, at least 4; the last map has a quarter of it.
-        first_group: conv sites stand in this dense block (1 to 3) and those behind it.
+        first_group: conv sites stand in this dense block (1 to 3) and those after it.
         pooled_site: whether there is a dense site at the 342 features that the dense layer reads.
     """
 
@@ -149,9 +149,9 @@ class DenseNetBC100Growth12(SitedDenseNet):
 
 
 def _through_site(layer: nn.Module, inputs: tuple[object, ...], output: Tensor) -> Tensor:
-    """Forward hook of a dense layer: it ends in its 3x3 conv layer, so that the site reads its output.
+    """Forward hook of a dense layer, which ends in its 3x3 conv layer: passes the output through the site.
 
-    A function of the layer alone, so that the hook of a copied layer finds the copied site.
+    It takes the site from the layer, so that a copied layer uses its copied site.
     """
     masked: Tensor = layer.get_submodule("behind")(output)
     return masked

@@ -18,11 +18,11 @@ CARDINALITY = 32  # groups of the 3x3 conv layers
 
 
 class Stage(NamedTuple):
-    """Channels of the blocks of one group, and how many blocks it has."""
+    """Channels of the blocks of one group, and the number of its blocks."""
 
-    inner: int  # of the first two conv layers
-    residual: int  # added to
-    appended: int  # by each block
+    inner: int  # channels of the first two conv layers
+    residual: int  # channels to which each block adds
+    appended: int  # channels that each block appends
     num_blocks: int
 
 
@@ -32,10 +32,10 @@ STAGES = (Stage(96, 256, 16, 3), Stage(192, 512, 32, 4), Stage(384, 1024, 24, 20
 class DPN92(ResidualNetwork):
     """stem - 4 groups of 3, 4, 20 and 3 dual path blocks - mean - dense.
 
-    Norm and ReLU follow each conv layer, as the network is known from CIFAR-10 repositories (Chen et al. put them in
-    front). With the 3x3 stem, for colour images and 10 classes: 34,236,634 parameters, 34,467,124 with 100. Sites: the
-    input; one conv site right behind the 3x3 conv layer of each block, in front of BN and ReLU (Lu et al. 2021,
-    figure 3: conv - mask - BN - ReLU); a branch site at the channels that are added, those appended left aside.
+    Norm and ReLU follow each conv layer, as in public CIFAR-10 repositories (in Chen et al. they come before it). With
+    the 3x3 stem, for colour images and 10 classes: 34,236,634 parameters, 34,467,124 with 100. Sites: the input; one
+    conv site directly after the 3x3 conv layer of each block, before BN and ReLU (Lu et al. 2021, figure 3: conv - mask
+    - BN - ReLU); a branch site at the channels that are added, without the appended ones.
 
     Args:
         num_classes: number of outputs.
@@ -43,7 +43,7 @@ class DPN92(ResidualNetwork):
         image_size: height and width of the images, at least 8 with the 3x3 stem and 32 with the 7x7 one.
         stem: `3x3` keeps the size of the image in the first group; `7x7` leaves a quarter (Chen et al., table 1);
             `by_size` chooses.
-        first_group: conv sites stand in this group (1 to 4) and those behind it.
+        first_group: conv sites stand in this group (1 to 4) and those after it.
         pooled_site: whether there is a dense site at the 2560 features that the dense layer reads.
     """
 
@@ -106,11 +106,11 @@ class DualPathBlock(Block):
 
     @property
     def ends(self) -> Sequence[Site]:
-        """None: the next block reads the branch as a part of what is joined, so no single layer follows it."""
+        """Empty: the next block reads the branch concatenated with other channels, so that no single layer reads it."""
         return ()
 
     def forward(self, x: Tensor) -> Tensor:
-        """The activated maps: the sum first, then those of the shortcut and those appended."""
+        """The maps after ReLU: first the sum, then the other channels of the shortcut, then the appended ones."""
         y = F.relu(self.norm1(self.conv1(x)), inplace=True)
         y = F.relu(self.norm2(self.behind2(self.conv2(y))), inplace=True)
         y = self.norm3(self.conv3(y))

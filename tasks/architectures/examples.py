@@ -1,4 +1,4 @@
-"""A network of an architecture of which only the name is known, for images that it can take."""
+"""An example network of any architecture, for an image shape that it accepts."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ NUM_CLASSES = 10
 
 
 def example_of(architecture: Callable[..., nn.Module]) -> tuple[nn.Module, Shape]:
-    """A fresh network for ten classes with its sites measured, and the shape of its images.
+    """A new network for ten classes with its sites measured, and the shape of its images.
 
-    That is its `example_shape`, or the first of SHAPES that it takes.
+    The shape is the architecture's `example_shape`, or the first of SHAPES that it accepts.
 
     Raises:
-        Exception: what the architecture raises for the first shape, where it takes none.
+        Exception: what the architecture raises for the first shape, if it accepts none.
     """
     declared = getattr(architecture, "example_shape", None)
     errors: list[Exception] = []

@@ -8,10 +8,10 @@ from tasks.sites import Site, chain_next_layers
 
 
 class LeNet(nn.Module):
-    """conv6 5x5 - pool - conv16 5x5 - pool - dense 120 - dense m - dense K, ReLU behind all but the last.
+    """conv6 5x5 - pool - conv16 5x5 - pool - dense 120 - dense m - dense K, ReLU after all but the last.
 
-    The paper drops units of the last hidden layer (width m) only; sites stand behind every ReLU, so that the place is
-    up to the regularizer. For 28x28 images with one channel and ten classes: 33,422 + 131 m parameters.
+    The paper drops units of the last hidden layer (width m) only; there are sites after every ReLU, and the regularizer
+    chooses among them. For 28x28 images with one channel and ten classes: 33,422 + 131 m parameters.
 
     Args:
         num_classes: number of outputs.

@@ -8,7 +8,7 @@ from tasks.sites import Site, chain_next_layers
 
 
 class MLP(nn.Module):
-    """input - (dense - ReLU) x depth - dense, with a dense site behind each ReLU.
+    """input - (dense - ReLU) x depth - dense, with a dense site after each ReLU.
 
     Args:
         num_classes: number of outputs.

@@ -1,4 +1,4 @@
-"""Networks that take grey levels from 0 to 1 and normalise them inside, as those that are attacked usually do."""
+"""Networks that take grey levels from 0 to 1 and normalise them inside, as is usual for adversarial attacks."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class Normalised(nn.Module):
 
 
 def preact_resnet18_normalised(*, num_classes: int, in_channels: int, image_size: int) -> Normalised:
-    """PreActResNet-18 with its last norm, behind a normalisation by the mean and deviation of CIFAR-10's channels.
+    """PreActResNet-18 with a final norm, which first normalises images by the mean and std of CIFAR-10's channels.
 
     For colour images and 10 classes: 11,172,170 parameters (Mianjy's thesis, section 6.5.3, which follows Rice et al.
     2020). Train it with the preprocessing `unit`.
 
     Args:
         num_classes: number of outputs.
-        in_channels: channels of the images, 3 or 1; a single one takes the mean of the three.
+        in_channels: channels of the images; unless there are 3, each is normalised by the average of the three.
         image_size: height and width of the images, at least 8.
     """
     network = PreActResNet18(num_classes=num_classes, in_channels=in_channels, image_size=image_size, final_norm=True)

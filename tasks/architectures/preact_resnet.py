@@ -18,7 +18,7 @@ class _PreActResNet(ResidualNetwork):
 
     example_shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
     block: ClassVar[type[PreActBasicBlock | PreActBottleneck]]
-    channels: ClassVar[tuple[int, ...]]  # that the blocks of each group give
+    channels: ClassVar[tuple[int, ...]]  # output channels of the blocks of each group
     num_blocks: ClassVar[tuple[int, ...]]
 
     def __init__(
@@ -49,10 +49,10 @@ class _PreActResNet(ResidualNetwork):
 class PreActResNet18(_PreActResNet):
     """stem - 4 groups of 2 basic blocks with 64, 128, 256 and 512 channels - mean - dense.
 
-    Sites: the input; one conv site right behind each 3x3 conv layer of a block, so that BN and ReLU follow the mask
+    Sites: the input; one conv site directly after each 3x3 conv layer of a block, so that BN and ReLU follow the mask
     (Lu et al. 2021, figure 3: conv - mask - BN - ReLU); a branch site where the branch ends. With the 3x3 stem, for
-    colour images and 10 classes: 11,171,146 parameters, and 11,172,170 with the last norm that the definition has and
-    the form known from CIFAR-10 repositories leaves out (then the mean is over the sum of the last block as it is).
+    colour images and 10 classes: 11,171,146 parameters; with `final_norm` 11,172,170. He et al. have the final norm;
+    public CIFAR-10 repositories leave it out and average the output of the last block.
 
     Args:
         num_classes: number of outputs.
@@ -60,7 +60,7 @@ class PreActResNet18(_PreActResNet):
         image_size: height and width of the images, at least 8 with the 3x3 stem and 32 with the 7x7 one.
         stem: `3x3` keeps the size of the image in the first group; `7x7` leaves a quarter; `by_size` chooses.
         final_norm: whether BN and ReLU follow the last block.
-        first_group: conv sites stand in this group (1 to 4) and those behind it.
+        first_group: conv sites stand in this group (1 to 4) and those after it.
         pooled_site: whether there is a dense site at the 512 features that the dense layer reads.
     """
 
@@ -72,7 +72,7 @@ class PreActResNet18(_PreActResNet):
 class PreActResNet50(_PreActResNet):
     """stem - 4 groups of 3, 4, 6 and 3 bottlenecks with 256, 512, 1024 and 2048 channels - mean - dense.
 
-    Sites: the input; one conv site right behind the 3x3 conv layer of each block, so that BN and ReLU follow the mask
+    Sites: the input; one conv site directly after the 3x3 conv layer of each block, so that BN and ReLU follow the mask
     (Lu et al. 2021, figure 3, and section 5.3: 3x3 kernels only); a branch site where the branch ends. With the 3x3
     stem, for colour images and 10 classes: 23,509,066 parameters without the last norm.
 
@@ -82,7 +82,7 @@ class PreActResNet50(_PreActResNet):
         image_size: height and width of the images, at least 8 with the 3x3 stem and 32 with the 7x7 one.
         stem: `3x3` keeps the size of the image in the first group; `7x7` leaves a quarter; `by_size` chooses.
         final_norm: whether BN and ReLU follow the last block.
-        first_group: conv sites stand in this group (1 to 4) and those behind it.
+        first_group: conv sites stand in this group (1 to 4) and those after it.
         pooled_site: whether there is a dense site at the 2048 features that the dense layer reads.
     """
 

@@ -1,4 +1,4 @@
-"""Residual blocks with norm and ReLU in front of each conv layer (He et al. 2016b, arXiv:1603.05027, figure 4e)."""
+"""Residual blocks with norm and ReLU before each conv layer (He et al. 2016b, arXiv:1603.05027, figure 4e)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ EXPANSION = 4  # of the channels, from the inner layers of a bottleneck to its o
 class PreActBasicBlock(Block):
     """x + site(conv3x3(ReLU(BN(site(conv3x3(ReLU(BN(x)))))))).
 
-    A mask stands right behind each conv layer, so that BN and ReLU follow it: conv - mask - BN - ReLU - conv. Where the
-    shape changes, the shortcut is a 1x1 conv layer without norm that reads ReLU(BN(x)), as in He et al. 2016b.
+    A site is directly after each conv layer, so that BN and ReLU follow the mask: conv - mask - BN - ReLU - conv. Where
+    the shape changes, the shortcut is a 1x1 conv layer without norm that reads ReLU(BN(x)), as in He et al. 2016b.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, group: int) -> None:
@@ -34,7 +34,7 @@ class PreActBasicBlock(Block):
 
     @property
     def ends(self) -> Sequence[Site]:
-        """Both sites behind the second conv layer."""
+        """Both sites after the second conv layer."""
         return (self.behind2, self.branch)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,8 +48,8 @@ class PreActBasicBlock(Block):
 class PreActBottleneck(Block):
     """x + conv1x1(ReLU(BN(site(conv3x3(ReLU(BN(conv1x1(ReLU(BN(x)))))))))).
 
-    A mask stands right behind the 3x3 conv layer, so that BN and ReLU follow it; 1x1 layers have none (Lu et al. 2021,
-    figure 3 and section 5.3). The shortcut is that of the basic block.
+    A site is directly after the 3x3 conv layer, so that BN and ReLU follow the mask; 1x1 layers have none (Lu et al.
+    2021, figure 3 and section 5.3). The shortcut is that of the basic block.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, group: int) -> None:
@@ -68,7 +68,7 @@ class PreActBottleneck(Block):
 
     @property
     def ends(self) -> Sequence[Site]:
-        """The branch alone."""
+        """The branch site."""
         return (self.branch,)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,6 +87,6 @@ def _bare_shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Modul
 
 
 def _add(y: Tensor, x: Tensor, activated: Tensor, shortcut: nn.Module) -> Tensor:
-    """Branch plus shortcut; a conv layer of the shortcut reads the activated input, the identity passes the input."""
+    """Branch plus shortcut; a conv layer as shortcut reads the activated input, the identity the input itself."""
     total: Tensor = y + shortcut(activated if isinstance(shortcut, nn.Conv2d) else x)
     return total

@@ -1,4 +1,4 @@
-"""What residual networks share: blocks in stages, a head, and which layer reads which site."""
+"""Shared parts of residual networks: blocks in stages, a head, and the layer that reads each site."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tasks.sites import Site, WeightLayer
 
 
 class Block(nn.Module, ABC):
-    """One residual block. Its branch starts with `conv1` and is added to what `shortcut` makes of the block's input."""
+    """One residual block: a branch, which starts with `conv1`, plus `shortcut` of the block's input."""
 
     conv1: nn.Conv2d
     shortcut: nn.Module
@@ -19,7 +19,7 @@ class Block(nn.Module, ABC):
     @property
     @abstractmethod
     def ends(self) -> Sequence[Site]:
-        """The sites of the branch with no weight layer behind them: the next block reads them."""
+        """The sites of the branch with no weight layer after them: the next block reads them."""
 
 
 MakeBlock = Callable[[int, int, int, int], Block]
@@ -31,13 +31,13 @@ class ResidualNetwork(nn.Module):
 
     Args:
         num_classes: number of outputs.
-        stem: the layers in front of the first block.
+        stem: the layers before the first block.
         blocks: the residual blocks in order.
-        end: what stands between the last block and the mean, such as a last norm and ReLU.
-        num_features: channels that `end` gives.
-        num_groups: stages of blocks.
-        first_group: conv sites of the groups below are left out.
-        pooled_site: whether the pooled features are a dense site.
+        end: the layers between the last block and the mean, such as a last norm and ReLU.
+        num_features: output channels of `end`.
+        num_groups: number of stages of blocks.
+        first_group: conv sites of the groups before it are left out.
+        pooled_site: whether the pooled features have a dense site.
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class ResidualNetwork(nn.Module):
 
 
 def stages(make_block: MakeBlock, in_channels: int, channels: Sequence[int], num_blocks: Sequence[int]) -> list[Block]:
-    """The blocks of all stages; each stage but the first begins by halving the map.
+    """The blocks of all stages; the first block of each stage but the first halves the map.
 
     Args:
         make_block: makes one block.
-        in_channels: channels that the stem gives.
-        channels: that the blocks of each stage give.
-        num_blocks: of each stage.
+        in_channels: output channels of the stem.
+        channels: output channels of the blocks of each stage.
+        num_blocks: number of blocks of each stage.
     """
     blocks = []
     for group, (out_channels, number) in enumerate(zip(channels, num_blocks, strict=True), start=1):
@@ -90,15 +90,15 @@ def stages(make_block: MakeBlock, in_channels: int, channels: Sequence[int], num
 
 
 def sole_reader(block: Block) -> nn.Conv2d | None:
-    """The conv layer that alone reads what enters a block; None where a conv layer of the shortcut reads it too."""
+    """The only conv layer that reads a block's input; None where a conv layer of the shortcut reads it too."""
     return None if any(isinstance(module, nn.Conv2d) for module in block.shortcut.modules()) else block.conv1
 
 
 def link_ends(ends: Iterable[Iterable[Site]], readers: Sequence[WeightLayer | None], classifier: nn.Linear) -> None:
-    """Give the end sites of each block their reader: the sole reader of the next block, or the classifier at last.
+    """Set `next_layer` of each block's end sites: the sole reader of the next block, or the classifier for the last.
 
-    The sum in which a branch ends also passes the next block by its shortcut; what counts as its reader is the first
-    weight layer that it meets, as in the released code of Tang et al. 2020.
+    The output of a block also passes through the next block's shortcut, to later layers; its `next_layer` is the first
+    weight layer that reads it, as in the released code of Tang et al. 2020.
     """
     for sites, reader in zip(ends, [*readers[1:], classifier], strict=True):
         for site in sites:
@@ -106,7 +106,7 @@ def link_ends(ends: Iterable[Iterable[Site]], readers: Sequence[WeightLayer | No
 
 
 def leave_out_conv_sites(network: nn.Module, first_group: int, num_groups: int) -> None:
-    """Take the conv sites of the groups below `first_group` out of `network`; branches keep theirs.
+    """Remove the conv sites of the groups before `first_group` from `network`; branch sites stay.
 
     Raises:
         ValueError: for a group that the network does not have.
@@ -119,7 +119,7 @@ def leave_out_conv_sites(network: nn.Module, first_group: int, num_groups: int) 
 
 
 def he_initialise(network: nn.Module) -> None:
-    """Draw conv weights from N(0, 2 / fan out), so that gradients keep their size through ReLUs (He et al. 2015)."""
+    """Draw conv weights from N(0, 2 / fan out), which keeps the size of gradients through ReLUs (He et al. 2015)."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
@@ -136,5 +136,5 @@ def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
 
 
 def norm_and_relu(channels: int) -> tuple[nn.Module, nn.Module]:
-    """Batch norm, and a ReLU that works in place: the gradient of the norm does not need its output."""
+    """Batch norm, and an in-place ReLU: the backward pass of batch norm does not need its output."""
     return nn.BatchNorm2d(channels), nn.ReLU(inplace=True)

@@ -19,15 +19,15 @@ Places = Literal["behind_conv", "behind_norm"]
 
 
 class ResNet50(nn.Sequential):
-    """torchvision's ResNet-50 as the chain of its own parts, so that its weights load as they are.
+    """torchvision's ResNet-50 as a sequence of its own modules, so that its weights can be loaded.
 
     With the 3x3 stem: 23,520,842 parameters for colour images and 10 classes, 23,705,252 with 100; with the 7x7 stem
     and 1000 classes 25,557,032, torchvision's. Sites: the input; a branch site where the branch of a block ends; and
     conv sites in one of two sets of `places`:
 
-    * `behind_conv`: right behind the 3x3 conv layer of each block, in front of its BN and ReLU (Lu et al. 2021, figure
+    * `behind_conv`: directly after the 3x3 conv layer of each block, before its BN and ReLU (Lu et al. 2021, figure
       3: conv - mask - BN - ReLU; section 5.3: 3x3 kernels only).
-    * `behind_norm`: behind BN and ReLU of the first and the second conv layer, behind BN of the third, and on the
+    * `behind_norm`: after BN and ReLU of the first and the second conv layer, after BN of the third, and on the
       shortcut (Ghiasi et al. 2018, section 4.1 and their released code; Tang et al. 2020, experiments on ImageNet).
       They use the last two groups (`first_group=3`), with a quarter of the drop rate in group 3.
 
@@ -37,7 +37,7 @@ class ResNet50(nn.Sequential):
         image_size: height and width of the images.
         stem: `3x3` keeps the size of the image up to the second group; `7x7` is torchvision's; `by_size` chooses.
         places: see above.
-        first_group: conv sites stand in this group (1 to 4) and those behind it.
+        first_group: conv sites stand in this group (1 to 4) and those after it.
         pooled_site: whether there is a dense site at the 2048 features that the dense layer reads.
     """
 
@@ -79,7 +79,7 @@ class ResNet50(nn.Sequential):
 
 
 class SitedBottleneck(Bottleneck):  # type: ignore[misc]  # torchvision ships no types
-    """torchvision's bottleneck with a place for every site; `place` fills those that are wanted."""
+    """torchvision's bottleneck with a module for every possible site: the identity, until `place` sets a site."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -107,7 +107,7 @@ class SitedBottleneck(Bottleneck):  # type: ignore[misc]  # torchvision ships no
         return (place for place in (self.normed3, self.branch, self.skip) if isinstance(place, Site))
 
     def forward(self, x: Tensor) -> Tensor:
-        """What torchvision's bottleneck computes, by way of the sites."""
+        """What torchvision's bottleneck computes, passing through the sites."""
         y = self.active1(self.relu(self.bn1(self.conv1(x))))
         y = self.active2(self.relu(self.bn2(self.behind2(self.conv2(y)))))
         y = self.branch(self.normed3(self.bn3(self.conv3(y))))

@@ -21,15 +21,15 @@ Variant = Literal["option_a", "conv_shortcut", "pre_activation"]
 class ResNet56(ResidualNetwork):
     """conv3x3 - 3 groups of 9 blocks of two 3x3 conv layers with 16, 32 and 64 channels - mean - dense.
 
-    Sites: the input; one conv site right behind each conv layer of a block (Tang et al. 2020, experiments on conv
-    layers, who use the last group alone: `first_group=3`); a branch site where the branch ends. BN and ReLU follow the
-    mask, as in figure 3 of Lu et al. 2021: conv - mask - BN - ReLU. Variants, with their parameters for colour images
-    and 10 classes:
+    Sites: the input; one conv site directly after each conv layer of a block (Tang et al. 2020, experiments on conv
+    layers, which use the last group only: `first_group=3`); a branch site where the branch ends. BN and ReLU follow the
+    mask, as in figure 3 of Lu et al. 2021: conv - mask - BN - ReLU. Variants, with their numbers of parameters for
+    colour images and 10 classes:
 
-    * `option_a` (853,018): BN and ReLU behind each conv layer; where the shape changes, the shortcut takes every second
+    * `option_a` (853,018): BN and ReLU after each conv layer; where the shape changes, the shortcut takes every second
       pixel and fills the new channels with zeros (He et al. 2016a, option A).
-    * `conv_shortcut` (855,770): there, a 1x1 conv layer and BN (option B).
-    * `pre_activation` (855,578): BN and ReLU in front of each conv layer, a bare 1x1 conv shortcut, and a last BN and
+    * `conv_shortcut` (855,770): the same with a 1x1 conv layer and BN as shortcut where the shape changes (option B).
+    * `pre_activation` (855,578): BN and ReLU before each conv layer, a bare 1x1 conv shortcut, and a last BN and
       ReLU (He et al. 2016b), as in the released code of Tang et al. 2020.
 
     Args:
@@ -37,9 +37,9 @@ class ResNet56(ResidualNetwork):
         in_channels: channels of the images.
         image_size: height and width of the images, at least 4; the last map has a quarter of it.
         variant: see above.
-        blocks_per_group: 9 for 56 layers; n for 6 n + 2 of them.
-        channel_divisor: the channels of all groups are divided by it, for small machines.
-        first_group: conv sites stand in this group (1 to 3) and those behind it.
+        blocks_per_group: n for a network of 6 n + 2 layers.
+        channel_divisor: divides the channels of all groups, for a smaller network.
+        first_group: conv sites stand in this group (1 to 3) and those after it.
         pooled_site: whether there is a dense site at the 64 features that the dense layer reads.
     """
 
@@ -68,7 +68,7 @@ class ResNet56(ResidualNetwork):
         channels = tuple(full // channel_divisor for full in CHANNELS)
         stem: list[nn.Module] = [conv3x3(in_channels, channels[0])]
         end: list[nn.Module] = []
-        if variant == "pre_activation":  # each block begins with norm and ReLU, so that a last pair is wanting
+        if variant == "pre_activation":  # blocks begin with norm and ReLU; none of them follows the last sum
             end += norm_and_relu(channels[-1])
         else:
             stem += norm_and_relu(channels[0])
@@ -101,11 +101,11 @@ class BasicBlock(Block):
 
     @property
     def ends(self) -> Sequence[Site]:
-        """Both sites behind the second conv layer."""
+        """Both sites after the second conv layer."""
         return (self.behind2, self.branch)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The activated sum."""
+        """The sum after ReLU."""
         y = F.relu(self.norm1(self.behind1(self.conv1(x))), inplace=True)
         y = self.branch(self.norm2(self.behind2(self.conv2(y))))
         return F.relu(y + self.shortcut(x), inplace=True)

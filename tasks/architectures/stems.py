@@ -1,4 +1,4 @@
-"""The first layers of networks made for 224 pixels, and what takes their place for small images."""
+"""The first layers of networks for images of 224 pixels, and those that replace them for small images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Stem = Literal["by_size", "3x3", "7x7"]
 a 3x3 conv layer at stride 1 and no pooling; `by_size`: 3x3 for images of up to 64 pixels."""
 
 LARGEST_SMALL_IMAGE = 64
-STRIDES = {"3x3": 8, "7x7": 32}  # by which the networks here shrink a map on its way through stem and groups
+STRIDES = {"3x3": 8, "7x7": 32}  # the product of the strides of stem and groups, in the networks here
 
 
 def is_small(stem: Stem, image_size: int) -> bool:
@@ -28,14 +28,14 @@ def is_small(stem: Stem, image_size: int) -> bool:
 
 
 def first_conv(in_channels: int, out_channels: int, *, small: bool) -> nn.Conv2d:
-    """The first conv layer, drawn as torchvision draws it (He et al. 2015)."""
+    """The first conv layer, initialised as in torchvision (He et al. 2015)."""
     layer = _conv(in_channels, out_channels, small=small)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return layer
 
 
 def residual_stem(stem: Stem, in_channels: int, out_channels: int, image_size: int, *, has_norm: bool) -> nn.Module:
-    """The stem of a `ResidualNetwork`, which draws the weights; no norm and ReLU where each block begins with them.
+    """The stem of a `ResidualNetwork`, which initialises the weights; `has_norm`: with norm and ReLU.
 
     Raises:
         ValueError: for an unknown stem.
@@ -50,10 +50,10 @@ def residual_stem(stem: Stem, in_channels: int, out_channels: int, image_size: i
 
 
 def check_size(network: str, image_size: int, stem: Stem) -> None:
-    """Make sure that something is left of the image behind the last group.
+    """Check that the map after the last group has at least one pixel.
 
     Raises:
-        ValueError: if it is smaller than the strides of stem and groups together, or the stem is unknown.
+        ValueError: if the image is smaller than the product of all strides, or the stem is unknown.
     """
     smallest = STRIDES["3x3" if is_small(stem, image_size) else "7x7"]
     if image_size < smallest:

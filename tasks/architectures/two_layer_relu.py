@@ -1,4 +1,4 @@
-"""Two layers with ReLU or Leaky ReLU, whose top may be frozen: the networks of the thesis's chapters 5 and 6."""
+"""Two-layer ReLU or Leaky ReLU networks whose output layer may be frozen: those of the thesis's chapters 5 and 6."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Top = Literal["trained", "frozen"]
 class TwoLayerReLU(nn.Module):
     """f(x) = U s(Wx + b) + c with s(t) = max(t, slope t), and a dense site at the hidden units.
 
-    Trained, all weights are drawn as torch draws them. Frozen, only W is trained: there are no biases, the entries of U
-    are -1 / sqrt(width) and 1 / sqrt(width), drawn with equal chances, and those of W are N(0, 1).
+    With `top` trained, torch's default initialisation is used. With `top` frozen, only W is trained: there are no
+    biases, the entries of U are +-1 / sqrt(width) with equal probability, and those of W are N(0, 1).
 
     Args:
         num_classes: number of outputs; one output is the margin of class 1 over class 0.
         in_channels, image_size: shape of one input, flattened to in_channels * image_size^2 features.
         width: m, hidden units.
-        slope: alpha in [0, 1], of negative inputs; 0 is ReLU, 1 a linear network.
+        slope: alpha in [0, 1], the slope for negative t; 0 is ReLU, 1 a linear network.
         top: whether the output layer is trained or frozen.
-        has_biases: whether the layers have biases where the top is trained.
+        has_biases: whether the layers have biases if the output layer is trained.
 
     Source:
         Mianjy's thesis, section 5.2 (frozen top, standard normal W), sections 6.2 (Leaky ReLU) and 6.5.2 (trained).
@@ -63,7 +63,7 @@ class TwoLayerReLU(nn.Module):
             self.output.requires_grad_(False)
 
     def input_gradients(self) -> TwoLayer | None:
-        """Gradients by inputs in closed form, for attacks; None where something acts at the sites."""
+        """Input gradients in closed form, for attacks; None if a regularizer fills a site."""
         if len(self.input.fillings) or len(self.site.fillings):
             return None
         return TwoLayer.of(nn.Sequential(self.hidden, self.activation, self.output))

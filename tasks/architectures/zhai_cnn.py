@@ -18,24 +18,24 @@ Places = Literal["all", "dense"]
 class ZhaiCNN(nn.Module):
     """[conv 5x5 - ReLU - maxpool 3x3, stride 2] of 96, 128 and 256 channels, then dense 2048, dense 2048, dense K.
 
-    Poolings are not padded: 32 pixels become 15, 7 and 3, so that the first dense layer reads 2304 features. There is
-    no batch norm; a mask stands behind ReLU and pooling, which is right in front of the layer that reads it (Zhai and
-    Wang 2018, section 4: dropout before every conv and dense layer and on the input). Tang et al. 2020 distort what
-    the dense layers give. For 32x32 colour images: 10,071,562 parameters with 10 classes, 10,255,972 with 100.
+    Pooling is not padded: 32 pixels become 15, 7 and 3, so that the first dense layer reads 2304 features. There is no
+    batch norm. Sites are after ReLU and pooling, directly before the layer that reads them (Zhai and Wang 2018, section
+    4: dropout before every conv and dense layer and on the input). Tang et al. 2020 distort the outputs of the dense
+    layers. For 32x32 colour images: 10,071,562 parameters with 10 classes, 10,255,972 with 100.
 
-    Weights start as Glorot and Bengio 2010 draw them, uniformly; biases at 0.
+    Weights have the uniform initialisation of Glorot and Bengio 2010; biases start at 0.
 
     Args:
         num_classes: number of outputs.
         in_channels: channels of the images.
         image_size: height and width of the images, at least 15.
         width: units of each dense layer (Lu et al. 2021, figure 1a).
-        channel_divisor: the channels of the conv layers are divided by it, for small machines.
-        last_map: kind of the site behind the third pooling. `conv` is Lu et al.'s reading, three conv layers with
-            blocks dropped; `dense` is Zhai and Wang's, where what the first dense layer reads counts as its units (they
-            keep 0.5 of these, as of all dense units).
-        places: `dense` leaves only the sites behind dense layers, where alone the first table of Tang et al. 2020 and
-            the block of Zhai and Wang's table 2 that it repeats regularize.
+        channel_divisor: divides the channels of the conv layers, for a smaller network.
+        last_map: kind of the site after the third pooling: `conv` as in Lu et al. 2021, who drop blocks after all three
+            conv layers; `dense` as in Zhai and Wang 2018, who treat the input of the first dense layer as dense units
+            (with the keep rate 0.5 of these).
+        places: `all` sites, or only those after `dense` layers, as in table 1 of Tang et al. 2020 and the part of Zhai
+            and Wang's table 2 that it repeats.
     """
 
     example_shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)

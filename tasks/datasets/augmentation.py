@@ -1,7 +1,7 @@
-"""Random crops, flips and rotations of whole batches of bytes, on the device of training.
+"""Random crops, flips and rotations of batches of uint8 images, on the device of training.
 
-Each image gets its own draws, and all that is drawn for it is one look-up: where each pixel of the result comes from.
-The result is that of cropping, then flipping, then rotating the image.
+Each image has its own draws. All its transformations are applied by one gather: for each pixel of the result, the index
+of the source pixel. The result is that of cropping, then flipping, then rotating the image.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ FRACTION_BITS = 20  # of sines and cosines: whole numbers give the same pixels o
 
 
 class Moves(NamedTuple):
-    """What is drawn for the images of a batch; None where nothing is.
+    """The transformations drawn for the images of a batch; None for a kind that is not used.
 
     Attributes:
-        shifts_2B: rows and columns by which the crop lies off the image, in [-CROP_PADDING, CROP_PADDING].
+        shifts_2B: offset of the crop in rows and columns, in [-CROP_PADDING, CROP_PADDING] pixels.
         mirrored_B: whether left and right are exchanged.
         turns_2B: cosine and sine of the angle (counter-clockwise), in units of 2^-FRACTION_BITS.
     """
@@ -48,15 +48,15 @@ def draw_moves(augmentation: Sequence[str], num_images: int, generator: torch.Ge
 
 
 def turns_of(degrees_B: Tensor) -> Tensor:
-    """Cosines and sines (2, B) of angles, as whole numbers."""
+    """Cosines and sines (2, B) of angles, as integers in units of 2^-FRACTION_BITS."""
     radians_B = degrees_B.double() * (math.pi / 180)
     return torch.stack([radians_B.cos(), radians_B.sin()]).mul_(1 << FRACTION_BITS).round_().int()
 
 
 def moved(images_BCHW: Tensor, moves: Moves) -> Tensor:
-    """The images after `moves`, zeros moving in.
+    """The images after `moves`; pixels from outside the image are 0.
 
-    A rotation takes, for each pixel of the result, the pixel that lies nearest to where it came from.
+    Rotations use the nearest source pixel.
     """
     if moves == (None, None, None):
         return images_BCHW
@@ -78,10 +78,10 @@ def moved(images_BCHW: Tensor, moves: Moves) -> Tensor:
 
 
 def _turned(height: int, width: int, turns_2B: Tensor | None, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Row and column, before the rotation, of each pixel after it; these may lie outside the image.
+    """Source row and column of each pixel of the rotated image; they may lie outside of the image.
 
-    With u and v the column and row counted from the centre in half pixels, the column before is cos u - sin v, and the
-    row before is sin u + cos v. Both are then rounded to the nearest pixel.
+    With u and v the column and row from the centre in half pixels, the source column is u cos(angle) - v sin(angle),
+    and the source row u sin(angle) + v cos(angle), rounded to the nearest pixel.
     """
     rows = torch.arange(height, device=device, dtype=torch.int32)[None, :, None]
     columns = torch.arange(width, device=device, dtype=torch.int32)[None, None, :]

@@ -1,6 +1,6 @@
-"""Augmentation and the normalisation of bytes as compiled loops: the same bits as the portable form, much faster.
+"""Augmentation as compiled loops: the same results as `tasks.datasets.augmentation`, bit for bit, but much faster.
 
-Loops only look bytes up, with whole numbers: nothing here is rounded.
+The loops use integers only and copy bytes, so that there are no rounding errors.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 
 def moved(images_NCHW: Tensor, chosen_B: Tensor, moves: Moves) -> Tensor:
-    """The chosen images (places in the whole split) after `moves`; see `tasks.datasets.augmentation.moved`."""
+    """The chosen images (indices in the split) after `moves`; see `tasks.datasets.augmentation.moved`."""
     out = torch.empty((len(chosen_B), *images_NCHW.shape[1:]), dtype=torch.uint8)
     shifts = _or(moves.shifts_2B, torch.zeros(2, len(chosen_B), dtype=torch.int32))
     mirrored = _or(moves.mirrored_B, torch.zeros(len(chosen_B), dtype=torch.bool))
@@ -32,7 +32,7 @@ def moved(images_NCHW: Tensor, chosen_B: Tensor, moves: Moves) -> Tensor:
 
 
 def load() -> None:
-    """Compile the loops, or fetch them from disk, before the first step's time is taken."""
+    """Compile the loops, or load them from disk, so that it does not count in the first step's time."""
     images, chosen = torch.zeros(1, 1, 4, 4, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64)
     moved(images, chosen, Moves(None, None, None))
     moved(images, chosen, Moves(None, None, turns_of(torch.zeros(1))))
@@ -44,9 +44,10 @@ def _or(drawn: Tensor | None, nothing: Tensor) -> Array:
 
 @compiled
 def _shift(images: Array, chosen: Array, shifts: Array, mirrored: Array, out: Array) -> None:
-    """Crop and flip: where each column comes from is the same for all rows.
+    """Crop and flip: the source columns are the same for all rows.
 
-    Without branches, and with places that are not signed (numpy counts negative ones from the end): twice as fast.
+    The inner loop has no branches, and its indices are unsigned (signed ones need a check for negative values): this is
+    twice as fast.
     """
     num_images, channels, height, width = out.shape
     places = np.empty(width, np.uint32)
@@ -70,7 +71,7 @@ def _shift(images: Array, chosen: Array, shifts: Array, mirrored: Array, out: Ar
 
 @compiled
 def _turn(images: Array, chosen: Array, shifts: Array, mirrored: Array, turns: Array, out: Array) -> None:
-    """Crop, flip and rotation: where each pixel of a row comes from, then its bytes in all channels."""
+    """Crop, flip and rotate: compute the sources of the pixels of one row, then copy them for all channels."""
     num_images, channels, height, width = out.shape
     bits = FRACTION_BITS
     places = np.empty(width, np.uint32)

@@ -22,8 +22,8 @@ from tasks.runtime import compiled
 from tasks.runtime.state import State
 from tasks.runtime.streams import torch_stream
 
-EVALUATION_BATCH_SIZE = 250  # larger ones fall out of the processor's caches and take twice as long
-MIN_COMPILED = 10_000  # images: fewer do not pay for the import of numba, half a second, in a training of usual length
+EVALUATION_BATCH_SIZE = 250  # larger ones exceed the processor's caches and take twice as long
+MIN_COMPILED = 10_000  # images: with fewer, a usual training does not make up for numba's import, half a second
 
 
 class Samples(ABC):
@@ -39,7 +39,7 @@ class Samples(ABC):
 
     @abstractmethod
     def to(self, device: torch.device) -> Self:
-        """The samples, whose batches come on `device`."""
+        """The same samples, with batches on `device`."""
 
     @abstractmethod
     def in_order(self, batch_size: int = EVALUATION_BATCH_SIZE) -> Iterator[Batch]:
@@ -100,19 +100,19 @@ class Split(Samples):
 
     @property
     def input_space(self) -> InputSpace | None:
-        """Of the preprocessing for bytes; floats are their own units, and all of them are valid; indices have none."""
+        """That of the preprocessing for uint8 images; the identity without bounds for floats; None for indices."""
         if self.inputs.dtype != torch.uint8:
             return InputSpace() if self.inputs.is_floating_point() else None
         return self.preprocessing.input_space if self.preprocessing else InputSpace(low=0.0, high=255.0)
 
 
 class TrainingData(ABC):
-    """What the training loop reads, epoch by epoch, wherever the samples are kept.
+    """The training batches, epoch by epoch, from memory or streamed.
 
     Attributes:
         num_samples: samples of the training split.
-        batch_size: samples of one step; the last, smaller batch of an epoch is dropped, so that every step costs alike.
-        device: where the batches are.
+        batch_size: samples of one step; a last, smaller batch of an epoch is dropped, so that all steps cost the same.
+        device: the device of the batches.
     """
 
     num_samples: int
@@ -138,11 +138,11 @@ class TrainingData(ABC):
 
     @abstractmethod
     def state(self) -> State:
-        """What the next epochs depend on, taken between two epochs; on the CPU."""
+        """The state between two epochs that the next epochs depend on, on the CPU."""
 
     @abstractmethod
     def restore(self, state: State) -> None:
-        """Continue, bit for bit, as the data from which `state` was taken."""
+        """Set a state; the next epochs are then bit for bit those of the data that returned it."""
 
 
 class Batches(TrainingData):
@@ -158,11 +158,11 @@ class Batches(TrainingData):
         self._loops = _loops_for(split.inputs) if self.augmentation else None
 
     def state(self) -> State:
-        """Of the generators of the order and of the augmentation."""
+        """The states of the generators of the order and of the augmentation."""
         return {name: generator.get_state() for name, generator in self._generators().items()}
 
     def restore(self, state: State) -> None:
-        """Set the generators as they were."""
+        """Set the states of the generators."""
         for name, generator in self._generators().items():
             generator.set_state(state[name].cpu())
 
@@ -171,11 +171,11 @@ class Batches(TrainingData):
 
     @property
     def input_space(self) -> InputSpace | None:
-        """As the split says."""
+        """That of the split."""
         return self.split.input_space
 
     def normalised(self, inputs: Tensor) -> Tensor:
-        """As the split says."""
+        """Raw inputs as the network takes them, by the split's preprocessing."""
         return self.split.normalised(inputs)
 
     def epoch(self) -> Iterator[Batch]:
@@ -186,7 +186,7 @@ class Batches(TrainingData):
             yield Batch(self._moved(chosen), self.split.targets[chosen])
 
     def _moved(self, chosen: Tensor) -> Tensor:
-        """The images at these places, augmented."""
+        """The images at these indices, augmented."""
         if not self.augmentation:
             return self.split.inputs[chosen]
         moves = draw_moves(self.augmentation, len(chosen), self._draws)
@@ -196,7 +196,7 @@ class Batches(TrainingData):
 
 
 def _loops_for(images: Tensor) -> Callable[[Tensor, Tensor, Moves], Tensor] | None:
-    """Compiled loops for the augmentation, where there is numba and they serve: many images in memory."""
+    """The compiled augmentation if it applies (numba installed, many uint8 images in CPU memory); else None."""
     fit = images.dtype == torch.uint8 and images.device.type == "cpu" and images.is_contiguous()
     if not (fit and len(images) >= MIN_COMPILED and compiled.is_available()):
         return None

@@ -1,7 +1,7 @@
 """A file cache for slow computations on a data set: computed once, then read by every trial.
 
-The file lies in `.regarena` in the data folder, or in the user's cache folder where that cannot be written or where
-the data set has no folder. It is named by a hash of all that its content follows from, and holds plain arrays.
+The file is in `.regarena` in the data folder, or in the user's cache folder if that is not writable or the data set has
+no folder. Its name contains a hash of everything that its content depends on; it holds plain arrays.
 """
 
 from __future__ import annotations
@@ -24,9 +24,13 @@ Tensors = dict[str, Tensor]
 
 
 def cached(what: str, *follows_from: object, data_dir: Path | None, compute: Callable[[], Tensors]) -> Tensors:
-    """What `compute` returns, from a file if an earlier call left one.
+    """The result of `compute`, from a file if an earlier call wrote one. A damaged file is recomputed and replaced.
 
-    A file that is damaged is computed anew, and replaced.
+    Args:
+        what: first part of the file's name.
+        follows_from: all values that the result depends on; the file's name contains a hash of their `repr`.
+        data_dir: the data folder, or None.
+        compute: called if there is no file.
     """
     digest = hashlib.sha256(repr(follows_from).encode()).hexdigest()[:16]
     name = f"{what}-{digest}.npz"
@@ -37,22 +41,22 @@ def cached(what: str, *follows_from: object, data_dir: Path | None, compute: Cal
             return found
     tensors = compute()
     for folder in folders:
-        with contextlib.suppress(OSError):  # not to be written, or full: the next folder
+        with contextlib.suppress(OSError):  # not writable, or the disk is full: try the next folder
             _write(folder, name, tensors)
             break
     return tensors
 
 
 def _folders(data_dir: Path | None) -> Iterator[Path]:
-    if data_dir is not None and not (data_dir / FOLDER).is_symlink():  # which may lead out of the data folder
+    if data_dir is not None and not (data_dir / FOLDER).is_symlink():  # a link may point outside of the data folder
         yield data_dir / FOLDER
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    if not cache.startswith("~"):  # as it does for a user without a home
+    if not cache.startswith("~"):  # expanduser keeps "~" for a user without a home folder
         yield Path(cache) / "regarena"
 
 
 def _read(path: Path) -> Tensors | None:
-    """The arrays of a file, or None if it is not there or not whole; zip files hold a check sum of each entry."""
+    """The arrays of a file, or None if it is missing or damaged (zip files have a checksum of each entry)."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
@@ -61,7 +65,7 @@ def _read(path: Path) -> Tensors | None:
 
 
 def _write(folder: Path, name: str, tensors: Tensors) -> None:
-    """Write a file whole or not at all: others may read, or write the same, meanwhile."""
+    """Write a file atomically, since other processes may read or write it at the same time."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f"{name}.{secrets.token_hex(8)}.tmp"
     try:

@@ -1,4 +1,4 @@
-"""What a data set is: training, validation and test samples, a fingerprint of them, and the files they come from."""
+"""The base class of data sets: training, validation and test samples, their fingerprint, and their files."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Dataset(ABC):
         validation_fraction: share of the official training set held out for selection, unless a protocol says
             otherwise; the same images for every seed and every regularizer.
         mean, std: per channel in [0, 1] units, for normalisation.
-        num_train, num_test: images of the official sets; None where the files tell, or nobody.
-        files: paths below the data folder that are read; empty if it needs none.
-        fetch: downloads them into the data folder.
-        augmentations, preprocessings: those that a protocol may ask for.
-        holds_bytes: whether inputs are grey levels from 0 to 255; if not, they are floats that are used as they are.
+        num_train, num_test: numbers of images of the official sets; None if they are unknown without the files.
+        files: paths below the data folder that are read; empty if there are none.
+        fetch: downloads the files into the data folder.
+        augmentations, preprocessings: those that a protocol may use.
+        holds_bytes: whether inputs are grey levels from 0 to 255; otherwise they are floats, used unchanged.
     """
 
     name: str
@@ -66,28 +66,28 @@ class Dataset(ABC):
     augmentations: tuple[Augmentation, ...] = ()
     preprocessings: tuple[Preprocessing, ...] = ("standard",)
     holds_bytes: bool = True
-    holds_images: ClassVar[bool] = True  # with class probabilities as targets
+    holds_images: ClassVar[bool] = True  # whether inputs are images and targets class probabilities
 
     @abstractmethod
     def splits(self, data_dir: Path | None, protocol: Protocol | None = None, num_workers: int = 0) -> Splits:
-        """The samples, split and preprocessed as `protocol` says (None: as is usual), kept on the CPU.
+        """The samples on the CPU, split and preprocessed as `protocol` says (None: the data set's defaults).
 
-        `num_workers` processes read ahead where the samples are streamed; they change no value.
+        `num_workers` processes load streamed samples; they do not change results.
 
         Raises:
             DataError: when files are missing or damaged.
-            ValueError: when the protocol asks for what this data set does not offer.
+            ValueError: when the data set does not offer the protocol's augmentation, preprocessing or split.
         """
 
     def splits_of(
         self, seed: int, data_dir: Path | None, protocol: Protocol | None = None, num_workers: int = 0
     ) -> Splits:
-        """The samples that a training with this seed sees: the same for all, unless a data set draws them."""
+        """The samples of a training with this seed; the same for all seeds, unless a subclass draws them by seed."""
         return self.splits(data_dir, protocol, num_workers)
 
     @abstractmethod
     def notice(self, data_dir: Path | None) -> str | None:
-        """One sentence on how the copy at hand differs from the official release, as far as is known; None if not."""
+        """One sentence on how the copy in `data_dir` differs from the official release; None if it is not known to."""
 
     @property
     @abstractmethod
@@ -96,23 +96,23 @@ class Dataset(ABC):
 
     @property
     def content(self) -> str:
-        """What it holds, in words."""
+        """Size and classes, in words."""
         channels, height, width = self.shape
         return f"{height}x{width}, {channels} channel{'s' * (channels > 1)}, {self.num_classes} classes"
 
     @property
     def is_streamed(self) -> bool:
-        """Whether samples are read and decoded while a network trains."""
+        """Whether samples are read and decoded during training."""
         return False
 
     @property
     def splits_in_words(self) -> str:
-        """What is trained on, selected by and tested on."""
+        """The training, validation and test splits, in words."""
         share = f"{100 * self.validation_fraction:.3g} %"
         return f"official training set, {share} of it held out for validation; official test set"
 
     def held_out_fraction(self, protocol: Protocol | None) -> float:
-        """Share of the official training set that is held out: the protocol's, or what is usual for this data set."""
+        """Fraction of the official training set that is held out: the protocol's if it has one, else the data set's."""
         asked = None if protocol is None else protocol.validation_fraction
         return self.validation_fraction if asked is None else asked
 
@@ -123,14 +123,14 @@ class Dataset(ABC):
         return None if preprocessing in FITTED else normalisation_of(self.mean, self.std, preprocessing).input_space
 
     def num_images(self, data_dir: Path | None) -> tuple[int, int] | None:
-        """Images of the official training and test sets, without reading them; None where that cannot be told."""
+        """Numbers of training and test images, without reading them; None if they are unknown."""
         return None if self.num_train is None or self.num_test is None else (self.num_train, self.num_test)
 
     def check(self, data_dir: Path | None, download: bool = False) -> None:
-        """Make sure that the files are there; `download` fetches those that are missing.
+        """Check that the files exist; `download` fetches missing ones.
 
         Raises:
-            DataError: naming the folder and the files expected.
+            DataError: when files are missing; the message names them and the folder.
         """
         wanted = f"{', '.join(self.files)} below the folder given by --data"
         if self.files and data_dir is None:
@@ -155,7 +155,7 @@ class Dataset(ABC):
         return [file for file in self.files if not (data_dir / file).exists()]
 
     def _fetch(self, data_dir: Path) -> None:
-        """Fetch quietly, and give up on a network that does not answer."""
+        """Fetch without output, with a timeout for a network that does not answer."""
         assert self.fetch is not None
         previous = socket.getdefaulttimeout()
         socket.setdefaulttimeout(FETCH_TIMEOUT_SECONDS)
@@ -166,7 +166,7 @@ class Dataset(ABC):
             socket.setdefaulttimeout(previous)
 
     def _check_offers(self, protocol: Protocol) -> None:
-        """Refuse a protocol that the data set cannot follow, instead of training on something else."""
+        """Raise ValueError for an augmentation or preprocessing that the data set does not offer."""
         for name in protocol.augmentation:
             if name not in self.augmentations:
                 raise ValueError(
@@ -181,17 +181,17 @@ class Dataset(ABC):
 
 
 def held_out(name: str, labels: Tensor, fraction: float, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Places of the official training images to train on, and of those held out for validation.
+    """Split the official training images: indices of those to train on, and of those held out for validation.
 
-    Every class has its share of the held-out images, up to one image. They depend on the data set's name, its labels,
-    the fraction and the seed alone, which is 0 for all trainings unless a data set says otherwise. At 0 nothing is held
-    out, and validation looks at the training images themselves.
+    The split is stratified: each class has its share of the held-out images, up to one image. It depends only on the
+    name, the labels, the fraction and the seed. With fraction 0 nothing is held out, and both results are all images:
+    validation then uses the training images.
 
     Args:
-        name: of the data set.
+        name: of the data set and the split.
         labels: (N,) classes of the official training images.
         fraction: in [0, 1).
-        seed: of the draw.
+        seed: of the draw; data sets with a fixed split use 0.
 
     Raises:
         ValueError: for a fraction outside [0, 1).
@@ -217,7 +217,7 @@ def held_out(name: str, labels: Tensor, fraction: float, seed: int = 0) -> tuple
 
 
 def _quotas(counts: Tensor, total: int) -> Tensor:
-    """`total` in proportion to `counts`, in whole numbers: shares are rounded down, the largest remainders up."""
+    """Integers in proportion to `counts` whose sum is `total`, by the largest remainder method."""
     whole, rest = total * counts // counts.sum(), total * counts % counts.sum()
     whole[rest.argsort(descending=True, stable=True)[: total - int(whole.sum())]] += 1
     return whole
@@ -233,7 +233,7 @@ def fingerprint(*tensors: Tensor) -> str:
 
 
 def used_as_it_is(name: str, data_dir: Path | None, difference: str, print_: str) -> str:
-    """The sentence of a notice."""
+    """The sentence of a notice; `print_` is the fingerprint of the copy."""
     return (
         f"The copy of {name} in {data_dir} differs from the official release: {difference}; it is used as it is, and "
         f"the column dataset_fingerprint ({print_}) tells its rows from those of other copies."

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from tasks.datasets.in_memory import InMemory, Raw
 from tasks.runtime.streams import torch_stream
 
-NUM_TRAIN, NUM_TEST = 1300, 497  # those to train on and select with, and those to test with
+NUM_TRAIN, NUM_TEST = 1300, 497  # NUM_TRAIN includes the validation images
 
 
 def _load(data_dir: Path | None) -> Raw:

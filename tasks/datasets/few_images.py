@@ -1,4 +1,4 @@
-"""Few images of a data set, others for each seed, and labels of which a share is wrong: where regularizers matter."""
+"""Small subsets of data sets, drawn by seed, optionally with wrong labels: settings in which networks overfit."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from tasks.runtime.streams import torch_stream
 class FewImages(Dataset):
     """A small training set and a validation set from the training images of a larger data set.
 
-    Which images are drawn depends on the seed of the training, so that the spread over seeds covers the data, too;
-    contestants with one seed train on the same images. Every class has its share of them. The test set is the whole
-    one's, the same for all.
+    The images are drawn by the seed of the training, so that the variance over seeds includes that of the data;
+    all regularizers train on the same images for one seed. The draw is stratified by class. The test set is that of the
+    larger data set, the same for all seeds.
 
     Args:
-        whole: what the images are taken from.
-        train_size: images to train on.
-        validation_size: images to select by, whose labels are right.
-        wrong_labels: share of the training images, in [0, 1), that have the label of another class, each of the others
-            equally likely; which ones, and which labels, depends on the seed as well.
+        whole: the larger data set.
+        train_size: number of training images.
+        validation_size: number of validation images, which have correct labels.
+        wrong_labels: fraction of the training images, in [0, 1), with the label of another class, drawn uniformly from
+            the other classes; images and labels are drawn by the seed.
     """
 
     whole: InMemory
@@ -42,18 +42,18 @@ class FewImages(Dataset):
     wrong_labels: float = 0.0
 
     def splits(self, data_dir: Path | None, protocol: Protocol | None = None, num_workers: int = 0) -> Splits:
-        """Those of seed 0."""
+        """The samples of seed 0."""
         return self.splits_of(0, data_dir, protocol, num_workers)
 
     def splits_of(
         self, seed: int, data_dir: Path | None, protocol: Protocol | None = None, num_workers: int = 0
     ) -> Splits:
-        """The images that a training with this seed sees.
+        """The samples of a training with this seed.
 
         Raises:
             DataError: when files are missing or damaged.
-            ValueError: when the protocol asks for what this data set does not offer, or for another share of
-                validation images.
+            ValueError: when the data set does not offer the protocol's augmentation or preprocessing, or the protocol
+                sets a validation fraction.
         """
         if protocol is not None:
             self._check_offers(protocol)
@@ -79,7 +79,7 @@ class FewImages(Dataset):
         )
 
     def notice(self, data_dir: Path | None) -> str | None:
-        """That of the whole data set."""
+        """The notice of the larger data set."""
         return self.whole.notice(data_dir)
 
     @property
@@ -89,7 +89,7 @@ class FewImages(Dataset):
 
     @property
     def splits_in_words(self) -> str:
-        """What is trained on, selected by and tested on."""
+        """The training, validation and test splits, in words."""
         wrong = f", {100 * self.wrong_labels:.3g} % of them with a wrong label" if self.wrong_labels else ""
         return (
             f"{self.train_size} official training images, others for each seed{wrong}; {self.validation_size} more for "
@@ -97,7 +97,7 @@ class FewImages(Dataset):
         )
 
     def _with_wrong_labels(self, targets: Tensor, seed: int, split: str) -> Tensor:
-        """Targets (N, K), of which exactly the share asked for (rounded) name another class."""
+        """Targets (N, K) in which round(wrong_labels N) samples have another class."""
         stream = torch_stream(seed, f"wrong labels/{split}")
         wrong = torch.randperm(len(targets), generator=stream)[: round(self.wrong_labels * len(targets))]
         shifts = torch.randint(1, self.num_classes, (len(wrong),), generator=stream)
@@ -106,7 +106,7 @@ class FewImages(Dataset):
         return torch.nn.functional.one_hot(labels, self.num_classes).to(targets.dtype)
 
     def _fingerprint(self, whole: str) -> str:
-        """Of the whole data set and the rule by which images and labels are drawn; the same for every seed."""
+        """Hash of the larger data set's fingerprint and the parameters of the draw; the same for every seed."""
         rule = f"{whole} {self.name} {self.train_size} {self.validation_size} {self.wrong_labels}"
         return hashlib.sha256(rule.encode()).hexdigest()[:16]
 
@@ -117,17 +117,17 @@ _EVERYTHING = Protocol(source="", epochs=1, batch_size=1, learning_rate=1.0, val
 def few_images_of(
     whole: InMemory, name: str, *, train_size: int, validation_size: int, wrong_labels: float = 0.0
 ) -> FewImages:
-    """A data set of few images.
+    """A `FewImages` data set with the properties of `whole`.
 
     Args:
-        whole: what the images are taken from; its number of training images must be known.
-        name: of the new data set, in the table.
-        train_size: images to train on, at least one for each class.
-        validation_size: images to select by, at least one.
-        wrong_labels: share of the training images with a wrong label, in [0, 1).
+        whole: the larger data set; its number of training images must be known.
+        name: name of the new data set in the table.
+        train_size: number of training images, at least one for each class.
+        validation_size: number of validation images, at least one.
+        wrong_labels: fraction of the training images with a wrong label, in [0, 1).
 
     Raises:
-        ValueError: for numbers out of these ranges, or more images than there are.
+        ValueError: for numbers outside these ranges, or more images than `whole` has.
 
     Example:
         >>> few = few_images_of(DIGITS, "digits_20", train_size=20, validation_size=30)
@@ -141,7 +141,7 @@ def few_images_of(
         raise ValueError(f"The data set {whole.name} does not say how many training images it has.")
     if not (whole.num_classes <= train_size and 1 <= validation_size <= whole.num_train - train_size):
         raise ValueError(
-            f"{name} needs at least {whole.num_classes} images to train on and 1 to select by, and at most "
+            f"{name} needs at least {whole.num_classes} training images and 1 validation image, and at most "
             f"{whole.num_train} in all; got {train_size} and {validation_size}."
         )
     if not 0 <= wrong_labels < 1:
@@ -171,16 +171,16 @@ def _chosen(split: Split, places: Tensor, change: Callable[[Tensor], Tensor] = l
 
 
 DIGITS_200 = few_images_of(DIGITS, "digits_200", train_size=200, validation_size=300)
-"""200 of scikit-learn's digits, other ones for each seed."""
+"""200 of scikit-learn's digits, drawn by seed."""
 
 DIGITS_200_NOISY = few_images_of(DIGITS, "digits_200_noisy", train_size=200, validation_size=300, wrong_labels=0.2)
 """200 of scikit-learn's digits, 20 % of them with a wrong label."""
 
 MNIST_1K = few_images_of(MNIST, "mnist_1k", train_size=1000, validation_size=1000)
-"""1,000 images of MNIST, other ones for each seed."""
+"""1,000 images of MNIST, drawn by seed."""
 
 FASHION_1K = few_images_of(FASHION_MNIST, "fashion_mnist_1k", train_size=1000, validation_size=1000)
-"""1,000 images of Fashion-MNIST, other ones for each seed."""
+"""1,000 images of Fashion-MNIST, drawn by seed."""
 
 FASHION_1K_NOISY = few_images_of(
     FASHION_MNIST, "fashion_mnist_1k_noisy", train_size=1000, validation_size=1000, wrong_labels=0.2
@@ -188,7 +188,7 @@ FASHION_1K_NOISY = few_images_of(
 """1,000 images of Fashion-MNIST, 20 % of them with a wrong label."""
 
 CIFAR10_1K = few_images_of(CIFAR10, "cifar10_1k", train_size=1000, validation_size=1000)
-"""1,000 images of CIFAR-10, other ones for each seed."""
+"""1,000 images of CIFAR-10, drawn by seed."""
 
 CIFAR10_1K_NOISY = few_images_of(CIFAR10, "cifar10_1k_noisy", train_size=1000, validation_size=1000, wrong_labels=0.2)
 """1,000 images of CIFAR-10, 20 % of them with a wrong label."""

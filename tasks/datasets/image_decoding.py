@@ -1,4 +1,4 @@
-"""From an image file to 8-bit colours, and a quick look at many files for those that cannot be decoded."""
+"""Decoding of image files to 8-bit RGB, and a quick check of many files."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tasks.datasets.image_files import ImageFiles
 
 _READERS = 8
 _TAIL_BYTES = 64
-_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}  # what stands among the last bytes of a whole file
-_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # Pillow's, of damaged files
+_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}  # end markers, among the last bytes of a complete file
+_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # raised by Pillow for damaged files
 
 
 class ImageError(ValueError):
-    """A file that is no image, is cut off, or stands for too many pixels; the message says which."""
+    """A file that is not an image, is truncated, or has too many pixels; the message says which."""
 
 
 def decoded(path: Path) -> Image.Image:
-    """The image as RGB. Of 16 bits a channel the upper 8 are kept; CMYK, grey and palettes become colours.
+    """The image as 8-bit RGB. Of 16-bit channels the upper 8 bits are kept; CMYK, grey and palettes are converted.
 
     Raises:
         ImageError: when it cannot be read.
@@ -35,9 +35,9 @@ def decoded(path: Path) -> Image.Image:
 
 
 def faults_of(files: ImageFiles) -> list[str]:
-    """What is wrong with each file that cannot be decoded.
+    """A message for each file that cannot be decoded.
 
-    Headers and last bytes are looked at; files that do not end as whole ones do are decoded.
+    Only headers and the last bytes are checked; a file without the end marker of its format is decoded.
     """
     with ThreadPoolExecutor(_READERS) as pool:
         found = pool.map(lambda place: list(_faults(files.path(place))), range(len(files)))
@@ -45,7 +45,7 @@ def faults_of(files: ImageFiles) -> list[str]:
 
 
 def _as_colours(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # grey of 16 bits, which `convert` would cut off at 255
+    if image.mode.startswith("I"):  # 16-bit grey, which `convert` would clip at 255
         values = np.asarray(image).astype(np.int64) >> 8
         return Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
     return image.convert("RGB")

@@ -1,7 +1,7 @@
 """The image files of a data set: FOLDER/train/CLASS/FILE and FOLDER/val/CLASS/FILE, listed but not read.
 
-Names that begin with a dot are not part of the data: `.ipynb_checkpoints`, `.DS_Store`, and the `._` files that macOS
-leaves on other file systems. Whatever would shift a label or be read as something else is refused, all of it by name.
+Names that begin with a dot are ignored: `.ipynb_checkpoints`, `.DS_Store`, and the `._` files that macOS creates on
+other file systems. Files and folders that would change the labels or cannot be read raise an error that names them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HIDDEN = (".", "__MACOSX")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageFiles:
-    """Paths below `root` with their labels; one array of bytes, since a million Python texts would take 100 MB more."""
+    """Paths below `root` with their labels. An array of bytes takes 100 MB less than a million Python strings."""
 
     root: Path
     paths: NDArray[np.bytes_]
@@ -37,7 +37,7 @@ class ImageFiles:
         return len(self.paths)
 
     def at(self, places: Tensor) -> ImageFiles:
-        """The files at these places."""
+        """The files at these indices."""
         return replace(self, paths=self.paths[places.numpy()], labels=self.labels[places])
 
     def path(self, place: int) -> Path:
@@ -47,7 +47,7 @@ class ImageFiles:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Index:
-    """What lies in the folder of a data set; the fingerprint is a hash of all relative paths and file sizes, sorted."""
+    """The files of a data set's folder; the fingerprint is a hash of all relative paths and file sizes, sorted."""
 
     classes: tuple[str, ...]
     train: ImageFiles
@@ -66,11 +66,11 @@ class _Listed:
 
 @lru_cache(maxsize=4)
 def index_of(folder: Path) -> Index:
-    """List a folder, once in a process. Labels are places in the sorted list of the class folders of `train`.
+    """List a folder, once per process. Labels are indices in the sorted list of the class folders of `train`.
 
     Raises:
-        DataError: when there are no images, `val` has a class that `train` has not, a class has no training images, or
-            a file is empty or a link that leads nowhere; all of them are named in one message.
+        DataError: when there are no images, `val` has a class that `train` does not have, a class has no training
+            images, or a file is empty or a broken link; one message names all of them.
     """
     train, val = _listed(folder / "train"), _listed(folder / "val")
     faults = [*train.faults, *val.faults]
@@ -102,10 +102,10 @@ def index_of(folder: Path) -> Index:
 
 
 def raise_for(faults: Sequence[str], advice: str) -> None:
-    """Name what is wrong with files in one message.
+    """Raise one error for all `faults`.
 
     Raises:
-        DataError: if anything is.
+        DataError: if there are any; the message names the first of them and ends in `advice`.
     """
     if not faults:
         return
@@ -116,7 +116,7 @@ def raise_for(faults: Sequence[str], advice: str) -> None:
 
 
 def _listed(folder: Path) -> _Listed:
-    """What lies in a folder, by name; links count as what they lead to."""
+    """The entries of a folder, sorted by name; links are followed."""
     folders, images, faults = list[str](), list[tuple[str, int]](), list[str]()
     if not folder.is_dir():
         return _Listed(folders=(), images=(), faults=())
@@ -129,7 +129,7 @@ def _listed(folder: Path) -> _Listed:
                 continue
             is_image = entry.name.lower().endswith(SUFFIXES)
             if entry.is_symlink() and not os.path.exists(entry.path):
-                # Without a suffix it may have led to the folder of a class, whose absence would shift the labels.
+                # Without a suffix it may have been a link to a class folder, without which the labels would change.
                 if is_image or "." not in entry.name:
                     faults.append(f"{entry.path} is a link that leads nowhere")
             elif is_image and (size := entry.stat().st_size) == 0:

@@ -1,4 +1,4 @@
-"""Data sets of image files in a folder for each class, too large for memory."""
+"""Data sets of image files in one folder per class, too large for memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ImageFolders(Dataset):
     """Image files below FOLDER/train/CLASS/ and FOLDER/val/CLASS/. The official validation set is the test set here.
 
     Args:
-        folders: names that FOLDER may have below the data folder; the first that is there is read.
+        folders: names that FOLDER may have below the data folder; the first that exists is read.
     """
 
     folders: tuple[str, ...]
@@ -38,16 +38,16 @@ class ImageFolders(Dataset):
 
     @property
     def is_streamed(self) -> bool:
-        """Always: they fit no memory."""
+        """True: the images do not fit into memory."""
         return True
 
     @property
     def splits_in_words(self) -> str:
-        """The labels of the official test set were never published."""
+        """The training, validation and test splits, in words; the labels of the official test set are not public."""
         return f"{super().splits_in_words.partition(';')[0]}; official validation set as test"
 
     def splits(self, data_dir: Path | None, protocol: Protocol | None = None, num_workers: int = 0) -> Splits:
-        """List the files and split the list; an image is read when its batch is due."""
+        """List the files and split the list; images are read when their batch is needed."""
         if protocol is not None:
             self._check_offers(protocol)
         _, index = self._index(data_dir)
@@ -71,17 +71,17 @@ class ImageFolders(Dataset):
         )
 
     def num_images(self, data_dir: Path | None) -> tuple[int, int] | None:
-        """Number of files in the copy at hand; of the official release where there is no copy."""
+        """Numbers of training and test files in `data_dir`; those of the official release if it has no copy."""
         if data_dir is None or self._folder(data_dir) is None:
             return super().num_images(data_dir)
         _, index = self._index(data_dir)
         return len(index.train), len(index.val)
 
     def notice(self, data_dir: Path | None) -> str | None:
-        """By the numbers of classes and images. All images are looked at once for those that cannot be decoded.
+        """Compare the numbers of classes and images with the official release; check once that images can be decoded.
 
         Raises:
-            DataError: naming those.
+            DataError: when images cannot be decoded; the message names them.
         """
         folder, index = self._index(data_dir)
         _check_images(index, data_dir)
@@ -112,12 +112,12 @@ class ImageFolders(Dataset):
         return list(self.files) if self._folder(data_dir) is None else []
 
     def _folder(self, data_dir: Path) -> Path | None:
-        """The first folder that is there."""
+        """The first of `folders` that exists."""
         return next((data_dir / name for name in self.folders if (data_dir / name / "train").is_dir()), None)
 
 
 def _check_images(index: Index, data_dir: Path | None) -> None:
-    """Look at every image, unless a copy with this fingerprint was found sound before."""
+    """Check every image, unless a copy with this fingerprint passed the check before."""
 
     def look() -> Tensors:
         faults = [fault for files in (index.train, index.val) for fault in faults_of(files)]

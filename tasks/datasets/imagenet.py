@@ -16,4 +16,4 @@ IMAGENET = ImageFolders(
     num_train=1_281_167,
     num_test=50_000,
 )
-"""1.28 million photographs of 1,000 classes (Russakovsky et al. 2015); a copy with fewer classes or images serves."""
+"""1.28 million photographs of 1,000 classes (Russakovsky et al. 2015); copies with fewer classes or images work too."""

@@ -1,4 +1,4 @@
-"""Data sets that are read whole into memory, as images of bytes."""
+"""Data sets that are held in memory as uint8 images."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Raw(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class InMemory(Dataset):
-    """Images of bytes, all in memory.
+    """A data set of uint8 images in memory.
 
     Args:
         load: data folder -> images and labels.
-        official_fingerprint: of the official release's images and labels; "" where it is not known.
-        official_md5: MD5 of the official release's files, by path, where the fingerprint of its content is not known.
+        official_fingerprint: of the official release's images and labels; "" if it is unknown.
+        official_md5: MD5 of the official release's files, by path; used if `official_fingerprint` is unknown.
     """
 
     load: Callable[[Path | None], Raw]
@@ -58,7 +58,7 @@ class InMemory(Dataset):
         return "in memory, on the device of training, as bytes"
 
     def splits(self, data_dir: Path | None, protocol: Protocol | None = None, num_workers: int = 0) -> Splits:
-        """Read, fingerprint, split and preprocess the data; once in a process."""
+        """Read, fingerprint, split and preprocess the data; once per process."""
         if protocol is not None:
             self._check_offers(protocol)
         if self.files and (data_dir is None or self._missing(data_dir)):
@@ -69,12 +69,12 @@ class InMemory(Dataset):
         return _preprocessed(self, data_dir, fraction, split, preprocessing)
 
     def notice(self, data_dir: Path | None) -> str | None:
-        """By the fingerprint of the content where that of the official release is known, otherwise by its files."""
+        """Compare the fingerprint with the official release's, or the MD5 sums of the files if it is unknown."""
         if self.official_fingerprint:
             found = self.splits(data_dir).fingerprint
             if found == self.official_fingerprint:
                 return None
-            return used_as_it_is(self.name, data_dir, "some of its pixels or labels are others", found)
+            return used_as_it_is(self.name, data_dir, "some of its pixels or labels are different", found)
         if data_dir is None:
             return None
         others = [file for file, md5 in self.official_md5.items() if _md5(data_dir / file) != md5]
@@ -114,7 +114,7 @@ def _splits(
 def _preprocessed(
     dataset: InMemory, data_dir: Path | None, validation_fraction: float, split: str, preprocessing: Preprocessing
 ) -> Splits:
-    """The splits; what preprocessing is fitted to is the whole training split, at every scale."""
+    """The preprocessed splits; whitening is fitted to the whole training split, at every scale."""
     splits, content = _splits(dataset, data_dir, validation_fraction, split)
     if preprocessing in FITTED:
         norm, train = FITTED[preprocessing], splits["train"]

@@ -1,4 +1,4 @@
-"""Random images in the shape of a data set's, for measuring times where the files are not at hand."""
+"""Random images with the shape of a data set's, to measure times without its files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tasks.runtime.streams import torch_stream
 
 
 def made_up_split(dataset: Dataset, num_samples: int, preprocessing: Preprocessing = "standard") -> Split:
-    """So many images of random bytes with random labels; their preprocessing takes as long as that of the data set.
+    """Random uint8 images with random labels; their preprocessing takes as long as that of the data set.
 
-    Where the data set holds floats, its images are random floats.
+    If the data set holds floats, the images are random floats in [0, 1].
     """
     generator = torch_stream(0, f"made up/{dataset.name}")
     images = torch.randint(0, 256, (num_samples, *dataset.shape), generator=generator, dtype=torch.uint8)

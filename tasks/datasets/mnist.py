@@ -16,7 +16,7 @@ NUM_TRAIN, NUM_TEST = 60_000, 10_000
 
 
 def _load(data_dir: Path | None, *, folder: str) -> Raw:
-    """Read the four idx files with torchvision's reader, and check that none is short."""
+    """Read the four idx files with torchvision's reader, and check the numbers of entries."""
     from torchvision.datasets.mnist import read_image_file, read_label_file
 
     assert data_dir is not None  # the data set lists files, so `check` has refused None
@@ -31,7 +31,7 @@ def _load(data_dir: Path | None, *, folder: str) -> Raw:
 
 
 def _fetch(data_dir: Path, *, class_name: str) -> None:
-    """Unpack the .gz files that are there; download with torchvision what is still missing."""
+    """Unpack the .gz files that exist; download missing files with torchvision."""
     from torchvision import datasets
 
     raw = data_dir / class_name / "raw"
@@ -45,7 +45,7 @@ def _fetch(data_dir: Path, *, class_name: str) -> None:
 
 
 def _unpack(archive: Path, target: Path) -> None:
-    """Unpack a file, whole or not at all; a damaged archive is left for the download to replace."""
+    """Unpack a file atomically; skip a damaged archive, which the download replaces."""
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         with gzip.open(archive) as packed, unfinished.open("wb") as stream:

@@ -13,15 +13,15 @@ from tasks.datasets.ratings import Entries, Ratings
 
 
 def read_ratings(path: Path, separator: str) -> Entries:
-    """The first three columns of a file: user, item, rating; what follows them (a time) is left out.
+    """The first three columns of a file: user, item, rating; further columns (times) are ignored.
 
     Args:
-        path: a text file, one rating a line.
+        path: a text file with one rating per line.
         separator: between its columns.
 
     Raises:
-        OSError: if there is no such file.
-        ValueError: if a line does not begin with two whole numbers and a number, or a user or item is below 1.
+        OSError: if the file cannot be read.
+        ValueError: if a line does not begin with two integers and a number, or a user or item is below 1.
     """
     text = path.read_bytes().replace(separator.encode(), b"\t")
     columns = np.loadtxt(io.BytesIO(text), delimiter="\t", usecols=(0, 1, 2), dtype=np.float64, ndmin=2)

@@ -1,4 +1,4 @@
-"""Two classes of a data set as one of its own, for networks with one output; also symmetrised about the origin."""
+"""Data sets of two classes of a larger one, for networks with one output; also symmetrised about the origin."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _COUNTS = {
 def pair_of(dataset: InMemory, first: int, second: int, *, symmetrised: bool = False) -> InMemory:
     """The images of two classes, as classes 0 (`first`) and 1 (`second`), in grey levels from 0 to 1.
 
-    Symmetrised, each image x is replaced by zeta x, with zeta drawn from {-1, 1} once for the data set: the same for
-    all trainings, of training, validation and test images alike. Then x and -x are equally likely.
+    With `symmetrised`, each training, validation and test image x is replaced by zeta x, with zeta uniform on {-1, 1}.
+    The signs are drawn once for the data set and are the same for all trainings. Then x and -x are equally likely.
 
     Args:
-        dataset: MNIST or one like it; its files are read.
+        dataset: the larger data set, such as MNIST; its files are read.
         first: the class that becomes class 0.
-        second: the class that becomes class 1, another one.
+        second: the class that becomes class 1; not equal to `first`.
         symmetrised: whether images have random signs.
 
     Source:
         Mianjy's thesis, section 4.3 (symmetrisation; digits 4 and 7) and section 6.5.2 (digits 0 and 1).
 
     Raises:
-        ValueError: if the classes are equal or there is no such class.
+        ValueError: if the classes are equal, or one does not exist.
 
     Example:
         >>> pair_of(MNIST, 0, 1).name, pair_of(MNIST, 0, 1).num_train, pair_of(MNIST, 0, 1).num_test

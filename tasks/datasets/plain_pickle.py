@@ -1,7 +1,7 @@
-"""Pickles that hold plain values and numpy arrays, read without running what else a pickle may name.
+"""A safe reader of pickles that hold plain values and numpy arrays.
 
-The CIFAR files are pickles. A pickle may call any function that it names; these name three of numpy's, by which an
-array of numbers is put together (and, rewritten by Python 3, one that makes bytes of text). Nothing else is looked up.
+The CIFAR files are pickles. A pickle can call any function that it names. Those of CIFAR name three of numpy, which
+construct an array of numbers, and, if rewritten by Python 3, one that encodes text as bytes. No others are called.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ import numpy as np
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Styles up what arrays are made of; every other name is refused."""
+    """Looks up the functions of which arrays are made; raises an error for every other name."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The one object of that name that is admitted."""
+        """The replacement of an allowed function."""
         found = _ADMITTED.get((module, name))
         if found is None:
-            raise pickle.UnpicklingError(f"the file names {module}.{name}, which is no part of an array")
+            raise pickle.UnpicklingError(f"the file names {module}.{name}, which is not part of an array")
         return found
 
 
 def _array(cls: type, shape: tuple[int, ...], kind: bytes | str) -> np.ndarray[Any, Any]:
-    """An empty array, whose state follows; a stand-in for numpy's private function of the same purpose."""
+    """An empty array, whose state follows in the pickle; replaces numpy's private `_reconstruct`."""
     if cls is not np.ndarray:
         raise pickle.UnpicklingError(f"an array was to be made of {cls!r}")
     return np.ndarray(0, dtype=np.uint8)
 
 
 def _dtype(code: bytes | str, align: bool = False, copy: bool = True) -> np.dtype[Any]:
-    """A type of plain numbers: objects in an array would be further pickles' doing."""
+    """A numeric dtype; arrays of objects would contain pickles of their own."""
     made = np.dtype(code.decode("ascii") if isinstance(code, bytes) else code)
     if made.kind not in "biuf":
         raise pickle.UnpicklingError(f"an array of {made} was found, where numbers are expected")
@@ -42,7 +42,7 @@ def _dtype(code: bytes | str, align: bool = False, copy: bool = True) -> np.dtyp
 
 
 def _bytes(text: str, encoding: str) -> bytes:
-    """How Python 3 writes bytes in the format of Python 2."""
+    """The bytes of a text, which is how Python 3 pickles bytes in the protocol of Python 2."""
     return text.encode("latin1")
 
 
@@ -56,9 +56,9 @@ _ADMITTED: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 def read_plain_pickle(path: Path) -> Any:
-    """The value in a pickle of dictionaries, lists, texts, numbers and arrays of numbers.
+    """The value in a pickle of dictionaries, lists, strings, numbers and arrays of numbers.
 
-    Byte strings of Python 2 come as bytes, texts of Python 3 as str.
+    Strings of Python 2 are returned as bytes, strings of Python 3 as str.
 
     Raises:
         pickle.UnpicklingError: for a pickle that names anything else.

@@ -1,7 +1,7 @@
-"""Preprocessing: from images of bytes to the inputs of a network. Applied batch by batch, on the device of training.
+"""Preprocessing: from uint8 images to the inputs of a network. Applied batch by batch, on the device of training.
 
 * `standard`: (x / 255 - mean) / std, channel by channel.
-* `unit`: x / 255, for networks that normalise inside.
+* `unit`: x / 255, for networks that include the normalisation.
 * `gcn_zca`: global contrast normalisation of each image, then ZCA whitening (Srivastava et al. 2014, appendix B, as in
   pylearn2; Lu et al. 2021 follow them).
 * `mean_zca`: per-pixel mean subtraction, then ZCA whitening (Zhai and Wang 2018, section 4).
@@ -22,12 +22,12 @@ from tasks.input_space import InputSpace
 
 CONTRAST_NORM = 55.0  # as in pylearn2; the root mean square of 3072 values is then 0.992
 ZCA_BIAS = 0.1  # added to the covariance's diagonal, as in pylearn2
-_SMALLEST_DIVISOR = 1e-8  # an image of one colour has no contrast: it is not changed
-_CHUNK = 5_000  # images whose products are summed at once
+_SMALLEST_DIVISOR = 1e-8  # an image whose norm is smaller has no contrast and is not divided
+_CHUNK = 5_000  # images that are processed at once
 
 
 class Preprocessing(ABC):
-    """A map from images (B, C, H, W) of bytes to images of floats of the same shape."""
+    """A map from uint8 images (B, C, H, W) to float images of the same shape."""
 
     @abstractmethod
     def __call__(self, images_BCHW: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ class Preprocessing(ABC):
 
     @property
     def input_space(self) -> InputSpace | None:
-        """Scale and shift from grey levels in [0, 1] to network inputs; None where pixels are mixed with each other."""
+        """Scale and offset from grey levels in [0, 1] to network inputs; None if pixels are mixed (whitening)."""
         return None
 
 
@@ -51,7 +51,7 @@ class ChannelNormalisation(Preprocessing):
     std: tuple[float, ...]
 
     def __call__(self, images_BCHW: Tensor) -> Tensor:
-        """The images, normalised. Product and sum are rounded one by one, so that every processor agrees."""
+        """The normalised images. Product and sum are rounded separately, so that all processors give the same bits."""
         scale = torch.tensor([1 / (255 * std) for std in self.std], device=images_BCHW.device)
         shift = torch.tensor([-mean / std for mean, std in zip(self.mean, self.std, strict=True)])
         return images_BCHW.float().mul_(scale[:, None, None]).add_(shift.to(images_BCHW.device)[:, None, None])
@@ -62,7 +62,7 @@ class ChannelNormalisation(Preprocessing):
 
     @property
     def input_space(self) -> InputSpace:
-        """Of grey levels in [0, 1]."""
+        """Scale and offset from grey levels in [0, 1]."""
         return InputSpace(
             scale=tuple(1 / std for std in self.std),
             offset=tuple(-mean / std for mean, std in zip(self.mean, self.std, strict=True)),
@@ -76,17 +76,17 @@ class Whitening(Preprocessing):
     """ZCA: (x - mean) P with the mean and the matrix of the training split, whatever split x comes from.
 
     P = E diag((lam + bias)^(-1/2)) E' for the eigenvalues lam and eigenvectors E of the training split's covariance
-    (n in the denominator). The directions of the whitened training images then have the variances lam / (lam + bias).
+    (n in the denominator). Along E, the whitened training images have the variances lam / (lam + bias).
 
-    Before it, x / 255 is brought to the scale for which the bias is meant, a root mean square of about 1 for a pixel:
-    with `contrast_norm`, each image has its own mean subtracted and that Euclidean norm (global contrast
-    normalisation); without, all images are multiplied by the one number `scale`.
+    x is first scaled so that the root mean square of a pixel is about 1, for which the bias is chosen. With
+    `contrast_norm` (global contrast normalisation), each image minus its mean is scaled to that Euclidean norm;
+    without, x / 255 is multiplied by `scale`.
 
     Args:
-        mean_D: of each pixel.
+        mean_D: mean of each pixel.
         matrix_DD: P, symmetric.
-        contrast_norm: of every image; None switches contrast normalisation off.
-        scale: what x / 255 is multiplied by where there is no contrast normalisation.
+        contrast_norm: Euclidean norm of every image; None switches contrast normalisation off.
+        scale: factor on x / 255 without contrast normalisation.
     """
 
     mean_D: Tensor
@@ -100,12 +100,12 @@ class Whitening(Preprocessing):
         return (rows_BD.sub_(self.mean_D) @ self.matrix_DD).view(images_BCHW.shape)
 
     def tensors(self) -> dict[str, Tensor]:
-        """What it was fitted to, for a file."""
+        """The fitted tensors, to write them to a file."""
         return {"mean": self.mean_D, "matrix": self.matrix_DD, "scale": torch.tensor(self.scale, dtype=torch.float64)}
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor], contrast_norm: float | None) -> Self:
-        """The map that was fitted."""
+        """The whitening with these fitted tensors."""
         return cls(
             mean_D=tensors["mean"],
             matrix_DD=tensors["matrix"],
@@ -119,7 +119,7 @@ class Whitening(Preprocessing):
 
 
 def normalisation_of(mean: tuple[float, ...], std: tuple[float, ...], preprocessing: str) -> ChannelNormalisation:
-    """What a preprocessing that is not fitted does to images with this mean and standard deviation."""
+    """The map of the preprocessing `standard` or `unit`, for a data set with this mean and standard deviation."""
     if preprocessing == "unit":
         return ChannelNormalisation(mean=(0.0,) * len(mean), std=(1.0,) * len(std))
     return ChannelNormalisation(mean=mean, std=std)
@@ -130,9 +130,9 @@ FITTED = {"gcn_zca": CONTRAST_NORM, "mean_zca": None}
 
 
 def fit_whitening(images_NCHW: Tensor, contrast_norm: float | None = None, bias: float = ZCA_BIAS) -> Whitening:
-    """The whitening of the images of a training split.
+    """Fit the whitening to the images of a training split.
 
-    Sums are kept in double precision, and so are the eigenvalues: the smallest ones are what the matrix magnifies.
+    Sums and eigenvalues are in double precision, since the matrix amplifies the directions of the smallest eigenvalues.
     """
     scale = 1.0 if contrast_norm is not None else _scale_to_unit_deviation(images_NCHW)
     num_images, num_values = len(images_NCHW), images_NCHW[0].numel()
@@ -154,9 +154,9 @@ def fit_whitening(images_NCHW: Tensor, contrast_norm: float | None = None, bias:
 
 
 def _from_few(rows_ND: Tensor, bias: float) -> Tensor:
-    """The matrix from fewer images than values, by way of their inner products, which are fewer, too.
+    """The matrix P from fewer images than pixels (N < D), by the smaller N x N matrix of inner products.
 
-    The covariance has at most N eigenvectors V whose eigenvalues are not 0, so P is bias^(-1/2) I but for these:
+    The covariance has at most N eigenvectors V with eigenvalues lam > 0:
     P = bias^(-1/2) I + V diag((lam + bias)^(-1/2) - bias^(-1/2)) V'.
     """
     num_images, num_values = rows_ND.shape
@@ -171,7 +171,7 @@ def _from_few(rows_ND: Tensor, bias: float) -> Tensor:
 
 
 def contrast_normalised(rows_BD: Tensor, norm: float = CONTRAST_NORM) -> Tensor:
-    """Each row less its mean, with the Euclidean norm `norm`; rows without contrast only less their mean."""
+    """Subtract the mean of each row and scale it to the Euclidean norm `norm`; constant rows are not scaled."""
     rows_BD = rows_BD - rows_BD.mean(1, keepdim=True)
     norms_B1 = torch.linalg.vector_norm(rows_BD, dim=1, keepdim=True)
     return torch.where(norms_B1 < _SMALLEST_DIVISOR, rows_BD, rows_BD * (norm / norms_B1))
@@ -188,7 +188,7 @@ def _chunks(images_NCHW: Tensor, contrast_norm: float | None, scale: float) -> I
 
 
 def _scale_to_unit_deviation(images_NCHW: Tensor) -> float:
-    """1 over the root of the pixels' mean variance, in [0, 1] units; 1 for images that are all alike."""
+    """1 over the root of the pixels' mean variance, in [0, 1] units; 1 if all images are equal."""
     totals = torch.zeros(2, images_NCHW[0].numel(), dtype=torch.float64)
     for rows in _chunks(images_NCHW, None, 1.0):
         totals += torch.stack([rows.double().sum(0), rows.double().square().sum(0)])

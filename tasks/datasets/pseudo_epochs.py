@@ -1,4 +1,4 @@
-"""Epochs of so many steps, whatever a pass over the data holds: for readings by step."""
+"""Epochs of a fixed number of steps, independent of the size of the data, for evaluation by steps."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tasks.runtime.state import State
 
 
 class PseudoEpochs(TrainingData):
-    """The batches of `data`, pass after pass, in epochs of `num_steps` steps; the batches themselves do not change.
+    """The batches of consecutive passes over `data`, in epochs of `num_steps` steps.
 
     Args:
-        data: whose passes they are.
+        data: the training data.
         num_steps: steps of an epoch, >= 1.
     """
 
@@ -32,7 +32,7 @@ class PseudoEpochs(TrainingData):
         return self._num_steps
 
     def epoch(self) -> Iterator[Batch]:
-        """The next so many batches."""
+        """The next `num_steps` batches."""
         for _ in range(self._num_steps):
             if self._position == len(self._data):
                 self._begin_pass()
@@ -41,19 +41,19 @@ class PseudoEpochs(TrainingData):
 
     @property
     def input_space(self) -> InputSpace | None:
-        """Of the data."""
+        """That of the data."""
         return self._data.input_space
 
     def normalised(self, inputs: Tensor) -> Tensor:
-        """As the data says."""
+        """Raw inputs as the network takes them."""
         return self._data.normalised(inputs)
 
     def state(self) -> State:
-        """Where the pass began, and how many of its batches are gone."""
+        """The state at the beginning of the current pass, and the number of its batches that were used."""
         return {"pass": self._at_its_beginning, "position": self._position}
 
     def restore(self, state: State) -> None:
-        """Begin the pass anew and skip what is gone: its order and augmentation are drawn as before."""
+        """Begin the pass again and skip the batches that were used; its order and augmentation are drawn as before."""
         self._data.restore(state["pass"])
         self._begin_pass()
         for _ in range(int(state["position"])):

@@ -1,4 +1,4 @@
-"""Ratings as a data set: some entries of a matrix of users by items, to be completed."""
+"""Ratings as a data set: observed entries of a users x items matrix, for matrix completion."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Entries(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RatingSplits(Splits):
-    """Splits that are held in memory."""
+    """Splits in memory."""
 
     train: Split
     validation: Split
@@ -41,15 +41,15 @@ class RatingSplits(Splits):
 class Ratings(Dataset):
     """Ratings of items by users; a sample is (row, column) and its rating.
 
-    Identifiers are numbered 0, 1, ... in ascending order of those that occur. A tenth of the ratings, drawn at random
-    by the data set's name, is the test split: the same for every seed. Of the rest the share that is held out for
-    validation is drawn likewise; where none is, validation looks at the training ratings themselves.
+    The identifiers that occur are numbered 0, 1, ... in ascending order. The test split is a random tenth of the
+    ratings, drawn by the data set's name and the same for every seed. The validation split is drawn from the rest in
+    the same way; with a fraction of 0, validation uses the training ratings.
 
     Args:
         load: data folder -> entries.
-        num_rows, num_columns: users and items that occur in the official release.
-        num_ratings: of the official release.
-        gaps: what the copy lacks that these files are, as the end of a sentence; empty for the official files.
+        num_rows, num_columns: numbers of users and items in the official release.
+        num_ratings: number of ratings in the official release.
+        gaps: how the files differ from the official ones, as the end of a sentence; empty for official files.
     """
 
     load: Callable[[Path | None], Entries]
@@ -72,12 +72,12 @@ class Ratings(Dataset):
 
     @property
     def content(self) -> str:
-        """What it holds, in words."""
+        """Numbers of ratings, items and users, in words."""
         return f"{self.num_ratings:,} ratings of {self.num_columns:,} items by {self.num_rows:,} users"
 
     @property
     def splits_in_words(self) -> str:
-        """What is trained on, selected by and tested on."""
+        """The training, validation and test splits, in words."""
         share = f"{100 * self.validation_fraction:.3g} %"
         return f"a random tenth for test; of the rest {share} held out for validation"
 
@@ -86,22 +86,22 @@ class Ratings(Dataset):
         return None
 
     def num_images(self, data_dir: Path | None) -> tuple[int, int]:
-        """Ratings of the training and test sets of the official release."""
+        """Numbers of ratings in the training (with validation) and test sets of the official release."""
         num_test = round(TEST_FRACTION * self.num_ratings)
         return self.num_ratings - num_test, num_test
 
     def size(self, data_dir: Path | None) -> tuple[int, int]:
-        """Users and items that occur in the files at hand."""
+        """Numbers of users and items in the files in `data_dir`."""
         places = self._entries(data_dir).places
         num_rows, num_columns = (int(count) + 1 for count in places.max(0).values)
         return num_rows, num_columns
 
     def splits(self, data_dir: Path | None, protocol: Protocol | None = None, num_workers: int = 0) -> RatingSplits:
-        """Read, number, fingerprint and split the ratings; read once in a process.
+        """Read, number, fingerprint and split the ratings; files are read once per process.
 
         Raises:
             DataError: when the files are missing or damaged.
-            ValueError: when the protocol asks for what ratings do not offer.
+            ValueError: for a protocol with augmentation or another preprocessing.
         """
         if protocol is not None:
             self._check_offers(protocol)
@@ -121,7 +121,7 @@ class Ratings(Dataset):
         return RatingSplits(**parts, fingerprint=fingerprint(places, values))
 
     def notice(self, data_dir: Path | None) -> str | None:
-        """By what the copy is known to lack, and by the counts of the official release."""
+        """The known differences of the copy, and those of its counts from the official release."""
         if self.files and data_dir is None:
             return None
         places, values = self._entries(data_dir)

@@ -1,4 +1,4 @@
-"""Points on the unit sphere that a known direction separates with a known margin; needs no files."""
+"""Points on the unit sphere that a known direction separates with a known margin. No files are needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Separable points that are drawn anew at every step: independent examples, none of which is seen twice."""
+"""Separable points with new draws at every step: independent examples, each used once."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from tasks.runtime.streams import torch_stream
 
 
 class SeparableStream(Batches):
-    """`num_steps` batches of fresh points in each epoch, with classes drawn by a fair coin.
+    """`num_steps` batches of new points in each epoch; both classes are equally likely.
 
     Args:
         dimension, margin: of the points, as in `tasks.datasets.separable`.
-        batch_size: points of a step.
-        num_steps: steps of an epoch.
+        batch_size: points per step.
+        num_steps: steps per epoch.
         seed: of the points.
-        device: where the batches come.
+        device: the device of the batches.
     """
 
     def __init__(
         self, dimension: int, margin: float, batch_size: int, num_steps: int, seed: int, device: torch.device
     ) -> None:
         num_samples = batch_size * num_steps
-        # One zero, seen as so many points: the split only says how many there are, and where they live.
+        # One zero, expanded to the number of points: the split only holds their number and device.
         zero = torch.zeros(1, 1, device=device)
         inputs = zero.view(1, 1, 1, 1).expand(num_samples, dimension, 1, 1)
         super().__init__(Split(inputs=inputs, targets=zero.expand(num_samples, 2)), batch_size, seed)
@@ -36,7 +36,7 @@ class SeparableStream(Batches):
         self._samples = torch_stream(seed, "samples")
 
     def epoch(self) -> Iterator[Batch]:
-        """The next batches of the stream, drawn at once."""
+        """The batches of the next epoch, drawn at once."""
         labels = torch.randint(2, (self.num_samples,), generator=self._samples)
         points = draw_points(labels, self._dimension, self._margin, self._samples)
         inputs = points.float().view(-1, self._dimension, 1, 1).to(self.device)

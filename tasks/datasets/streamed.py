@@ -1,6 +1,6 @@
-"""Images that are decoded as they are needed, by worker processes where a trial has more than one processor.
+"""Images that are decoded during training, by worker processes if a trial has more than one processor.
 
-The number of workers changes no value: order, crops and flips follow from (seed, epoch, image) alone.
+The number of workers does not change results: order, crops and flips depend on (seed, epoch, image) only.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ Request = tuple[int, int]  # epoch (0: evaluation) and place in the list of file
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Streamed(Samples):
-    """Image files with class labels; each image is cut to `size` x `size` pixels, of bytes, when it is read.
+    """Image files with class labels; each image becomes `size` x `size` pixels (uint8) when it is read.
 
-    Training images are cut at random where the protocol asks for `resized_crop` (8 % to 100 % of the area, sides of
-    3:4 to 4:3, as torchvision's RandomResizedCrop) and mirrored with probability 1/2 for `flip`. All others are scaled
-    so that their short side is 256/224 of the size, and cut from the centre.
+    With the augmentation `resized_crop`, training images are cropped at random (8 % to 100 % of the area, aspect ratios
+    from 3:4 to 4:3, torchvision's RandomResizedCrop); with `flip` they are mirrored with probability 1/2. All other
+    images are scaled so that their short side is 256/224 times the size, and cropped at the centre.
     """
 
     files: ImageFiles
@@ -62,11 +62,11 @@ class Streamed(Samples):
         return replace(self, files=self.files.at(torch.arange(num_samples)))
 
     def to(self, device: torch.device) -> Self:
-        """The same images, whose batches come on `device`."""
+        """The same images, with batches on `device`."""
         return replace(self, device=device)
 
     def in_order(self, batch_size: int = EVALUATION_BATCH_SIZE) -> Iterator[Batch]:
-        """All images once, in order, cut from their centres and normalised."""
+        """All images once, in order, cropped at the centre and normalised."""
         plan = _Plan()
         parts = torch.split(torch.arange(len(self)), batch_size)
         plan.batches = [[(0, int(place)) for place in part] for part in parts]
@@ -80,11 +80,11 @@ class Streamed(Samples):
 
     @property
     def input_space(self) -> InputSpace:
-        """Of the preprocessing."""
+        """That of the preprocessing."""
         return self.preprocessing.input_space
 
     def on_device(self, images: Tensor, labels: Tensor) -> Batch:
-        """Bytes and one-hot targets."""
+        """The batch on the device: uint8 images and one-hot targets."""
         targets = F.one_hot(labels.to(self.device, non_blocking=True), self.num_classes).float()
         return Batch(images.to(self.device, non_blocking=True), targets)
 
@@ -95,7 +95,7 @@ class Streamed(Samples):
             num_workers=self.num_workers,
             persistent_workers=keep and self.num_workers > 0,
             pin_memory=self.device.type == "cuda",
-            # Workers are forked from the trial: they need no second import of torch, and no server of their own.
+            # Workers are forked from the trial: they need no second import of torch, and no fork server.
             multiprocessing_context="fork" if self.num_workers and sys.platform == "linux" else None,
             worker_init_fn=_die_with_parent,
             generator=torch.Generator(),  # the loader draws unused seeds for its workers
@@ -123,7 +123,7 @@ class StreamedBatches(TrainingData):
 
     @property
     def input_space(self) -> InputSpace:
-        """Of the images."""
+        """That of the images."""
         return self._images.input_space
 
     def normalised(self, inputs: Tensor) -> Tensor:
@@ -131,16 +131,16 @@ class StreamedBatches(TrainingData):
         return self._images.preprocessing(inputs) if inputs.dtype == torch.uint8 else inputs
 
     def state(self) -> State:
-        """The number of the last epoch, which everything follows from."""
+        """The number of the last epoch, on which all draws depend."""
         return {"epoch": self._epoch}
 
     def restore(self, state: State) -> None:
-        """Go on with the epoch after that one."""
+        """Continue with the epoch after the saved one."""
         self._epoch = int(state["epoch"])
 
 
 class _Plan:
-    """The batches of the epoch to come. The loader asks it anew every epoch, while its workers live on."""
+    """Batch sampler of the next epoch. The loader reads it at each epoch and keeps its workers."""
 
     def __init__(self) -> None:
         self.batches: list[list[Request]] = []
@@ -153,7 +153,7 @@ class _Plan:
 
 
 class _Images(TorchDataset[tuple[Tensor, Tensor]]):
-    """What a worker process does: read, cut and flip one image."""
+    """Reads, crops and flips one image, in a worker process."""
 
     def __init__(self, files: ImageFiles, size: int, seed: int, augmentation: tuple[str, ...]) -> None:
         self._files, self._seed = files, seed
@@ -173,7 +173,7 @@ class _Images(TorchDataset[tuple[Tensor, Tensor]]):
             raise DataError(f"The image {path} cannot be read ({error}); replace or remove it.") from error
         if not epoch:
             return self._plain(image), self._files.labels[place]
-        # torchvision draws from torch's global generator, which other draws of the trial must not notice.
+        # torchvision draws from torch's global generator; restore its state for other draws of the trial.
         before = torch.get_rng_state()
         torch.default_generator.manual_seed(stream_seed(self._seed, f"augmentation/{epoch}/{place}"))
         try:
@@ -183,6 +183,6 @@ class _Images(TorchDataset[tuple[Tensor, Tensor]]):
 
 
 def _die_with_parent(worker: int) -> None:
-    """Have the kernel end this worker when the trial that it reads for is killed."""
+    """Let the kernel kill this worker when its trial's process dies."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Synthetic images that can be learned in seconds: a pattern for each class, and noise. For tests; needs no files."""
+"""Synthetic images that can be learned in seconds: a pattern for each class, and noise. For tests, without files."""
 
 from __future__ import annotations
 

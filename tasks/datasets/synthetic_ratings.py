@@ -1,4 +1,4 @@
-"""Ratings that are made up: a matrix of rank 2 with noise, some of its entries seen. For tests; needs no files."""
+"""Synthetic ratings: a matrix of rank 2 with noise, of which some entries are observed. For tests, without files."""
 
 from __future__ import annotations
 

@@ -14,10 +14,10 @@ from tasks.regularizers.parts.checks import check_rate
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyStopping(Regularizer):
-    """Stops when validation has not improved for a share of the training, and goes back to the best weights.
+    """Stops when the validation value has not improved for a number of evaluations, and restores the best weights.
 
-    The patience is a fraction of the planned evaluations (at least one), so that it means the same at every scale;
-    at 1 the method is off altogether. Lu et al. 2021 give none; 50 of 800 epochs is the default.
+    The patience is a fraction of the planned evaluations (at least one evaluation), so that it means the same at every
+    scale; 1 switches the method off. Lu et al. 2021 do not give a patience; the default is 50 of 800 epochs.
     """
 
     patience_fraction: float = 0.0625  # in [0, 1] of the planned evaluations
@@ -31,7 +31,7 @@ class EarlyStopping(Regularizer):
         check_rate(self, "patience_fraction", below_one=False)
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """A watcher of the validation values."""
+        """Hooks that keep the best weights; none at patience 1."""
         return _Watcher(self.patience_fraction) if self.patience_fraction < 1 else self
 
 

@@ -1,4 +1,4 @@
-"""What a contestant's class must hold before a table hands it out."""
+"""Checks of a regularizer's class from another package, run when the table loads it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KINDS = (bool, int, float, str)
 
 
 def fault_of_regularizer(regularizer: object) -> str | None:
-    """What keeps `regularizer` from being a contestant, as the end of a sentence; None if nothing does."""
+    """What is wrong with a regularizer's class, as the end of a sentence; None if nothing is."""
     if not (isinstance(regularizer, type) and issubclass(regularizer, Regularizer)):
         return f"it must be a subclass of tasks.regularizers.base.Regularizer, got {regularizer!r:.200}"
     cls: type[Any] = regularizer
@@ -31,7 +31,7 @@ def fault_of_regularizer(regularizer: object) -> str | None:
             return fault
     if strange := sorted(set(regularizer.off) - {field.name for field in fields}):
         return f"{name}.off names {', '.join(strange)}, and {name} has no such field"
-    regularizer()  # what it raises is told by who asks
+    regularizer()  # the caller reports what it raises
     return None
 
 

@@ -29,24 +29,24 @@ UNIT_NOISE_LAWS: Mapping[str, NoiseLaw] = {"official": official_unit_noise, "pap
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureMapDistortion(Regularizer):
-    """Units behind dense layers are replaced, with probability `distortion_rate`, by zero-mean noise; then rescaled.
+    """Zero-mean noise replaces units of dense layers, with probability `distortion_rate`; the output is then rescaled.
 
     The noise at unit j is step_size std(f) k_j u with u ~ N(0, 1), std over the whole batch, and k_j from K_M[j], the
-    largest weight with which the next dense layer reads unit j: the step that lowers its Rademacher complexity most.
-    All is divided by the fraction kept, the `realised` one or the `expected` 1 - distortion_rate. (The paper prints the
-    distortion rate there. No variant offers that: at a rate of 0.05 every feature would be twenty times too large, and
-    at rate 0, where schedules begin, infinite.) With step_size 0 it is dropout. With the `linear` schedule the rate
-    grows from 0.
+    largest weight of the next dense layer on unit j. It comes from a gradient step on the Rademacher complexity of that
+    layer. The output is divided by the fraction kept, the `realised` one or the `expected` 1 - distortion_rate. (The
+    paper prints the distortion rate there. No variant offers that: at a rate of 0.05 every feature would be twenty
+    times too large, and at rate 0, where schedules begin, infinite.) With step_size 0 it is dropout. With the `linear`
+    schedule the rate grows linearly from 0.
 
-    * `official` (default): k_j = K_M[j] / 10, u for every sample and unit, after the released code. It has maps alone,
-      and the factor 1/10 where the next kernel is 1x1, which is what a dense layer is. Without the factor, training
-      diverges behind narrow layers: the network widens std(f) against the noise, and the noise follows.
+    * `official` (default): k_j = K_M[j] / 10, u per sample and unit, after the released code. That code covers maps
+      only and has the factor 1/10 if the next kernel is 1x1; a dense layer is a 1x1 kernel. Without the factor,
+      training diverges for narrow layers: the network increases std(f) to reduce the relative noise, which then grows.
     * `paper`: eq. 15 as printed, k_j = K_M[j] / N, N the number of samples in the batch; u per unit, times a sign per
-      sample. A step of 5 in batches of 128 is then 0.08 of the other mode's: nearly zeros instead of noise.
+      sample. In batches of 128 the noise is 0.08 times that of `official`, so that units are nearly set to zero.
 
     Where no dense layer follows, k_j = 0.01 (in mode `paper` divided by N).
 
-    `where` `conv` distorts the elements of maps behind conv layers instead: block distortion in the given `mode`, with
+    With `where` conv, it distorts the elements of the maps of conv layers: block distortion in the given `mode`, with
     blocks of one pixel.
     """
 
@@ -75,7 +75,7 @@ class FeatureMapDistortion(Regularizer):
 
     @property
     def on_maps(self) -> BlockFeatureMapDistortion:
-        """The block distortion that this is at the sites of maps."""
+        """The equivalent block distortion, for the sites of maps."""
         return BlockFeatureMapDistortion(
             distortion_rate=self.distortion_rate,
             block_size=1,
@@ -90,7 +90,7 @@ class FeatureMapDistortion(Regularizer):
         return sites_of(network, (self.where,))
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """One distortion per site, moved by one schedule."""
+        """One distortion module per site, and the schedule of their rates."""
         masks: list[UnitDistortion | BlockDistortion] = []
         for site in self.chosen_sites(network):
             stream = context.masks(site.name)
@@ -102,7 +102,7 @@ class FeatureMapDistortion(Regularizer):
 
 
 class UnitDistortion(nn.Module):
-    """Distortion of units (B, D); `drop_rate` may be moved by a schedule."""
+    """Distortion of units (B, D); a schedule may change `drop_rate`."""
 
     def __init__(self, settings: FeatureMapDistortion, site: Site, stream: MaskStream) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The flow penalty: dropout's explicit form on networks of ReLU units, without its noise."""
+"""The flow penalty: the explicit regularizer of dropout on ReLU networks, without the noise."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tasks.sites import Site
 
 @dataclass(frozen=True, kw_only=True)
 class FlowPenalty(Regularizer):
-    """Penalty drop_rate / (1 - drop_rate) sum_j phi_j^2 over the flows phi_j = ||u_j|| a_j of the units j at the sites.
+    """Penalty drop_rate / (1 - drop_rate) sum_j psi_j^2 over the flows psi_j = ||u_j|| a_j of the units j at the sites.
 
-    u_j are the outgoing weights of a unit and a_j^2 is the mean square of its value over the batch, whose mean over
-    batches is that over all data. With the squared error and one site the loss is then the mean one under `dropout` of
-    that rate there. `where` says at which of the sites that a dense layer reads, as for dropout. At the last one
-    `path_norm` with blocks of one unit is the same.
+    u_j are the outgoing weights of a unit and a_j^2 is the mean square of its value over the batch. `where` names the
+    sites, as for dropout, of which those that a dense layer reads are used. With the squared error and the last site
+    only, the penalised loss of a batch is its expected loss under `dropout` at that site; `path_norm` with blocks of
+    one unit is then the same penalty.
     """
 
-    drop_rate: float = 0.5  # in [0, 1), of the dropout it stands for
+    drop_rate: float = 0.5  # in [0, 1), of the equivalent dropout
     where: Where = "dense"
 
     acts_on: ClassVar[tuple[str, ...]] = ("hidden", "dense")
@@ -38,7 +38,7 @@ class FlowPenalty(Regularizer):
         check_choice(self, "where", PLACES)
 
     def chosen_sites(self, network: nn.Module) -> list[Site]:
-        """Those that `where` names and a dense layer reads."""
+        """The sites that `where` names and a dense layer reads."""
         return [site for site in sites_at(network, self.where) if isinstance(site.next_layer, nn.Linear)]
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:

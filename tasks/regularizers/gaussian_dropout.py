@@ -19,11 +19,10 @@ from tasks.sites import Site
 class GaussianDropout(Regularizer):
     """y = x (1 + sqrt(alpha) eps) with eps ~ N(0, 1) per element; mean and variance are those of dropout.
 
-    alpha = drop_rate / (1 - drop_rate) is the variance of dropout's rescaled mask. Nothing is ever dropped, and eval is
-    the identity.
+    alpha = drop_rate / (1 - drop_rate) is the variance of dropout's rescaled mask. Eval is the identity.
     """
 
-    drop_rate: float = 0.5  # in [0, 1): of the dropout whose variance it has
+    drop_rate: float = 0.5  # in [0, 1): of the dropout with the same variance
     where: Where = "dense"
 
     acts_on: ClassVar[tuple[str, ...]] = UNIT_SITES
@@ -32,7 +31,7 @@ class GaussianDropout(Regularizer):
     source: ClassVar[str] = "Srivastava et al. 2014, section 10"
 
     def __post_init__(self) -> None:
-        """Check the rate and the place."""
+        """Check the rate and the sites."""
         check_rate(self, "drop_rate")
         check_choice(self, "where", PLACES)
 

@@ -1,4 +1,4 @@
-"""Generalized dropout masks units with any mean and covariance (Pal et al. 2020, section 3, Lemma 10)."""
+"""Generalized dropout: masks with a given mean and covariance (Pal et al. 2020, section 3, Lemma 10)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ class GeneralizedDropout(Regularizer):
 
     `law` sets the correlation R of the units: `independent` (identity), `block` (1 within blocks of `block_size`
     neighbours, the last one shorter where they do not divide the width, 0 across) or `exponential`
-    (correlation^|i-j|). `binary` masks take the values 0 and mean / keep with keep = mean^2 / (mean^2 + deviation^2):
-    at mean = keep and deviation = sqrt(keep (1 - keep)) they are 0 and 1, and the laws dropout's and DropBlock's.
-    `gaussian` masks have the same moments. Only the moments count for the objective of a linear last layer.
+    (correlation^|i-j|). `binary` masks take the values 0 and mean / keep with keep = mean^2 / (mean^2 + deviation^2).
+    At mean = keep and deviation = sqrt(keep (1 - keep)) these are 0 and 1: `independent` is then dropout and `block`
+    is `dropblock_sample`. `gaussian` masks have the same moments. With the squared error and a linear layer that reads
+    the units, the expected loss depends on the mask through these moments only.
 
-    This is the family for tuning. `CorrelatedMask` takes any mean vector and covariance matrix, and its docstring shows
-    how to let one compete.
+    The fields span a family that can be tuned. `CorrelatedMask` takes any mean vector and covariance matrix; its
+    docstring shows how to make a regularizer of it.
     """
 
     law: Law = "independent"
@@ -99,10 +100,10 @@ class FamilyMask(nn.Module):
         return self._stream.bernoulli((num_samples, width), keep_rate).to(dtype) / keep_rate
 
     def _correlated(self, fresh: Tensor) -> Tensor:
-        """Each unit copies its left neighbour with chance `correlation` and else takes its fresh entry.
+        """Each unit copies its left neighbour with probability `correlation`, and otherwise takes its fresh entry.
 
-        Two units at distance k share one entry with chance correlation^k and are independent else, so this is their
-        correlation, whatever the law of an entry.
+        Two units at distance k share one entry with probability correlation^k and are independent otherwise, so that
+        this is their correlation, whatever the distribution of an entry.
         """
         takes_fresh = self._stream.bernoulli(tuple(fresh.shape), 1 - self._settings.correlation)
         position = torch.arange(fresh.shape[1], device=fresh.device)

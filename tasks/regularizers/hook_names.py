@@ -1,7 +1,7 @@
-"""The names of hooks, and those that are nearly so: checked where a contestant's class is defined.
+"""Checks of the names of hooks, made when a regularizer's class is defined.
 
-A hook that nobody calls is the quietest mistake there is: the contestant competes and is the baseline. So a public
-method or class attribute whose name is nearly one of ours is refused where the class is defined.
+A misspelled hook is never called, so that the regularizer would silently be the baseline. Therefore a class must not
+define a public method or class attribute whose name is similar to a hook's.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import difflib
 import inspect
 from typing import Any
 
-SIMILARITY = 0.65  # of names, by difflib: `penalties` has 0.75, `before_step` 0.67, helpers of our own at most 0.61
-ACTING_HOOKS = (  # a contestant that overrides none of them changes nothing
+SIMILARITY = 0.65  # by difflib: `penalties` has 0.75, `before_step` 0.67, helpers of regarena's classes at most 0.61
+ACTING_HOOKS = (  # a regularizer that overrides none of them cannot change training
     "attach", "fill", "optimizer_settings", "progress", "transform_raw", "transform_batch", "penalty",
     "compute_gradients", "after_step", "after_epoch", "should_stop", "finish",
 )  # fmt: skip
@@ -21,8 +21,8 @@ def check_names(cls: type, base: type) -> None:
     """Compare the public names of a class with those of `base`, whose hooks the training loop calls.
 
     Raises:
-        TypeError: for a name that is nearly one of the base's, a field that hides a hook, or a hook with parameters
-            other than the loop gives.
+        TypeError: for a name that is similar to one of the base's, a field that hides a hook, or a hook whose
+            parameters differ from the base's.
     """
     known = [name for name in dir(base) if not name.startswith("_")]
     fields = _field_names(cls)
@@ -38,18 +38,18 @@ def check_names(cls: type, base: type) -> None:
             near = difflib.get_close_matches(name, known, n=1, cutoff=SIMILARITY)
             if near:
                 raise TypeError(
-                    f"{cls.__name__}.{name} is no hook, and nobody calls or reads it; did you mean {near[0]!r}? A "
-                    "helper needs a name that begins with an underscore."
+                    f"{cls.__name__}.{name} is neither a hook nor an attribute that regarena reads; did you mean "
+                    f"{near[0]!r}? The name of a helper must begin with an underscore."
                 )
 
 
 def changes_training(regularizer: type, base: type) -> bool:
-    """Whether a class overrides any hook of `base` by which training could change; otherwise it is the baseline."""
+    """Whether a class overrides any hook of `base` that can change training; otherwise it is the baseline."""
     return any(getattr(regularizer, hook) is not getattr(base, hook) for hook in ACTING_HOOKS)
 
 
 def _field_names(cls: type) -> set[str]:
-    """Names that a dataclass made of `cls` has as fields; before it is made, by its annotations."""
+    """Names of the fields of `cls` as a dataclass; its own by annotations, since the decorator runs later."""
     own = {name for name, kind in vars(cls).get("__annotations__", {}).items() if "ClassVar" not in str(kind)}
     return own | {name for base in cls.__mro__ for name in getattr(base, "__dataclass_fields__", {})}
 
@@ -64,6 +64,6 @@ def _check_parameters(cls: type, name: str, method: Any, hook: Any) -> None:
         inspect.signature(method).bind(*given)
     except TypeError:
         raise TypeError(
-            f"{cls.__name__}.{name} must take ({', '.join(given)}), which is what it is called with, got "
+            f"{cls.__name__}.{name} must take ({', '.join(given)}), as the training loop calls it, got "
             f"{inspect.signature(method)}."
         ) from None

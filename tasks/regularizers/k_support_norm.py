@@ -1,4 +1,4 @@
-"""The squared spectral k-support norm: what DropBlock on a linear pair amounts to at its best (Pal et al. 2020)."""
+"""The squared spectral k-support norm, which DropBlock on two linear layers induces (Pal et al. 2020)."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ from tasks.theory.structured import k_support_norm_squared
 
 @dataclass(frozen=True, kw_only=True)
 class KSupportNorm(Regularizer):
-    """Penalty beta ||U V^T X||_(r)^2 / N on a linear pair of k blocks, beta = drop_rate / (1 - drop_rate) / k.
+    """Penalty beta ||U V^T X||_(r)^2 / N on linear layers U V^T of k blocks, beta = drop_rate / (1 - drop_rate) / k.
 
-    ||A||_(r) is the spectral k-support norm of order r = block_size: Euclidean on the largest singular values, their
-    sum on the smaller ones. Width d makes k = ceil(d / r) blocks, the last one shorter where r does not divide d, and
-    one block of all units where r is above d. Over all factors of one product the penalty of `dropblock_sample`
-    (`path_norm` with this block size) is never below this one: it is the sum over blocks of ||U_i H_i||_F^2, each of
-    rank r at most and so the square of its own norm, and k such squares are at least the square of the sum over k.
-    Where r divides d, both are equal at the minimum of its objective. Block size 1 is `nuclear_norm`.
+    ||A||_(r) is the spectral k-support norm of order r = block_size: the l_2 norm of the largest singular values
+    combined with the l_1 norm of the others. Width d has k = ceil(d / r) blocks, the last one shorter if r does not
+    divide d, and one block of all units if r is above d. X are the N training inputs.
+
+    For all factors with the same product, the penalty of `dropblock_sample` (`path_norm` with this block size) is at
+    least this one. It is the sum over blocks of ||U_i H_i||_F^2; each U_i H_i has at most rank r, so that this is its
+    squared k-support norm, and a sum of k squares is at least the square of the sum divided by k. If r divides d, both
+    are equal at the minimum of the objective of `dropblock_sample`. Block size 1 is `nuclear_norm`.
     """
 
-    drop_rate: float = 0.5  # in [0, 1), of the blocks it stands for
-    block_size: int = 5  # >= 1; at or above the width, one block of all units
+    drop_rate: float = 0.5  # in [0, 1), of the equivalent DropBlock
+    block_size: int = 5  # >= 1; at or above the width: one block of all units
 
     acts_on: ClassVar[tuple[str, ...]] = ("hidden",)
     off: ClassVar[dict[str, Scalar]] = {"drop_rate": 0.0}
@@ -41,11 +43,11 @@ class KSupportNorm(Regularizer):
         check_count(self, "block_size", 1)
 
     def chosen_sites(self, network: nn.Module) -> list[Site]:
-        """Those between two dense layers."""
+        """The hidden sites between two dense layers."""
         return paired_sites(network)
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """The penalty on every hidden pair."""
+        """The penalty on every pair of linear layers around a hidden site."""
         if self.drop_rate == 0:
             return self
         return SpectralPenalty(hidden_pairs(network), self.of_spectrum)

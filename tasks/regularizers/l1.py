@@ -15,10 +15,10 @@ from tasks.sites import trained_layers
 
 @dataclass(frozen=True, kw_only=True)
 class L1(Regularizer):
-    """Penalty rate * sum |w| over the trained weights of conv and dense layers; biases are left alone.
+    """Penalty rate * sum |w| over the trained weights of conv and dense layers; biases are not penalised.
 
-    A weight that layers share counts once. Its subgradient is rate * sign(w), 0 at w = 0. Unlike weight decay it pulls
-    small weights as hard as large ones.
+    A weight that layers share counts once. The subgradient is rate * sign(w), 0 at w = 0; unlike that of weight decay,
+    its size does not depend on |w|.
     """
 
     rate: float = 1e-5  # >= 0

@@ -1,4 +1,4 @@
-"""Dropout as the theory of wide networks has it: what is kept is not rescaled, what is trained is at test time."""
+"""Dropout as in the theory of wide networks: not rescaled in training, multiplied by the keep rate in eval mode."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tasks.sites import Site
 class LazyDropout(Regularizer):
     """y = x m with m ~ Ber(1 - drop_rate), independent for every element; y = (1 - drop_rate) x in eval mode.
 
-    `dropout` divides by the keep rate in training instead and is the identity in eval mode; for q = 1 - drop_rate a
-    gradient of the masked network is here q times as long at equal weights. Multiplying what a ReLU layer without
-    biases gives by q is multiplying its weights by q, as the algorithm does at the end. The algorithm also projects
-    these weights: `lazy_dropout+max_norm`.
+    `dropout` instead divides by the keep rate q = 1 - drop_rate in training and is the identity in eval mode. Here the
+    masked units are q times as large in training. Multiplying the output of a ReLU layer without biases by q equals
+    multiplying its weights by q, as the algorithm does after training. The algorithm also projects these weights:
+    `lazy_dropout+max_norm`.
     """
 
     drop_rate: float = 0.5  # in [0, 1)

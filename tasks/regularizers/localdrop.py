@@ -1,4 +1,4 @@
-"""LocalDrop learns keep rates and trims the spectrum of every layer (Lu et al. 2021, arXiv:2103.00719)."""
+"""LocalDrop learns keep rates and shrinks small singular values of layers (Lu et al. 2021, arXiv:2103.00719)."""
 
 from __future__ import annotations
 
@@ -19,45 +19,45 @@ from tasks.theory.drop_rates import KeepForm
 
 @dataclass(frozen=True, kw_only=True)
 class LocalDrop(Regularizer):
-    """Alternates descent with dropout of learned keep rates and shrinkage of the small singular values of the weights.
+    """Alternates training with learned keep rates and shrinkage of the small singular values of the weights.
 
-    The loss, summed over the n training samples, is charged with lam * Reg (eq. 11); beside the mean loss of a batch
-    that is lam / n * Reg. Reg = sum_l ||theta_(l-1)|| sum_{j > h} sigma_j(W_l), theta the keep rates of what the layer
-    l reads: one per unit for dense layers (and for the features of an input that a dense layer reads), a matrix
-    for conv layers that follows from one learned DropBlock rate per site (`form`: its exact marginals, or the paper's
-    union bound). Three things alternate:
+    The penalty is lam * Reg beside the loss summed over the n training samples (eq. 11), so lam / n * Reg beside the
+    mean loss. Reg = sum_l ||theta_(l-1)|| sum_{j > h} sigma_j(W_l), theta the keep rates of what the layer l reads: one
+    per unit for dense layers (and for the features of an input that a dense layer reads), a matrix for conv layers that
+    follows from one learned DropBlock rate per site (`form`: its exact marginals, or the paper's union bound). Three
+    kinds of steps alternate:
 
-    * every step: descent on the weights with sampled masks, the penalty left aside;
+    * every step: gradient descent on the weights with sampled masks, without the penalty;
     * every `keep_interval_steps`: one gradient step on the keep rates, on the mean loss of the network with the rates
-      themselves as multipliers, plus lam / n * Reg; then projection to [0.001, 1], drop rates to [0, 0.5]. The paper
-      takes one with every step on the weights, that is 1; the default is ours, for speed, since such a step costs
-      about as much as one on the weights;
-    * every `m` epochs at scale `paper`, at the same share of a shorter training: the singular values beyond the first h
-      of each layer but the output are shrunk by C = lam ||theta|| and stop at zero, which is the proximal step on the
-      penalty. A layer that reads no masked site has C = lam. (Eq. 24 prints the difference without the stop. No variant
-      offers that: a value below C would come back as the rest, C minus itself, and below C / 2 larger than before.) The
-      paper's k1, the epoch before which nothing is shrunk, is not given there; here it is m.
+      themselves as multipliers, plus lam / n * Reg; then projection of the keep rates of units to [0.001, 1], of the
+      drop rates of blocks to [0, 0.5]. In the paper the interval is 1; the default is larger, for speed, since such a
+      step costs about as much as one on the weights;
+    * every `m` epochs at scale `paper`, and at the same fractions of a shorter training: the singular values beyond the
+      first h of each layer but the output become max(sigma_j - C, 0), C = lam ||theta||, the proximal step on the
+      penalty. A layer that reads no masked site has C = lam. (Eq. 24 prints sigma_j - C without the clamp. No variant
+      offers that: a value below C would become C - sigma_j, which is larger than sigma_j below C / 2.) The paper does
+      not give its k1, the epoch before which nothing is shrunk; here it is m.
 
-    The sum is over all layers, the output included: its singular values are charged to the rates that it reads, though
-    never shrunk (line 10 of the algorithm). h is counted per layer kind: `h_dense_fraction` of the rank of dense
-    layers; `h_conv` of the three singular values of a 3x3 kernel, and k - 3 more of a k x k one, so that as many are
-    shrunk (1x1 kernels are always left alone). A block larger than the map is cut to it.
+    Reg includes the output layer: its singular values count in the penalty on the rates that it reads, but are not
+    shrunk (line 10 of the algorithm). h depends on the kind of layer: `h_dense_fraction` of the rank of dense layers;
+    `h_conv` of the three singular values of a 3x3 kernel, and k - 3 more for a k x k kernel, so that equally many are
+    shrunk (1x1 kernels are never shrunk). A block larger than the map is cut to it.
 
-    With the `scaling` none, the paper's, masks are not rescaled in training and eval multiplies by the rates: training
-    begins with everything halved behind dense sites whose rates start at 1/2. With `start`, what a dense or input site
-    lets through is divided by its keep rate at the start, in training and in eval mode: evaluated before training, the
-    network is the unregularized one.
+    With `scaling` none, as in the paper, masks are not rescaled in training and eval multiplies by the rates; where
+    rates start at 1/2, activations are then halved at the beginning of training. With `start`, the output of a dense or
+    input site is divided by the initial keep rate, in training and in eval mode, so that before training the network in
+    eval mode equals the unregularized one.
 
-    With the printed norm `l2`, C is large against usual weights, so that shrinkage is nearly truncation; `rms` divides
-    by the square root of the number of rates.
+    With the printed norm `l2`, C is large compared with usual weights, so that shrinkage is nearly truncation; `rms`
+    divides by the square root of the number of rates.
     """
 
     lam: float = 0.1  # >= 0
     m: int = 10  # >= 1, epochs at scale paper from one shrinkage to the next
-    h_dense_fraction: float = 2000 / 2048  # in [0, 1], share of the singular values that is left alone
+    h_dense_fraction: float = 2000 / 2048  # in [0, 1], fraction of the singular values that is not shrunk
     h_conv: int = 2  # >= 0, of a 3x3 kernel; at or above 3: off
     block_size: int = 7  # >= 1, cut to the map
-    unit_drop_rate: float = 0.5  # in [0, 1), where the learned rates of dense units start
+    unit_drop_rate: float = 0.5  # in [0, 1), initial value of the learned rates of dense units
     input_drop_rate: float = 0.1  # in [0, 1), likewise for the features of an input that a dense layer reads
     keep_interval_steps: int = 10  # >= 1; 1 in the paper
     c_norm: Norm = "l2"
@@ -91,11 +91,11 @@ class LocalDrop(Regularizer):
         check_choice(self, "scaling", get_args(KeepScaling))
 
     def period_epochs(self) -> int:
-        """From one shrinkage to the next, at scale `paper`."""
+        """Epochs from one shrinkage to the next, at scale `paper`."""
         return self.m
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """Learned masks at the sites, and every layer to charge, or to shrink as well."""
+        """Learned masks at the sites, and the layers whose singular values are penalised or shrunk."""
         inputs = [site for site in sites_of(network, ("input",)) if isinstance(site.next_layer, nn.Linear)]
         keeps = {}
         for site in inputs + self.chosen_sites(network):
@@ -122,9 +122,9 @@ class Alternation(Hooks):
 
     @classmethod
     def of(cls, keeps: list[Keep], shrinkage: Shrinkage, interval_steps: int, num_samples: int) -> Alternation:
-        """The two parts, the first charged with the penalty that the second keeps account of.
+        """Both parts, where the steps on the rates use the penalty that the shrinkage computes.
 
-        `num_samples` is the number of training samples over which the paper's loss is summed.
+        `num_samples` is the number of training samples, over which the paper's loss is summed.
         """
         steps = KeepRateSteps(
             label="localdrop",
@@ -135,17 +135,17 @@ class Alternation(Hooks):
         return cls(steps=steps, shrinkage=shrinkage)
 
     def after_step(self, step: Step) -> None:
-        """Stage one, second block."""
+        """The step on the keep rates (stage one of the algorithm)."""
         self.steps.after_step(step)
 
     def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
-        """Stage two, and what both parts log."""
+        """The shrinkage (stage two of the algorithm); returns what both parts log."""
         return {**self.steps.after_epoch(epoch, network), **self.shrinkage.after_epoch(epoch, network)}
 
     def period_steps(self) -> int:
-        """That of the first part."""
+        """The period of the steps on the keep rates."""
         return self.steps.period_steps()
 
     def period_epochs(self) -> int:
-        """That of stage two."""
+        """The period of the shrinkage."""
         return self.shrinkage.period_epochs()

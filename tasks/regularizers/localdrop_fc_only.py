@@ -1,4 +1,4 @@
-"""LocalDrop on the dense layers alone (Lu et al. 2021, table 1, "LocalDrop in FCNs")."""
+"""LocalDrop on the dense layers only (Lu et al. 2021, table 1, "LocalDrop in FCNs")."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tasks.sites import Site
 
 @dataclass(frozen=True, kw_only=True)
 class LocalDropFcOnly(Regularizer):
-    """Learned keep rates at the dense sites, and shrinkage of the dense layers but the output; conv layers are free.
+    """Learned keep rates at the dense sites, and shrinkage of the dense layers except the output.
 
-    As `localdrop`, with the parts that belong to maps left out; the output layer is charged to the rates that it reads
-    here too. A dense layer that reads a map has no masks in front of it, hence C = lam there.
+    As `localdrop`, without its parts for conv layers; here too the output layer counts in the penalty on the rates that
+    it reads. A dense layer that reads a map has no masked input, so that C = lam there.
     """
 
     lam: float = 0.1  # >= 0
     m: int = 10  # >= 1, epochs at scale paper from one shrinkage to the next
-    h_dense_fraction: float = 2000 / 2048  # in [0, 1], share of the singular values that is left alone
-    unit_drop_rate: float = 0.5  # in [0, 1), where the learned rates start
+    h_dense_fraction: float = 2000 / 2048  # in [0, 1], fraction of the singular values that is not shrunk
+    unit_drop_rate: float = 0.5  # in [0, 1), initial value of the learned rates
     keep_interval_steps: int = 10  # >= 1; 1 in the paper
     c_norm: Norm = "l2"
     scaling: KeepScaling = "none"
@@ -48,11 +48,11 @@ class LocalDropFcOnly(Regularizer):
         check_choice(self, "scaling", get_args(KeepScaling))
 
     def period_epochs(self) -> int:
-        """From one shrinkage to the next, at scale `paper`."""
+        """Epochs from one shrinkage to the next, at scale `paper`."""
         return self.m
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """Learned masks at every dense site, and every dense layer but the output to shrink."""
+        """Learned masks at every dense site, and the dense layers whose singular values are penalised or shrunk."""
         keeps = {}
         for site in self.chosen_sites(network):
             keeps[site] = self._keep(site, context)

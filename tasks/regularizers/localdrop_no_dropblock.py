@@ -16,8 +16,8 @@ from tasks.regularizers.parts.spectral_tails import Shrinkage, SpectralTail, cha
 class LocalDropNoDropblock(Regularizer):
     """Every `m` epochs, sigma_j <- max(sigma_j - lam, 0) for j > h, in every k x k kernel with k > 1.
 
-    h is counted as in `localdrop`. This is what is left of LocalDrop on a residual net whose only dense layer is the
-    output, when DropBlock is taken away.
+    h is counted as in `localdrop`. This is LocalDrop without DropBlock on a residual network whose only dense layer is
+    the output.
     """
 
     lam: float = 0.1  # >= 0
@@ -35,17 +35,17 @@ class LocalDropNoDropblock(Regularizer):
         check_count(self, "h_conv", 0)
 
     def period_epochs(self) -> int:
-        """From one shrinkage to the next, at scale `paper`."""
+        """Epochs from one shrinkage to the next, at scale `paper`."""
         return self.m
 
     def skip_reason(self, network: nn.Module) -> str | None:
-        """There must be a kernel with more than one singular value."""
+        """Skip networks without a kernel that has more than one singular value."""
         if not _conv_tails(network, 0):
             return "LocalDropNoDropblock needs a conv layer with kernels larger than 1x1; the network has none."
         return None
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """All conv layers, to shrink."""
+        """The shrinkage of all conv layers."""
         return Shrinkage(
             lam=self.lam, every_epochs=context.scaled_epochs(self.m), tails=_conv_tails(network, self.h_conv)
         )

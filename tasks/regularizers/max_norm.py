@@ -1,4 +1,4 @@
-"""Max-norm keeps every unit's incoming weights inside a ball (Srivastava et al. 2014, section 5.1)."""
+"""Max-norm bounds the l_2 norm of every unit's incoming weights (Srivastava et al. 2014, section 5.1)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tasks.sites import WeightLayer, front_layers, trained_layers
 class MaxNorm(Regularizer):
     """After each step, w_r <- w_r min(1, limit / ||w_r||_2) for the incoming weights w_r of every unit r.
 
-    For a conv layer w_r are all weights of one output channel (c_in x height x width). Biases and frozen layers are
-    left alone. `where` says which layers: `all`, the `dense` ones, the `conv` ones, or only the dense one whose units
-    stand at the `last` dense site, those that dropout with the same `where` drops.
+    For a conv layer w_r are all weights of one output channel (c_in x height x width). Biases and frozen layers are not
+    changed. `where` names the layers: `all`, the `dense` ones, the `conv` ones, or only the dense layer that produces
+    the units of the `last` dense site, which dropout with the same `where` drops.
 
-    Its curves count the projections that changed a weight (`max_norm.projections`, in each epoch).
+    The curve `max_norm.projections` is the number of projections in each epoch that changed a weight.
     """
 
     limit: float = 4.0  # > 0; 3 to 4 in Srivastava et al. 2014
@@ -40,13 +40,13 @@ class MaxNorm(Regularizer):
         check_choice(self, "where", PLACES)
 
     def skip_reason(self, network: nn.Module) -> str | None:
-        """Where no trained layer is chosen."""
+        """Skip networks in which `where` names no trained layer."""
         if self._chosen_layers(network):
             return None
         return f"MaxNorm with where={self.where!r} chooses no layer of the network whose weights are trained."
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """A projector of the chosen weights."""
+        """Hooks that project the chosen weights."""
         return _Projector(self.limit, self._chosen_layers(network), torch.zeros((), device=context.device))
 
     def _chosen_layers(self, network: nn.Module) -> list[WeightLayer]:
@@ -63,7 +63,7 @@ class MaxNorm(Regularizer):
 class _Projector(Hooks):
     limit: float
     layers: list[WeightLayer]
-    num_projections: Tensor  # on the training's device, which no step has to wait for
+    num_projections: Tensor  # on the training's device, so that no step waits for it
 
     @torch.no_grad()
     def after_step(self, step: Step) -> None:

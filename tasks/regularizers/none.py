@@ -1,4 +1,4 @@
-"""The baseline: no regularizer. It tunes the shared settings like everyone else."""
+"""The baseline: no regularizer. It tunes the shared settings like all regularizers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The squared nuclear norm: what dropout on a linear pair amounts to at its best (Cavazza et al. 2018)."""
+"""The squared nuclear norm, which dropout on two linear layers induces (Cavazza et al. 2018)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tasks.sites import Site
 
 @dataclass(frozen=True, kw_only=True)
 class NuclearNorm(Regularizer):
-    """Penalty beta ||U V^T X||_*^2 / N on a linear pair of width d, beta = drop_rate / (1 - drop_rate) / d.
+    """Penalty beta ||U V^T X||_*^2 / N on linear layers U V^T of width d, beta = drop_rate / (1 - drop_rate) / d.
 
-    Over all factors of one product, dropout's penalty (`path_norm`) is never below this one, and equal to it where the
-    factors are balanced; so both have the same minimum. X are the N training inputs, N as in the mean loss.
+    For all factors with the same product, dropout's penalty (`path_norm`) is at least this one, with equality for
+    balanced factors; so both objectives have the same minimum. X are the N training inputs.
     """
 
-    drop_rate: float = 0.5  # in [0, 1), of the dropout it stands for
+    drop_rate: float = 0.5  # in [0, 1), of the equivalent dropout
 
     acts_on: ClassVar[tuple[str, ...]] = ("hidden",)
     off: ClassVar[dict[str, Scalar]] = {"drop_rate": 0.0}
@@ -33,11 +33,11 @@ class NuclearNorm(Regularizer):
         check_rate(self, "drop_rate")
 
     def chosen_sites(self, network: nn.Module) -> list[Site]:
-        """Those between two dense layers."""
+        """The hidden sites between two dense layers."""
         return paired_sites(network)
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """The penalty on every hidden pair."""
+        """The penalty on every pair of linear layers around a hidden site."""
         if self.drop_rate == 0:
             return self
         return SpectralPenalty(hidden_pairs(network), self.of_spectrum)

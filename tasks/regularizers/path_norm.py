@@ -1,4 +1,4 @@
-"""The path norm: dropout's own penalty on the last hidden layer, without its noise (Pal et al. 2020, Lemma 1)."""
+"""The path norm: the explicit regularizer of dropout on the last hidden layer (Pal et al. 2020, Lemma 1)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from tasks.sites import Site
 class PathNorm(Regularizer):
     """Penalty drop_rate / (1 - drop_rate) sum_i ||U_i H_i||_F^2 / B over blocks i of block_size hidden units.
 
-    H (units x B) is what enters the last hidden or dense site, U the weight of the layer that reads it; on a linear
-    pair H = V^T X, and for block size 1 the sum is sum_i ||u_i||^2 ||v_i^T X||^2. With the squared error the loss is
-    then the mean one under dropout (block size 1) or `dropblock_sample`, on every batch. A last block may be shorter.
+    H (units x B) are the units at the last hidden or dense site, U is the weight of the layer that reads them. In a
+    two-layer linear network H = V^T X, and for block size 1 the sum is sum_i ||u_i||^2 ||v_i^T X||^2. With the squared
+    error, the penalised loss of a batch is its expected loss under dropout (block size 1) or `dropblock_sample`. The
+    last block may be shorter.
     """
 
-    drop_rate: float = 0.5  # in [0, 1), of the dropout it stands for
+    drop_rate: float = 0.5  # in [0, 1), of the equivalent dropout
     block_size: int = 1  # >= 1
 
     acts_on: ClassVar[tuple[str, ...]] = ("hidden", "dense")
@@ -37,7 +38,7 @@ class PathNorm(Regularizer):
         check_count(self, "block_size", 1)
 
     def chosen_sites(self, network: nn.Module) -> list[Site]:
-        """The last one that a dense layer reads."""
+        """The last of its sites that a dense layer reads."""
         return [site for site in super().chosen_sites(network) if isinstance(site.next_layer, nn.Linear)][-1:]
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:

@@ -1,4 +1,4 @@
-"""A probe that follows a bound on the complexity of the network during training, and changes nothing."""
+"""A probe that logs a bound on the network's Rademacher complexity during training, which it does not change."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tasks.theory.rademacher import BoundVariant, convolutional_log_term, dense_
 
 @dataclass(frozen=True, kw_only=True)
 class RademacherProbe(Regularizer):
-    """Logs the decimal logarithm of LocalDrop's Rademacher bound after every so many epochs; training is as without it.
+    """Logs the decimal logarithm of LocalDrop's Rademacher bound every `every_epochs` epochs; training is unchanged.
 
-    It is meant for company: `localdrop+rademacher_probe` draws the bound beside the error. Every conv and dense layer
-    contributes one factor: the norm of the keep rates of what it reads times the tail of its singular values beyond h.
-    The keep rates are what a site multiplies by in eval mode, multiplied where a layer reads several sites; where that
-    is 1 (no mask, or one rescaled in training) the norm is left out, as the bounds without dropout have it. B is the
-    norm of all inputs of the epoch, as augmented.
+    Combine it with a regularizer: `localdrop+rademacher_probe` logs the bound beside the error. Every conv and dense
+    layer contributes one factor: the norm of the keep rates of what it reads, times the sum of its singular values
+    beyond the first h. The keep rates are the factors of the sites in eval mode; those of several sites that one layer
+    reads are multiplied. Where they are 1 (no mask, or masks that are rescaled in training) the norm is left out, as in
+    the bounds without dropout. B is the norm of all augmented inputs of the epoch.
     """
 
-    untouched_dense_fraction: float = 0.0  # in [0, 1], share of each dense layer's singular values that is left out
-    untouched_conv: int = 0  # >= 0, likewise of each kernel
+    untouched_dense_fraction: float = 0.0  # in [0, 1], h as a fraction of each dense layer's singular values
+    untouched_conv: int = 0  # >= 0, h of each kernel
     delta: float = 1.0  # >= 0, bound on the mean squared output of every layer
     variant: BoundVariant = "derived"
     every_epochs: int = 1  # >= 1
@@ -47,13 +47,13 @@ class RademacherProbe(Regularizer):
         check_count(self, "every_epochs", 1)
 
     def skip_reason(self, network: nn.Module) -> str | None:
-        """A bound needs a layer."""
+        """Skip networks without a layer."""
         if any(isinstance(module, nn.Linear | nn.Conv2d) for module in network.modules()):
             return None
         return "RademacherProbe needs a conv or dense layer; the network has none."
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """The hooks of the probe: they read weights and change nothing."""
+        """The hooks of the probe, which read the weights and change nothing."""
         return _Probe(self)
 
 
@@ -70,7 +70,7 @@ def log_bound_of(network: nn.Module, settings: RademacherProbe, data_norm: float
             sizes.append(weight.numel())
         else:
             h = round(settings.untouched_dense_fraction * min(weight.shape))
-            # Behind pooling, the mean square of the rates is taken over to the features that are left.
+            # The layer may read fewer features than the site has, after pooling: keep the mean square of the rates.
             vector = None if rates is None else rates.square().mean().sqrt().expand(weight.shape[1])
             terms.append(dense_log_term(weight, vector, h))
             sizes.append(1)
@@ -79,21 +79,21 @@ def log_bound_of(network: nn.Module, settings: RademacherProbe, data_norm: float
 
 
 def _rates_read(network: nn.Module) -> dict[WeightLayer, Tensor]:
-    """For each layer, the product of the keep rates of all masked sites that it reads; none where there is no such."""
+    """For each layer that reads masked sites, the product of their keep rates."""
     read: dict[WeightLayer, Tensor] = {}
     for site in sites_of(network):
         rates = None if site.next_layer is None else _multipliers(site)
         if site.next_layer is None or rates is None:
             continue
         before = read.get(site.next_layer)
-        if before is not None:  # where pooling stands between the two sites, by its mean square
+        if before is not None:  # with pooling between the two sites, use the root mean square of the first
             rates = rates * (before if before.shape == rates.shape else before.square().mean().sqrt())
         read[site.next_layer] = rates
     return read
 
 
 def _multipliers(site: Site) -> Tensor | None:
-    """What the site multiplies one sample by in eval mode; None where that is 1."""
+    """The factors of one sample at the site in eval mode; None where all are 1."""
     if not len(site.fillings) or site.shape is None:
         return None
     was_training = site.training
@@ -105,7 +105,7 @@ def _multipliers(site: Site) -> Tensor | None:
 
 
 class _Probe(Hooks):
-    """Sums up the inputs of an epoch, then computes the bound."""
+    """Sums the squares of the inputs of an epoch, then computes the bound."""
 
     def __init__(self, settings: RademacherProbe) -> None:
         self._settings = settings

@@ -12,8 +12,8 @@ from tasks.regularizers.adversarial_training import AdversarialTraining, Attacke
 class ReflectedAdversarialTraining(AdversarialTraining):
     """Adversarial training whose attacks maximise l_-(z) = -l(-z), which has large gradients where z is large.
 
-    As `adversarial_training`, of which it is the setting `loss = reflected`: a contestant of its own (and hence a
-    second level of classes), so that both stand in one table.
+    It is `adversarial_training` with `loss = reflected`, as a regularizer of its own (hence a second level of classes),
+    so that tables compare both.
     """
 
     loss: AttackedLoss = "reflected"

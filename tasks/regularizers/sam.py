@@ -1,4 +1,4 @@
-"""SAM steps along the gradient of a nearby worse point (Foret et al. 2021, arXiv:2010.01412)."""
+"""Sharpness-aware minimisation uses the gradient at a nearby worse point (Foret et al. 2021, arXiv:2010.01412)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from tasks.regularizers.parts.checks import check_at_least
 class SAM(Regularizer):
     """The gradient at w is replaced by the one at w + rho g / ||g||_2, g the gradient at w over all parameters.
 
-    Sharpness-aware minimisation. Each step runs forward and backward twice. The loss reported is that at w; running
-    statistics of batch norm are taken at w alone; other regularizers draw new masks for the second pass, and penalties
-    count in both.
+    Each step runs two forward and backward passes. The reported loss is that at w, and the running statistics of batch
+    norm are updated at w only. Other regularizers draw new masks for the second pass; their penalties are in both.
     """
 
-    rho: float = 0.05  # >= 0, length of the step uphill; 0 is off
+    rho: float = 0.05  # >= 0, length of the step along the gradient; 0 is off
 
     off: ClassVar[dict[str, Scalar]] = {"rho": 0.0}
     formula: ClassVar[str] = "gradient <- gradient at w + rho g / ||g||, g = gradient at w"
@@ -35,7 +34,7 @@ class SAM(Regularizer):
         check_at_least(self, "rho", 0)
 
     def compute_gradients(self, backward: Callable[[], Tensor], step: Step) -> Tensor:
-        """Gradients at the nearby worse point; the weights come back bit for bit."""
+        """Gradients at the nearby worse point; the weights are restored exactly."""
         loss = backward()
         if self.rho == 0:
             return loss
@@ -65,7 +64,7 @@ def _move_to(parameters: list[nn.Parameter], places: list[Tensor]) -> None:
 
 @contextmanager
 def _frozen_statistics(network: nn.Module) -> Iterator[None]:
-    """Batch norm goes on normalising by the batch, without moving its running statistics."""
+    """Batch norm normalises by the batch, without updating its running statistics."""
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) and m.track_running_stats]
     for norm in norms:
         norm.track_running_stats = False

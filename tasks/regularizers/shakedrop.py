@@ -1,4 +1,4 @@
-"""ShakeDrop scales residual branches at random, otherwise forward than backward (Yamada et al. 2019)."""
+"""ShakeDrop scales residual branches by random factors, one forward and another backward (Yamada et al. 2019)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class ShakeDrop(Regularizer):
     """y = shortcut + (b + alpha - b alpha) F(x) forward, (b + beta - b beta) backward, b ~ Ber(1 - drop_rate_l).
 
     b is drawn per sample, alpha and beta uniformly between their bounds per `level`. A branch that is not dropped
-    (b = 1) is untouched; a dropped one is shaken by alpha, and its gradient by beta. Eval multiplies F(x) by the
-    expectation of its forward factor, 1 - drop_rate_l + drop_rate_l (alpha_low + alpha_high) / 2. Rates grow with depth
-    as in DropPath.
+    (b = 1) is unchanged; a dropped one is multiplied by alpha, and its gradient by beta. Eval multiplies F(x) by the
+    expected forward factor, 1 - drop_rate_l + drop_rate_l (alpha_low + alpha_high) / 2. Rates grow with depth as in
+    DropPath.
     """
 
     drop_rate: float = 0.5  # in [0, 1), of the last branch
@@ -42,7 +42,7 @@ class ShakeDrop(Regularizer):
     source: ClassVar[str] = "Yamada et al. 2019, section 4 (the rules of training forward, backward and test)"
 
     def __post_init__(self) -> None:
-        """Check the rate and the words, and that no interval is empty."""
+        """Check every field, and that no interval is empty."""
         check_rate(self, "drop_rate")
         check_choice(self, "growth", get_args(Growth))
         check_choice(self, "level", get_args(Level))
@@ -56,7 +56,7 @@ class ShakeDrop(Regularizer):
                 )
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
-        """One shaking module per branch, at the rate of its depth."""
+        """One module of random factors per branch, at the drop rate of its depth."""
         sites = self.chosen_sites(network)
         for site, rate in zip(sites, rates_by_depth(self.drop_rate, len(sites), self.growth), strict=True):
             site.fill(Shake(self, rate, context.masks(site.name)))
@@ -72,7 +72,7 @@ class Shake(nn.Module):
         self._settings, self._stream = settings, stream
 
     def forward(self, x: Tensor) -> Tensor:
-        """Shaken in training, multiplied by the expected factor in eval mode, `x` itself at drop rate 0."""
+        """Multiplied by random factors in training, by the expected factor in eval mode; `x` itself at drop rate 0."""
         if self.drop_rate == 0:
             return x
         settings = self._settings

@@ -1,4 +1,4 @@
-"""Sparse variational dropout learns a noise for every weight and prunes (Molchanov et al. 2017, arXiv:1701.05369)."""
+"""Sparse variational dropout learns noise variances and prunes weights (Molchanov et al. 2017, arXiv:1701.05369)."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ from tasks.regularizers.parts.local_reparametrization import with_noise, with_we
 from tasks.runtime.streams import MaskStream
 from tasks.sites import WeightLayer
 
-NO_NOISE = -100.0  # a standard deviation of exp(-50) is lost beside any weight
+NO_NOISE = -100.0  # a standard deviation of exp(-50) is below the rounding error of usual weights
 KL_SIGMOID = (0.63576, 1.87320, 1.48695)  # Molchanov et al. 2017, eq. 14
 LARGEST_LOG_ALPHA = 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class SparseVariationalDropout(Regularizer):
-    """Every weight that reads a site gets Gaussian noise of its own learned variance; weights lost in it are pruned.
+    """Every weight that reads a site gets Gaussian noise with a learned variance; weights with large noise are pruned.
 
-    With sigma^2 the variance and alpha = sigma^2 / w^2, the loss gains (kl_weight r / number of training samples)
-    sum KL(alpha), KL the divergence from the log-uniform prior; r is 0 up to the share `warmup_start` of training, then
-    grows linearly to 1 at `warmup_end`. Noise is drawn at the outputs (local reparametrisation). In eval mode there is
-    none, and weights with log alpha > prune_log_alpha count as 0.
+    With variance sigma^2 of a weight w and alpha = sigma^2 / w^2, the penalty is (kl_weight r / N) sum KL(alpha) for N
+    training samples, KL the divergence from the log-uniform prior; r is 0 until the fraction `warmup_start` of
+    training, then grows linearly to 1 at `warmup_end`. Noise is drawn at the layer's outputs (local
+    reparametrisation). In eval mode there is no noise, and weights with log alpha > prune_log_alpha are set to 0.
 
-    log sigma^2 = log_variance_speed times what the network's optimizer learns, so that under plain gradient descent it
-    moves log_variance_speed^2 times as fast; the paper's Adam makes steps of one size anyway.
+    log sigma^2 is log_variance_speed times the parameter that the network's optimizer learns, so that under plain
+    gradient descent it changes log_variance_speed^2 times as fast. (The paper uses Adam, whose step does not depend on
+    the size of the gradient.)
     """
 
     kl_weight: float = 1.0  # >= 0
-    initial_log_variance: float = -10.0  # >= -100, which switches the noise and all else off
+    initial_log_variance: float = -10.0  # >= -100; -100 switches the method off
     prune_log_alpha: float = 3.0  # in [-8, 8]: log alpha is clipped there
     warmup_start: float = 0.025  # from 0 to warmup_end: epoch 5 of 200
     warmup_end: float = 0.1  # from warmup_start to 1: epoch 20 of 200
@@ -77,13 +78,13 @@ class SparseVariationalDropout(Regularizer):
 
 
 def kl_divergence(log_alpha: Tensor) -> Tensor:
-    """KL of N(w, alpha w^2) from the log-uniform prior: a fit at most 0.01 off, going to 0 as alpha grows."""
+    """KL of N(w, alpha w^2) from the log-uniform prior, by a fit with an error below 0.01; goes to 0 as alpha grows."""
     k1, k2, k3 = KL_SIGMOID
     return k1 - k1 * torch.sigmoid(k2 + k3 * log_alpha) + 0.5 * F.softplus(-log_alpha)
 
 
 class SparseNoise(nn.Module):
-    """Holds log sigma^2 of one layer's weights. At its site it is the identity; it acts on the layer that follows."""
+    """Holds log sigma^2 of one layer's weights. It is the identity at its site, and changes the next layer's output."""
 
     def __init__(self, name: str, layer: WeightLayer, settings: SparseVariationalDropout, stream: MaskStream) -> None:
         super().__init__()
@@ -103,7 +104,7 @@ class SparseNoise(nn.Module):
         return log_alpha.clamp(-LARGEST_LOG_ALPHA, LARGEST_LOG_ALPHA)
 
     def perturb(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        """What the layer returns instead of `output`: with noise in training, with pruned weights in eval mode."""
+        """Forward hook of the layer: its output with noise in training, with pruned weights in eval mode."""
         (layer,) = self._layer
         if self.training:
             variance = self.log_alpha().exp() * layer.weight.square()
@@ -113,7 +114,7 @@ class SparseNoise(nn.Module):
 
 @dataclass(frozen=True)
 class _Divergence(Hooks):
-    """The penalty, and for the log what share of the weights is pruned."""
+    """The penalty; logs the fraction of pruned weights."""
 
     settings: SparseVariationalDropout
     noises: Sequence[SparseNoise]

@@ -1,4 +1,4 @@
-"""The squared weighted trace norm: what dropout in matrix completion amounts to at its best (Mianjy, section 4.2)."""
+"""The squared weighted trace norm, which dropout in matrix completion induces (Mianjy's thesis, section 4.2)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.theory.matrix_completion import dropout_strength, trace_norm_of_facto
 
 @runtime_checkable
 class FactorPair(Protocol):
-    """A network that completes a matrix by the product UV' of two factors, and knows how often rows are observed."""
+    """A network that completes a matrix by U V' and knows the observed frequencies of its rows and columns."""
 
     row_probabilities: Tensor
     column_probabilities: Tensor
@@ -28,12 +28,13 @@ class FactorPair(Protocol):
 class WeightedTraceNorm(Regularizer):
     """Penalty beta ||diag(sqrt p) U V' diag(sqrt q)||_*^2 on factors of width d, beta d = drop_rate / (1 - drop_rate).
 
-    p and q are how often the rows and columns of the matrix are observed in training. Where places are drawn from the
-    product of p and q, dropout's mean penalty is never below this one, and equal to it where all hidden units
-    contribute alike; so both have the same minimum. Ratings are not drawn so: popular films have other users.
+    p and q are the frequencies of the rows and columns among the observed entries in training. If entries are sampled
+    from the product of p and q, dropout's expected penalty is at least this one, with equality where all hidden units
+    contribute equally; so both objectives have the same minimum. Ratings are not sampled like that: which users rate a
+    film depends on the film.
     """
 
-    drop_rate: float = 0.2  # in [0, 1), of the dropout it stands for
+    drop_rate: float = 0.2  # in [0, 1), of the equivalent dropout
 
     off: ClassVar[dict[str, Scalar]] = {"drop_rate": 0.0}
     formula: ClassVar[str] = "loss + drop_rate / (1 - drop_rate) / d ||diag(sqrt p) U V' diag(sqrt q)||_*^2"
@@ -44,7 +45,7 @@ class WeightedTraceNorm(Regularizer):
         check_rate(self, "drop_rate")
 
     def skip_reason(self, network: nn.Module) -> str | None:
-        """It is a norm of one matrix."""
+        """Skip networks that are not a factor pair."""
         if isinstance(network, FactorPair):
             return None
         return "WeightedTraceNorm needs a network that completes a matrix by two factors; this one does not."
@@ -57,7 +58,7 @@ class WeightedTraceNorm(Regularizer):
         return _Penalty(self.of_norm, network)
 
     def of_norm(self, norm: Tensor, width: int) -> Tensor:
-        """The penalty, from the norm."""
+        """The penalty, from the weighted trace norm and the width."""
         return dropout_strength(self.drop_rate) / width * norm.square()
 
 

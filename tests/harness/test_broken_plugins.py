@@ -80,7 +80,7 @@ CONTESTANTS = {  # what is wrong: (source, what the sentence says of it)
     ),
     "a hook with another name": (
         f"{ADDS}\n    def penalties(self, step): return 0",
-        "Mine.penalties is no hook, and nobody calls or reads it; did you mean 'penalty'?",
+        "Mine.penalties is neither a hook nor an attribute that regarena reads; did you mean 'penalty'?",
     ),
     "a hook with other parameters": (
         f"{ADDS}\n    def after_step(self): pass", "Mine.after_step must take (self, step)",

@@ -1,1 +1,1 @@
-"""What several regularizers share: masks, checks, sites, steps of keep rates."""
+"""Code that several regularizers share: masks, checks of fields, choices of sites, steps on keep rates."""

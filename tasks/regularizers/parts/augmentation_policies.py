@@ -1,7 +1,7 @@
 """The policies that AutoAugment found (Cubuk et al. 2019, arXiv:1805.09501, tables 7 and 9), as data.
 
-A policy is a list of sub-policies, one a line; each is two operations with the chance to be applied and the magnitude
-(0 to 9), which some operations do not have.
+A policy is a list of sub-policies, one per line. Each has two operations with the probability of being applied and the
+magnitude (0 to 9), which some operations do not have.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Operation(NamedTuple):
-    """`name` is applied with `chance`, at `magnitude` of 0 to 9."""
+    """The operation `name`, applied with probability `chance` at `magnitude` 0 to 9."""
 
     name: str
     chance: float

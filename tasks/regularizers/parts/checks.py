@@ -1,4 +1,4 @@
-"""Checks of hyperparameters: each ends in one sentence with the rule, the value received and what is allowed."""
+"""Checks of hyperparameters, whose messages name the rule, the value received and what is allowed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tasks.table import unknown_name_message
 
 
 def check_number(owner: object, field: str) -> float:
-    """The field's value; raises ValueError where it is no number, such as a text that holds one."""
+    """The field's value; raises ValueError if it is not a number (a string like "0.5" is not)."""
     value = getattr(owner, field)
     if not isinstance(value, Real) or isinstance(value, bool):
         raise ValueError(f"{type(owner).__name__}.{field} must be a number, got {value!r}.")
-    return value  # type: ignore[return-value]  # numpy's numbers too; messages show it as it was given
+    return value  # type: ignore[return-value]  # may be a numpy number; not converted, since messages show it
 
 
 def check_rate(owner: object, field: str, *, below_one: bool = True) -> None:
@@ -59,7 +59,7 @@ def check_count(owner: object, field: str, least: int, most: int | None = None) 
 
 
 def check_choice(owner: object, field: str, allowed: Iterable[str]) -> None:
-    """Raise ValueError unless the field is one of the `allowed` words; the nearest are offered."""
+    """Raise ValueError unless the field is one of the `allowed` words; the message suggests the nearest."""
     value, words = getattr(owner, field), list(allowed)
     if value not in words:
         raise ValueError(unknown_name_message(f"{type(owner).__name__}.{field}", str(value), words))

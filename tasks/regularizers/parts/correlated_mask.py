@@ -1,4 +1,4 @@
-"""Multiplicative masks with an arbitrary mean vector and covariance matrix, as Lemma 10 of Pal et al. 2020 has them."""
+"""Multiplicative masks with an arbitrary mean vector and covariance matrix, as in Lemma 10 of Pal et al. 2020."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ TOLERANCE = 1e-8  # by which an eigenvalue may fall below 0
 class CorrelatedMask(nn.Module):
     """y = x z / mean, with one z of the given mean and covariance per sample; eval is the identity.
 
-    `gaussian` masks are N(mean, covariance). `binary` ones take the values 0 and 1: z_i = 1 where a normal number l_i
-    falls below its quantile, with latent correlations chosen so that Cov(z) is the one wanted (Emrich and Piedmonte
-    1991); their variances are mean (1 - mean) by necessity.
+    `gaussian` masks are N(mean, covariance). `binary` ones take the values 0 and 1: z_i = 1 if a latent standard normal
+    l_i is below its quantile at mean_i, where the correlations of l are chosen so that z has the given covariance
+    (Emrich and Piedmonte 1991). Their variances can only be mean (1 - mean).
 
     Args:
         mean: shape (D,), no entry 0; in (0, 1) for binary masks.
@@ -31,7 +31,7 @@ class CorrelatedMask(nn.Module):
         values: `gaussian` or `binary`.
 
     Raises:
-        ValueError: for a mean or a covariance that no such mask has, or that this way of drawing cannot reach.
+        ValueError: for a mean or a covariance that no such mask has, or that this method cannot generate.
 
     Example:
         >>> stream = MaskStream(0, "example", "cpu")
@@ -40,15 +40,15 @@ class CorrelatedMask(nn.Module):
         >>> bool((y[:, 0] == y[:, 1]).all()), sorted(y.unique().tolist())
         (True, [0.0, 2.0])
 
-    To compete with moments of one's own, fill the sites with it. An entry point of the group `regarena.regularizers`,
-    or a line in REGULARIZERS, makes the class a contestant, and its fields are tuned like all others:
+    A regularizer with other moments fills its sites with this module. Register its class by an entry point of the group
+    `regarena.regularizers`, or by a line in REGULARIZERS; its fields can then be tuned like all others:
 
         >>> from dataclasses import dataclass
         >>> from tasks.regularizers.base import Context, Regularizer
         >>> from tasks.sites import Site, measure_sites
         >>> @dataclass(frozen=True, kw_only=True)
         ... class Rivals(Regularizer):
-        ...     correlation: float = -0.3  # of neighbours: one is rather kept without the other
+        ...     correlation: float = -0.3  # of neighbours: negative, so they are rarely kept together
         ...     acts_on = ("dense",)
         ...
         ...     def fill(self, site: Site, context: Context) -> nn.Module:
@@ -101,7 +101,7 @@ class CorrelatedMask(nn.Module):
         """Masked in training, `x` itself in eval mode. Shape (B, D)."""
         if not self.training:
             return x
-        dtype = torch.promote_types(x.dtype, torch.float32)  # in 16 bits, rates near 0 or 1 would be missed
+        dtype = torch.promote_types(x.dtype, torch.float32)  # 16 bits are too few for rates near 0 or 1
         with torch.autocast(x.device.type, enabled=False):
             correlated = self._stream.normal(tuple(x.shape), dtype) @ self._factor.mT.to(dtype)
         if not self._binary:
@@ -110,14 +110,15 @@ class CorrelatedMask(nn.Module):
 
 
 def latent_correlations(mean: Tensor, covariance: Tensor) -> Tensor:
-    """Correlations of normal numbers l for which the indicators of l_i < quantile(mean_i) have this covariance.
+    """Correlations of standard normals l for which the indicators of l_i < quantile(mean_i) have this covariance.
 
     Formula:
         Cov = integral over t from 0 to arcsin(correlation) of exp(-(a^2 + b^2 - 2 a b sin t) / (2 cos^2 t)) / (2 pi),
-        a and b the two quantiles, which grows with the correlation and is solved for it by bisection.
+        a and b the two quantiles. It increases with the correlation and is solved for it by bisection.
 
     Raises:
-        ValueError: if a mean lies outside (0, 1), a variance is not mean (1 - mean), or a covariance is out of reach.
+        ValueError: if a mean lies outside (0, 1), a variance is not mean (1 - mean), or no binary masks have a
+            covariance.
     """
     if not bool(((mean > 0) & (mean < 1)).all()):
         raise ValueError(f"mean must lie in (0, 1) for binary masks, got {mean.tolist()}.")
@@ -155,7 +156,7 @@ def _factor(matrix: Tensor) -> Tensor:
     eigenvalues, eigenvectors = torch.linalg.eigh(matrix)
     if float(eigenvalues[0]) < -TOLERANCE * max(float(eigenvalues[-1]), 1.0):
         raise ValueError(
-            "covariance must be positive semidefinite (for binary masks, that of the normal numbers behind them too), "
+            "covariance must be positive semidefinite (for binary masks, that of the latent normals too), "
             f"got a smallest eigenvalue of {float(eigenvalues[0]):.3g}."
         )
     factor: Tensor = eigenvectors * eigenvalues.clamp(min=0).sqrt()

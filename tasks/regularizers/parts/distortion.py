@@ -1,7 +1,8 @@
-"""What feature map distortion does to the elements that its mask leaves out, for units and for maps.
+"""The noise of feature map distortion, for units and for maps.
 
-The distorted feature is f^ = f - m o eps with m = 1 - keep. From eps = f, one gradient step on the complexity of the
-next layer leaves noise where m = 1: its size follows the largest weights with which the next layer reads the element.
+The distorted feature is f^ = f - m o eps with m = 1 - keep. One gradient step from eps = f on the Rademacher complexity
+of the next layer leaves noise where m = 1, whose size is proportional to the largest weight of that layer on the
+element.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ SHRINK_OF_1X1_KERNELS = 0.1  # likewise; a dense layer is a 1x1 kernel
 
 
 class Noise(NamedTuple):
-    """Value at element e of sample i: table[e] * per_element[k] for the k-th element drawn for, * per_sample[i]."""
+    """Noise at element e of sample i: table[e] * per_element[k] * per_sample[i], for the k-th element with noise."""
 
     table: Tensor  # broadcasts to one sample
-    per_element: Tensor | None = None  # (number of elements drawn for,)
+    per_element: Tensor | None = None  # (number of elements with noise,)
     per_sample: Tensor | None = None  # (B,)
 
 
 NoiseLaw = Callable[[Tensor, int, Tensor | None, MaskStream], Noise]
-"""Draws the noise of a batch, given the number of elements to draw for and K_M of the next layer if there is one."""
+"""Draws the noise of a batch, from x, the number of elements with noise, K_M of the next layer (or None), a stream."""
 
 
 def largest_weights(layer: WeightLayer) -> Tensor:
     """K_M: for each input unit (D,), or tap of each input channel (C, kh, kw), the largest weight over all outputs.
 
-    It is the signed maximum (Tang et al. 2020, below eq. 14).
+    It is the signed maximum, not that of absolute values (Tang et al. 2020, below eq. 14).
     """
     weight = layer.weight.detach()
     if isinstance(layer, nn.Linear):
@@ -44,19 +45,19 @@ def largest_weights(layer: WeightLayer) -> Tensor:
 
 
 def weights_behind(site: Site, layer_type: type[nn.Module]) -> Callable[[], Tensor | None]:
-    """Current K_M of the layer that reads `site`; None unless it is of the given type and fits."""
+    """A function that returns the current K_M of the layer that reads `site`; None if it has another type or shape."""
     layer, shape = site.next_layer, site.shape
     if layer is None or shape is None or not isinstance(layer, layer_type):
         return lambda: None
-    if len(largest_weights(layer)) != shape[0]:  # it reads a concatenation, say
+    if len(largest_weights(layer)) != shape[0]:  # e.g. it reads a concatenation
         return lambda: None
     return lambda: largest_weights(layer)
 
 
 def official_unit_noise(x: Tensor, num_elements: int, weights: Tensor | None, stream: MaskStream) -> Noise:
-    """0.1 K_M[j] u with u ~ N(0, 1) for every element: what the released code, for maps alone, does at 1x1 kernels.
+    """0.1 K_M[j] u with u ~ N(0, 1) for every element: what the released code, for maps only, does at 1x1 kernels.
 
-    That is eqs. 15 and 16 with lam = 0, without the 1 / N, and with a u for every sample, which makes sigma_i idle.
+    That is eqs. 15 and 16 with lam = 0, without 1 / N, and with one u per sample, which makes sigma_i redundant.
     """
     table = x.new_full((), SIZE_WITHOUT_NEXT_LAYER) if weights is None else weights * SHRINK_OF_1X1_KERNELS
     return Noise(table, per_element=stream.normal((num_elements,), x.dtype))
@@ -104,9 +105,9 @@ def distorted(
         x: features (B, ...).
         keep: boolean, of the shape of `x`.
         scale: constant that broadcasts to one sample.
-        noise: draws it, given the number of elements to draw for: on a CPU, where draws are dear, the dropped ones in
-            the order of their indices; on an accelerator, which would have to count them first, all.
-        step_size: gamma; 0 gives exactly the masked and scaled features.
+        noise: draws the noise of a number of elements. On a CPU, where draws are expensive, these are the dropped ones
+            in the order of their indices; on an accelerator, which would have to count them first, all elements.
+        step_size: gamma >= 0; 0 gives exactly the masked and scaled features.
     """
     y = apply_mask(x, keep, scale)
     if step_size == 0:
@@ -121,7 +122,7 @@ def distorted(
 
 @torch.no_grad()
 def distorted_where_dropped(y: Tensor, keep: Tensor, noise: Callable[[int], Noise]) -> Tensor:
-    """`y`, the masked features (B, ...), with noise in place of its zeros; it is drawn for these alone."""
+    """`y`, the masked features (B, ...), with noise in place of its zeros, drawn for these elements only."""
     dropped = dropped_positions(keep)
     table, per_element, per_sample = noise(len(dropped))
     values = table.expand(y.shape[1:]).reshape(-1)[dropped % y[0].numel()]
@@ -129,16 +130,16 @@ def distorted_where_dropped(y: Tensor, keep: Tensor, noise: Callable[[int], Nois
         values = values * per_element
     if per_sample is not None:
         values = values * per_sample[dropped // y[0].numel()]
-    constants = y.detach()  # replace zeros, before anything has read y
+    constants = y.detach()  # shares memory with y, so that writing here replaces the zeros of y without a gradient
     if y.is_contiguous():
         constants.view(-1)[dropped] = values
-    else:  # positions count in the order of the indices, not in that of the memory
+    else:  # `dropped` are positions in the order of the indices, not of the memory
         constants.masked_scatter_(keep.logical_not(), values)
     return y
 
 
 def distorted_everywhere(y: Tensor, keep: Tensor, noise: Callable[[int], Noise]) -> Tensor:
-    """The same with noise drawn for every element, of which what the mask keeps is left unused."""
+    """As `distorted_where_dropped`, with noise drawn for every element, also where the mask keeps it."""
     with torch.no_grad():
         table, per_element, per_sample = noise(y.numel())
         values = table.expand(y.shape)

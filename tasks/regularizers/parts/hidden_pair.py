@@ -14,11 +14,12 @@ SpectralFunction = Callable[[Tensor, int], Tensor]  # singular values of U V^T X
 
 
 class HiddenPair:
-    """A layer V^T in front of a hidden site, a layer U behind it, and the second moment of the inputs X they have seen.
+    """The layer V^T before a hidden site, the layer U after it, and the second moment of the inputs X seen in training.
 
-    The singular values of U V^T X / sqrt(N) are those of U V^T R for any R with R R^T = X X^T / N, so the inputs count
-    through their second moment alone. It is summed up while training, hence exact from the end of the first epoch on
-    whatever the batch size; a single batch would give too small a norm. R is taken anew when twice as many were seen.
+    The singular values of U V^T X / sqrt(N) are those of U V^T R for any R with R R^T = X X^T / N, so only the second
+    moment of the inputs is needed. It is summed during training, hence exact from the end of the first epoch on for any
+    batch size; that of a single batch would give too small a norm. R is recomputed when the number of inputs has
+    doubled.
     """
 
     def __init__(self, front: nn.Linear, behind: nn.Linear) -> None:
@@ -30,7 +31,7 @@ class HiddenPair:
         front.register_forward_pre_hook(self._see)
 
     def singular_values(self) -> Tensor:
-        """Of U V^T X / sqrt(N), differentiable in both layers' weights."""
+        """The singular values of U V^T X / sqrt(N), differentiable in both layers' weights."""
         if self._num_inputs >= 2 * self._num_at_root:
             self._num_at_root = self._num_inputs
             eigenvalues, eigenvectors = torch.linalg.eigh(self._sum / self._num_inputs)
@@ -55,7 +56,7 @@ def paired_sites(network: nn.Module) -> list[Site]:
 
 
 def hidden_pairs(network: nn.Module) -> list[HiddenPair]:
-    """The pairs around the paired sites."""
+    """The two layers around each of `paired_sites`."""
     fronts = front_layers(network)
     return [
         HiddenPair(fronts[site], site.next_layer)
@@ -71,5 +72,5 @@ class SpectralPenalty(Hooks):
         self._pairs, self._function = pairs, function
 
     def penalty(self, step: Step) -> Tensor:
-        """At the weights as they are."""
+        """The penalty at the current weights."""
         return torch.stack([self._function(pair.singular_values(), pair.width) for pair in self._pairs]).sum()

@@ -1,4 +1,4 @@
-"""Block coordinate descent on learned keep rates: a step of their own, with the weights held still."""
+"""Block coordinate descent on learned keep rates: steps on the rates at fixed weights."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class KeepRateSteps(Hooks):
     label: str  # prefix of the names of logged values
     keeps: Sequence[Keep]
     interval_steps: int
-    penalty_of_rates: Callable[[Step], Tensor | None]
+    penalty_of_rates: Callable[[Step], Tensor | None]  # None: no penalty
 
     def after_step(self, step: Step) -> None:
-        """Step on the rates when it is their turn."""
+        """Step on the rates after every `interval_steps` steps."""
         if (step.index + 1) % self.interval_steps or step.batch is None or not self.keeps:
             return
         variables = [keep.variable.requires_grad_() for keep in self.keeps]
@@ -39,7 +39,7 @@ class KeepRateSteps(Hooks):
             keep.descend(gradient, step.learning_rate)
 
     def period_steps(self) -> int:
-        """A step on the rates costs about as much as one on the weights, and comes with every so-many-th."""
+        """Steps from one step on the rates, which costs about as much as one on the weights, to the next."""
         return self.interval_steps if self.keeps else 1
 
     def after_epoch(self, epoch: int, network: torch.nn.Module) -> Mapping[str, float]:

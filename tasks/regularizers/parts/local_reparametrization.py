@@ -1,7 +1,7 @@
-"""Noise on weights, drawn where it arrives: one normal number per output instead of one per weight and sample.
+"""Noise on weights, drawn at the outputs of a layer: one normal per output instead of one per weight and sample.
 
-If the weights are independent N(W, S), the output x W is N(x W, x^2 S); drawing it directly is exact in law for each
-output and has less variance in its gradients (Kingma et al. 2015, arXiv:1506.02557, section 2.3).
+If the weights are independent N(W, S), the output x W is N(x W, x^2 S). Drawing it directly gives each output its exact
+distribution and gradients less variance (Kingma et al. 2015, arXiv:1506.02557, section 2.3).
 """
 
 from __future__ import annotations
@@ -27,6 +27,6 @@ def with_weights(layer: WeightLayer, x: Tensor, weight: Tensor, bias: Tensor | N
 
 
 def with_noise(layer: WeightLayer, x: Tensor, mean: Tensor, weight_variance: Tensor, stream: MaskStream) -> Tensor:
-    """Output `mean` of `layer` on `x`, with the noise that weights of variance `weight_variance` would bring."""
+    """The output `mean` of `layer` on `x`, with the noise of weights of variance `weight_variance`."""
     variance = with_weights(layer, x.square(), weight_variance, None)
     return mean + (variance + FLOOR).sqrt() * stream.normal(tuple(mean.shape), mean.dtype)

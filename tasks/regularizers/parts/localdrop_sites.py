@@ -1,4 +1,4 @@
-"""The learned masks of LocalDrop: keep rates per unit for dense layers, keep matrices for conv layers."""
+"""Masks with learned keep rates: per unit for dense layers, keep matrices for conv layers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Keep(nn.Module, ABC):
 
     @abstractmethod
     def rates(self) -> Tensor:
-        """Keep rates in [0, 1] of one sample here, differentiable in `variable`."""
+        """Keep rates in [0, 1] that broadcast to one sample at the site, differentiable in `variable`."""
 
     @abstractmethod
     def sample(self, x: Tensor) -> Tensor:
@@ -42,11 +42,11 @@ class Keep(nn.Module, ABC):
 
     @abstractmethod
     def project(self, variable: Tensor) -> Tensor:
-        """The nearest admissible value."""
+        """The nearest allowed value of the variable."""
 
     @abstractmethod
     def mean_drop_rate(self) -> float:
-        """The learned drop rate, averaged over units; this is logged."""
+        """The learned drop rate, averaged over units, for logging."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Masked in training, multiplied by the rates in eval mode."""
@@ -56,14 +56,14 @@ class Keep(nn.Module, ABC):
 
     @torch.no_grad()
     def descend(self, gradient: Tensor | None, learning_rate: float) -> None:
-        """One projected gradient step; without a gradient (not reached, or overflowed) nothing moves."""
+        """One projected gradient step; none if the gradient is None (the loss is independent of it, or overflowed)."""
         self.variable.requires_grad_(False)
         if gradient is not None:
             self.variable.copy_(self.project(self.variable - learning_rate * gradient))
 
 
 class UnitKeep(Keep):
-    """One keep rate per unit of a dense layer; with the scaling `start` it is divided by where it started."""
+    """One keep rate per unit of a dense layer; with `scaling` start, outputs are divided by the initial rate."""
 
     def __init__(
         self, site: Site, keep_rate: float, stream: MaskStream, device: torch.device, scaling: KeepScaling = "none"
@@ -73,7 +73,7 @@ class UnitKeep(Keep):
         self.register_buffer("variable", torch.full(site.shape, keep_rate, device=device))
 
     def rates(self) -> Tensor:
-        """The variable itself."""
+        """The learned variable itself."""
         return self.variable
 
     def sample(self, x: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ class UnitKeep(Keep):
         return self._stream.bernoulli_each(len(x), self.variable)
 
     def project(self, variable: Tensor) -> Tensor:
-        """Into [MIN_KEEP_RATE, 1]."""
+        """Clamp to [MIN_KEEP_RATE, 1]."""
         return variable.clamp(MIN_KEEP_RATE, 1)
 
     def mean_drop_rate(self) -> float:
@@ -90,7 +90,7 @@ class UnitKeep(Keep):
 
 
 class BlockKeep(Keep):
-    """One learned DropBlock rate d for a conv site, 0 at the start; the keep matrix follows from it."""
+    """One learned DropBlock rate d for a conv site, initially 0; the keep matrix follows from it."""
 
     def __init__(self, site: Site, block_size: int, form: KeepForm, stream: MaskStream, device: torch.device) -> None:
         super().__init__(site.name, stream)
@@ -104,7 +104,7 @@ class BlockKeep(Keep):
         return keep_matrix(self.variable, self._block_size, self._height, self._width, self._form)
 
     def forward(self, x: Tensor) -> Tensor:
-        """As every `Keep`; at rate 0, where every map begins, a CPU need not draw, and a GPU would wait to be told."""
+        """As `Keep.forward`; a CPU draws nothing at rate 0 (on a GPU, reading the rate would wait for the device)."""
         is_idle = self.training and self.variable.device.type == "cpu" and float(self.variable) == 0
         return x if is_idle else super().forward(x)
 
@@ -114,7 +114,7 @@ class BlockKeep(Keep):
         return block_mask(self._stream, (batch, channels, height, width), self.variable.detach(), self._block_size)
 
     def project(self, variable: Tensor) -> Tensor:
-        """Into [0, MAX_BLOCK_DROP_RATE]."""
+        """Clamp to [0, MAX_BLOCK_DROP_RATE]."""
         return variable.clamp(0, MAX_BLOCK_DROP_RATE)
 
     def mean_drop_rate(self) -> float:

@@ -1,8 +1,8 @@
-"""Masks that drop elements, and how they are applied. Every law here is exact; only the way of computing is quick.
+"""Masks that drop elements, and how they are applied. All masks have exactly the stated distribution.
 
-On a CPU the passes over memory go through numpy: it reads a boolean mask beside floats without making a float copy of
-it, counts it with vector instructions, and asks the system for large pages, which torch does not. Where numba is
-installed, large products take one pass instead of two, with the same result to the last bit.
+On a CPU, numpy does the passes over memory: unlike torch it multiplies floats by a boolean mask without a float copy of
+the mask, counts the mask with vector instructions, and asks the system for large pages. With numba, large products take
+one pass instead of two, with the same result bit for bit.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from tasks.runtime.streams import MaskStream
 from tasks.theory.drop_rates import seed_rate
 
 NUMPY_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
-MIN_COMPILED = 2**19  # elements: trainings with smaller maps are too short to pay for the import of numba
-LARGEST_KEPT_BYTES = 2**25  # glibc gives larger blocks back to the system, so that each new one is all page faults
+MIN_COMPILED = 2**19  # elements: trainings with smaller maps are too short to make up for the import of numba
+LARGEST_KEPT_BYTES = 2**25  # glibc returns larger blocks to the system, so that each new one causes page faults
 
 
 def apply_mask(x: Tensor, keep: Tensor, scale: float | Tensor) -> Tensor:
     """`x * keep * scale` in the precision of `x`, for a boolean mask `keep` and a constant that broadcast to `x`."""
-    # One factor for many elements is torch's to spread, which is quicker at it as long as memory is at hand.
+    # torch is faster at broadcasting a mask, unless the product is so large that its memory causes page faults.
     for_numpy = keep.shape == x.shape or x.numel() * x.element_size() > LARGEST_KEPT_BYTES
     if for_numpy and x.device.type == "cpu" and x.dtype in NUMPY_DTYPES and x.is_contiguous():
         return _masked_product(x, keep, scale)
@@ -34,7 +34,7 @@ def apply_mask(x: Tensor, keep: Tensor, scale: float | Tensor) -> Tensor:
 
 
 def realised_scale(keep: Tensor) -> Tensor:
-    """Numel / (number kept): what makes the mean of a constant input come out exact. 1 where nothing is kept."""
+    """Numel / (number kept), which keeps the mean of a constant input. 1 where nothing is kept."""
     if keep.device.type == "cpu":
         kept = np.count_nonzero(keep.numpy())
         return torch.tensor(keep.numel() / kept if kept else 1.0, dtype=torch.float64)
@@ -43,7 +43,7 @@ def realised_scale(keep: Tensor) -> Tensor:
 
 
 def dropped_positions(keep: Tensor) -> Tensor:
-    """Positions (int64, sorted) in the flattened mask, which lies on a CPU, at which it is False."""
+    """Sorted positions (int64) in the flattened mask, a tensor on the CPU, at which it is False."""
     return torch.from_numpy(np.flatnonzero(np.logical_not(keep.numpy())))
 
 
@@ -52,9 +52,9 @@ def block_mask(
 ) -> Tensor:
     """Keep mask (B, C, H, W) of DropBlock: seeds Ber(gamma) per sample and channel, the union of their blocks dropped.
 
-    A block hangs on its top left corner and lies wholly on the map; `block_size` is cut to the map on each axis. Each
-    pixel is kept with probability (1 - gamma)^n, n the number of blocks that cover it (Ghiasi et al. 2018, alg. 1).
-    A rate that is learned is a tensor, of which an accelerator need not tell the number.
+    A seed is the top left corner of its block, which lies entirely inside the map; `block_size` is cut to the map on
+    each axis. Each pixel is kept with probability (1 - gamma)^n, n the number of blocks that cover it (Ghiasi et al.
+    2018, algorithm 1). A learned rate is a tensor, so that it need not be read from an accelerator.
     """
     num_samples, channels, height, width = shape
     block_height, block_width = min(block_size, height), min(block_size, width)
@@ -73,7 +73,7 @@ def block_mask(
 def _block_mask_of_runs(
     stream: MaskStream, shape: tuple[int, int, int, int], gamma: float, block: tuple[int, int]
 ) -> Tensor:
-    """The mask on a CPU: few seeds are drawn, and each writes runs of a block's width."""
+    """`block_mask` on a CPU: for each seed, write one run of False of the block's width in each of its rows."""
     num_samples, channels, height, width = shape
     block_height, block_width = block
     rows, columns = height - block_height + 1, width - block_width + 1
@@ -84,7 +84,7 @@ def _block_mask_of_runs(
     keep = np.ones(shape, dtype=np.bool_)
     pixels = keep.reshape(-1)
     runs = np.ndarray(len(pixels) - block_width + 1, dtype=f"V{block_width}", buffer=keep, strides=(1,))
-    dropped = np.zeros((), dtype=runs.dtype)  # as many False in a row as a block is wide
+    dropped = np.zeros((), dtype=runs.dtype)  # a run of False: as many bytes as a block is wide
     for down in range(block_height):
         runs[corners + down * width] = dropped
     return torch.from_numpy(keep)
@@ -110,7 +110,7 @@ class _MaskedProduct(torch.autograd.Function):
             from tasks.regularizers.parts.masking_compiled import masked_product
 
             return torch.from_numpy(masked_product(values, keep.numpy(), float(constant)))
-        with np.errstate(all="ignore"):  # a diverged network is for the training loop to report
+        with np.errstate(all="ignore"):  # the training loop reports a diverged network
             factors = np.multiply(keep.numpy(), constant, dtype=NUMPY_DTYPES[x.dtype])
             product = np.multiply(values, factors, out=factors if is_full else None)
         return torch.from_numpy(product)

@@ -11,7 +11,7 @@ from tasks.runtime.compiled import compiled
 
 
 def masked_product(values: NDArray[Any], keep: NDArray[np.bool_], scale: float) -> NDArray[Any]:
-    """The product, to the last bit as numpy has it. All arrays are contiguous and of one shape."""
+    """The product, equal to numpy's bit for bit. All arrays are contiguous and have the same shape."""
     product = np.empty_like(values)
     number = values.dtype.type
     _multiply(values.reshape(-1), keep.reshape(-1), number(scale), number(0), product.reshape(-1))

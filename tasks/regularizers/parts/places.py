@@ -1,4 +1,4 @@
-"""Where masks act, and how strongly at which depth: hyperparameters alike for every method that offers them."""
+"""At which sites regularizers act, and at which rate by depth: hyperparameters that several methods share."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def sites_at(network: nn.Module, where: Where) -> list[Site]:
 def rates_by_group(rate: float, group_factor: float, sites: Sequence[Site]) -> list[float]:
     """The rate of each site: rate group_factor^(last - its group), last the highest group among them.
 
-    With 1/4 it is the rule of Ghiasi et al. 2018 for ResNet-50, where the sites of the last two groups alone are filled
-    (`first_group=3` of the architecture): the last one at the rate itself, the one in front of it at a quarter.
+    With 1/4 it is the rule of Ghiasi et al. 2018 for ResNet-50, where only the last two groups have sites
+    (`first_group=3` of the architecture): the last group has the rate itself, the one before it a quarter.
     """
     last = max((site.group for site in sites), default=0)
     return [rate * group_factor ** (last - site.group) for site in sites]

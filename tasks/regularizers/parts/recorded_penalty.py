@@ -1,4 +1,4 @@
-"""Penalties on what passes some sites in training and on the layers that read them."""
+"""Penalties on the activations at sites and on the weights of the layers that read them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ OfLayer = Callable[[Tensor, Tensor], Tensor]  # weight (outputs x units), hidden
 
 
 class RecordedPenalty(Hooks):
-    """The sum over sites of a function of the layer behind and of the units there; fills the sites with recorders.
+    """The sum over sites of a function of the next layer's weight and the units there; fills the sites with recorders.
 
     Args:
-        sites: those that a dense layer reads.
-        of_layer: the penalty of one.
+        sites: sites that a dense layer reads.
+        of_layer: the penalty of one site.
     """
 
     def __init__(self, sites: Sequence[Site], of_layer: OfLayer) -> None:
@@ -28,19 +28,19 @@ class RecordedPenalty(Hooks):
             site.fill(recorder)
 
     def penalty(self, step: Step) -> Tensor:
-        """At the units that passed last."""
+        """The penalty for the units of the last forward pass."""
         return torch.stack(list(map(self._of_site, self._sites, self._recorders))).sum()
 
     def _of_site(self, site: Site, recorder: Recorder) -> Tensor:
         layer, hidden = site.next_layer, recorder.seen
         assert layer is not None
         assert hidden is not None
-        recorder.seen = None  # its graph belongs to this step alone
+        recorder.seen = None  # frees the graph of this step
         return self._of_layer(layer.weight, hidden)
 
 
 class Recorder(nn.Module):
-    """The identity, which remembers what passed in training."""
+    """The identity, which stores its last input in training mode."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The small singular values of weight layers: charged with the keep rates of what the layer reads, then shrunk."""
+"""The small singular values of weight layers: a penalty on the keep rates of what the layer reads, and shrinkage."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def weight_layers(network: nn.Module) -> dict[str, WeightLayer]:
 
 
 def num_kept_of(layer: WeightLayer, h_dense_fraction: float, h_conv: int) -> int:
-    """How many leading singular values of one layer are left alone: h.
+    """The number h of leading singular values of one layer that are not shrunk.
 
-    For a dense layer `h_dense_fraction` of its rank, rounded. For a conv layer `h_conv` of a 3x3 kernel; as many values
-    are shrunk, 3 - h_conv, in kernels of other sizes. Those of rank 1, like 1x1 kernels, have one singular value each
-    and are skipped (Lu et al. 2021, section 5.3).
+    For a dense layer it is `h_dense_fraction` of its rank, rounded. For a conv layer it is `h_conv` for 3x3 kernels; in
+    kernels of other sizes equally many values, 3 - h_conv, are shrunk. Kernels with one singular value (1x1, 1xk) are
+    not shrunk (Lu et al. 2021, section 5.3).
     """
     rank = min(layer.weight.shape[-2:])
     if isinstance(layer, nn.Conv2d):
@@ -37,11 +37,11 @@ def num_kept_of(layer: WeightLayer, h_dense_fraction: float, h_conv: int) -> int
 
 
 def norm_of_rates(keep: Keep, layer: WeightLayer, c_norm: Norm) -> Callable[[], Tensor]:
-    """||theta|| of what `layer` reads, to be asked for again whenever the rates have moved.
+    """A function that returns ||theta|| of what `layer` reads, at the current rates.
 
     `l2` is the Euclidean norm over one channel's map (conv) or over all features that a dense layer reads; `rms` is
-    that divided by the square root of their number. Where pooling stands between the site and a dense layer, the
-    mean square of the rates is taken over to the features that are left.
+    that divided by the square root of their number. With pooling between the site and a dense layer, the features that
+    the layer reads have the mean square of the site's rates.
     """
 
     def norm() -> Tensor:
@@ -54,7 +54,7 @@ def norm_of_rates(keep: Keep, layer: WeightLayer, c_norm: Norm) -> Callable[[], 
 
 
 def no_masks() -> Tensor:
-    """The norm where nothing is dropped: the factor is left out, so C = lam (Lu et al. 2021, eqs. 12 and 17)."""
+    """The factor of a layer that reads no masks: 1, so that C = lam (Lu et al. 2021, eqs. 12 and 17)."""
     return torch.ones(())
 
 
@@ -66,22 +66,22 @@ class SpectralTail:
     layer: WeightLayer
     num_kept: int
     norm: Callable[[], Tensor] = no_masks
-    is_shrunk: bool = True  # the output is charged alone (Lu et al. 2021, algorithm 1, line 10)
+    is_shrunk: bool = True  # False for the output, which only has the penalty (Lu et al. 2021, algorithm 1, line 10)
     _sum: Tensor | None = field(default=None, repr=False)
 
     def penalty(self) -> Tensor:
-        """||theta|| sum_{j > h} sigma_j. The sum is measured once and kept until `forget`; no gradient reaches W."""
+        """||theta|| sum_{j > h} sigma_j, without a gradient for W. The sum is computed once and kept until `forget`."""
         if self._sum is None:
             self._sum = tail_sums(self.layer.weight.detach(), self.num_kept).sum()
         return self.norm() * self._sum
 
     def forget(self) -> None:
-        """The weights have moved."""
+        """Discard the stored sum, after the weights have changed."""
         self._sum = None
 
     @torch.no_grad()
     def shrink(self, lam: float) -> dict[str, float]:
-        """Shrink by C = lam ||theta||; returns what to log."""
+        """Shrink by C = lam ||theta||; returns values for the log."""
         threshold = float(lam * self.norm())
         shrunk = shrink_small_singular_values(self.layer.weight, self.num_kept, threshold)
         self.layer.weight.copy_(shrunk.weight)
@@ -94,7 +94,7 @@ class SpectralTail:
 
 @dataclass(frozen=True, kw_only=True)
 class Shrinkage(Hooks):
-    """Stage two: every `every_epochs` all tails are shrunk but the output's and those of frozen layers.
+    """Stage two: after every `every_epochs` epochs, shrink all tails except the output's and those of frozen layers.
 
     The optimizer keeps its momentum.
     """
@@ -104,16 +104,16 @@ class Shrinkage(Hooks):
     tails: Sequence[SpectralTail]
 
     def penalty_of_rates(self, num_samples: int) -> Tensor | None:
-        """Lam * Reg beside a loss summed over `num_samples`, so lam / num_samples * Reg beside the mean loss.
+        """The penalty beside the mean loss, lam / num_samples * Reg: it is lam * Reg beside the loss of all samples.
 
-        None when nothing is charged.
+        None if it is 0.
         """
         if self.lam == 0 or not self.tails:
             return None
         return self.lam / num_samples * torch.stack([tail.penalty() for tail in self.tails]).sum()
 
     def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
-        """Shrink when it is time; the sums of the tails are stale in any case."""
+        """Shrink after every `every_epochs` epochs; discard the stored sums after every epoch."""
         measured: dict[str, float] = {}
         for tail in self.tails:
             if self.lam > 0 and epoch % self.every_epochs == 0 and tail.is_shrunk:
@@ -122,17 +122,16 @@ class Shrinkage(Hooks):
         return measured
 
     def period_epochs(self) -> int:
-        """From one shrinkage to the next."""
+        """Epochs from one shrinkage to the next."""
         return self.every_epochs
 
 
 def charged_tails(
     network: nn.Module, keeps: Mapping[Site, Keep], h_dense_fraction: float, h_conv: int, c_norm: Norm
 ) -> list[SpectralTail]:
-    """A tail for every layer, charged with the keep rates of the last masked site that it reads.
+    """A tail for every layer that is shrunk or reads a masked site; its norm is that of the last masked site it reads.
 
-    Trained layers but the output are shrunk, a weight that layers share once. Another layer has no tail where it reads
-    no such site.
+    Trained layers except the output are shrunk; a weight that layers share is shrunk once.
     """
     masked: dict[WeightLayer, Keep] = {site.next_layer: keep for site, keep in keeps.items() if site.next_layer}
     layers = weight_layers(network)

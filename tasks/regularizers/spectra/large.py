@@ -1,11 +1,11 @@
-"""Shrinking the part of a large matrix's spectrum that is to be shrunk, by the cheapest method that serves.
+"""Shrinkage of the small singular values of a large matrix, without a full decomposition where possible.
 
-A singular value decomposition of a 2048 x 2048 matrix finds all 2048 values and both sets of vectors, though only few
-may change. The right singular vectors v_j, eigenvectors of the Gram matrix G = W^T W, are enough: what is taken away is
-sum_j removed_j u_j v_j^T = (W V) diag(removed_j / sigma_j) V^T.
+A singular value decomposition of a 2048 x 2048 matrix computes all 2048 values and both sets of vectors, though often
+few values change. The right singular vectors v_j, eigenvectors of the Gram matrix G = W^T W, are enough: the update
+that is subtracted from W is sum_j removed_j u_j v_j^T = (W V) diag(removed_j / sigma_j) V^T.
 
-* Few smallest values: inverse iteration in a block Krylov space, in float64.
-* Many: all eigenvectors of G in float32, where squaring the values does no harm.
+* Few values to shrink: inverse iteration in a block Krylov space, in float64.
+* Many: all eigenvectors of G in float32, where that is accurate enough.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from torch import Tensor
 from tasks.regularizers.spectra.small import Shrunk
 
 MIN_SIDE = 384  # below, LAPACK's decomposition is as fast
-MAX_FEW = 1 / 32  # share of the spectrum that counts as few
-EXTRA_COLUMNS = 16  # of the Krylov blocks, beyond the values wanted
+MAX_FEW = 1 / 32  # largest fraction of the spectrum for which the Krylov method is used
+EXTRA_COLUMNS = 16  # of the Krylov blocks, beyond the number of values to compute
 MAX_BLOCKS = 12
-TOLERANCE = 1e-3  # of the update, relative to itself
-# G holds sigma^2 to about 1e-7 sigma_max^2 in float32: enough for thresholds and cuts that are not below these shares
-# of sigma_max, where the update is off by about 1e-4 of itself.
+TOLERANCE = 1e-3  # relative error of the update
+# In float32 G has an error of about 1e-7 sigma_max^2. If threshold and largest shrunk value are at least these
+# fractions of sigma_max, the update has a relative error of about 1e-4.
 LEAST_LIMIT, LEAST_CUT = 0.01, 0.05
 
 
@@ -39,7 +39,7 @@ class Tail(NamedTuple):
 def shrink_one(weight: Tensor, num_kept: int, limit: float) -> Shrunk | None:
     """Shrink all singular values of one matrix but the `num_kept` largest by `limit`.
 
-    None where no method here is both quicker than a plain decomposition and within 1e-3 of what it takes away.
+    None if no method here is both faster than a full decomposition and has a relative error of the update below 1e-3.
     """
     if weight.shape[0] < weight.shape[1]:
         shrunk = shrink_one(weight.mT, num_kept, limit)
@@ -59,7 +59,7 @@ def shrink_one(weight: Tensor, num_kept: int, limit: float) -> Shrunk | None:
 def few_smallest(weight: Tensor, num_kept: int, limit: float) -> Tail | None:
     """All singular values but the `num_kept` largest, if the matrix is large and these are few; else None.
 
-    They are so exact that shrinking them by `limit` is off by less than 1e-3 of what it takes away.
+    The relative error of the update that shrinks them by `limit` is below 1e-3.
     """
     weight = weight.mT if weight.shape[0] < weight.shape[1] else weight
     num_columns = weight.shape[1]
@@ -86,12 +86,12 @@ def _many_smallest(weight: Tensor, num_kept: int, limit: float) -> Tail | None:
 
 
 def _shares(values: Tensor, limit: float) -> Tensor:
-    """What is removed of each value, as a share: 1 for values below the limit, and for those that are 0."""
+    """The fraction of each value that is removed: 1 for values below the limit, and for those that are 0."""
     return (limit / values.clamp(min=torch.finfo(values.dtype).tiny)).clamp(max=1)
 
 
 def _solver(weight: Tensor) -> Callable[[Tensor], Tensor] | None:
-    """X -> (W^T W)^-1 X, or None for a singular matrix. Of a square matrix, the Gram matrix is never formed."""
+    """X -> (W^T W)^-1 X, or None for a singular matrix. For a square W, the Gram matrix is never formed."""
     if weight.shape[0] == weight.shape[1]:
         factors, pivots, info = torch.linalg.lu_factor_ex(weight)
         if int(info):
@@ -112,10 +112,10 @@ def _smallest(
 ) -> Tail | None:
     """The `num_tail` smallest by inverse iteration in a growing block Krylov space (Golub and Van Loan, section 10.3).
 
-    The space is widened until what shrinking by `limit` takes away stands still; its error falls at least as fast as
-    its changes do. None if it does not within the largest space.
+    The space grows until the update of shrinking by `limit` converges; its error decreases at least as fast as its
+    changes. None if it does not converge within MAX_BLOCKS blocks.
     """
-    generator = torch.Generator().manual_seed(0)  # any start will do, and the same one repeats the result
+    generator = torch.Generator().manual_seed(0)  # any start converges; a fixed one makes the result reproducible
     block = torch.randn(num_columns, num_tail + EXTRA_COLUMNS, generator=generator, dtype=torch.float64).to(device)
     basis, image = block.new_empty(num_columns, 0), block.new_empty(num_columns, 0)  # Q and G Q
     previous: _Ritz | None = None
@@ -136,8 +136,8 @@ def _smallest(
 
 
 def _orthogonal(x: Tensor, image_of_x: Tensor, basis: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-    """An orthonormal basis of x beside `basis`, and its image under G, known without multiplying by G again."""
-    for _ in range(2):  # once leaves rounding errors of the large components
+    """An orthonormal basis of x orthogonal to `basis`, and its image under G, computed from the given images."""
+    for _ in range(2):  # one pass leaves rounding errors of the large components
         overlap = basis.mT @ x
         x, triangle = torch.linalg.qr(x - basis @ overlap)
         image_of_x = torch.linalg.solve_triangular(triangle, image_of_x - image @ overlap, upper=True, left=False)
@@ -160,7 +160,7 @@ class _Ritz(NamedTuple):
         return cls(values, vectors, gram @ vectors, _shares(values, limit))
 
     def change_since(self, other: _Ritz) -> float:
-        """||U - U'||_F / ||U||_F of what shrinking takes away, U = W V diag(shares) V^T, in a larger subspace."""
+        """||U - U'||_F / ||U||_F for the updates U = W V diag(shares) V^T of this subspace and a smaller one (U')."""
         size = (self.values * self.shares).square().sum()
         other_size = (other.values * other.shares).square().sum()
         num_old = len(other.vectors)

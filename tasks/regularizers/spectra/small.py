@@ -1,9 +1,9 @@
 """Singular values of very many small matrices at once, by one-sided Jacobi rotations of their columns.
 
-A decomposition by LAPACK costs microseconds of calls per 3x3 matrix. Here every entry of the matrix is one long tensor
-over all matrices, and each rotation is a handful of operations on such tensors (Demmel and Veselic 1992: relative
-accuracy is that of the best methods). A rotation makes two columns orthogonal; after a few sweeps over all pairs the
-columns are the left singular vectors times the singular values.
+LAPACK needs microseconds of function calls per 3x3 matrix. Here each entry of the matrix is one long tensor over all
+matrices, and each rotation is a few operations on such tensors. (One-sided Jacobi computes small singular values to
+high relative accuracy: Demmel and Veselic 1992.) A rotation makes two columns orthogonal; after a few sweeps over all
+pairs the columns are the left singular vectors times the singular values.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from torch import Tensor
 from tasks.runtime import compiled
 
 MAX_SIDE = 5  # beyond, LAPACK is as fast
-CHUNK_SIZE = 65536  # matrices at a time: calls are dear below, and caches overflow above
+CHUNK_SIZE = 65536  # matrices at a time: fewer make function calls dominate, more exceed the caches
 MAX_SWEEPS = 30
-MIN_COMPILED = 65536  # matrices: fewer do not pay for the import of numba, half a second, in a training of usual length
+MIN_COMPILED = 65536  # matrices: with fewer, a usual training does not make up for numba's import, half a second
 
 
 class Shrunk(NamedTuple):
-    """A thresholded batch of matrices, and what happened to it."""
+    """A batch of matrices after thresholding, and values for the log."""
 
-    weight: Tensor  # of the shape that came in
-    next_value: float  # largest sigma_(h+1) before: the first that was shrunk
+    weight: Tensor  # of the shape of the given matrices
+    next_value: float  # largest sigma_(h+1) over the matrices, before thresholding
     num_zeroed: int  # singular values that were positive and became zero
 
 
 def worth_it(num_matrices: int, rows: int, columns: int) -> bool:
-    """Whether rotations beat LAPACK: the matrices are small and many."""
+    """Whether rotations are faster than LAPACK: the matrices are small and many."""
     return max(rows, columns) <= MAX_SIDE and num_matrices >= 512 * min(rows, columns)
 
 
@@ -76,7 +76,7 @@ def tail_sums_portably(matrices: Tensor, num_kept: int) -> Tensor:
 
 
 def _compiled_for(matrices: Tensor) -> ModuleType | None:
-    """The same rotations as compiled loops, where there is numba and they serve: very many 3x3 matrices on a CPU."""
+    """The module of compiled loops if it applies (numba installed, very many 3x3 matrices on a CPU); else None."""
     on_cpu = matrices.device.type == "cpu" and matrices.dtype in (torch.float32, torch.float64)
     if not (on_cpu and matrices.shape[1:] == (3, 3) and len(matrices) >= MIN_COMPILED and compiled.is_available()):
         return None
@@ -86,7 +86,7 @@ def _compiled_for(matrices: Tensor) -> ModuleType | None:
 
 
 def _scale_of(matrices: Tensor) -> Tensor:
-    """A power of two near the largest entry: squares must not underflow, and it scales without rounding."""
+    """A power of two near the largest entry. Dividing by it avoids underflow of squares and is exact."""
     return torch.exp2(matrices.abs().amax().log2().round().clamp(min=-100))
 
 
@@ -100,11 +100,11 @@ class _Spectrum:
 
     def __init__(self, matrices: Tensor, num_kept: int) -> None:
         self.scale = _scale_of(matrices)
-        self.entries = matrices.new_empty(*matrices.shape[1:], len(matrices))  # rows of W are what is rotated
+        self.entries = matrices.new_empty(*matrices.shape[1:], len(matrices))  # the rows of W are rotated
         for entry, values in zip(self.entries.flatten(0, 1), matrices.flatten(1).unbind(1), strict=True):
-            torch.mul(values, 1 / self.scale, out=entry)  # one by one: quicker than a transposed copy
+            torch.mul(values, 1 / self.scale, out=entry)  # one by one: faster than a transposed copy
         copies = [column.clone() for column in self.entries]
-        self.columns = _orthogonal(copies, num_unwatched=2 if len(copies) <= 3 else 3)
+        self.columns = _orthogonal(copies, num_unchecked=2 if len(copies) <= 3 else 3)
         self.squares = [_dot(column, column) for column in self.columns]
         ranks = [torch.zeros_like(square) for square in self.squares]  # in descending order, ties by position
         for i in range(len(ranks)):
@@ -116,20 +116,20 @@ class _Spectrum:
         self.in_tail = [rank.ge_(num_kept) for rank in ranks]
 
     def next_value(self) -> float:
-        """The largest of the first values beyond."""
+        """The largest sigma_(num_kept + 1) over the matrices."""
         firsts = [(square * first).amax() for square, first in zip(self.squares, self.firsts, strict=True)]
         return float(torch.stack(firsts).amax().sqrt() * self.scale)
 
     def tail_sums(self) -> Tensor:
-        """The sums of all values beyond."""
+        """The sum, for each matrix, of all values but the `num_kept` largest."""
         tails = [square.sqrt() * inside for square, inside in zip(self.squares, self.in_tail, strict=True)]
         return torch.stack(tails).sum(0) * self.scale
 
     def shrink(self, limits: Tensor, out: Tensor) -> float:
-        """Write W - sum_(j in tail) min(sigma_j, limit) u_j v_j^T into `out`; returns how many values vanish."""
+        """Write W - sum_(j in tail) min(sigma_j, limit) u_j v_j^T into `out`; returns how many values become 0."""
         limits = limits / self.scale
         num_zeroed, shares = 0.0, []
-        # Values at the rounding errors of the largest have no vectors to speak of, and are left where they are.
+        # Values as small as the rounding errors of the largest have no accurate vectors and are not shrunk.
         least = torch.stack(self.squares).amax(0).mul_((32 * torch.finfo(limits.dtype).eps) ** 2)
         for square, inside in zip(self.squares, self.in_tail, strict=True):
             value = square.sqrt()
@@ -165,18 +165,19 @@ class _Spectrum:
             entry.sub_(product)
 
 
-def _orthogonal(columns: list[Tensor], num_unwatched: int, max_sweeps: int = MAX_SWEEPS) -> list[Tensor]:
-    """Sweep over all pairs of columns (rows, N), first unwatched, then until all are orthogonal."""
+def _orthogonal(columns: list[Tensor], num_unchecked: int, max_sweeps: int = MAX_SWEEPS) -> list[Tensor]:
+    """Sweep over all pairs of columns (rows, N): `num_unchecked` times, then until all are orthogonal."""
     squares = [_dot(column, column) for column in columns]
-    for _ in range(num_unwatched):
+    for _ in range(num_unchecked):
         _sweep(columns, squares, None, squares[0])
-    if num_unwatched:  # rotations carry the squares along, with rounding errors of the largest
+    if num_unchecked:  # rotations update the squares with rounding errors as large as those of the largest
         squares = [_dot(column, column) for column in columns]
     epsilon = torch.finfo(columns[0].dtype).eps
     worst, noise = torch.zeros_like(squares[0]), torch.stack(squares).sum(0).mul_(epsilon).square_()
     _sweep(columns, squares, worst, noise)
-    # Watched is the part of the larger column in the smaller one, in units of the smaller: it spoils the small singular
-    # vectors. It falls quadratically: from below 30 sqrt(epsilon) to rounding errors in this sweep.
+    # `worst` is the squared component of the larger column along the smaller one, relative to the smaller: it is the
+    # error of the small singular vectors. It converges quadratically: from below 30 sqrt(epsilon) to rounding errors in
+    # this sweep.
     left = (worst > 900 * epsilon).nonzero().squeeze(1)
     if len(left) and max_sweeps:
         again = _orthogonal([column.index_select(1, left) for column in columns], 0, max_sweeps - 1)
@@ -199,7 +200,7 @@ def _rotated(a: Tensor, b: Tensor, p: Tensor, q: Tensor, worst: Tensor | None, n
         smaller = torch.minimum(p, q)
         torch.maximum(worst, (dot * dot).div_(torch.addcmul(noise, smaller, smaller)), out=worst)
     gap = q - p
-    # tan of the smaller angle that does it: t = 2 dot / (gap + sign(gap) sqrt(gap^2 + 4 dot^2))
+    # tan of the smaller angle with that property: t = 2 dot / (gap + sign(gap) sqrt(gap^2 + 4 dot^2))
     denominator = torch.addcmul(tiny, gap, gap).addcmul_(dot, dot, value=4).sqrt_().copysign_(gap).add_(gap)
     tangent = torch.addcdiv(tiny, dot, denominator, value=2)
     cosine = torch.addcmul(torch.ones_like(tiny), tangent, tangent).rsqrt_()

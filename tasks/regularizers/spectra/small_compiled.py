@@ -1,9 +1,9 @@
-"""The rotations of `spectra.small` for 3x3 matrices as compiled loops: what one block needs stays in vector registers.
+"""The rotations of `spectra.small` for 3x3 matrices as compiled loops.
 
-Import it only where `tasks.runtime.compiled.is_available()`. The floats of a call are all of one precision: one
-float64, or one integer literal, in an expression would widen all of it. Every entry of LANES matrices stands in a row
-of its own of a flat scratch array, at offsets that the compiler knows: so it sees that rows do not overlap, and fills
-whole registers.
+Import it only if `tasks.runtime.compiled.is_available()`. All floats of a call have one precision: a single float64, or
+integer literal, in an expression would convert all of it to float64. The scratch array has one row per matrix entry,
+over LANES matrices. It is flat, with row offsets that are constants: so the compiler sees that rows do not overlap, and
+uses vector instructions.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def shrink(matrices: Tensor, num_kept: int, limits: Tensor, scale: float) -> tup
         matrices: contiguous.
         num_kept: h, below 3.
         limits: of the precision of the matrices.
-        scale: a power of two by which all is divided meanwhile, so that no square underflows.
+        scale: a power of two by which the matrices are divided during the computation, so that no square underflows.
 
     Returns:
         The shrunk matrices, the largest sigma_(h+1) before, and how many positive singular values became zero.
@@ -56,7 +56,7 @@ def tail_sums(matrices: Tensor, num_kept: int, scale: float) -> Tensor:
 
 
 def _scalars(dtype: torch.dtype, scale: float) -> tuple[Any, Any, Any]:
-    """`scale`, the epsilon and the smallest normal number, all in the precision."""
+    """`scale`, the machine epsilon and the smallest normal number, in the given precision."""
     precision, number = torch.finfo(dtype), torch.empty(0, dtype=dtype).numpy().dtype.type
     return number(scale), number(precision.eps), number(precision.tiny)
 
@@ -102,7 +102,7 @@ def _sum_tails(matrices: Floats, num_kept: int, scale: Any, epsilon: Any, tiny: 
 
 @compiled
 def _gather(matrices: Floats, start: int, size: int, scale: Any, scratch: Floats) -> None:
-    """Lay matrices side by side, divided by `scale`; what stands in lanes that are left over does no harm."""
+    """Copy matrices to the scratch array, divided by `scale`; unused lanes are set to 0."""
     for k in range(size):
         for place in range(9):
             scratch[(ENTRIES + place) * LANES + k] = matrices[start + k, place] / scale
@@ -137,7 +137,7 @@ def _dot(a: Three, b: Three) -> Any:
 @compiled
 def _orthogonalise(scratch: Floats, epsilon: Any, tiny: Any) -> None:
     """Rotate the rows of every matrix until they are orthogonal: they are sigma_j v_j^T then."""
-    one, bound = scratch.dtype.type(1), scratch.dtype.type(900) * epsilon  # see `small_spectra` for the bound
+    one, bound = scratch.dtype.type(1), scratch.dtype.type(900) * epsilon  # the bound of `spectra.small._orthogonal`
     for place in range(9 * LANES):
         scratch[ROTATED * LANES + place] = scratch[ENTRIES * LANES + place]
     for sweep in range(MAX_SWEEPS):
@@ -165,12 +165,12 @@ def _swept(a: Three, b: Three, c: Three, epsilon: Any, tiny: Any, one: Any) -> t
 
 @inlined
 def _rotated(a: Three, b: Three, noise: Any, tiny: Any, one: Any) -> tuple[Three, Three, Any]:
-    """Rows a and b turned until a.b = 0, and how much of the larger one stood in the smaller one, squared."""
+    """Rows a and b rotated until a.b = 0, and the squared component of the larger along the smaller one before."""
     p, q, dot = _dot(a, a), _dot(b, b), _dot(a, b)
     smaller, square = min(p, q), dot * dot
     worst = square / (noise * noise + smaller * smaller + tiny)
     gap, twice = q - p, dot + dot
-    # tan of the smaller angle that does it: t = 2 dot / (gap + sign(gap) sqrt(gap^2 + 4 dot^2))
+    # tan of the smaller angle with that property: t = 2 dot / (gap + sign(gap) sqrt(gap^2 + 4 dot^2))
     wide = abs(gap) + np.sqrt(gap * gap + twice * twice) + tiny
     tangent = (twice if gap >= 0 else -twice) / wide
     cosine = one / np.sqrt(one + tangent * tangent)
@@ -196,14 +196,14 @@ def _in_tail(p: Any, q: Any, r: Any, num_kept: int) -> tuple[bool, bool, bool]:
 
 @compiled
 def _shrink_lanes(scratch: Floats, num_kept: int, epsilon: Any, tiny: Any) -> None:
-    """Take W sum_j share_j b_j b_j^T away from each matrix W, b_j = sigma_j v_j, share_j = removed_j / sigma_j^3."""
+    """Subtract W sum_j share_j b_j b_j^T from each matrix W, b_j = sigma_j v_j, share_j = removed_j / sigma_j^3."""
     zero, one = scratch.dtype.type(0), scratch.dtype.type(1)
     noise = scratch.dtype.type(32) * epsilon * scratch.dtype.type(32) * epsilon
     for k in range(LANES):
         a, b, c = _rows(scratch, ROTATED, k)
         p, q, r = _dot(a, a), _dot(b, b), _dot(c, c)
         in_tail = _in_tail(p, q, r, num_kept)
-        # Values at the rounding errors of the largest have no vectors to speak of, and are left where they are.
+        # Values as small as the rounding errors of the largest have no accurate vectors and are not shrunk.
         least = max(p, max(q, r)) * noise
         limit = scratch[LIMIT * LANES + k]
         s = _share(p, limit, in_tail[0] & (p > least), tiny, zero)

@@ -15,15 +15,15 @@ __all__ = ["Shrunk", "shrink_small_singular_values", "tail_sums"]
 
 
 def shrink_small_singular_values(weight: Tensor, num_kept: int, threshold: Tensor | float) -> Shrunk:
-    """Leave the `num_kept` largest singular values alone and shrink each other one by `threshold`, down to zero.
+    """Keep the `num_kept` largest singular values, and replace each other one by max(sigma - threshold, 0).
 
     It is the proximal operator of the partial nuclear norm: the result minimises
     1/2 ||X - W||_F^2 + threshold sum_{j > num_kept} sigma_j(X) over all matrices X (Lu et al. 2021, eq. 23 with the
-    factor 1/2 that the printed threshold C needs, and eq. 24 with the clamp at zero that it lacks). All singular
-    vectors stay. `num_kept` at or above the rank, or a threshold of 0, is the identity.
+    factor 1/2 that the printed threshold C needs, and eq. 24 with the clamp at zero that it lacks). The singular
+    vectors do not change. `num_kept` at or above the rank, or a threshold of 0, is the identity.
 
-    Kernels by the thousand and large matrices go ways of their own, which agree with the plain decomposition to 1e-3 of
-    what is taken away or better.
+    Thousands of small kernels and large matrices have faster methods, whose update agrees with that of the full
+    decomposition to a relative error of 1e-3 or less.
 
     Args:
         weight: (..., rows, columns); leading dimensions are a batch of matrices.
@@ -64,7 +64,7 @@ def tail_sums(weight: Tensor, num_kept: int) -> Tensor:
 def _shrink_plainly(weight: Tensor, num_kept: int, limit: Tensor) -> Shrunk:
     left, values, right = torch.linalg.svd(weight, full_matrices=False)
     tail = values[..., num_kept:]
-    # Subtracting what is taken away keeps the leading part free of the rounding errors of U diag(s) V^T.
+    # Subtracting the update keeps the leading part free of the rounding errors of U diag(s) V^T.
     removed = torch.minimum(tail, limit[..., None] if limit.dim() else limit)
     update = (left[..., num_kept:] * removed[..., None, :]) @ right[..., num_kept:, :]
     return Shrunk(

@@ -102,7 +102,7 @@ def test_a_pickle_that_names_a_function_is_refused_and_runs_nothing(
     monkeypatch.chdir(tmp_path)
     write_cifar10(tmp_path, num_in_batch=1)
     (tmp_path / "cifar-10-batches-py" / "data_batch_1").write_bytes(harmful_pickle(function, argument))
-    with pytest.raises(DataError, match="which is no part of an array"):
+    with pytest.raises(DataError, match="which is not part of an array"):
         CIFAR10.splits(tmp_path)
     assert not (tmp_path / "harm").exists()
 
@@ -144,7 +144,7 @@ def test_a_copy_with_the_files_of_the_release_has_no_notice(cifar10: Path) -> No
 
 def test_a_copy_of_cifar100_is_told_by_its_content_whatever_its_files_hold_besides(cifar100: Path) -> None:
     ours = CIFAR100.splits(cifar100).fingerprint
-    assert "some of its pixels or labels are others" in str(CIFAR100.notice(cifar100))
+    assert "some of its pixels or labels are different" in str(CIFAR100.notice(cifar100))
     assert replace(CIFAR100, official_fingerprint=ours).notice(cifar100) is None
 
 

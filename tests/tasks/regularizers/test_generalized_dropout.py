@@ -165,7 +165,7 @@ def test_binary_masks_take_any_covariance_in_reach() -> None:
 
 
 def test_binary_masks_refuse_a_covariance_that_thresholds_do_not_reach() -> None:
-    with pytest.raises(ValueError, match="normal numbers behind"):  # though overlapping blocks do have it
+    with pytest.raises(ValueError, match="latent normals"):  # though overlapping blocks do have it
         CorrelatedMask(*overlapping_block_moments(0.6, 3), MaskStream(0, "x", "cpu"), values="binary")
 
 
