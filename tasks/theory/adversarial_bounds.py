@@ -2,9 +2,9 @@
 
 The network and the attack are those of `tasks.theory.attack_bounds`; the hidden weights W are trained, starting with
 ||W_1||_F <= omega. Data have ||x|| <= R and y v.x >= gamma > nu for a unit vector v (Assumption 3). Training is
-Algorithm 6: SGD, one example a step, on the logistic loss l(z) = log(1 + e^-z) at the attacked point.
+Algorithm 6: SGD, one example per step, on the logistic loss l(z) = log(1 + e^-z) at the attacked point.
 
-All steps and rates are returned as real numbers: round numbers of steps up.
+Numbers of steps are returned as real numbers: round them up.
 
 Source: Mianjy, PhD thesis (Johns Hopkins University), sections 6.3 and 6.4.
 """
@@ -53,16 +53,16 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Convergence:
-    """What adversarial training reaches: one iterate with a robust error of at most `error`, in expectation."""
+    """What adversarial training reaches: one iterate with a beta-robust error of at most `error`, in expectation."""
 
     num_steps: float  # T_tr
     step_size: float  # eta_tr
-    beta: float  # attacks count that are wrong by at least beta, see `beta_robust_error`
+    beta: float  # see `beta_robust_error`
     error: float  # 2 epsilon
 
 
 def largest_training_step(setting: AdversarialSetting) -> float:
-    """The largest step size of training that the guarantees allow.
+    """The largest training step size for which the guarantees hold.
 
     Formula:
         eta_tr <= 1 / (m kappa^2 (R + nu)^2).
@@ -89,7 +89,7 @@ def largest_training_step(setting: AdversarialSetting) -> float:
 def steps_to_small_slope(
     setting: AdversarialSetting, epsilon: float, step_size: float, variant: Variant = "derived"
 ) -> float:
-    """Steps of training within which some iterate has E[-l'(y f(delta))] <= epsilon, whatever the attack is.
+    """Training steps within which some iterate has E[-l'(y f(delta))] <= epsilon, for any attack.
 
     Formula:
         T_tr <= 4 (1 + omega gamma alpha c epsilon) / (eta (gamma - nu)^2 alpha^2 c^2 epsilon^2),
@@ -105,9 +105,9 @@ def steps_to_small_slope(
         The bound on T_tr.
 
     Source:
-        Lemma 19. Corrected: its proof writes kappa for |a_r|, but the text asks for ||a||_inf <= kappa only, and the
-        printed form fails where the |a_r| are small. With v_r = a_r v* / ||a||_2 in the proof it holds for any a, and
-        ||a||_2 takes the place of kappa sqrt(m). Both are the same for |a_r| = kappa.
+        Lemma 19. Corrected: its proof uses |a_r| = kappa, but the lemma assumes only ||a||_inf <= kappa, and the
+        printed form fails if some |a_r| are small. With v_r = a_r v* / ||a||_2 in the proof it holds for any a, with
+        ||a||_2 in place of kappa sqrt(m). Both are equal for |a_r| = kappa.
 
     Raises:
         ValueError: if epsilon or the step size lies outside its range, or the variant is unknown.
@@ -129,7 +129,7 @@ def steps_to_small_slope(
 
 
 def convergence(setting: AdversarialSetting, epsilon: float, variant: Variant = "derived") -> Convergence:
-    """How long adversarial training takes to a small beta-robust error, with attacks as `attack_schedule` has them.
+    """Training steps after which the beta-robust error is small, with attacks by `attack_schedule`.
 
     Formula:
         T_tr <= 64 (R + nu)^2 (1 + omega gamma alpha c epsilon) / ((gamma - nu)^2 alpha^2 epsilon^2)
@@ -138,14 +138,14 @@ def convergence(setting: AdversarialSetting, epsilon: float, variant: Variant = 
 
     Args:
         setting: R, gamma, nu, alpha, kappa, m, omega, ||a||_2.
-        epsilon: in (0, 1]; the error is at most 2 epsilon, which says nothing from 1/2 on.
+        epsilon: in (0, 1]; the error is at most 2 epsilon, which is vacuous for epsilon >= 1/2.
         variant: "derived", or "printed" for the thesis's c.
 
     Returns:
         Steps, step size, beta and error.
 
     Source:
-        Theorem 16, from Lemma 19 at epsilon / 4. Corrected as Lemma 19 is; nothing changes for |a_r| = kappa.
+        Theorem 16, from Lemma 19 at epsilon / 4. Corrected in the same way as Lemma 19.
 
     Raises:
         ValueError: if epsilon lies outside (0, 1], or the variant is unknown.
@@ -170,7 +170,7 @@ def convergence(setting: AdversarialSetting, epsilon: float, variant: Variant = 
 
 
 def halfspace_convergence(input_norm: float, margin: float, radius: float, epsilon: float) -> Convergence:
-    """How long adversarial training of a linear predictor takes to a small robust error: there beta is 0.
+    """Training steps after which adversarial training of a linear predictor has a small robust error (beta is 0).
 
     Formula:
         T_tr <= 128 (R + nu)^2 / ((gamma - nu)^2 epsilon^2), eta_tr = (R + nu)^-2,
@@ -186,7 +186,7 @@ def halfspace_convergence(input_norm: float, margin: float, radius: float, epsil
         Steps, step size, beta = 0 and error. The attack has eta_atk <= 1 / ||W||_F^2.
 
     Source:
-        Corollary 4. It says "for any epsilon", and needs epsilon <= 1, by which 1 + epsilon <= 2.
+        Corollary 4. It says "for any epsilon", but needs epsilon <= 1 for 1 + epsilon <= 2.
 
     Raises:
         ValueError: if a number lies outside its range.
@@ -209,7 +209,7 @@ def halfspace_convergence(input_norm: float, margin: float, radius: float, epsil
 
 
 def weight_norm_bound(initial_norm: float, step_size: float, num_steps: float) -> float:
-    """Upper bound on the norm of the weights after steps of training, which attacks have to be as long for.
+    """Upper bound on the norm of the weights after training steps, on which the number of attack steps depends.
 
     Formula:
         ||W_{T+1}||_F^2 <= ||W_1||_F^2 + 3 eta_tr T, for each run and each attack.
@@ -240,7 +240,7 @@ def weight_norm_bound(initial_norm: float, step_size: float, num_steps: float) -
 def worst_case_cost(
     input_norm: float, margin: float, radius: float, slope: float, epsilon: float, variant: Variant = "derived"
 ) -> float:
-    """Number of attack steps in the whole of training, whatever the weights come to be.
+    """Upper bound on the number of attack steps in the whole training, for any weights that training reaches.
 
     Formula:
         derived: sum_{t=1..T} 24 nu^2 t / ((R + nu)^2 epsilon) = 12 nu^2 T (T + 1) / ((R + nu)^2 epsilon).
@@ -260,7 +260,7 @@ def worst_case_cost(
 
     Source:
         Section 6.3, "Dependence on the norm of iterates". Corrected: the thesis drops T beside T^2, and its constant
-        needs omega gamma alpha epsilon <= 1, which omega gamma = sqrt(3) gamma / (R + nu) does not grant.
+        needs omega gamma alpha epsilon <= 1, which omega gamma = sqrt(3) gamma / (R + nu) does not guarantee.
 
     Raises:
         ValueError: if a number lies outside its range, or the variant is unknown.

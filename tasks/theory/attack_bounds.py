@@ -1,10 +1,10 @@
-"""How well attacks on the reflected loss find what there is to find in two-layer Leaky ReLU networks.
+"""Guarantees for attacks on the reflected loss in two-layer Leaky ReLU networks.
 
 The network is f(x) = a^T s(Wx) with s(t) = max(t, alpha t), W of shape (m, d), and a fixed with |a_r| <= kappa. The
 attack is Algorithm 5: raw gradient steps within the l_2 ball of radius nu on the reflected loss l_-(z) = -log(1 + e^z)
 of the margin z = y f, as `tasks.attacks.attack` takes them with step="raw", norm="l2" and loss="margin".
 
-All steps and rates are returned as real numbers: round numbers of steps up.
+Numbers of steps are returned as real numbers: round them up.
 
 Source: Mianjy, PhD thesis (Johns Hopkins University), sections 6.2 to 6.4.
 """
@@ -25,7 +25,7 @@ Variant = Literal["derived", "printed"]
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialSetting:
-    """What the guarantees depend on: Assumption 3, the attack, and the network.
+    """The constants of the guarantees: those of the data (Assumption 3), the attack and the network.
 
     Raises:
         ValueError: if a number lies outside its range.
@@ -45,7 +45,7 @@ class AdversarialSetting:
     output_weight: float  # kappa > 0, a bound on |a_r|
     width: int  # m >= 1
     initial_norm: float  # omega >= 0, a bound on ||W_1||_F
-    output_norm: float | None = None  # ||a||_2, up to kappa sqrt(m), which None stands for: |a_r| = kappa throughout
+    output_norm: float | None = None  # ||a||_2 <= kappa sqrt(m); None: kappa sqrt(m), that is |a_r| = kappa for all r
 
     def __post_init__(self) -> None:
         for name in ("input_norm", "margin", "radius", "output_weight", "initial_norm"):
@@ -71,21 +71,21 @@ class AdversarialSetting:
         return self.output_weight * math.sqrt(self.width)
 
     def norm_of_output_weights(self, variant: Variant) -> float:
-        """||a||_2, or the kappa sqrt(m) that the thesis puts in its place."""
+        """||a||_2 for "derived", kappa sqrt(m) for "printed"."""
         require_variant(variant)
         return self._largest_norm if variant == "printed" or self.output_norm is None else self.output_norm
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttackSchedule:
-    """How an attack has to be run on weights of a given norm."""
+    """The schedule that the guarantees require of an attack on weights of a given norm."""
 
-    step_size: float  # eta_atk, at most
-    num_steps: float  # T_atk, at least; points are counted, the start included
+    step_size: float  # eta_atk, the largest one
+    num_steps: float  # T_atk, the smallest number of points, including the start
 
 
 def least_beta(setting: AdversarialSetting) -> float:
-    """The smallest margin by which attacks have to succeed for the guarantees to speak of them; 0 for linear networks.
+    """The smallest beta for which the guarantees hold; 0 for linear networks.
 
     Formula:
         beta >= 2 nu (1 - alpha) kappa sqrt(m).
@@ -110,7 +110,7 @@ def least_beta(setting: AdversarialSetting) -> float:
 
 
 def is_effective_attack(margins: Tensor, weight_norm: float, beta: float) -> Tensor:
-    """Which attacks are beta-effective: wrong by at least beta, for the network with weights scaled to norm 1.
+    """Which attacks are beta-effective: they reach a margin of at most -beta, with weights scaled to norm 1.
 
     Formula:
         y f_W(delta) / ||W||_F <= -beta.
@@ -124,7 +124,7 @@ def is_effective_attack(margins: Tensor, weight_norm: float, beta: float) -> Ten
         Booleans of the same shape.
 
     Source:
-        Definition 7, eq. 6.4, which the scale of W does not change, since f is homogeneous in it.
+        Definition 7, eq. 6.4. It does not depend on the scale of W, since f is homogeneous in W.
 
     Raises:
         ValueError: if margins are not finite, the norm is not positive or beta is negative.
@@ -141,7 +141,7 @@ def is_effective_attack(margins: Tensor, weight_norm: float, beta: float) -> Ten
 
 
 def beta_robust_error(margins: Tensor, weight_norm: float, beta: float) -> Tensor:
-    """Share of examples that some attack makes wrong by more than beta.
+    """Fraction of examples for which some attack reaches a margin below -beta.
 
     Formula:
         L_beta(W) = P{min_delta y f_W(delta) / ||W||_F < -beta}; beta = 0 is the robust error.
@@ -152,10 +152,10 @@ def beta_robust_error(margins: Tensor, weight_norm: float, beta: float) -> Tenso
         beta: >= 0.
 
     Returns:
-        The share, a scalar.
+        The fraction, a scalar.
 
     Source:
-        Eqs. 6.1 and 6.3; "less than" here, and "at most" in Definition 7.
+        Eqs. 6.1 and 6.3, with "<" where Definition 7 has "<=".
 
     Raises:
         ValueError: as `is_effective_attack`.
@@ -172,7 +172,7 @@ def beta_robust_error(margins: Tensor, weight_norm: float, beta: float) -> Tenso
 
 
 def effective_slope_bound(margins: Tensor, radius: float, step_size: float, num_steps: int) -> Tensor:
-    """Upper bound on -l'(z) at any effective attack, by what the attack that was run has found.
+    """Upper bound on -l'(z) at any effective attack, from the margins that the attack found.
 
     Formula:
         -l'(z*) <= -2 l'(z) + 4 nu^2 / (eta T),
@@ -189,7 +189,7 @@ def effective_slope_bound(margins: Tensor, radius: float, step_size: float, num_
         The bound, of the shape of the margins.
 
     Source:
-        Lemma 18, eq. 6.6. Here |a_r| <= kappa is enough.
+        Lemma 18, eq. 6.6. It needs |a_r| <= kappa only.
 
     Raises:
         ValueError: if an argument lies outside its range.
@@ -240,10 +240,10 @@ def attack_schedule(setting: AdversarialSetting, weight_norm: float, epsilon: fl
 
 
 def output_weight_for(beta: float, radius: float, slope: float, width: int) -> float:
-    """The |a_r| with which the guarantees speak of beta-robust errors for any beta that is wanted.
+    """The |a_r| = kappa for which `least_beta` is a given beta.
 
     Formula:
-        kappa = beta / (2 nu (1 - alpha) sqrt(m)), by which `least_beta` is beta.
+        kappa = beta / (2 nu (1 - alpha) sqrt(m)).
 
     Args:
         beta: > 0.
@@ -274,7 +274,7 @@ def output_weight_for(beta: float, radius: float, slope: float, width: int) -> f
 def attack_steps_for(
     beta: float, slope: float, weight_norm: float, epsilon: float, variant: Variant = "derived"
 ) -> float:
-    """Least number of steps of the attack where |a_r| is `output_weight_for` beta.
+    """Least number of attack steps if |a_r| is `output_weight_for` beta.
 
     Formula:
         derived: T_atk >= 2 beta^2 ||W||_F^2 / ((1 - alpha)^2 epsilon).
@@ -291,9 +291,9 @@ def attack_steps_for(
         The bound on T_atk.
 
     Source:
-        Corollary 5. Corrected: its T_atk is upside down. Theorem 16 has 8 nu^2 / (eta_atk epsilon), and
-        eta_atk = 4 nu^2 (1 - alpha)^2 / (beta^2 ||W||_F^2) here. As printed, the larger the weights are, the shorter
-        would be the steps and the fewer.
+        Corollary 5. Corrected: its fraction is inverted. Theorem 16 has T_atk >= 8 nu^2 / (eta_atk epsilon), and
+        eta_atk = 4 nu^2 (1 - alpha)^2 / (beta^2 ||W||_F^2) here. In the printed form, larger weights would have smaller
+        steps and fewer of them.
 
     Raises:
         ValueError: if a number lies outside its range, or the variant is unknown.

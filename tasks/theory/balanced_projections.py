@@ -1,4 +1,4 @@
-"""Writes a diagonal matrix as the average of projections of one rank, the heart of balanced DropBlock factors."""
+"""A diagonal matrix as the average of projections of equal rank, from which balanced DropBlock factors are built."""
 
 import math
 
@@ -10,7 +10,7 @@ from tasks.theory.linear import equalizer
 
 Residual = tuple[Tensor, Tensor]
 
-ACCURACY = 1e-12  # Frobenius norm of what is left; rounding alone leaves about 1e-14
+ACCURACY = 1e-12  # Frobenius norm of the residual; rounding errors are about 1e-14
 MAX_NEWTON_STEPS = 50  # quadratic convergence takes 4 to 13 where a solution exists
 MAX_INNER_STEPS = 400
 NUM_STARTS = 5
@@ -20,13 +20,13 @@ def balanced_projection_bases(diagonal: Tensor, num_projections: int) -> Tensor:
     """Find matrices of orthonormal columns whose projections average to the given diagonal matrix.
 
     Formula:
-        mean_i Z_i Z_i' = diag(t) and Z_i'Z_i = I_s, i = 1..k, s = sum_j t_j. For s = 1 this is what an equalizer does:
+        mean_i Z_i Z_i' = diag(t) and Z_i'Z_i = I_s, i = 1..k, s = sum_j t_j. For s = 1 an equalizer Q gives
         Z_i = sqrt(k) times column i of [diag(t)^(1/2), 0] Q. For s = n - 1 the Z_i span the complements of those for
-        1 - t. In between no closed form is known to us: Newton's method, from fixed starts.
+        1 - t. For other s no closed form is known to us; Newton's method is run from fixed starts.
 
     Args:
         diagonal: t, shape (n,), entries in (0, 1), whose sum s is an integer up to rounding.
-        num_projections: k. A solution exists if k >= n, and for some t with fewer if 1 < s < n - 1.
+        num_projections: k. A solution exists if k >= n, and for some t with smaller k if 1 < s < n - 1.
 
     Returns:
         Z of shape (k, n, s) in float64; the equations hold to 1e-12 in the Frobenius norm.
@@ -60,7 +60,7 @@ def balanced_projection_bases(diagonal: Tensor, num_projections: int) -> Tensor:
         if solution is not None:
             return solution
     raise ValueError(
-        f"num_projections must be large enough, for certain {len(exact)}; none found for {num_projections}."
+        f"num_projections must be large enough, {len(exact)} always is; no solution was found for {num_projections}."
     )
 
 
@@ -94,7 +94,7 @@ def _newton(bases: Tensor, diagonal: Tensor) -> Tensor | None:
 
 
 def _residual(bases: Tensor, diagonal: Tensor) -> Residual:
-    """Both sets of equations; the first is scaled by sqrt(k), which makes the two equally hard."""
+    """The residuals of both sets of equations; the first is scaled by sqrt(k), so that both have similar scale."""
     root = math.sqrt(len(bases))
     identity = torch.eye(bases.shape[-1], dtype=bases.dtype, device=bases.device)
     return (bases @ bases.mT).sum(0) / root - torch.diag(diagonal) * root, bases.mT @ bases - identity
@@ -121,7 +121,7 @@ def _newton_step(bases: Tensor, residual: Residual) -> Tensor:
 
 
 def _without_trace_excess(residual: Residual, root: float) -> Residual:
-    """Drop the part in the one redundant equation (both sets fix the trace), where rounding would never be solved."""
+    """Remove the residual of the one redundant equation (both sets fix the trace), whose rounding errors remain."""
     outer, inner = residual
     sizes = root**2 * (outer.shape[-1] + inner.shape[-1])
     excess = (root * outer.trace() - inner.diagonal(dim1=-2, dim2=-1).sum()) / sizes

@@ -1,4 +1,4 @@
-"""Checks of what the closed forms are given: each ends in one sentence with the rule, the value and what is allowed."""
+"""Checks of arguments, whose messages name the rule, the value received and what is allowed."""
 
 import math
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def require_keep_rate(name: str, value: float, one_allowed: bool = True) -> None
         Traceback (most recent call last):
         ValueError: keep must lie in (0, 1], got 0.0.
     """
-    inside = 0 < value <= 1 if one_allowed else 0 < value < 1  # a comparison with NaN is False, so NaN is refused too
+    inside = 0 < value <= 1 if one_allowed else 0 < value < 1  # False for NaN
     if not inside:
         raise ValueError(f"{name} must lie in (0, 1{']' if one_allowed else ')'}, got {value}.")
 
@@ -76,7 +76,7 @@ def require_floating(name: str, value: Tensor) -> None:
 
 
 def require_alike(**tensors: Tensor) -> None:
-    """Raise ValueError unless all tensors have one dtype, and their dimensions but the last two broadcast together.
+    """Raise ValueError unless all tensors have the same dtype, and their dimensions but the last two broadcast.
 
     Example:
         >>> require_alike(U=torch.ones(2, 3, 3), V=torch.ones(4, 3, 3))
@@ -126,7 +126,7 @@ def require_singular_values(name: str, value: Tensor) -> None:
 
 
 def require_equal_sizes(rule: str, sizes: Sequence[int]) -> None:
-    """Raise ValueError unless the two sizes are equal; `rule` says in words which must be.
+    """Raise ValueError unless all sizes are equal; `rule` begins the message.
 
     Example:
         >>> require_equal_sizes("U and V must have the same number of columns", (2, 3))

@@ -1,8 +1,8 @@
 """One mini-batch step of SGD on a factor model with dropout on its hidden units, without autograd.
 
-A prediction is sum_i s_i U_ri V_ci, with s the mask divided by the keep rate. The gradient is zero but for the rows of
-the factors that the batch observes, so a step changes those in place, and its cost does not grow with the factors.
-Where numba is installed, the step is a compiled loop, with the same result to rounding.
+A prediction is sum_i s_i U_ri V_ci, with s the mask divided by the keep rate. The gradient is zero except for the rows
+of the factors that the batch observes, so a step changes those in place, and its cost does not depend on the numbers of
+rows. If numba is installed, the step is a compiled loop, with the same result up to rounding.
 """
 
 import torch
@@ -24,12 +24,12 @@ def completion_step(
     mask: Tensor | None = None,
     keep_rate: float = 1.0,
 ) -> Tensor:
-    """Take one step of SGD on the mean squared error of a batch, in place; compiled where that is possible.
+    """Take one step of SGD on the mean squared error of a batch, in place; compiled where possible.
 
     Formula:
         e_j = sum_i s_ji U_{r_j i} V_{c_j i} - y_j with the factors before the step, s = mask / keep_rate; then
         U_{r_j i} -= (2 eta / n) e_j s_ji V_{c_j i} and V_{c_j i} -= (2 eta / n) e_j s_ji U_{r_j i}, summed over j, with
-        the factors before the step on the right. Updating sample by sample would be another algorithm.
+        the factors before the step on the right. (Updating sample by sample is a different algorithm.)
 
     Args:
         U: row factors (a, d), changed in place.
@@ -38,13 +38,13 @@ def completion_step(
         columns: c, int64 in 0..b-1, shape (n,).
         values: y, shape (n,).
         learning_rate: eta >= 0.
-        mask: bool, (d,) for one mask that the batch shares, (n, d) for one for each entry, or None for no dropout. Both
-            have the same objective (`tasks.theory.matrix_completion.completion_regularizer`); a shared one is cheaper.
-        keep_rate: in (0, 1], which kept units are divided by.
+        mask: bool, (d,) for one mask that the batch shares, (n, d) for one per entry, or None for no dropout. Both have
+            the same expected loss (`tasks.theory.matrix_completion.completion_regularizer`); a shared one is cheaper.
+        keep_rate: in (0, 1], by which kept units are divided.
 
     Returns:
-        The mean squared error of the batch under the mask, before the step, a scalar. It is not finite where training
-        has diverged, which is for the caller to notice.
+        The mean squared error of the batch under the mask, before the step, a scalar. If training has diverged it is
+        not finite, which is not checked here.
 
     Source:
         Mianjy, thesis, section 4.6 (SGD with dropout on MovieLens); checked against autograd over three steps.
@@ -110,17 +110,18 @@ def _scales(
     mask: Tensor | None,
     keep_rate: float,
 ) -> Tensor:
-    """The mask over the keep rate, (1, d) or (n, d), once all arguments are found to fit."""
+    """Check all arguments and return the mask divided by the keep rate, (1, d) or (n, d)."""
     require_nonnegative("learning_rate", learning_rate)
     require_keep_rate("keep_rate", keep_rate)
     if U.dim() != 2 or V.dim() != 2 or U.shape[1] != V.shape[1]:
-        raise ValueError(f"U and V must be matrices of one width, got shapes {tuple(U.shape)} and {tuple(V.shape)}.")
+        found = f"{tuple(U.shape)} and {tuple(V.shape)}"
+        raise ValueError(f"U and V must be matrices with the same number of columns, got shapes {found}.")
     num_entries, width = rows.numel(), U.shape[1]
     if num_entries == 0 or not rows.shape == columns.shape == values.shape == (num_entries,):
         found = ", ".join(str(tuple(each.shape)) for each in (rows, columns, values))
-        raise ValueError(f"rows, columns and values must be vectors of one length of at least 1, got shapes {found}.")
+        raise ValueError(f"rows, columns and values must be non-empty vectors of equal length, got shapes {found}.")
     if not U.dtype == V.dtype == values.dtype:
-        raise ValueError(f"U, V and values must have one dtype, got {U.dtype}, {V.dtype} and {values.dtype}.")
+        raise ValueError(f"U, V and values must have the same dtype, got {U.dtype}, {V.dtype} and {values.dtype}.")
     if not rows.dtype == columns.dtype == torch.int64:
         raise ValueError(f"rows and columns must hold int64, got {rows.dtype} and {columns.dtype}.")
     if mask is None:

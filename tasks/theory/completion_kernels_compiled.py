@@ -14,7 +14,7 @@ from tasks.runtime.compiled import compiled
 Floats = NDArray[Any]
 Places = NDArray[np.int64]
 
-LANES = 8  # sums that run beside each other: one alone would wait for each addition
+LANES = 8  # independent partial sums: a single sum would wait for the result of each addition
 
 
 def step(
@@ -23,7 +23,7 @@ def step(
     """As `tasks.theory.completion_kernels.completion_step`; scales are the mask over the keep rate, (1, d) or (n, d).
 
     Raises:
-        IndexError: if a row or a column lies outside its factor; nothing has been changed then.
+        IndexError: if a row or a column lies outside its factor; the factors are then unchanged.
     """
     left, right, where = U.detach().numpy(), V.detach().numpy(), (rows.numpy(), columns.numpy())
     for name, places, size in (("rows", where[0], left.shape[0]), ("columns", where[1], right.shape[0])):
@@ -39,7 +39,7 @@ def step(
 
 @compiled
 def _all_within(places: Places, size: int) -> bool:
-    within = True  # no way out of the loop, so that it is vectorised
+    within = True  # without an early exit, so that the loop is vectorised
     for j in range(len(places)):
         within &= (places[j] >= 0) & (places[j] < size)
     return within
@@ -57,7 +57,7 @@ def _step(
     masked: Floats,
     errors: Floats,
 ) -> float:
-    """Sum of squared errors. `masked` (n, d) keeps the scaled rows of U before the step, which V's update needs."""
+    """Make the step; returns the sum of squared errors. `masked` (n, d) stores the old, scaled rows of U for V."""
     width = U.shape[1]
     in_lanes = width - width % LANES
     sums = np.empty(LANES, U.dtype)

@@ -1,18 +1,18 @@
 """Eigenvalue and singular value decompositions with gradients that stay finite where values coincide.
 
-The derivative of an eigenvector holds a term 1 / (l_j - l_i) for every other eigenvalue. Where two coincide, their
-vectors may be any basis of a plane, and have no derivative; that basis is held still here. So a function of what both
-span is differentiated rightly, and torch's own derivatives come out where no two values coincide.
+The derivative of an eigenvector has a term 1 / (l_j - l_i) for every other eigenvalue. Where two eigenvalues coincide,
+their vectors are an arbitrary basis of a plane and have no derivative; here those terms are 0. A function that depends
+only on the plane has the correct gradient then. Where no values coincide, gradients equal torch's.
 """
 
 import torch
 from torch import Tensor
 
-GAP_IN_ROUNDINGS = 1e3  # of the largest value: nearer ones coincide, and values below count as 0
+GAP_IN_ROUNDINGS = 1e3  # in rounding errors of the largest value; smaller gaps and values count as 0
 
 
 def eigenvectors(matrix: Tensor) -> Tensor:
-    """Eigenvectors of symmetric matrices (..., n, n), as columns, in the order of growing eigenvalues.
+    """Eigenvectors of symmetric matrices (..., n, n), as columns, in ascending order of eigenvalues.
 
     Example:
         >>> A = torch.eye(2, dtype=torch.float64).requires_grad_()
@@ -54,7 +54,7 @@ def singular_values_and_vectors(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]
 
 
 def _inverse(numbers: Tensor, values: Tensor) -> Tensor:
-    """1 / numbers, and 0 for those that are nothing beside the largest of `values`."""
+    """1 / numbers, and 0 for numbers that are negligible compared with the largest of `values`."""
     least = GAP_IN_ROUNDINGS * torch.finfo(values.dtype).eps * values.abs().amax(-1)
     is_some = numbers.abs() > least[(..., *(None,) * (numbers.dim() - least.dim()))]
     return torch.where(is_some, 1 / torch.where(is_some, numbers, 1.0), 0.0)

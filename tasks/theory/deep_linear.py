@@ -1,4 +1,4 @@
-"""Dropout in deep linear networks: the best map, and weights that share it evenly.
+"""Dropout in deep linear networks: the optimal linear map, and equalized weights for it.
 
 A network computes W_{k+1} ... W_1 x; its k hidden layers have widths d_1..d_k and are all dropped with keep rate theta,
 lambda = (1 - theta) / theta. Weights W_i have shape (..., d_i, d_{i-1}); C = E[xx'] is the second moment of the inputs.
@@ -42,7 +42,7 @@ __all__ = [
 
 
 def envelope_optimum(cross_moment: Tensor, second_moment: Tensor, hidden_widths: Sequence[int], keep: float) -> Tensor:
-    """Best linear map if dropout's cost is replaced by its convex envelope, the squared nuclear norm.
+    """Best linear map if dropout's regularizer is replaced by its convex envelope, the squared nuclear norm.
 
     Formula:
         argmin_W E ||y - Wx||^2 + nu ||W C^(1/2)||_*^2 over rank W <= min_i d_i: with M = C_yx C^(-1/2), the rho largest
@@ -59,12 +59,12 @@ def envelope_optimum(cross_moment: Tensor, second_moment: Tensor, hidden_widths:
         W of shape (..., d_{k+1}, d_0).
 
     Source:
-        Lemma 9. Corrected: only the rho largest values stay, as in `shrinkage_threshold`. A lower bound on what dropout
-        reaches; for what it does reach see `global_optimum`. Checked by a convex solver.
+        Lemma 9. Corrected: only the rho largest values stay, as in `shrinkage_threshold`. Its objective is a lower
+        bound on that of dropout; for the optimum of dropout see `global_optimum`. Checked by a convex solver.
 
     Raises:
         ValueError: if shapes do not fit, an entry is not finite, C is not positive definite, there is no width or one
-            is no positive integer, or keep lies outside (0, 1].
+            is not a positive integer, or keep lies outside (0, 1].
 
     Example:
         >>> eye = torch.eye(2, dtype=torch.float64)
@@ -85,7 +85,7 @@ def global_optimum(cross_moment: Tensor, second_moment: Tensor, hidden_widths: S
     Formula:
         W = S_alpha(M) C^(-1/2), M = C_yx C^(-1/2), alpha = nu s_1 / (1 + nu), if s_1 - s_2 >= s_2 / nu; S_alpha shrinks
         singular values by alpha and cuts at zero, so W has rank 1. One output: W = C_yx C^(-1) / (1 + nu). One hidden
-        layer, a layer of one unit, or keep 1: the `envelope_optimum`, with no condition (behind a layer of one unit
+        layer, a layer of one unit, or keep 1: the `envelope_optimum`, without a condition (with a layer of one unit
         every map has rank 1, and proposition 1 equalizes it).
 
     Args:
@@ -122,7 +122,7 @@ def global_optimum(cross_moment: Tensor, second_moment: Tensor, hidden_widths: S
 
 
 def rank_one_equalized(left: Tensor, right: Tensor, hidden_widths: Sequence[int]) -> list[Tensor]:
-    """Write weights of an equalized network that computes the given map of rank one.
+    """The weights of an equalized network that computes a given map of rank one.
 
     Formula:
         With u the left and v the right vector: W_1 = 1 v' / sqrt(d_1), W_i = 1 1' / sqrt(d_i d_{i-1}),
@@ -140,7 +140,7 @@ def rank_one_equalized(left: Tensor, right: Tensor, hidden_widths: Sequence[int]
         Proposition 1; checked by the product and by gaps of zero.
 
     Raises:
-        ValueError: if a vector is empty or not finite, there is no width, or one is no positive integer.
+        ValueError: if a vector is empty or not finite, there is no width, or one is not a positive integer.
 
     Example:
         >>> W1, W2 = rank_one_equalized(torch.tensor([2.0]), torch.tensor([1.0]), [4])

@@ -1,4 +1,4 @@
-"""What dropout adds to the error of a deep linear network, by order, and the least that it can be.
+"""The explicit regularizer of dropout in deep linear networks, by order, and its lower bounds.
 
 A network computes W_{k+1} ... W_1 x; its k hidden layers have widths d_1..d_k and are all dropped with keep rate theta,
 lambda = (1 - theta) / theta. Weights W_i have shape (..., d_i, d_{i-1}); C = E[xx'] is the second moment of the inputs.
@@ -24,14 +24,14 @@ from tasks.theory.checks import (
 
 
 class EqualizationGap(NamedTuple):
-    """How far a regularizer lies above its lower bound: 0 for an equalized network."""
+    """Relative excess of a regularizer over its lower bound: 0 for an equalized network."""
 
     per_order: Tensor  # (..., k): r_l = R_l / LB_l - 1 for orders 1..k
     total: Tensor  # (...): R / (nu ||W C^(1/2)||_*^2) - 1
 
 
 def explicit_regularizer(weights: Sequence[Tensor], second_moment: Tensor, keep: float) -> Tensor:
-    """What dropout on all hidden layers adds to the squared error, split by the number of layers that act together.
+    """What dropout on all hidden layers adds to the expected squared error, by order (the number of pivot layers).
 
     Formula:
         E ||y - dropped network(x)||^2 = E ||y - W_{k+1}..W_1 x||^2 + sum_{l=1..k} lambda^l R_l, and R_l is the sum over
@@ -50,7 +50,7 @@ def explicit_regularizer(weights: Sequence[Tensor], second_moment: Tensor, keep:
 
     Source:
         Proposition 8. Corrected: Remark 6 swaps the rows and columns of both matrices (k = 1 gives
-        lambda sum_i ||W_1(i, :)||_C^2 ||W_2(:, i)||^2). Checked by the sum over pivots and by listing all masks.
+        lambda sum_i ||W_1(i, :)||_C^2 ||W_2(:, i)||^2). Checked by the sum over pivots and by enumerating all masks.
 
     Raises:
         ValueError: if there are fewer than two weights, shapes do not fit, an entry is not finite, C is not positive
@@ -83,13 +83,13 @@ def effective_regularization(hidden_widths: Sequence[int], keep: float) -> float
         keep: theta in (0, 1].
 
     Returns:
-        nu >= 0; infinite where it is larger than the largest float.
+        nu >= 0; infinity if it exceeds the largest float.
 
     Source:
         Definition 4; the product form is checked by the sum.
 
     Raises:
-        ValueError: if there is no width, a width is no positive integer, or keep lies outside (0, 1].
+        ValueError: if there is no width, a width is not a positive integer, or keep lies outside (0, 1].
 
     Example:
         >>> round(effective_regularization([1, 2], keep=0.5), 12)  # (1 + 1) (1 + 1/2) - 1

@@ -1,6 +1,6 @@
-"""How often DropBlock drops a pixel: the rate of its seeds, and the chance of each pixel to be kept.
+"""DropBlock's seed rate, and the probability with which it keeps each pixel.
 
-DropBlock (Ghiasi et al. 2018, arXiv:1810.12890) draws seeds and drops the union of the blocks that hang on them.
+DropBlock (Ghiasi et al. 2018, arXiv:1810.12890) draws seeds and drops the union of their blocks.
 LocalDrop (Lu et al. 2021, section 4, eq. 26) learns the drop rate through the resulting matrix of keep rates.
 """
 
@@ -19,17 +19,16 @@ def seed_rate(drop_rate: float, block_size: int, height: int, width: int) -> flo
 @overload
 def seed_rate(drop_rate: Tensor, block_size: int, height: int, width: int) -> Tensor: ...
 def seed_rate(drop_rate: float | Tensor, block_size: int, height: int, width: int) -> float | Tensor:
-    """Rate of the seeds for which the blocks cover, counted with overlaps, the share `drop_rate` of the map.
+    """Rate of the seeds for which blocks cover, with overlaps counted repeatedly, the fraction `drop_rate`.
 
     Formula:
         gamma = drop * h w / (bh bw (h - bh + 1) (w - bw + 1)), clipped to [0, 1], with bh = min(b, h), bw = min(b, w).
-        Seeds are Ber(gamma), one for each block that lies wholly on the map; a pixel is dropped if a block that covers
-        it has its seed set. Cutting the block per axis makes the units of a layer, a 1 x d map with 1 x b blocks, a
-        special case.
+        Seeds are Ber(gamma), one for each block that lies entirely inside the map; a pixel is dropped if the seed of
+        a block that covers it is set. Blocks are cut on each axis, so that d units are a 1 x d map with 1 x b blocks.
 
     Args:
-        drop_rate: in [0, 1]; a number (checked), or a tensor of any shape, in which gamma is differentiable, at 0 and 1
-            too. A tensor is not checked, which would make the device wait; clipped entries have gradient zero.
+        drop_rate: in [0, 1]; a number, which is checked, or a tensor of any shape, in which gamma is differentiable, at
+            0 and 1 too. A tensor is not checked, which would wait for the device; clipped entries have gradient zero.
         block_size: side b >= 1 of the block; cut to the map on each axis.
         height: rows h >= 1 of the map.
         width: columns w >= 1 of the map.
@@ -77,8 +76,8 @@ def coverage_counts(block_size: int, height: int, width: int) -> Tensor:
         An int64 tensor of shape (height, width), every entry >= 1.
 
     Source:
-        Lu et al. 2021, appendix 7.2. Corrected: the printed border strips stop at (b + 1) / 2 in their middle columns,
-        and presume an odd block of at most half the map. The form here is checked by counting, block by block.
+        Lu et al. 2021, appendix 7.2. Corrected: the counts printed for the border rows stop at (b + 1) / 2 in the
+        middle columns, and assume an odd block of at most half the map. Checked by counting blocks one by one.
 
     Raises:
         ValueError: if a size is not a positive integer.
@@ -96,12 +95,13 @@ def coverage_counts(block_size: int, height: int, width: int) -> Tensor:
 def keep_matrix(
     drop_rate: float | Tensor, block_size: int, height: int, width: int, form: KeepForm = "exact"
 ) -> Tensor:
-    """Chance of each pixel to survive DropBlock.
+    """Probability with which DropBlock keeps each pixel.
 
     Formula:
         exact: theta(i, j) = (1 - gamma)^n(i, j); union: theta(i, j) = 1 - n(i, j) gamma, clipped to [0, 1],
-        with gamma of `seed_rate` and n of `coverage_counts`. The union form is the union bound, hence never above the
-        exact one; where it is not clipped its mean is 1 - drop rate. The exact mean is larger unless b is 1 or the map.
+        with gamma of `seed_rate` and n of `coverage_counts`. The union form is a lower bound on the exact one (union
+        bound on dropping); if no entry is clipped its mean is 1 - drop rate. The mean of the exact form is larger,
+        except for b = 1 or a block as large as the map, where both are equal.
 
     Args:
         drop_rate: in [0, 1]; a number, or a tensor of shape (...), in which the result is differentiable.
@@ -114,8 +114,8 @@ def keep_matrix(
         Keep rates: (height, width) in float64 if `drop_rate` is a number, else (..., height, width) in its dtype.
 
     Source:
-        Lu et al. 2021, appendix 7.2 (union form). Corrected: the exact form is the law of the masks, checked by listing
-        all seeds; the printed entries may fall below 0 and are clipped here.
+        Lu et al. 2021, appendix 7.2 (union form). Corrected: the exact form, checked by enumerating all seeds; the
+        printed entries may be below 0 and are clipped here.
 
     Raises:
         ValueError: as `seed_rate`, or if `form` is unknown.
@@ -135,10 +135,10 @@ def keep_matrix(
 
 def _axis_counts(block_size: int, length: int) -> Tensor:
     block = min(block_size, length)
-    # Numbers of Python, since torch's compiler (2.14, on processors) gets such integer tensors wrong in fused loops.
+    # Python integers, since torch's compiler (2.14, on CPUs) computes such integer tensors wrongly in fused loops.
     return torch.tensor([min(at, length - block) - max(0, at - block + 1) + 1 for at in range(length)])
 
 
 def _clip_to_unit_interval(value: Tensor) -> Tensor:
-    # Not torch.clamp: its gradient at the ends of the interval is zero in some versions, and learning starts at rate 0.
+    # Not torch.clamp: in some versions its gradient at the ends of the interval is zero, and learned rates start at 0.
     return torch.where((value >= 0) & (value <= 1), value, value.detach().clamp(0.0, 1.0))

@@ -1,4 +1,4 @@
-"""The norm that DropBlock induces, its smallest objective, and weights that attain it.
+"""The norm that DropBlock induces, the global minimum of its objective, and weights that attain it.
 
 A network of width d = k r whose blocks are kept with rate theta reaches, over all weights, the minimum over its
 predictions A of ||Y - A||_F^2 + beta ||A||^2, with the spectral r-support norm of A and
@@ -25,11 +25,11 @@ from tasks.theory.checks import (
 
 
 def k_support_norm_squared(singular_values: Tensor, k: int) -> Tensor:
-    """Squared spectral k-support norm: Euclidean on the largest singular values, their sum on the smaller ones.
+    """Squared spectral k-support norm: l_2 norm of the largest singular values combined with l_1 norm of the others.
 
     Formula:
         min {sum_i a_i^2 / t_i : 0 < t_i <= 1, sum_i t_i <= k}
-        = sum_{i < rho} a_i^2 + (sum_{i >= rho} a_i)^2 / (k - rho + 1), a sorted downwards,
+        = sum_{i < rho} a_i^2 + (sum_{i >= rho} a_i)^2 / (k - rho + 1), a in descending order,
         rho in {1..k} the one with a_{rho-1} > (sum_{i >= rho} a_i) / (k - rho + 1) >= a_rho (a_0 = infinity).
         k = 1 is the squared nuclear norm; k >= the number of values is the squared Frobenius norm.
 
@@ -42,11 +42,11 @@ def k_support_norm_squared(singular_values: Tensor, k: int) -> Tensor:
 
     Source:
         Theorem 6, eq. 13 (norm: Argyriou, Foygel and Srebro 2012, proposition 2.1). Corrected: rho does not maximise
-        eq. 13 over {1..r}. It is found as the smallest value among the rho that satisfy the right inequality; checked
+        eq. 13 over {1..r}. Here the norm is the smallest value over the rho that satisfy the right inequality; checked
         against a numerical solution of the minimum above.
 
     Raises:
-        ValueError: if a value is negative or not finite, or k is no positive integer.
+        ValueError: if a value is negative or not finite, or k is not a positive integer.
 
     Example:
         >>> a = torch.tensor([3.0, 1.0, 1.0], dtype=torch.float64)
@@ -62,7 +62,7 @@ def k_support_norm_squared(singular_values: Tensor, k: int) -> Tensor:
     squares = values.square()
     heads = (squares.cumsum(-1) - squares)[..., :k]
     shares = torch.arange(k, 0, -1, dtype=values.dtype, device=values.device)  # k - rho + 1
-    feasible = values[..., :k] * shares <= tails  # rho = k always is, since its tail contains the value
+    feasible = values[..., :k] * shares <= tails  # always true at rho = k, whose tail contains the value
     return (heads + tails.square() / shares).masked_fill(~feasible, torch.inf).amin(-1)
 
 
@@ -85,11 +85,11 @@ def dropblock_global_minimum(target_singular_values: Tensor, beta: float, block_
 
     Source:
         Theorem 7 and Corollary 8. Corrected: the printed candidates need rho in {1..r} instead of {1..r-1}, and the
-        norm of `k_support_norm_squared`; the filling above gives the same minimum without a search. X needs no full
-        column rank as long as Y lies in its row space. Checked against corrected candidates and L-BFGS on the weights.
+        norm of `k_support_norm_squared`; the form above (water-filling) gives the same minimum without a search. X need
+        not have full column rank if Y lies in its row space. Checked against corrected candidates and L-BFGS.
 
     Raises:
-        ValueError: if a value is negative or not finite, beta too, or block_size is no positive integer.
+        ValueError: if a value is negative or not finite, beta too, or block_size is not a positive integer.
 
     Example:
         >>> a, minimum = dropblock_global_minimum(torch.tensor([2.0, 0.0], dtype=torch.float64), 1.0, 1)
@@ -154,9 +154,9 @@ def dropblock_factors(Y: Tensor, X: Tensor, keep: float, block_size: int, width:
 
 
 class _Minimum(torch.autograd.Function):
-    """sum_i m_i (m_i - a_i), whose gradient is 2 (m - a): at the best a, what a gains by moving vanishes.
+    """sum_i m_i (m_i - a_i), with gradient 2 (m - a): the derivative through the optimal a is zero (envelope theorem).
 
-    That holds at the corners too, where t is clipped and a has one-sided derivatives alone.
+    This also holds where t is clipped and a has one-sided derivatives only.
     """
 
     @staticmethod
@@ -171,10 +171,10 @@ class _Minimum(torch.autograd.Function):
 
 
 def _filling(values: Tensor, beta: float, total: int) -> Tensor:
-    """Solve sum_i clip(c m_i - beta, 0, 1) = total for c exactly, as the left side is piecewise linear in c."""
+    """t_i = clip(c m_i - beta, 0, 1) with sum total; c is exact, since the sum is piecewise linear in c."""
     largest = values.amax(-1, keepdim=True)
     values = values / torch.where(largest > 0, largest, 1.0).detach()  # c absorbs the scale
-    negligible = max(1e-100, torch.finfo(values.dtype).tiny ** 0.5)  # their corners, or slopes, would overflow
+    negligible = max(1e-100, torch.finfo(values.dtype).tiny ** 0.5)  # corners or slopes of smaller values overflow
     positive = values > negligible
     enough = positive.sum(-1, keepdim=True) <= total
     safe = torch.where(positive, values, 1.0)
@@ -184,7 +184,7 @@ def _filling(values: Tensor, beta: float, total: int) -> Tensor:
     right = torch.searchsorted(filled, torch.full_like(filled[..., :1], total)).clamp(1, filled.shape[-1] - 1)
     low, high = corners.gather(-1, right - 1), corners.gather(-1, right)
     below, above = filled.gather(-1, right - 1), filled.gather(-1, right)
-    # What is not chosen must be finite all the same: its gradient is multiplied by 0.
+    # The branch that is not chosen must be finite too, since its gradient is multiplied by 0.
     rise = torch.where(enough | (above == below), 1.0, above - below)
     level = low + (total - below) / rise * (high - low)
     partial = (torch.where(enough, 0.0, level) * safe - beta).clamp(0.0, 1.0)
@@ -208,6 +208,6 @@ def _bases(shares: Tensor, block_size: int, num_blocks: int) -> Tensor:
         except ValueError as error:
             enough, width = block_size * len(partial), block_size * num_blocks
             raise ValueError(
-                f"width must leave room for balanced factors, as {enough} certainly does, got {width}."
+                f"width must be large enough for balanced factors, {enough} always is; got {width}."
             ) from error
     return bases

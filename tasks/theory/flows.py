@@ -1,4 +1,4 @@
-"""Dropout in two-layer ReLU networks: what it penalises, the flow through each hidden unit, and the complexity bound.
+"""Dropout in two-layer ReLU networks: its explicit regularizer, the flows of hidden units, and the complexity bound.
 
 A network maps x to U relu(V x) with `output_weights` U (..., K, d1) and `hidden_weights` V (..., d1, d0), shaped as
 those of `torch.nn.Linear`; the rows of `inputs` X (n, d0) are examples. The loss is the mean of ||y - U relu(V x)||^2.
@@ -29,8 +29,8 @@ def relu_second_moments(hidden_weights: Tensor, inputs: Tensor, symmetrised: boo
     """Mean squared activation of each hidden unit.
 
     Formula:
-        a_j^2 = (1 / n) sum_i relu(<v_j, x_i>)^2. Symmetrised, each input may change its sign with chance 1/2, and the
-        mean over the signs is a'_j^2 = (1 / 2n) sum_i <v_j, x_i>^2: no sign need be drawn.
+        a_j^2 = (1 / n) sum_i relu(<v_j, x_i>)^2. Symmetrised, each input changes its sign with probability 1/2, and the
+        mean over signs is a'_j^2 = (1 / 2n) sum_i <v_j, x_i>^2, so that no signs need be drawn.
 
     Args:
         hidden_weights: V (..., d1, d0).
@@ -41,7 +41,7 @@ def relu_second_moments(hidden_weights: Tensor, inputs: Tensor, symmetrised: boo
         a_j^2 (not a_j), shape (..., d1).
 
     Source:
-        Section 4.3, below eq. 4.5, and Corollary 3; checked by listing all signs.
+        Section 4.3, below eq. 4.5, and Corollary 3; checked by enumerating all signs.
 
     Raises:
         ValueError: if a matrix is not finite or the widths differ.
@@ -64,7 +64,7 @@ def relu_second_moments(hidden_weights: Tensor, inputs: Tensor, symmetrised: boo
 
 
 def flows(output_weights: Tensor, second_moments: Tensor) -> Tensor:
-    """How much each hidden unit contributes to the output.
+    """The flow through each hidden unit, a measure of its contribution to the output.
 
     Formula:
         psi_j = ||u_j|| a_j, u_j the j-th column of U.
@@ -95,16 +95,16 @@ def flows(output_weights: Tensor, second_moments: Tensor) -> Tensor:
 
 
 def co_adaptation(flows: Tensor) -> Tensor:
-    """How evenly the hidden units contribute: 1 where all do alike, and less the fewer dominate.
+    """How evenly the hidden units contribute: 1 if all flows are equal, smaller if few dominate.
 
     Formula:
-        phi = ||psi||_1 / (sqrt(d1) ||psi||_2), between 1 / sqrt(d1) (one unit does all) and 1.
+        phi = ||psi||_1 / (sqrt(d1) ||psi||_2), between 1 / sqrt(d1) (a single non-zero flow) and 1.
 
     Args:
         flows: psi >= 0, shape (..., d1).
 
     Returns:
-        phi, shape (...); NaN where all flows are zero, since nothing can be said of them.
+        phi, shape (...); NaN where all flows are zero.
 
     Source:
         Section 4.6. Despite its name a large value means little co-adaptation.
@@ -117,7 +117,7 @@ def co_adaptation(flows: Tensor) -> Tensor:
         tensor([1.0000, 0.5000])
     """
     _require_nonnegative_vector("flows", flows)
-    shares = flows / flows.amax(-1, keepdim=True)  # so that no square under- or overflows
+    shares = flows / flows.amax(-1, keepdim=True)  # avoids under- and overflow of squares
     evenness: Tensor = shares.sum(-1) / (math.sqrt(flows.shape[-1]) * torch.linalg.vector_norm(shares, dim=-1))
     return evenness
 
@@ -135,8 +135,8 @@ def flow_norm(flows: Tensor) -> Tensor:
         alpha, shape (...).
 
     Source:
-        Eq. 4.5. Corrected: the inequality stands in the text before Proposition 2 as sqrt(d1 R), which is wrong where R
-        has its strength (eq. 4.4, Proposition 5) and p < 1/2.
+        Eq. 4.5. Corrected: the text before Proposition 2 has the inequality with sqrt(d1 R), which is wrong if R
+        includes its strength (eq. 4.4, Proposition 5) and p < 1/2.
 
     Raises:
         ValueError: if there is no flow, or one is negative or not finite.
@@ -165,8 +165,8 @@ def relu_regularizer(output_weights: Tensor, hidden_weights: Tensor, inputs: Ten
         R with its strength, shape (...).
 
     Source:
-        Eq. 4.4 and Proposition 5; checked by listing all masks. The thesis uses R without p / (1 - p) in eq. 4.2, in
-        the bound on alpha and in Theorem 13.
+        Eq. 4.4 and Proposition 5; checked by enumerating all masks. The thesis uses R without p / (1 - p) in
+        eq. 4.2, in the bound on alpha and in Theorem 13.
 
     Raises:
         ValueError: if a matrix is not finite, shapes do not fit, or p lies outside [0, 1).
@@ -187,7 +187,7 @@ def path_norm_regularizer(
     drop_rate: float,
     variant: Literal["derived", "printed"] = "derived",
 ) -> Tensor:
-    """Expected regularizer of dropout for inputs whose law is symmetric and isotropic: the squared path norm.
+    """Expected regularizer of dropout for symmetric and isotropic inputs: the squared path norm.
 
     Formula:
         derived: R = (lambda / 2) sum_j ||u_j||^2 ||v_j||^2, lambda = p / (1 - p), if P(x) = P(-x) and E xx' = I.
@@ -204,7 +204,7 @@ def path_norm_regularizer(
 
     Source:
         Proposition 6 (eq. 4.8). Corrected: section 4.3 prints it without lambda, and the proof's second last line
-        without 1/2; checked by a symmetric law with few points and by listing masks.
+        without 1/2; checked by a symmetric distribution with few points and by enumerating masks.
 
     Raises:
         ValueError: if a matrix is not finite, the widths differ, p lies outside [0, 1), or the variant is unknown.
@@ -227,15 +227,15 @@ def path_norm_regularizer(
 
 
 def mahalanobis_norm(inputs: Tensor, second_moment: Tensor | None = None) -> Tensor:
-    """Norm of the data in the units of its second moment.
+    """Norm of the data relative to its second moment (Mahalanobis norm).
 
     Formula:
         ||X||_{C+} = sqrt(sum_i x_i' C+ x_i), C+ the pseudo-inverse of C = E xx'. With C estimated on the same inputs it
-        is sqrt(n rank X), whatever they are.
+        is sqrt(n rank X).
 
     Args:
         inputs: X (..., n, d0).
-        second_moment: C (..., d0, d0), of the law of the inputs or of other inputs; None estimates it on X.
+        second_moment: C (..., d0, d0), of the inputs' distribution or of other inputs; None estimates it on X.
 
     Returns:
         The norm, shape (...).
@@ -272,17 +272,17 @@ def rademacher_bound(
         sum_j |u_j| a_j <= alpha, of any width.
 
     Args:
-        flow_norm: alpha >= 0, with a_j under the law of the inputs, shape (...).
+        flow_norm: alpha >= 0, with a_j under the inputs' distribution, shape (...).
         inputs: X (n, d0).
-        retentivity: beta in (0, 1/2] of the law; 1/2 if it is symmetric, as for symmetrised data.
-        second_moment: C of the law (d0, d0); None estimates it on X.
+        retentivity: beta in (0, 1/2] of the distribution; 1/2 if it is symmetric, as for symmetrised data.
+        second_moment: C of the distribution (d0, d0); None estimates it on X.
 
     Returns:
         The bound, shape (...).
 
     Source:
-        Theorem 12; checked by listing all signs. The same term stands in Corollary 2, where the root must be read to
-        cover beta alone: over sqrt(beta n) the bound would not fall with n.
+        Theorem 12; checked by enumerating all signs. Corollary 2 has the same term, but prints sqrt(beta n) for
+        n sqrt(beta), with which the bound would not decrease with n.
 
     Raises:
         ValueError: as `mahalanobis_norm`, if alpha is negative or not finite, or beta lies outside (0, 1/2].
@@ -300,25 +300,27 @@ def rademacher_bound(
 
 
 def retentivity(points: Tensor, probabilities: Tensor) -> Tensor:
-    """Least share of the second moment that a ReLU keeps, over all directions; exact for points in a plane.
+    """Least fraction of the second moment that a ReLU keeps, over all directions; exact for points in a plane.
 
     Formula:
-        beta = min over v with E <v, x>^2 > 0 of E relu(<v, x>)^2 / E <v, x>^2 <= 1/2. In the plane, once E xx' = I,
-        the numerator is a quadratic form between each two directions that are orthogonal to a point, so the minimum is
-        at one of these or where such a form is smallest.
+        beta = min over v with E <v, x>^2 > 0 of E relu(<v, x>)^2 / E <v, x>^2 <= 1/2. In the plane and with E xx' = I,
+        the numerator is a quadratic form between neighbouring directions that are orthogonal to a point, so the minimum
+        is at one of these directions or at a stationary point of such a form.
 
     Args:
         points: (n, d0), which span a line or a plane through the origin.
-        probabilities: chance of each point, shape (n,).
+        probabilities: of the points, shape (n,).
 
     Returns:
-        beta, a scalar: 1/2 if the law is symmetric, 0 if all points lie in one half-plane and not all on its border.
+        beta, a scalar: 1/2 for a symmetric distribution, 0 if all points lie in one half-plane and not all on its
+        border.
 
     Source:
-        Assumption 1 (which calls a law beta-retentive for any smaller beta too); checked by a fine grid of directions.
+        Assumption 1 (under which a distribution is beta-retentive for any smaller beta too); checked by a fine grid of
+        directions.
 
     Raises:
-        ValueError: if the points are not finite, all zero or span more than a plane, or the chances are no
+        ValueError: if the points are not finite, all zero or span more than a plane, or the probabilities are not a
             distribution.
 
     Example:
@@ -350,7 +352,7 @@ def _whitened(points: Tensor, probabilities: Tensor) -> Tensor:
 
 
 def _candidate_angles(white: Tensor, probabilities: Tensor) -> Tensor:
-    """Angles among which is the one of the minimum: orthogonal to a point, or stationary for one of the forms."""
+    """Angles that include the minimiser: those orthogonal to a point, and stationary points of the quadratic forms."""
     angles = torch.atan2(white[:, 1], white[:, 0])
     borders = torch.cat([angles + math.pi / 2, angles - math.pi / 2]).remainder(2 * math.pi).sort().values
     middles = borders + torch.diff(borders, append=borders[:1] + 2 * math.pi) / 2

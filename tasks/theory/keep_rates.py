@@ -1,4 +1,4 @@
-"""Keep rates that make two structured dropouts comparable: across widths, and with and without overlap of blocks.
+"""Keep rates that make structured dropout comparable across widths, and with and without overlapping blocks.
 
 Source: Pal, Lane, Vidal and Haeffele 2020, eq. 7 and section 5.3.
 """
@@ -10,7 +10,7 @@ from tasks.theory.checks import require_block_size, require_count, require_keep_
 
 
 def adaptive_keep_rate(keep_bar: float, block_size: int, width: int) -> float:
-    """Keep rate at which a layer of any width is regularized as strongly as one block with the keep rate `keep_bar`.
+    """Keep rate at which a layer of a given width is regularized as strongly as one block at the rate `keep_bar`.
 
     Formula:
         theta(d) = tb r / (tb r + (1 - tb) d), so that (1 - theta(d)) / theta(d) = (d / r) (1 - tb) / tb.
@@ -69,7 +69,7 @@ def inverse_adaptive_keep_rate(keep: float, block_size: int, width: int) -> floa
 
 
 def equal_rate_keep(keep: float, block_size: int, variant: Literal["exact", "printed"] = "exact") -> float:
-    """Keep rate of the seeds with which overlapping DropBlock keeps each unit as often as the non-overlapping one does.
+    """Keep rate of the seeds for which overlapping DropBlock has the same keep rate per unit as non-overlapping blocks.
 
     Formula:
         exact: theta' = theta^(1/r): a unit is kept iff all r seeds whose windows cover it are 1.
@@ -84,11 +84,11 @@ def equal_rate_keep(keep: float, block_size: int, variant: Literal["exact", "pri
         theta' in (0, 1].
 
     Source:
-        Section 5.3, corrected: the printed form is that of a unit which is kept if any of 2r - 1 seeds is 1, the
-        reverse of DropBlock (and it uses k, the number of blocks, for the window); checked by listing all masks.
+        Section 5.3, corrected: the printed form is for units that are kept if any of 2r - 1 seeds is 1, the reverse of
+        DropBlock (and it uses k, the number of blocks, for the window length); checked by enumerating all masks.
 
     Raises:
-        ValueError: if keep lies outside (0, 1], block_size is no positive integer, or the variant is unknown.
+        ValueError: if keep lies outside (0, 1], block_size is not a positive integer, or the variant is unknown.
 
     Example:
         >>> equal_rate_keep(0.25, block_size=2)

@@ -1,9 +1,9 @@
 """Critical points of dropout with tied weights: whether they are local minima, saddles or strict saddles.
 
 The objective is f(U) = ||M - UU'||_F^2 + lambda sum_i ||u_i||^4 with M (d, d) symmetric and U (..., d, r). Theorem 7
-says that where dropout is weak (`tasks.theory.linear.landscape_condition`) a point without gradient is either a global
-optimum, or f curves downwards there in some direction (a strict saddle). Both are checked at any point by the gradient
-and the least curvature.
+says that if lambda is small enough (`tasks.theory.linear.landscape_condition`), a critical point is either a global
+optimum or a strict saddle, where f has negative curvature in some direction. The gradient and the least curvature tell
+which, at any point.
 
 Source: Mianjy, PhD thesis (Johns Hopkins University), section 2.3.2, Problem 2.4 and Theorem 7.
 """
@@ -87,7 +87,7 @@ def least_curvature(M: Tensor, U: Tensor, lam: float) -> Tensor:
 
     Returns:
         The eigenvalue, shape (...): below 0 at a strict saddle, at least 0 at a local minimum. It is 0 at a minimum
-        that rotations of U leave a minimum.
+        that is not isolated, because rotations of U do not change f.
 
     Source:
         Definition 3 (strict saddles); checked against autograd's second derivative.
@@ -106,24 +106,24 @@ def least_curvature(M: Tensor, U: Tensor, lam: float) -> Tensor:
 
 
 def critical_points(M: Tensor, starts: Tensor, lam: float, num_steps: int = 300, tolerance: float = 1e-8) -> Tensor:
-    """Points without gradient, one for each start from which the search comes to one: minima and saddles alike.
+    """Critical points (minima and saddles), one for each start from which the search converges.
 
     Formula:
-        Levenberg and Marquardt's steps on ||g||^2, g the gradient and H the second derivative: U <- U - (H H + mu I)^-1
-        H g where that makes ||g|| smaller, and mu / 3 then; else 4 mu.
+        Levenberg-Marquardt steps on ||g||^2, g the gradient and H the Hessian: U <- U - (H H + mu I)^-1 H g and
+        mu <- mu / 3 if that decreases ||g||, else mu <- 4 mu.
 
     Args:
         M: symmetric (d, d).
         starts: (n, d, r).
         lam: lambda >= 0.
         num_steps: >= 1.
-        tolerance: of ||g||, above which an end counts as none.
+        tolerance: largest ||g|| of a critical point; other end points are left out.
 
     Returns:
         The points, shape (at most n, d, r), in the order of their starts.
 
     Source:
-        Theorem 7 speaks of all of them; checked against another search for roots.
+        Theorem 7 is about all critical points; checked against another root finder.
 
     Raises:
         ValueError: as `tied_objective`.
@@ -150,7 +150,7 @@ def critical_points(M: Tensor, starts: Tensor, lam: float, num_steps: int = 300,
 
 
 def _second_derivative(M: Tensor, U: Tensor, lam: float) -> Tensor:
-    """As a matrix (..., d r, d r), over the entries of U row by row."""
+    """The Hessian as a matrix (..., d r, d r), with the entries of U in row-major order."""
     num_rows, width = U.shape[-2:]
     rows, units = (torch.eye(size, dtype=U.dtype, device=U.device) for size in (num_rows, width))
     squares = U.square().sum(-2)

@@ -1,12 +1,13 @@
-"""Dropout training of wide two-layer ReLU networks: how wide is wide enough, and the bounds that hold then.
+"""Dropout training of wide two-layer ReLU networks: the width that the theory requires, and its bounds.
 
 A network f(x) = a' relu(W x) / sqrt(m) has fixed a_r = +-1 and trained W (m, d), standard normal at first. Each of T
 steps draws an example (x, y) with ||x|| = 1 and y = +-1, and a mask b_r ~ Ber(q) that is not divided by q. It follows
 the gradient of the logistic loss at y a' (b o relu(W x)) / sqrt(m) with step size eta, then projects rows of W to norm
-c. To predict, W is multiplied by q. The loss has logarithms to base 2, so that it is at least the 0-1 loss.
+at most c. For prediction, W is multiplied by q. Logarithms in the loss are to base 2, so that it is at least the 0-1
+loss.
 
-The widths that the theory asks for lie far beyond what can be trained, and the bounds are above 1 at most sizes that
-can: a bound above 1 says nothing. What can be checked are rates.
+The widths that the theory requires are far too large to train, and the bounds are vacuous (above 1) at most sizes that
+can be trained. What can be checked are rates of convergence.
 
 Source: Mianjy, PhD thesis (Johns Hopkins University), chapter 5; Mianjy and Arora 2020, "On Convergence and
 Generalization of Dropout Training".
@@ -31,11 +32,11 @@ from tasks.theory.checks import (
 
 @dataclass(frozen=True, kw_only=True)
 class LazyConstants:
-    """What the theorems on dropout in wide networks ask for."""
+    """Constants of the theorems on dropout in wide networks."""
 
     c: float  # limit on the norm of each row of W
     lam: float  # lambda, the distance of the competitor W_1 + lambda V from the start
-    least_width: int  # m from which on the theorems hold
+    least_width: int  # the smallest m for which the theorems hold
 
 
 def lazy_constants(
@@ -53,14 +54,14 @@ def lazy_constants(
         dimension: d >= 1.
         step_size: eta in (0, ln 2].
         num_steps: T >= 1, with 2 eta T >= 1.
-        width: m at which c and lambda are taken; None takes the least width.
+        width: m for c and lambda; None: the least width.
 
     Returns:
         c, lambda and the least width, to double precision.
 
     Source:
-        Theorem 14 (Theorem 4.1 of the paper). Corrected: both texts say that all initial rows have norm at most
-        2 sqrt(ln m); with high probability that is sqrt(d) + 2 sqrt(ln m), which c allows for.
+        Theorem 14 (Theorem 4.1 of the paper). Corrected: both texts bound the norm of all initial rows by 2 sqrt(ln m);
+        with high probability it is at most sqrt(d) + 2 sqrt(ln m), which is less than c.
 
     Raises:
         ValueError: if an argument lies outside its range.
@@ -83,7 +84,7 @@ def lazy_constants(
         return c, (5 * math.log(2 * step_size * num_steps) + math.sqrt(44 * confidence)) / margin
 
     least, needed = 0, 1
-    while least < needed:  # what is needed grows with m, so this stops at the least m that suffices
+    while least < needed:  # `needed` increases with m, so that this stops at the least m that suffices
         least = needed
         needed = math.ceil(2401 * margin**-6 * at(least)[1] ** 2)
     if width is not None:
@@ -104,7 +105,7 @@ def error_bound(lam: float, step_size: float, num_steps: int) -> float:
         num_steps: T >= 1.
 
     Returns:
-        The bound; above 1 it says nothing.
+        The bound; vacuous above 1.
 
     Source:
         Theorem 14. The proof gives 3 in place of 4.
@@ -129,7 +130,7 @@ def subnetwork_bound(
     failure_probability: float,
     variant: Literal["derived", "printed"] = "derived",
 ) -> float:
-    """Upper bound on the mean over training of the error of the sub-networks that dropout visits.
+    """Upper bound on the mean over training of the error of the sub-networks that dropout samples.
 
     Formula:
         derived: (4 ln 2 / (3 - e)) lambda^2 / (eta T) + (2 / (3 - e)) ln(1 / delta) / T,
@@ -144,13 +145,13 @@ def subnetwork_bound(
         variant: "derived", or "printed" for the theorem's formula.
 
     Returns:
-        The bound; above 1 it says nothing. It holds but with probability delta plus that with which the bound on the
-        losses fails (delta again, in the proof).
+        The bound; vacuous above 1. It fails with probability at most delta plus that with which the bound on the losses
+        fails (delta again, in the proof).
 
     Source:
         Theorem 15 (Theorem 4.2 of the paper). Corrected: Freedman's inequality with the bounds of the proof gives
-        (3 - e) sum Q <= sum Q_t + ln(1 / delta) / ln 2, and the error is at most 2 ln 2 Q; its last lines round that to
-        other constants, of which 6 is too small. Both events, not one, have to hold.
+        (3 - e) sum Q <= sum Q_t + ln(1 / delta) / ln 2, and the error is at most 2 ln 2 Q; its last lines round this to
+        other constants, of which 6 is too small. Two events have to hold, not one.
 
     Raises:
         ValueError: if an argument lies outside its range, or the variant is unknown.
@@ -171,7 +172,7 @@ def subnetwork_bound(
 
 
 def active_width_bound(keep_rate: float, width: int, num_steps: int, failure_probability: float) -> float:
-    """Number of hidden units that no mask of a training exceeds, with high probability.
+    """Upper bound on the number of active hidden units over all masks of a training, with high probability.
 
     Formula:
         q m + sqrt(2 m ln(T / delta)).
@@ -179,15 +180,15 @@ def active_width_bound(keep_rate: float, width: int, num_steps: int, failure_pro
     Args:
         keep_rate: q in (0, 1].
         width: m >= 1.
-        num_steps: T >= 1, one mask each.
+        num_steps: T >= 1, with one mask per step.
         failure_probability: delta in (0, 1).
 
     Returns:
         The bound, which may exceed m.
 
     Source:
-        Section 5.3, below Theorem 15. Hoeffding's inequality gives half of the second term already; checked against
-        the binomial law.
+        Section 5.3, below Theorem 15. Hoeffding's inequality already holds with half of the second term; checked
+        against the binomial distribution.
 
     Raises:
         ValueError: if an argument lies outside its range.
@@ -204,14 +205,14 @@ def active_width_bound(keep_rate: float, width: int, num_steps: int, failure_pro
 
 
 def margin_of(inputs: Tensor, labels: Tensor, direction: Tensor, keep_rate: float = 1.0) -> Tensor:
-    """(q, gamma)-margin that a separating direction gives data: what the theorems assume of linearly separable data.
+    """(q, gamma)-margin of linearly separable data, which the theorems assume, from a separating direction.
 
     Formula:
         gamma = (q / 2) min_i y_i <u, x_i> / ||u||, which is min_i E y_i <psi(z), b x_i 1[<z, x_i> >= 0]> for the
         constant map psi = u / ||u||, with z standard normal and b ~ Ber(q). Other maps may give more, up to q / 2.
 
     Args:
-        inputs: X (n, d), rows of norm 1 (not zero, at any rate).
+        inputs: X (n, d), rows of norm 1 in the theorems; only zero rows are an error.
         labels: y, each -1 or 1, shape (n,).
         direction: u (..., d), not zero.
         keep_rate: q in (0, 1].
@@ -220,8 +221,8 @@ def margin_of(inputs: Tensor, labels: Tensor, direction: Tensor, keep_rate: floa
         gamma, shape (...); not above 0 if the direction does not separate the data.
 
     Source:
-        Assumption 2. Corrected: psi is any measurable map with ||psi|| <= 1; both texts ask for a linear one, and the
-        only linear map that is bounded is zero. The paper's version omits x. Checked by quadrature over z.
+        Assumption 2. Corrected: psi is any measurable map with ||psi|| <= 1; both texts require a linear one, but the
+        only bounded linear map is zero. The paper's version omits x. Checked by quadrature over z.
 
     Raises:
         ValueError: if a row or the direction is zero or not finite, a label is neither -1 nor 1, sizes differ, or q

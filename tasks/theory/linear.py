@@ -2,7 +2,7 @@
 
 The problem is min over U (a x r) and V (b x r) of ||M - UV'||_F^2 + lambda sum_i ||u_i||^2 ||v_i||^2, which is what
 dropout with keep rate theta minimises for whitened inputs; lambda = (1 - theta) / theta, r is the width. With V = U
-(tied weights) M is positive semidefinite and its eigenvalues take the place of singular values.
+(tied weights) M is positive semidefinite and its eigenvalues replace the singular values.
 
 Source: Mianjy, PhD thesis (Johns Hopkins University), chapter 2; Mianjy, Arora and Vidal 2018.
 """
@@ -24,7 +24,7 @@ from tasks.theory.decompositions import eigenvectors, singular_values_and_vector
 
 
 def path_norm_squared(U: Tensor, V: Tensor) -> Tensor:
-    """Squared l2 path norm of a network with one hidden layer: all paths' products of squared weights, summed.
+    """Squared l2 path norm of a network with one hidden layer: the sum over paths of the product of squared weights.
 
     Formula:
         sum_{i,j,k} u_ji^2 v_ki^2 = sum_i ||u_i||^2 ||v_i||^2. Dropout's regularizer is lambda times this.
@@ -54,8 +54,8 @@ def equalizer(U: Tensor) -> Tensor:
     """Find a rotation after which all columns of a matrix have the same norm (algorithm EQZ).
 
     Formula:
-        Q'Q = I_r and ||(UQ)_i||^2 = ||U||_F^2 / r for all i. Step by step, with G what is left of U'U and v_j its n
-        eigenvectors, w = sum_j v_j / sqrt(n) has w'Gw = tr G / n; it becomes the next column, its complement the rest.
+        Q'Q = I_r and ||(UQ)_i||^2 = ||U||_F^2 / r for all i. In each step, with G (n x n) the rest of U'U and v_j its
+        eigenvectors, w = sum_j v_j / sqrt(n) has w'Gw = tr G / n; w gives the next column, its complement the next G.
 
     Args:
         U: (..., d, r), of any rank.
@@ -64,10 +64,10 @@ def equalizer(U: Tensor) -> Tensor:
         Q of shape (..., r, r).
 
     Source:
-        Theorem 1 and Algorithm 2 (whose comment on a zero diagonal is that of a version with the trace taken off).
-        The complement is a Householder reflection, which needs no null space; checked by the column norms. Gradients
-        are those of Q where all eigenvalues differ. Where some coincide, Q jumps; then they are those of a rotation
-        that goes on smoothly from Q and keeps the columns equal. None exists where U'U is a multiple of the identity.
+        Theorem 1 and Algorithm 2 (whose comment on a zero diagonal is for a trace-free version). The complement is
+        computed by a Householder reflection; checked by the column norms. Gradients are those of Q if all eigenvalues
+        differ. If some coincide, Q is discontinuous, and the gradients are those of a smooth rotation through Q that
+        keeps the column norms equal. There is none if U'U is a multiple of the identity.
 
     Raises:
         ValueError: if U is not a finite matrix.
@@ -104,8 +104,8 @@ def universal_equalizer(U: Tensor) -> Tensor:
         Q of shape (..., r, r), orthogonal.
 
     Source:
-        Remark 5, corrected: the factor is 1 / sqrt 2 at each step (the printed 2^{(1-k)/2} on the scaled matrix loses
-        orthogonality from the third on), and Z_k has 2^{k-1} rows; checked by orthogonality and the column norms.
+        Remark 5, corrected: the factor is 1 / sqrt 2 at each step (with the printed 2^{(1-k)/2} on the scaled matrix,
+        Z_k is not orthogonal for k >= 3), and Z_k has 2^{k-1} rows; checked by orthogonality and the column norms.
 
     Raises:
         ValueError: if U is not a finite matrix or r is not a power of two.
@@ -130,7 +130,7 @@ def universal_equalizer(U: Tensor) -> Tensor:
 
 
 def jointly_equalize(U: Tensor, V: Tensor) -> tuple[Tensor, Tensor]:
-    """Rewrite a network so that every hidden unit carries the same weight, without changing the map it computes.
+    """Equalize a network: rewrite it so that all hidden units have weights of the same norm, for the same linear map.
 
     Formula:
         With UV' = P diag(s) W', padded by zeros to r columns: U~ = P diag(s)^(1/2) Q, V~ = W diag(s)^(1/2) Q, where Q
@@ -162,7 +162,7 @@ def jointly_equalize(U: Tensor, V: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def shrinkage_threshold(singular_values: Tensor, width: int, lam: float) -> tuple[Tensor, Tensor]:
-    """Singular values of the best map that dropout allows a network of this width: shrunk alike, then cut at zero.
+    """Singular values of the optimal map of a network of this width under dropout: shrunk equally, and cut at zero.
 
     Formula:
         a_i = s_i - lam rho kappa_rho / (r + lam rho) for the rho largest, else 0; kappa_j is the mean of the j largest
@@ -178,11 +178,11 @@ def shrinkage_threshold(singular_values: Tensor, width: int, lam: float) -> tupl
         a of shape (..., n), in the order given, and the rank rho, int64 of shape (...).
 
     Source:
-        Theorems 3 and 6. Corrected: shrinking all of M by the printed amount can leave more than r values where the
-        rank of M is above r; only the rho largest stay. Checked by listing all supports.
+        Theorems 3 and 6. Corrected: shrinking all of M by the printed amount can leave more than r values if the rank
+        of M is above r; here only the rho largest stay. Checked by enumerating all supports.
 
     Raises:
-        ValueError: if a value is negative or not finite, lam too, or width is no positive integer.
+        ValueError: if a value is negative or not finite, lam too, or width is not a positive integer.
 
     Example:
         >>> values, rank = shrinkage_threshold(torch.tensor([3.0, 1.0, 0.1], dtype=torch.float64), width=2, lam=0.5)
@@ -195,7 +195,7 @@ def shrinkage_threshold(singular_values: Tensor, width: int, lam: float) -> tupl
     ordered, order = singular_values.sort(-1, descending=True)
     count = torch.arange(1, ordered.shape[-1] + 1, dtype=ordered.dtype, device=ordered.device)
     shrinkage = lam * ordered.cumsum(-1) / (width + lam * count)
-    # The condition fails for good once it fails, so counting where it holds gives the largest j.
+    # If the condition fails at j it fails at all larger j, so that the count of true entries is the largest j.
     rank = ((ordered > shrinkage) & (count <= width)).sum(-1)
     amount = shrinkage.gather(-1, (rank - 1).clamp(min=0)[..., None])
     shrunk = torch.where(count <= rank[..., None], ordered - amount, 0.0)
@@ -207,7 +207,7 @@ def factorize(M: Tensor, width: int, lam: float) -> tuple[Tensor, Tensor]:
 
     Formula:
         min over U (a x r), V (b x r) of ||M - UV'||_F^2 + lam sum_i ||u_i||^2 ||v_i||^2: shrink the singular values
-        of M by `shrinkage_threshold`, split them evenly, equalize.
+        of M by `shrinkage_threshold`, take their square roots for both factors, and equalize.
 
     Args:
         M: (..., a, b).
@@ -218,13 +218,13 @@ def factorize(M: Tensor, width: int, lam: float) -> tuple[Tensor, Tensor]:
         U of shape (..., a, r) and V of shape (..., b, r).
 
     Source:
-        Algorithm 3, corrected: it prints 1 + lambda j and sets r to the rank of M, where the width enters as
-        r + lambda j; the factors are padded by zero columns to the width before they are equalized. Checked by the
-        gradient, by random restarts of L-BFGS, and by the printed form's larger objective. Gradients through the
-        factors exist where the singular values that are left differ, and no value stands at the threshold.
+        Algorithm 3, corrected: it prints 1 + lambda j with r the rank of M; correct is r + lambda j with r the width.
+        The factors are padded with zero columns to the width before they are equalized. Checked by the gradient, by
+        random restarts of L-BFGS, and by the larger objective of the printed form. Gradients through the factors exist
+        if the remaining singular values differ and none is at the threshold.
 
     Raises:
-        ValueError: if M is not a finite matrix, width is no positive integer, or lam is negative or not finite.
+        ValueError: if M is not a finite matrix, width is not a positive integer, or lam is negative or not finite.
 
     Example:
         >>> U, V = factorize(torch.tensor([[2.0]], dtype=torch.float64), width=2, lam=2.0)
@@ -238,10 +238,10 @@ def factorize(M: Tensor, width: int, lam: float) -> tuple[Tensor, Tensor]:
 
 
 def landscape_condition(eigenvalues: Tensor, width: int, lam: float) -> Tensor:
-    """Tell whether dropout is weak enough that tied weights have no spurious local minima and only strict saddles.
+    """Whether lambda is small enough that tied weights have no spurious local minima and only strict saddles.
 
     Formula:
-        lam < r l_r / (sum_{i <= r} l_i - r l_r), l sorted downwards; any lam if all r are equal and positive.
+        lam < r l_r / (sum_{i <= r} l_i - r l_r), l in descending order; any lam if all r are equal and positive.
         Equivalently: the global optimum uses the full width, rho = r in `shrinkage_threshold`.
 
     Args:
@@ -256,7 +256,7 @@ def landscape_condition(eigenvalues: Tensor, width: int, lam: float) -> Tensor:
         Theorem 7 (thesis), for ||M - UU'||_F^2 + lam sum_i ||u_i||^4; checked by descent from random starts.
 
     Raises:
-        ValueError: if an eigenvalue is negative or not finite, lam too, or width is no positive integer.
+        ValueError: if an eigenvalue is negative or not finite, lam too, or width is not a positive integer.
 
     Example:
         >>> eigenvalues = torch.tensor([3.0, 1.0], dtype=torch.float64)  # the bound is 2 * 1 / (4 - 2) = 1
@@ -277,14 +277,14 @@ def _balanced_factors(left: Tensor, values: Tensor, right: Tensor, width: int) -
     """Split P diag(s) W' evenly into factors of the given width and equalize them; values beyond the width are zero."""
     rank = min(width, values.shape[-1])
     root = torch.zeros(*values.shape[:-1], rank, width, dtype=values.dtype, device=values.device)
-    positive = values[..., :rank] > 0  # the square root has no derivative at 0, where values stay
+    positive = values[..., :rank] > 0  # the square root has no derivative at 0; zeros get gradient 0
     root.diagonal(dim1=-2, dim2=-1).copy_(torch.where(positive, values[..., :rank], 1.0).sqrt() * positive)
     inner = root @ equalizer(root)
     return left[..., :rank] @ inner, right[..., :rank, :].mT @ inner
 
 
 def _scaled(U: Tensor) -> Tensor:
-    """U with a largest entry in [1/2, 1), by a power of two: exactly, and its squares neither over- nor underflow."""
+    """U times a power of two (exact), with its largest entry in [1/2, 1), so that squares do not over- or underflow."""
     exponent = torch.frexp(U.detach().abs().amax((-2, -1), keepdim=True)).exponent
     return U * torch.exp2(-exponent.clamp(min=-1000).to(torch.float64)).to(U.dtype)
 
@@ -293,8 +293,8 @@ def _mean_direction(gram: Tensor) -> Tensor:
     """A unit vector w with w'Gw = tr G / n: the normalised sum of the eigenvectors."""
     size = gram.shape[-1]
     w = eigenvectors(gram).sum(-1) / math.sqrt(size)
-    # Eigenvectors of equal eigenvalues are held still when G moves. What then lacks of tr G / n, 0 in value, is made up
-    # for by turning w along the part of Gw that is orthogonal to it.
+    # `eigenvectors` has no gradient within the span of equal eigenvalues, so that w'Gw would not follow tr G / n. The
+    # term below is 0 in value; its gradient rotates w along the part of Gw that is orthogonal to w, to correct that.
     fixed, at = w.detach(), gram.detach()
     slope = (at @ fixed[..., None]).squeeze(-1)
     slope = slope - fixed * (fixed * slope).sum(-1, keepdim=True)
@@ -308,7 +308,7 @@ def _mean_direction(gram: Tensor) -> Tensor:
 def _reflection_onto(unit: Tensor) -> Tensor:
     """Orthogonal matrix whose first column is the unit vector, up to its sign (Householder)."""
     normal = unit.clone()
-    # Away from the first axis, never towards it: the sum cannot cancel.
+    # The sign is that of the first entry, so that the sum cannot cancel.
     normal[..., 0] += torch.where(unit[..., 0] < 0, -1.0, 1.0).to(unit.dtype)
     identity = torch.eye(unit.shape[-1], dtype=unit.dtype, device=unit.device)
     outer = normal[..., :, None] * normal[..., None, :]

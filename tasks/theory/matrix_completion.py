@@ -1,8 +1,8 @@
 """Dropout in matrix completion: the explicit regularizer, the weighted trace norm that it induces, and the bound.
 
-A matrix M (..., a, b) is modelled as UV' with U (..., a, d), V (..., b, d) and width d. Observed are n entries: `rows`
-and `columns` (n,) hold their places, `values` (n,) what stands there. Losses are means over entries, without 1/2.
-Entries are drawn from a product law, the one at (i, k) with chance p_i q_k.
+A matrix M (..., a, b) is modelled as UV' with U (..., a, d), V (..., b, d) and width d. Of n observed entries, `rows`
+and `columns` (n,) hold the indices and `values` (n,) the values. Losses are means over entries, without 1/2. Entries
+are drawn from a product distribution: (i, k) with probability p_i q_k.
 
 Source: Mianjy, PhD thesis (Johns Hopkins University), section 4.2; Arora, Bartlett, Mianjy and Srebro 2020,
 "Dropout: Explicit forms and capacity control".
@@ -62,7 +62,7 @@ def completion_loss(U: Tensor, V: Tensor, rows: Tensor, columns: Tensor, values:
 
 
 def completion_regularizer(U: Tensor, V: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """What dropout on the hidden units adds to the loss on the observed entries, before its strength.
+    """What dropout on the hidden units adds to the expected loss on the observed entries, without its strength.
 
     Formula:
         R = (1 / n) sum_j sum_i U_{r_j i}^2 V_{c_j i}^2. With masks B_ii ~ Ber(1 - p) / (1 - p), one for all entries or
@@ -78,7 +78,7 @@ def completion_regularizer(U: Tensor, V: Tensor, rows: Tensor, columns: Tensor) 
         R, shape (...), without the strength (`dropout_strength`).
 
     Source:
-        Eq. 4.2 and Proposition 3. The texts leave open whether entries share a mask; checked by listing all masks.
+        Eq. 4.2 and Proposition 3. The texts leave open whether entries share a mask; checked by enumerating all masks.
 
     Raises:
         ValueError: as `completion_loss`.
@@ -120,7 +120,7 @@ def dropout_strength(drop_rate: float) -> float:
 
 
 def weighted_trace_norm(matrix: Tensor, row_probabilities: Tensor, column_probabilities: Tensor) -> Tensor:
-    """Sum of the singular values of a matrix whose rows and columns are scaled by how often they are observed.
+    """Sum of the singular values of a matrix whose rows and columns are scaled by the roots of their probabilities.
 
     Formula:
         ||diag(sqrt p) M diag(sqrt q)||_*.
@@ -137,7 +137,7 @@ def weighted_trace_norm(matrix: Tensor, row_probabilities: Tensor, column_probab
         Section 4.2, after Salakhutdinov and Srebro 2010.
 
     Raises:
-        ValueError: if M is not a finite matrix, or p or q is no distribution over its rows or columns.
+        ValueError: if M is not a finite matrix, or p or q is not a distribution over its rows or columns.
 
     Example:
         >>> even = torch.full((2,), 0.5, dtype=torch.float64)
@@ -155,7 +155,7 @@ def weighted_trace_norm(matrix: Tensor, row_probabilities: Tensor, column_probab
 def weighted_trace_norm_of_factors(
     U: Tensor, V: Tensor, row_probabilities: Tensor, column_probabilities: Tensor
 ) -> Tensor:
-    """`weighted_trace_norm` of UV', at a cost that grows with (a + b) d^2 and not with a b; differentiable once.
+    """`weighted_trace_norm` of UV', at a cost of O((a + b) d^2) instead of O(a b); differentiable once.
 
     Formula:
         ||diag(sqrt p) U V' diag(sqrt q)||_*, by `trace_norm_of_factors`.
@@ -217,7 +217,7 @@ def induced_regularizer(matrix: Tensor, row_probabilities: Tensor, column_probab
 
     Formula:
         Theta(M) = min over UV' = M of R(U, V) = ||diag(sqrt p) M diag(sqrt q)||_*^2 / d, attained where all hidden
-        units contribute the same (`tasks.theory.linear.jointly_equalize` of the scaled factors).
+        units contribute equally (`tasks.theory.linear.jointly_equalize` of the scaled factors).
 
     Args:
         matrix: M (..., a, b), of rank at most d.
@@ -232,7 +232,7 @@ def induced_regularizer(matrix: Tensor, row_probabilities: Tensor, column_probab
         Proposition 4; checked by minimising over all factors of a matrix numerically.
 
     Raises:
-        ValueError: as `weighted_trace_norm`, or if the width is no positive integer.
+        ValueError: as `weighted_trace_norm`, or if the width is not a positive integer.
 
     Example:
         >>> even = torch.full((2,), 0.5, dtype=torch.float64)
@@ -244,11 +244,11 @@ def induced_regularizer(matrix: Tensor, row_probabilities: Tensor, column_probab
 
 
 def population_regularizer(U: Tensor, V: Tensor, row_probabilities: Tensor, column_probabilities: Tensor) -> Tensor:
-    """Expected regularizer of dropout when entries are drawn from a product law, before its strength.
+    """Expected regularizer of dropout for entries drawn from a product distribution, without its strength.
 
     Formula:
-        R(U, V) = sum_i (sum_r p_r U_ri^2) (sum_c q_c V_ci^2), the mean of `completion_regularizer` over entries. Never
-        below `induced_regularizer` of UV'.
+        R(U, V) = sum_i (sum_r p_r U_ri^2) (sum_c q_c V_ci^2), the expectation of `completion_regularizer` over entries.
+        It is at least `induced_regularizer` of UV'.
 
     Args:
         U: row factors (..., a, d).
@@ -260,10 +260,10 @@ def population_regularizer(U: Tensor, V: Tensor, row_probabilities: Tensor, colu
         R, shape (...).
 
     Source:
-        Proof of Proposition 4; checked by listing all entries.
+        Proof of Proposition 4; checked by enumerating all entries.
 
     Raises:
-        ValueError: if a factor is not finite, the widths differ, or p or q is no distribution.
+        ValueError: if a factor is not finite, the widths differ, or p or q is not a distribution.
 
     Example:
         >>> even, U = torch.full((2,), 0.5, dtype=torch.float64), torch.eye(2, dtype=torch.float64)
@@ -299,12 +299,12 @@ def generalization_gap_bound(
         row_probabilities: p > 0, shape (a,).
         column_probabilities: q > 0, shape (b,).
         num_examples: n >= 1.
-        failure_probability: delta in (0, 1), the chance that the sample breaks the bound.
+        failure_probability: delta in (0, 1), the probability with which the bound may fail.
         variant: "derived", or "printed" for the thesis's formula, which assumes p_i q_k >= log(m) / (n sqrt(a b)).
 
     Returns:
-        The bound, for values and predictions within [-1, 1] and values that are entries of a matrix (no noise); above 4
-        it says nothing.
+        The bound, for values and predictions within [-1, 1] and values that are entries of a matrix (no noise); vacuous
+        above 4.
 
     Source:
         Theorem 11 (alpha = d R). Corrected: Theorem 20, on which it rests, bounds the complexity by O(.) with an
@@ -313,8 +313,8 @@ def generalization_gap_bound(
         6.1.1), whose second term covers rare entries without an assumption. Checked by listing all samples and signs.
 
     Raises:
-        ValueError: if R is negative, a count is no positive integer, p or q is no distribution or has a zero, delta
-            lies outside (0, 1), or the variant is unknown.
+        ValueError: if R is negative, a count is not a positive integer, p or q is not a distribution or has a zero,
+            delta lies outside (0, 1), or the variant is unknown.
 
     Example:
         >>> even = torch.full((100,), 0.01, dtype=torch.float64)
@@ -366,7 +366,7 @@ def require_probabilities(name: str, value: Tensor, size: int | None = None) -> 
 
 
 def _products(U: Tensor, V: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """What each hidden unit contributes to each observed entry, shape (..., n, d)."""
+    """The product of each hidden unit for each observed entry, shape (..., n, d)."""
     _require_factors(U, V)
     _require_places("rows", rows, U.shape[-2])
     _require_places("columns", columns, V.shape[-2])

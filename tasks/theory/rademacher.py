@@ -1,9 +1,9 @@
 """Upper bounds on the local Rademacher complexity of networks under dropout and DropBlock, as LocalDrop states them.
 
 Each layer l = 1..L enters through one term T_l: the norm of the keep rates of its inputs times the tail of its singular
-values. Terms are handled by their logarithms, because the bounds multiply them. The bounds are computed as the formulas
-that LocalDrop derives its regularizer from; they are no guarantee, since the proof drops the Rademacher signs in one
-place (eq. 36) and takes the loss to be 1-Lipschitz in each class.
+values. Terms are represented by their logarithms, because the bounds multiply them. The bounds are the formulas from
+which LocalDrop derives its regularizer; they are not a guarantee, since the proof drops the Rademacher signs in one
+place (eq. 36) and assumes a loss that is 1-Lipschitz in each class.
 
 Source: Lu, Xu, Du, Ishida, Zhang and Sugiyama 2021, "LocalDrop", Theorems 1 and 2, Corollaries 1 and 2, section 3.4.
 """
@@ -30,12 +30,12 @@ def dense_log_term(weight: Tensor, keep_rates: Tensor | None = None, num_untouch
     """Logarithm of what a dense layer contributes to the bound.
 
     Formula:
-        T = ||theta||_2 sum_{j > h} sigma_j(W); without dropout the norm is left out (it is not the norm of ones).
+        T = ||theta||_2 sum_{j > h} sigma_j(W); without dropout the factor ||theta||_2 is 1, not the norm of ones.
 
     Args:
         weight: W, shape (..., outputs, inputs).
         keep_rates: theta in [0, 1] of the inputs, shape (..., inputs), or None for a network without dropout.
-        num_untouched: h >= 0, the number of leading singular values that are left out; all, from the rank of W on.
+        num_untouched: h >= 0, the number of leading singular values that are left out.
 
     Returns:
         log T, shape (...); minus infinity where T = 0.
@@ -122,8 +122,8 @@ def rademacher_log_bound(
 
     Args:
         log_terms: log T_1 .. log T_L, L >= 1, each of shape (...).
-        data_norm: B >= 0, the Frobenius norm of the matrix of all n examples. Not the norm of one example: if all
-            those are at most b, B is b sqrt(n).
+        data_norm: B >= 0, the Frobenius norm of the matrix of all n examples. Not the norm of one example: if each has
+            norm at most b, B is at most b sqrt(n).
         num_examples: n >= 1.
         num_classes: k >= 1.
         delta: delta_l >= 0, the bound on the mean squared output of layer l: one for all layers, or one for each.
@@ -135,11 +135,11 @@ def rademacher_log_bound(
 
     Source:
         Theorem 1 (eq. 6), Theorem 2 (eq. 14) and their corollaries. Corrected: eqs. 14, 15 and 53 print
-        sqrt((S delta)_l), while the proof (eqs. 47 and 52) gives
-        sqrt(delta_l). The recursion is checked against the closed forms.
+        sqrt((S delta)_l), while the proof (eqs. 47 and 52) gives sqrt(delta_l). The recursion is checked against the
+        closed forms.
 
     Raises:
-        ValueError: if there is no layer, the lists differ in length, a count is no positive integer, or a norm or
+        ValueError: if there is no layer, the lists differ in length, a count is not a positive integer, or a norm or
             variance is negative or not finite.
 
     Example:

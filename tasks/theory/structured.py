@@ -1,8 +1,8 @@
-"""Dropout, DropBlock and DropConnect on one hidden layer: what they minimise, and where that is smallest.
+"""Dropout, DropBlock and DropConnect on one hidden layer: their expected objectives and their minima.
 
 Throughout Y is (..., a, N) targets, X is (..., b, N) inputs, U is (..., a, d) output weights, V is (..., b, d) input
 weights, d the width, r the block size (a divisor of d), k = d / r the number of blocks, theta the keep rate. Objectives
-are batched over the leading dimensions, differentiable, and computed in the dtype of the tensors (float64 is meant).
+are batched over the leading dimensions, differentiable, and computed in the dtype of the tensors (use float64).
 
 Source: Pal, Lane, Vidal and Haeffele 2020, "On the Regularization Properties of Structured Dropout".
 """
@@ -39,7 +39,7 @@ __all__ = [
 
 
 def dropout_objective(Y: Tensor, X: Tensor, U: Tensor, V: Tensor, keep: float) -> Tensor:
-    """Mean squared-error objective of dropout on the hidden units, without sampling: error plus path regularizer.
+    """Expected squared error under dropout on the hidden units, in closed form: error plus path regularizer.
 
     Formula:
         E ||Y - U diag(z) V'X / theta||_F^2 = ||Y - UV'X||_F^2 + (1 - theta) / theta * sum_i ||u_i||^2 ||X'v_i||^2,
@@ -71,7 +71,7 @@ def dropout_objective(Y: Tensor, X: Tensor, U: Tensor, V: Tensor, keep: float) -
 
 
 def dropblock_objective(Y: Tensor, X: Tensor, U: Tensor, V: Tensor, keep: float, block_size: int) -> Tensor:
-    """Mean squared-error objective of dropping whole blocks of hidden units that do not overlap, without sampling.
+    """Expected squared error when non-overlapping blocks of hidden units are dropped, in closed form.
 
     Formula:
         E ||Y - U (diag(w) (x) I_r) V'X / theta||_F^2
@@ -91,7 +91,7 @@ def dropblock_objective(Y: Tensor, X: Tensor, U: Tensor, V: Tensor, keep: float,
 
     Source:
         Lemma 1, eqs. 4 and 5. Corrected: eq. 3 prints the Kronecker factor I_{d/r}, where only I_r fits the k = d / r
-        blocks of r; checked by listing all masks.
+        blocks of r; checked by enumerating all masks.
 
     Raises:
         ValueError: as `dropout_objective`, or if block_size does not divide d.
@@ -115,7 +115,7 @@ def dropblock_objective(Y: Tensor, X: Tensor, U: Tensor, V: Tensor, keep: float,
 def dropconnect_objective(
     Y: Tensor, X: Tensor, U: Tensor, V: Tensor, keep: float, variant: Literal["exact", "printed"] = "exact"
 ) -> Tensor:
-    """Mean squared-error objective of dropping single input weights (DropConnect), without sampling.
+    """Expected squared error when single input weights are dropped (DropConnect), in closed form.
 
     Formula:
         exact: E ||Y - U (Z o V)'X / theta||_F^2
@@ -136,7 +136,7 @@ def dropconnect_objective(
 
     Source:
         Theorem 13 and Corollary 14, corrected: as printed they use all of XX', where only its diagonal enters. Both
-        forms are equal when the rows of X are orthogonal, else not; checked by listing all masks.
+        forms are equal when the rows of X are orthogonal, else not; checked by enumerating all masks.
 
     Raises:
         ValueError: as `dropout_objective`, or if the variant is unknown.
@@ -160,7 +160,7 @@ def dropconnect_objective(
 
 
 def generalized_dropout_objective(mean: Tensor, covariance: Tensor, Y: Tensor, U: Tensor, features: Tensor) -> Tensor:
-    """Mean squared-error objective of any random mask on the last hidden layer, from its first two moments alone.
+    """Expected squared error for any random mask on the last hidden layer, from the mask's first two moments.
 
     Formula:
         E ||Y - U diag(z / mu) G||_F^2 = ||Y - UG||_F^2 + <Cbar, U'U o GG'>, Cbar_ij = C_ij / (mu_i mu_j).
@@ -176,7 +176,7 @@ def generalized_dropout_objective(mean: Tensor, covariance: Tensor, Y: Tensor, U
         The objective, shape (...).
 
     Source:
-        Lemma 10, eqs. 16 to 18; checked by listing all masks of correlated laws.
+        Lemma 10, eqs. 16 to 18; checked by enumerating the masks of correlated distributions.
 
     Raises:
         ValueError: if a mean is zero, the covariance is not symmetric or has a negative eigenvalue, a tensor is not

@@ -1,7 +1,7 @@
-"""Accuracies of many fixed sub-networks at once: what masks on the last hidden layer leave of a network.
+"""Accuracies of many sub-networks at once, which masks on the last hidden layer select.
 
-Sub-networks share all that lies below the mask. So the hidden layer is computed once, and the outputs of all of them
-are one matrix product with the masked output weights, stacked.
+Sub-networks share all layers below the mask. So the hidden layer is computed once, and the outputs of all sub-networks
+are one matrix product with the stacked, masked output weights.
 
 Source: Mianjy, PhD thesis (Johns Hopkins University), section 5.5; Mianjy and Arora 2020, section 6.
 """
@@ -17,19 +17,17 @@ from tasks.theory.checks import (
     require_keep_rate,
 )
 
-MAX_STACKED = (
-    2**26
-)  # entries of stacked weights at a time (256 MB in single precision): 100 masks of 50K units are more
+MAX_STACKED = 2**26  # entries of stacked weights at a time (256 MB in single precision)
 
 
 def fixed_masks(num_masks: int, width: int, keep_rate: float, seed: int) -> Tensor:
-    """Draw masks once, to be kept through a training.
+    """Draw masks that stay fixed during a training.
 
     Formula:
         each entry is True with probability q, independently.
 
     Args:
-        num_masks: >= 1. The first masks of a longer list are those of a shorter one.
+        num_masks: >= 1. More masks do not change the first ones.
         width: m >= 1, units of the layer.
         keep_rate: q in (0, 1].
         seed: of the generator; derive it from the trial's seed and a name (`tasks.runtime.streams.stream_seed`).
@@ -41,7 +39,7 @@ def fixed_masks(num_masks: int, width: int, keep_rate: float, seed: int) -> Tens
         Section 5.5, figure 5-3 (100 masks, q = 0.2).
 
     Raises:
-        ValueError: if a count is no positive integer or the rate lies outside (0, 1].
+        ValueError: if a count is not a positive integer or the rate lies outside (0, 1].
 
     Example:
         >>> fixed_masks(3, 1000, 0.2, seed=0).sum(1)
@@ -63,7 +61,7 @@ def subnetwork_accuracies(
     output_bias: Tensor | None = None,
     keep_rate: float | None = None,
 ) -> Tensor:
-    """Share of examples that each sub-network classifies correctly.
+    """Fraction of examples that each sub-network classifies correctly.
 
     Formula:
         accuracy_k = (1 / n) #{i : argmax_c [sum_r U_cr b_kr h_ir / q + bias_c] = y_i}. For all k at once the scores are
@@ -75,14 +73,14 @@ def subnetwork_accuracies(
         masks: b, bool, shape (M, m).
         labels: y, integers in 0..K-1, shape (n,).
         output_bias: shape (K,), or None.
-        keep_rate: q in (0, 1], by which the scores are divided before the bias, as inverted dropout trains them; None
-            leaves them as they are.
+        keep_rate: q in (0, 1], by which the scores are divided before the bias is added, as in training with inverted
+            dropout; None: not divided.
 
     Returns:
-        The accuracies, float64, shape (M,). Of equal scores the first class counts.
+        The accuracies, float64, shape (M,). For equal scores the first class is predicted.
 
     Source:
-        Section 5.5, figures 5-2 and 5-3. The texts leave the rescaling open; checked by running each sub-network.
+        Section 5.5, figures 5-2 and 5-3. The texts do not state the rescaling; checked by running each sub-network.
 
     Raises:
         ValueError: if shapes or types do not fit, a value is not finite, or the rate lies outside (0, 1].

@@ -125,23 +125,23 @@ U, V, ROWS, COLUMNS, VALUES = draw(3, torch.float64)
 BAD: dict[str, tuple[Callable[[], object], str]] = {
     "vector": (
         lambda: completion_step(U[0], V, ROWS, COLUMNS, VALUES, 1.0),
-        r"U and V must be matrices of one width, got shapes \(3,\) and \(5, 3\)",
+        r"U and V must be matrices with the same number of columns, got shapes \(3,\) and \(5, 3\)",
     ),
     "widths": (
         lambda: completion_step(U, V[:, :2], ROWS, COLUMNS, VALUES, 1.0),
-        r"U and V must be matrices of one width, got shapes \(6, 3\) and \(5, 2\)",
+        r"U and V must be matrices with the same number of columns, got shapes \(6, 3\) and \(5, 2\)",
     ),
     "lengths": (
         lambda: completion_step(U, V, ROWS, COLUMNS[:4], VALUES, 1.0),
-        r"vectors of one length of at least 1, got shapes \(20,\), \(4,\), \(20,\)",
+        r"non-empty vectors of equal length, got shapes \(20,\), \(4,\), \(20,\)",
     ),
     "no entry": (
         lambda: completion_step(U, V, ROWS[:0], COLUMNS[:0], VALUES[:0], 1.0),
-        r"vectors of one length of at least 1, got shapes \(0,\), \(0,\), \(0,\)",
+        r"non-empty vectors of equal length, got shapes \(0,\), \(0,\), \(0,\)",
     ),
     "dtypes": (
         lambda: completion_step(U, V.float(), ROWS, COLUMNS, VALUES, 1.0),
-        "U, V and values must have one dtype, got torch.float64, torch.float32 and torch.float64",
+        "U, V and values must have the same dtype, got torch.float64, torch.float32 and torch.float64",
     ),
     "places": (
         lambda: completion_step(U, V, ROWS.int(), COLUMNS, VALUES, 1.0),

@@ -378,7 +378,7 @@ def test_a_layer_with_fewer_blocks_than_singular_values_stays_above_the_bound() 
     Y, X, spectrum = orthonormal_problem()
     _, minimum = dropblock_global_minimum(spectrum, 2 / 4, 2)
     assert min(trained_minima(Y, X, 0.5, block_size=2, width=4, starts=3)) > float(minimum) + 0.01
-    with pytest.raises(ValueError, match="width must leave room for balanced factors, as 6 certainly does, got 4"):
+    with pytest.raises(ValueError, match="width must be large enough for balanced factors, 6 always is; got 4"):
         dropblock_factors(Y, X, 0.5, block_size=2, width=4)
 
 
@@ -493,7 +493,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "beta": (lambda: dropblock_global_minimum(ONE, -1.0, 1), "beta must be finite and >= 0, got -1.0"),
     "too narrow": (
         lambda: dropblock_factors(torch.eye(3).double(), torch.eye(3).double(), 0.9, 1, 2),
-        "width must leave room for balanced factors, as 3 certainly does, got 2",
+        "width must be large enough for balanced factors, 3 always is; got 2",
     ),
     "too few projections": (
         lambda: balanced_projection_bases(torch.full((4,), 0.25).double(), 2),
@@ -501,7 +501,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "too few projections of rank 2": (
         lambda: balanced_projection_bases(torch.full((5,), 0.4).double(), 2),
-        "num_projections must be large enough, for certain 5; none found for 2",
+        "num_projections must be large enough, 5 always is; no solution was found for 2",
     ),
     "no integer sum": (
         lambda: balanced_projection_bases(torch.full((4,), 0.3).double(), 4),
