@@ -20,12 +20,12 @@ from tasks.attacks.sets import PROJECTIONS, STARTS, NormName, Projection, projec
 from tasks.attacks.steps import STEPS, StepName
 from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_factor
 
-Weights = Callable[[Tensor], Tensor]  # of scores (B, K): the derivative of what is maximised by them, (B, K)
+Weights = Callable[[Tensor], Tensor]  # scores (B, K) -> the derivative of the objective by the scores, (B, K)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttackSettings:
-    """How to search: the set, the steps, the loss that is maximised, and which point is returned.
+    """The set of perturbations, the steps, the loss that is maximised, and the point that is returned.
 
     Example:
         >>> AttackSettings(radius=0.1, step_size=-1.0)
@@ -35,21 +35,21 @@ class AttackSettings:
 
     radius: float  # nu >= 0, in the units of the inputs; 0 returns the inputs and draws nothing
     norm: NormName = "linf"
-    step_size: float  # eta >= 0; unlike the radius it multiplies what `step` makes of the gradient
+    step_size: float  # eta >= 0, the factor on the output of `step`
     num_steps: int = 1  # >= 1. The thesis counts the start as well: its T_atk is num_steps + 1
     step: StepName = "sign"
     step_decay: float = 1.0  # in (0, 1]: the factor of the step size after every `decay_every` steps
     decay_every: int = 10
     loss: LossName = "cross_entropy"
-    # Raw steps only: the gradient of the sum of the examples' losses, or of their mean, which a batch of another size
-    # makes longer or shorter. Table 6-I needs the first for PGD-inf and the second for PGD-2.
+    # Raw steps only: the gradient of the sum of the samples' losses, or of their mean, whose size depends on the batch
+    # size. Table 6-I needs the first for PGD-inf and the second for PGD-2.
     gradient: Literal["per_sample", "batch_mean"] = "per_sample"
-    box: tuple[float, float] | None = None  # the range of valid inputs; clipped to before the ball
+    box: tuple[float, float] | None = None  # range of valid inputs; points are clipped to it before the ball
     random_start: bool = False  # uniform in the ball
-    num_restarts: int = 1  # more need random starts; of their results the one of the smallest margin is returned
+    num_restarts: int = 1  # > 1 needs random starts; the result with the smallest margin is returned
     keep: Literal["best", "last"] = "best"  # the point of the smallest margin, the start included, or the last point
-    # "moved" lets the attack's batches move the running statistics of batch normalisation, as the reference code for
-    # table 6-II does by attacking in training mode. "kept" puts them back: they describe the training data alone.
+    # "moved": the attack's batches update the running statistics of batch normalisation, as in the reference code for
+    # table 6-II, which attacks in training mode. "kept": they are restored, so that only training data count.
     batch_statistics: Literal["kept", "moved"] = "kept"
 
     def __post_init__(self) -> None:
@@ -66,7 +66,7 @@ class AttackSettings:
         check_choice(self, "batch_statistics", ("kept", "moved"))
         if self.num_restarts > 1 and not self.random_start:
             raise ValueError(
-                "AttackSettings.num_restarts above 1 needs random_start=True, since all restarts are the same without, "
+                "AttackSettings.num_restarts above 1 needs random_start=True (otherwise all restarts are the same), "
                 f"got {self.num_restarts}."
             )
         if self.box is not None:
@@ -74,18 +74,18 @@ class AttackSettings:
 
 
 class InputGradients(Protocol):
-    """A network's scores and their gradients by its inputs; `Autograd` and `two_layer.TwoLayer` are two ways."""
+    """A network's scores and input gradients; implemented by `Autograd`, `two_layer.TwoLayer` and others."""
 
     def scores(self, points: Tensor) -> Tensor:
         """Scores (B, K) of points (B, ...)."""
 
     def scores_and_gradients(self, points: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
-        """Scores (B, K), and the gradient by the points of sum_bk w_bk f_bk(x) with w = weights(scores) held fixed."""
+        """Scores (B, K), and the gradient of sum_bk w_bk f_bk(x) by the points, with w = weights(scores) constant."""
 
 
 @dataclass(frozen=True)
 class Autograd:
-    """Gradients of any network by automatic differentiation; parameters get none, and none are computed for them.
+    """Input gradients of any network by autograd; no gradients of parameters are computed.
 
     Example:
         >>> network = nn.Linear(2, 1, bias=False)
@@ -104,7 +104,7 @@ class Autograd:
         return scores
 
     def scores_and_gradients(self, points: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
-        """As `InputGradients` says."""
+        """See `InputGradients`."""
         points = points.detach().requires_grad_()
         with torch.enable_grad():
             scores: Tensor = self.network(points)
@@ -122,37 +122,38 @@ def attack(
     generator: torch.Generator | None = None,
     gradients: InputGradients | None = None,
 ) -> Tensor:
-    """Perturb inputs so that the network classifies them worse.
+    """Perturb inputs so that the network's loss on them increases.
 
     Formula:
         x_1 = x or uniform in Delta(x);  x_{t+1} = Pi(x_t + eta_t s(grad_x L(x_t))),  t = 1..num_steps;
-        Pi clips to the box and then draws into the ball of radius nu around x; s is the step; L is the loss, of the
-        sum or the mean over the batch; eta_t = step_size step_decay^floor((t - 1) / decay_every).
-        Returned is the point of the smallest margin z among x_1..x_{num_steps + 1}, or the last one.
+        Pi clips to the box and then projects onto the ball of radius nu around x; s is the step; L is the loss, summed
+        or averaged over the batch; eta_t = step_size step_decay^floor((t - 1) / decay_every).
+        The result is the point of the smallest margin z among x_1..x_{num_steps + 1}, or the last one.
 
     Args:
-        network: maps inputs to scores (B, K), or to one output (B, 1); it is left as it is: no gradient is
-            accumulated, the mode stays, batch statistics are put back (see `AttackSettings.batch_statistics`), and
-            layers that draw random numbers draw from `generator`. Streams of its own that a regularizer of
-            `tasks.regularizers` holds are the caller's to keep (`tasks.runtime.streams.Streams.state` and `restore`).
+        network: maps inputs to scores (B, K), or to one output (B, 1). It is not changed: no gradient is accumulated,
+            the mode stays, batch statistics are restored (see `AttackSettings.batch_statistics`), and layers that use
+            torch's global generator draw from `generator`. The streams of regularizers in the network do advance;
+            the caller can separate them (`tasks.runtime.streams.Streams.aside`).
         inputs: x, shape (B, ...), floating point.
         labels: integers, shape (B,), in 0..K-1; for one output 0 and 1, which stand for y = -1 and +1.
-        settings: how to search.
+        settings: the attack.
         generator: of the device of the inputs; needed for random starts.
-        gradients: a quicker way to the gradients of this network, such as `two_layer.TwoLayer`.
+        gradients: a faster implementation of this network's gradients, such as `two_layer.TwoLayer`.
 
     Returns:
         A tensor of the shape of the inputs, without gradient.
 
     Source:
-        Algorithm 5. Corrected: it makes the iterates 2..T+1 and returns one of 1..T, so that its last step is of no
-        use; here the last iterate counts. "Best by the loss" is "smallest z" for both losses, since both decrease in z.
-        Steps that use the direction alone ignore the loss's slope l'(z) in evaluation mode, where examples do not
-        influence each other: it cannot underflow, and plain and reflected iterates of two classes are equal to the bit.
+        Algorithm 5. Corrected: it computes the iterates 2..T+1 but returns one of 1..T, so that its last step has no
+        effect; here the last iterate is included. "Best by the loss" is "smallest z" for both losses, since both
+        decrease in z. Steps that use only the direction of the gradient leave out the factor l'(z) in evaluation mode,
+        where samples do not influence each other: so it cannot underflow, and for two classes the iterates of the plain
+        and the reflected loss are equal bit for bit.
 
     Raises:
-        ValueError: if inputs are not floating point, labels are no integers or do not fit, random starts have no
-            generator, or it is of another device.
+        ValueError: if inputs are not floating point, labels are not integers or do not fit, random starts have no
+            generator, or it is on another device.
 
     Example:
         >>> network = nn.Linear(2, 1, bias=False)
@@ -171,7 +172,7 @@ def attack(
             stack.enter_context(own_stream(inputs.device, generator))
         if settings.batch_statistics == "kept":
             stack.enter_context(kept_buffers(network))
-        inputs = inputs.clone() if inputs.is_inference() else inputs.detach()  # autograd takes no inference tensors
+        inputs = inputs.clone() if inputs.is_inference() else inputs.detach()  # autograd rejects inference tensors
         project = projection(settings.norm, inputs, settings.radius, settings.box)
         search = _Search(inputs, labels, settings, gradients, project, coupled=trains(network))
         result = search.ascend()
@@ -195,10 +196,10 @@ class _Search:
     settings: AttackSettings
     gradients: InputGradients
     project: Projection
-    coupled: bool  # whether examples may influence each other, as batch normalisation in training mode makes them
+    coupled: bool  # whether samples may influence each other, as with batch normalisation in training mode
 
     def ascend(self) -> _Result:
-        """From a start to the point that is kept."""
+        """Run the steps from one start; returns the best or the last point."""
         settings, step = self.settings, STEPS[self.settings.step]
         points, best = self._start(), None
         for t in range(settings.num_steps):
@@ -208,7 +209,7 @@ class _Search:
             step_size = settings.step_size * settings.step_decay ** (t // settings.decay_every)
             points = self.project(torch.add(points, step(gradients), alpha=step_size))
         if settings.keep == "last" and settings.num_restarts == 1:
-            return _Result(points, points.new_empty(0))  # nobody asks for its margins
+            return _Result(points, points.new_empty(0))  # its margins are not used
         return _smaller(best, self._result(points, self.gradients.scores(points)))
 
     def _start(self) -> Tensor:
@@ -230,7 +231,7 @@ class _Search:
 
 
 def _smaller(first: _Result | None, second: _Result) -> _Result:
-    """For each example the point of the smaller margin; the first one where they are equal."""
+    """For each sample the point with the smaller margin; the first one if they are equal."""
     if first is None:
         return second
     better = second.margins < first.margins
@@ -239,7 +240,7 @@ def _smaller(first: _Result | None, second: _Result) -> _Result:
 
 
 def _wide(scores: Tensor) -> Tensor:
-    """At least single precision: margins of half-precision scores lose what they are computed for."""
+    """Scores in at least single precision, since margins of half-precision scores are too inaccurate."""
     return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
 
 
@@ -261,8 +262,8 @@ def _check_batch(inputs: Tensor, labels: Tensor, settings: AttackSettings, gener
             f"got {labels.dtype} of shape {tuple(labels.shape)}."
         )
     if settings.random_start and generator is None:
-        raise ValueError("random starts need a generator: pass generator=, got None.")
+        raise ValueError("Random starts need the argument generator, got None.")
     if generator is not None and generator.device.type != inputs.device.type:
         raise ValueError(
-            f"generator must be of the device of the inputs, got {generator.device} for inputs on {inputs.device}."
+            f"generator must be on the device of the inputs, got {generator.device} for inputs on {inputs.device}."
         )

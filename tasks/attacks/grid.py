@@ -1,13 +1,13 @@
-"""The best of all perturbations on a grid, for three scores that are the inputs themselves: what a loss is worth.
+"""Exhaustive search over a grid of perturbations of three scores, which compares the losses of attacks.
 
-The network is the identity on R^3, class 1 is right, and every point x + delta of a cubic grid with ||delta|| <= nu is
-a candidate. The points are ranked by the loss that an attack maximises; counted are those of the first k at which the
-label flips.
+The network is the identity on R^3, class 1 is the true class, and every point x + delta of a cubic grid with
+||delta|| <= nu is a candidate. The points are ranked by the loss that an attack maximises; the result is the number of
+points among the first k at which the label flips.
 
-All points need not be visited. Along the third axis the feasible points of a column (i, j) are an interval around its
-middle, and each loss there is rising, or falls first and rises then, so that an end of the interval is the best point.
-A point among the first k lies in one of the k columns whose best points are best: only these are looked into. With 800
-points on an axis that are 640,000 columns in place of 487,799,080 points.
+Not all points need be visited. Along the third axis the feasible points of a column (i, j) are an interval around its
+middle. On it each loss increases, or first decreases and then increases, so that its maximum is at an end. A point
+among the first k lies in one of the k columns with the largest maxima: only these are searched. With 800 points per
+axis these are 640,000 columns instead of 487,799,080 points.
 
 Source: Mianjy, PhD thesis (Johns Hopkins University), section 6.5.1 and figure 6-2.
 """
@@ -30,17 +30,17 @@ from tasks.theory.checks import require_count, require_nonnegative
 
 Integers = NDArray[np.intp]
 
-MOST_APART = 500.0
+MOST_APART = 500.0  # largest difference of scores, whose exponentials must not overflow
 
 
 @dataclass(frozen=True, kw_only=True)
 class GridSearch:
-    """What a search found."""
+    """The result of a search."""
 
-    feasible: int  # points of the grid within the radius
-    flips: int  # those of them that are classified wrongly
-    flips_in_top: dict[int, int]  # k: those of them among the k points of the largest loss
-    losses: Floats  # the largest losses in descending order, as many as the largest k, or all
+    feasible: int  # number of grid points within the radius
+    flips: int  # number of feasible points that are classified wrongly
+    flips_in_top: dict[int, int]  # k -> number of flips among the k points with the largest losses
+    losses: Floats  # the largest losses in descending order, as many as the largest k (or all points)
 
 
 def grid_search(
@@ -58,22 +58,22 @@ def grid_search(
         the label where max(x_2 + delta_2, x_3 + delta_3) > x_1 + delta_1.
 
     Args:
-        inputs: x, three numbers; the first belongs to the right class.
+        inputs: x, three numbers; the first is the score of the true class.
         box: b > 0.
         radius: nu >= 0.
         num_points: on each axis, >= 2.
-        loss: the name of one in `tasks.attacks.loss.LOSSES`.
-        top: the numbers k >= 1 of points of largest loss. Points with the same loss at the k-th place are taken in no
-            particular order: for `margin` all of them flip or none does, and for the others such points are
-            each other's mirror images, but for accidents of rounding.
+        loss: a name in `tasks.attacks.loss.LOSSES`.
+        top: the numbers k >= 1 of points with the largest losses. The order of points with equal losses is arbitrary:
+            for `margin` all of them flip or none does, and for the other losses such points are mirror images of each
+            other, except for rounding.
 
     Returns:
         The counts. The thesis's grid is [3, 2, 1] with b = .51, nu = .7078, 800 points: 487,799,080 are feasible and
         172 flip; of the first 10, 100, 1000 by `margin` 10, 100, 172 flip, and none by the other three losses.
 
     Source:
-        Section 6.5.1. It prints the open interval (-.51, .51) and does not say where the 800 points lie; without the
-        ends 112 flip, at the centres of 800 cells 148. The order of the losses is the same.
+        Section 6.5.1. It has the open interval (-.51, .51) and does not say where the 800 points are; without the ends
+        112 points flip, at the centres of 800 cells 148. The ranking of the losses is the same.
 
     Raises:
         ValueError: if an argument lies outside the range above, or the loss is unknown.
@@ -97,7 +97,7 @@ def exhaustive_grid_search(
     loss: LossName,
     top: Sequence[int] = (10, 100, 1000),
 ) -> GridSearch:
-    """As `grid_search`, by looking at every point.
+    """As `grid_search`, by visiting every point.
 
     Example:
         >>> grid = {"inputs": [1.2, 1.0, 0.0], "box": 0.5, "radius": 0.6, "num_points": 20, "top": (10,)}
@@ -138,7 +138,7 @@ def columns(problem: Problem, num_top: int) -> Found:
 
 
 def exhaust(problem: Problem, num_top: int) -> Found:
-    """Look at every point, a slab at a time, in numpy."""
+    """Visit every point, one slab at a time, in numpy."""
     n, (f0, f1, f2) = problem.num_points, problem.outputs
     squares = problem.squares[np.abs(2 * np.arange(n) - (n - 1)) // 2]
     rows, cols = np.ogrid[:n, :n]
@@ -166,14 +166,14 @@ def grid_problem(inputs: Sequence[float], box: float, radius: float, num_points:
     require_count("num_points", num_points, at_least=2)
     if np.ptp(point) + 2 * box > MOST_APART:
         raise ValueError(
-            f"Scores of the grid must be at most {MOST_APART:g} apart, since their exponentials are compared, "
+            f"Scores on the grid must differ by at most {MOST_APART:g}, since their exponentials are compared, "
             f"got inputs {inputs!r} and box {box:g}."
         )
     if box == 0:
-        raise ValueError("box must be positive, got 0: all points of the grid would be one.")
+        raise ValueError("box must be positive, got 0: all points of the grid would be equal.")
     if loss not in LOSS_NAMES:
         raise ValueError(unknown_name_message("loss", str(loss), list(LOSS_NAMES)))
-    # As linspace, and symmetric to the last bit, which linspace is not: `squares` serves both halves of an axis.
+    # As linspace, but exactly symmetric, which linspace is not: `squares` is used for both halves of an axis.
     deltas = box * (2 * np.arange(num_points) - (num_points - 1)) / (num_points - 1)
     outputs = point[:, None] + deltas
     form, tables = _tables(loss, outputs)
@@ -185,7 +185,7 @@ def _tables(loss: LossName, outputs: Floats) -> tuple[int, Floats]:
     """Form and tables of a loss."""
     if loss == "margin":  # -log(1 + e^-score)
         return DIFFERENCE, outputs
-    f0, f1, f2 = outputs - outputs.mean()  # a constant added to all scores changes no loss
+    f0, f1, f2 = outputs - outputs.mean()  # losses do not change if a constant is added to all scores
     if loss == "cross_entropy":  # log(1 + score)
         return SUM, np.stack([np.exp(-f0), np.exp(f1), np.exp(f2)])
     if loss == "reflected":  # -log(1 - score)
@@ -217,9 +217,9 @@ def _score(problem: Problem, i: Any, j: Any, k: Any) -> Floats:
 
 
 def _reach(problem: Problem) -> Integers:
-    """How many points of a column are feasible on one side of its middle, by the distances of i and j from theirs.
+    """Number of feasible points of a column on one side of its middle, by the distances of i and j from the middle.
 
-    A root gives the number up to rounding; the same sum as for a single point then decides between neighbours.
+    The root gives the number up to rounding, which is corrected by testing the neighbouring points.
     """
     squares, most = problem.squares, len(problem.squares)
     sums = squares[:, None] + squares
@@ -235,7 +235,7 @@ def _reach(problem: Problem) -> Integers:
 
 
 def _largest_places(values: Floats, number: int) -> Integers:
-    """Where the largest values stand, in any order; infinite ones, which stand for no point, are left out."""
+    """Indices of the largest values, in any order; -inf, which marks infeasible points, is left out."""
     if number < len(values):
         places = np.argpartition(values, len(values) - number)[len(values) - number :]
         return places[values[places] > -np.inf]
@@ -243,7 +243,7 @@ def _largest_places(values: Floats, number: int) -> Integers:
 
 
 def _ragged(starts: Integers, lengths: Integers) -> tuple[Integers, Integers]:
-    """Intervals of whole numbers, one after the other: which of them each number is from, and the number."""
+    """Concatenated intervals of integers: for each element the index of its interval, and its value."""
     which = np.repeat(np.arange(len(starts)), lengths)
     within = np.arange(len(which)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     return which, starts[which] + within
@@ -269,6 +269,6 @@ def _counted(found: Found, loss: LossName, top: Sequence[int]) -> GridSearch:
 
 
 def _compiled() -> Any:
-    from tasks.attacks import grid_compiled  # not before the first call: importing numba takes a while
+    from tasks.attacks import grid_compiled  # imports numba, which takes a while
 
     return grid_compiled

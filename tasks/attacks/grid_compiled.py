@@ -1,6 +1,6 @@
 """The searches of `grid` as compiled loops; import it only where `tasks.runtime.compiled.is_available()`.
 
-The largest scores are kept in a heap whose root is the smallest of them, which the next point has to exceed.
+The largest scores are kept in a min-heap, whose root the next point has to exceed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def columns(problem: Problem, num_top: int) -> Found:
 
 
 def exhaust(problem: Problem, num_top: int) -> Found:
-    """Look at every point."""
+    """Visit every point."""
     return _found(_search_all, problem, num_top)
 
 
@@ -45,7 +45,7 @@ def _score(form: int, right: float, second: float, third: float) -> float:
 
 @compiled
 def _replace_smallest(heap: Floats, flipped: Flags, score: float, flips: bool) -> None:
-    """Put a score in the place of the root, and restore the order of the heap."""
+    """Replace the root by a score, and restore the order of the heap."""
     place, size = 0, len(heap)
     while True:
         child = 2 * place + 1
@@ -90,9 +90,8 @@ def _search_columns(
     f0, f1, f2 = outputs[0], outputs[1], outputs[2]
     n, feasible, flips, first_flip = len(f0), 0, 0, 0
     reach = _reach(squares, limit)
-    for i in range(
-        n
-    ):  # the right class from its lowest score on: losses are largest there, so that the heap fills well
+    # Ascending scores of the true class: losses are largest at low scores, which should enter the heap first.
+    for i in range(n):
         while first_flip < n and f2[first_flip] <= f0[i]:
             first_flip += 1
         for j in range(n - 1, -1, -1):
@@ -107,7 +106,7 @@ def _search_columns(
 
 @compiled
 def _reach(squares: Floats, limit: float) -> NDArray[np.int32]:
-    """As `grid._reach`: the number falls as a distance rises."""
+    """As `grid._reach`, by a search that uses that the number decreases with each distance."""
     size = len(squares)
     reach = np.empty((size, size), np.int32)
     for distance in range(size):
@@ -123,7 +122,7 @@ def _reach(squares: Floats, limit: float) -> NDArray[np.int32]:
 def _walk(
     form: int, tables: Floats, outputs: Floats, i: int, j: int, low: int, high: int, heap: Floats, flipped: Flags
 ) -> None:
-    """Offer the points of a column to the heap from both ends, each way until one is not taken."""
+    """Add the points of a column to the heap from both ends, in each direction until one is too small."""
     right, second, third = tables[0, i], tables[1, j], tables[2]
     k = high
     while k >= low:

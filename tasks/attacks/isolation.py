@@ -1,4 +1,4 @@
-"""What keeps an attack from disturbing the network that it attacks: its random numbers and its batch statistics."""
+"""Context managers with which an attack leaves a network's random numbers and batch statistics unchanged."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def own_stream(device: torch.device, generator: torch.Generator | None) -> Itera
     """Let everything that draws from torch's global generator of a device draw from `generator` instead.
 
     Dropout layers draw from the global generator. Without this, an attack on a network in training mode would change
-    the masks of the training around it. Afterwards the global generator stands where it stood before, and `generator`
-    after the draws that were made. Without a generator the draws are those that would come next, and are drawn again.
+    the masks of the training around it. On exit the state of the global generator is restored, and `generator` has
+    advanced by the draws. Without a `generator` the draws are those of the global one, which repeats them afterwards.
 
     Example:
         >>> before = torch.get_rng_state()
@@ -39,10 +39,10 @@ def own_stream(device: torch.device, generator: torch.Generator | None) -> Itera
 
 @contextmanager
 def kept_buffers(network: nn.Module) -> Iterator[None]:
-    """Put back all buffers of a network in training mode: running means, variances and counts of batch normalisation.
+    """Restore all buffers of a network in training mode: running means, variances and counts of batch normalisation.
 
-    The forward passes inside still use the statistics of their own batch, as training does. In evaluation mode layers
-    leave their buffers alone, and nothing is copied.
+    The forward passes inside still use the statistics of their own batch, as in training. In evaluation mode layers do
+    not change their buffers, and nothing is copied.
 
     Example:
         >>> network = nn.BatchNorm1d(2)

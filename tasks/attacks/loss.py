@@ -1,13 +1,13 @@
-"""What an attack maximises: the logistic loss, or its reflection about the origin, on a margin of the scores.
+"""The losses that attacks maximise: the logistic loss, or its reflection about the origin, of a margin of the scores.
 
 A margin z is positive where the prediction is right; an attack lowers it. Both losses decrease in z, so that both have
-the same direction of ascent and differ in the length of the gradient alone: sigma(-z), which vanishes for points that
-are classified with confidence, against sigma(z), which stays near 1 there.
+the same direction of ascent and differ only in the size of the gradient: sigma(-z), which vanishes for points that are
+classified with confidence, and sigma(z), which is near 1 there.
 
-The margin is computed first and the loss from it. Cross-entropy of two scores in float32 loses the share of the right
-class, p_y - 1, by cancellation: from a margin of 15 on the direction of its gradient is wrong, above 17 it is noise.
+The margin is computed first and the loss from it. In float32, the gradient of the cross-entropy of two scores for the
+true class, p_y - 1, suffers from cancellation: its direction is wrong from a margin of 15 on, and noise above 17.
 
-For K > 2 classes there are four margins, each with its loss. All are the same for two classes, up to rounding:
+For K > 2 classes there are four margins, each with its loss; for two classes all four are equal, up to rounding:
 
     name            margin m(f, y)                      loss             is
     cross_entropy   f_y - lse_{j != y} f_j              log(1 + e^-m)    -log p_y
@@ -16,11 +16,11 @@ For K > 2 classes there are four margins, each with its loss. All are the same f
     reflected       f_y + lse_{j != y} (-f_j)           -log(1 + e^m)    -cross_entropy(-f, y)
 
 with lse the logarithm of the sum of exponentials. Scores are (B, K) with labels in 0..K-1. Scores of one output (B, 1)
-have labels 0 and 1, which stand for y = -1 and +1, and under each name the margin y f.
+have labels 0 and 1, which stand for y = -1 and +1, and the margin y f for each name.
 
 Source: Mianjy, PhD thesis (Johns Hopkins University), chapter 6: the reflected loss of section 6.2, its forms for many
-classes of sections 6.5.1 and 6.5.3. The thesis does not say which form figure 6-2 shows; of the four, `margin` alone
-gives what the figure claims.
+classes of sections 6.5.1 and 6.5.3. The thesis does not say which form figure 6-2 shows; only `margin` gives what the
+figure claims.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def logistic_loss(margins: Tensor) -> Tensor:
         margins: z, any shape.
 
     Returns:
-        l(z), of the same shape. Exact for large |z| as well: l(z) is about -z, or about e^-z.
+        l(z), of the same shape, accurate for large |z| too, where l(z) is about -z or e^-z.
 
     Source:
         Section 6.2. Cross-entropy of two classes is l(f_y - f_other).
@@ -60,7 +60,7 @@ def logistic_loss(margins: Tensor) -> Tensor:
 
 
 def logistic_slope(margins: Tensor) -> Tensor:
-    """Derivative of `logistic_loss`: between -1, for points that are badly wrong, and 0, for those clearly right.
+    """Derivative of `logistic_loss`: between -1, for very negative margins, and 0, for large ones.
 
     Formula:
         l'(z) = -sigma(-z) = -1 / (1 + e^z).
@@ -104,7 +104,7 @@ def reflected_loss(margins: Tensor) -> Tensor:
 
 
 def reflected_slope(margins: Tensor) -> Tensor:
-    """Derivative of `reflected_loss`: near -1 for points that are clearly right, where plain gradients vanish.
+    """Derivative of `reflected_loss`: near -1 for large margins, where the gradients of `logistic_loss` vanish.
 
     Formula:
         l_-'(z) = -sigma(z) = -1 / (1 + e^-z).
@@ -143,7 +143,7 @@ class AttackLoss:
 
 
 def greedy_target(scores: Tensor, labels: Tensor) -> Tensor:
-    """The most likely of the wrong classes, which reflected attacks drive the prediction to.
+    """The wrong class with the largest score, which is the target of reflected attacks.
 
     Formula:
         j* = argmax_{j != y} f_j.
@@ -153,11 +153,11 @@ def greedy_target(scores: Tensor, labels: Tensor) -> Tensor:
         labels: y, shape (B,).
 
     Returns:
-        j*, shape (B,). Attacks find it anew at each step.
+        j*, shape (B,). Attacks recompute it at each step.
 
     Source:
-        Section 6.5.3. It may fail where another wrong class is within reach: the example there is f = Wx with the rows
-        (2, 0), (1, 0), (0, 10) of W at x = (1, 0), with perturbations up to 0.3.
+        Section 6.5.3. Attacks on it may fail although another wrong class can be reached: the example there is f = Wx
+        with the rows (2, 0), (1, 0), (0, 10) of W at x = (1, 0), with perturbations up to 0.3.
 
     Example:
         >>> greedy_target(torch.tensor([[2.0, 1.0, 0.0]]), torch.tensor([0]))
@@ -167,7 +167,7 @@ def greedy_target(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def hard_margins(scores: Tensor, labels: Tensor) -> Tensor:
-    """How far the right class is ahead of the best wrong one: negative exactly where the prediction is wrong.
+    """Score of the true class minus the largest other score: negative exactly where the prediction is wrong.
 
     Formula:
         z = f_y - max_{j != y} f_j; y f for a single output.
@@ -177,10 +177,10 @@ def hard_margins(scores: Tensor, labels: Tensor) -> Tensor:
         labels: y, shape (B,).
 
     Returns:
-        z, shape (B,). An attack that keeps its best point keeps the one of the smallest z.
+        z, shape (B,). With keep="best", attacks return the point with the smallest z.
 
     Source:
-        Section 6.2 for two classes; the loss `margin` is the reflected loss of it.
+        Section 6.2 for two classes; the loss `margin` is the reflected loss of z.
 
     Example:
         >>> hard_margins(torch.tensor([[2.0, 1.0, 0.0]]), torch.tensor([1])), hard_margins(
@@ -211,7 +211,7 @@ def _soft_margins(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _target_margins(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """By how much the greedy target is behind all the other classes together."""
+    """lse_{i != j*} f_i - f_{j*}, with the greedy target j* held constant."""
     margins, gradients = _soft_margins(scores, greedy_target(scores, labels))
     return -margins, -gradients
 

@@ -1,4 +1,4 @@
-"""Attacks in the natural units of inputs, on networks that see them on another scale."""
+"""Attacks in the natural units of inputs, on networks that take inputs on another scale."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Gradients = Callable[[Tensor, Sequence[Tensor]], Sequence[Tensor | None]]
 
 @runtime_checkable
 class KnowsInputGradients(Protocol):
-    """A network with a quick way to its gradients by inputs, as long as regularizers leave it as it is."""
+    """A network with a fast implementation of its input gradients, which may not support all regularizers."""
 
     def input_gradients(self) -> InputGradients | None:
-        """The quick way, None where there is none now."""
+        """The fast implementation; None if the network's sites are filled by something that it does not support."""
 
 
 def natural_gradients(network: nn.Module, space: InputSpace, gradients: Gradients = gradients_of) -> InputGradients:
-    """The quickest way to gradients by inputs in natural units: the network's own, or `NaturalGradients`.
+    """Input gradients in natural units: by the network's own fast implementation if it applies, or `NaturalGradients`.
 
     Example:
         >>> type(natural_gradients(nn.Linear(2, 1), InputSpace())).__name__
@@ -37,12 +37,12 @@ def natural_gradients(network: nn.Module, space: InputSpace, gradients: Gradient
 
 @dataclass(frozen=True)
 class NaturalGradients:
-    """Scores of points in natural units, and gradients by these: `tasks.attacks.attack.InputGradients`.
+    """Scores of points in natural units, and gradients by these points (`tasks.attacks.attack.InputGradients`).
 
     Args:
-        network: what is attacked.
+        network: the attacked network.
         space: the natural units.
-        gradients: how gradients are taken, in the training's number format.
+        gradients: computes gradients, e.g. with loss scaling.
     """
 
     network: nn.Module
@@ -56,7 +56,7 @@ class NaturalGradients:
         return scores
 
     def scores_and_gradients(self, points: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
-        """Scores (B, K) and the gradient of the weighted scores; 0 where it overflows in 16 bits."""
+        """Scores (B, K) and the gradient of the weighted scores; 0 if it overflows in fp16."""
         points = points.detach().requires_grad_()
         with torch.enable_grad():
             scores: Tensor = self.network(self.space.seen(points))

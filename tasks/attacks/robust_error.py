@@ -1,4 +1,4 @@
-"""What a network is worth under attack: the share of samples that an attack makes it classify wrongly."""
+"""Robust error: the fraction of samples that a network classifies wrongly under attack."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tasks.metrics import accuracy
 from tasks.runtime.streams import torch_stream
 
 ROBUST_ERROR = "robust_error"
-BATCH_SIZE = 100  # of the attacked samples: raw steps on the mean loss depend on it (100 in the code that is followed)
+BATCH_SIZE = 100  # raw steps on the mean loss depend on it; 100 in the "Adversarial ML Tutorial", see `presets`
 
 
 def robust_errors(
@@ -27,18 +27,18 @@ def robust_errors(
     seed: int,
     device: torch.device,
 ) -> dict[str, float]:
-    """The error under each attack, in [0, 1], as `robust_error/<name>`, and what all of them took.
+    """The error under each attack, in [0, 1], as `robust_error/<name>`, and the time of all attacks.
 
     Args:
         network: in eval mode.
-        samples: those that are attacked, in batches of 100.
+        samples: attacked in batches of 100.
         attacks: by name; radius and steps are in natural units.
         space: the natural units of the inputs.
         seed: of random starts.
         device: of the samples' batches.
 
     Returns:
-        The errors, and `attack_seconds`: the time of all attacks together.
+        The errors, and `attack_seconds`, the total time.
     """
     started, measured = time.perf_counter(), {}
     for name, settings in attacks.items():

@@ -1,8 +1,8 @@
-"""Projections onto the sets that perturbed inputs may lie in; a point inside stays as it is, bit for bit.
+"""Projections onto the sets of allowed perturbed inputs; a point inside does not change, bit for bit.
 
-Where a box is given besides a ball, points are clipped to the box first and then drawn into the ball. The result lies
-in both if the centre of the ball lies in the box, and in the ball in any case. For l_inf the order makes no difference
-then, and the result is the nearest point of the intersection. For l_2 it makes one: box after ball is another point.
+With a box and a ball, points are first clipped to the box and then projected onto the ball. The result is always in the
+ball, and in the box too if the centre of the ball is. For l_inf the order makes no difference then, and the result is
+the nearest point of the intersection. For l_2 the order matters: ball before box gives another point.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def box(points: Tensor, low: float, high: float) -> Tensor:
         A tensor of the same shape.
 
     Source:
-        Not stated by the thesis. Table 6-I comes out with the box [0, 1] for PGD-2, and without one for the others.
+        Not stated in the thesis. Table 6-I is reproduced with the box [0, 1] for PGD-2, and without one otherwise.
 
     Example:
         >>> box(torch.tensor([-0.5, 0.5, 1.5]), 0.0, 1.0)
@@ -128,7 +128,7 @@ STARTS: dict[NormName, Callable[[Tensor, float, torch.Generator | None], Tensor]
 
 
 def projection(norm: NormName, centres: Tensor, radius: float, bounds: tuple[float, float] | None) -> Projection:
-    """Box first and ball second, for many points around the same centres; it may overwrite the points it is given.
+    """A projection onto the box, then the ball, for points around fixed centres; it may overwrite its argument.
 
     Example:
         >>> project = projection("linf", torch.tensor([[0.9, 0.5]]), 0.3, (0.0, 1.0))

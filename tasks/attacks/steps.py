@@ -1,7 +1,7 @@
-"""What a step of an attack makes of the gradient of each example; the step size multiplies the result.
+"""The steps of attacks as functions of the gradient of each sample; the step size multiplies the result.
 
-For two classes the plain and the reflected loss have gradients of one direction, so that steps which use the direction
-alone make the same iterates for both. What reflecting changes is seen with raw steps only.
+For two classes the gradients of the plain and the reflected loss have the same direction, so that steps that use only
+the direction give the same iterates for both. The reflected loss makes a difference with raw steps only.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def sign_step(gradients: Tensor) -> Tensor:
 
 
 def raw_step(gradients: Tensor) -> Tensor:
-    """The gradient as it is: its length counts, so that confident points hardly move under the plain loss.
+    """The raw gradient: with the plain loss it is small for confident points, which then hardly move.
 
     Formula:
         g.
@@ -50,8 +50,8 @@ def raw_step(gradients: Tensor) -> Tensor:
         g.
 
     Source:
-        Algorithm 5. Not stated for the experiments; table 6-I shows different errors for PGD and its reflected form on
-        the standard model (.033 and .286), which raw steps alone can give.
+        Algorithm 5. Not stated for the experiments; table 6-I has different errors for PGD and its reflected form on
+        the standard model (.033 and .286), which is possible with raw steps only.
 
     Example:
         >>> raw_step(torch.tensor([[-0.5, 0.0, 3.0]]))
@@ -70,9 +70,9 @@ def normalised_step(gradients: Tensor) -> Tensor:
         gradients: g, shape (B, ...); the norm is over all dimensions but the first.
 
     Returns:
-        A tensor of the same shape, each example of norm 1 or 0. Gradients are scaled by their largest entry first, so
-        that the squares of tiny ones do not underflow: nothing is added to the norm, and the result depends neither on
-        the length of the gradient nor on the other examples of the batch.
+        A tensor of the same shape, each sample of norm 1 or 0. Gradients are first divided by their largest entry, so
+        that squares do not underflow: no epsilon is added to the norm, and the result depends neither on the size of
+        the gradient nor on the other samples of the batch.
 
     Source:
         Madry et al. 2018, for l_2; not used by the thesis.
@@ -86,7 +86,7 @@ def normalised_step(gradients: Tensor) -> Tensor:
     largest = flat.abs().amax(1, keepdim=True)
     scaled = flat / torch.where(largest > 0, largest, 1)
     norms: Tensor = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
-    return (scaled / norms.clamp(min=1)).view_as(gradients)  # a gradient that is not 0 has now a norm of at least 1
+    return (scaled / norms.clamp(min=1)).view_as(gradients)  # norms are now at least 1, or 0
 
 
 STEPS: dict[StepName, Callable[[Tensor], Tensor]] = {

@@ -1,4 +1,4 @@
-"""Gradients of two-layer networks by their inputs in closed form: two matrix products for one step of an attack."""
+"""Input gradients of two-layer networks in closed form: two matrix products for one step of an attack."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ class TwoLayer:
     """Scores and input gradients of f(x) = U s(Vx + b) + c with s(t) = max(t, alpha t): ReLU is alpha = 0.
 
     Formula:
-        sum_k w_k df_k/dx = V^T (s'(Vx + b) o U^T w), with s'(t) = 1 where t > 0 and alpha elsewhere, as torch has it
-        (chapter 5 of the thesis takes 1 at t = 0).
+        sum_k w_k df_k/dx = V^T (s'(Vx + b) o U^T w), with s'(t) = 1 where t > 0 and alpha elsewhere, as in torch
+        (chapter 5 of the thesis has 1 at t = 0).
 
     Args:
-        hidden_weights: V, shape (d1, d0), as `torch.nn.Linear` has it.
+        hidden_weights: V, shape (d1, d0), as in `torch.nn.Linear`.
         output_weights: U, shape (K, d1).
         hidden_bias: b, shape (d1,), or None.
         output_bias: c, shape (K,), or None.
         slope: alpha in [0, 1].
 
     Source:
-        Section 6.2; section 6.4 for the gradient. It needs no graph, and nothing that a gradient by parameters needs.
+        Section 6.2; section 6.4 for the gradient.
 
     Example:
         >>> network = TwoLayer(hidden_weights=torch.tensor([[1.0, 2.0], [-3.0, 0.0]]), output_weights=torch.ones(1, 2))
@@ -53,10 +53,10 @@ class TwoLayer:
 
     @classmethod
     def of(cls, network: nn.Sequential) -> TwoLayer:
-        """The gradients of [Flatten,] Linear, ReLU or LeakyReLU, Linear; they follow its parameters as these change.
+        """The gradients of [Flatten,] Linear, ReLU or LeakyReLU, Linear. The parameters are shared, not copied.
 
         Raises:
-            ValueError: if the network is another one.
+            ValueError: if the network has other layers.
 
         Example:
             >>> TwoLayer.of(nn.Sequential(nn.Linear(4, 3), nn.LeakyReLU(0.5), nn.Linear(3, 1))).slope
@@ -82,7 +82,7 @@ class TwoLayer:
 
     @torch.no_grad()
     def scores_and_gradients(self, points: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
-        """As `attack.InputGradients` says."""
+        """See `attack.InputGradients`."""
         hidden = self._hidden(points)
         scores = self._output(hidden)
         back = weights(scores) @ self.output_weights

@@ -1,1 +1,1 @@
-"""Matrix completion: a factor model that learns ratings, and its step without autograd."""
+"""Matrix completion: tasks that train a factor model on ratings, and its SGD step without autograd."""

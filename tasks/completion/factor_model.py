@@ -1,4 +1,4 @@
-"""The factor model of matrix completion, whose hidden units are a site."""
+"""The factor model of matrix completion, with a site at its hidden units."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class FactorModel(nn.Module):
     Args:
         num_rows, num_columns: a and b, rows of U and V.
         width: d.
-        generator: of the initial weights; None leaves their shapes alone, on torch's device `meta`.
+        generator: of the initial weights; None: tensors without values, on torch's `meta` device.
 
     Attributes:
         row_factors, column_factors: embeddings with the weights U (a, d) and V (b, d).
-        row_probabilities, column_probabilities: float64 (a,) and (b,), how often each is observed in training
-            (`observe`); uniform until then.
+        row_probabilities, column_probabilities: float64 (a,) and (b,), frequencies of rows and columns among the
+            training entries, set by `observe`; uniform before.
 
     Source:
         Mianjy's thesis, section 4.2; initial weights of section 4.6 (He et al. 2015).
@@ -50,7 +50,7 @@ class FactorModel(nn.Module):
 
     @torch.no_grad()
     def observe(self, places_N2: Tensor) -> None:
-        """Set the probabilities to the shares of these observed places."""
+        """Set the probabilities to the frequencies in these observed entries (N, 2)."""
         for probabilities, observed in zip(
             (self.row_probabilities, self.column_probabilities), places_N2.unbind(1), strict=True
         ):

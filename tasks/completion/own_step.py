@@ -1,4 +1,4 @@
-"""The step of a factor model by `tasks.theory.completion_kernels`, with the masks of the contestants' own modules."""
+"""The SGD step of a factor model by `tasks.theory.completion_kernels`, with the masks of the regularizer's modules."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from tasks.training import OwnStep
 
 @runtime_checkable
 class Masking(Interface):
-    """A module in a site that does no more than to multiply by masks over a divisor, and shows the masks it draws."""
+    """A filling of a site that only multiplies by masks and divides by a constant, and returns the masks it draws."""
 
     @property
     def divisor(self) -> float:
-        """What kept units are divided by in the next step, in (0, 1]."""
+        """The divisor of kept units in the next step, in (0, 1]."""
 
     def next_mask(self, shape: tuple[int, ...]) -> Tensor | None:
-        """The mask (True: kept) of the next step for activations of this shape, or one of batch size 1 for all samples.
+        """The mask (True: kept) of the next step for activations of `shape`; None if nothing is dropped.
 
-        None where nothing is dropped.
+        Its batch dimension is 1 if all samples share a mask.
         """
 
 
 def own_step(network: nn.Module) -> OwnStep | None:
-    """The step by the kernel, where nothing acts at the hidden site, or one module that only masks; else None."""
+    """The step by the kernel, if the hidden site is empty or has one filling that only masks; else None."""
     assert isinstance(network, FactorModel)
     fillings = list(network.site.fillings)
     if len(fillings) > 1 or not all(isinstance(filling, Masking) for filling in fillings):

@@ -1,4 +1,4 @@
-"""What is read of a factor model: errors on ratings, and the closed forms of dropout."""
+"""Measurements of a factor model: errors on ratings, and the closed forms of dropout."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tasks.theory.matrix_completion import (
     weighted_trace_norm_of_factors,
 )
 
-BATCH_SIZE = 4_096  # of predictions: larger ones fall out of the processor's cache
+BATCH_SIZE = 4_096  # of predictions: larger ones exceed the processor's cache
 NUM_SAMPLED, NUM_PASSES = 5_000, 64  # training ratings and masks for the stochastic objective
 
 
 class Readings:
-    """Errors on the splits that a training may see, and the lowest of all readings so far."""
+    """Errors on the splits that a training may see, and the lowest error of all evaluations so far."""
 
     def __init__(self, seen: Mapping[str, Split]) -> None:
         self.seen = seen
         self._lowest: dict[str, float] = {}
 
     def __call__(self, network: nn.Module) -> dict[str, dict[str, float]]:
-        """The errors of the network as it is."""
+        """The current errors of the network."""
         measured = {}
         for name, split in self.seen.items():
             error = rmse(network, split)
@@ -40,17 +40,17 @@ class Readings:
         return measured
 
     def state(self) -> State:
-        """The lowest errors."""
+        """The lowest errors so far."""
         return dict(self._lowest)
 
     def restore(self, state: State) -> None:
-        """Go on from them."""
+        """Set the lowest errors."""
         self._lowest = dict(state)
 
 
 @torch.no_grad()
 def rmse(network: nn.Module, split: Split) -> float:
-    """Root mean squared error of the network, in the mode that it is in, over all of a split."""
+    """Root mean squared error of the network, in its current mode, over a whole split."""
     total = torch.zeros((), dtype=torch.float64, device=split.targets.device)
     for batch in split.in_order(BATCH_SIZE):
         total += (network(batch.inputs) - batch.targets).square().sum(dtype=torch.float64)
@@ -60,13 +60,13 @@ def rmse(network: nn.Module, split: Split) -> float:
 def at_end(
     network: nn.Module, train: Split, readings: Readings, drop_rate: float | None
 ) -> dict[str, dict[str, float]]:
-    """The error on training ratings, and what dropout's closed forms make of the weights.
+    """The error on training ratings, and the closed forms of dropout for the trained weights.
 
     Args:
-        network: a factor model that has observed the places of its training ratings.
+        network: a factor model that has observed its training entries.
         train: training ratings.
-        readings: of the training that has ended; they know the test ratings, if those may be seen.
-        drop_rate: of the contestant; None where it has several.
+        readings: those of the training, which hold the test ratings if these may be seen.
+        drop_rate: of the regularizer; None if a combination has several.
     """
     assert isinstance(network, FactorModel)
     U, V = (factor.detach().double() for factor in network.factors())
@@ -80,15 +80,17 @@ def at_end(
         "weighted_trace_norm": float(norm),
     }
     if drop_rate is not None:
-        found |= _law(network, train.first(NUM_SAMPLED), (U, V), drop_rate)
+        found |= _objective_check(network, train.first(NUM_SAMPLED), (U, V), drop_rate)
     if (test := readings.seen.get("test")) is not None:
         found["unseen_fraction"] = _unseen_fraction(network, test)
     last = "test" if "test" in readings.seen else "validation"
     return {last: found, "train": {"rmse": rmse(network, train)}}
 
 
-def _law(network: FactorModel, sampled: Split, factors: tuple[Tensor, Tensor], drop_rate: float) -> dict[str, float]:
-    """Training's own objective, by the modules that trained, against loss plus strength times regularizer."""
+def _objective_check(
+    network: FactorModel, sampled: Split, factors: tuple[Tensor, Tensor], drop_rate: float
+) -> dict[str, float]:
+    """The stochastic objective, with masks of the regularizer's modules, and its deviation from the closed form."""
     rows, columns = sampled.inputs.T.contiguous()
     loss = completion_loss(*factors, rows, columns, sampled.targets.squeeze(1).double())
     objective = float(loss + dropout_strength(drop_rate) * completion_regularizer(*factors, rows, columns))

@@ -1,4 +1,4 @@
-"""Matrix completion as a task: a factor model learns ratings, and is tested on others of them."""
+"""Matrix completion as a task: a factor model is trained on ratings and evaluated on held-out ratings."""
 
 from __future__ import annotations
 
@@ -27,22 +27,23 @@ from tasks.task import Regularizers, Rehearsal, Setting
 from tasks.training import Training
 from tasks.workload import Workload
 
-MAX_TRAIN_EVALUATED = 100_000  # training ratings whose error is read
+MAX_TRAIN_EVALUATED = 100_000  # training ratings whose error is evaluated
 
 
 @dataclass(frozen=True, kw_only=True)
 class Completion(DatasetTask):
-    """Train a factor model of some width on ratings; the value is the root mean squared error on ratings not seen.
+    """Train a factor model of a given width on ratings; the value is the root mean squared error on held-out ratings.
 
-    Ratings are used as they are: the model has no bias, and their common level serves as one. Other readings, on
-    validation and test ratings: `oracle_rmse`, the lowest error of all readings so far, which nobody can know on test
-    ratings without looking at them; on the test split, at the end: `completion_regularizer` (what dropout adds, on the
+    Ratings are not centred: the model has no bias, and learns their common level like one. Further metrics on
+    validation and test ratings: `oracle_rmse`, the lowest error of all evaluations so far, which on test ratings is an
+    oracle. At the end, stored with the test split: `completion_regularizer` (what dropout adds to the loss on the
     training ratings, without its strength), `population_regularizer` and `induced_regularizer` (for entries drawn from
-    the product of the frequencies of users and items), `weighted_trace_norm`, `unseen_fraction` (of the test ratings:
-    users or items without a training rating), and for contestants with one drop rate `dropout_objective`,
-    `dropout_deviation` and `sampling_error` (masks of the very modules that trained, against loss plus regularizer).
+    the product of the frequencies of users and items), `weighted_trace_norm`, `unseen_fraction` (fraction of test
+    ratings whose user or item has no training rating), and for regularizers with one drop rate `dropout_objective`
+    (loss plus regularizer), `dropout_deviation` (relative deviation of the sampled objective from it) and
+    `sampling_error`.
 
-    The kernel's steps are those of autograd up to rounding; contestants that it does not know take the latter.
+    The kernel's steps equal those of autograd up to rounding; it is used if it supports the regularizer's masks.
     """
 
     dataset: str
@@ -50,27 +51,27 @@ class Completion(DatasetTask):
     protocol: Protocol
     defaults: Mapping[str, Scalar] = field(default_factory=dict)
     pins: Mapping[str, Scalar] = field(default_factory=dict)
-    makes_own_steps: bool = True  # by the kernel where that is possible; else all contestants take autograd's steps
+    makes_own_steps: bool = True  # use the kernel where possible; False: autograd for all regularizers
     architecture: str = field(init=False)
     metric: str = "rmse"
     higher_is_better: bool = False
     has_classes: ClassVar = False
 
     def __post_init__(self) -> None:
-        """The architecture is named by its width."""
+        """Name the architecture by its width."""
         object.__setattr__(self, "architecture", f"factor_model_{self.width}")
 
     def __hash__(self) -> int:
-        return id(self)  # a constant of its module; needed by the cache of its example network
+        return id(self)  # tasks are module constants; `_example_network` caches by task
 
     def example_network(self) -> nn.Module:
-        """The network with its sites measured; its tensors have shapes alone."""
+        """The network with its sites measured, on torch's `meta` device: tensors have shapes but no values."""
         return _example_network(self)
 
     def skip_reason(self, regularizer: Regularizer) -> str | None:
-        """Nor those that move inputs: a place in a matrix is no point in space."""
+        """Also skip regularizers that perturb inputs, which are indices here."""
         if regularizer.needs_input_units:
-            return f"{type(regularizer).__name__} needs inputs that can be moved; rows and columns are numbered places."
+            return f"{type(regularizer).__name__} perturbs inputs; inputs of this task are indices of rows and columns."
         return super().skip_reason(regularizer)
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
@@ -80,14 +81,14 @@ class Completion(DatasetTask):
         train = splits.train.first(protocol.max_train_samples).to(setting.device)
         names = ("validation", "test") if setting.with_test else ("validation",)
         seen = {name: getattr(splits, name).first(protocol.max_evaluation_samples).to(setting.device) for name in names}
-        if self.validation_fraction(setting.scale) == 0:  # then validation looks at the ratings that are trained on
+        if self.validation_fraction(setting.scale) == 0:  # then validation uses the training ratings
             seen["validation"] = train.first(MAX_TRAIN_EVALUATED)
         network = self._network(self._ratings.size(setting.data_dir), setting)
         network.observe(train.inputs)
         return self._training(network, regularizers, train, Readings(seen), setting)
 
     def workload(self, scale: str, data_dir: Path | None = None) -> Workload:
-        """From the counts of the official release."""
+        """The workload, from the counts of the official release."""
         protocol, (num_train, num_test) = self.protocol.at(scale), self._ratings.num_images(data_dir)
         num_validation = round(num_train * self.validation_fraction(scale))
         return Workload.of(
@@ -99,7 +100,7 @@ class Completion(DatasetTask):
         )
 
     def rehearse(self, regularizers: Regularizers, setting: Setting, max_batch_size: int | None = None) -> Rehearsal:
-        """The factors of the official size, on one batch of places drawn at random."""
+        """The factors of the official size, on one batch of random entries."""
         protocol = self.protocol.at(setting.scale, setting.switches)
         batch_size = min(filter(None, (protocol.batch_size, max_batch_size)))
         sizes, generator = (self._ratings.num_rows, self._ratings.num_columns), torch_stream(0, "made up ratings")
@@ -148,7 +149,7 @@ _PLACE: Tensor = torch.zeros(1, 2, dtype=torch.int64)
 
 @cache
 def _example_network(task: Completion) -> nn.Module:
-    """Shapes without numbers, on torch's device `meta`."""
+    """The network on torch's `meta` device, without values."""
     ratings = task._ratings
     with torch.device("meta"):
         network = FactorModel(ratings.num_rows, ratings.num_columns, task.width, None)

@@ -1,1 +1,1 @@
-"""Linear networks: the engine of the theory's experiments."""
+"""Tasks on linear networks, with which the theory of dropout is tested."""

@@ -1,4 +1,4 @@
-"""Batches that are drawn anew at every step: x ~ N(0, I), y = Mx. Nothing is seen twice, as in the theory."""
+"""Batches of new samples at every step: x ~ N(0, I), y = Mx. No sample is used twice, as in the theory."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from tasks.runtime.streams import torch_stream
 
 
 class FreshBatches(Batches):
-    """`steps_per_epoch` batches of `batch_size` samples in each epoch; an epoch only sets how often it is evaluated.
+    """`steps_per_epoch` batches of `batch_size` samples in each epoch; epochs only set the times of evaluation.
 
     Args:
         linear_map: M (outputs x inputs), on the device of training.
-        batch_size: samples of a step.
-        steps_per_epoch: steps of an epoch.
+        batch_size: samples per step.
+        steps_per_epoch: steps per epoch.
         seed: of the samples.
     """
 
     def __init__(self, linear_map: Tensor, batch_size: int, steps_per_epoch: int, seed: int) -> None:
         num_outputs, num_inputs = linear_map.shape
         num_samples = batch_size * steps_per_epoch
-        # One zero, seen as so many samples: the split only says how many there are, and where they live.
+        # One zero, expanded to the number of samples: the split only holds their number and device.
         zero = torch.zeros(1, 1, device=linear_map.device)
         split = Split(inputs=zero.expand(num_samples, num_inputs), targets=zero.expand(num_samples, num_outputs))
         super().__init__(split, batch_size, seed)
         self._linear_map, self._samples = linear_map, torch_stream(seed, "samples", linear_map.device)
 
     def epoch(self) -> Iterator[Batch]:
-        """The next batches of the stream; their size does not change the samples."""
+        """The next batches of the stream; the samples do not depend on the batch size."""
         num_inputs = self._linear_map.shape[1]
         for _ in range(len(self)):
             inputs = torch.randn(self.batch_size, num_inputs, generator=self._samples, device=self._linear_map.device)

@@ -1,10 +1,10 @@
-"""Many seeds of a linear network trained at once: one leading dimension, gradients written by hand, masks as ever.
+"""Training of a linear network with many seeds at once: batched tensors, and gradients without autograd.
 
-The networks of the theory are so small that a step of autograd is nearly all overhead. Each seed keeps its own weights,
-data order and masks, drawn from its own streams by the very modules that compete, so that its values equal those of
-the same seed trained alone, up to rounding: matrix products round by where in memory their factors lie. It pays most
-for batches of one to some dozens of samples, and for layers of a few units; where matrix products are the whole cost,
-few seeds at once are best, whose activations stay in the cache.
+The networks of the theory are so small that a step of autograd is mostly overhead. Each seed keeps its own weights,
+data order and masks, drawn from its own streams by the regularizer's own modules, so that its values equal those of
+the same seed trained alone, up to rounding: matrix products round differently by the memory layout of their factors.
+The gain is largest for batches of one to some dozens of samples, and for small layers. Where matrix products dominate
+the cost, few seeds at once are best, whose activations stay in the cache.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ _HOOKS_OF_A_STEP = (
     "progress", "transform_raw", "transform_batch", "penalty", "compute_gradients", "after_step", "after_epoch",
     "should_stop", "finish",
 )  # fmt: skip
-_NUM_PROBES = 4  # inputs on which a network is compared with the chain of its layers and multipliers
+_NUM_PROBES = 4  # random inputs on which a network is compared with the chain of its layers and multipliers
 _TOLERANCE = 1e-4  # of that comparison, relative to the largest output
 
 
 @runtime_checkable
 class LinearChain(Interface):
-    """x -> W_{k+1} site_k (W_k ... site_1 (W_1 x)): a network without biases, with a site behind each hidden layer."""
+    """x -> W_{k+1} site_k (W_k ... site_1 (W_1 x)): a network without biases, with a site after each hidden layer."""
 
     def linear_layers(self) -> list[nn.Linear]:
-        """The weight layers, from the inputs on."""
+        """The weight layers, from the input to the output."""
 
 
 class Stack:
-    """Several linear chains as one.
+    """Several linear chains as one batched network.
 
     Args:
-        networks: of equal shape, their sites filled by multiplicative masks or by nothing.
+        networks: linear chains of equal shape, whose sites are empty or filled by multiplicative masks.
 
     Attributes:
         weights: W_1..W_{k+1}, each (S, d_l, d_{l-1}), S the number of networks.
@@ -59,7 +59,7 @@ class Stack:
         ]
 
     def multipliers(self, batch_size: int) -> list[Tensor]:
-        """What the next masks multiply hidden units by, (S, B, d_l) for each hidden layer l: sites are shown ones."""
+        """The factors of the next masks, (S, B, d_l) for each hidden layer l: the sites' outputs for inputs of ones."""
         multipliers = []
         for weight, sites in zip(self.weights, zip(*self._sites, strict=True), strict=False):
             ones = weight.new_ones(batch_size, weight.shape[1])
@@ -89,7 +89,7 @@ class Stack:
 
     @torch.no_grad()
     def write_back(self) -> None:
-        """Put the weights into the networks."""
+        """Copy the weights to the networks."""
         for layers, weights in zip(self._layers, zip(*self.weights, strict=True), strict=True):
             for layer, weight in zip(layers, weights, strict=True):
                 layer.weight.copy_(weight)
@@ -97,19 +97,18 @@ class Stack:
 
 @torch.no_grad()
 def train_together(trainings: Sequence[Training]) -> list[Trained]:
-    """Run several trainings of linear chains that differ by their seeds alone; the same results as `run` of each.
+    """Run several trainings of linear chains that differ only in their seeds; same results as `run` of each.
 
     Args:
-        trainings: as the task prepares them, one per seed, not begun; plain gradient descent, a multiplicative mask
-            (dropout, DropBlock, ...) or nothing at the hidden sites, and no other hook.
+        trainings: as the task prepares them, one per seed, not started; with plain gradient descent, a multiplicative
+            mask (dropout, DropBlock, ...) or nothing at the hidden sites, and no other hook.
 
     Returns:
-        What each leaves behind. The seconds of training are shares: the whole over the number of seeds. Nothing stops
-        early.
+        The result of each. The training time of each is the total divided by the number of seeds. None stops early.
 
     Raises:
-        ValueError: what `reason_against` says.
-        Diverged: when the loss of one of them, or the value that tells its best epoch, is not finite.
+        ValueError: for a training that `reason_against` rejects.
+        Diverged: when the loss of one of them, or the value that selects its best epoch, is not finite.
 
     Example:
         >>> from tasks.experiments import TASKS
@@ -142,10 +141,10 @@ def train_together(trainings: Sequence[Training]) -> list[Trained]:
 
 
 def reason_against(training: Training) -> str | None:
-    """Why this training, not begun, is none that `train_together` can run; None if it can."""
+    """Why `train_together` cannot run this training, which has not started; None if it can."""
     settings, network = training.optimizer_settings, training.network
     if training.protocol.switches != Switches():
-        return f"steps must be executed the plain way, got {training.protocol.switches.text}"
+        return f"all switches must be off, got {training.protocol.switches.text}"
     if settings.optimizer != "sgd":
         return f"the optimizer must be sgd, got {settings.optimizer}"
     if settings.momentum or settings.weight_decay:
@@ -157,18 +156,18 @@ def reason_against(training: Training) -> str | None:
     if not isinstance(network, LinearChain):
         return f"the network must be a chain of linear layers, got {type(network).__name__}"
     if len(list(network.parameters())) != len(_layers(network)):
-        return "the contestant brings parameters of its own into the network"
-    return None if _is_masked_chain(network) else "the contestant does more to the network than multiply hidden units"
+        return "the regularizer adds parameters to the network"
+    return None if _is_masked_chain(network) else "the regularizer does more than multiply hidden units"
 
 
 class _Run:
-    """One seed's part of a joint training: what `Training.run` keeps beside its steps."""
+    """One seed's part of a joint training: what `Training.run` does besides the steps."""
 
     def __init__(self, training: Training) -> None:
         self.trained, self._training, self._values = Trained(), training, list[float]()
 
     def note(self, epoch: int, loss: float, seconds: float) -> None:
-        """An epoch has ended."""
+        """Record an epoch."""
         trained = self.trained
         trained.train_seconds += seconds
         trained.num_steps += len(self._training.batches)
@@ -176,7 +175,7 @@ class _Run:
         trained.curves.append(Point(epoch=epoch, split="train", metric="loss", value=_finite(loss, "loss", epoch)))
 
     def measure(self, epoch: int) -> None:
-        """Read the network; after an epoch, the value tells the best one."""
+        """Evaluate the network; after an epoch, update the best one."""
         trained, (metric, higher_is_better) = self.trained, self._training._selection
         trained.final = self._training._measure(epoch, trained)
         if epoch == 0:
@@ -193,7 +192,7 @@ class _Run:
 
 
 def _epoch(stack: Stack, trainings: Sequence[Training], first_step: int) -> list[float]:
-    """All steps of one epoch; the mean loss of each seed."""
+    """Make all steps of one epoch; returns the mean loss of each seed."""
     protocol, num_steps = trainings[0].protocol, trainings[0].protocol.epochs * len(trainings[0].batches)
     for training in trainings:
         training.network.train()
@@ -224,10 +223,10 @@ def _layers(network: nn.Module) -> list[nn.Linear]:
 
 @torch.no_grad()
 def _is_masked_chain(network: nn.Module) -> bool:
-    """Whether, in training mode, the network computes its chain with multipliers that do not depend on its inputs.
+    """Whether, in training mode, the network is a chain with multipliers that do not depend on its inputs.
 
-    Two copies draw the same masks: one computes, the other shows its multipliers. What acts on weights, or on hidden
-    units in a way that depends on them, comes to other outputs.
+    Two copies draw the same masks: one computes the outputs, the other the multipliers. With a regularizer that changes
+    weights, or whose effect on hidden units depends on their values, the outputs differ.
     """
     computing, showing = (copy.deepcopy(network).train() for _ in range(2))
     layers, sites = _layers(computing), sites_of(showing)

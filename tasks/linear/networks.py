@@ -1,4 +1,4 @@
-"""Linear networks on which the theory of dropout is written: tied and deep, without biases, with hidden sites."""
+"""The linear networks of the theory of dropout: tied, two-layer and deep, without biases, with hidden sites."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.sites import Site, chain_next_layers
 
 
 class TiedAutoencoder(nn.Module):
-    """x -> U (site (U' x)): one weight matrix, used on the way in and on the way out.
+    """x -> U (site (U' x)): an autoencoder with the same weight matrix in both layers.
 
     Entries of U (inputs x hidden) are drawn from N(0, deviation^2).
     """
@@ -34,10 +34,10 @@ class TiedAutoencoder(nn.Module):
 
 
 class DeepLinear(nn.Module):
-    """x -> W_{k+1} site_k (W_k ... site_1 (W_1 x)): k hidden layers, each with a site behind it.
+    """x -> W_{k+1} site_k (W_k ... site_1 (W_1 x)): k hidden layers, each followed by a site.
 
-    Entries of W_i are drawn from U(-b, b), b = gain sqrt(3 / d_{i-1}): at gain 1 a layer keeps the mean square of what
-    it reads.
+    Entries of W_i are drawn from U(-b, b), b = gain sqrt(3 / d_{i-1}): at gain 1 a layer keeps the mean square of its
+    inputs.
 
     Args:
         widths: d_0..d_{k+1}, from the inputs to the outputs.
@@ -73,7 +73,7 @@ class DeepLinear(nn.Module):
 
 
 class LinearPair(nn.Module):
-    """x -> U (site (V^T x)), without biases: the network on which the theory of dropout is written.
+    """x -> U (site (V^T x)), without biases: the two-layer network of the theory of dropout.
 
     Weights are drawn from N(0, 1): V (inputs x hidden) and U (outputs x hidden), held by two linear layers.
     """

@@ -1,4 +1,4 @@
-"""What readings of linear networks share: the stochastic objective of the competing modules, and evenness of norms."""
+"""Shared measurements of linear networks: the stochastic objective of the regularizer's modules, evenness of norms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tasks.metrics import squared_error
 from tasks.sites import sites_of
 
-NUM_PASSES = 64  # over all samples, each with masks of its own, averaged for one reading
+NUM_PASSES = 64  # forward passes over all samples, each with new masks, whose mean is one measurement
 
 
 class Sampled(NamedTuple):
@@ -24,9 +24,9 @@ class Sampled(NamedTuple):
 
 @torch.no_grad()
 def stochastic_objective(network: nn.Module, inputs: Tensor, targets: Tensor, num_passes: int = NUM_PASSES) -> Sampled:
-    """Squared error summed over all samples, in training mode, averaged over passes with fresh masks.
+    """Squared error summed over all samples, in training mode, averaged over passes with new masks.
 
-    The modules that train draw the masks, but on a copy: a reading must not shift the masks of training.
+    A copy of the network's modules draws the masks, so that a measurement does not change the masks of training.
     """
     copied = copy.deepcopy(network).train()
     losses = [float(squared_error(copied(inputs), targets)) * len(inputs) for _ in range(num_passes)]
@@ -36,7 +36,7 @@ def stochastic_objective(network: nn.Module, inputs: Tensor, targets: Tensor, nu
 
 @torch.no_grad()
 def kept_fraction(network: nn.Module, num_samples: int) -> float:
-    """Share of hidden units that the first site keeps: ones are passed through it in training mode, and counted."""
+    """Fraction of hidden units that the first site keeps in training mode, counted on an input of ones."""
     (site, *_) = sites_of(copy.deepcopy(network).train(), ["hidden"])
     assert site.shape is not None
     device = next(network.parameters()).device

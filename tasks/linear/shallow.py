@@ -1,4 +1,4 @@
-"""A linear pair trained with DropBlock, against the closed-form minimum (Pal et al. 2020, section 5.1)."""
+"""Two linear layers trained with DropBlock, compared with the closed-form minimum (Pal et al. 2020, section 5.1)."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from tasks.training import Training
 from tasks.workload import Workload
 
 SHALLOW_LINEAR = Protocol(
-    source="Pal et al. 2020, section 5.1 (one sample a step, 1e5 steps; the learning rate is not given)",
+    source="Pal et al. 2020, section 5.1 (one sample per step, 1e5 steps; the learning rate is not given)",
     epochs=100,
     batch_size=1,
-    learning_rate=1e-5,  # with one sample a step, larger ones diverge
+    learning_rate=1e-5,  # with one sample per step, larger ones diverge
     momentum=0.0,
     nesterov=False,
     milestones=(0.5, 0.75),
@@ -45,25 +45,24 @@ SHALLOW_LINEAR = Protocol(
 
 
 NUM_SAMPLES, NUM_INPUTS, NUM_OUTPUTS, NUM_HIDDEN = 1000, 100, 80, 50
-NUM_MASKS = 64  # averaged for one reading of the stochastic objective
+NUM_MASKS = 64  # whose mean is one measurement of the stochastic objective
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShallowLinear(ProtocolTask):
-    """Train a linear pair on Y = MX and say how near it comes to DropBlock's global minimum.
+    """Train two linear layers on Y = MX and measure the distance to DropBlock's global minimum.
 
     The reference is the deterministic objective F of DropBlock with blocks of `block_size` units kept with
     probability `keep` (Lemma 1), whose minimum F* is known in closed form (Theorem 7). Metrics:
 
     * `relative_distance` = (F - F*) / F*, lower is better, never negative: the value that is ranked;
-    * `stochastic_deviation` = |average over masks of the regularizer's own training objective - F| / F, which goes to
-      the sampling error where the regularizer's law is DropBlock's (the non-overlapping form), and stays away from 0
-      where it is another;
+    * `stochastic_deviation` = |average over masks of the regularizer's own training objective - F| / F, which is about
+      the sampling error if the masks have DropBlock's distribution (with non-overlapping blocks), and larger otherwise;
     * `largest_stochastic_deviation` = the largest of these since training began.
 
-    Only training is studied, so validation and test are readings of the same quantity; fresh seeds draw fresh initial
-    weights and masks, the data being the same for all, as in the paper. `drop_rate`, `block_size` and the scaling by
-    expected keep rates are facts of the problem and pinned for every regularizer that has such a field.
+    The task is about optimisation, so validation and test are the same measurement. Seeds differ in initial weights and
+    masks; the data are the same for all, as in the paper. `drop_rate`, `block_size` and the scaling by expected keep
+    rates belong to the problem and are pinned for every regularizer that has such a field.
     """
 
     keep: float
@@ -77,22 +76,22 @@ class ShallowLinear(ProtocolTask):
     has_classes: ClassVar = False
 
     def __post_init__(self) -> None:
-        """Rate and size of the blocks are facts of the problem."""
-        facts = {"drop_rate": 1 - self.keep, "block_size": self.block_size}
-        object.__setattr__(self, "pins", {**facts, "scaling": "expected", "schedule": "constant"})
+        """Pin the rate and size of the blocks."""
+        blocks = {"drop_rate": 1 - self.keep, "block_size": self.block_size}
+        object.__setattr__(self, "pins", {**blocks, "scaling": "expected", "schedule": "constant"})
 
     def dataset_fingerprint(self, data_dir: Path | None) -> str:
-        """Of X and Y."""
+        """Hash of X and Y."""
         return fingerprint(*_data())
 
     def example_network(self) -> nn.Module:
-        """The pair with its hidden site measured."""
+        """The network with its hidden site measured."""
         network = LinearPair(NUM_INPUTS, NUM_HIDDEN, NUM_OUTPUTS, torch_stream(0, "weights"))
         measure_sites(network, torch.zeros(1, NUM_INPUTS))
         return network
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
-        """The pair, drawn from the seed, on the paper's synthetic data."""
+        """The network, drawn from the seed, on the paper's synthetic data."""
         protocol = self.protocol.at(setting.scale, setting.switches)
         inputs, targets = (tensor.to(setting.device) for tensor in _data())
         network = LinearPair(NUM_INPUTS, NUM_HIDDEN, NUM_OUTPUTS, torch_stream(setting.seed, "weights"))
@@ -112,11 +111,11 @@ class ShallowLinear(ProtocolTask):
         )
 
     def workload(self, scale: str, data_dir: Path | None = None) -> Workload:
-        """An evaluation is one reading."""
+        """The workload; one evaluation counts as one sample."""
         return Workload.of(self.protocol.at(scale), num_train=NUM_SAMPLES, num_validation=1, num_test=0)
 
     def rehearse(self, regularizers: Regularizers, setting: Setting, max_batch_size: int | None = None) -> Rehearsal:
-        """The training itself: its data is drawn, and its steps are small."""
+        """The training itself, which needs no files."""
         return Rehearsal(training=self.prepare(regularizers, setting), num_evaluated=1)
 
     def global_minimum(self) -> float:
@@ -126,7 +125,7 @@ class ShallowLinear(ProtocolTask):
 
 
 class _Reading:
-    """Measures a linear pair against one task's closed form."""
+    """Compares a network with the closed form of one task."""
 
     def __init__(self, task: ShallowLinear, inputs: Tensor, targets: Tensor, names: Sequence[str]) -> None:
         self._task, self._minimum = task, task.global_minimum()
@@ -157,9 +156,9 @@ class _Reading:
         }
 
     def _stochastic_objective(self, network: LinearPair) -> float:
-        """The training objective on all samples, averaged over masks: the very modules that train, in training mode.
+        """The training objective on all samples, averaged over masks of the regularizer's modules in training mode.
 
-        A copy of them draws, so that a reading does not shift the masks of the training that goes on.
+        A copy of the network draws the masks, so that a measurement does not change the masks of training.
         """
         copied = copy.deepcopy(network).train()
         total = sum(float(squared_error(copied(self._inputs), self._targets)) for _ in range(NUM_MASKS))
@@ -183,7 +182,7 @@ def _target_spectrum() -> Tensor:
 
 
 SHALLOW_LINEAR_DROPBLOCK = ShallowLinear(keep=0.5)
-"""Linear pair 100-50-80 against DropBlock's closed-form minimum at block size 5 and keep rate 0.5."""
+"""Linear network 100-50-80 against DropBlock's closed-form minimum at block size 5 and keep rate 0.5."""
 
 SHALLOW_LINEAR_DROPBLOCK_KEEP_08 = replace(SHALLOW_LINEAR_DROPBLOCK, keep=0.8)
-"""Linear pair 100-50-80 against DropBlock's closed-form minimum at block size 5 and keep rate 0.8."""
+"""Linear network 100-50-80 against DropBlock's closed-form minimum at block size 5 and keep rate 0.8."""

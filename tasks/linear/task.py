@@ -1,4 +1,4 @@
-"""A theory experiment as a task: a linear problem whose optimum is known, learnt by the modules that compete."""
+"""A theory experiment as a task: a linear problem with a known optimum, trained with the regularizers themselves."""
 
 from __future__ import annotations
 
@@ -50,39 +50,39 @@ class LinearProblem(ABC):
 
     @abstractmethod
     def reading(self, keep: float, device: torch.device) -> Reading:
-        """What is measured of a network that is trained with this keep rate; `excess_objective` is part of it."""
+        """A function that measures a network trained with this keep rate; its values include `excess_objective`."""
 
     @abstractmethod
     def defining_tensors(self) -> tuple[Tensor, ...]:
         """The tensors that define the data; the first has one column for each input."""
 
     def step_factor(self, keep: float) -> float:
-        """What the learning rate is multiplied by: the inverse of the factor that masks put on the gradient."""
+        """The factor on the learning rate: the inverse of the factor of inverted masks on the gradient."""
         return keep
 
     def reference_keep(self, keep: float) -> float:
-        """The keep rate of the closed form, for contestants that keep `keep`; by default the same."""
+        """The keep rate of the closed form, for regularizers with keep rate `keep`; by default the same."""
         return keep
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinearTask(ProtocolTask):
-    """Train a linear network and say how near it comes to the optimum of its contestant's own objective.
+    """Train a linear network and measure the distance to the optimum of its regularizer's own objective.
 
-    The objective F is the deterministic equivalent of training with the contestant's masks at the contestant's own drop
-    rate (its field `drop_rate`; without such a field nothing is dropped), F* the closed-form minimum. The value is
-    `excess_objective` = (F - F*) / F(0), F(0) being what the network that answers 0 costs: 0 at the optimum, never
-    negative where F* is a bound. Validation and test are the same reading: nothing but training is studied.
+    The objective F is the expected loss under the regularizer's masks at its field `drop_rate` (without such a field
+    nothing is dropped), F* the closed-form minimum. The value is `excess_objective` = (F - F*) / F(0), where F(0) is
+    the objective of the network with output 0: 0 at the optimum, never negative if F* is a lower bound. The task is
+    about optimisation, so validation and test are the same measurement.
 
-    The learning rate counts without the factor 1 / keep that inverted masks put on the gradient (Mianjy's Algorithm 1
-    leaves it out): a step is `learning_rate` times the problem's `step_factor`, for one hidden layer the keep rate. One
-    value then serves a whole sweep of drop rates.
+    The learning rate does not include the factor 1 / keep of inverted masks on the gradient (as in Mianjy's Algorithm
+    1): the step size is `learning_rate` times the problem's `step_factor`, for one hidden layer the keep rate. So one
+    learning rate can be used for all drop rates.
     """
 
     problem: LinearProblem
     protocol: Protocol
     pins: Mapping[str, Scalar] = field(default_factory=dict)
-    most_seeds_together: int = 10  # more gain little, and would leave cores of the machine without work
+    most_seeds_together: int = 10  # more gain little, and would leave cores of the machine idle
     metric: str = EXCESS
     higher_is_better: bool = False
     dataset: str = field(init=False)
@@ -90,12 +90,12 @@ class LinearTask(ProtocolTask):
     has_classes: ClassVar = False
 
     def __post_init__(self) -> None:
-        """Data set and architecture are the problem's."""
+        """Take the names of data set and architecture from the problem."""
         object.__setattr__(self, "dataset", self.problem.dataset)
         object.__setattr__(self, "architecture", self.problem.architecture)
 
     def dataset_fingerprint(self, data_dir: Path | None) -> str:
-        """Of the tensors that define the problem."""
+        """Hash of the tensors that define the problem."""
         return fingerprint(*self.problem.defining_tensors())
 
     def example_network(self) -> nn.Module:
@@ -103,7 +103,7 @@ class LinearTask(ProtocolTask):
         return self._network(0, torch.device("cpu"))
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
-        """The network, drawn from the seed, and readings against the closed form at the contestant's keep rate."""
+        """The network, drawn from the seed, compared with the closed form at the regularizer's keep rate."""
         protocol = self.protocol.at(setting.scale, setting.switches)
         keep = self.problem.reference_keep(keep_rate_of(regularizers))
         batches = self.problem.batches(protocol, setting.seed, setting.device)
@@ -127,23 +127,23 @@ class LinearTask(ProtocolTask):
         )
 
     def seeds_together(self, regularizers: Regularizers, switches: Switches) -> int:
-        """Several, for chains of linear layers under contestants that only multiply hidden units."""
+        """`most_seeds_together` for linear chains and regularizers that only multiply hidden units; else 1."""
         learning_rate = self.default_learning_rate("smoke")
         probe = Setting(seed=0, scale="smoke", learning_rate=learning_rate, switches=switches)
         return 1 if reason_against(self.prepare(regularizers, probe)) else self.most_seeds_together
 
     def train_together(self, trainings: Sequence[Training]) -> list[Trained]:
-        """As one stack of networks."""
+        """Train them as one stack of networks."""
         return train_together(trainings)
 
     def workload(self, scale: str, data_dir: Path | None = None) -> Workload:
-        """An evaluation is one reading."""
+        """The workload; one evaluation counts as one sample."""
         protocol = self.protocol.at(scale)
         batches = self.problem.batches(protocol, 0, torch.device("cpu"))
         return Workload.of(protocol, num_train=batches.num_samples, num_validation=1, num_test=0)
 
     def rehearse(self, regularizers: Regularizers, setting: Setting, max_batch_size: int | None = None) -> Rehearsal:
-        """The training itself: its data is drawn, and its steps are small."""
+        """The training itself, which needs no files."""
         return Rehearsal(training=self.prepare(regularizers, setting), num_evaluated=1)
 
     def _network(self, seed: int, device: torch.device) -> nn.Module:
@@ -154,14 +154,14 @@ class LinearTask(ProtocolTask):
 
 
 def keep_rate_of(regularizers: Regularizers) -> float:
-    """Keep rate of the contestants: 1 less the field `drop_rate` of the one that has it, 1 where none has.
+    """Keep rate of the regularizers: 1 minus the field `drop_rate` of the one that has it; 1 if none has.
 
     Raises:
-        ValueError: if several have one, since no closed form knows two masks.
+        ValueError: if several have one, since the closed forms are for one mask.
     """
     rates = [float(vars(part)["drop_rate"]) for _, part in regularizers if "drop_rate" in vars(part)]
     if len(rates) > 1:
         raise ValueError(
-            f"A task of the theory knows one drop rate, got {len(rates)}: combine one mask with penalties."
+            f"A theory task has a closed form for one drop rate, got {len(rates)}: combine one mask with penalties."
         )
     return 1 - rates[0] if rates else 1.0

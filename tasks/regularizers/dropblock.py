@@ -24,7 +24,7 @@ class DropBlock(Regularizer):
     """Seeds ~ Ber(gamma) each drop a block of block_size^2 pixels, per sample and channel; blocks may overlap.
 
     gamma = drop_rate H W / (b^2 (H - b + 1) (W - b + 1)): `drop_rate` is the expected fraction that blocks cover, with
-    overlaps counted repeatedly, so the fraction dropped is slightly smaller. A block larger than the map is cut to it. At a
+    overlaps counted repeatedly, so the fraction dropped is slightly smaller. A block larger than the map is cut. At a
     hidden site the units are a 1 x D map. The output is divided by the kept fraction: the `realised` one of the whole
     batch (the paper), or the `expected` one of each position, which makes E[y] = x. With the `linear` schedule the rate
     grows linearly from 0. With a `group_factor` below 1, earlier groups of layers drop less: the rate of a site is

@@ -1,1 +1,1 @@
-"""Execution of passes (switches, compilation) and the state of a training (random streams, checkpoints)."""
+"""How networks are executed (switches, compilation), and the state of a training (random streams, checkpoints)."""

@@ -1,4 +1,4 @@
-"""What a training asks of whoever keeps its checkpoints; where and how they are kept is not its business."""
+"""The interface by which a training saves and loads checkpoints, independent of how they are stored."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from tasks.runtime.state import State
 
 
 class Checkpoints(Protocol):
-    """Where one training leaves its state between epochs, in case it is cut off, and finds it when it starts again."""
+    """The checkpoints of one training."""
 
     def load(self) -> State | None:
-        """The state to go on from; None to begin."""
+        """The state from which to resume; None to start from the beginning."""
 
     def offer(self, epoch: int, state: Callable[[], State]) -> None:
-        """The training stands between two epochs, `epoch` of them done; keep its state now if it is time."""
+        """Called between two epochs, after `epoch` of them; saves the state if a checkpoint is due."""
 
     def keep(self, epoch: int, state: Callable[[], State]) -> None:
-        """The training pauses after that epoch, and goes on later; keep its state."""
+        """Called when the training pauses after `epoch` epochs; saves the state."""
 
 
 class _Nowhere:
-    """For short trainings, which begin again."""
+    """No checkpoints, for short trainings, which start again from the beginning."""
 
     def load(self) -> State | None:
         return None

@@ -1,7 +1,7 @@
-"""Loops compiled by numba, where it is installed: an accelerator beside a portable way that gives the same.
+"""Loops compiled by numba, if it is installed: faster versions of portable functions, with the same results.
 
-Compiled code starts no threads (trials run in forked children, where a thread would be missing) and is kept on disk
-from one process to the next. Modules that use it are imported when the first call pays for them, not before.
+Compiled code starts no threads (trials run in forked child processes, which have none of the parent's threads) and is
+cached on disk. Modules that use it are imported at the first call only, since importing numba takes time.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
-# Division by zero as floats do it, and fused multiply-add; sums keep their order, as other fast mathematics would not.
+# Division by zero as in numpy, and fused multiply-add; other "fastmath" flags would change the order of sums.
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 
 
 @cache
 def is_available() -> bool:
-    """Whether numba is installed; `pip install regarena[fast]` brings it."""
+    """Whether numba is installed (`pip install regarena[fast]`)."""
     return importlib.util.find_spec("numba") is not None
 
 
 def compiled(function: Function) -> Function:
-    """`function` of numpy arrays and numbers as machine code."""
+    """Compile a function of numpy arrays and numbers."""
     import numba
 
-    with contextlib.suppress(RuntimeError):  # there is no folder to keep it in that can be written to
+    with contextlib.suppress(RuntimeError):  # numba found no writable cache folder
         kept: Function = numba.njit(cache=True, **OPTIONS)(function)
         return kept
     fresh: Function = numba.njit(**OPTIONS)(function)
@@ -36,7 +36,7 @@ def compiled(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """`function` as a part of the compiled functions that call it: loops around calls are not vectorised."""
+    """Compile a function that is inlined into its callers, since loops with calls are not vectorised."""
     import numba
 
     part: Function = numba.njit(inline="always", **OPTIONS)(function)

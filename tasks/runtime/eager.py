@@ -1,8 +1,8 @@
-"""Functions that run as they stand in the middle of a network under `torch.compile`.
+"""Functions that run eagerly within a network under `torch.compile`.
 
-Masks come from numpy's generators and from streams that keep their place: a compiler that traced them would have to
-trace numpy, and compile anew whenever a schedule moves a rate. Instead the compiled graph ends in front of them and a
-new one begins behind, so that compiled networks draw the same numbers and train to the same weights.
+Masks come from numpy's generators and from streams with a state: a compiler that traced them would have to trace numpy,
+and recompile whenever a schedule changes a rate. Instead the compiled graph ends before them and a new one begins after
+them, so that compiled networks draw the same numbers and reach the same weights.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 def eager(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """`function`, outside of compiled graphs. The compiler is imported only where one is at work: it takes seconds."""
+    """Exclude `function` from compiled graphs; imports the compiler, which takes seconds, only during compilation."""
 
     @functools.wraps(function)
     def outside(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:

@@ -1,7 +1,7 @@
-"""How a network's passes are executed: number format, memory layout, compiler and CUDA graphs, as its switches say.
+"""How a network's passes are executed: number format, memory layout, compiler and CUDA graphs, by its switches.
 
-Whoever calls the network (the training loop, an evaluation, a contestant) gets what the switches ask for, and outputs
-in 32-bit floats: losses, penalties and reported values are computed in these.
+They apply to every call of the network (by the training loop, an evaluation or a regularizer). Outputs are always
+32-bit floats, so that losses, penalties and metrics are computed in these.
 """
 
 from __future__ import annotations
@@ -24,10 +24,16 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def execute_by(switches: Switches, network: nn.Module, device: torch.device, backend: str = "inductor") -> None:
-    """Let every call of `network`, whose sites are filled, be executed by `switches`; compilers are torch's `backend`.
+    """Execute every call of `network`, whose sites are filled, as `switches` say.
+
+    Args:
+        switches: number format, memory layout, compiler.
+        network: changed in place: its memory format and its `forward`.
+        device: of the network.
+        backend: of `torch.compile`.
 
     Raises:
-        ValueError: for CUDA graphs on another device.
+        ValueError: for CUDA graphs on a device other than CUDA.
     """
     if switches.cuda_graphs and device.type != "cuda":
         raise ValueError(f"CUDA graphs need a CUDA device, got {device.type}.")
@@ -38,7 +44,7 @@ def execute_by(switches: Switches, network: nn.Module, device: torch.device, bac
 
 
 class _Forward:
-    """Takes the place of a network's `forward`."""
+    """Replaces a network's `forward`."""
 
     def __init__(
         self, plain: Callable[[Tensor], Tensor], switches: Switches, device: torch.device, backend: str
@@ -53,19 +59,19 @@ class _Forward:
         with torch.autocast(self._device.type, dtype, enabled=dtype is not torch.float32):
             outputs = self._forward(inputs)
         outputs = outputs if dtype is torch.float32 else outputs.float()
-        return outputs.clone() if self._switches.cuda_graphs else outputs  # the next replay writes where this one did
+        return outputs.clone() if self._switches.cuda_graphs else outputs  # the next replay overwrites this memory
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Forward:
-        """For a copy of the network: compiled code belongs to one network and is not copied."""
+        """The `forward` of a copied network, without compilation: compiled code belongs to one network."""
         switches = replace(self._switches, compile=False, cuda_graphs=False)
         return _Forward(copy.deepcopy(self._plain, memo), switches, self._device, self._backend)
 
 
 def _compiled(forward: Forward, switches: Switches, backend: str) -> Forward:
-    from torch._inductor import config  # with the compiler itself: seconds
+    from torch._inductor import config  # imports the compiler, which takes seconds
 
     use_thread_lock_for_progress_bars()
-    config.compile_threads = torch.get_num_threads()  # processes, rather: no more than the trial has processors
+    config.compile_threads = torch.get_num_threads()  # number of compiler processes: at most the trial's processors
     compiled: Forward = torch.compile(
         forward, backend=backend, mode="reduce-overhead" if switches.cuda_graphs else None
     )
@@ -73,8 +79,8 @@ def _compiled(forward: Forward, switches: Switches, backend: str) -> Forward:
 
 
 def use_thread_lock_for_progress_bars() -> None:
-    """The compiler's progress bars lock by a semaphore of the system, which outlives a trial that is ended."""
-    with contextlib.suppress(ImportError):  # torch does without it, too
+    """Let the compiler's progress bars use a thread lock: a system semaphore would remain if the trial is killed."""
+    with contextlib.suppress(ImportError):  # tqdm is optional for torch
         import tqdm
 
         tqdm.tqdm.set_lock(threading.RLock())

@@ -1,7 +1,7 @@
-"""What an object must remember to go on, bit for bit, where it was cut off; and its way back into a fresh one.
+"""Saving and restoring the state of objects, so that an interrupted training resumes with the same results.
 
-A state is made of tensors, numbers, text and plain containers alone, which `torch.load(weights_only=True)` reads. It
-refers to the tensors themselves: write or copy it before the object goes on.
+A state contains only tensors, numbers, strings and plain containers, which `torch.load(weights_only=True)` can read. It
+refers to the object's tensors: write or copy it before the object changes.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ State = dict[str, Any]
 
 _PLAIN = (bool, int, float, str)
 _WITHOUT_STATE = (type, FunctionType, MethodType, ModuleType, nn.Module)
-_MODULES_OWN = frozenset(vars(nn.Module()))  # bookkeeping that every module has; parameters and buffers go another way
+_MODULES_OWN = frozenset(vars(nn.Module()))  # internals of nn.Module; parameters and buffers are saved separately
 
 
 @runtime_checkable
 class Stateful(Protocol):
-    """Knows its own state."""
+    """An object with its own methods to save and restore its state."""
 
     def state(self) -> State:
-        """What it must remember."""
+        """The state to save."""
 
     def restore(self, state: State) -> None:
-        """Go on from `state`."""
+        """Set a saved state."""
 
 
 def attributes_of(thing: object) -> State:
     """The state of an object's attributes.
 
-    These are numbers, text, tensors, arrays, generators of torch and numpy, optimizers, whatever has `state` and
-    `restore`, lists, tuples and dictionaries of them, and objects whose attributes are such in their turn. Modules,
-    functions, classes and sets have none here: the network's modules are kept by the training.
+    Included are numbers, strings, tensors, arrays, generators of torch and numpy, optimizers, objects with `state` and
+    `restore`, lists, tuples and dictionaries of these, and other objects by their attributes. Modules, functions,
+    classes and sets are left out: the training saves the network's modules itself.
     """
     return _attributes(thing, set())
 
 
 def restore_attributes(thing: object, state: State) -> None:
-    """Give a thing that was made in the same way its attributes back.
+    """Set the attributes of an object that was constructed in the same way.
 
-    Tensors, containers and objects are changed in place, since others may hold them.
+    Tensors, containers and objects are changed in place, since others may refer to them.
     """
-    own = vars(thing)  # the way round the class is for frozen dataclasses, whose lists may change all the same
+    own = vars(thing)  # not setattr, which frozen dataclasses reject
     own.update({name: _restored(own.get(name), saved) for name, saved in state.items()})
 
 
@@ -59,7 +59,7 @@ def _without_arrays(value: Any) -> Any:
 
 
 _LEAVES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
-    (np.generic, lambda number: number.item()),  # some are subclasses of plain numbers, and a file holds neither kind
+    (np.generic, lambda number: number.item()),  # before _PLAIN, since np.float64 is a subclass of float
     *((kind, kind) for kind in _PLAIN),
     (Tensor, lambda tensor: tensor.detach()),
     (np.ndarray, torch.from_numpy),
@@ -93,7 +93,7 @@ def _state_of(value: Any, seen: set[int]) -> Any:
 
 
 def _restored(current: Any, saved: Any) -> Any:
-    """What stands in the place of `current` when it has its state back: itself, or the value that was saved."""
+    """`current` with the saved state, changed in place if possible; otherwise the saved value."""
     if isinstance(current, Tensor | np.ndarray):
         return None if saved is None else _copied(current, saved)
     if isinstance(current, torch.Generator):
@@ -121,7 +121,7 @@ def _restored(current: Any, saved: Any) -> Any:
 
 
 def _copied(current: Any, saved: Any) -> Any:
-    """The tensor or array with the saved values, in place if they fit."""
+    """The tensor or array with the saved values, in place if shape and dtype are equal."""
     if isinstance(current, np.ndarray):
         saved = saved.numpy()
     if current.shape != saved.shape or current.dtype != saved.dtype:
@@ -132,7 +132,7 @@ def _copied(current: Any, saved: Any) -> Any:
 
 
 def _refilled(current: Any, saved: list[Any]) -> Any:
-    """The sequence with the saved items; lists and their like in place, tuples as new ones of their class."""
+    """The sequence with the saved items; lists and deques in place, tuples as new ones of the same class."""
     known = [*current, *[None] * len(saved)]
     items = [_restored(old, item) for old, item in zip(known, saved, strict=False)]
     if isinstance(current, tuple):
@@ -143,6 +143,6 @@ def _refilled(current: Any, saved: list[Any]) -> Any:
 
 
 def _keyed(mapping: dict[Any, Any]) -> Iterable[tuple[str | int, Any]]:
-    """Items by keys that a file can hold: text and whole numbers themselves, others (sites, say) by their place."""
+    """Items by keys that a file can hold: strings and integers themselves, others (e.g. sites) by position."""
     items = mapping.items()
     return ((key if type(key) in (str, int) else f"#{place}", item) for place, (key, item) in enumerate(items))

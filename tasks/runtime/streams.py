@@ -1,7 +1,7 @@
-"""Random streams: one per (seed, name), so that the draws of one part never shift those of another.
+"""Random streams: one per (seed, name), so that the draws of one component never change those of another.
 
-A regularizer that draws nothing leaves data order and initial weights as they are, hence "switched off" can equal
-the baseline bit for bit, and two regularizers with one seed see the same data in the same order.
+So a regularizer that is switched off can equal the baseline bit for bit, and two regularizers with the same seed see
+the same data in the same order.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def torch_stream(seed: int, name: str, device: torch.device | str = "cpu") -> to
 class MaskStream:
     """Random draws for masks and noise on one device, from the stream (seed, name).
 
-    On a CPU the bits come from numpy's SFC64: random numbers are nearly the whole cost of dropout there, and torch
-    draws one 32-bit number per element from a scalar Mersenne twister. On an accelerator torch's own generator serves.
+    On a CPU the bits come from numpy's SFC64: random numbers are most of the cost of dropout there, and torch draws one
+    32-bit number per element from a scalar Mersenne twister. On an accelerator torch's generator is used.
     """
 
     def __init__(self, seed: int, name: str, device: torch.device | str) -> None:
@@ -54,25 +54,25 @@ class MaskStream:
         self._aside = numpy_stream(seed, f"{name}/aside"), torch_stream(seed, f"{name}/aside", self.device)
 
     def state(self) -> State:
-        """Where all generators stand."""
+        """The states of all generators."""
         return attributes_of(self)
 
     def swap(self) -> None:
-        """Draw from the other pair of generators, until this is called again: see `Streams.aside`."""
+        """Switch to the second pair of generators, or back: see `Streams.aside`."""
         here = self._numpy, self._torch
         (self._numpy, self._torch), self._aside = self._aside, here
 
     def restore(self, state: State) -> None:
-        """Draw what would have come after `state`."""
+        """Set the states of all generators."""
         restore_attributes(self, state)
 
     @eager
     def bernoulli(self, shape: tuple[int, ...], rate: float | Tensor) -> Tensor:
         """Boolean tensor of `shape`, each element True with probability `rate` in [0, 1], a scalar, independently.
 
-        One byte decides nearly always: with T = floor(256 rate), a byte below T is True and one above is False; the
-        byte T itself (one in 256) is decided by a uniform number against the remainder 256 rate - T, so the law is
-        exact to double precision.
+        One random byte usually decides: with T = floor(256 rate), a byte below T is True and one above is False. For a
+        byte equal to T (one in 256) a uniform number is compared with the remainder 256 rate - T, so that the
+        probability is exact to double precision.
         """
         if self.device.type != "cpu":
             return torch.rand(shape, generator=self._torch, device=self.device) < rate
@@ -89,7 +89,7 @@ class MaskStream:
 
     @eager
     def bernoulli_each(self, num_samples: int, rates: Tensor) -> Tensor:
-        """Boolean tensor (num_samples, *rates.shape), each element True with its own probability; as `bernoulli`."""
+        """Boolean tensor (num_samples, *rates.shape), each element True with its own probability; see `bernoulli`."""
         if self.device.type != "cpu":
             return torch.rand((num_samples, *rates.shape), generator=self._torch, device=self.device) < rates
         scaled = 256 * rates.detach().numpy().astype(np.float64).reshape(-1)
@@ -107,16 +107,17 @@ class MaskStream:
     def normal(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
         """Standard normal tensor of `shape`, drawn in at least 32 bits and rounded to `dtype`.
 
-        So the draws of a training in 16 bits are those of one in 32.
+        So a training in 16 bits has the same draws as one in 32 bits.
         """
         drawn = torch.randn(shape, generator=self._torch, device=self.device, dtype=_drawn_in(dtype))
         return drawn.to(dtype)
 
     @eager
     def uniform(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
-        """Uniform tensor on [0, 1) of `shape`, in `dtype` or, where that has fewer, in 32 bits.
+        """Uniform tensor on [0, 1) of `shape`, in `dtype`, but in at least 32 bits.
 
-        In 16 bits it would have 256 values and, rounded, the value 1: events of probability 0.003 never, or always.
+        16 bits are too coarse: with 256 values, events of small probability would never occur, or too often, and the
+        value 1 could occur by rounding.
         """
         return torch.rand(shape, generator=self._torch, device=self.device, dtype=_drawn_in(dtype))
 
@@ -124,15 +125,15 @@ class MaskStream:
     def positions(self, size: int, rate: float) -> Tensor:
         """Sorted positions (int64) of the successes among `size` independent trials with probability `rate`.
 
-        The gaps between successes are geometric, so drawing them is exact, and costs about rate * size draws instead
-        of size. Meant for small rates.
+        The gaps between successes have a geometric distribution; drawing them is exact and needs about rate * size
+        draws instead of size. Efficient for small rates.
         """
         if self.device.type != "cpu":
             return torch.rand(size, generator=self._torch, device=self.device).lt(rate).nonzero().squeeze(1)
         if rate <= 0:
             return torch.empty(0, dtype=torch.int64)
         expected = size * rate
-        num_gaps = math.ceil(expected + 5 * math.sqrt(expected)) + 10  # nearly always enough at once
+        num_gaps = math.ceil(expected + 5 * math.sqrt(expected)) + 10  # nearly always enough
         parts, last = [np.empty(0, dtype=np.int64)], -1
         while last < size:
             gaps = np.minimum(self._numpy.geometric(rate, num_gaps), size + 1)  # at tiny rates their sum could overflow
@@ -143,16 +144,16 @@ class MaskStream:
 
 
 class Streams:
-    """All mask streams of one training, so that their state is kept without any regularizer having to think of it."""
+    """All mask streams of one training, whose states are saved together."""
 
     def __init__(self) -> None:
         self._made: dict[str, MaskStream] = {}
         self._awaited: dict[str, State] = {}
 
     def masks(self, seed: int, name: str, device: torch.device) -> MaskStream:
-        """A fresh stream; one that is made only after `restore` begins where the one of its name stood."""
+        """A new stream; if it is created after `restore`, it starts at the saved state of that name."""
         stream = MaskStream(seed, name, device)
-        key = f"{name}#{sum(known.startswith(f'{name}#') for known in self._made)}"  # names may come twice
+        key = f"{name}#{sum(known.startswith(f'{name}#') for known in self._made)}"  # a name may be used twice
         self._made[key] = stream
         if key in self._awaited:
             stream.restore(self._awaited.pop(key))
@@ -160,9 +161,9 @@ class Streams:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Inside, every stream draws from a second one of its own: for passes that are no part of the training step.
+        """Let every stream use its second generators in the context, for passes that are not part of the training step.
 
-        Masks that an attack meets are independent of those of the step around it, which stay what they were.
+        So the masks during an attack are independent of those of training, which do not change.
         """
         for stream in self._made.values():
             stream.swap()
@@ -173,23 +174,23 @@ class Streams:
                 stream.swap()
 
     def state(self) -> State:
-        """Where every stream stands."""
+        """The states of all streams."""
         return {key: stream.state() for key, stream in self._made.items()} | self._awaited
 
     def restore(self, state: State) -> None:
-        """Go on from `state`."""
+        """Set the states of all streams, and of those that are created later."""
         for key, stream in self._made.items():
             stream.restore(state[key])
         self._awaited = {key: where for key, where in state.items() if key not in self._made}
 
 
 def _drawn_in(dtype: torch.dtype) -> torch.dtype:
-    """`dtype` where it has 32 bits or more, else 32-bit floats."""
+    """`dtype` if it has 32 bits or more, else float32."""
     return torch.promote_types(dtype, torch.float32)
 
 
 def _sparse_positions(flags: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """`np.flatnonzero(flags)` for flags that are mostly False: whole words of them are passed over first."""
+    """`np.flatnonzero(flags)` for flags that are mostly False: skips words of eight False flags."""
     in_words = len(flags) - len(flags) % 8
     words = flags[:in_words].view(np.uint64)
     occupied = np.flatnonzero(words != 0)

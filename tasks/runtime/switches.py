@@ -1,4 +1,4 @@
-"""Switches of how a training step is executed: number format, memory layout, compilation."""
+"""Switches for the execution of training steps: number format, memory layout, compilation."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _FLAGS = ("channels_last", "compile", "cuda_graphs")
 
 @dataclass(frozen=True, kw_only=True)
 class Switches:
-    """How steps are executed. All off is the plain way: 32-bit floats, channels first, no compiler.
+    """How steps are executed. By default all are off: 32-bit floats, channels first, no compiler.
 
     Args:
-        precision: of the forward and backward pass; `bf16` and `fp16` are torch's autocast, weights stay 32-bit.
-        channels_last: the memory layout of images and conv layers.
-        compile: the network through `torch.compile`.
-        cuda_graphs: the compiled network replayed as a CUDA graph; needs `compile` and a CUDA device.
+        precision: of the forward and backward pass; `bf16` and `fp16` use torch's autocast, weights stay 32-bit.
+        channels_last: use this memory layout for images and conv layers.
+        compile: compile the network with `torch.compile`.
+        cuda_graphs: replay the compiled network as a CUDA graph; needs `compile` and a CUDA device.
 
     Raises:
-        ValueError: for a precision that does not exist, or CUDA graphs without the compiler.
+        ValueError: for an unknown precision, or CUDA graphs without the compiler.
     """
 
     precision: Precision = "fp32"
@@ -29,18 +29,18 @@ class Switches:
     cuda_graphs: bool = False
 
     def __post_init__(self) -> None:
-        """Check what does not go together."""
+        """Check the precision and the combination of switches."""
         if self.precision not in get_args(Precision):
             raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}.")
         if self.cuda_graphs and not self.compile:
-            raise ValueError("cuda_graphs replays what the compiler made: it needs compile as well.")
+            raise ValueError("cuda_graphs replays compiled code: it needs compile as well.")
 
     @classmethod
     def of(cls, text: str) -> Switches:
-        """The switches that a text names; `fp32` may stand there for all off.
+        """The switches in a text, joined by "+"; `fp32` or an empty text: all off.
 
         Raises:
-            ValueError: for a word that names none.
+            ValueError: for an unknown word.
 
         >>> Switches.of("bf16+channels_last") == Switches(precision="bf16", channels_last=True)
         True
@@ -57,7 +57,7 @@ class Switches:
 
     @property
     def text(self) -> str:
-        """The switches that are on, as one word for identities and rows; empty if all are off.
+        """The switches that are on, joined by "+", as stored in rows; empty if all are off.
 
         >>> Switches().text, Switches(precision="bf16", channels_last=True).text
         ('', 'bf16+channels_last')

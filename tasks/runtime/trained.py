@@ -1,4 +1,4 @@
-"""What a training leaves behind: measurements, curves, counts and seconds."""
+"""The result of a training: metrics, curves, counts and seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.runtime.state import State, attributes_of
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One measurement: epoch 0 is the network before training."""
+    """One point of a curve; epoch 0 is the network before training."""
 
     epoch: int
     split: str
@@ -22,10 +22,10 @@ class Point:
 
 
 def number_of(value: object, what: str) -> float:
-    """A measured value as a float, of a tensor with one element too.
+    """A measured value as a float; tensors with one element are allowed.
 
     Raises:
-        TypeError: for what is no number, such as None or text; `what` was measured.
+        TypeError: if it is not a number; the message calls it `what`.
     """
     if isinstance(value, Tensor) and value.numel() == 1:
         value = value.item()
@@ -36,7 +36,7 @@ def number_of(value: object, what: str) -> float:
 
 @dataclass
 class Trained:
-    """What a training leaves behind."""
+    """The result of a training: `final` and `best` map split -> metric -> value."""
 
     epochs_run: int = 0
     stopped_early: bool = False
@@ -46,19 +46,19 @@ class Trained:
     final: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     best: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     curves: list[Point] = field(default_factory=list)
-    paused: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # the reading where it was to pause
+    paused: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # the metrics at a pause
 
     def values(self, split: str, metric: str) -> list[float]:
-        """What was measured there during training."""
+        """The values of a metric on a split during training, from epoch 1 on."""
         return [p.value for p in self.curves if (p.split, p.metric) == (split, metric) and p.epoch > 0]
 
     def state(self) -> State:
-        """As plain values."""
+        """The state as plain values."""
         return {**attributes_of(self), "curves": [astuple(point) for point in self.curves]}
 
     @classmethod
     def of(cls, state: State) -> Trained:
-        """From a state."""
+        """The result with this state."""
         names = ("epoch", "split", "metric", "value")
         curves = [Point(**dict(zip(names, point, strict=True))) for point in state["curves"]]
         return cls(**{**state, "curves": curves})

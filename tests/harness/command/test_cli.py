@@ -271,7 +271,7 @@ def test_a_data_set_shows_what_it_holds_and_what_a_protocol_may_ask_of_it(monkey
         (["plan", "quickstart", "--only", "digits-200-mlp", "--skip", "digits-200-mlp"], "Nothing is left"),
         (
             ["plan", "quickstart", "--cuda-graphs"],
-            "cuda_graphs replays what the compiler made: it needs compile as well",
+            "cuda_graphs replays compiled code: it needs compile as well",
         ),
         (["run", "quickstart", "--serial", "--compile", "--cuda-graphs"], "trials run on the processor here"),
         (["run", "quickstart", "--serial", "--results", "/proc/regarena"], "choose another one"),

@@ -431,9 +431,9 @@ def test_what_cannot_be_attacked_is_refused() -> None:
         attack(model, inputs.long(), labels, settings)
     with pytest.raises(ValueError, match=r"labels must be int64 of shape \(16,\)"):
         attack(model, inputs, labels[:3], settings)
-    with pytest.raises(ValueError, match="random starts need a generator"):
+    with pytest.raises(ValueError, match="Random starts need the argument generator"):
         attack(model, inputs, labels, replace(settings, random_start=True))
-    with pytest.raises(ValueError, match="generator must be of the device of the inputs, got cpu for inputs on meta"):
+    with pytest.raises(ValueError, match="generator must be on the device of the inputs, got cpu for inputs on meta"):
         attack(model, inputs.to("meta"), labels.to("meta"), settings, generator=torch.Generator())
     with pytest.raises(ValueError, match="got Flatten, Linear"):
         TwoLayer.of(nn.Sequential(nn.Flatten(), nn.Linear(2, 3)))

@@ -125,7 +125,7 @@ def test_contestants_that_move_inputs_or_need_layers_are_skipped() -> None:
 
     reasons = {name: TASK.skip_reason(REGULARIZERS[name]()) for name in REGULARIZERS.own}
     assert reasons["adversarial_training"] == (
-        "AdversarialTraining needs inputs that can be moved; rows and columns are numbered places."
+        "AdversarialTraining perturbs inputs; inputs of this task are indices of rows and columns."
     )
     assert {name for name, reason in reasons.items() if reason is None} >= {
         "none", "weight_decay", "early_stopping", "sam", "dropout", "gaussian_dropout", "concrete_dropout", "dropblock",

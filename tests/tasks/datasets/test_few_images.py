@@ -119,9 +119,9 @@ def test_contestants_with_one_seed_train_on_the_same_images_and_other_seeds_on_o
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"train_size": 3}, "at least 4 images to train on"),
+        ({"train_size": 3}, "at least 4 training images"),
         ({"train_size": 200, "validation_size": 41}, "at most 240 in all; got 200 and 41"),
-        ({"validation_size": 0}, "1 to select by"),
+        ({"validation_size": 0}, "1 validation image"),
         ({"wrong_labels": 1.0}, r"wrong_labels must lie in \[0, 1\), got 1.0"),
     ],
 )
