@@ -19,6 +19,7 @@ from tasks.regularizers.sam import SAM
 from tasks.runtime.forward import execute_by
 from tasks.runtime.switches import Switches
 from tasks.runtime.trained import Trained
+from tasks.sites import trained_layers
 from tasks.task import Task
 
 CPU = torch.device("cpu")
@@ -118,7 +119,8 @@ def test_every_contestant_trains_in_bf16_to_nearly_the_same_values(name: str) ->
         losses = [[p.value for p in outcome.curves if p.metric == "loss"] for outcome in (plain, half)]
         assert all(map(math.isfinite, losses[1]))
         assert losses[1] == pytest.approx(losses[0], rel=0.1)
-        assert losses[1] != losses[0]
+        has_products = bool(trained_layers(training.network))  # autocast leaves elementwise operations in 32 bits
+        assert (losses[1] != losses[0]) or not has_products
 
 
 @pytest.mark.parametrize(
