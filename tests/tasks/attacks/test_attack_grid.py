@@ -153,7 +153,7 @@ def test_a_ball_around_the_whole_box_holds_every_point(way: str) -> None:
     [
         ({"inputs": [1.0, 2.0]}, "inputs must be three finite numbers"),
         ({"inputs": [1.0, 2.0, float("nan")]}, "inputs must be three finite numbers"),
-        ({"inputs": [900.0, 2.0, 0.0]}, "at most 500 apart"),
+        ({"inputs": [900.0, 2.0, 0.0]}, "differ by at most 500"),
         ({"box": 0.0}, "box must be positive"),
         ({"radius": -1.0}, "radius"),
         ({"num_points": 1}, "num_points"),

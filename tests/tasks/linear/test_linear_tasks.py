@@ -186,7 +186,7 @@ def test_the_keep_rate_is_read_from_the_one_contestant_that_drops() -> None:
     dropout, decay = ("dropout", Dropout(drop_rate=0.25)), ("weight_decay", WeightDecay())
     assert keep_rate_of([decay, dropout]) == 0.75
     assert keep_rate_of([decay]) == keep_rate_of([]) == 1.0
-    with pytest.raises(ValueError, match="knows one drop rate, got 2"):
+    with pytest.raises(ValueError, match="closed form for one drop rate, got 2"):
         keep_rate_of([dropout, ("dropblock", DropBlock())])
 
 
