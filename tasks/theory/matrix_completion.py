@@ -185,13 +185,13 @@ def weighted_trace_norm_of_factors(
 
 
 def trace_norm_of_factors(A: Tensor, B: Tensor) -> Tensor:
-    """The trace norm of AB', at a cost that grows with (a + b) d^2 and not with a b; differentiable once.
+    """The trace norm of AB', at a cost of O((a + b) d^2) instead of O(a b); differentiable once.
 
     Values are not checked, so that a training step can call it without waiting for the device.
 
     Formula:
         ||AB'||_* = tr(W'AB') with A = Q_A R_A, B = Q_B R_B (the Q have orthonormal columns), R_A R_B' = P S Q' and
-        W = Q_A P Q' Q_B'. W is a subgradient of the norm, so it counts as constant.
+        W = Q_A P Q' Q_B'. W is a subgradient of the norm and is treated as constant.
 
     Args:
         A: factor (a, d), finite floating-point numbers.
