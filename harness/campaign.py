@@ -26,6 +26,7 @@ from harness.results.trial_summary import TrialSummary
 from harness.schedule import CellProgress, Schedule
 from harness.terminal.text import say
 from harness.times.gpu_input_warning import gpu_input_warning
+from harness.workers.compiled_code import keep_compiled_code_apart
 from harness.workers.interrupts import interruptible
 from harness.workers.processors import trials_at_once, usable_cpus
 from tasks.errors import DataError
@@ -41,6 +42,7 @@ def plan_campaign(request: Request, store: Store) -> Plan:
     Raises:
         BadInput: for unknown names, impossible values, or a folder that holds another suite.
     """
+    keep_compiled_code_apart()  # before networks are built
     known = read_campaign(store)
     if known is not None and known["suite"] != request.suite_name:
         raise BadInput(

@@ -15,6 +15,7 @@ from harness.errors import BadInput
 from harness.field_docs import field_docs
 from harness.spaces import space_of
 from harness.terminal.text import cell_length, say, visible, window_columns, wrapped
+from harness.workers.compiled_code import keep_compiled_code_apart
 from tasks.table import BrokenEntryError, UnknownNameError, described, unknown_name_message
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def card(name: str, results: Sequence[str] | None = None) -> str:
         UnknownNameError: when no table has it.
         BrokenEntryError: when it comes from another package and cannot be used.
     """
+    keep_compiled_code_apart()  # before networks are built
     cards = [_card(kind, name, results) for kind, table in TABLES.items() if name in table]
     if cards:
         return "\n\n".join(cards)

@@ -29,6 +29,7 @@ from harness.command.registries import TABLES
 from harness.contestants import Contestant
 from harness.errors import BadInput
 from harness.spaces import SPACES
+from harness.workers.compiled_code import keep_compiled_code_apart
 from search_spaces.space import Range
 from tasks.regularizers import REGULARIZERS
 from tasks.table import BrokenEntryError, UnknownNameError, described, unknown_name_message
@@ -72,6 +73,7 @@ def check(what: str, data_dir: Path | None = None, seconds: float = CHECK_SECOND
     """
     import torch
 
+    keep_compiled_code_apart()
     torch.set_num_threads(1)  # as in a trial
     if what.endswith(".py") or "/" in what:
         found = _entries_of_file(Path(what))

@@ -26,18 +26,15 @@ _LOCAL_ENVIRONMENT = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_memory_monitor_refresh_ms": "0",  # its kills abort a whole Tune run; trials have limits of their own
 }
-COMPILED_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 _CONNECT_SECONDS = 10.0
 
 
 def environment_of_ours(scratch: str) -> dict[str, str]:
     """What is set while a Ray of our own runs: loopback only, a token of its own, all temporary files in `scratch`.
 
-    Compiled code is shared by the workers; in the temporary folder of all users, others could plant it.
+    The workers share what they compile: in the folder of the process that plans, which they inherit.
     """
     folders = {"RAY_TMPDIR": scratch, "TMPDIR": scratch}
-    if COMPILED_VARIABLE not in os.environ:
-        folders[COMPILED_VARIABLE] = f"{scratch}/compiled"
     return {**_ENVIRONMENT, **_LOCAL_ENVIRONMENT, "RAY_AUTH_TOKEN": secrets.token_hex(32), **folders}
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from harness.execution import Execution
 from harness.records import Pack, Status, TrialRecord, TrialSpec, utc_now
+from harness.workers import compiled_code
 from harness.workers.answers import Answer, send_answer
 from harness.workers.environment import PACKAGE_ROOT, environment
 from harness.workers.interrupts import held
@@ -166,6 +167,7 @@ def _variables(execution: Execution) -> dict[str, str]:
         "PYTHONSAFEPATH": "1",  # no code from the folder that the command was given in
         FOLDER_VARIABLE: folder_of_this_process(),
         "TMPDIR": folder_of_this_process(),
+        compiled_code.VARIABLE: compiled_code.place_of_compiled_code(),
     }
     if execution.device == "cpu":
         variables["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves it unset for trials without GPUs: they would see all

@@ -64,6 +64,16 @@ def test_a_reported_value_agrees_where_one_more_run_of_ours_is_expected(tmp_path
     assert ours["expected_high"] - ours["expected_low"] == pytest.approx(2 * half)
 
 
+def test_seeds_too_far_apart_to_expect_anything_agree_with_nothing(tmp_path):
+    """Two at 60 and 64 % expect the next one anywhere from 18 to 106 %, among that the 81.99 % of the paper."""
+    table = analysis.compare_with_papers(frame(tmp_path, with_error([40.0, 36.0], protocol=TANG)))
+    ours = cell(table, "feature_map_distortion", "table1")
+    half = stats.t.ppf(0.975, 1) * np.std([60.0, 64.0], ddof=1) * np.sqrt(1 + 1 / 2)
+    assert (ours["expected_low"], ours["expected_high"]) == pytest.approx((62 - half, 62 + half))
+    assert ours["expected_low"] < ours["reported"] < ours["expected_high"]
+    assert ours["verdict"] == f"too few seeds: any value within {half:.1f} points of ours would agree"
+
+
 @pytest.mark.parametrize("scale", ["smoke", "short"])
 def test_at_any_other_scale_the_value_is_shown_and_not_compared(tmp_path, scale):
     ours = cell(analysis.compare_with_papers(frame(tmp_path, with_error([18.0, 18.1], scale=scale))))

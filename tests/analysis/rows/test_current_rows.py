@@ -4,7 +4,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from result_rows import confirmed, frame, row
+from result_rows import confirmed, frame, row, timed
 
 import analysis
 from analysis.rows.current import winners
@@ -132,6 +132,17 @@ def test_a_trial_under_other_switches_hides_nothing(tmp_path):
     assert note.startswith(
         "1 row(s) left out, of dropout on digits (smoke): other switches (bf16, those shown have none)"
     )
+
+
+@pytest.mark.parametrize("status", ["failed", "completed"])
+def test_a_timing_trial_under_other_switches_leaves_the_ranking_as_it_was(tmp_path, status):
+    rows = confirmed("none", [0.5, 0.6, 0.7]) + confirmed("dropout", [0.7, 0.8, 0.8])
+    before = analysis.ranking_table(frame(tmp_path / "before", rows))
+    later = {"switches": "bf16", "finished_at": datetime(2030, 1, 1, tzinfo=UTC)}
+    last = timed("dropout", 1.5, **later) if status == "completed" else row(role="timing", status=status, **later)
+    after = analysis.ranking_table(frame(tmp_path / "after", [*rows, last]))
+    assert after["rank"].notna().sum() == 4, "both contestants, on the task and overall"
+    pd.testing.assert_frame_equal(after.drop(columns="left_out"), before.drop(columns="left_out"))
 
 
 def test_contestants_under_switches_that_all_have_are_compared_there(tmp_path):

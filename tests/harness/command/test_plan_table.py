@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ from typer.testing import CliRunner
 
 from harness.campaign import plan_campaign, run_campaign
 from harness.cli import app
-from harness.command.plan_table import plan_table
+from harness.command.plan_table import UNUSED, plan_table
 from harness.errors import BadInput
 from harness.execution import Execution
 from harness.plan import Budget
+from harness.records import TrialRecord
 from harness.request import Cluster, Request
 from harness.results.store import Store
+from harness.schedule import Schedule
 from harness.times import forecast as forecast
 from harness.times.cost import Estimate
 from harness.times.gpu_input_warning import gpu_input_warning
@@ -40,14 +43,17 @@ def request(results, **more):
 ASKED = ("plan", "zoo", "--only", "digits-mlp,none", "--tune-trials", "1")
 
 
+def small_campaign(results, tune_trials=1):
+    budget = Budget(scale="smoke", tune_trials=tune_trials, seeds=2, timing_repeats=0)
+    only = ("digits-mlp", "none")
+    return Request(suite_name="zoo", suite=ZOO, results=str(results), budget=budget, only=only, serial=True)
+
+
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     """The folder of a small campaign that has run: 2 default, 1 tune and 2 confirm trials of one cell."""
     results = str(tmp_path_factory.mktemp("plan_table") / "results")
-    budget = Budget(scale="smoke", tune_trials=1, seeds=2, timing_repeats=0)
-    only = ("digits-mlp", "none")
-    asked = Request(suite_name="zoo", suite=ZOO, results=results, budget=budget, only=only, serial=True)
-    assert not run_campaign(asked, announce=lambda _: None).failures
+    assert not run_campaign(small_campaign(results), announce=lambda _: None).failures
     return results
 
 
@@ -107,6 +113,21 @@ def test_finished_trials_tell_the_hours_of_those_that_are_missing(ran):
     seconds = [sum(row[name] for name in names) for row in rows(Path(ran)) if row["role"] != "tune"]
     assert min(seconds) / 2 < cell["seconds_per_trial"] < 2 * max(seconds)
     assert cell["hours"] == pytest.approx(4 * cell["seconds_per_trial"] / 3600)
+
+
+def test_confirm_rows_of_an_earlier_winner_are_called_so(ran, tmp_path):
+    """A better tune row, as a longer search finds one, makes the two confirm rows those of an earlier winner."""
+    results = shutil.copytree(ran, tmp_path / "results")
+    longer = small_campaign(results, tune_trials=2)
+    store = Store(results)
+    schedule = Schedule(plan_campaign(longer, store), store.finished())
+    (better,) = next(pack for pack in iter(schedule.next, None) if pack[0].role == "tune")
+    store.write(TrialRecord(spec=better, status="completed", values={"validation_value": 1.0}))
+    frame, notes = plan_table(longer)
+    assert frame[["done", "missing", "unused"]].to_numpy().tolist() == [[4, 2, 2]]
+    assert frame["why"].tolist() == [f"2 confirm (2 {UNUSED})"]
+    assert "or of an earlier winner" in UNUSED
+    assert f"2 {UNUSED}: this plan does not use them." in notes
 
 
 def test_a_finished_campaign_costs_nothing_more(ran):

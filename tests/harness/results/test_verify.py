@@ -125,6 +125,15 @@ def test_columns_that_came_with_a_version_may_be_missing_from_files_of_older_one
     assert verify_folder(store.location) == []
 
 
+@pytest.mark.parametrize("name", LATER)
+def test_each_of_them_alone_is_missed_in_a_file_of_this_version(store, name):
+    path = file_of(store, record(0))
+    table = pq.read_table(path).drop_columns([name])
+    pq.write_table(table.replace_schema_metadata({DIGEST_KEY: digest(table)}), path)
+    (finding,) = verify_folder(store.location)
+    assert f"the column(s) {name} are missing" in finding
+
+
 def test_checkpoints_of_running_trials_are_no_findings(store):
     running = Path(store.root) / "checkpoints" / "some-trial"
     running.mkdir(parents=True)
