@@ -1,12 +1,21 @@
 """A campaign on a real cluster of two nodes on loopback, one of which is lost."""
 
+import contextlib
+import os
+import re
 import secrets
+import signal
 import socket
+import subprocess
+import sys
+import tempfile
 from collections import Counter
+from pathlib import Path
 
 import pytest
-from arena import Arena, await_that, by_id, finish
+from arena import Arena, await_that, by_id, finish, processes_of
 from clusters import HEAD, OTHER, end_node, two_nodes
+from sockets import LOOPBACK, addresses_of
 
 from harness.cli import main
 
@@ -76,6 +85,43 @@ def test_an_address_where_nobody_answers_is_refused(arena):
     assert ended.returncode == 2
     assert f"Nobody answers at {address}" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def free_port():
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        return reserved.getsockname()[1]
+
+
+@pytest.mark.slow
+def test_a_head_that_is_bound_as_we_say_listens_on_loopback_only(tmp_path):
+    """The lines of SECURITY.md for one machine, but for the port and for a session folder of the test's own."""
+    root = Path(__file__).parents[3]
+    assert "[SECURITY.md](SECURITY.md)" in (root / "README.md").read_text()
+    (lines,) = [
+        block
+        for block in re.findall(r"```sh\n(.*?)```", (root / "SECURITY.md").read_text(), re.DOTALL)
+        if "--node-ip-address 127.0.0.1" in block
+    ]
+    arena = Arena(tmp_path)
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as session:
+        command = lines.replace("6379", str(free_port())).strip() + f" --temp-dir {session} --num-cpus 1 --block"
+        started = subprocess.Popen(
+            ["sh", "-c", command],
+            env=arena.environment | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                                     "RAY_USAGE_STATS_ENABLED": "0"},
+            stdout=(tmp_path / "said").open("w"), stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            await_that(lambda: "Ray runtime started" in (tmp_path / "said").read_text(), "the head starts", started)
+            addresses = addresses_of(processes_of(arena))
+        finally:
+            for pid in processes_of(arena):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            started.wait()
+    assert addresses
+    assert addresses <= LOOPBACK
 
 
 def test_joining_without_a_token_is_refused(monkeypatch, capsys, tmp_path):

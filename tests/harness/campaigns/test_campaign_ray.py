@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from arena import Arena, as_text, await_that, by_id, curve_points, finish, processes_of, rows, what_is_reproducible
+from sockets import LOOPBACK, addresses_of
 
 WELL = ("run", "well", "--results", "well")
 FAULTS = ("run", "faults", "--results", "faults", "--trial-seconds", "4", "--trial-memory", "0.4")
@@ -19,33 +20,6 @@ NUM_SLOW = 2 * (2 + 3 + 2)
 
 def reproducible(results):
     return {trial_id: what_is_reproducible(row) for trial_id, row in by_id(results).items()}
-
-
-def sockets_listening():
-    """inode -> address of each listening TCP socket, from the kernel's own tables."""
-    found = {}
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in Path(table).read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A":  # LISTEN
-                found[fields[9]] = fields[1].rpartition(":")[0]
-    return found
-
-
-def addresses_of(pids):
-    """The addresses on which these processes listen."""
-    listening, addresses = sockets_listening(), set()
-    for pid in pids:
-        try:
-            links = [os.readlink(descriptor) for descriptor in Path(f"/proc/{pid}/fd").iterdir()]
-        except OSError:
-            continue
-        inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
-        addresses |= {listening[inode] for inode in inodes & set(listening)}
-    return addresses
-
-
-LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
 
 
 PLANTED = ("harness", "tasks", "torch", "ray", "json", "numpy", "threading", "multiprocessing", "sitecustomize")
