@@ -151,7 +151,7 @@ def _run(
 ) -> Outcome:
     if notice := gpu_input_warning(plan, request):
         announce(notice)
-    schedule = Schedule(plan, stored)
+    schedule = Schedule(plan, stored, proposals=store.proposals)
     timing = [spec for spec in plan.timing_specs() if spec.trial_id not in stored]
     known = known_trials(plan, schedule.cells)
     num_done = sum(trial_id in stored for trial_id in known)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from harness.cells import Cell, cell_code_hash, shared_code_hash, usable_cells
 from harness.errors import BadInput
 from harness.records import SCALES, Role, Scale, TrialSpec
+from harness.results.trial_summary import Proposals
 from harness.search.halving import BRACKET
 from harness.search.seeding import MAX_CAMPAIGN_SEED, SEEDS_PER_ROLE, study_seed, trial_seed
 from harness.search.selection import BEST_VALIDATION, SelectionRule, num_validation, rule_named
@@ -129,6 +130,7 @@ class Plan:
             role="confirm",
             selection=self.selection.name,
             tune_index=None,
+            proposal_digest="",
             halving="",
             frozen_from=winner.trial_id,
         )
@@ -144,14 +146,15 @@ class Plan:
         timed = [cell for cell in self.running_cells if cell.is_timed]
         return [self.spec(cell, "timing", repeat) for repeat in range(self.budget.timing_repeats) for cell in timed]
 
-    def study(self, cell: Cell) -> CellStudy:
-        """A new study of the cell, without any outcomes."""
+    def study(self, cell: Cell, known: Proposals | None = None) -> CellStudy:
+        """A new study of the cell, without any outcomes; for `known` see `CellStudy`."""
         return CellStudy(
             cell.space,
             cell.contestant.resolve(cell.task, cell.scale),
             cell.task.higher_is_better,
             study_seed(self.budget.seed, cell.task_name, cell.regularizer),
             self.budget.tune_width,
+            known,
         )
 
     def num_trials(self, cell: Cell) -> int:

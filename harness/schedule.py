@@ -17,7 +17,7 @@ from harness.cells import Cell
 from harness.contestants import Contestant
 from harness.plan import Plan
 from harness.records import Pack, TrialSpec
-from harness.results.trial_summary import TrialSummary
+from harness.results.trial_summary import Proposals, TrialSummary
 from harness.search.halving import BRACKET, rung_epochs, standing
 from harness.search.halving import NAME as HALVING
 from harness.search.selection import num_validation
@@ -39,13 +39,20 @@ class CellProgress:
         out: ids of trials that workers have now; these are not given out again.
     """
 
-    def __init__(self, plan: Plan, cell: Cell, stored: Mapping[str, TrialSummary], out: Container[str] = ()) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        cell: Cell,
+        stored: Mapping[str, TrialSummary],
+        out: Container[str] = (),
+        proposals: Proposals | None = None,
+    ) -> None:
         self.cell = cell
         self._plan, self._out = plan, out
         self._stored = ChainMap[str, TrialSummary]({}, stored)  # type: ignore[arg-type]  # it only writes to the first
         self._seconds, self._num_timed = 0.0, 0
         self._waiting = self._left(plan.default_specs(cell))
-        self._study = plan.study(cell)
+        self._study = plan.study(cell, proposals)
         self._single_trials: list[TrialSpec] = []  # of packs that failed
         self._proposals: list[TrialSpec] = []  # in the order of asking; one may be proposed twice
         self._places: dict[str, list[int]] = {}  # of each proposal among them, by trial_id
@@ -139,6 +146,7 @@ class CellProgress:
                 self._plan.spec(self.cell, "tune", 0, asked),
                 tune_index=place,
                 tune_width=self._plan.budget.tune_width,
+                proposal_digest=self._study.digest,
                 halving=HALVING if self._rungs else "",
             )
             self._proposals.append(spec)
@@ -221,10 +229,17 @@ class Schedule:
         out: ids of trials that workers have now; these are not given out again.
     """
 
-    def __init__(self, plan: Plan, stored: Mapping[str, TrialSummary], out: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        stored: Mapping[str, TrialSummary],
+        out: Collection[str] = (),
+        proposals: Proposals | None = None,
+    ) -> None:
         self.plan = plan
         stored, out = dict(stored), frozenset(out)
-        self.cells = [CellProgress(plan, cell, stored, out) for cell in plan.running_cells]
+        self._proposals: Proposals = {} if proposals is None else proposals
+        self.cells = [CellProgress(plan, cell, stored, out, self._proposals) for cell in plan.running_cells]
         self._by_cell = {(p.cell.task_name, p.cell.regularizer): p for p in self.cells}
         self._positions = {id(each): position for position, each in enumerate(self.cells)}
         self._turn = 0
@@ -263,7 +278,7 @@ class Schedule:
 
         Trials in `out` are still with workers and are not given out again; record their ends in the new schedule.
         """
-        return Schedule(self.plan, stored, out)
+        return Schedule(self.plan, stored, out, self._proposals)
 
 
 def next_pack(waiting: Sequence[TrialSpec]) -> Pack:

@@ -38,9 +38,10 @@ class TrialSpec:
     """One trial still to run: everything that defines it, as names and numbers.
 
     `hyperparameters` holds the regularizer's fields and the shared settings alike, with resolved types: 1 and 1.0
-    would be two different trials. `campaign_id`, `suite`, `tune_index`, `tune_width` and `frozen_from` say why the
-    trial runs and are no part of its identity: the same training asked for by two suites is one trial. Nor are `rung`
-    and `until_epoch`, which say how far it runs this time: it goes on later, and its last row stays.
+    would be two different trials. `campaign_id`, `suite`, `tune_index`, `tune_width`, `proposal_digest` and
+    `frozen_from` say why the trial runs and are no part of its identity: the same training asked for by two suites is
+    one trial. Nor are `rung` and `until_epoch`, which say how far it runs this time: it goes on later, and its last row
+    stays.
     """
 
     task: str
@@ -58,6 +59,7 @@ class TrialSpec:
     suite: str = ""
     tune_index: int | None = None  # position in the cell's study, for role "tune"
     tune_width: int | None = None  # of that study, for roles "tune" and "confirm"
+    proposal_digest: str = ""  # of all that the study made it from (harness.search.studies), for role "tune"
     halving: str = ""  # where trials of the study may stop early (harness.search.halving); "" is nowhere
     rung: int | None = None  # rungs passed before, where they may stop
     until_epoch: int | None = None  # where to stop this time; None is the end
@@ -174,6 +176,7 @@ class TrialRecord:
             split_index=spec.split or None,
             selection=None if spec.selection == "best_validation" else spec.selection,
             tune_width=spec.tune_width,
+            proposal_digest=spec.proposal_digest or None,
             halving=spec.halving or None,
             rung=spec.rung,
             frozen_from=spec.frozen_from,

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.fs
 import pyarrow.parquet as pq
 
 from harness.errors import BadInput
-from harness.records import CURVE_SCHEMA, TrialRecord, schema_of
+from harness.records import CURVE_SCHEMA, HYPERPARAMETER_PREFIX, Scalar, TrialRecord, schema_of
 from harness.records.duplicates import OnConflict, unique_points, unique_trials
 from harness.records.folders import (
     CHECKPOINTS,
@@ -41,7 +42,7 @@ from harness.records.reading import Parts, decoded, raise_for, read_parts
 from harness.records.uniting import unlike_apart
 from harness.results.digests import DIGEST_KEY, digest
 from harness.results.lock import campaign_lock
-from harness.results.trial_summary import FINISHED_COLUMNS, TrialSummary
+from harness.results.trial_summary import FINISHED_COLUMNS, Proposals, TrialSummary
 
 COMPACTED_PREFIX = "compacted-"
 FOREIGN_ADVICE = "Move what regarena did not write out of the folder."
@@ -64,6 +65,7 @@ class Store:
         self.is_local = "://" not in self.location
         self._fs, self.root = self.folder.filesystem, self.folder.path
         self.damaged: list[str] = []  # files that `finished` or `compact` could not read
+        self.proposals: Proposals = {}  # of the tune trials that `finished` read
 
     @property
     def address(self) -> str:
@@ -136,7 +138,9 @@ class Store:
                 of a newer schema, foreign files or contradicting rows, or when a file cannot be read now. No file is
                 touched then.
         """
-        return {row["trial_id"]: TrialSummary.from_row(row) for row in self.rows(FINISHED_COLUMNS, set_aside)}
+        table = self._unique(set_aside)
+        self.proposals = _proposals(table)
+        return {row["trial_id"]: TrialSummary.from_row(row) for row in _rows(table, FINISHED_COLUMNS)}
 
     def rows(self, columns: Sequence[str], set_aside: bool = False) -> list[dict[str, Any]]:
         """These columns of every trial; a column that no file has is null.
@@ -144,12 +148,14 @@ class Store:
         Raises:
             What `finished` raises.
         """
+        return _rows(self._unique(set_aside), columns)
+
+    def _unique(self, set_aside: bool) -> pa.Table:
+        """Each trial once."""
         read = self._read(TRIALS)
         table = unique_trials(read.parts).table
         self._note_damage(read, set_aside)
-        known = table.select([name for name in columns if name in table.column_names])
-        empty = dict.fromkeys(columns)
-        return [empty | row for row in known.to_pylist()]
+        return table
 
     def forget(self, trial_ids: Iterable[str]) -> None:
         """Remove the rows and curves of these trials, so that they run again."""
@@ -308,3 +314,25 @@ class Store:
 
     def _write_bytes(self, path: str, content: bytes) -> None:
         write_whole(self._fs, self.root, path, content)
+
+
+def _rows(table: pa.Table, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """These columns of each row; those that the table lacks are null."""
+    known = table.select([name for name in columns if name in table.column_names])
+    empty = dict.fromkeys(columns)
+    return [empty | row for row in known.to_pylist()]
+
+
+def _proposals(table: pa.Table) -> Proposals:
+    """Hyperparameters of the rows that tell what their proposals were made from, by the digest of it."""
+    if "proposal_digest" not in table.column_names:
+        return {}
+    made = table.filter(pc.is_valid(table.column("proposal_digest")))
+    proposals: list[dict[str, Scalar]] = [{} for _ in range(len(made))]
+    for name in made.column_names:
+        if name.startswith(HYPERPARAMETER_PREFIX):
+            column = made.column(name)
+            places = pc.indices_nonzero(pc.is_valid(column))
+            for place, value in zip(places.to_pylist(), column.take(places).to_pylist(), strict=True):
+                proposals[place][name.removeprefix(HYPERPARAMETER_PREFIX)] = value
+    return dict(zip(made.column("proposal_digest").to_pylist(), proposals, strict=True))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.records import SUCCESSES, TrialRecord
+from harness.records import SUCCESSES, Scalar, TrialRecord
+
+Proposals = MutableMapping[str, Mapping[str, Scalar]]
+"""Hyperparameters that studies proposed, by the digest of all that each was made from (`harness.search.studies`)."""
 
 _SECONDS = ("train_seconds", "evaluation_seconds", "setup_seconds")
 FINISHED_COLUMNS = (

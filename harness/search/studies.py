@@ -1,12 +1,14 @@
 """One Optuna study per cell, asked and told in a fixed order: a function of seed, width and its trials' values alone.
 
-The study's knowledge is rebuilt from the stored rows at every start; nothing of Optuna's own state is kept.
+The study's knowledge is rebuilt from the stored rows at every start; nothing of Optuna's own state is kept. Rows hold a
+digest of all that their proposal was made from, so that a proposal that is stored need not be computed again.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import optuna
@@ -14,7 +16,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState
 
 from harness.records import Scalar
-from harness.results.trial_summary import TrialSummary
+from harness.results.trial_summary import Proposals, TrialSummary
 from search_spaces.space import Choice, Integer, Range, Real, Space
 
 NUM_RANDOM_TRIALS = 5  # before TPE starts to model; fixed, so that a larger budget repeats the smaller one's trials
@@ -38,65 +40,137 @@ class CellStudy:
         higher_is_better: direction of the validation value.
         seed: of the sampler.
         width: most proposals whose outcomes are unknown when one is made from outcomes, itself included; at least 1.
+        known: proposals by their digests. Those that this study would make are taken from here, and those that it makes
+            are added.
     """
 
     def __init__(
-        self, space: Space, defaults: Mapping[str, Scalar], higher_is_better: bool, seed: int, width: int = 1
+        self,
+        space: Space,
+        defaults: Mapping[str, Scalar],
+        higher_is_better: bool,
+        seed: int,
+        width: int = 1,
+        known: Proposals | None = None,
     ) -> None:
         if width < 1:
             raise ValueError(f"The width of a study must be at least 1, got {width}.")
-        self._higher_is_better, self._width = higher_is_better, width
-        self._distributions = {name: distribution(allowed) for name, allowed in space.items()}
-        # Every argument is pinned: Optuna changes its defaults between releases, which would change the proposals.
-        sampler = optuna.samplers.TPESampler(
-            seed=seed,
-            n_startup_trials=NUM_RANDOM_TRIALS,
-            n_ei_candidates=24,
-            multivariate=True,
-            constant_liar=width > 1,
-        )
-        self._study = _quietly_created(sampler, "maximize" if higher_is_better else "minimize")
-        first = {name: value for name, value in defaults.items() if name in self._distributions}
-        if all(_holds(space[name], value) for name, value in first.items()):
-            self._study.enqueue_trial(first)
-        self._asked: list[optuna.Trial] = []
+        self._width, self._known = width, {} if known is None else known
+        self._search = _Search(space, defaults, higher_is_better, seed, with_liar=width > 1)
+        self._digest = hashlib.sha256(self._search.text.encode())
+        self._num_asked = self._num_told = 0
         self._outcomes: dict[int, TrialSummary] = {}  # by place in the order of asking
-        self._num_told = 0
-        self._values: list[float] = []
+        self._steps: list[TrialSummary | None] = []  # what the search was to be told, None where it was to be asked
+        self._num_made = 0  # steps that it made
+
+    @property
+    def digest(self) -> str:
+        """20 hexadecimal digits over all that the last proposal was made from."""
+        return self._digest.hexdigest()[:20]
 
     def ask(self) -> dict[str, Scalar] | None:
         """The next proposal; None while it depends on an outcome that is not known."""
-        place = len(self._asked)
-        num_needed = place - self._width + 1
+        num_needed = self._num_asked - self._width + 1
         if num_needed >= NUM_RANDOM_TRIALS:  # with fewer the sampler draws at random, whatever they are
             if any(earlier not in self._outcomes for earlier in range(self._num_told, num_needed)):
                 return None
             for earlier in range(self._num_told, num_needed):
-                self._tell_sampler(earlier)
+                self._step(self._outcomes[earlier])
             self._num_told = num_needed
-        self._asked.append(self._study.ask(self._distributions))
-        return dict(self._asked[-1].params)
+        self._step(None)
+        self._num_asked += 1
+        proposal = self._search.of_type(self._known.get(self.digest, {}))
+        if proposal is None:
+            proposal = self._known[self.digest] = self._made()
+        return proposal
 
     def tell(self, place: int, finished: TrialSummary) -> None:
         """What came of a proposal, named by its place in the order of asking; in any order."""
-        if not 0 <= place < len(self._asked):
-            raise ValueError(f"Proposals 0 to {len(self._asked) - 1} were made, got an outcome of proposal {place}.")
+        if not 0 <= place < self._num_asked:
+            raise ValueError(f"Proposals 0 to {self._num_asked - 1} were made, got an outcome of proposal {place}.")
         self._outcomes[place] = finished
 
-    def _tell_sampler(self, place: int) -> None:
-        finished = self._outcomes[place]
+    def _step(self, told: TrialSummary | None) -> None:
+        self._steps.append(told)
+        text = "asked" if told is None else f"{told.status} {told.rung} {told.validation_value!r}"
+        self._digest.update(f"\n{text}".encode())
+
+    def _made(self) -> dict[str, Scalar]:
+        """The last proposal, for which the search is made to know all that came before it."""
+        proposal: dict[str, Scalar] = {}
+        for told in self._steps[self._num_made :]:
+            if told is None:
+                proposal = self._search.ask()
+            else:
+                self._search.tell(told)
+        self._num_made = len(self._steps)
+        return proposal
+
+
+class _Search:
+    """Optuna's study of a cell, made when it is first asked; it is told outcomes in the order of asking."""
+
+    def __init__(
+        self, space: Space, defaults: Mapping[str, Scalar], higher_is_better: bool, seed: int, with_liar: bool
+    ) -> None:
+        self._space, self._higher_is_better = space, higher_is_better
+        self._seed, self._with_liar = seed, with_liar
+        first = {name: value for name, value in defaults.items() if name in space}
+        self._first = first if all(_holds(space[name], value) for name, value in first.items()) else None
+        self._asked: list[optuna.Trial] = []
+        self._num_told = 0
+        self._values: list[float] = []
+
+    @property
+    def text(self) -> str:
+        """All that its proposals depend on, but for what it is told."""
+        settings = self._seed, self._with_liar, self._higher_is_better, self._first
+        return f"{optuna.__version__} {settings} {self._distributions}"
+
+    def of_type(self, stored: Mapping[str, Scalar]) -> dict[str, Scalar] | None:
+        """A stored proposal with values of the types that the ranges have; None where it is not one of this space."""
+        if not all(name in stored and _holds(allowed, stored[name]) for name, allowed in self._space.items()):
+            return None
+        return {name: _of_type(allowed, stored[name]) for name, allowed in self._space.items()}
+
+    @cached_property
+    def _distributions(self) -> dict[str, BaseDistribution]:
+        return {name: distribution(allowed) for name, allowed in self._space.items()}
+
+    @cached_property
+    def _study(self) -> optuna.Study:
+        # Every argument is pinned: Optuna changes its defaults between releases, which would change the proposals.
+        sampler = optuna.samplers.TPESampler(
+            seed=self._seed,
+            n_startup_trials=NUM_RANDOM_TRIALS,
+            n_ei_candidates=24,
+            multivariate=True,
+            constant_liar=self._with_liar,
+        )
+        study = _quietly_created(sampler, "maximize" if self._higher_is_better else "minimize")
+        if self._first is not None:
+            study.enqueue_trial(self._first)
+        return study
+
+    def ask(self) -> dict[str, Scalar]:
+        self._asked.append(self._study.ask(self._distributions))
+        return dict(self._asked[-1].params)
+
+    def tell(self, finished: TrialSummary) -> None:
+        trial = self._asked[self._num_told]
+        self._num_told += 1
         if finished.status == "pruned" and finished.validation_value is not None:
-            self._asked[place].report(finished.validation_value, step=finished.rung or 0)
-            self._study.tell(self._asked[place], state=TrialState.PRUNED)
+            trial.report(finished.validation_value, step=finished.rung or 0)
+            self._study.tell(trial, state=TrialState.PRUNED)
             return
         value = finished.validation_value if finished.has_result else None
         if value is None and finished.status in _TOLD_AS_WORST and self._values:
             value = min(self._values) if self._higher_is_better else max(self._values)
         if value is None:
-            self._study.tell(self._asked[place], state=TrialState.FAIL)
+            self._study.tell(trial, state=TrialState.FAIL)
         else:
             self._values.append(value)
-            self._study.tell(self._asked[place], value)
+            self._study.tell(trial, value)
 
 
 def distribution(allowed: Range) -> BaseDistribution:
@@ -115,6 +189,13 @@ def _holds(allowed: Range, value: Scalar) -> bool:
     if isinstance(allowed, Choice):
         return value in allowed.options
     return isinstance(value, int | float) and allowed.low <= value <= allowed.high
+
+
+def _of_type(allowed: Range, value: Scalar) -> Scalar:
+    """A value of the range as the search would have proposed it, though a file may hold 2 as 2.0."""
+    if isinstance(allowed, Choice):
+        return next(option for option in allowed.options if option == value)
+    return int(value) if isinstance(allowed, Integer) else float(value)
 
 
 def _quietly_created(sampler: optuna.samplers.BaseSampler, direction: Literal["minimize", "maximize"]) -> optuna.Study:

@@ -235,3 +235,64 @@ def test_an_outcome_of_no_proposal_and_a_width_below_1_are_refused():
         study().tell(0, done(0.5))
     with pytest.raises(ValueError, match="at least 1, got 0"):
         study(width=0)
+
+
+class Countless(optuna.samplers.TPESampler):
+    """A sampler that nobody may ask."""
+
+    def sample_relative(self, *_):
+        raise AssertionError("a stored proposal was computed again")
+
+    sample_independent = sample_relative
+
+
+def mixed(proposal):
+    """Outcomes of all kinds, by the proposal."""
+    kinds = {
+        1: done(None, "diverged"),
+        2: done(None, "failed"),
+        3: TrialSummary("", "pruned", value_of(proposal), rung=1),
+    }
+    return kinds.get(proposal["size"], succeed(proposal))
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_proposals_that_are_known_are_not_computed_again(width, monkeypatch):
+    known = {}
+    first = proposals(CellStudy(SPACE, DEFAULTS, True, 0, width, known), [mixed] * 12)
+    assert first == proposals(study(width=width), [mixed] * 12)
+    as_stored = {digest: {**each, "size": float(each["size"]), "other": 1} for digest, each in known.items()}
+    monkeypatch.setattr(optuna.samplers, "TPESampler", Countless)
+    again = proposals(CellStudy(SPACE, DEFAULTS, True, 0, width, as_stored), [mixed] * 12)
+    assert again == first
+    assert [type(each["size"]) for each in again] == [int] * 12
+
+
+def test_a_larger_budget_goes_on_from_known_proposals_as_if_they_had_been_computed():
+    known = {}
+    proposals(CellStudy(SPACE, DEFAULTS, True, 0, 2, known), [mixed] * 9)
+    longer = proposals(CellStudy(SPACE, DEFAULTS, True, 0, 2, dict(known)), [mixed] * 14)
+    assert longer == proposals(study(width=2), [mixed] * 14)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seed": 1},
+        {"defaults": {**DEFAULTS, "size": 4}},
+        {"higher_is_better": False},
+        {"space": {**SPACE, "size": Integer(low=1, high=8, source="")}},
+        {"outcomes": [lambda _: done(-1.0)] * 12},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_known_proposals_that_were_made_from_something_else_are_not_taken(other):
+    usual = {"space": SPACE, "defaults": DEFAULTS, "higher_is_better": True, "seed": 0, "outcomes": [succeed] * 12}
+    known = {}
+
+    def proposed(known, space, defaults, higher_is_better, seed, outcomes):
+        return proposals(CellStudy(space, defaults, higher_is_better, seed, 1, known), outcomes)
+
+    proposed(known, **usual)
+    expected = proposed({}, **{**usual, **other})
+    assert proposed(known, **{**usual, **other}) == expected
