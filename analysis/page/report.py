@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import warnings
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
@@ -252,12 +253,14 @@ class _Report:
 def _small_png(figure: Figure) -> bytes:
     """A PNG of 256 colours: a third of the size, and line drawings have no more."""
     drawn, small = io.BytesIO(), io.BytesIO()
-    try:
-        figure.savefig(drawn, format="png", dpi=_DOTS_PER_INCH)
-    except (ValueError, RecursionError):  # a name of a row that is taken for a formula, as "$_{" is
-        for text in figure.findobj(Text):
-            text.set_parse_math(False)
-        figure.savefig(drawn, format="png", dpi=_DOTS_PER_INCH)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")  # names too long for the figure
+        try:
+            figure.savefig(drawn, format="png", dpi=_DOTS_PER_INCH)
+        except (ValueError, RecursionError):  # a name of a row that is taken for a formula, as "$_{" is
+            for text in figure.findobj(Text):
+                text.set_parse_math(False)
+            figure.savefig(drawn, format="png", dpi=_DOTS_PER_INCH)
     Image.open(drawn).convert("RGB").quantize(256).save(small, format="png", optimize=True)
     return small.getvalue()
 

@@ -59,6 +59,13 @@ def _named(first: Cell, second: Cell) -> str:
     return f"rate {first[1]:g}, width {second[0]} against {first[0]}"
 
 
+def _rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
+    """Spearman's; 0 where one of them is the same for all cells, and so orders nothing."""
+    if min(first) == max(first) or min(second) == max(second):
+        return 0.0
+    return float(stats.spearmanr(first, second).statistic)
+
+
 def _flow_orders_the_gap(kind: str) -> Judge:
     """Spearman's correlation over the cells, for each seed; surely above 0."""
 
@@ -72,7 +79,7 @@ def _flow_orders_the_gap(kind: str) -> Judge:
             return None
         seeds = set.intersection(*map(set, [*flow, *gap]))
         correlations = {
-            seed: float(stats.spearmanr([each[seed] for each in flow], [each[seed] for each in gap]).statistic)
+            seed: _rank_correlation([each[seed] for each in flow], [each[seed] for each in gap])
             for seed in sorted(seeds)
         }
         if not correlations:
