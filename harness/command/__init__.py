@@ -1,1 +1,1 @@
-"""The command line around the main path: options, cards, tables on a terminal, exit codes."""
+"""Parts of the command line that `harness.cli` uses: options, cards, tables on a terminal, exit codes."""

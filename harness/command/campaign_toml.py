@@ -1,7 +1,7 @@
-"""A campaign in a file of one's own: which tasks and contestants, and the options of `regarena run`, as TOML.
+"""A campaign described in a TOML file: its tasks and contestants, and options of `regarena run`.
 
-Names of options are those of the command line; what is given there goes before the file. Every key is checked before
-anything runs. Paths in the file are relative to the folder in which the command is given.
+Options have the names of the command line, and a value given there overrides the file's. Every key is checked before
+anything runs. Paths in the file are relative to the current folder.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_BYTES = 2**20
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _KEYS = ("name", "tasks", "contestants", "groups", "timing-tasks", "options")
 _GROUP_KEYS = ("tasks", "contestants", "grid")
-_OF_THE_FILE = ("only", "skip")  # options for which the file has its own words
+_NOT_IN_FILES = ("only", "skip")  # options that a file does not need: it lists its tasks and contestants
 _DEFAULTS: Mapping[str, Any] = {"scale": "short", "tune_trials": 20, "tune_width": 4, "seeds": 5}
 
 TEMPLATE = """\
@@ -37,26 +37,26 @@ TEMPLATE = """\
 
 name = "{name}"
 tasks = ["digits-mlp"]                      # `regarena list tasks`
-contestants = [                             # `regarena list regularizers`; + joins several to one
+contestants = [                             # `regarena list regularizers`; + combines several
     "none",                                 # the baseline with which all others are compared
     "dropout",
     "dropout+weight_decay",
 ]
-timing-tasks = []                           # tasks whose training steps are timed against their twin without
+timing-tasks = []                           # tasks on which training steps are timed
 
-# Contestants that compete on some tasks alone, or at given values of their hyperparameters:
+# Contestants that compete only on some tasks, or at given values of their hyperparameters:
 # [[groups]]
 # tasks = ["digits-convnet"]
 # contestants = ["dropblock"]
 # grid = {{ drop_rate = [0.1, 0.2] }}
 
-[options]                                   # those of `regarena run`; on the command line they go before these
-scale = "short"                             # of the protocol: paper, short (about a tenth) or smoke (seconds)
+[options]                                   # those of `regarena run`; the command line overrides them
+scale = "short"                             # paper, short (about a tenth of the protocol) or smoke (seconds)
 tune-trials = 18                            # of each contestant on each task
-tune-width = 9                              # of these at once, on any machine
-halving = false                             # true: the worse of them stop early
-seeds = 5                                   # default trials, and trials that confirm the winner
-select = "best_validation"                  # which tune trial is confirmed
+tune-width = 9                              # how many of these run at once, on any machine
+halving = false                             # true: tune trials with worse values stop early
+seeds = 5                                   # trials of the defaults, and again of the tuned winner
+select = "best_validation"                  # the rule that picks the winner
 # data = "data"                             # folder of data sets, for tasks that read files
 # results = "results/{name}"
 """
@@ -64,19 +64,24 @@ select = "best_validation"                  # which tune trial is confirmed
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What the command was asked to run, by the name of a suite or by a file."""
+    """What `regarena run` or `plan` is asked for: a suite of the table, or one that a file describes."""
 
     name: str
     suite: Suite
     options: RunOptions
-    text: str = ""  # of the file
+    text: str = ""  # of the file; "" without one
 
 
 def asked_for(name: str, options: RunOptions) -> Asked:
-    """A suite by its name, or what a file describes, with the options of both.
+    """The suite of that name or of that file, and the options of the command line and the file.
+
+    Args:
+        name: of a suite, or the path of a file whose name ends in `.toml`.
+        options: those of the command line.
 
     Raises:
-        BadInput: for an unknown name, a file that cannot be read, and whatever in it is not allowed.
+        UnknownNameError: if there is no suite of that name.
+        BadInput: if the file cannot be read, or something in it is not allowed.
     """
     if not name.endswith(SUFFIX):
         return Asked(name=name, suite=SUITES[name], options=options)
@@ -85,7 +90,7 @@ def asked_for(name: str, options: RunOptions) -> Asked:
     try:
         told = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{path} is no TOML: {error}.") from error
+        raise BadInput(f"{path} is not valid TOML: {error}.") from error
     _check_keys(path, told, _KEYS, "key of a campaign")
     options = _merged(path, _table(path, told, "options"), options)
     suite = Suite(
@@ -101,18 +106,18 @@ def asked_for(name: str, options: RunOptions) -> Asked:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise BadInput(f"{path}: name must be letters, digits, '-', '_' and '.', the first a letter, got {name!r}.")
     if name in SUITES:
-        raise BadInput(f"{path}: the name {name!r} is that of a suite; choose another one.")
+        raise BadInput(f"{path}: there is a suite named {name!r} already; choose another name.")
     return Asked(name=name, suite=suite, options=options, text=text)
 
 
 def write_template(path: Path) -> None:
-    """Write a commented file to begin with.
+    """Write a commented example of a campaign's file.
 
     Raises:
-        BadInput: when it exists, is not called *.toml, or cannot be written.
+        BadInput: if the file exists, its name does not end in .toml, or it cannot be written.
     """
     if path.suffix != SUFFIX:
-        raise BadInput(f"A campaign's file is called NAME{SUFFIX}, got {path}.")
+        raise BadInput(f"The name of a campaign's file must end in {SUFFIX}, got {path}.")
     try:
         with path.open("x", encoding="utf-8") as stream:
             stream.write(TEMPLATE.format(file=path, name=path.stem))
@@ -125,10 +130,10 @@ def write_template(path: Path) -> None:
 def _text_of(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise BadInput(f"{path} is larger than {MAX_BYTES:,} bytes, and no campaign.")
+            raise BadInput(f"A campaign's file has at most {MAX_BYTES:,} bytes; {path} is larger.")
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise BadInput(f"There is no file {path}; `regarena init {path}` writes one to begin with.") from None
+        raise BadInput(f"There is no file {path}; `regarena init {path}` writes an example.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} cannot be read ({error}).") from error
 
@@ -138,7 +143,7 @@ def _groups(path: Path, told: Mapping[str, Any]) -> list[Group]:
     own = {key: told[key] for key in ("tasks", "contestants") if key in told}
     tables = told.get("groups", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise BadInput(f"{path}: groups must be tables, each of which begins with [[groups]].")
+        raise BadInput(f"{path}: write each group as a table that begins with [[groups]], got {tables!r:.100}.")
     groups = []
     for table in [*([own] if own else []), *tables]:
         _check_keys(path, table, _GROUP_KEYS, "key of a group")
@@ -148,7 +153,7 @@ def _groups(path: Path, told: Mapping[str, Any]) -> list[Group]:
                 raise BadInput(f"{path}: grid.{name} must be a list of values, got {values!r}.")
         tasks, names = _known_tasks(path, table, "tasks"), _texts(path, table, "contestants")
         if not tasks or not names:
-            raise BadInput(f"{path}: a campaign and each of its groups need tasks and contestants.")
+            raise BadInput(f"{path}: a campaign, and each group in it, must have both tasks and contestants.")
         group_grid = {name: tuple(values) for name, values in grid.items()}
         try:
             contestants = tuple(Contestant(name).name for name in names)
@@ -156,7 +161,7 @@ def _groups(path: Path, told: Mapping[str, Any]) -> list[Group]:
             raise BadInput(f"{path}: {error.args[0]}") from error
         groups.append(Group(tasks=tuple(tasks), regularizers=contestants, grid=group_grid))
     if not groups:
-        raise BadInput(f"{path}: a campaign needs tasks and contestants.")
+        raise BadInput(f"{path}: a campaign must have tasks and contestants.")
     return groups
 
 
@@ -189,11 +194,11 @@ def _check_keys(path: Path, told: Mapping[str, Any], known: Sequence[str], what:
 
 
 def _merged(path: Path, told: Mapping[str, Any], given: RunOptions) -> RunOptions:
-    """The options of the command line, and those of the file where the command line has none."""
+    """The options of the command line; those that are not given there take the file's values."""
     fields = {
         _flag(each): each
         for each in dataclasses.fields(RunOptions)
-        if "run" in each.metadata["of"] and each.name not in _OF_THE_FILE
+        if "run" in each.metadata["of"] and each.name not in _NOT_IN_FILES
     }
     hints = get_type_hints(RunOptions)
     _check_keys(path, told, list(fields), "option")
@@ -213,7 +218,11 @@ def _flag(field: dataclasses.Field[Any]) -> str:
 
 
 def _checked(path: Path, key: str, value: object, hint: Any, parameters: Mapping[str, Any]) -> Any:
-    """The value as the option takes it."""
+    """The value in the option's type.
+
+    Raises:
+        BadInput: if it is of another type, out of bounds, or not one of the choices.
+    """
     kind = next(each for each in get_args(hint) if each is not type(None)) if get_origin(hint) in _UNIONS else hint
     if issubclass(kind, StrEnum):
         if value not in list(kind):

@@ -21,7 +21,7 @@ from tasks.table import BrokenEntryError, UnknownNameError, described, unknown_n
 if TYPE_CHECKING:
     from tasks.sites import Site
 
-MEETING_PLACE = "zoo"  # the suite in which every contestant finds a small task that it fits
+SMALL_SUITE = "zoo"  # the suite in which every contestant has a small task that does not skip it
 _GAP = re.compile(r"(?<=\S) {2,}(?=\S)")  # between the columns of a line
 DOCSTRING_COLUMNS = 120  # the length of the longest lines in docstrings
 _BULLETS = ("* ", "- ")
@@ -29,11 +29,16 @@ SITES_HEADING = "sites         (kind, group, shape; how many; from the first to 
 
 
 def card(name: str, results: Sequence[str] | None = None) -> str:
-    """The card of the entry `name`, or the cards where a task and a suite have one name.
+    """The card of the entry `name`; several if more than one table has that name, or for a combination (`a+b`).
+
+    Args:
+        name: of the entry.
+        results: folders with timing rows for the costs; by default all below `results/`.
 
     Raises:
-        UnknownNameError: when no table has it.
-        BrokenEntryError: when it comes from another package and cannot be used.
+        UnknownNameError: if no table has the name.
+        BrokenEntryError: if the entry comes from another package and cannot be used.
+        BadInput: if the timing rows cannot be read.
     """
     keep_compiled_code_apart()  # before networks are built
     cards = [_card(kind, name, results) for kind, table in TABLES.items() if name in table]
@@ -46,7 +51,7 @@ def card(name: str, results: Sequence[str] | None = None) -> str:
 
 
 def say_card(text: str) -> None:
-    """Print a card; in a window that is narrower than its lines, they are broken between words."""
+    """Print a card; lines that are wider than the window are broken between words."""
     columns = window_columns()
     for line in text.splitlines() if columns is None else _paragraphs(text.splitlines(), columns):
         if columns is None or cell_length(line) <= columns:
@@ -58,7 +63,7 @@ def say_card(text: str) -> None:
 
 
 def _paragraphs(lines: Sequence[str], columns: int) -> Iterator[str]:
-    """The lines, and those in one that were broken only because a docstring's lines end there."""
+    """The lines, with those joined that belong to one paragraph of a docstring, so that they fill the window."""
     paragraph = last = ""
     for line in map(visible, lines):
         is_below = line.strip() and _margin(paragraph) == _indentation(line)
@@ -76,7 +81,7 @@ def _paragraphs(lines: Sequence[str], columns: int) -> Iterator[str]:
 
 
 def _columns_of(line: str, columns: int) -> tuple[str, int]:
-    """How a line begins, which stays as it is, and how far in it goes on: below the last of its columns with room."""
+    """The start of a line that must stay unbroken, and the indentation of the lines that continue it."""
     starts = [gap.end() for gap in _GAP.finditer(line) if gap.end() <= columns * 2 // 3]
     return (line[: starts[-1]], starts[-1]) if starts else (line[: _indentation(line)], _margin(line))
 
@@ -86,12 +91,12 @@ def _indentation(line: str) -> int:
 
 
 def _margin(line: str) -> int:
-    """How far in a line goes on: an item of a list below its text."""
+    """The indentation of lines that continue this one; those of a list's item are aligned with its text."""
     return _indentation(line) + 2 * line.lstrip().startswith(_BULLETS)
 
 
 def _card(kind: str, name: str, results: Sequence[str] | None) -> str:
-    """The card from one table; below it what other packages register under that name in vain."""
+    """The card from one table, and below it notices about other packages' entries of that name, which are ignored."""
     table = TABLES[kind]
     entry = table[name]
     try:
@@ -101,7 +106,7 @@ def _card(kind: str, name: str, results: Sequence[str] | None) -> str:
     except Exception as error:
         if name in table.own:
             raise
-        raise table.broken(name, f"asked what it is, it raises {described(error)}") from error
+        raise table.broken(name, f"making its card raises {described(error)}") from error
 
 
 def _regularizer(name: str, cls: Any, results: Sequence[str] | None) -> Iterator[str]:
@@ -120,7 +125,7 @@ def _regularizer(name: str, cls: Any, results: Sequence[str] | None) -> Iterator
 
 
 def _idleness(name: str, cls: Any) -> str:
-    """A line for a contestant that changes nothing however long it is trained with; none for others."""
+    """A line for a regularizer whose defaults change nothing in a training of any length; "" for others."""
     from harness.contestants import BASELINE, Contestant
 
     Contestant(name).check()
@@ -129,23 +134,23 @@ def _idleness(name: str, cls: Any) -> str:
 
 
 def _combination(name: str, results: Sequence[str] | None) -> Iterator[str]:
-    """What only the whole has: the fields that are qualified, its cost, and a task on which all parts make sense."""
+    """The part of a combination's card that its regularizers' cards lack: qualified fields, cost, a common task."""
     from harness.contestants import Contestant
 
     contestant = Contestant(name)
-    yield f"{name}: all of them at once, attached in this order, tuned in the union of their spaces"
+    yield f"{name}: all of these together, attached in this order, tuned over the union of their search spaces"
     yield ""
-    yield f"fields    as above; of several parts: {', '.join(contestant.qualified) or 'none'}"
+    yield f"fields    as above; renamed because several have them: {', '.join(contestant.qualified) or 'none'}"
     tasks = [task for task in _small_tasks() if contestant.skip_reason(TABLES["tasks"][task], "smoke") is None]
     if tasks:
         yield f"cost      {_cost(name, results)}"
         yield f"example   regarena tune {tasks[0]} --regularizer {name} --tune-trials 5 --scale smoke"
     else:
-        yield f"example   none: no task of the suite {MEETING_PLACE} has what all parts need"
+        yield f"example   none: no task of the suite {SMALL_SUITE} has what all parts need"
 
 
 def _fields(name: str, cls: Any) -> Iterator[str]:
-    """Each field with its default and what is allowed; below it, where a search looks and who says so."""
+    """Each field with its default and allowed values; below it, the range that is tuned and the range's source."""
     fields, space, notes = dataclasses.fields(cls), space_of(name), field_docs(cls)
     if not fields:
         yield "fields    none"
@@ -160,14 +165,14 @@ def _fields(name: str, cls: Any) -> Iterator[str]:
 
 
 def _task_for(cls: Any) -> str:
-    """A quick task on which the regularizer makes sense."""
+    """A small task that does not skip the regularizer."""
     names = _small_tasks()
     fitting = [name for name in names if TABLES["tasks"][name].skip_reason(cls()) is None]
     return (fitting or names)[0]
 
 
 def _small_tasks() -> list[str]:
-    return [name for group in TABLES["suites"][MEETING_PLACE].groups for name in group.tasks]
+    return [name for group in TABLES["suites"][SMALL_SUITE].groups for name in group.tasks]
 
 
 def _task(name: str, task: Any, results: Sequence[str] | None) -> Iterator[str]:
@@ -207,7 +212,7 @@ def _protocol(task: Any) -> Iterator[str]:
 
 
 def _training(task: Any) -> Iterator[str]:
-    """What else the protocol holds at every scale, in few words."""
+    """The settings of the protocol that are the same at every scale."""
     protocol = task.protocol
     at = ", ".join(f"{milestone:.3g}" for milestone in protocol.milestones)
     steps = f"times {protocol.decay:g} at {at} of the training" if at else "constant"
@@ -222,7 +227,7 @@ def _training(task: Any) -> Iterator[str]:
 
 
 def _data_option(tasks: Iterable[Any]) -> str:
-    """What a command needs besides, to find files."""
+    """The option that an example needs if one of its tasks reads files."""
     return " --data DIR" if any(task.needs_data for task in tasks) else ""
 
 
@@ -298,7 +303,7 @@ _CARDS = {
 
 
 def _cost(name: str, results: Sequence[str] | None) -> str:
-    """Step ratios to the unregularized twin, from the timing rows at hand."""
+    """The time of a step relative to the unregularized twin's, from the timing rows in these folders."""
     folders = list(results or []) or [
         str(path) for path in sorted(Path("results").glob("*")) if (path / "trials").is_dir()
     ]
@@ -312,7 +317,7 @@ def _cost(name: str, results: Sequence[str] | None) -> str:
         rows = timing[timing["regularizer"] == name].to_dict("records")
         if rows:
             return "; ".join(f"{r['ratio']:.2f} x twin on {r['task']} (n={r['n']}, {r['hardware_key']})" for r in rows)
-    return f"not measured here yet: `regarena run {MEETING_PLACE} --only {name} --seeds 0 --tune-trials 0` times it"
+    return f"not measured here yet: `regarena run {SMALL_SUITE} --only {name} --seeds 0 --tune-trials 0` times it"
 
 
 def _first_line(module: Any) -> str:

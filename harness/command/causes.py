@@ -1,8 +1,8 @@
-"""What an exception says to a person: one sentence of what happened, one of what to do, and an exit code.
+"""The message and the exit code of any exception: a sentence on what happened and one on what to do.
 
-The exceptions of the error tree say it themselves. This is the one place for the others: first those whose cause is
-the environment (a full disk, no memory, few file descriptors, a locale, a cluster that is gone), then faults of ours,
-whose traceback goes to a file.
+Exceptions of `harness.errors` have both in their message. For others, the cause may be the environment (a full disk, no
+memory, few file descriptors, a locale, a lost cluster), which is looked up here. Everything else is unexpected,
+and its traceback is written to a file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _OF_SYSTEM: dict[tuple[int, ...], tuple[str, str, int]] = {
     ),
     (errno.ENOMEM,): ("There is not enough memory", "Free some, or lower --workers.", _FAILED),
     (errno.EAGAIN,): (
-        "The system gives no further process or thread",
+        "The system allows no further process or thread",
         "Raise the limit with `ulimit -u`, or lower --workers.",
         _FAILED,
     ),
@@ -42,13 +42,13 @@ _OF_SYSTEM: dict[tuple[int, ...], tuple[str, str, int]] = {
         _FAILED,
     ),
     (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV): (
-        "The disk or file server does not work as it should",
+        "The disk or file server reports an error",
         "Check it, or choose a folder on another one.",
         _FAILED,
     ),
     (errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ENETUNREACH): (
-        "The other side of a connection does not answer",
-        "Check the network, and give the same command again.",
+        "A network connection failed",
+        "Check the network, and run the same command again.",
         _FAILED,
     ),
     (errno.EACCES, errno.EPERM, errno.EROFS): (
@@ -65,16 +65,16 @@ _OF_SYSTEM: dict[tuple[int, ...], tuple[str, str, int]] = {
 
 
 def in_words(error: BaseException) -> tuple[str, int]:
-    """What to tell of an exception, and the exit code; its notes, such as what is kept, are added."""
+    """The message for an exception, followed by its notes (such as what is kept), and the exit code."""
     sentence, exit_code = _sentence_of(error)
     return " ".join([sentence, *getattr(error, "__notes__", ())]), exit_code
 
 
 def without_traceback(error: BaseException) -> str:
-    """One sentence for a fault of ours; the traceback is written to a file that it names."""
+    """The message for an unexpected error; it names the file that the traceback is written to."""
     where = _written(error)
     return (
-        f"Something in regarena or in a package that adds to it went wrong ({_short(error)}). "
+        f"Unexpected error in regarena or in a package that extends it ({_short(error)}). "
         f"{f'The traceback is in {where}; please report it.' if where else 'Its traceback could not be written.'}"
     )
 
@@ -82,7 +82,10 @@ def without_traceback(error: BaseException) -> str:
 def _sentence_of(error: BaseException) -> tuple[str, int]:
     if isinstance(error, RegarenaError):
         return str(error), error.exit_code
-    from tasks.table import BrokenEntryError, UnknownNameError  # perhaps of somebody else's `tasks`
+    from tasks.table import (
+        BrokenEntryError,
+        UnknownNameError,
+    )  # here, since another package named `tasks` may be found first
 
     if isinstance(error, UnknownNameError | BrokenEntryError):
         return str(error), _NOT_ALLOWED
@@ -95,7 +98,7 @@ def _sentence_of(error: BaseException) -> tuple[str, int]:
 
 
 def _of_environment(error: BaseException) -> tuple[str, str, int] | None:
-    """What happened, what to do and the exit code, of an exception that the environment is to blame for."""
+    """What happened, what to do and the exit code, if the environment caused the exception; None otherwise."""
     if isinstance(error, RegarenaError):
         return "The command cannot go on", "", error.exit_code
     if isinstance(error, MemoryError) or _is_mapping_failure(error):
@@ -122,7 +125,7 @@ def _of_environment(error: BaseException) -> tuple[str, str, int] | None:
 
 
 def _is_mapping_failure(error: BaseException) -> bool:
-    """Whether a library was not loaded for want of memory, as under `ulimit -v`."""
+    """Whether a library could not be loaded because memory is limited, as by `ulimit -v`."""
     return isinstance(error, ImportError | OSError) and "failed to map segment" in str(error)
 
 
@@ -131,12 +134,12 @@ def _of_system(error: OSError) -> tuple[str, str, int]:
         if error.errno in numbers:
             return known
     if "AWS Error" in str(error) or "HTTP" in str(error):  # pyarrow has no numbers for them
-        return "The object store does not answer as it should", "Give the same command again later.", _FAILED
+        return "The object store reports an error", "Run the same command again later.", _FAILED
     return "The system refused an operation", "Check the disks, folders and network that the command uses.", _FAILED
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The exception and what it was raised from; at most ten, since a chain may be a circle."""
+    """The exception and its causes; at most ten, since a chain of causes can be circular."""
     for _ in range(10):
         yield error
         if error.__cause__ is None:
@@ -150,7 +153,7 @@ def _short(error: BaseException) -> str:
         return f"{error.strerror}: {os.fsdecode(error.filename)!r}"
     try:
         lines = str(error).strip().splitlines()
-    except Exception:  # a message that cannot be made is no message
+    except Exception:  # an exception whose text cannot be made has none
         lines = []
     first = lines[0].strip().rstrip(".") if lines else ""
     is_plain = isinstance(error, OSError | MemoryError) and first
@@ -158,7 +161,7 @@ def _short(error: BaseException) -> str:
 
 
 def _written(error: BaseException) -> str | None:
-    """The file that the traceback was written to."""
+    """Write the traceback to a file and return its path; None if that fails."""
     text = "".join(traceback.format_exception(error))
     with contextlib.suppress(OSError):
         number, path = tempfile.mkstemp(prefix="regarena-traceback-", suffix=".txt")

@@ -1,4 +1,4 @@
-"""What `regarena check` looks at: an entry by its name, all entries of an installed package, or those in a file."""
+"""Finds what `regarena check` is to check: an entry by its name, all entries of an installed package, or a file's."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from search_spaces.space import Range
 from tasks.regularizers import REGULARIZERS
 from tasks.table import BrokenEntryError, UnknownNameError, described, unknown_name_message
 
-# By the words of the command line: what is checked of an entry, and the laws that it must keep.
+# Table -> how the subject of its laws is made from an entry, and the laws.
 _SUBJECTS: dict[str, tuple[Callable[[str, Any, Path | None], Any], tuple[Law[Any], ...]]] = {
     "regularizers": (lambda name, entry, data: Entrant(name, entry), CONTESTANT_LAWS),
     "tasks": (CheckedTask, TASK_LAWS),
@@ -46,7 +46,7 @@ _SUBJECTS: dict[str, tuple[Callable[[str, Any, Path | None], Any], tuple[Law[Any
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was found in one entry."""
+    """The findings in one entry; none if it keeps all laws."""
 
     kind: str
     name: str
@@ -56,7 +56,7 @@ class Report:
     note: str = ""
 
     def lines(self) -> Iterator[str]:
-        """As it is printed."""
+        """The lines to print: a summary, then a line for each finding."""
         told = f"{len(self.findings)} finding(s)" if self.findings else f"all {self.num_laws} laws hold"
         yield f"{self.kind} {self.name} ({self.package}): {told}.{f' {self.note}' if self.note else ''}"
         yield from (f"  {finding}" for finding in self.findings)
@@ -65,11 +65,12 @@ class Report:
 def check(what: str, data_dir: Path | None = None, seconds: float = CHECK_SECONDS) -> Iterator[Report]:
     """Check the entries that `what` stands for: a name of a table, an installed package, or a Python file.
 
-    Each entry is asked in a process of its own, which is killed after `seconds`.
+    Each entry is checked in a process of its own, which is killed after `seconds`. Tasks and data sets that read files
+    are only trained or read if `data_dir` is given.
 
     Raises:
-        UnknownNameError: when it is none of these.
-        BadInput: for a file that cannot be imported, or that holds nothing to check.
+        UnknownNameError: if it is none of these.
+        BadInput: if the file cannot be imported, or defines nothing to check.
     """
     import torch
 
@@ -95,7 +96,7 @@ def check(what: str, data_dir: Path | None = None, seconds: float = CHECK_SECOND
 
 
 def _report(table_name: str, name: str, data_dir: Path | None, seconds: float) -> Report:
-    """Hold one entry to the laws of its table."""
+    """Check one entry against the laws of its table."""
     table = TABLES[table_name]
     make, laws = _SUBJECTS[table_name]
     note = ""
@@ -105,7 +106,7 @@ def _report(table_name: str, name: str, data_dir: Path | None, seconds: float) -
             Contestant(name).check()
         found = tuple(dict.fromkeys(findings_apart(make(name, entry, data_dir), laws, seconds)))
         if data_dir is None and (getattr(entry, "needs_data", False) or getattr(entry, "files", ())):
-            note = "It was not trained on or read: that needs --data DIR."
+            note = "Its data were not read, which needs --data DIR."
     except BrokenEntryError as error:
         found = (str(error),)
     return Report(
@@ -114,7 +115,7 @@ def _report(table_name: str, name: str, data_dir: Path | None, seconds: float) -
 
 
 def _unused(package: str) -> Iterator[Report]:
-    """What a package registers in vain: names that are taken, and search spaces for nobody."""
+    """What a package registers without effect: names that are taken, and search spaces of unknown regularizers."""
     for table in TABLES.values():
         for name in table.of_package(package):
             if name in table.own:
@@ -133,7 +134,7 @@ def _packages() -> list[str]:
 
 
 def _package_named(what: str) -> str:
-    """The distribution of that name, however its capitals and dashes are written; the name itself if there is none."""
+    """The distribution of that name, ignoring case and "-_."; the name itself if there is none."""
     return next((name for name in _packages() if _normal(name) == _normal(what)), what)
 
 
@@ -146,7 +147,13 @@ def _all_names() -> list[str]:
 
 
 def _entries_of_file(path: Path) -> list[tuple[str, str]]:
-    """Import a file, and add what it defines to the tables for as long as this process lives."""
+    """Import a file, and add its entries to the tables of this process; returns (table, name) of each.
+
+    A search space in the file belongs to its regularizer if it defines one of each.
+
+    Raises:
+        BadInput: if there is no such file, it cannot be imported, or it defines no entry.
+    """
     if not path.is_file():
         raise BadInput(
             f"There is no file {path}; `regarena check` takes a name, an installed package or a Python file."
@@ -159,7 +166,7 @@ def _entries_of_file(path: Path) -> list[tuple[str, str]]:
     except BaseException as error:
         raise BadInput(f"The file {path} cannot be imported: {described(error)}.") from error
     if Path(module.__file__ or "").resolve() != path.resolve():
-        raise BadInput(f"The name of {path} is that of another module, {module.__file__}; rename the file.")
+        raise BadInput(f"{path} has the name of another module, {module.__file__}; rename the file.")
     found = [(table, attribute) for table, attribute in _defined_in(module, path)]
     if not found:
         raise BadInput(f"The file {path} defines no regularizer, task, suite, architecture or data set.")
@@ -175,7 +182,7 @@ def _entries_of_file(path: Path) -> list[tuple[str, str]]:
 
 
 def _defined_in(module: ModuleType, path: Path) -> Iterator[tuple[str, str]]:
-    """The table and the attribute of each thing that the module itself defines."""
+    """(table, attribute) of each entry that the module itself defines; imported and private names are left out."""
     from torch import nn
 
     from tasks.datasets.dataset import Dataset
@@ -206,7 +213,7 @@ def _names_bound_by(node: ast.stmt) -> list[str]:
 
 
 def _is_subclass(value: object, base: type) -> bool:
-    """Whether it is a class of that kind; an architecture takes what all architectures take."""
+    """Whether it is a subclass; an architecture must also take the arguments of all architectures."""
     from torch import nn
 
     from tasks.examination import fault_of_architecture
@@ -220,7 +227,7 @@ def _is_space(value: object) -> bool:
 
 
 def _free_name(table: str, attribute: str) -> str:
-    """The name in small letters, as it would stand in the table, with a mark behind it where that name is taken."""
+    """The attribute in the spelling of the table's names, with "_" appended while the name is taken."""
     is_constant = attribute.isupper()
     words = attribute.lower() if is_constant else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", attribute).lower()
     name = words.replace("_", "-") if is_constant else words

@@ -1,4 +1,4 @@
-"""What `regarena show columns` prints: every column of the two kinds of files, from the table that defines them."""
+"""What `regarena show columns` prints: every column of the files with trials and of those with curves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Described = dict[str, str | int]
 
 
 def described_columns() -> list[Described]:
-    """A record for each column, in the order of the files: the table it stands in, name, type, meaning and so on."""
+    """A record for each column, in the order of the files: its table, name, type, unit, allowed values and meaning."""
     return [
         {
             "column": column.name,
@@ -27,12 +27,12 @@ def described_columns() -> list[Described]:
 
 
 def columns_card() -> str:
-    """The same as text: a heading for each group, under it a line for each column."""
+    """The columns as text: a heading for each group, and below it a line for each column."""
     described = described_columns()
     width = max(len(str(each["column"])) for each in described)
     kinds = max(len(_kind(each)) for each in described)
     lines = [
-        f"columns: what stands in trials/*.parquet and curves/*.parquet (version {SCHEMA_VERSION}); any may be null"
+        f"columns: those of trials/*.parquet and curves/*.parquet (schema version {SCHEMA_VERSION}); any may be null"
     ]
     for place, each in enumerate(described):
         if place == 0 or each["group"] != described[place - 1]["group"]:

@@ -1,4 +1,4 @@
-"""What `regarena doctor` looks at: whether this machine can run a campaign, part by part."""
+"""The checks of `regarena doctor`: whether this machine can run a campaign."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PROCESSOR_FILE = Path("/proc/cpuinfo")
 
 
 def examine() -> Iterator[tuple[str, bool, str]]:
-    """(what, whether it is well, what was found), one after the other as each check ends."""
+    """Run the checks; yields (name, whether it passed, what was found) as each ends. An exception is a failure."""
     checks: dict[str, Callable[[], tuple[bool, str]]] = {
         "packages": _packages,
         "processor": lambda: (True, f"{processor()}, {_threads()}{_bf16()}"),
@@ -49,13 +49,13 @@ def _packages() -> tuple[bool, str]:
 
 
 def _threads() -> str:
-    """The CPUs that trials share, and those of the machine where there are more."""
+    """The CPUs that this process may use, and those of the machine if there are more."""
     usable, present = usable_cpus(), os.cpu_count() or 1
     return f"{usable} threads" if usable == present else f"{usable} of {present} threads may be used"
 
 
 def _bf16() -> str:
-    """What `--precision bf16` comes to on this processor, as far as the system tells."""
+    """How well this processor computes in bf16, which `--precision bf16` uses; "" if the system does not tell."""
     try:
         words = set(_PROCESSOR_FILE.read_text().split())
     except OSError:
@@ -82,7 +82,7 @@ def _disk() -> tuple[bool, str]:
 
 
 def _limits() -> tuple[bool, str]:
-    """The limits of `ulimit` that end campaigns; the hard ones, since soft ones can be raised, but for open files."""
+    """The limits (`ulimit`) that can end a campaign: the soft one on open files, the hard ones on memory."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     memory = [resource.getrlimit(kind)[1] for kind in (resource.RLIMIT_DATA, resource.RLIMIT_AS)]
     least = min((limit for limit in memory if limit != resource.RLIM_INFINITY), default=None)
@@ -96,7 +96,7 @@ def _limits() -> tuple[bool, str]:
 
 
 def _temporary_folder() -> tuple[bool, str]:
-    """Where sockets and scratch files are made; others must not be able to exchange a folder in it."""
+    """The folder of sockets and temporary files; other users must not be able to replace a folder in it."""
     folder = short_folder()
     mode, free = os.stat(folder).st_mode, shutil.disk_usage(folder).free
     others_write = mode & stat.S_IWOTH and not mode & stat.S_ISVTX
@@ -104,7 +104,10 @@ def _temporary_folder() -> tuple[bool, str]:
     if folder != tempfile.gettempdir():
         found += f" (paths of sockets in {tempfile.gettempdir()} would be too long)"
     if others_write:
-        return False, f"{found}; all users may remove files in it: it needs the sticky bit (chmod +t), or set TMPDIR"
+        return (
+            False,
+            f"{found}; any user can remove files in it: set its sticky bit (chmod +t), or use another folder (TMPDIR)",
+        )
     return free >= MIN_FREE_BYTES, found
 
 

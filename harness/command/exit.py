@@ -1,4 +1,4 @@
-"""How the command ends: one sentence and an exit code, whatever went wrong, and whoever still reads its output.
+"""How the command ends: with one sentence and an exit code, whatever went wrong, even if nobody reads its output.
 
 Exit codes are those of `harness.errors`.
 """
@@ -25,7 +25,7 @@ _USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__mro__[1]  # its ba
 
 
 class _Stopped(Exception):
-    """An interruption on its way through Typer, which would end every KeyboardInterrupt without a word."""
+    """Carries an interruption through Typer, which would end the process silently on a KeyboardInterrupt."""
 
     def __init__(self, interruption: Interrupted) -> None:
         super().__init__(str(interruption))
@@ -33,7 +33,7 @@ class _Stopped(Exception):
 
 
 class Commands(TyperGroup):
-    """The commands; an interruption of a run reaches `run_to_its_end`, with all that is to be said of it."""
+    """The commands; an interruption of a run reaches `run_to_its_end` with its message and notes."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
@@ -44,11 +44,15 @@ class Commands(TyperGroup):
 
 
 def run_to_its_end(app: Callable[..., object]) -> NoReturn:
-    """Run the app and end the process. An output that takes no more does not change how the app ended."""
+    """Run the app and end the process. Keep the exit code when stdout was closed by its reader.
+
+    Raises:
+        SystemExit: always, with the exit code.
+    """
     output = make_patient()
     os.environ["MPLBACKEND"] = "agg"  # figures become files; a notebook's own choice may not be installed here
-    if output is not None:  # the process is ours
-        sys.unraisablehook = lambda _: None  # of objects that are thrown away: nobody can do anything about them
+    if output is not None:  # the command has the process to itself
+        sys.unraisablehook = lambda _: None  # errors in destructors: the user can do nothing about them
         threading.excepthook = _tell_of_thread
     message, exit_code = _end_of(app)
     sys.stdout.flush()
@@ -60,13 +64,13 @@ def run_to_its_end(app: Callable[..., object]) -> NoReturn:
 
 
 def _end_of(app: Callable[..., object]) -> tuple[str, int | str]:
-    """What there is to say of how the app ended, and its exit code."""
+    """Run the app; returns the message to print, or "", and the exit code."""
     try:
         _check_arguments()
         _check_folder()
         check_own_packages()
         with interruptible():
-            ended = app(standalone_mode=False)  # otherwise Typer itself prints what is wrong, in four lines
+            ended = app(standalone_mode=False)  # otherwise Typer prints usage errors itself, in four lines
     except SystemExit as end:
         return "", end.code or 0
     except _Stopped as error:
@@ -79,7 +83,7 @@ def _end_of(app: Callable[..., object]) -> tuple[str, int | str]:
 
 
 def _end_of_usage(error: typer.BadParameter) -> tuple[str, int]:
-    """The same of a command line that the command does not have."""
+    """Message and exit code for a command line that Typer refuses."""
     command = error.ctx.command_path if error.ctx else "regarena"
     if len(sys.argv) < 2 and error.ctx:
         say(error.ctx.get_help())
@@ -89,33 +93,41 @@ def _end_of_usage(error: typer.BadParameter) -> tuple[str, int]:
 
 
 def _end_of_output(error: OSError) -> tuple[str, int]:
-    """The same where the output took no more."""
+    """Message and exit code if stdout could not be written."""
     if isinstance(error, BrokenPipeError):
         return "", 0  # `| head` closed the pipe: nothing to say
-    return f"The output cannot be written ({error.strerror}); give it another place.", BadInput.exit_code
+    return f"The output cannot be written ({error.strerror}); redirect it elsewhere.", BadInput.exit_code
 
 
 def _check_arguments() -> None:
-    """Make sure that every argument is text, as it is not where the locale knows fewer characters than were typed."""
+    """Make sure that every argument is valid text; it is not if the locale lacks characters that were typed.
+
+    Raises:
+        BadInput: for the first argument that is not.
+    """
     for argument in sys.argv[1:]:
         try:
             argument.encode()
         except UnicodeEncodeError:
             raise BadInput(
-                f"The argument {argument!r} is no text in the encoding of this environment "
+                f"The argument {argument!r} is not valid text in the encoding of this environment "
                 f"({sys.getfilesystemencoding()}); set PYTHONUTF8=1 or a UTF-8 locale, or use plain letters."
             ) from None
 
 
 def _check_folder() -> None:
-    """Make sure that the present folder is there: libraries end the process where they miss it."""
+    """Make sure that the current folder exists: some libraries end the process without it.
+
+    Raises:
+        BadInput: if it does not.
+    """
     try:
         os.getcwd()
     except OSError as error:
-        raise BadInput(f"The present folder cannot be used ({error.strerror}); change to another one.") from error
+        raise BadInput(f"The current folder cannot be used ({error.strerror}); change to another one.") from error
 
 
 def _tell_of_thread(failed: threading.ExceptHookArgs) -> None:
-    """Tell of a thread that failed beside the command, which goes on."""
+    """Print that a thread failed; the command itself goes on."""
     if failed.exc_value is not None:
         say(f"regarena: {without_traceback(failed.exc_value)}", sys.stderr, flush=True)

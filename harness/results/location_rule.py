@@ -18,8 +18,8 @@ def check_location(text: str, what: str = "A results location") -> str:
     >>> check_location("s3://bucket/folder")
     's3://bucket/folder'
     """
-    if not text.strip():  # as from a variable that a script forgot to set; it would mean the present folder
-        raise BadInput(f"{what} takes a folder or URI, got {text!r}; '.' is the present folder.")
+    if not text.strip():  # as from a variable that a script forgot to set; it would mean the current folder
+        raise BadInput(f"{what} takes a folder or URI, got {text!r}; '.' is the current folder.")
     if "\0" in text:
         raise BadInput(f"{what} takes a folder or URI, which has no NUL character, got {text!r}.")
     scheme, is_uri, path = text.partition("://")

@@ -64,11 +64,11 @@ SHELL = {
     "a width that is no number": (f"{shlex.quote(str(COMMAND))} --help", {"COLUMNS": "wide"}, 0, ""),
     "a temporary folder that is not there": (LIST, {"TMPDIR": "/no/such/folder"}, 0, ""),
     "warnings that are errors": (LIST, {"PYTHONWARNINGS": "error"}, 0, ""),
-    "a present folder that was removed": (
+    "a current folder that was removed": (
         f"mkdir gone && cd gone && rmdir ../gone && {LIST}",
         {},
         2,
-        "The present folder cannot be used (No such file or directory); change to another one.",
+        "The current folder cannot be used (No such file or directory); change to another one.",
     ),
     "few file descriptors": (f"ulimit -n 8; {LIST}", {}, 0, ""),
 }
@@ -134,7 +134,8 @@ LIMITED = {  # what is done below the command, a limit on the process, exit code
         "import threading; t = threading.Thread(target=lambda: 1 / 0); t.start(); t.join()",
         (resource.RLIMIT_CORE, 0),
         0,
-        "went wrong (ZeroDivisionError: division by zero). The traceback is in ",
+        "Unexpected error in regarena or in a package that extends it (ZeroDivisionError: division by zero). The "
+        "traceback is in ",
     ),
     "an object that cannot be thrown away": (
         "x = type('X', (), {'__del__': lambda self: 1 / 0})(); del x",
@@ -183,8 +184,12 @@ EXCEPTIONS = {
     "no processes": (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), 1, "`ulimit -u`"),
     "no threads": (RuntimeError("can't start new thread"), 1, "`ulimit -u`"),
     "no memory to map": (ImportError("x.so: failed to map segment from shared object"), 1, "not enough memory"),
-    "no connection": (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), 1, "does not answer"),
-    "store": (OSError("When listing: AWS Error SLOW_DOWN (HTTP status 503)"), 1, "The object store does not answer"),
+    "no connection": (
+        ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"),
+        1,
+        "A network connection failed",
+    ),
+    "store": (OSError("When listing: AWS Error SLOW_DOWN (HTTP status 503)"), 1, "The object store reports an error"),
     "surrogates": (UnicodeEncodeError("utf-8", "a\udcff", 1, 2, "surrogates not allowed"), 2, "PYTHONUTF8=1"),
     "raylet gone": (
         ray_error("The raylet died.\nmore"),
@@ -203,7 +208,7 @@ def test_an_error_of_the_environment_is_told_with_what_to_do(name):
     assert exit_code == code
     assert words in sentence
     assert "\n" not in sentence
-    assert "went wrong" not in sentence, "it is no fault of ours"
+    assert "Unexpected error" not in sentence, "it is no fault of ours"
 
 
 def test_a_fault_of_ours_leaves_its_traceback_in_a_file(tmp_path, monkeypatch):
@@ -214,7 +219,7 @@ def test_a_fault_of_ours_leaves_its_traceback_in_a_file(tmp_path, monkeypatch):
         sentence, code = in_words(error)
     (file,) = tmp_path.iterdir()
     assert code == 1
-    assert sentence.endswith(f"went wrong (KeyError: 'suite'). The traceback is in {file}; please report it.")
+    assert sentence.endswith(f"that extends it (KeyError: 'suite'). The traceback is in {file}; please report it.")
     assert "Traceback (most recent call last)" in file.read_text()
 
 
@@ -236,7 +241,7 @@ def test_what_is_kept_is_said_of_all_but_bad_input():
     assert end_of(CampaignLocked("Another run.")) == ("Another run.", 75)
 
 
-# Folders: what is made in the present folder, the command, exit code, what is said.
+# Folders: what is made in the current folder, the command, exit code, what is said.
 
 
 def make_lock_a_folder():
@@ -317,7 +322,7 @@ def test_a_bad_folder(name, monkeypatch, capsys):
     make, arguments, code, words = FOLDERS[name]
     make()
     ended, error = called(monkeypatch, capsys, *arguments)
-    assert (ended, "Traceback" in error, "went wrong" in error) == (code, False, False), error
+    assert (ended, "Traceback" in error, "Unexpected error" in error) == (code, False, False), error
     assert words in error
     assert error.startswith("regarena: ")
 

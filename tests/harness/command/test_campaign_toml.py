@@ -41,7 +41,7 @@ def test_the_file_to_begin_with_plans_a_campaign(tmp_path, monkeypatch):
     assert (plan.suite, plan.budget.tune_trials, plan.budget.tune_width, plan.budget.scale) == ("first", 18, 9, "short")
     with pytest.raises(BadInput, match="exists already"):
         write_template(tmp_path / "first.toml")
-    with pytest.raises(BadInput, match=r"is called NAME.toml"):
+    with pytest.raises(BadInput, match=r"must end in .toml"):
         write_template(tmp_path / "first.txt")
 
 
@@ -74,10 +74,10 @@ def test_groups_are_cells_of_their_own_with_grids(asked):
         ('tasks = ["digits-mpl"]\ncontestants = ["none"]', "did you mean 'digits-mlp'"),
         ('tasks = ["digits-mlp"]\ncontestants = ["dropuot"]', "did you mean 'dropout'"),
         ('tasks = "digits-mlp"', "tasks must be a list of names, got 'digits-mlp'"),
-        ("tasks = []\ncontestants = []", "need tasks and contestants"),
-        ("", "needs tasks and contestants"),
-        ("groups = 3", r"groups must be tables, each of which begins with \[\[groups\]\]"),
-        ("tasks = [", "mine.toml is no TOML"),
+        ("tasks = []\ncontestants = []", "must have both tasks and contestants"),
+        ("", "must have tasks and contestants"),
+        ("groups = 3", r"write each group as a table that begins with \[\[groups\]\]"),
+        ("tasks = [", "mine.toml is not valid TOML"),
         (SMALL + "options = 3", "options must be a table, got 3"),
         (SMALL + "[options]\nseeds = 2.5", "seeds must be a whole number, got 2.5"),
         (SMALL + "[options]\nseeds = true", "seeds must be a whole number, got True"),
@@ -86,7 +86,7 @@ def test_groups_are_cells_of_their_own_with_grids(asked):
         (SMALL + '[options]\nscale = "tiny"', "scale must be one of paper, short, smoke, got 'tiny'"),
         (SMALL + "[options]\ntrial-seconds = nan", "--trial-seconds must be a finite number"),
         (SMALL + 'name = "../x"', "name must be letters"),
-        (SMALL + 'name = "quickstart"', "is that of a suite"),
+        (SMALL + 'name = "quickstart"', "there is a suite named 'quickstart' already"),
         (SMALL + 'timing-tasks = ["x"]', "There is no task 'x'"),
         ('[[groups]]\ntasks = ["digits-mlp"]\ncontestants = ["none"]\ngrid = { a = 3 }', "must be a list of values"),
     ],
@@ -99,7 +99,7 @@ def test_whatever_a_file_may_not_hold_is_refused_with_a_sentence(asked, text, me
 
 def test_a_file_that_is_not_there_is_told_of_with_the_way_to_begin(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BadInput, match=r"There is no file no.toml; `regarena init no.toml` writes one"):
+    with pytest.raises(BadInput, match=r"There is no file no.toml; `regarena init no.toml` writes an example"):
         asked_for("no.toml", RunOptions())
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(BadInput, match="cannot be read"):

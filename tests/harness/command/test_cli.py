@@ -185,7 +185,7 @@ def test_a_combination_shows_the_cards_of_its_parts(monkeypatch, capsys, tmp_pat
     _, text, _ = call(monkeypatch, capsys, "show", "dropout+weight_decay")
     assert "dropout: " in text
     assert "weight_decay: " in text
-    assert "\nfields    as above; of several parts: none\n" in text
+    assert "\nfields    as above; renamed because several have them: none\n" in text
     (example,) = re.findall(r"^example   .*--regularizer dropout\+weight_decay .*$", text, re.MULTILINE)
     assert example.startswith("example   regarena tune digits-convnet ")
 
@@ -194,7 +194,7 @@ def test_a_combination_shows_the_cards_of_its_parts(monkeypatch, capsys, tmp_pat
 def test_the_card_of_a_combination_qualifies_fields_and_names_a_task_for_all_parts(name, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     _, text, _ = call(monkeypatch, capsys, "show", name)
-    assert "of several parts: dropout.drop_rate, " + name.partition("+")[2] + ".drop_rate\n" in text
+    assert "renamed because several have them: dropout.drop_rate, " + name.partition("+")[2] + ".drop_rate\n" in text
     (task,) = re.findall(rf"^example   regarena tune (\S+) --regularizer {re.escape(name)} ", text, re.MULTILINE)
     assert Contestant(name).skip_reason(TASKS[task], "smoke") is None
 
@@ -472,7 +472,7 @@ def test_an_output_without_space_is_told_in_one_sentence(arena, arguments, unbuf
     ended = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True)
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == [
-        "regarena: The output cannot be written (No space left on device); give it another place."
+        "regarena: The output cannot be written (No space left on device); redirect it elsewhere."
     ]
 
 

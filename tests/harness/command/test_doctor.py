@@ -78,7 +78,7 @@ def test_a_temporary_folder_in_which_others_may_remove_files_is_told(monkeypatch
     tmp_path.chmod(0o777)
     is_well, finding = examined("temporary folder")
     assert not is_well
-    assert "it needs the sticky bit" in finding
+    assert "set its sticky bit" in finding
 
 
 def test_a_temporary_folder_with_a_long_path_is_told_with_the_one_for_sockets(monkeypatch, tmp_path):
