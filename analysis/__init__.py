@@ -139,14 +139,16 @@ def _check_harness() -> None:
     """Check that `import harness` finds regarena's own package.
 
     Raises:
-        ImportError: if another file or folder of that name comes first; the message names it.
+        ImportError: if it finds none, or another file or folder of that name, which the message names.
     """
     spec = find_spec("harness")
     found = Path(spec.origin).resolve() if spec is not None and spec.origin is not None else None
-    if found is None or found.parent.parent != Path(__file__).resolve().parent.parent:
+    if found is None:
+        raise ImportError("regarena's package 'harness', which the analysis needs, is missing; install regarena again.")
+    if found.parent.parent != Path(__file__).resolve().parent.parent:
         raise ImportError(
-            f"{found or 'No package'} stands in the way of regarena's own package 'harness', which the analysis needs; "
-            "rename it, or start Python in another folder."
+            f"Python finds {found} in place of regarena's own package 'harness', which the analysis needs; rename it, "
+            "or start Python in another folder."
         )
 
 

@@ -140,9 +140,9 @@ def init(
 def list_(table: TableName, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """List the available tasks, suites, regularizers, architectures or datasets."""
     from harness.command.printing import show_records
-    from harness.command.registries import table_named
+    from harness.command.registries import TABLES
 
-    names = table_named(table.value)
+    names = TABLES[table.value]
     for notice in names.notices(names):
         say(f"regarena: {notice}", sys.stderr)
     show_records([{"name": name, "what": names.summary(name)} for name in names], as_json, as_csv)

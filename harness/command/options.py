@@ -1,6 +1,6 @@
-"""The options of the command. Light: heavy imports stand in the functions.
+"""The options of the command. Heavy imports stand inside the functions, so that --help stays fast.
 
-An option of run, plan and tune is one field of `RunOptions`, and one use of it in `request_of`.
+To add an option to run, plan or tune, add a field to `RunOptions` and use it in `request_of`.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class ScaleName(StrEnum):
 
 
 class WhoseRows(StrEnum):
-    """Whose rows count where a trial stands with different values."""
+    """Which folder's row counts where several hold one trial with different values."""
 
     first = "first"
     last = "last"
 
 
 def rule(asked: WhoseRows | None) -> Literal["raise", "first", "last"]:
-    """What `load_trials` calls it."""
+    """The value of `--on-conflict` as the argument `on_conflict` of `load_trials`."""
     return "raise" if asked is None else "first" if asked is WhoseRows.first else "last"
 
 
@@ -91,21 +91,21 @@ class StatisticName(StrEnum):
 
 
 def names_in(*tables: str) -> Callable[[str], list[str]]:
-    """A completion by the names of these tables ("tasks", "suites", ...)."""
+    """A function for shell completion that offers the names of these tables ("tasks", "suites", ...)."""
 
     def complete(incomplete: str) -> list[str]:
-        from harness.command.registries import table_named
+        from harness.command.registries import TABLES
 
-        return [name for table in tables for name in table_named(table) if name.startswith(incomplete)]
+        return [name for table in tables for name in TABLES[table] if name.startswith(incomplete)]
 
     return complete
 
 
 def a_location(parameter: typer.CallbackParam, value: str | Sequence[str] | None) -> Any:
-    """The value of an option or argument that names folders or URIs.
+    """A callback of Typer for options and arguments with folders or URIs: checks them and returns the value.
 
     Raises:
-        BadInput: when one of them cannot be the name of a folder.
+        BadInput: if one of them cannot be the name of a folder.
     """
     what = parameter.opts[0] if parameter.param_type_name == "option" else str(parameter.metavar).rstrip(".")
     for text in [value] if isinstance(value, str) else value or []:
@@ -121,7 +121,7 @@ SuiteName = Annotated[
 ]
 OnConflict = Annotated[
     WhoseRows | None,
-    typer.Option(help="Whose rows count where a trial has different values: of the first or last folder that has it."),
+    typer.Option(help="Where folders hold a trial with different values: take the first or last folder's row."),
 ]
 Folders = Annotated[
     list[str],
@@ -134,7 +134,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 
 DEFAULT_GPU_FRACTION = 0.25
-MAX_MEMORY_GIB = 2.0**20  # a pebibyte; far more does not fit the kernel's number of bytes
+MAX_MEMORY_GIB = 2.0**20  # a pebibyte; the kernel cannot hold far larger limits
 
 _RUNNING = ("run", "tune")
 _OF_A_SUITE = ("run", "plan")
@@ -153,13 +153,13 @@ def option(
     """A field of `RunOptions`.
 
     Args:
-        text: what --help says.
-        flags: the option's name, where it is not the field's.
-        default: the value where the option is not given.
-        unset: what None stands for, for --help.
+        text: the option's text in --help.
+        flags: the option's name, if it differs from the field's; a boolean needs it to have no --no-... form.
+        default: the value if the option is not given.
+        unset: what a default of None means, as --help says it.
         of: the commands that have the option.
-        takes: what the option takes, if a blank text is refused.
-        parameters: what else `typer.Option` is given.
+        takes: what the option takes, for the message if its text is blank; "" allows blank text.
+        parameters: further arguments of `typer.Option`.
     """
     metadata = {"text": text, "flags": flags, "unset": unset, "of": of, "takes": takes, "parameters": parameters}
     return field(default=default, metadata=metadata)
@@ -179,17 +179,17 @@ class RunOptions:
     scale: ScaleName | None = option("How much of the protocol is run.", unset="the suite's, of tune short")  # noqa: RUF009  # a field
     tune_trials: int | None = option("Tune trials of each cell.", unset="the suite's")
     tune_width: int | None = option(
-        "Tune trials of a cell in flight at once, whatever the machine.",
+        "Tune trials of a cell that run at once, on any machine.",
         unset="the campaign's, of a new one the suite's",
     )
     halving: bool = option("Stop the worse tune trials at 1/9 and 1/3 of their epochs.", "--halving", default=False)
     seeds: int | None = option("Default and confirm trials of each cell.", unset="the suite's")
-    splits: int = option("Ways of holding out validation data; every seed runs on each.", default=1)
+    splits: int = option("Number of train/validation splits; every seed runs on each.", default=1)
     select: RuleName | None = option(  # noqa: RUF009  # a field
         "Which tune trial is confirmed; oracle looks at test data.", unset="best_validation"
     )
     only: str | None = option(
-        "Only these tasks or regularizers, comma-separated; others may join so.", of=_OF_A_SUITE,
+        "Only these tasks or regularizers, comma-separated; may name ones that the suite lacks.", of=_OF_A_SUITE,
         takes="names of tasks or regularizers, separated by commas",
     )  # fmt: skip
     skip: str | None = option(
@@ -203,11 +203,11 @@ class RunOptions:
     address: str | None = option(
         "Join the Ray cluster at this address (HOST:PORT or auto).", of=_RUNNING, takes="HOST:PORT or auto"
     )
-    serial: bool = option("Without Ray, one trial after the other; same values.", "--serial", default=False)
+    serial: bool = option("Run one trial after the other, without Ray; same values.", "--serial", default=False)
     workers: int | None = option("Most trials at once.", unset="as many as the machine or cluster holds", min=1)
     trial_seconds: float | None = option("End a trial that runs longer.", of=_RUNNING, min=0.001)
     trial_memory: float | None = option(
-        "GiB a trial may take.", unset="its share", of=_RUNNING, min=0.001, max=MAX_MEMORY_GIB
+        "GiB a trial may take.", unset="its share of the machine's", of=_RUNNING, min=0.001, max=MAX_MEMORY_GIB
     )
     checkpoint_seconds: float = option(
         "Least time between checkpoints of one trial.", default=CHECKPOINT_SECONDS, of=_RUNNING, min=0
@@ -218,14 +218,14 @@ class RunOptions:
     channels_last: bool = option("Lay images and conv layers out channels last.", "--channels-last", default=False)
     compiled: bool = option("Compile networks with torch.compile.", "--compile", default=False)
     cuda_graphs: bool = option("Replay compiled networks as CUDA graphs.", "--cuda-graphs", default=False)
-    seed: int = option("Seed of the campaign: another one draws other seeds and proposals.", default=0)
+    seed: int = option("Seed of the campaign, which sets the trials' seeds and the searches.", default=0)
     retry_failed: bool = option(
         "Run trials again that ended without a result.", "--retry-failed", default=False, of=_RUNNING
     )
     allow_no_token: bool = option("Join a cluster that has no token.", "--allow-no-token", default=False, of=_RUNNING)
 
     def __post_init__(self) -> None:
-        """Check each value by itself."""
+        """Check each value on its own."""
         for each in dataclasses.fields(self):
             value, takes = getattr(self, each.name), each.metadata["takes"]
             flag = f"--{each.name.replace('_', '-')}"
@@ -241,8 +241,8 @@ def with_run_options(
     """Make the options of `command` parameters of a function, which receives them as its parameter `options`.
 
     Args:
-        command: whose options.
-        defaults: those that differ from the field's.
+        command: the command whose options are added.
+        defaults: field -> default, where this command's differs from the field's.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -268,7 +268,7 @@ def with_run_options(
 
 
 def _parameter(option: dataclasses.Field[Any], type_: Any, defaults: Mapping[str, Any]) -> inspect.Parameter:
-    """A field of `RunOptions` as Typer reads it from a signature."""
+    """A parameter for Typer, made from a field of `RunOptions`."""
     told = option.metadata
     default = defaults.get(option.name, option.default)
     text = f"{told['text']} [default: {told['unset']}]" if told["unset"] and default is None else told["text"]
@@ -277,10 +277,10 @@ def _parameter(option: dataclasses.Field[Any], type_: Any, defaults: Mapping[str
 
 
 def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
-    """What the options ask of a suite; names and values are checked here or in what is made of them.
+    """The request to run a suite with these options; without an option, the suite's own value is taken.
 
     Raises:
-        BadInput: for options that do not go together, or a value that is not allowed.
+        BadInput: for options that exclude each other, or a value that is not allowed.
     """
     from harness.execution import Execution
     from harness.plan import Budget
@@ -295,7 +295,7 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
         tune_trials, tune_width = math.ceil(tune_trials / BRACKET) * BRACKET, max(tune_width, BRACKET)
     data = Path(options.data) if options.data else None
     if data is not None and not data.is_dir() and (data.exists() or not options.download):
-        raise BadInput(f"--data must be a folder that exists, got {data}.")
+        raise BadInput(f"--data must be an existing folder (--download creates it), got {data}.")
     switches = {
         "precision": options.precision.value if options.precision else "",
         "channels_last": options.channels_last,
@@ -344,9 +344,9 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
 
 def _check_together(options: RunOptions) -> None:
     if options.serial and (options.address is not None or options.allow_no_token):
-        raise BadInput("--serial runs here without Ray, and --address joins a cluster of it; give one of them.")
+        raise BadInput("--serial runs without Ray; leave out --address and --allow-no-token, which join a Ray cluster.")
     if options.serial and options.workers is not None and options.workers > 1:
-        raise BadInput(f"--serial is one trial at a time, got --workers {options.workers}.")
+        raise BadInput(f"--serial runs one trial at a time; leave out --workers, got {options.workers}.")
     if options.download and options.data is None:
         raise BadInput("--download needs the folder to put data sets into: --data DIR.")
 

@@ -1,4 +1,4 @@
-"""Standard streams that never raise: a closed pipe, a full disk or a poor encoding does not end the command."""
+"""Standard streams that never raise: a closed pipe, a full disk or a limited encoding does not end the command."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any, TextIO
 
 
 class PatientFile(io.FileIO):
-    """A file that keeps its first error, and drops what is written after it."""
+    """A file that stores its first error instead of raising it, and then ignores further output."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number, "w", closefd=False)
         self.error: OSError | None = None
 
     def write(self, data: Any) -> int:
-        """Write bytes; where the reader is slow and the file does not block, wait for it."""
+        """Write bytes; if the file is in non-blocking mode and its reader is slow, wait until it takes more."""
         while self.error is None:
             try:
                 written = super().write(data)
@@ -30,9 +30,9 @@ class PatientFile(io.FileIO):
 
 
 def make_patient() -> PatientFile | None:
-    """Have stdout and stderr never raise, and exist where they were closed; returns the file below stdout.
+    """Replace stdout and stderr by streams that never raise; open closed ones. Returns the file below stdout.
 
-    None where a program that calls the command has put something of its own in the place of stdout.
+    A stream that a calling program has replaced stays as it is; for stdout the result is then None.
     """
     for number in (0, 1, 2):  # a file that is opened later must not get the number of a stream that is closed
         try:
@@ -54,7 +54,7 @@ def make_patient() -> PatientFile | None:
 
 
 def _text_over(file: Any, before: Any) -> TextIO:
-    """A text stream as it was before, but that it writes characters which its encoding lacks by their numbers."""
+    """A text stream like `before` over another file, which writes characters outside its encoding as escapes."""
     is_unbuffered = getattr(before, "write_through", False)  # PYTHONUNBUFFERED
     return io.TextIOWrapper(
         file if is_unbuffered else io.BufferedWriter(file),

@@ -11,13 +11,18 @@ from harness.command.printing import Records, print_notes, print_table, show_fra
 from harness.command.remarks import remarks
 from harness.terminal.durations import HOUR, in_words
 
-MOST_TASKS = 30  # that have rows of their own; of more, architectures have
-MOST_REASONS = 6  # why cells are skipped, below sums
+MOST_TASKS = 30  # with a row for each; if there are more, each architecture has a row
+MOST_REASONS = 6  # for skipped cells, shown below the sums
 COUNTS = ("trials", "done", "failed", "missing", "unused")
 
 
 def _duration(name: str, unit: float = HOUR) -> Callable[[Row], str]:
-    """A column of hours in words: with ">" where part of it is not known."""
+    """A function that writes the time of a column in words, with ">" in front where part of it is unknown.
+
+    Args:
+        name: of the column.
+        unit: seconds of one unit of it.
+    """
 
     def make(row: Row) -> str:
         if is_missing(row.get(name)):
@@ -29,7 +34,7 @@ def _duration(name: str, unit: float = HOUR) -> Callable[[Row], str]:
 
 
 _COUNTED = (
-    number("trials", show=count, weight=80, legend="Of all roles, if every one goes well."),
+    number("trials", show=count, weight=80, legend="Of all roles, if none fails."),
     number("done", show=count, weight=90),
     number("failed", show=count, weight=90),
     number("missing", show=count, weight=ALWAYS, legend="Trials that `run` would run."),
@@ -51,8 +56,8 @@ CELLS = (
 )  # fmt: skip
 SUMS = (
     Column(name="name", heading="", make=lambda row: str(row["name"]), weight=ALWAYS),
-    number("cells", show=count, weight=70, legend="Contestants on a task that it does not skip."),
-    number("skipped", show=count, weight=20, legend="Contestants that make no sense there."),
+    number("cells", show=count, weight=70, legend="Contestants that are not skipped on the task."),
+    number("skipped", show=count, weight=20, legend="Contestants that cannot act on the task."),
     *_COUNTED,
     *_TIMES,
 )
@@ -67,16 +72,16 @@ def show_plan(
     notes: Sequence[str] = (),
     by_cell: bool = False,
 ) -> None:
-    """The plan; on a terminal with what it costs in all, and what its tests can tell. Programs get every cell.
+    """Print the plan, and below it its total cost and what the tests can detect; as JSON or CSV every cell.
 
     Args:
         frame: a row per cell, as `plan_table` makes it.
         num_seeds: default and confirm trials of each cell.
-        as_json: print for another program, every cell and column.
-        as_csv: likewise.
-        title: stands above.
-        notes: stand below.
-        by_cell: list each cell.
+        as_json: print JSON, with every cell and column.
+        as_csv: print CSV, likewise.
+        title: heading of the table.
+        notes: sentences below the table.
+        by_cell: list each cell in place of sums.
     """
     import analysis
 
@@ -100,7 +105,7 @@ def show_plan(
 
 
 def sums_of(records: Records) -> list[dict[str, Any]]:
-    """A row for each task, or for each architecture if there are more than 30 tasks; at the end one for all."""
+    """A row for each task, or for each architecture if there are more than MOST_TASKS; the last row is the total."""
     tasks = {str(record["task"]) for record in records}
     key = "task" if len(tasks) <= MOST_TASKS else "architecture"
     groups: dict[str, list[Mapping[Any, Any]]] = {}
@@ -111,7 +116,7 @@ def sums_of(records: Records) -> list[dict[str, Any]]:
 
 
 def _sum(name: str, records: Records) -> dict[str, Any]:
-    """Counts and hours of some cells; `num_unknown` cells have trials of which no time is known."""
+    """Counts and hours of some cells; `num_unknown` counts cells with missing trials whose time is unknown."""
     running = [record for record in records if record["trials"]]
     unknown = [record for record in running if record["missing"] and is_missing(record["hours"])]
     is_known = len(unknown) < sum(bool(record["missing"]) for record in running) or not unknown

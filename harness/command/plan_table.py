@@ -1,4 +1,4 @@
-"""What `regarena plan` shows: for each cell what is done, missing and failed, and how long the rest may take."""
+"""The table of `regarena plan`: done, missing and failed trials of each cell, and how long the rest may take."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def plan_table(request: Request, timings: Sequence[str] = (), calibrate: bool = 
     """A frame with one row per cell, and sentences about the whole. Creates nothing and runs no trial.
 
     Args:
-        request: what `run` would be asked for.
-        timings: further results folders whose rows tell how long trials take.
-        calibrate: time some steps of each cell of which no row tells, on made-up data.
+        request: the request that `run` would get.
+        timings: further results folders, whose rows are used to estimate times.
+        calibrate: for cells without such rows, time some training steps on made-up data.
 
     Raises:
-        BadInput: for what `run` would refuse, and for a folder of timings that has no rows.
+        BadInput: for a request that `run` would refuse, and for a folder of timings that has no rows.
     """
     import pandas as pd
 
@@ -57,7 +57,7 @@ def plan_table(request: Request, timings: Sequence[str] = (), calibrate: bool = 
             raise BadInput(str(error)) from error
         why = "; ".join(filter(None, [why, cell.note]))
         rows.append({**_names(cell), **counts, **cost_columns(forecasts[-1], execution), "why": why})
-    notes = [f"{name} is damaged: its trials would run again." for name in dict.fromkeys(store.damaged)]
+    notes = [f"{name} is damaged: its trials will run again." for name in dict.fromkeys(store.damaged)]
     if unused := sum(row["unused"] for row in rows):
         notes.append(f"{unused} {UNUSED}: this plan does not use them.")
     notes += plan.left_out
@@ -75,7 +75,7 @@ def _with_rows(location: str) -> Store:
 
 
 def _num_workers(request: Request, execution: Execution) -> int:
-    """How many trials run at once: as many as were asked for, else as `run` has on this machine."""
+    """How many trials run at once: the requested number, or else as many as `run` would start on this machine."""
     if request.serial:
         return 1
     if request.cluster.max_workers is not None:  # may be meant for a cluster
@@ -103,7 +103,7 @@ def _names(cell: Cell) -> dict[str, Any]:
 
 
 def _counts(plan: Plan, cell: Cell, stored: Mapping[str, TrialSummary]) -> tuple[dict[str, Any], Counts, str]:
-    """The columns that count trials, how many of each role are missing, and that in words."""
+    """The columns that count a cell's trials, the missing trials by role, and these in words."""
     progress = CellProgress(plan, cell, stored)
     timing = {spec.trial_id: spec for spec in plan.timing_specs() if spec.cell == (cell.task_name, cell.regularizer)}
     known = {**progress.needed_ids(), **timing}
@@ -124,7 +124,7 @@ def _counts(plan: Plan, cell: Cell, stored: Mapping[str, TrialSummary]) -> tuple
 def _missing(
     plan: Plan, progress: CellProgress, known: Iterable[TrialSpec], stored: Mapping[str, TrialSummary]
 ) -> dict[Role, int]:
-    """Trials still to run, by role; confirm trials that wait for the end of tuning included."""
+    """Number of trials still to run, by role; confirm trials that wait for the end of tuning are included."""
     roles = [spec.role for spec in known if spec.trial_id not in stored]
     num_tune = plan.budget.tune_trials - progress.num_tuned
     return {
@@ -136,6 +136,6 @@ def _missing(
 
 
 def _why(missing: Counts, unused: int) -> str:
-    """Which roles are missing, in words; stored rows that the plan does not use are named as what they are."""
+    """The missing trials in words; if there are any, also the stored rows that the plan does not use."""
     parts = [f"{missing[role]} {role}" for role in cast(tuple[Role, ...], ROLES) if missing[role]]
     return "; ".join(parts) + (f" ({unused} {UNUSED})" if parts and unused else "")

@@ -1,4 +1,4 @@
-"""How records and tables are printed: fitted to the window on a terminal, as JSON or CSV for another program."""
+"""Printing of records and tables: fitted to the window on a terminal, or as JSON or CSV."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ MARGIN = "  "
 
 
 def show_records(records: Records, as_json: bool = False, as_csv: bool = False) -> None:
-    """Records of a name and what it is: as text, JSON or CSV."""
+    """Print records, as JSON, CSV, or text; for text each must have two fields: a name and its meaning.
+
+    Raises:
+        BadInput: if both JSON and CSV are asked for.
+    """
     _check_format(as_json, as_csv)
     if as_json:
         _say_json(json.dumps(list(records), indent=2, default=str))
@@ -32,7 +36,11 @@ def show_records(records: Records, as_json: bool = False, as_csv: bool = False) 
 
 
 def show_frame(frame: Any, as_json: bool, as_csv: bool) -> bool:
-    """A whole frame for another program, every column, if it asked for JSON or CSV; whether it did."""
+    """Print a frame with all its columns, if JSON or CSV is asked for; returns whether it was.
+
+    Raises:
+        BadInput: if both are asked for.
+    """
     _check_format(as_json, as_csv)
     if as_json:
         _say_json(frame.to_json(orient="records", indent=2, date_format="iso"))
@@ -44,9 +52,9 @@ def show_frame(frame: Any, as_json: bool, as_csv: bool) -> bool:
 
 
 def print_table(title: str, columns: Iterable[Column], records: Records, without: Iterable[str] = ()) -> None:
-    """The records below a title, fitted to the window; what had no room is named below.
+    """Print the records below a title, fitted to the window; columns without room are named below the table.
 
-    `without` names columns that the title speaks of. Columns of sentences are not shown: see `print_notes`.
+    Columns in `without`, whose values the title holds, and columns of sentences (see `print_notes`) are not shown.
     """
     left_out = set(without)
     shown = [column for column in columns if column.name not in left_out and not column.wide]
@@ -62,14 +70,14 @@ def print_table(title: str, columns: Iterable[Column], records: Records, without
 
 
 def print_notes(notes: Iterable[str]) -> None:
-    """Sentences below a table, indented, broken between words in a window."""
+    """Print sentences below a table: indented, and broken between words to fit the window."""
     for note in notes:
         for line in wrapped(visible(note), window_columns(), first=MARGIN, following=2 * MARGIN):
             say(line)
 
 
 def say_entries(entries: Sequence[tuple[str, str]]) -> None:
-    """Terms and what they mean, in two columns; in a window the second is broken between words."""
+    """Print terms and their meanings in two columns; the second is broken between words to fit the window."""
     columns = window_columns()
     margin = max((cell_length(visible(term)) for term, _ in entries), default=0) + len(MARGIN)
     following = " " * (margin if columns is None else min(margin, columns // 3))
@@ -79,10 +87,10 @@ def say_entries(entries: Sequence[tuple[str, str]]) -> None:
 
 
 def _say_json(text: str) -> None:
-    """JSON that was written in ASCII: of control characters, its writers leave one as it is."""
+    """Print JSON in ASCII; DEL is escaped here, the only control character that json and pandas leave as it is."""
     say(text.replace("\x7f", "\\u007f"))
 
 
 def _check_format(as_json: bool, as_csv: bool) -> None:
     if as_json and as_csv:
-        raise BadInput("--json and --csv are two formats of one output; give one of them.")
+        raise BadInput("--json and --csv exclude each other; give only one of them.")

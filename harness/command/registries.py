@@ -1,4 +1,4 @@
-"""The tables of names, by the words of the command line."""
+"""The tables of entries, by their names on the command line (`regarena list NAME`)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,3 @@ TABLES: dict[str, Table[Any]] = {
     "architectures": ARCHITECTURES,
     "datasets": DATASETS,
 }
-
-
-def table_named(name: str) -> Table[Any]:
-    """One of the tables."""
-    return TABLES[name]

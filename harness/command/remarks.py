@@ -1,4 +1,4 @@
-"""Sentences about rows of a table, for below it: each once, after the names of the rows that it is about."""
+"""Remarks on rows of a table, printed below it: each sentence once, after the names of its rows."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 Records = Sequence[Mapping[Any, Any]]
 
-MOST_NAMES = 6  # before a sentence; of more, the first few and how many there are
+MOST_NAMES = 6  # in front of a sentence; if there are more, the first few and the number of the others
 MOST_CHARACTERS = 500  # of a sentence: messages of exceptions can be pages
 
 
 def remarks(
     records: Records, sentences_of: Callable[[Mapping[Any, Any]], Sequence[str]], keys: Sequence[str]
 ) -> list[str]:
-    """What there is to say of some of the rows; what holds for all of them names none.
+    """The sentences about the rows, each once; a sentence about all rows names none of them.
 
     Args:
         records: the rows.
-        sentences_of: what there is to say of a row.
-        keys: columns that name a row. A sentence names rows by the first that tells them from the others.
+        sentences_of: the sentences about one row.
+        keys: columns that can name rows. Rows are named by the first column that tells them from all others.
     """
     said = [list(sentences_of(record)) for record in records]
     return [
@@ -50,7 +50,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def _named(records: Records, is_meant: Sequence[bool], keys: Sequence[str]) -> str:
-    """The rows by the first column that tells these from the others."""
+    """The names of the rows that are meant, by the first column that tells them from the others."""
     if all(is_meant):
         return ""
     for key in keys:

@@ -1,4 +1,4 @@
-"""What the command prints of the analysis' tables: group by group, the notes that belong to each below it."""
+"""Printing of the analysis' tables: one table for each group of rows, with its notes below."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from harness.command.printing import Records, print_notes, print_table, say_entr
 from harness.command.remarks import listed, remarks, split_sentences
 from harness.terminal.text import say
 
-MOST_ROWS = 20  # of a statistic among others
-FOLDED = ("setting", "verdict")  # columns that stand in the title where they are the same in all rows
+MOST_ROWS = 20  # of each statistic, when all are shown
+FOLDED = ("setting", "verdict")  # columns that move into the title if all rows have the same value
 
 
 def show_ranking(trials: Any, as_json: bool = False, as_csv: bool = False) -> list[str]:
@@ -31,7 +31,7 @@ def show_ranking(trials: Any, as_json: bool = False, as_csv: bool = False) -> li
         records = rows.to_dict("records")
         if task != "overall":
             _show_task(f"{task} ({scale})", records)
-        elif num_tasks > 1:  # of one task it would say the same again
+        elif num_tasks > 1:  # with one task it would repeat that task's table
             print_table(f"overall ({scale})", shown.OVERALL, records)
     notes = analysis.notes_of(table)
     print_notes(notes)
@@ -42,7 +42,7 @@ def show_ranking(trials: Any, as_json: bool = False, as_csv: bool = False) -> li
 
 
 def _show_task(name: str, records: Records) -> None:
-    """The ranking of one task; below it the rows that have no place in it."""
+    """Print the ranking of one task, and below it remarks and the contestants without a rank."""
     from analysis.shown import tables as shown
 
     ranked = [record for record in records if record["status"] not in ("skipped", "missing")]
@@ -99,7 +99,7 @@ def show_timing(trials: Any, as_json: bool = False, as_csv: bool = False, known_
 
 
 def show_importances(trials: Any, as_json: bool = False, as_csv: bool = False) -> None:
-    """Which hyperparameters decided, one table per tuned or swept cell."""
+    """Print the importance of hyperparameters, one table per tuned or swept cell."""
     import analysis
     from analysis.shown import tables as shown
 
@@ -116,7 +116,7 @@ def show_importances(trials: Any, as_json: bool = False, as_csv: bool = False) -
 
 
 def show_comparison(frame: Any, as_json: bool = False, as_csv: bool = False) -> None:
-    """Reported beside measured values, table by table; on a terminal only what was measured, and how many were not."""
+    """Print reported beside measured values; as text only the measured ones, and the number of the others."""
     import analysis
     from analysis.shown import tables as shown
 
@@ -141,13 +141,13 @@ def show_comparison(frame: Any, as_json: bool = False, as_csv: bool = False) -> 
 
 
 def _below_a_comparison(record: Mapping[Any, Any]) -> list[str]:
-    """Why a verdict is none of agrees and differs, and what is doubtful about the values."""
+    """Why a value has a verdict other than agrees and differs, and the notes on it."""
     _, _, reason = str(record["verdict"]).partition(": ")
     return [*([f"{reason[0].upper()}{reason[1:]}."] if reason else []), *split_sentences(record["note"])]
 
 
 def show_claims(table: Any, as_json: bool = False, as_csv: bool = False) -> None:
-    """What the papers claim: for each claim the verdict, then the sentence and what was measured."""
+    """Print the papers' claims: for each the verdict, the claim and what was measured."""
     import analysis
     from analysis.papers.claims.claim import NOT_RUN
 

@@ -1,4 +1,4 @@
-"""What `regarena status` shows: a campaign as it stands, once or again and again, in the size of the window."""
+"""What `regarena status` shows: the state of a campaign, once or repeatedly, fitted to the window."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.terminal.text import encodable, is_terminal, say, window_columns
 
 WATCH_SECONDS = 2.0
 PLAIN_WATCH_SECONDS = 30.0
-ALL_LINES = 1_000_000
+ALL_LINES = 1_000_000  # no limit on lines, or on their width
 MAX_MESSAGE = 200  # characters of an error's text
 
 _RUNNING = (
@@ -45,7 +45,7 @@ _LEFT = (
 
 
 def show_status(location: str, watch: bool, as_json: bool) -> None:
-    """Print how a campaign stands; with `watch` until its run ends."""
+    """Print the state of a campaign; with `watch` repeatedly, until its run ends."""
     if watch:
         _watch(location)
         return
@@ -60,7 +60,7 @@ def show_status(location: str, watch: bool, as_json: bool) -> None:
 
 
 def _watch(location: str) -> None:
-    """The same again and again, as long as a run works; Ctrl-C ends watching, and not the run."""
+    """Show the state repeatedly while the run lasts; Ctrl-C ends only the watching."""
     try:
         if is_terminal(sys.stdout):
             _watch_in_window(location)
@@ -101,14 +101,14 @@ def _headline(status: Status) -> list[str]:
         f"{status.num_failed:,} failed",
     ]
     if not status.is_running:
-        return [*parts, f"no run works on it: {last_run(status)}"]
+        return [*parts, f"not running: {last_run(status)}"]
     running = sum(len(pack.seeds) for pack in status.running)
     parts.append(f"{running} running, {status.num_workers} at once")
     if status.seconds_left is not None:
         parts.append(f"about {in_words(status.seconds_left)} left")
     return [
         *parts,
-        f"a run works on it since {at(status.started_at).removeprefix('at ')}",
+        f"running since {at(status.started_at).removeprefix('at ')}",
         f"process {status.pid} on {status.machine}",
         f"last seen {_since(status.seen_at)} ago",
     ]
@@ -135,7 +135,7 @@ def _sections(status: Status) -> Iterator[Section]:
 
 
 def _left(status: Status) -> Iterator[tuple[str, ...]]:
-    """Task by task what is still to run; those that are done stand nowhere."""
+    """A row for each task with trials left; tasks that are done have none."""
     for task in dict.fromkeys(cell.task for cell in status.cells):
         cells = [cell for cell in status.cells if cell.task == task]
         if any(cell.total is None for cell in cells):
@@ -147,7 +147,7 @@ def _left(status: Status) -> Iterator[tuple[str, ...]]:
 
 
 def _messages(status: Status) -> Iterator[str]:
-    """Why trials failed: each message once, with the number of trials that it is told of."""
+    """Why trials failed: each message once, with the number of its trials, the most frequent first."""
     told: dict[tuple[str, str], int] = {}
     for failure in status.failures:
         key = (failure.status, failure.message[:MAX_MESSAGE])

@@ -1,8 +1,8 @@
-"""Trials as records, rows and files: what the rest of the harness, and the analysis, know of a results folder.
+"""Trials as records, rows and files: the format of a results folder, which the harness and the analysis share.
 
-Reading `columns` (what a row holds), `trials` (a spec, a record), `folders` (where files lie), `reading` (files into
-tables), `migrations` (rows of older versions), `uniting` (one table from many) and `duplicates` (one row per trial)
-gives the whole way from a file to a row; `harness.results` writes them.
+Modules, in an order to read them: `columns` (the columns of a row), `trials` (spec and record of a trial), `folders`
+(access to files), `reading` (from files to tables), `migrations` (rows of older versions), `uniting` (one table from
+many) and `duplicates` (one row per trial). `harness.results` writes the files.
 """
 
 from harness.records.columns import (

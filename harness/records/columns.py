@@ -1,7 +1,7 @@
-"""The columns of a results folder's files: one table that the schema, `verify` and `regarena show columns` read.
+"""The columns of a results folder's files: the one definition for the schema, `verify` and `regarena show columns`.
 
-To add a column, add a line to TRIAL_TABLE or CURVE_TABLE, with `since=SCHEMA_VERSION`; raise that by one first if the
-last release has it.
+To add a column, add a line to TRIAL_TABLE or CURVE_TABLE with the number of SCHEMA_VERSION as `since`. If the last
+release already wrote files of that version, raise SCHEMA_VERSION by one first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 
 SCHEMA_VERSION = 2
-"""Of files as they are written. Files of an older version are migrated on reading, newer ones are refused."""
+"""Version of the files that are written. Files of older versions are migrated on reading, newer ones are refused."""
 
 Role = Literal["default", "tune", "confirm", "timing"]
 Scale = Literal["paper", "short", "smoke"]
@@ -31,9 +31,9 @@ SELECTIONS: tuple[str, ...] = get_args(Selection)
 STATUSES: tuple[str, ...] = get_args(Status)
 SUCCESSES: tuple[str, ...] = ("completed", "stopped_early")
 INTENDED: tuple[str, ...] = (*SUCCESSES, "skipped", "pruned")
-"""Ends that were meant. The others are failures, but that training may diverge where a search tries."""
+"""Statuses that are no failure. Nor is `diverged` for a tune trial: a search may propose values that diverge."""
 ANSWERS: tuple[str, ...] = (*SUCCESSES, "diverged")
-"""What the training itself came to. The other statuses may be the machine's, and a second try may end otherwise."""
+"""Statuses that the training itself determines. Others may be due to the machine: a second try may end differently."""
 
 HYPERPARAMETER_PREFIX = "hp."
 METRIC_PREFIX = "metric."
@@ -53,12 +53,12 @@ class Column:
     """One column of a file. Every value may be null, which means "does not apply" or "not known".
 
     Args:
-        name: of the column; one that ends in `*` stands for all columns whose names begin so.
+        name: of the column; one that ends in `*` stands for all columns whose names begin with the part before it.
         type: of its values.
-        group: what it belongs to.
-        meaning: in a few words.
-        unit: of its values, "" where they have none.
-        since: version of the schema from which on every file has it; files of older versions may lack it.
+        group: the group of columns to which it belongs.
+        meaning: a short description.
+        unit: of its values, "" if they have none.
+        since: the version of the schema that added it; files of older versions lack it.
         at_least: smallest allowed value; None: no bound.
         at_most: largest allowed value; None: no bound.
         allowed: all allowed values; (): any.
@@ -92,7 +92,7 @@ class Column:
         return " and ".join(f"{sign} {limit:g}" for sign, limit in limits if limit is not None)
 
     def faults(self, value: Any) -> Iterator[str]:
-        """What is wrong with a value, in words; NaN is within no bounds."""
+        """What is wrong with a value, in words; NaN violates any bound, null none."""
         if value is None:
             return
         if self.allowed and value not in self.allowed:
@@ -108,7 +108,7 @@ TRIAL_TABLE: tuple[Column, ...] = (
     Column("trial_id", TEXT, "identity", "hash of all that defines the trial"),
     Column("campaign_id", TEXT, "identity", "the campaign that ran it", repeats=False),
     Column("suite", TEXT, "identity", "the suite that asked for it", repeats=False),
-    Column("task", TEXT, "identity", "what was measured"),
+    Column("task", TEXT, "identity", "the task"),
     Column("dataset", TEXT, "identity", "the task's data set"),
     Column("architecture", TEXT, "identity", 'the task\'s network; "" where the task brings its own model'),
     Column("regularizer", TEXT, "identity", "the contestant; several joined by +"),
@@ -126,14 +126,14 @@ TRIAL_TABLE: tuple[Column, ...] = (
            since=2, at_least=1),
     Column("selection", TEXT, "identity", "the rule that picked the winner, where it is not best_validation", since=2,
            allowed=SELECTIONS),
-    Column("halving", TEXT, "identity", "shares of the epochs at which bad trials of that search stop; null is never",
+    Column("halving", TEXT, "identity", "shares of the epochs at which worse trials of that search stop; null is never",
            since=2),
-    Column("rung", SMALL, "identity", "rungs of halving that the trial had passed before its last part",
+    Column("rung", SMALL, "identity", "number of rungs of halving that the trial has passed",
            since=2, at_least=0, repeats=False),
     Column("frozen_from", TEXT, "identity", "trial_id of the tune trial that won, of confirm trials", repeats=False),
     Column("code_hash", TEXT, "identity", "hash of the code that the trial used"),
     Column("shared_code_hash", TEXT, "identity", "hash of the code that all contestants of the task use", since=2),
-    Column("switches", TEXT, "identity", "how steps were executed, where not as the protocol says", since=2),
+    Column("switches", TEXT, "identity", "how steps were executed, where it differs from the protocol", since=2),
     Column("dataset_fingerprint", TEXT, "identity", "hash of the data that was read"),
     Column("hp.*", BY_VALUE, "hyperparameters", "one column for each field of the regularizer and shared setting"),
     Column("status", TEXT, "outcome", "how the trial ended", allowed=STATUSES),
@@ -142,31 +142,33 @@ TRIAL_TABLE: tuple[Column, ...] = (
     Column("reason", TEXT, "outcome", "where it was raised, or why the cell was skipped", repeats=False),
     Column("attempts", SMALL, "outcome", "how often the trial was begun", at_least=0, repeats=False),
     Column("metric", TEXT, "value", "name of the value that is ranked"),
-    Column("higher_is_better", TRUTH, "value", "its direction"),
+    Column("higher_is_better", TRUTH, "value", "whether higher values are better"),
     Column("validation_value", REAL, "value", "on the held-out part of the training set, after the last epoch"),
-    Column("best_validation_value", REAL, "value", "the same after the epoch that was best in it", since=2),
-    Column("test_value", REAL, "value", "on the test set, after the last epoch; null for tune trials but an oracle's"),
-    Column("test_value_at_best_validation", REAL, "value", "on the test set, after the epoch best in validation"),
+    Column("best_validation_value", REAL, "value", "the same value, after the epoch with the best one", since=2),
+    Column("test_value", REAL, "value", "on the test set, after the last epoch; of tune trials only an oracle's"),
+    Column("test_value_at_best_validation", REAL, "value", "the same after the epoch best in validation"),
     Column("train_value", REAL, "value", "on the training set, after the last epoch"),
     Column("metric.*", REAL, "value", "one column for each other value that the task measures"),
     Column("epochs_planned", WHOLE, "effort", "epochs of the protocol at this scale", at_least=0),
     Column("epochs_run", WHOLE, "effort", "epochs that were trained", at_least=0),
-    Column("num_parameters", WHOLE, "effort", "trained numbers of the network", at_least=0),
-    Column("train_seconds", REAL, "effort", "training alone", unit="s", at_least=0, repeats=False),
-    Column("evaluation_seconds", REAL, "effort", "evaluation alone", unit="s", at_least=0, repeats=False),
-    Column("setup_seconds", REAL, "effort", "data, network, compilation", unit="s", at_least=0, repeats=False),
-    Column("seconds_per_step", REAL, "effort", "training time of a step", unit="s", at_least=0, repeats=False),
+    Column("num_parameters", WHOLE, "effort", "trained parameters of the network", at_least=0),
+    Column("train_seconds", REAL, "effort", "time of training", unit="s", at_least=0, repeats=False),
+    Column("evaluation_seconds", REAL, "effort", "time of evaluation", unit="s", at_least=0, repeats=False),
+    Column("setup_seconds", REAL, "effort", "time before training: data, network, compiling", unit="s",
+           at_least=0, repeats=False),
+    Column("seconds_per_step", REAL, "effort", "mean training time of a step", unit="s", at_least=0, repeats=False),
     Column("samples_per_second", REAL, "effort", "training speed", unit="1/s", at_least=0, repeats=False),
-    Column("peak_memory_bytes", WHOLE, "effort", "highest memory of the device", unit="B", at_least=0, repeats=False),
-    Column("seeds_together", SMALL, "effort", "trials that shared the process and its times, which are equal shares",
+    Column("peak_memory_bytes", WHOLE, "effort", "peak memory of the GPU, or of the process without one", unit="B",
+           at_least=0, repeats=False),
+    Column("seeds_together", SMALL, "effort", "trials trained at once in one process; times are equal shares of theirs",
            since=2, at_least=0, repeats=False),
     Column("validation_fraction", REAL, "effort", "share of the official training set that was held out",
            since=2, at_least=0, at_most=1),
     Column("device", TEXT, "machine", "torch's name of the device", repeats=False),
-    Column("hardware_key", TEXT, "machine", "what must be equal for times to be compared", repeats=False),
-    Column("gpu_fraction", REAL, "machine", "share of a GPU", at_least=0, repeats=False),
+    Column("hardware_key", TEXT, "machine", "hardware; only times with equal keys are compared", repeats=False),
+    Column("gpu_fraction", REAL, "machine", "share of a GPU that the trial had", at_least=0, repeats=False),
     Column("cpu_threads", SMALL, "machine", "threads of torch", at_least=0, repeats=False),
-    Column("exclusive", TRUTH, "machine", "whether nothing else of the campaign ran there", repeats=False),
+    Column("exclusive", TRUTH, "machine", "whether no other trial of the campaign ran on the machine", repeats=False),
     Column("started_at", TIME, "provenance", "when the trial began", repeats=False),
     Column("finished_at", TIME, "provenance", "when it ended", repeats=False),
     Column("git_commit", TEXT, "provenance", "commit of the checkout, null outside of one", repeats=False),
@@ -181,20 +183,20 @@ TRIAL_TABLE: tuple[Column, ...] = (
 """The columns of trials/*.parquet: one row for each trial that ended."""
 
 CURVE_TABLE: tuple[Column, ...] = (
-    Column("trial_id", TEXT, "curve", "the trial"),
-    Column("epoch", WHOLE, "curve", "epochs trained by then; 0 is the network before training", at_least=0),
-    Column("split", TEXT, "curve", "train, validation, test, or regularizer for what one logs about itself"),
-    Column("metric", TEXT, "curve", "name of the value"),
+    Column("trial_id", TEXT, "curve", "id of the trial"),
+    Column("epoch", WHOLE, "curve", "epochs trained before the measurement; 0 is the untrained network", at_least=0),
+    Column("split", TEXT, "curve", "train, validation, test, or regularizer for a regularizer's own logs"),
+    Column("metric", TEXT, "curve", "name of the measured value"),
     Column("value", REAL, "curve", "the value"),
 )
 """The columns of curves/*.parquet: one row for each measurement during a trial."""
 
 CURVE_KEY: tuple[str, ...] = ("trial_id", "epoch", "split", "metric")
-"""What names one point of a curve."""
+"""The columns that identify one point of a curve."""
 
 
 def fixed(table: tuple[Column, ...]) -> tuple[Column, ...]:
-    """The columns that every file has, without those that stand for many."""
+    """The columns with a fixed name, without `hp.*` and `metric.*`."""
     return tuple(column for column in table if not column.name.endswith("*"))
 
 

@@ -1,11 +1,11 @@
-"""One rule for what stands twice: rows of one trial, points of one curve. Whoever reads results applies it.
+"""The one rule for duplicates (several rows of one trial, or points of one curve), which every reader applies.
 
-Rows of one trial that agree in all that repeats (`Column.repeats`: not times, versions or the machine) are one row. An
-answer of the training (`ANSWERS`) goes before a row without one (a crash, a time limit), which a second try replaced.
-Two answers with other values contradict each other: on a CPU equal trials are equal bit for bit, so somebody's rows are
-wrong, and reading stops unless the caller chose whose rows count. A timing trial is measured anew on each machine:
-there, one trial has a row for each `hardware_key`. The order of files and rows decides nothing but which rows are
-`first` and `last`.
+Rows of one trial that agree in all columns that repeat (`Column.repeats`: not times, versions or the machine) become
+one row. A row whose status the training determines (`ANSWERS`) takes precedence over others (a crash, a time limit):
+the trial was tried again. Two such rows with different values contradict each other: on a CPU equal trials are equal
+bit for bit, so some rows are wrong, and reading stops unless the caller chose whose rows count. Timing trials differ by
+machine, so they keep a row for each `hardware_key`. The order of files and rows only decides which rows are `first` and
+`last`.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ RULES: tuple[OnConflict, ...] = ("raise", "first", "last")
 _Ints = NDArray[np.int64]
 _MOST_NAMED = 5
 _ADVICE = (
-    "Equal trials have equal values on a CPU: find out which rows are wrong and remove their files, or say whose rows "
-    "count: --on-conflict first or last (of the folders in their order; of one folder's files by name), which "
-    "`regarena merge ... --into DIR` takes, too; on_conflict= in Python."
+    "Equal trials have equal values on a CPU: find out which rows are wrong and remove their files, or choose whose "
+    "rows count with --on-conflict first or last (folders in the order given, files of one folder by name). "
+    "`regarena merge ... --into DIR` has the option too; in Python it is on_conflict=."
 )
 
 
 class ConflictingResultsError(BadInput, ValueError):
-    """One trial stands with different values; the message names trials, values and files."""
+    """A trial is stored with different values; the message names trials, values and files."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unique:
-    """Rows of several files, each trial or point once."""
+    """Rows of several files, in which each trial or point of a curve occurs once."""
 
     table: pa.Table
-    sources: _Ints  # of each row: the place of its file among those that were given
-    places: _Ints  # of each row: its place in that file
+    sources: _Ints  # of each row: the index of its file
+    places: _Ints  # of each row: its index in that file
     notes: tuple[str, ...] = ()  # sentences on what was left out
 
     def only(self, kept: NDArray[np.bool_], notes: Sequence[str]) -> Unique:
-        """Some of the rows, with these notes."""
+        """The rows where `kept` is true, with these notes."""
         return Unique(
             table=self.table.filter(pa.array(kept)),
             sources=self.sources[kept],
@@ -59,12 +59,12 @@ class Unique:
         )
 
     def of_file(self, part: Part, source: int) -> pa.Table:
-        """The rows of one file that are kept, in its own types."""
+        """The rows that are kept of the file with index `source`, in the types of that file."""
         return part.table.take(pa.array(self.places[self.sources == source]))
 
 
 def unique_trials(parts: Sequence[Part], on_conflict: OnConflict = "raise") -> Unique:
-    """The rows of these files, each trial once.
+    """The rows of these files, each trial once; `notes` say what was left out.
 
     Raises:
         ConflictingResultsError: for contradicting rows, unless `on_conflict` says whose count.
@@ -74,7 +74,7 @@ def unique_trials(parts: Sequence[Part], on_conflict: OnConflict = "raise") -> U
         return rows
     is_timing = pc.equal(rows.table["role"], "timing")
     machine = pc.if_else(is_timing, rows.table["hardware_key"], pa.scalar(None, pa.string()))
-    again = _standing_twice(rows.table["trial_id"], machine)
+    again = _duplicates_by(rows.table["trial_id"], machine)
     if again.num == 0:
         return rows
     table = rows.table.take(again.rows)
@@ -98,9 +98,11 @@ def unique_trials(parts: Sequence[Part], on_conflict: OnConflict = "raise") -> U
     num_superseded = int((~counts).sum())
     notes = []
     if num_superseded:
-        notes.append(f"{num_superseded} row(s) left out: their trials ran again and came to a result.")
+        notes.append(f"{num_superseded} row(s) left out: their trials ran again and gave a result.")
     if contradicting.any():
-        notes.append(f"{int(contradicting.sum())} trial(s) stand with different values; the {on_conflict} count.")
+        notes.append(
+            f"{int(contradicting.sum())} trial(s) have rows with different values; the {on_conflict} row counts."
+        )
     kept = np.ones(len(rows.table), bool)
     kept[again.rows] = False
     kept[again.rows[chosen]] = True
@@ -116,7 +118,7 @@ def unique_points(parts: Sequence[Part], on_conflict: OnConflict = "raise") -> U
     rows = _joined(parts, on_conflict)
     if _are_distinct(rows.table, CURVE_KEY):
         return rows
-    again = _standing_twice(*(rows.table[name] for name in CURVE_KEY))
+    again = _duplicates_by(*(rows.table[name] for name in CURVE_KEY))
     everywhere = np.ones(len(again.rows), bool)
     contradicting = again.differing(rows.table["value"].take(again.rows), everywhere, False)
     notes = []
@@ -125,9 +127,9 @@ def unique_points(parts: Sequence[Part], on_conflict: OnConflict = "raise") -> U
             raise _conflict(parts, rows, again, {"value": contradicting})
         trials = _codes(rows.table["trial_id"])
         wrong = np.unique(trials[again.rows[again.starts[contradicting]]])
-        notes.append(f"{len(wrong)} trial(s) have different curves; the {on_conflict} count.")
+        notes.append(f"{len(wrong)} trial(s) have different curves; the {on_conflict} curve counts.")
         rows = rows.only(~np.isin(trials, wrong) | _is_from(rows.sources, trials, on_conflict), notes)
-        again = _standing_twice(*(rows.table[name] for name in CURVE_KEY))
+        again = _duplicates_by(*(rows.table[name] for name in CURVE_KEY))
     kept = np.ones(len(rows.table), bool)
     kept[again.rows] = False
     kept[again.rows[again.starts]] = True
@@ -135,7 +137,7 @@ def unique_points(parts: Sequence[Part], on_conflict: OnConflict = "raise") -> U
 
 
 def _joined(parts: Sequence[Part], on_conflict: OnConflict) -> Unique:
-    """All rows, whether they stand twice or not."""
+    """All rows, duplicates included."""
     if on_conflict not in RULES:
         raise ValueError(f"on_conflict must be one of {', '.join(RULES)}, got {on_conflict!r}.")
     tables = [part.table for part in parts]
@@ -154,7 +156,7 @@ def _are_distinct(table: pa.Table, names: Sequence[str]) -> bool:
 
 
 def _is_from(sources: _Ints, trials: _Ints, on_conflict: OnConflict) -> NDArray[np.bool_]:
-    """Whether a row stands in the first or last file of those that hold its trial."""
+    """Whether each row is in the first (or last) of the files that hold its trial."""
     signed = sources if on_conflict == "first" else -sources
     wanted = np.full(trials.max() + 1, np.iinfo(np.int64).max)
     np.minimum.at(wanted, trials, signed)
@@ -163,7 +165,7 @@ def _is_from(sources: _Ints, trials: _Ints, on_conflict: OnConflict) -> NDArray[
 
 @dataclass(frozen=True, kw_only=True)
 class _Groups:
-    """Rows that stand twice or more, group by group: `rows` of the table, where each group starts, and its length."""
+    """Groups of duplicates: the indices of their `rows` in the table, and where each group starts, and its length."""
 
     rows: _Ints
     starts: _Ints
@@ -175,12 +177,15 @@ class _Groups:
         return len(self.starts)
 
     def any_of(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """For each group whether a row of it has the flag."""
+        """For each group, whether one of its rows has the flag."""
         any_: NDArray[np.bool_] = np.logical_or.reduceat(flags, self.starts)
         return any_
 
     def differing(self, column: pa.ChunkedArray, compared: NDArray[np.bool_], null_agrees: bool) -> NDArray[np.bool_]:
-        """For each group whether the compared rows hold more than one value; NaN equals NaN."""
+        """For each group, whether the compared rows hold more than one value; NaN equals NaN.
+
+        With `null_agrees` null equals any value: an older version did not write the column.
+        """
         codes = _codes(column)
         if null_agrees:
             compared = compared & (codes > 0)
@@ -189,15 +194,15 @@ class _Groups:
         return low < high
 
     def first_in(self, order: _Ints, counts: NDArray[np.bool_]) -> _Ints:
-        """Of each group the row that comes first in an order, of those that count."""
+        """For each group, the first row in this order among those that count."""
         ordered = order[counts[order]]
         groups = np.repeat(np.arange(self.num), self.lengths)
         _, places = np.unique(groups[ordered], return_index=True)
         return ordered[places]
 
 
-def _standing_twice(*keys: pa.ChunkedArray | pa.Array) -> _Groups:
-    """The rows whose keys all agree with those of another row."""
+def _duplicates_by(*keys: pa.ChunkedArray | pa.Array) -> _Groups:
+    """The groups of rows that have all keys in common with another row."""
     codes = _codes(keys[0])
     for key in keys[1:]:
         more = _codes(key)
@@ -211,7 +216,7 @@ def _standing_twice(*keys: pa.ChunkedArray | pa.Array) -> _Groups:
 
 
 def _codes(column: pa.ChunkedArray | pa.Array) -> _Ints:
-    """A number for each value: equal for equal ones, 0 for null."""
+    """An integer code for each value: equal for equal values, 0 for null."""
     values = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     encoded = values.dictionary_encode().indices
     codes: _Ints = pc.add(pc.fill_null(encoded, -1), 1).to_numpy(zero_copy_only=False).astype(np.int64)
@@ -219,7 +224,7 @@ def _codes(column: pa.ChunkedArray | pa.Array) -> _Ints:
 
 
 def _ranks(column: pa.ChunkedArray) -> _Ints:
-    """A number for each value in its order, null last."""
+    """The rank of each value; null comes last."""
     ranks: _Ints = pc.rank(column, sort_keys="ascending", tiebreaker="dense").to_numpy()
     return ranks.astype(np.int64)
 
@@ -227,7 +232,7 @@ def _ranks(column: pa.ChunkedArray) -> _Ints:
 def _conflict(
     parts: Sequence[Part], rows: Unique, again: _Groups, differing: Mapping[str, NDArray[np.bool_]]
 ) -> ConflictingResultsError:
-    """What contradicts what."""
+    """The error that names the contradicting rows, at most five of them."""
     groups = np.flatnonzero(np.logical_or.reduce(list(differing.values())))
     listing = []
     for group in groups[:_MOST_NAMED]:
@@ -236,12 +241,12 @@ def _conflict(
         names = [name for name, differs in differing.items() if differs[group]]
         listing.append(f"  {_contradiction(rows.table.take(members).to_pylist(), paths, names)}\n")
     more = f"  and {len(groups) - _MOST_NAMED} more\n" if len(groups) > _MOST_NAMED else ""
-    what = "trial(s) stand" if "status" in differing else "point(s) of curves stand"
+    what = "trial(s) are stored" if "status" in differing else "point(s) of curves are stored"
     return ConflictingResultsError(f"{len(groups)} {what} with different values:\n{''.join(listing)}{more}{_ADVICE}")
 
 
 def _contradiction(rows: Sequence[dict[str, Any]], paths: Sequence[str], names: Sequence[str]) -> str:
-    """A trial, and its values with the files that they stand in."""
+    """A trial, and its different values with the files that hold them."""
     telling = ("dataset_fingerprint", "status", "test_value", "validation_value")  # causes first
     shown = next((name for name in telling if name in names), names[0])
     others = f" (and {len(names) - 1} more column(s))" if len(names) > 1 else ""

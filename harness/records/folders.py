@@ -22,9 +22,9 @@ Results = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Kind = Literal["trials", "curves"]
 TRIALS: Kind = "trials"
 CURVES: Kind = "curves"
-CHECKPOINTS = "checkpoints"  # folder of what running trials leave, in case they are cut off
+CHECKPOINTS = "checkpoints"  # folder of the checkpoints of running trials
 
-PAUSES_SECONDS = (0.1, 0.5, 2.0)  # before a file is read again; a store that is busy asks for longer ones each time
+PAUSES_SECONDS = (0.1, 0.5, 2.0)  # before each further try to read; a busy object store needs longer and longer ones
 _LASTING = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)  # another try changes nothing
 
 _MACHINE = re.sub(r"\W", "_", platform.node(), flags=re.ASCII)
@@ -35,7 +35,7 @@ _Read = TypeVar("_Read")
 
 
 class UnreadableResultsError(ResultsError):
-    """The disk or the object store does not answer; the files themselves may be sound, and none was touched."""
+    """The disk or object store reports errors; the files themselves may be intact, and none was changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Folder:
 
     @property
     def is_local(self) -> bool:
-        """Whether it lies on a file system of this machine."""
+        """Whether it is on a file system of this machine."""
         return isinstance(self.filesystem, pa.fs.LocalFileSystem)
 
     def parquet_files(self, kind: Kind) -> list[str]:
@@ -77,13 +77,14 @@ class Folder:
             return stream.read_buffer()
 
     def write(self, name: str, content: bytes) -> str:
-        """Write a file below the folder, whole or not at all; returns where it lies.
+        """Write a file below the folder, whole or not at all; returns its path.
 
         Raises:
-            OSError: when it cannot be written, or would lie elsewhere: behind a link that stands in the folder.
+            ValueError: if the name contains "..".
+            OSError: if it cannot be written, or a link in the folder leads out of it.
         """
         if ".." in name.split("/"):
-            raise ValueError(f"A file of a results folder must lie below it, got {name!r}.")
+            raise ValueError(f"A file's name in a results folder must not contain '..', got {name!r}.")
         target = posixpath.join(self.path, name)
         check_no_links(self.filesystem, self.path, target)
         if self.is_local:
@@ -101,7 +102,7 @@ def open_folder(name: str | os.PathLike[str]) -> Folder:
     text = os.fspath(name)
     if "://" not in text:
         folder = os.path.abspath(text)
-        if os.path.isfile(folder):  # no error where the folder above may not be entered
+        if os.path.isfile(folder):  # False, not an error, if the parent folder may not be entered
             raise BadInput(f"The results location {text} is a file; choose a folder, which need not exist yet.")
         return Folder(name=text, filesystem=pa.fs.LocalFileSystem(), path=folder)
     try:
@@ -123,12 +124,16 @@ def open_folders(results: Results) -> list[Folder]:
 
 
 def patiently(read: Callable[[], _Read], what: str) -> _Read:
-    """What `read` returns; errors that may pass (too many open files, a busy store) are tried again after a pause.
+    """The result of `read`, which is retried after errors that may pass (too many open files, a busy object store).
+
+    Args:
+        read: does the reading.
+        what: the file or folder, as messages name it.
 
     Raises:
-        FileNotFoundError, NotADirectoryError, IsADirectoryError: at once.
-        BadInput: at once, where this user may not read.
-        UnreadableResultsError: when the last try fails, too.
+        FileNotFoundError, NotADirectoryError, IsADirectoryError: without retries.
+        BadInput: without retries, if this user has no permission to read.
+        UnreadableResultsError: if the last try fails, too.
     """
     for pause in (*PAUSES_SECONDS, None):
         try:
@@ -140,8 +145,8 @@ def patiently(read: Callable[[], _Read], what: str) -> _Read:
         except OSError as error:
             if pause is None:
                 raise UnreadableResultsError(
-                    f"{what} cannot be read ({first_line(error)}), nor could it {len(PAUSES_SECONDS)} times before. "
-                    "Nothing was changed; the same command goes on when it can be read again."
+                    f"{what} cannot be read ({first_line(error)}); this was try {len(PAUSES_SECONDS) + 1}. Nothing was "
+                    "changed; run the same command again when it can be read."
                 ) from error
             time.sleep(pause)
     raise AssertionError("the last try returns or raises")
@@ -150,16 +155,16 @@ def patiently(read: Callable[[], _Read], what: str) -> _Read:
 def check_no_links(files: pa.fs.FileSystem, root: str, path: str) -> None:
     """Make sure that no folder between the results folder `root` and `path` is a link, which may lead anywhere.
 
-    The results folder itself may be one: the user named it. What lies in it may come from somebody else.
+    The results folder itself may be a link: the user chose it. Links in it may come from somebody else.
 
     Raises:
-        PermissionError: when one is.
+        PermissionError: if one of them is a link.
     """
     if not isinstance(files, pa.fs.LocalFileSystem):
         return
     for folder in Path(path).relative_to(root).parents:
         if folder != Path(".") and (Path(root) / folder).is_symlink():
-            raise PermissionError(f"{Path(root) / folder} is a link, by which files would leave the results folder")
+            raise PermissionError(f"{Path(root) / folder} is a link, which may lead out of the results folder")
 
 
 def write_whole(files: pa.fs.FileSystem, root: str, path: str, content: bytes, lasting: bool = True) -> None:
@@ -168,11 +173,11 @@ def write_whole(files: pa.fs.FileSystem, root: str, path: str, content: bytes, l
     An object store makes it visible at once.
 
     Args:
-        files: where.
-        root: the results folder, below which the file must lie.
-        path: of the file.
+        files: the file system.
+        root: the results folder.
+        path: of the file, which must be below `root`.
         content: of the file.
-        lasting: whether it must outlive a crash of the machine; otherwise nothing is flushed, which takes time.
+        lasting: whether the file must survive a crash of the machine; if not, it is not flushed, which is faster.
 
     Raises:
         OSError: when the disk is full, the folder cannot be written, or a link leads out of it.
@@ -185,7 +190,7 @@ def write_whole(files: pa.fs.FileSystem, root: str, path: str, content: bytes, l
     target = Path(path)
     unfinished = unfinished_path(target)
     try:
-        unfinished.unlink(missing_ok=True)  # of a killed process with this number, or a link
+        unfinished.unlink(missing_ok=True)  # left by a killed process with the same id, or a link
         with unfinished.open("xb") as stream:
             stream.write(content)
             if lasting:
@@ -206,12 +211,12 @@ def write_whole(files: pa.fs.FileSystem, root: str, path: str, content: bytes, l
 
 
 def unfinished_path(target: Path) -> Path:
-    """Where a file of this process stands until it is whole: the machine and the process are part of the name."""
+    """The path of a file until it is complete; its name contains the machine and the process."""
     return target.with_name(f".{target.name}.{_MACHINE}-{os.getpid()}")
 
 
 def remove_unfinished(files: pa.fs.FileSystem, root: str) -> None:
-    """Remove what killed processes of this machine left of files, and what is older than an hour, whoever left it."""
+    """Remove unfinished files that killed processes of this machine left, and any that are older than an hour."""
     if not isinstance(files, pa.fs.LocalFileSystem):
         return  # an object store has no unfinished files
     below = (path for path in Path(root).iterdir() if path.is_dir() and not path.is_symlink())
@@ -224,14 +229,14 @@ def remove_unfinished(files: pa.fs.FileSystem, root: str) -> None:
 
 
 def _is_over(machine: str, pid: str) -> bool:
-    """Whether a process was one of this machine and lives no more."""
+    """Whether the process ran on this machine and has ended."""
     if machine != _MACHINE:
         return False
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
-    except (PermissionError, OverflowError):  # another user's; no number of a process
+    except (PermissionError, OverflowError):  # a process of another user; a number that is no process id
         return False
     return False
 

@@ -1,4 +1,4 @@
-"""Rows of older versions of the schema become rows of this one when they are read; the files stay as they are."""
+"""Migration of rows: on reading, rows of older schema versions become rows of this one; files are not changed."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def _same(table: pa.Table) -> pa.Table:
 
 
 STEPS: Mapping[int, Callable[[pa.Table], pa.Table]] = {1: _same}
-"""What makes rows of a version rows of the next."""
+"""Version -> the function that converts its rows to those of the next version."""
 
 
 def newest_version(table: pa.Table) -> int:
-    """The highest version of a table's rows; 1 where they say none."""
+    """The highest schema version of a table's rows; 1 if they have none."""
     return 1 if not _tells_version(table) else pc.max(table[_COLUMN]).as_py() or 1
 
 
 def migrated(table: pa.Table) -> pa.Table:
-    """The same rows as this version writes them. All rows of a file are of one version, which is not a newer one."""
+    """The rows in this version of the schema. All must have one version, which must not be a newer one."""
     version = newest_version(table)
-    is_foreign = _COLUMN in table.column_names and not _tells_version(table)  # who checks the types will say so
+    is_foreign = _COLUMN in table.column_names and not _tells_version(table)  # the later check of types reports it
     if version == SCHEMA_VERSION or is_foreign:
         return table
     for each in range(version, SCHEMA_VERSION):

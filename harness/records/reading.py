@@ -1,8 +1,8 @@
-"""Files into tables. The only reader of results: the harness resumes from what it returns, the analysis loads it.
+"""From files to tables. The only reader of results, both for resuming a campaign and for the analysis.
 
-A file that the decoder rejects is damaged. One that it reads and that is no table of ours is foreign. One that a newer
-regarena wrote is refused. What only could not be read just now (too many open files, a busy store) is tried again, and
-is never taken for damaged.
+A file is damaged if it cannot be decoded as Parquet, and foreign if its columns are not those of a results file. Files
+of a newer regarena raise an error. Reading is retried after errors that may pass (too many open files, a busy object
+store); a file is never called damaged because of them.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from harness.records.folders import TRIALS, Folder, Kind, first_line, patiently
 from harness.records.migrations import migrated, newest_version
 from harness.records.uniting import conform
 
-_READERS = 8  # threads; one file takes under a millisecond on a local disk, and mostly waiting on an object store
-_ATTEMPTS = 5  # a file that vanished was compacted meanwhile: its rows stand in a new file, so list and read again
+_READERS = 8  # threads, which help on an object store; on a local disk a file takes under a millisecond
+_ATTEMPTS = 5  # if a file vanishes, it was compacted meanwhile and its rows are in a new file: list and read again
 _NEEDED: dict[Kind, tuple[str, ...]] = {
     "trials": (
         "trial_id", "task", "regularizer", "scale", "role", "seed", "status", "validation_value", "test_value",
@@ -38,7 +38,7 @@ _NEEDED: dict[Kind, tuple[str, ...]] = {
 
 
 class DamagedResultsError(BadInput, ValueError):
-    """Some files of a results folder are damaged or foreign; the message names each of them and says what is wrong."""
+    """Some files of a results folder are damaged or foreign; the message names each, with what is wrong."""
 
 
 class NewerResultsError(BadInput, ValueError):
@@ -46,12 +46,12 @@ class NewerResultsError(BadInput, ValueError):
 
 
 class _ForeignError(ValueError):
-    """A Parquet file that does not hold what ours hold."""
+    """A Parquet file whose columns are not those of a results file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One file, read: its rows as this version of the schema has them."""
+    """One file that was read, with its rows in this version of the schema."""
 
     path: str
     table: pa.Table
@@ -75,20 +75,20 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What the files of one kind in one folder hold."""
+    """All files of one kind in one folder."""
 
     parts: list[Part] = field(default_factory=list)
-    damaged: list[Fault] = field(default_factory=list)  # rejected by the decoder
-    foreign: list[Fault] = field(default_factory=list)  # whole, and no table of ours
+    damaged: list[Fault] = field(default_factory=list)  # could not be decoded
+    foreign: list[Fault] = field(default_factory=list)  # intact, but no results file
 
 
 def read_parts(folder: Folder, kind: Kind) -> Parts:
-    """All files of a kind.
+    """Read all files of a kind.
 
     Raises:
-        NewerResultsError: when rows are of a newer schema.
-        UnreadableResultsError: when a file cannot be read, again and again.
-        BadInput: when this user may not read it.
+        NewerResultsError: if a file has a newer version of the schema.
+        UnreadableResultsError: if a file cannot be read after several tries.
+        BadInput: if this user may not read a file, or files keep vanishing.
     """
     for _ in range(_ATTEMPTS):
         paths = folder.parquet_files(kind)
@@ -97,7 +97,7 @@ def read_parts(folder: Folder, kind: Kind) -> Parts:
         except FileNotFoundError:
             continue
         return _sorted_out(folder, kind, zip(paths, contents, strict=True))
-    raise BadInput(f"Files keep vanishing from {folder.name} while they are read; wait until nobody changes it.")
+    raise BadInput(f"Files keep vanishing from {folder.name} while they are read; wait until no run changes it.")
 
 
 def decoded(content: pa.Buffer) -> pa.Table:
@@ -109,19 +109,19 @@ def decoded(content: pa.Buffer) -> pa.Table:
     try:
         with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
             table = file.read(use_threads=False)
-        table.validate(full=True)  # a changed byte may leave text that no longer is text
+        table.validate(full=True)  # a changed byte may leave invalid UTF-8
     except pa.ArrowMemoryError:
         raise
-    except (pa.ArrowException, OSError, ValueError) as error:  # of bytes in memory: the decoder's alone
+    except (pa.ArrowException, OSError, ValueError) as error:  # the bytes are in memory: only decoding can fail
         raise ValueError(first_line(error)) from error
     return table
 
 
 def checked(table: pa.Table, kind: Kind) -> pa.Table:
-    """The rows of a file as this version of the schema has them, every fixed column in its declared type.
+    """The rows of a file in this version of the schema, with every fixed column in its declared type.
 
     Raises:
-        ValueError: when it is no table of this kind; the message says what does not fit.
+        ValueError: if it is no table of this kind; the message says what does not fit.
     """
     try:
         if kind == TRIALS:
@@ -132,10 +132,10 @@ def checked(table: pa.Table, kind: Kind) -> pa.Table:
 
 
 def raise_for(faults: Sequence[Fault], advice: str) -> None:
-    """Name all files at fault in one error, if there are any.
+    """Raise one error that names all these files, unless there are none.
 
     Raises:
-        DamagedResultsError: if there are.
+        DamagedResultsError: if there are any.
     """
     if faults:
         raise DamagedResultsError(f"{named(faults)}\n{advice}")
@@ -152,7 +152,7 @@ def short_name(path: str) -> str:
 
 
 def _read_all(folder: Folder, paths: Sequence[str]) -> list[pa.Table | ValueError]:
-    """Several at once; what cannot be read then is read alone, which needs fewer open files, with pauses."""
+    """Read files in several threads; those that fail are read again one by one, with pauses and fewer open files."""
     with ThreadPoolExecutor(_READERS) as pool:
         contents = list(pool.map(lambda path: _read(folder, path), paths))
     for place, path in enumerate(paths):
@@ -218,15 +218,15 @@ _FITS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType], bool],
     (pa.types.is_boolean, pa.types.is_boolean, "truth values"),
     (_is_time, _is_time, "times with a time zone"),
 )
-"""Declared type, types that can be read as it, and how both are called."""
+"""(test of the declared type, test of the types that can be read as it, name of both in messages)."""
 
 
 @lru_cache(maxsize=1024)
 def _wanted(schema: pa.Schema, kind: Kind) -> pa.Schema:
-    """What a file of this schema is read as: the fixed columns as declared, then its own (of trials alone).
+    """The schema that a file is converted to: the fixed columns as declared, then (of trials) its own columns.
 
     Raises:
-        ValueError: when it lacks a column that all have, or one holds something else than declared.
+        ValueError: if a needed column is missing, or has a type that cannot be read as the declared one.
     """
     missing = [name for name in _NEEDED[kind] if name not in schema.names]
     if missing:

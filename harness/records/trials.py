@@ -1,6 +1,6 @@
-"""What a trial is (TrialSpec), what it left behind (TrialRecord), and the row that both become.
+"""What defines a trial (TrialSpec), its results (TrialRecord), and the row that both become.
 
-A TrialSpec holds only names and numbers, so it pickles, becomes a row and hashes.
+A TrialSpec holds only text and numbers, so that it can be pickled, hashed and written as a row.
 """
 
 from __future__ import annotations
@@ -35,13 +35,17 @@ Scalar = float | int | str | bool
 
 @dataclass(frozen=True, kw_only=True)
 class TrialSpec:
-    """One trial still to run: everything that defines it, as names and numbers.
+    """Everything that defines one trial, as text and numbers.
 
-    `hyperparameters` holds the regularizer's fields and the shared settings alike, with resolved types: 1 and 1.0
+    `hyperparameters` holds the regularizer's fields and the shared settings, each in the type of its default: 1 and 1.0
     would be two different trials. `campaign_id`, `suite`, `tune_index`, `tune_width`, `proposal_digest` and
-    `frozen_from` say why the trial runs and are no part of its identity: the same training asked for by two suites is
-    one trial. Nor are `rung` and `until_epoch`, which say how far it runs this time: it goes on later, and its last row
-    stays.
+    `frozen_from` say why the trial runs and are not part of its identity: the same training in two suites is one trial.
+    Nor are `rung` and `until_epoch`, which say how far it trains this time; if it is continued later, the later row
+    replaces the earlier.
+
+    Raises:
+        TypeError: for a hyperparameter that is neither number, text nor boolean.
+        ValueError: for a hyperparameter that is not finite.
     """
 
     task: str
@@ -51,8 +55,8 @@ class TrialSpec:
     role: Role
     scale: Scale
     code_hash: str
-    shared_code_hash: str = ""  # of the task without its regularizer; code_hash covers it, so no part of the identity
-    switches: str = ""  # how steps are executed (tasks.runtime.switches), where it is not as the protocol says
+    shared_code_hash: str = ""  # hash of the task's code alone; not part of the identity, since code_hash covers it
+    switches: str = ""  # how steps are executed (tasks.runtime.switches); "" is as the protocol says
     split: int = 0  # which samples are held out for validation (tasks.datasets.dataset.held_out)
     selection: Selection = "best_validation"  # the rule by which a confirm trial was picked, or a tune trial will be
     campaign_id: str = ""
@@ -60,9 +64,9 @@ class TrialSpec:
     tune_index: int | None = None  # position in the cell's study, for role "tune"
     tune_width: int | None = None  # of that study, for roles "tune" and "confirm"
     proposal_digest: str = ""  # of all that the study made it from (harness.search.studies), for role "tune"
-    halving: str = ""  # where trials of the study may stop early (harness.search.halving); "" is nowhere
-    rung: int | None = None  # rungs passed before, where they may stop
-    until_epoch: int | None = None  # where to stop this time; None is the end
+    halving: str = ""  # where trials of the study may stop early (harness.search.halving); "" is never
+    rung: int | None = None  # number of rungs passed before this run, with halving
+    until_epoch: int | None = None  # the epoch after which to stop this time; None is the last
     frozen_from: str | None = None  # trial_id of the tune trial that won, for role "confirm"
 
     def __post_init__(self) -> None:
@@ -73,7 +77,7 @@ class TrialSpec:
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"Hyperparameter {name!r} must be finite, got {value!r}.")
 
-    @cached_property  # asked for many times; a spec does not change
+    @cached_property  # cached, since it is used often and a spec does not change
     def trial_id(self) -> str:
         """20 hexadecimal digits of SHA-256 over what defines the trial; the same on every machine."""
         identity = {
@@ -87,7 +91,7 @@ class TrialSpec:
         }
         if self.halving:  # its outcome depends on those of other trials
             identity["halving"] = self.halving
-        if self.switches:  # trials as the protocol says have the identity that they had before there were switches
+        if self.switches:  # left out by default, so that trials of older versions keep their identity
             identity["switches"] = self.switches
         if self.split:
             identity["split"] = self.split
@@ -98,7 +102,7 @@ class TrialSpec:
 
     @property
     def sees_test(self) -> bool:
-        """Whether the test split may be looked at: not in a search, unless an oracle picks its winner."""
+        """Whether the test split may be evaluated: not by tune trials, unless the oracle picks their winner."""
         return self.role != "tune" or self.selection == "oracle"
 
     @property
@@ -122,9 +126,13 @@ class CurvePoint:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord:
-    """What one trial left behind: its spec, its status, and a value for each column it could fill.
+    """The result of one trial: its spec, its status, and values for columns.
 
-    `values` holds the columns of the outcome, value, effort, machine and provenance groups; a missing one is null.
+    `values` holds columns of the groups outcome, value, effort, machine and provenance (`harness.records.columns`); a
+    missing one is null. `metrics` holds the task's further values, `curves` the measurements during training.
+
+    Raises:
+        ValueError: for an unknown column, or a test value in a tune trial that must not see the test split.
     """
 
     spec: TrialSpec
@@ -134,7 +142,7 @@ class TrialRecord:
     curves: tuple[CurvePoint, ...] = ()
 
     def __post_init__(self) -> None:
-        """Hold the borders: known columns only, and no test value in a tune row."""
+        """Check that all columns are known, and that no tune trial reports a test value."""
         unknown = set(self.values) - set(TRIAL_COLUMNS)
         if unknown:
             raise ValueError(f"These are not columns of a trial row: {sorted(unknown)}.")
@@ -154,7 +162,7 @@ class TrialRecord:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the trial trained to an end that counts."""
+        """Whether the trial was completed or stopped early by its regularizer."""
         return self.status in SUCCESSES
 
     def row(self) -> dict[str, Any]:
@@ -215,5 +223,5 @@ def _scalar_type(value: Scalar) -> pa.DataType:
 
 
 def utc_now() -> datetime:
-    """Now, in UTC; what `started_at` and `finished_at` hold."""
+    """The current time in UTC, as in the columns `started_at` and `finished_at`."""
     return datetime.now(UTC)

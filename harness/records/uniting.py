@@ -1,4 +1,4 @@
-"""Tables whose columns differ become one table: each trial's file has only the hyperparameters of its regularizer."""
+"""One table from tables with different columns: a trial's file only has the hyperparameters of its regularizer."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 
 
 def united(tables: Iterable[pa.Table]) -> pa.Table:
-    """One table with every column of every table; where a table has no such column, the value is null.
+    """One table with the columns of all tables; a value is null where its table lacks the column.
 
-    Types meet as follows: whole numbers and real numbers become real numbers, anything else that differs becomes text.
-    Rows of tables with one schema follow each other, see `order_of`.
+    Columns of different types are converted: integers and floats to float, any other mixture to text. Tables with the
+    same schema are placed next to each other, see `order_of`.
 
     >>> united([pa.table({"hp.h": [1]}), pa.table({"hp.h": [0.5], "hp.m": ["a"]})]).to_pylist()
     [{'hp.h': 1.0, 'hp.m': None}, {'hp.h': 0.5, 'hp.m': 'a'}]
@@ -32,7 +32,7 @@ def united(tables: Iterable[pa.Table]) -> pa.Table:
 
 
 def order_of(tables: Sequence[pa.Table]) -> list[int]:
-    """The places of the tables in the order in which `united` takes their rows."""
+    """The indices of the tables in the order in which `united` places their rows."""
     places: dict[pa.Schema, list[int]] = {}
     for place, table in enumerate(tables):
         places.setdefault(table.schema.remove_metadata(), []).append(place)
@@ -40,9 +40,9 @@ def order_of(tables: Sequence[pa.Table]) -> list[int]:
 
 
 def unlike_apart(tables: Iterable[pa.Table]) -> list[pa.Table]:
-    """Like `united` for files that are to be stored: no value changes its type, but whole numbers among real ones.
+    """As few tables as possible for storage, without changing a value's type, except integers beside floats.
 
-    Tables whose columns of one name cannot meet so (text and numbers) stay apart.
+    Tables in which a column has types that do not go together (text and numbers) stay apart.
     """
     groups: list[tuple[pa.Schema, list[pa.Table]]] = []
     for schema, members in _by_schema(tables).items():
@@ -59,7 +59,8 @@ def unlike_apart(tables: Iterable[pa.Table]) -> list[pa.Table]:
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """The table with exactly the columns of a schema: cast where the type differs, null where the column is missing.
 
-    Raises `pyarrow.ArrowException` where a value does not fit its type.
+    Raises:
+        pyarrow.ArrowException: if a value cannot be cast.
     """
     if table.schema.equals(schema):
         return table
@@ -94,7 +95,7 @@ def _meet(first: pa.DataType, second: pa.DataType) -> pa.DataType:
 def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     if column.type == kind:
         return column
-    # Whole numbers beyond 2^53 lose digits as real numbers; refusing a whole results folder for that would help nobody.
+    # Integers beyond 2^53 lose digits as floats; that is better than to refuse the whole results folder.
     real = pa.types.is_floating(kind)
     options = pc.CastOptions(target_type=kind, allow_time_truncate=True, allow_float_truncate=real)
     return column.cast(options=options)

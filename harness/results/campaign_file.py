@@ -1,4 +1,4 @@
-"""The file campaign.json: which suite a results folder holds, and what was asked of it."""
+"""The file campaign.json: the suite of a results folder, and the requests of its runs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _ADVICE = "Remove it: the trials are kept, and the next run writes a new one."
 
 
 def read_campaign(store: Store) -> dict[str, Any] | None:
-    """`campaign_id`, `suite` and `requests` of the campaign, or None where there is no such file.
+    """`campaign_id`, `suite` and `requests` of the campaign, or None if there is no such file.
 
     Raises:
-        BadInput: when the file is damaged, or holds something else.
+        BadInput: if the file is damaged, or lacks one of these.
     """
     known: Any = store.read_json(CAMPAIGN_FILE)
     if known is None:

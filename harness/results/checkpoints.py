@@ -1,7 +1,7 @@
 """Checkpoints of running trials: RESULTS/checkpoints/TRIAL_ID/epoch-000123.pt, of which at most two are kept.
 
-They are scratch: a trial that is cut off goes on from its newest whole one, and when its row is stored they go. No
-trial fails for want of a checkpoint.
+They are temporary: a trial that was cut off continues from its newest intact checkpoint, and when its row is stored its
+checkpoints are removed. No trial fails because a checkpoint cannot be written or read.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ NUM_KEPT = 2
 
 
 class TrialCheckpoints:
-    """Where one trial leaves its state (`tasks.runtime.checkpointing.Checkpoints`).
+    """The checkpoints of one trial (implements `tasks.runtime.checkpointing.Checkpoints`).
 
     Args:
         location: the results folder or URI.
-        trial_id: whose checkpoints.
+        trial_id: of the trial.
         every_seconds: least time from the start, or from one checkpoint, to the next.
-        made_on: what else a state must have come from; it is not gone on with elsewhere, since a trial is to be what
-            one kind of device and one version of torch make of it.
+        made_on: device, versions and data, as text. A checkpoint with another text is ignored, since a trial must be
+            trained on one kind of device, with one version of torch, and on the same data.
     """
 
     def __init__(self, location: str, trial_id: str, every_seconds: float, made_on: str) -> None:
@@ -42,7 +42,7 @@ class TrialCheckpoints:
         self._has_failed = False
 
     def load(self) -> State | None:
-        """The newest state that is whole."""
+        """The newest intact state, or None."""
         for path in reversed(self._paths()):
             checkpoint = self._read(path)
             if checkpoint is not None and checkpoint["made_on"] == self._made_on:
@@ -52,15 +52,15 @@ class TrialCheckpoints:
         return None
 
     def offer(self, epoch: int, state: Callable[[], State]) -> None:
-        """Keep the state if the last one is old enough."""
+        """Write the state if the last checkpoint is old enough."""
         if epoch > self._last_epoch and time.monotonic() - self._last_time >= self._every_seconds:
             self.keep(epoch, state)
 
     def keep(self, epoch: int, state: Callable[[], State]) -> None:
-        """Keep the state now. A disk that is full is no reason to end: who goes on then begins again."""
+        """Write the state now. If that fails (on a full disk, say), warn once and go on without a checkpoint."""
         try:
             self._write(epoch, state())
-        except Exception as error:  # whatever a contestant's state may be, or a file system may say
+        except Exception as error:  # a contestant's state, or a file system, may raise anything
             if not self._has_failed:
                 warnings.warn(f"No checkpoint could be written to {self._folder}: {error}", stacklevel=2)
             self._has_failed = True
@@ -76,7 +76,7 @@ class TrialCheckpoints:
             self._files.delete_file(path)
 
     def _paths(self) -> list[str]:
-        """Whole files, from the oldest to the newest."""
+        """The checkpoint files, from the oldest to the newest."""
         try:
             found = self._files.get_file_info(pyarrow.fs.FileSelector(self._folder, allow_not_found=True))
         except OSError:
@@ -84,7 +84,7 @@ class TrialCheckpoints:
         return sorted(info.path for info in found if info.base_name.startswith("epoch-"))
 
     def _read(self, path: str) -> dict[str, Any] | None:
-        """What a file holds; None if it is damaged, which torch itself would not notice within a tensor."""
+        """The content of a file; None if it is damaged, which torch does not notice inside a tensor."""
         try:
             with self._files.open_input_file(path) as stream:
                 content = io.BytesIO(stream.read())
@@ -93,5 +93,5 @@ class TrialCheckpoints:
             content.seek(0)
             read: dict[str, Any] = torch.load(content, weights_only=True)
             return {name: read[name] for name in ("epoch", "made_on", "state")}
-        except Exception:  # each way of being damaged has another one
+        except Exception:  # each kind of damage raises another exception
             return None

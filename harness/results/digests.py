@@ -1,4 +1,4 @@
-"""The digest that a file carries of its own rows, so that `verify` can tell an edited file from a genuine one."""
+"""The digest of a file's rows, stored in the file, by which `verify` detects that a file was edited."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 
 DIGEST_KEY = b"regarena.digest"
-"""Where it stands in the metadata of a file's schema."""
+"""Its key in the metadata of a file's schema."""
 
 
 def digest(table: pa.Table) -> str:
-    """SHA-256 over the names and values of a table's rows, whatever the file's encoding."""
+    """SHA-256 over the names and values of a table's rows; independent of how Parquet encodes them."""
     hasher = hashlib.sha256()
     for row in table.to_pylist():
         text = json.dumps(row, sort_keys=True, default=_plain)

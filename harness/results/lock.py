@@ -1,4 +1,4 @@
-"""The lock of a campaign, so that two runs do not work on one results folder at once."""
+"""The lock of a campaign, which keeps two runs from using one results folder at the same time."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # NFS without i
 
 @contextlib.contextmanager
 def campaign_lock(location: str, folder: Path | None) -> Iterator[str | None]:
-    """Hold the campaign for this process; the operating system lets go of it however the process ends.
+    """Lock the campaign for this process; the operating system releases the lock however the process ends.
 
     Args:
-        location: what the user calls the results folder.
+        location: the results folder as the user wrote it.
         folder: the results folder, or None for a URI.
 
     Yields:
-        None, or a sentence that says that other machines are not kept away: so it is where the folder's file system has
-        no locks. For a URI it is always so, and nothing is said.
+        None, or a sentence for the user if the folder's file system has no locks: then, as always for a URI, only other
+        runs on this machine are locked out.
 
     Raises:
-        CampaignLocked: when another process holds it.
-        OSError: when the lock's file cannot be opened.
+        CampaignLocked: if another process holds the lock.
+        OSError: if the lock's file cannot be opened.
     """
     with contextlib.ExitStack() as stack:
         notice = None
@@ -44,7 +44,7 @@ def campaign_lock(location: str, folder: Path | None) -> Iterator[str | None]:
                     raise
                 stack.enter_context(_held(_on_this_machine(str(folder)), location, removed=True))
                 notice = (
-                    f"The file system of {location} has no locks ({error.strerror}): start no second run of this "
+                    f"The file system of {location} has no locks ({error.strerror}): do not start a second run of this "
                     "campaign on another machine."
                 )
         yield notice
@@ -52,7 +52,7 @@ def campaign_lock(location: str, folder: Path | None) -> Iterator[str | None]:
 
 @contextlib.contextmanager
 def _held(path: Path, location: str, *, removed: bool) -> Iterator[None]:
-    """Hold the lock of a file. Where it is `removed` in the end, who opened it before finds it gone, and tries anew."""
+    """Lock a file. If it is `removed` afterwards, another process may have opened it before: so check, and retry."""
     while True:
         handle = _opened(path)
         try:
@@ -73,7 +73,7 @@ def _lock(handle: int, location: str) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise CampaignLocked(
-            f"Another run is working on the campaign in {location}; wait for it, or end it first."
+            f"Another run is working on the campaign in {location}; wait for it, or end it (`regarena stop`)."
         ) from None
 
 
@@ -85,11 +85,11 @@ def _is_at(path: Path, handle: int) -> bool:
 
 
 def _opened(path: Path) -> int:
-    """The open file; a link is not followed, since the temporary folder is open to other users."""
+    """Open or create the file, without following links: other users can write to the temporary folder."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
 
 
 def _on_this_machine(location: str) -> Path:
-    """A file that all runs of this user on this machine find."""
+    """The lock's file on this machine, the same for all runs of this user on this location."""
     name = hashlib.sha256(location.encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"regarena-{os.getuid()}-{name}.lock"

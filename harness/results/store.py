@@ -1,8 +1,8 @@
-"""The only writer of Parquet: one file per finished trial, compaction at the end, and the list of what is finished.
+"""The results folder, and the only writer of Parquet: one file per finished trial, compacted at the end of a run.
 
-A results folder is local, or any URI that pyarrow.fs opens. A file is either whole or not there: it is written under
-a name that readers ignore (a leading dot), flushed to the disk and renamed; an object store makes it visible at once.
-Each file carries a digest of its rows, so that `verify` can tell an edited file from a genuine one.
+A results folder is local, or any URI that pyarrow.fs opens. Files are never visible half-written: a local file gets a
+name that readers ignore (a leading dot), is flushed to the disk and then renamed; an object store does the same by
+itself. Each file contains a digest of its rows, so that `verify` can detect edited files.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ class Store:
     """A campaign's results folder.
 
     Args:
-        location: a local folder, made if it is not there, or a URI ("s3://bucket/folder").
+        location: a local folder, which `prepare` creates if needed, or a URI ("s3://bucket/folder").
 
     Raises:
-        BadInput: when the location cannot be opened.
+        BadInput: if the location cannot be opened.
     """
 
     def __init__(self, location: str | os.PathLike[str]) -> None:
@@ -69,14 +69,14 @@ class Store:
 
     @property
     def address(self) -> str:
-        """The location as another process finds it, whatever folder that one works in."""
+        """The location as another process can open it, with an absolute path."""
         return self.root if self.is_local else self.location
 
     def prepare(self) -> None:
-        """Make the folders, and prove that a file can be written.
+        """Create the folders, and check that a file can be written.
 
         Raises:
-            BadInput: when it cannot.
+            BadInput: if not.
         """
         try:
             for folder in (TRIALS, CURVES, CHECKPOINTS):
@@ -91,7 +91,7 @@ class Store:
             ) from error
 
     def lock(self) -> AbstractContextManager[str | None]:
-        """Hold the campaign for this process; see `harness.results.lock`.
+        """Lock the campaign for this process; see `harness.results.lock`.
 
         Raises:
             CampaignLocked: when another process holds it.
@@ -99,9 +99,9 @@ class Store:
         return campaign_lock(self.location, Path(self.root) if self.is_local else None)
 
     def write(self, record: TrialRecord) -> None:
-        """Store one finished trial: its curves first, then its row, which is what makes it finished.
+        """Store one finished trial: first its curves, then its row, with which the trial counts as finished.
 
-        Its checkpoints go then, but of one that was pruned: it may be told to go on.
+        Then its checkpoints are removed, except those of a pruned trial, which may be continued.
 
         Raises:
             OSError: when the disk is full or the folder cannot be written.
@@ -174,17 +174,18 @@ class Store:
                     self._delete(part.path)
 
     def compact(self, others: Sequence[Store] = (), on_conflict: OnConflict = "raise") -> None:
-        """Bring all files of a kind together in one, with those of other folders, each trial once.
+        """Merge all files of a kind into one, with those of other folders; each trial is kept once.
 
-        A crash in between leaves duplicates, never a gap. Where columns of one name hold text in some rows and numbers
-        in others, there is a file for each. What killed processes left unfinished is removed.
+        A crash meanwhile leaves duplicates, but loses no row. If a column holds text in some rows and numbers in
+        others, there is a file for each. Unfinished files of killed processes are removed.
 
         Raises:
-            ConflictingResultsError: for contradicting rows, before anything is written, unless `on_conflict` says whose
-                count.
+            ConflictingResultsError: for contradicting rows, unless `on_conflict` chooses; nothing is written then.
         """
         gathered = {kind: self._gather(kind, others, on_conflict) for kind in (CURVES, TRIALS)}
-        name = COMPACTED_PREFIX + uuid.uuid4().hex[:12]  # one for both kinds, so that both sort alike among other files
+        name = (
+            COMPACTED_PREFIX + uuid.uuid4().hex[:12]
+        )  # the same for both kinds, so that trials and curves have the same order of files
         for kind, (own, tables) in gathered.items():
             self._note_damage(own, set_aside=True)
             if not others and len(tables) == len(own.parts):
@@ -198,7 +199,7 @@ class Store:
             remove_unfinished(self._fs, self.root)
 
     def files(self, kind: Kind) -> list[str]:
-        """Paths of the whole files of `trials` or `curves`, sorted."""
+        """Sorted paths of the Parquet files with `trials` or `curves`, without unfinished ones."""
         return self.folder.parquet_files(kind)
 
     def read_json(self, name: str) -> dict[str, Any] | None:
@@ -226,7 +227,7 @@ class Store:
         write_whole(self._fs, self.root, f"{self.root}/{name}", json.dumps(content, indent=2).encode(), lasting)
 
     def make_folder(self, name: str) -> None:
-        """Make a folder of the results folder.
+        """Create a folder in the results folder.
 
         Raises:
             OSError: when it cannot be made, or a link leads out of the results folder.
@@ -235,13 +236,13 @@ class Store:
         self._fs.create_dir(f"{self.root}/{name}", recursive=True)
 
     def remove(self, name: str) -> None:
-        """Remove a file of the folder that is no row; one that is not there, or cannot be removed, is ignored."""
+        """Remove a file without rows; it is no error if the file does not exist or cannot be removed."""
         with contextlib.suppress(OSError):
             check_no_links(self._fs, self.root, f"{self.root}/{name}")
             self._fs.delete_file(f"{self.root}/{name}")
 
     def remove_folder(self, name: str) -> None:
-        """Remove a folder that holds no rows, with all in it; likewise."""
+        """Remove a folder without rows and all its content; errors are ignored, as in `remove`."""
         with contextlib.suppress(OSError):
             check_no_links(self._fs, self.root, f"{self.root}/{name}/any")
             self._fs.delete_dir(f"{self.root}/{name}")
@@ -257,15 +258,15 @@ class Store:
         return sorted(each.base_name for each in listed if each.is_file and not each.base_name.startswith("."))
 
     def check(self, path: str) -> str | None:
-        """What is wrong with one Parquet file, or None: damaged, or rows that do not fit their digest."""
+        """What is wrong with a Parquet file (it is damaged, or its rows do not match their digest), or None."""
         try:
             table = self.read(path)
         except ValueError as error:
             return f"cannot be read ({error})"
         recorded = (table.schema.metadata or {}).get(DIGEST_KEY)
         if recorded is None:
-            return "carries no digest: it was not written by regarena, or was edited"
-        return None if recorded.decode() == digest(table) else "was edited: its rows do not fit its digest"
+            return "has no digest: it was not written by regarena, or was edited"
+        return None if recorded.decode() == digest(table) else "was edited: its rows do not match its digest"
 
     def read(self, path: str) -> pa.Table:
         """One file as a table, as it was stored.
@@ -277,12 +278,12 @@ class Store:
         return decoded(patiently(lambda: self.folder.read(path), path))
 
     def check_mergeable(self, others: Sequence[Store], on_conflict: OnConflict) -> None:
-        """Raise what `compact` with these other folders would; changes nothing."""
+        """Raise the errors that `compact` with these other folders would raise; changes nothing."""
         for kind in (CURVES, TRIALS):
             self._gather(kind, others, on_conflict)
 
     def _gather(self, kind: Kind, others: Sequence[Store], on_conflict: OnConflict) -> tuple[Parts, list[pa.Table]]:
-        """What stands here, and what is to stand here: each trial once, with those of other folders."""
+        """The folder's files, and the tables that are to replace them: each trial once, those of `others` included."""
         own = self._read(kind)
         parts = own.parts + [part for other in others for part in other._read(kind).parts]
         unique = _UNIQUE[kind](parts, on_conflict)
@@ -302,7 +303,7 @@ class Store:
                     self._fs.move(fault.path, f"{fault.path}.damaged")
 
     def _delete(self, path: str) -> None:
-        """Remove a file whose rows stand elsewhere; another compaction of the same folder may have done so."""
+        """Remove a file whose rows are stored elsewhere; another compaction of the folder may have removed it."""
         with contextlib.suppress(FileNotFoundError):
             self._fs.delete_file(path)
 

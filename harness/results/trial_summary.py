@@ -1,4 +1,4 @@
-"""What a campaign remembers of a trial that ended: enough to replay a study, to choose a winner and to tell times."""
+"""The columns of an ended trial that a campaign needs: to replay a study, select a winner and estimate times."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ class TrialSummary:
     regularizer: str = ""
     role: str = ""
     best_validation_value: float | None = None
-    test_value: float | None = None  # of tune trials: an oracle's alone
-    rung: int | None = None  # to which it trained, where trials of its search may stop early
+    test_value: float | None = None  # tune trials have it only in the oracle's search
+    rung: int | None = None  # the rung to which it trained, if its search uses halving
     seconds: float = 0.0  # of training, evaluation and setup
 
     @property
     def has_result(self) -> bool:
-        """Whether there is a value to compare; timing trials have none, and are results all the same."""
+        """Whether the trial succeeded, with a finite validation value; timing trials need none."""
         value = self.validation_value
         return self.status in SUCCESSES and (value is None or math.isfinite(value))
 
     @property
     def is_rejection(self) -> bool:
-        """Whether it is the answer to a study's proposal: training diverges there, so look elsewhere."""
+        """Whether it is a tune trial that diverged: for its study that is an outcome, not a failure."""
         return self.role == "tune" and self.status == "diverged"
 
     @property
     def is_failure(self) -> bool:
-        """Whether there should be a result and is none."""
+        """Whether the trial should have a result and has none."""
         return not (self.has_result or self.is_rejection or self.status in ("skipped", "pruned"))
 
     @classmethod
@@ -59,6 +59,6 @@ class TrialSummary:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> TrialSummary:
-        """From the columns FINISHED_COLUMNS of a row; times that are missing count as none."""
+        """From the columns FINISHED_COLUMNS of a row; missing times count as 0 seconds."""
         named: dict[str, Any] = {name: row.get(name) for name in FINISHED_COLUMNS if name not in _SECONDS}
         return cls(**named, seconds=sum(row.get(name) or 0.0 for name in _SECONDS))

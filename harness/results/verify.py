@@ -1,4 +1,4 @@
-"""Checks of a results folder: whole and genuine files, no duplicates, no impossible values, tuning without test."""
+"""Checks of a results folder: intact unedited files, no duplicates, possible values, no test values of tune trials."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _UNIT_METRICS = ("accuracy",)
 
 
 def verify_folder(location: str) -> list[str]:
-    """One sentence for each thing that is wrong; empty if all is well.
+    """A sentence for each problem; the list is empty if there is none.
 
     Raises:
-        BadInput: when there are no trials at all.
-        UnreadableResultsError: when a file cannot be read now.
+        BadInput: if there are no trials at all.
+        UnreadableResultsError: if a file cannot be read now.
     """
     store = Store(location)
     if not store.files(TRIALS):
@@ -52,12 +52,12 @@ def verify_folder(location: str) -> list[str]:
 
 @dataclass
 class _Files:
-    """The files of one kind that can be looked into."""
+    """The files of one kind that can be read."""
 
     parts: list[Part] = field(default_factory=list)
 
     def add(self, store: Store, path: str, kind: Kind) -> Iterator[str]:
-        """Look at one more file, and say what is wrong with it as a whole."""
+        """Read a file; yields what is wrong with it as a whole."""
         name, wrong = short_name(path), store.check(path)
         if wrong:
             yield f"{name} {wrong}."
@@ -88,7 +88,7 @@ def _damage_of_campaign(store: Store) -> Iterator[str]:
 
 
 def _lacking(table: pa.Table, version: int) -> list[str]:
-    """Columns that every file of this version has."""
+    """The columns that a file of this version must have and the table lacks."""
     return [
         each.name for each in fixed(TRIAL_TABLE) if each.since <= version and each.name not in table.column_names
     ]  # fmt: skip
@@ -135,7 +135,7 @@ def _row_findings(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _value_findings(row: Mapping[str, Any]) -> Iterator[str]:
-    """What a trial that succeeded must have, by its role."""
+    """Problems with the values of a successful trial; which ones it must have depends on its role."""
     needed = {"timing": ("seconds_per_step",), "tune": ("validation_value",)}
     for name in needed.get(row["role"], ("validation_value", *_TEST_COLUMNS)):
         if row[name] is None or not math.isfinite(row[name]):

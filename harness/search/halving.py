@@ -1,11 +1,12 @@
 """Successive halving (Jamieson and Talwalkar 2016, arXiv:1502.07943): the worse trials of a search stop early.
 
-Proposals are compared in brackets of `BRACKET`, in the order of asking. All train to the first rung, a share of the
-epochs; there one in `KEPT` goes on, from its checkpoint, to the next rung, and in the end to the whole training. A rung
-is decided when every trial of its bracket has reached it, never before: so the decisions are a function of the values
-alone, whatever ends first. Optuna's and Tune's own pruners decide by what has arrived, which no resumption repeats.
+Proposals are compared in brackets of `BRACKET` trials, in the order in which they were made. All train to the first
+rung, after 1/9 of the epochs; one in `KEPT` continues from its checkpoint to the next rung, after 1/3, and one in
+`KEPT` of these to the last epoch. A rung is decided only when every trial of its bracket has reached it, so the
+decisions depend on the values, not on which trial ends first. (The pruners of Optuna and Tune decide by the values that
+have arrived so far, so a resumed search would decide differently.)
 
-A bracket takes 26 % of the epochs of as many whole trainings: 9 of 1/9, 3 of 2/9 more, 1 of 2/3 more, over 9.
+A bracket takes 26 % of the epochs of nine whole trainings: (9 * 1/9 + 3 * 2/9 + 1 * 2/3) / 9.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from fractions import Fraction
 from harness.results.trial_summary import TrialSummary
 
 BRACKET = 9
-KEPT = 3
+KEPT = 3  # one in so many continues after a rung
 FRACTIONS = (Fraction(1, 9), Fraction(1, 3))
 NAME = " ".join(map(str, FRACTIONS))
-"""Of the rule, as rows and identities of trials hold it."""
+"""Name of the rule: the column `halving`, and part of a trial's identity."""
 
 
 def rung_epochs(num_epochs: int) -> tuple[int, ...]:
-    """After how many epochs trials are compared; shorter trainings have fewer rungs, or none.
+    """The numbers of epochs after which trials are compared; short trainings have fewer rungs, or none.
 
     >>> rung_epochs(160), rung_epochs(3), rung_epochs(1)
     ((18, 53), (1,), ())
@@ -35,19 +36,19 @@ def rung_epochs(num_epochs: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """Of a bracket's trials, by their places in it."""
+    """The state of a bracket; trials are named by their index in it."""
 
-    going: dict[int, int] = field(default_factory=dict)  # to which rung they are to train now; the last is the end
-    over: frozenset[int] = frozenset()  # whose outcome is final
+    going: dict[int, int] = field(default_factory=dict)  # trial -> rung to train to now; `num_rungs` is the last epoch
+    over: frozenset[int] = frozenset()  # trials whose outcome is final
 
 
 def standing(outcomes: Sequence[TrialSummary | None], num_rungs: int, higher_is_better: bool) -> Standing:
-    """Where a bracket stands.
+    """The state of a bracket, from the outcomes so far.
 
     Args:
-        outcomes: of its trials in the order of asking, the newest of each; None for one that has not reached a rung.
-        num_rungs: before the end; with 0 every trial trains to its end.
-        higher_is_better: direction of the values at the rungs.
+        outcomes: the newest one of each trial, in the order of proposals; None if it has not reached a rung.
+        num_rungs: number of rungs before the last epoch; with 0 every trial trains to its last epoch.
+        higher_is_better: direction of the validation value.
     """
     active, over = list(range(len(outcomes))), set[int]()
     for rung in range(num_rungs):
@@ -57,7 +58,7 @@ def standing(outcomes: Sequence[TrialSummary | None], num_rungs: int, higher_is_
         further = [place for place in active if _rung(outcomes[place], num_rungs) > rung]
         here = [place for place in active if place not in further]
         stopped = [place for place in here if _is_stopped(outcomes[place])]
-        # What went further was promoted, and its value here is no longer known: the best of the others join it.
+        # Trials that are further were promoted here before; their values at this rung are not known any more.
         num_promoted = max(0, -(-len(active) // KEPT) - len(further))
         best = sorted(stopped, key=lambda place: (_loss(outcomes[place], higher_is_better), place))[:num_promoted]
         over |= set(here) - set(best)
@@ -67,7 +68,7 @@ def standing(outcomes: Sequence[TrialSummary | None], num_rungs: int, higher_is_
 
 
 def _rung(finished: TrialSummary | None, num_rungs: int) -> int:
-    """The rung to which a trial trained, whatever became of it; that of whole trainings is the end."""
+    """The rung to which a trial trained, however it ended; -1 for none, `num_rungs` without halving."""
     if finished is None:
         return -1
     return num_rungs if finished.rung is None else min(finished.rung, num_rungs)

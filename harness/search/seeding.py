@@ -1,7 +1,7 @@
-"""Which seed a trial gets, from its role and number: fresh ones for confirming, the same ones for every contestant.
+"""The seed of a trial, from its role and number: the same for every contestant, and fresh ones for confirm trials.
 
-Pairs matter: the n-th confirm trial of every contestant has one seed, hence one initial network and data order, so
-that differences between contestants are paired by seed.
+The n-th confirm trials of all contestants share a seed, hence the initial network and the order of the data, so that
+differences between contestants can be tested in pairs.
 """
 
 from __future__ import annotations

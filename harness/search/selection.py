@@ -1,6 +1,6 @@
 """Selection rules: each picks the tune trial whose hyperparameters are confirmed.
 
-A rule has a name that stands in the rows (column `selection`): contestants meet only where one rule picked all winners.
+Rows hold the rule's name (column `selection`): contestants are compared only if the same rule picked all winners.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class SelectionRule:
     """A named way to pick one of the tune trials that succeeded.
 
     Attributes:
-        name: as `--select` takes it and rows hold it.
-        value: what it looks at in a trial.
+        name: as in `--select` and in the rows.
+        value: the value of a trial that it compares.
         within_error: whether all trials within one standard error of the best count as equally good.
-        sees_test: whether that is the test split; its tune trials are evaluated on it.
+        sees_test: whether this value is from the test split, on which its tune trials are then evaluated.
     """
 
     name: Selection
@@ -35,12 +35,11 @@ class SelectionRule:
     sees_test: bool = False
 
     def choose(self, tuned: Tuned, higher_is_better: bool, num_samples: int | None = None) -> TrialSpec:
-        """The trial with the best value, of equally good ones the earliest.
+        """The trial with the best value; the earliest of equally good ones.
 
         Within one standard error of the best means `|v - best| <= sqrt(best (1 - best) / n)`, the error of a share of
-        n samples (Breiman et al. 1984, section 3.4.3; Hastie et al. 2009, section 7.10). The earliest trial stands for
-        their simplest model: the first proposal is the paper's own setting, which is left only for a difference that
-        shows.
+        n samples (Breiman et al. 1984, section 3.4.3; Hastie et al. 2009, section 7.10). Where these authors take the
+        simplest model, the earliest trial is taken here: the first proposal is the paper's own setting.
 
         Args:
             tuned: in the order of proposals.
@@ -62,15 +61,15 @@ class SelectionRule:
         return next(spec for (spec, _), loss in zip(finite, losses, strict=True) if loss <= limit)
 
     def check(self, task: str, metric: str, num_samples: int | None) -> None:
-        """Make sure that the rule can be applied to a task.
+        """Check that the rule can be applied to a task.
 
         Raises:
-            BadInput: if not, with the reason.
+            BadInput: if it needs the standard error of a share, and the task's metric is none.
         """
         if self.within_error and not (metric.endswith("accuracy") and num_samples):
             raise BadInput(
-                f"--select {self.name} needs tasks whose validation value is a share of a known number of samples; "
-                f"{task} measures {metric}. Leave the task out with --skip, or select by best_validation."
+                f"--select {self.name} needs tasks whose metric is an accuracy on a known number of samples; {task} "
+                f"measures {metric}. Leave the task out with --skip, or use --select best_validation."
             )
 
 
@@ -86,8 +85,8 @@ RULES: dict[str, SelectionRule] = {
         SelectionRule(name="oracle", value=lambda done: done.test_value, sees_test=True),
     )
 }
-"""By name. `best_epoch` looks at the epoch that was best in validation, whose test value then is ranked; `oracle`
-looks at the test set, and says at most how well a better rule could do (Gulrajani and Lopez-Paz 2021, section 3)."""
+"""The rules by name. `best_epoch` takes each trial's epoch with the best validation value, whose test value is then
+ranked. `oracle` looks at the test set: an upper bound for other rules (Gulrajani and Lopez-Paz 2021, section 3)."""
 
 
 def rule_named(name: str) -> SelectionRule:
@@ -102,6 +101,6 @@ def rule_named(name: str) -> SelectionRule:
 
 
 def num_validation(task: Task, scale: str) -> int | None:
-    """Samples of one evaluation on the validation split; None where the task cannot tell without its data."""
+    """Number of samples in the validation split; None if the task does not know it without its data."""
     workload = task.workload(scale)
     return None if workload is None else workload.num_validation

@@ -1,7 +1,7 @@
-"""One Optuna study per cell, asked and told in a fixed order: a function of seed, width and its trials' values alone.
+"""One Optuna study per cell, whose proposals depend only on its seed, its width and the outcomes of its trials.
 
-The study's knowledge is rebuilt from the stored rows at every start; nothing of Optuna's own state is kept. Rows hold a
-digest of all that their proposal was made from, so that a proposal that is stored need not be computed again.
+At every start the study is rebuilt from the stored rows; no state of Optuna is stored. Rows hold a digest of all that
+their proposal was made from, so that a stored proposal need not be computed again.
 """
 
 from __future__ import annotations
@@ -19,8 +19,12 @@ from harness.records import Scalar
 from harness.results.trial_summary import Proposals, TrialSummary
 from search_spaces.space import Choice, Integer, Range, Real, Space
 
-NUM_RANDOM_TRIALS = 5  # before TPE starts to model; fixed, so that a larger budget repeats the smaller one's trials
-_TOLD_AS_WORST = ("diverged", "timeout", "out_of_memory")  # the search should avoid them; other failures teach nothing
+NUM_RANDOM_TRIALS = 5  # before TPE starts; fixed, so that a larger budget begins with the trials of a smaller one
+_TOLD_AS_WORST = (
+    "diverged",
+    "timeout",
+    "out_of_memory",
+)  # the search should avoid these; other failures are not due to the values
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -28,20 +32,22 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 class CellStudy:
     """Proposes hyperparameters for one cell, several at a time.
 
-    A study has a width w: proposal k is made when the outcomes of proposals 0 ... k - w are told to the sampler, in the
-    order of asking. Those between count as running (constant liar: as bad ones, so that others are proposed). Outcomes
-    that arrive earlier are held back until their turn. So the proposals are a function of seed, width and outcomes,
-    whatever ends first and however often the study is replayed. Until `NUM_RANDOM_TRIALS` outcomes can have been told,
-    proposals depend on no outcome, and are made at once.
+    A study has a width w. Proposal k is made after the sampler was told the outcomes of proposals 0 ... k - w, in this
+    order; later ones count as running, even if they have ended. (A running trial counts as a bad one, so that others
+    are proposed: Optuna's constant liar.) So the proposals depend only on seed, width and outcomes, not on the order in
+    which trials end, and a replay gives the same ones. As long as the sampler knows fewer than `NUM_RANDOM_TRIALS`
+    outcomes it draws at random, so these proposals are made without waiting.
 
     Args:
         space: what is tuned.
-        defaults: the paper's values; the first trial, where they lie in the space.
+        defaults: the paper's values, which are proposed first if they are within the space.
         higher_is_better: direction of the validation value.
         seed: of the sampler.
-        width: most proposals whose outcomes are unknown when one is made from outcomes, itself included; at least 1.
-        known: proposals by their digests. Those that this study would make are taken from here, and those that it makes
-            are added.
+        width: w, how many proposals can run at once; at least 1.
+        known: proposals by their digests; those in it need not be computed, and new ones are added to it.
+
+    Raises:
+        ValueError: if the width is below 1.
     """
 
     def __init__(
@@ -69,9 +75,9 @@ class CellStudy:
         return self._digest.hexdigest()[:20]
 
     def ask(self) -> dict[str, Scalar] | None:
-        """The next proposal; None while it depends on an outcome that is not known."""
+        """The next proposal; None while it depends on an outcome that is not known yet."""
         num_needed = self._num_asked - self._width + 1
-        if num_needed >= NUM_RANDOM_TRIALS:  # with fewer the sampler draws at random, whatever they are
+        if num_needed >= NUM_RANDOM_TRIALS:  # with fewer, the sampler ignores outcomes and draws at random
             if any(earlier not in self._outcomes for earlier in range(self._num_told, num_needed)):
                 return None
             for earlier in range(self._num_told, num_needed):
@@ -85,7 +91,11 @@ class CellStudy:
         return proposal
 
     def tell(self, place: int, finished: TrialSummary) -> None:
-        """What came of a proposal, named by its place in the order of asking; in any order."""
+        """Note the outcome of proposal number `place`; outcomes may come in any order.
+
+        Raises:
+            ValueError: if there is no such proposal.
+        """
         if not 0 <= place < self._num_asked:
             raise ValueError(f"Proposals 0 to {self._num_asked - 1} were made, got an outcome of proposal {place}.")
         self._outcomes[place] = finished

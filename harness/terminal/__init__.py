@@ -1,1 +1,1 @@
-"""What people see on a terminal: text made safe, tables that fit the window, the live view of a campaign."""
+"""Output on a terminal: escaped text, tables that fit the window, the live view of a campaign."""

@@ -1,4 +1,4 @@
-"""Durations in words that a person can use: "45 s", "3 h 20 min", "22 days"."""
+"""Durations in words: "45 s", "3 h 20 min", "22 days"."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ MINUTE, HOUR, DAY, YEAR = 60.0, 3600.0, 86_400.0, 365.25 * 86_400.0
 
 
 def in_words(seconds: float) -> str:
-    """A duration in one or two units, no more exact than an estimate is.
+    """A duration in one or two units, rounded as suits an estimate.
 
     >>> [in_words(each) for each in (0.2, 45, 100, 12_000, 50 * 3600, 22.4 * 86_400, 5.3e5 * 3600)]
     ['under 1 s', '45 s', '2 min', '3 h 20 min', '2 days', '22 days', '60 years']

@@ -1,6 +1,6 @@
-"""Tables for a window: names stay whole, and columns go for which there is no room beside those of more weight.
+"""Layout of tables for a window: names are never cut; columns with less weight are left out if there is no room.
 
-Pure: strings in, lines out. A cell is one line; no line is longer than the window unless a single name is.
+Pure: strings in, lines out. A cell is one line; a line is only longer than the window if a single name is.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from typing import Protocol
 
 from harness.terminal.text import cell_length, padded, visible, wrapped
 
-ALWAYS = 100  # the weight of a column without which a row says nothing
+ALWAYS = 100  # the weight of columns that are never left out
 GAP = "  "
 BLANKS = ("", "–")
 
 
 class Heading(Protocol):
-    """What is known of a column: its heading, whether numbers stand in it, and how long it is kept."""
+    """What the layout needs to know about a column."""
 
     @property
     def heading(self) -> str:
-        """What stands above it."""
+        """The text above the column."""
 
     @property
     def numeric(self) -> bool:
-        """Whether its cells are lined up on the right."""
+        """Whether its cells are aligned to the right."""
 
     @property
     def weight(self) -> int:
-        """How long it is kept; `ALWAYS` for ever."""
+        """Columns with less weight are left out first; those with `ALWAYS` never."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlainHeading:
-    """A heading that stands for itself."""
+    """A heading given by its values."""
 
     heading: str
     numeric: bool = False
@@ -51,10 +51,10 @@ class Layout:
 
 
 def lay_out(columns: Sequence[Heading], rows: Sequence[Sequence[str]], width: int | None) -> Layout:
-    """The table in lines of at most `width` cells; None: as wide as it is.
+    """The table in lines of at most `width` cells; None sets no limit.
 
-    Columns that are blank in every row are left out. Headings are broken between words where that makes room. If even
-    the columns that always stay are too wide, each row becomes a record: one line for each of its cells.
+    Columns that are blank in every row are left out. Headings are broken between words if that saves room. If even the
+    columns with weight `ALWAYS` are too wide, each row becomes a record, with a line for each of its cells.
     """
     texts = [[visible(cell) for cell in row] for row in rows]
     places = [
@@ -79,7 +79,7 @@ def lay_out(columns: Sequence[Heading], rows: Sequence[Sequence[str]], width: in
 def _fitting(
     columns: Sequence[Heading], texts: Sequence[Sequence[str]], places: Sequence[int], width: int | None
 ) -> list[int]:
-    """The columns for which there is room beside those of more weight, and of equal weight to their left."""
+    """The columns that fit, chosen by weight, and from left to right among equal weights."""
     shown: list[int] = []
     for place in sorted(places, key=lambda place: -columns[place].weight):
         more = sorted([*shown, place])
@@ -103,7 +103,7 @@ def _halved(heading: str) -> int:
 def _widths(
     columns: Sequence[Heading], texts: Sequence[Sequence[str]], shown: Sequence[int], width: int | None
 ) -> list[int]:
-    """As little as needed, and from left to right what whole headings need as long as there is room."""
+    """The least widths, increased from left to right to whole headings as long as there is room."""
     widths = _least_widths(columns, texts, shown)
     for index, place in enumerate(shown):
         more = max(0, cell_length(columns[place].heading) - widths[index])
@@ -119,7 +119,7 @@ def _total(widths: Sequence[int]) -> int:
 def _records(
     columns: Sequence[Heading], texts: Sequence[Sequence[str]], places: Sequence[int], width: int
 ) -> list[str]:
-    """Each row as lines of a heading and what stands below it in a table; blank cells are left out."""
+    """Each row as lines of a heading and its cell; blank cells are left out."""
     margin = max((cell_length(columns[place].heading) for place in places), default=0)
     lines: list[str] = []
     for row in texts:

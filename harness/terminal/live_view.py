@@ -11,18 +11,18 @@ from harness.terminal.text import cell_length, visible
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A table of the view: its columns, of which the first says what the rows are, and rows, the most telling first."""
+    """A table of the view: its columns, whose first heading says what the rows are, and rows, most important first."""
 
     columns: tuple[PlainHeading, ...]
     rows: Sequence[tuple[str, ...]]
 
 
 def view_of(headline: Sequence[str], sections: Sequence[Section], columns: int, lines: int) -> list[str]:
-    """At most so many lines of at most so many cells each; rows that have no room are counted.
+    """The view in at most `lines` lines of at most `columns` cells; rows without room are counted.
 
     Args:
-        headline: parts of a sentence, which stay whole.
-        sections: those without rows are left out, as are the last ones if there is no room for a row of each.
+        headline: parts of a sentence, which are not broken.
+        sections: those without rows are left out, and the last ones if there is no room for a row of each.
         columns: cells in a line.
         lines: lines of the window.
     """
@@ -42,7 +42,7 @@ def view_of(headline: Sequence[str], sections: Sequence[Section], columns: int, 
 
 
 def rows_that_fit(wanted: Sequence[int], room: int) -> list[int]:
-    """How many rows each table gets: one in turn, until each has what it wants or no room is left.
+    """How many rows each table gets: one more in turn, until each has all its rows or no room is left.
 
     >>> rows_that_fit([8, 1, 24], 12)
     [6, 1, 5]
@@ -61,12 +61,12 @@ def _overhead(sections: Sequence[Section]) -> int:
 
 
 def _least(sections: Sequence[Section]) -> int:
-    """Lines with which each table shows a row, and how many more there are."""
+    """The lines needed for one row of each table, and the number of its other rows."""
     return _overhead(sections) + sum(min(2, len(section.rows)) for section in sections)
 
 
 def _headline(parts: Sequence[str], columns: int) -> list[str]:
-    """The parts in as few lines as they fit in, each of them whole."""
+    """The parts, each unbroken, in as few lines as possible."""
     lines = [visible(parts[0])]
     for part in map(visible, parts[1:]):
         if cell_length(lines[-1]) + 2 + cell_length(part) > columns:
@@ -77,7 +77,7 @@ def _headline(parts: Sequence[str], columns: int) -> list[str]:
 
 
 def _cut(line: str, columns: int) -> str:
-    """A line that is too long would go on in the next and push the view out of the window."""
+    """The line cut to the window: a longer one would wrap and push the view out of the window."""
     if cell_length(line) <= columns:
         return line
     while cell_length(line) > columns - 1:

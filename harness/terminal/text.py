@@ -1,7 +1,7 @@
 """Text for a terminal: control characters made visible, widths in cells of the screen, lines broken between words.
 
-Names, messages and reasons come from rows and plug-ins of other people. `visible` is the one function that makes them
-harmless, and `say` the one that prints: nothing else in the package `harness` calls `print`.
+Names, messages and reasons may come from rows and plug-ins of other people. `visible` is the only function that escapes
+them, and `say` the only one that prints: nothing else in the package `harness` calls `print`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _HIDDEN = frozenset(
 
 
 def visible(text: object, keep: str = "") -> str:
-    r"""Text in which every control character is written out, so that a terminal shows it and does not obey it.
+    r"""The text with every control character escaped, so that a terminal shows it and does not execute it.
 
-    Escape sequences, carriage returns, and characters that change the direction of writing are among them. Markup is
-    left as it is: nothing here interprets it. `keep` names characters that stay, such as a newline.
+    Among them are escape sequences, carriage returns, and characters that change the direction of writing. Markup stays
+    as it is, since nothing here interprets it. `keep` holds characters that are not escaped, such as a newline.
 
     >>> visible("dropout\x1b[2J"), visible("[red]x[/nope]"), visible("two\nlines"), visible("two\nlines", keep="\n")
     ('dropout\\x1b[2J', '[red]x[/nope]', 'two\\nlines', 'two\nlines')
@@ -42,9 +42,9 @@ def _written_out(character: str) -> str:
 
 
 def say(text: object = "", stream: TextIO | None = None, bold: bool = False, flush: bool = False) -> None:
-    """Print a line, or several, to `stream` (standard output), with control characters made visible.
+    """Print a line, or several, to `stream` (default: stdout), with control characters escaped.
 
-    Characters that the stream's encoding lacks are written out as well. `bold` letters appear on a terminal only.
+    Characters that the stream's encoding lacks are escaped as well. `bold` has an effect on a terminal only.
     """
     stream = stream or sys.stdout
     if stream is None:  # closed by whoever started the command
@@ -56,7 +56,7 @@ def say(text: object = "", stream: TextIO | None = None, bold: bool = False, flu
 
 
 def encodable(text: str, stream: TextIO) -> str:
-    """The text with what the stream's encoding lacks written out; dashes and ellipses in their ASCII form."""
+    """The text with characters that the stream's encoding lacks escaped; dashes and ellipses become ASCII."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         text.encode(encoding)
@@ -67,7 +67,7 @@ def encodable(text: str, stream: TextIO) -> str:
 
 
 def window_columns(stream: TextIO | None = None) -> int | None:
-    """Columns of the window that shows the stream, or `COLUMNS` where that is set; None in a pipe: any line fits."""
+    """Width in columns of the terminal that shows the stream; otherwise `COLUMNS` if it is set, else None: no limit."""
     if is_terminal(stream or sys.stdout):
         return shutil.get_terminal_size().columns
     columns = os.environ.get("COLUMNS", "")
@@ -75,12 +75,12 @@ def window_columns(stream: TextIO | None = None) -> int | None:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person reads the stream in a window."""
+    """Whether the stream is a terminal."""
     return stream is not None and stream.isatty()
 
 
 def cell_length(text: str) -> int:
-    """How many cells of a screen the text takes: wide characters, as of Chinese, take two, combining ones none."""
+    """How many cells of a terminal the text takes: wide characters (Chinese, say) take two, combining ones none."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len
@@ -89,16 +89,16 @@ def cell_length(text: str) -> int:
 
 
 def padded(text: str, cells: int, right: bool = False) -> str:
-    """The text filled with spaces up to so many cells, on its left if it is to stand `right`."""
+    """The text padded with spaces to so many cells; `right` aligns it to the right."""
     space = " " * (cells - cell_length(text))
     return space + text if right else text + space
 
 
 def wrapped(text: str, columns: int | None, first: str = "", following: str = "") -> Iterator[str]:
-    """The text's words in lines of at most so many cells, which begin with `first` and then `following`.
+    """The text broken between words into lines of at most so many cells; `columns` None is one line.
 
-    None: one line, as it is.
-    A word that is longer than a line stays whole, on a line of its own: names can be copied.
+    The first line begins with `first`, the others with `following`. A word that is longer than a line is not broken, so
+    that names can be copied.
 
     >>> list(wrapped("drops units at random", 16, first="dropout  ", following="         "))
     ['dropout  drops', '         units', '         at', '         random']

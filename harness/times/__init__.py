@@ -1,1 +1,1 @@
-"""Time: measuring steps, estimating a plan, limits that follow from what is known."""
+"""Times: measuring training steps, and estimating how long the trials of a plan take."""

@@ -1,4 +1,4 @@
-"""A calibration: some steps of a cell's training on made-up data, timed here and now. Reads no data, leaves nothing."""
+"""Calibration: timing some training steps of a cell on made-up data, on this machine. Reads and writes no files."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from tasks.runtime.switches import Switches
 from tasks.task import Rehearsal, Setting
 from tasks.training import Training
 
-MAX_CPU_SAMPLES = 16  # of a step on a processor, where a large network's whole batch may take a minute
-QUICK_STEP_SECONDS = 0.5  # a whole batch that takes less is timed as it is
-NUM_STEPS = 3
-STILL = 1e-8  # a learning rate that hardly moves the weights: on random labels a usual one may diverge
-MIN_SECONDS = 0.2  # of timed steps: quick ones are timed more often
-NO_DATA = "A calibration reads no data: decoding images from files comes on top."
+MAX_CPU_SAMPLES = 16  # batch size on a processor, where a whole batch of a large network may take a minute
+QUICK_STEP_SECONDS = 0.5  # if a whole batch is expected to take at most this long, the whole batch is timed
+NUM_STEPS = 3  # timed at least
+STILL = 1e-8  # learning rate that hardly changes the weights: with a usual one, random labels may diverge
+MIN_SECONDS = 0.2  # timed at least, with more steps if they are quick
+NO_DATA = "A calibration reads no data: the time to decode images from files comes in addition."
 SCALED = (
-    "Where only a part of the batch was timed, seconds per sample were scaled: what is done once per step counts too "
-    "often."
+    "Where only a part of a batch was timed, times were scaled by the batch size, which overestimates work that is "
+    "done once per step."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What was measured of one cell."""
+    """The measured times of one cell."""
 
     rates: Rates
     batch_size: int  # of the timed steps
 
     @property
     def seconds_per_step(self) -> float:
-        """Of the timed steps."""
+        """Seconds of one of the timed steps."""
         return self.rates.seconds_per_sample * self.batch_size
 
 
@@ -57,9 +57,9 @@ def estimate_by_calibration(cell: Cell, execution: Execution, switches: Switches
 
 
 def calibrate(cell: Cell, execution: Execution, switches: Switches | None = None) -> Calibration | None:
-    """Time steps, what follows an epoch, and one evaluation, in this process; None if the task cannot be rehearsed.
+    """Time steps, the work after an epoch, and one evaluation; None if the task cannot be rehearsed.
 
-    Steps are executed by these switches, or (None) as the protocol says.
+    Runs in this process. Steps are executed with these switches; None is the protocol's.
     """
     torch.set_num_threads(execution.cpu_threads)
     device = torch.device(execution.device)
@@ -70,13 +70,13 @@ def calibrate(cell: Cell, execution: Execution, switches: Switches | None = None
     measured = _measure(*rehearsed, device)
     if limit is not None and measured.batch_size == limit and _is_quick(cell, measured.rates, execution):
         rehearsed = _rehearse(cell, device, switches, None)
-        assert rehearsed is not None  # it was so with a smaller batch
+        assert rehearsed is not None  # the task could be rehearsed with a smaller batch
         measured = _measure(*rehearsed, device)
     return measured
 
 
 def _is_quick(cell: Cell, rates: Rates, execution: Execution) -> bool:
-    """Whether a step of the protocol's whole batch takes no time worth saving."""
+    """Whether a step with the protocol's whole batch is quick enough to be timed."""
     workload = cell.task.workload(cell.scale, execution.data_folder)
     return workload is not None and rates.seconds_per_sample * workload.batch_size <= QUICK_STEP_SECONDS
 
@@ -90,7 +90,7 @@ def _rehearse(
     started = time.perf_counter()
     rehearsal = cell.task.rehearse(cell.contestant.build(hyperparameters), setting, max_batch_size)
     if rehearsal is not None and rehearsal.training.protocol.switches.compile:
-        rehearsal.training.warm_up()  # compiles, as a trial does before its steps count
+        rehearsal.training.warm_up()  # compiles, as a trial does before its steps are timed
     synchronise(device)
     return None if rehearsal is None else (rehearsal, time.perf_counter() - started)
 
@@ -113,9 +113,9 @@ def _measure(rehearsal: Rehearsal, setup_seconds: float, device: torch.device) -
 
 
 def _time_steps(training: Training, epoch: int, device: torch.device) -> float:
-    """Median seconds of a step, the first one apart, at places spread over the training.
+    """Median seconds of a step, without the first one, at positions spread over the training.
 
-    Of a regularizer that works in every n-th step, the mean over n steps: as many times at least as one is enough for.
+    If a regularizer acts in every n-th step, whole periods of n steps are timed, and a step is their mean.
     """
     num_steps, period = training.protocol.epochs * len(training.batches), period_steps(training)
     batches = chain.from_iterable(training.batches.epoch() for _ in count())
@@ -127,7 +127,7 @@ def _time_steps(training: Training, epoch: int, device: torch.device) -> float:
 
 
 def _timed(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds of some work; quick work is done once before."""
+    """Seconds of some work; quick work is done once before, as a warm-up."""
     seconds = _once(work, device)
     return _once(work, device) if seconds < QUICK_STEP_SECONDS else seconds
 

@@ -1,4 +1,4 @@
-"""What trials cost: from a training's workload and what its parts take to seconds, and from those to hours. Pure."""
+"""The cost of trials: seconds of one from its workload and the times of its parts, and totals. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from tasks.workload import Workload
 Seconds = Mapping[Role, float]  # of one trial of each role
 Counts = Mapping[Role, int]  # of trials of each role
 
-ALONE = "Calibrations and timing trials have the machine to themselves; trials that share it may take longer."
+ALONE = "Calibrations and timing trials do not share the machine; trials that share it may take longer."
 FORWARD_SHARE = 1 / 3  # of a training step: backward takes about twice the operations of forward
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """What the parts of one training take on one machine.
+    """Seconds that the parts of one training take on one machine.
 
-    A step's seconds count per sample, so that they hold for other batch sizes and scales of the same task; what is done
-    once per step (the optimizer, a penalty on the weights) is then counted as if it grew with the batch.
+    The time of a step is stored per sample, so that it applies to other batch sizes and scales of the task. Work that
+    is done once per step (the optimizer, a penalty on the weights) is then treated as if it grew with the batch.
     """
 
     seconds_per_sample: float  # of a step, over its batch size
-    seconds_per_evaluated: float = 0.0  # per sample, as `Workload` counts them
-    surgery_seconds: float = 0.0  # of all that follows the epochs of one period, where it is not in the steps' seconds
-    period_epochs: int = 1
+    seconds_per_evaluated: float = 0.0  # per evaluated sample, as `Workload` counts them
+    surgery_seconds: float = 0.0  # work after the epochs of one period, if the steps' seconds do not contain it
+    period_epochs: int = 1  # epochs after which that work repeats
     setup_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Seconds of one trial of a cell by role, where they are from, and what to bear in mind, in whole sentences.
+    """Estimated seconds of one trial of a cell by role, the source of the estimate, and its caveats as sentences.
 
-    `gpu_fraction` is the share of a GPU that the trials had which tell this, if those were of other hardware.
+    `gpu_fraction` is the share of a GPU of the trials that the estimate is based on, if these ran on other hardware.
     """
 
     seconds: Seconds
@@ -66,21 +66,21 @@ def seconds_by_role(workload: Workload, rates: Rates) -> dict[Role, float]:
 
 
 def total_seconds(counts: Counts, seconds: Seconds) -> float:
-    """Of so many trials of each role, one after the other."""
+    """Seconds of these trials, one after the other."""
     return sum(count * seconds[role] for role, count in counts.items())
 
 
 def gpu_seconds(counts: Counts, seconds: Seconds, gpu_fraction: float) -> float:
-    """GPU-seconds: a trial takes its share of a GPU, a timing trial all of it."""
+    """GPU-seconds of these trials: a trial takes `gpu_fraction` of a GPU, a timing trial a whole one."""
     timing = counts.get("timing", 0) * seconds["timing"]
     return gpu_fraction * (total_seconds(counts, seconds) - timing) + timing
 
 
 def wall_seconds(cells: Iterable[tuple[Counts, Seconds]], num_workers: int, tune_width: int = 1) -> float:
-    """By the clock, with so many trials at once: no less than the longest cell, and timing trials one by one.
+    """Wall-clock seconds with `num_workers` trials at once, no less than the longest cell. Timing trials run alone.
 
-    Of the tune trials of a cell at most `tune_width` run at once, and its confirm trials wait for them, whatever the
-    number of workers. (The first ones, which wait for nothing, count as if they did.)
+    At most `tune_width` tune trials of a cell run at once, and its confirm trials wait for them. (The random proposals
+    at the start of a search, which wait for nothing, are counted as if they did.)
     """
     shared = timing = longest = 0.0
     for counts, seconds in cells:

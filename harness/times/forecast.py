@@ -1,4 +1,4 @@
-"""How long the missing trials of a cell, and of all cells, may take: the best source there is, and what to mind."""
+"""How long the missing trials of a cell, and of all cells, may take, by the best source there is, with caveats."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Forecast:
     cell: Cell
     missing: Counts
     estimate: Estimate | None
-    problem: str = ""  # why there is no estimate, if more can be said than that nothing is known
+    problem: str = ""  # the error of a calibration that failed
 
     @property
     def num_missing(self) -> int:
@@ -37,7 +37,7 @@ class Forecast:
 def forecast_of(
     plan: Plan, cell: Cell, missing: Counts, times: Sequence[KnownTime], execution: Execution, calibrate: bool
 ) -> Forecast:
-    """The best source that there is: rows of this hardware, a calibration, rows of other hardware."""
+    """The forecast from the best source there is: rows of this hardware, else a calibration, else rows of others."""
     here = hardware_key(execution.device, execution.cpu_threads)
     switches = plan.spec(cell, "default", 0, cell.points[0]).switches
     times = [time for time in times if time.switches == switches]
@@ -53,7 +53,7 @@ def forecast_of(
 
 
 def cost_columns(forecast: Forecast, execution: Execution) -> dict[str, Any]:
-    """Seconds of one of the missing trials (on average; a default trial's if none is missing), hours of all."""
+    """Columns of the plan: mean seconds of a missing trial (if there is none, of a default trial), hours of all."""
     estimate, num_missing = forecast.estimate, forecast.num_missing
     if estimate is None:
         unknown = {"seconds_per_trial": None, "hours": None if num_missing else 0.0}
@@ -83,7 +83,7 @@ def totals(forecasts: Sequence[Forecast], execution: Execution, workers: int, tu
         words = "At least" if unknown else "About"
         wall = in_words(wall_seconds(known, workers, tune_width))
         notes.append(
-            f"{words} {in_words(total)} of one worker, {wall} by the clock with {workers} at once, on "
+            f"{words} {in_words(total)} of one worker, or {wall} with {workers} at once, on "
             f"{hardware_key(execution.device, execution.cpu_threads)}."
         )
     shares = [(each, _gpu_share(each.estimate, execution)) for each in forecasts if each.estimate is not None]
@@ -101,13 +101,13 @@ def totals(forecasts: Sequence[Forecast], execution: Execution, workers: int, tu
         names = ", ".join(f"{each.cell.regularizer} on {each.cell.task_name}" for each in unknown[:_MAX_NAMED])
         more = f" and {len(unknown) - _MAX_NAMED} more" if len(unknown) > _MAX_NAMED else ""
         notes.append(
-            f"Nothing is known of the time of {len(unknown)} cell(s): {names}{more}. --calibrate times some steps of "
-            "each here, --timings DIR takes the rows of another campaign."
+            f"The time of {len(unknown)} cell(s) is unknown: {names}{more}. --calibrate times some steps of each here, "
+            "--timings DIR uses the rows of another campaign."
         )
     caveats = [caveat for each in forecasts if each.estimate and each.num_missing for caveat in each.estimate.caveats]
     return [*notes, *dict.fromkeys(caveats)]
 
 
 def _gpu_share(estimate: Estimate, execution: Execution) -> float:
-    """Of a GPU that a trial takes: as here, or as on the hardware that the estimate is of."""
+    """The share of a GPU that a trial takes: here, or on the other hardware that the estimate is based on."""
     return execution.gpu_fraction if estimate.gpu_fraction is None else estimate.gpu_fraction

@@ -1,4 +1,4 @@
-"""Whether trials on a GPU are fed: images that are decoded as they are read need processors of their own."""
+"""The warning that a GPU would wait for its data: decoding images while training needs several CPUs per trial."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ if TYPE_CHECKING:
 
 
 def gpu_input_warning(plan: Plan, request: Request) -> str | None:
-    """A sentence where trials would decode images in the process that keeps a GPU busy, else None.
+    """A sentence if trials would decode images in the same process that uses a GPU, else None.
 
-    Before a cluster is joined its GPUs are unknown; it is assumed to have some.
+    A cluster is assumed to have GPUs, since they are unknown until it is joined.
     """
     streamed = dict.fromkeys(cell.task.dataset for cell in plan.running_cells if cell.task.streams_data)
     if not streamed or request.execution.cpu_threads > 1 or not _may_have_a_gpu(request):
         return None
     return (
-        f"Images of {', '.join(streamed)} are decoded as they are read, by worker processes where a trial has more "
-        "than one processor. With --cpus-per-trial 1 the trial decodes them itself, and a GPU waits meanwhile: "
-        "--cpus-per-trial 8, say, gives it 8 workers."
+        f"Images of {', '.join(streamed)} are decoded while they are read. With --cpus-per-trial 1 the trial itself "
+        "decodes them, and a GPU waits meanwhile; with --cpus-per-trial 8, say, 8 worker processes do."
     )
 
 

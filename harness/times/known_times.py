@@ -1,4 +1,4 @@
-"""What stored rows tell of the time that trials take: those of the same cell first, then any of the same training."""
+"""Estimates of trial times from stored rows: of the same cell and scale first, then timing rows, then other scales."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tasks.experiments import TASKS
 from tasks.workload import Workload
 
 OTHER_SCALE = (
-    "Some times are of another scale, per sample: what follows an epoch (weight surgery) and is in them may have "
-    "another share at this one."
+    "Some times are from another scale, per sample: the work after an epoch (weight surgery) that they contain may "
+    "have another share at this one."
 )
-ELSEWHERE = "Some times are of other hardware, which is named: they say little about this machine."
+ELSEWHERE = "Some times are from other hardware, which --cells names: they say little about this machine."
 _TWIN = f"{METRIC_PREFIX}twin_seconds_per_step"
 COLUMNS = (
     "trial_id", "task", "regularizer", "scale", "role", "status", "hardware_key", "switches", "train_seconds",
@@ -53,7 +53,7 @@ class KnownTime:
 
 
 def read_times(stores: Iterable[Store]) -> list[KnownTime]:
-    """Of every trial in these folders that succeeded and was timed, each once."""
+    """The times of all successful trials in these folders, each trial once."""
     rows = {row["trial_id"]: row for store in stores for row in store.rows(COLUMNS)}
     return [_known(row) for row in rows.values() if row["status"] in SUCCESSES and row["samples_per_second"]]
 
@@ -61,7 +61,7 @@ def read_times(stores: Iterable[Store]) -> list[KnownTime]:
 def estimate_from(
     times: Sequence[KnownTime], cell: Cell, hardware_key: str, data_dir: Path | None = None
 ) -> Estimate | None:
-    """What trials on this hardware tell of a cell: its own at its scale, then timing rows, then other scales."""
+    """An estimate from trials on this hardware: the cell's at its scale, else timing rows, else other scales."""
     here = [time for time in times if time.hardware_key == hardware_key and time.task == cell.task_name]
     mine = [time for time in here if time.regularizer == cell.regularizer]
     own = [time for time in mine if time.scale == cell.scale and time.role != "timing"]
@@ -88,7 +88,7 @@ def estimate_from(
 def estimate_elsewhere(
     times: Sequence[KnownTime], cell: Cell, hardware_key: str, data_dir: Path | None = None
 ) -> Estimate | None:
-    """The same from trials on other hardware, of which the one with most rows of this training is taken."""
+    """An estimate from trials on other hardware: on that with most rows of the cell, if they give one."""
     counts = Counter(time.hardware_key for time in times if time.cell == (cell.task_name, cell.regularizer))
     for other, _ in counts.most_common():
         known = None if other == hardware_key else estimate_from(times, cell, other, data_dir)
@@ -99,7 +99,7 @@ def estimate_elsewhere(
 
 
 def _share(times: Sequence[KnownTime], hardware_key: str) -> float:
-    """Of a GPU that a trial had there; timing trials had all of it, and say so where there are no others."""
+    """Mean share of a GPU that trials had on this hardware; of timing trials, which had a whole one, only if alone."""
     there = [time for time in times if time.hardware_key == hardware_key]
     trials = [time.gpu_fraction for time in there if time.role != "timing"]
     return fmean(trials or [time.gpu_fraction for time in there])
@@ -121,7 +121,8 @@ def _known(row: dict[str, Any]) -> KnownTime:
         switches=row["switches"] or "",
         train_seconds=row["train_seconds"] or 0.0,
         evaluation_seconds=row["evaluation_seconds"] or 0.0,
-        setup_seconds=(row["setup_seconds"] or 0.0) / (2 if row["role"] == "timing" else 1),  # of two trainings there
+        setup_seconds=(row["setup_seconds"] or 0.0)
+        / (2 if row["role"] == "timing" else 1),  # a timing trial sets up two trainings
         seconds_per_sample=per_sample,
         twin_seconds_per_sample=twin / own * per_sample if twin and own else None,
         gpu_fraction=(row["gpu_fraction"] or 1.0) if is_of_gpu(row["hardware_key"] or "") else 0.0,
@@ -129,9 +130,9 @@ def _known(row: dict[str, Any]) -> KnownTime:
 
 
 def _seconds_of(own: Sequence[KnownTime], workload: Workload | None) -> dict[Role, float]:
-    """Of trials of the same cell and scale: means, the evaluation by what each role looks at.
+    """Mean seconds of trials of the same cell and scale by role; evaluation is scaled to the splits that a role sees.
 
-    A training that stopped early counts as it was.
+    A training that stopped early counts with the time that it took.
     """
     setup, train = fmean(time.setup_seconds for time in own), fmean(time.train_seconds for time in own)
     seen, unseen = (1, 1) if workload is None else (workload.num_evaluated(True), workload.num_evaluated(False))
@@ -152,7 +153,7 @@ def _rates(times: Sequence[KnownTime], seconds_per_evaluated: float) -> Rates:
 
 
 def _evaluation_rate(evaluated: Sequence[KnownTime], timed: Sequence[KnownTime], data_dir: Path | None) -> float:
-    """Seconds per evaluated sample: as measured, or else the forward share of an unregularized step."""
+    """Seconds per evaluated sample: as measured, or else FORWARD_SHARE of an unregularized training step."""
     measured = []
     for time in evaluated:
         workload = TASKS[time.task].workload(time.scale, data_dir)

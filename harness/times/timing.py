@@ -1,7 +1,7 @@
-"""Timing: a training and its unregularized twin, some steps each in turn, so that a ratio is of one time and place.
+"""Timing of a training and its unregularized twin: chunks of steps in turn, so that both see the same machine load.
 
-What is timed is bounded whatever the size of the data: chunks of steps, each at most an epoch long, and apart from them
-what follows an epoch (weight surgery), whose share in a step comes from its period.
+The time that this takes does not depend on the size of the data: a chunk is at most an epoch long. The work after an
+epoch (weight surgery) is timed separately, and its share is added to the time of a step.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from tasks.regularizers.base import Batch
 from tasks.training import Training
 
 MIN_CHUNKS = 6
-MIN_TIMED_SECONDS = 1.5  # of each of the two, so that one disturbance does not decide
+MIN_TIMED_SECONDS = 1.5  # of each of the two, so that a single disturbance has little influence
 CHUNK_SECONDS = MIN_TIMED_SECONDS / MIN_CHUNKS
-MAX_PERIOD_EPOCHS = MAX_PERIOD_STEPS = 100  # what happens more rarely is not waited for
+MAX_PERIOD_EPOCHS = MAX_PERIOD_STEPS = 100  # longer periods are cut to this length
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timed:
-    """Medians and ranges over the timed chunks; a step's share of what follows an epoch is included."""
+    """Medians and ranges over the timed chunks; a step includes its share of the work after an epoch."""
 
     seconds_per_step: float
     twin_seconds_per_step: float
     twin_range: tuple[float, float]  # smallest and largest seconds per step of the twin's chunks
-    ratio_range: tuple[float, float]  # likewise of the regularized one over the twin, chunk by chunk
-    total_seconds: float  # of the regularized one, warm-up apart
+    ratio_range: tuple[float, float]  # smallest and largest ratio of a regularized chunk to the twin's chunk beside it
+    total_seconds: float  # of the regularized training, without warm-up
     num_steps: int  # timed steps of each of the two
 
 
 def time_steps(regularized: Training, twin: Training, device: torch.device) -> Timed:
-    """Run both in turn, after a warm-up, until each has been timed long enough, or as long as its training takes.
+    """Run both in turn, after a warm-up, until each was timed for MIN_TIMED_SECONDS, or as long as its training takes.
 
-    The chunks are spread over the whole training, since a schedule may make its first steps cheaper than others.
-    Batches are read as ever, so that the loading of data is part of a step; evaluation and preparation are not.
+    The chunks are spread over the whole training, since schedules may make early steps cheaper than late ones. Loading
+    of batches is part of a step; evaluation and setup are not.
     """
     sides = (_Side(regularized, device), _Side(twin, device))
     steps_per_epoch = len(twin.batches)
@@ -72,10 +72,10 @@ def time_steps(regularized: Training, twin: Training, device: torch.device) -> T
 def expected_seconds(
     seconds_per_step: float, twin_seconds_per_step: float, surgery_seconds: float, num_epochs: int, steps_per_epoch: int
 ) -> float:
-    """About how long `time_steps` takes for a training of so many epochs and steps: both sides, and their warm-up.
+    """Roughly how many seconds `time_steps` takes for such a training: both sides, and their warm-up.
 
-    `surgery_seconds` are those of all that follows the epochs of one period. It takes longer for those that work in
-    every n-th step, of which whole periods are timed.
+    `surgery_seconds` is the time of the work after the epochs of one period. For regularizers that act in every n-th
+    step it takes longer, since whole periods are timed.
     """
     epoch_seconds = twin_seconds_per_step * steps_per_epoch
     timed = min(max(MIN_TIMED_SECONDS, MIN_CHUNKS * twin_seconds_per_step), _most_epochs(num_epochs) * epoch_seconds)
@@ -92,11 +92,11 @@ class _Side:
         self._num_steps = training.protocol.epochs * len(training.batches)
         self._period = min(training.hooks.period_epochs(), MAX_PERIOD_EPOCHS)
         self._batches: Iterator[Batch] = chain.from_iterable(training.batches.epoch() for _ in count())
-        self.step_seconds: list[float] = []  # of a step, one entry per chunk
-        self.surgery_seconds: list[float] = []  # of all that follows the epochs of one period
+        self.step_seconds: list[float] = []  # mean of a step, one entry per chunk
+        self.surgery_seconds: list[float] = []  # of the work after the epochs of one period
 
     def run(self, num_steps: int, place: float) -> float:
-        """Make some steps at this share of the training, as in the last epoch of a period; returns their seconds."""
+        """Make some steps after this share of the training, as in the last epoch of a period; returns their seconds."""
         self._training.seek(int(place * max(self._num_steps - num_steps, 0)))
         synchronise(self._device)
         started = time.perf_counter()
@@ -105,7 +105,7 @@ class _Side:
         return time.perf_counter() - started
 
     def follow(self) -> float:
-        """Do what follows the epochs of one period: in LocalDrop, m - 1 times nearly nothing and one shrinkage."""
+        """Do the work after the epochs of one period (LocalDrop shrinks weights in one); returns its seconds."""
         synchronise(self._device)
         started = time.perf_counter()
         for epoch in range(1, self._period + 1):
@@ -115,19 +115,19 @@ class _Side:
 
     @property
     def surgery_per_epoch(self) -> float:
-        """Mean seconds after an epoch."""
+        """Mean seconds of the work after an epoch."""
         return statistics.fmean(self.surgery_seconds) / self._period
 
 
 def _in_turn(sides: Sequence[_Side], number: int) -> Sequence[_Side]:
-    """Who goes first alternates, lest one always finds a warmer cache."""
+    """The sides in alternating order, so that not always the same one finds a warm cache."""
     return sides if number % 2 == 0 else sides[::-1]
 
 
 def _warm_up(sides: Sequence[_Side], steps_per_epoch: int) -> int:
-    """Run both for longer and longer; returns how many steps make a chunk: an epoch's, or as many as take long enough.
+    """Run both with more and more steps; returns the steps of a chunk: enough for CHUNK_SECONDS, at most an epoch's.
 
-    The very first step of each is no measure: memory is taken and kernels are chosen in it.
+    The first step of each does not count: it allocates memory and selects kernels.
     """
     for side in sides:
         side.run(1, place=0.5)
@@ -141,18 +141,18 @@ def _warm_up(sides: Sequence[_Side], steps_per_epoch: int) -> int:
 
 
 def period_steps(training: Training) -> int:
-    """Steps after which the work of a step repeats itself, as far as is waited for: never longer than the training."""
+    """Steps after which the work repeats, at most MAX_PERIOD_STEPS and at most those of the training."""
     return min(training.hooks.period_steps(), MAX_PERIOD_STEPS, training.protocol.epochs * len(training.batches))
 
 
 def _whole_periods(num_steps: int, training: Training) -> int:
-    """At least so many steps, in which what happens in every n-th has its share, wherever they begin."""
+    """The number of steps rounded up to whole periods, so that work in every n-th step has its share."""
     period = period_steps(training)
     return -(-num_steps // period) * period
 
 
 def _most_epochs(num_epochs: int) -> int:
-    """How many epochs are timed at most: a short training no longer than it takes."""
+    """How many epochs are timed at most."""
     return max(num_epochs - 1, MIN_CHUNKS)
 
 

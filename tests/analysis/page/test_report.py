@@ -196,7 +196,7 @@ def test_the_page_says_that_copies_contradict_each_other(tmp_path):
     with pytest.raises(analysis.ConflictingResultsError):
         analysis.write_report([one, other])
     words = "".join(Page(Path(analysis.write_report([one, other], on_conflict="last")).read_text()).words)
-    assert "1 trial(s) stand with different values; the last count." in words
+    assert "1 trial(s) have rows with different values; the last row counts." in words
 
 
 def test_statistics_over_tasks_stand_on_the_page_with_their_sources(tmp_path):

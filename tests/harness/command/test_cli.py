@@ -257,7 +257,10 @@ def test_a_data_set_shows_what_it_holds_and_what_a_protocol_may_ask_of_it(monkey
         (["plan", "quickstart", "--only", "dropuot"], "did you mean 'dropout'"),
         (["plan", "quickstart", "--skip", "digits-200-mpl"], "did you mean 'digits-200-mlp'"),
         (["plan", "quickstart", "--seeds", "-1"], "--seeds must be at least 0, got -1"),
-        (["plan", "quickstart", "--data", "nowhere"], "--data must be a folder that exists, got nowhere"),
+        (
+            ["plan", "quickstart", "--data", "nowhere"],
+            "--data must be an existing folder (--download creates it), got nowhere",
+        ),
         (["run", "mnist-demo", "--serial"], "no --data was given"),
         (["tune", "digits-mpl", "--regularizer", "dropout"], "did you mean 'digits-mlp'"),
         (["tune", "digits-mlp", "--regularizer", "dropuot"], "did you mean 'dropout'"),
@@ -277,14 +280,17 @@ def test_a_data_set_shows_what_it_holds_and_what_a_protocol_may_ask_of_it(monkey
         (["run", "quickstart", "--serial", "--results", "/proc/regarena"], "choose another one"),
         (["plan", "quickstart", "--seed", str(2**31)], "--seed must be at most 2147483647, got 2147483648"),
         (["plan", "quickstart", "--tune-trials", "100001"], "--tune-trials must be at most 100000, got 100001"),
-        (["plan", "quickstart", "--json", "--csv"], "give one of them"),
-        (["list", "tasks", "--json", "--csv"], "give one of them"),
-        (["plan", "quickstart", "--serial", "--workers", "5"], "one trial at a time, got --workers 5"),
+        (["plan", "quickstart", "--json", "--csv"], "give only one of them"),
+        (["list", "tasks", "--json", "--csv"], "give only one of them"),
+        (["plan", "quickstart", "--serial", "--workers", "5"], "one trial at a time; leave out --workers, got 5"),
         (["plan", "quickstart", "--only", "none+dropout"], "'none' is none, got 'none+dropout'"),
         (["tune", "digits-mlp", "--regularizer", "digits-convnet"], "There is no regularizer 'digits-convnet'"),
         (["tune", "digits-mlp", "--regularizer", "none,dropout"], "There is no regularizer 'none,dropout'"),
         (["tune", "digits-mlp", "--regularizer", ""], "There is no regularizer ''"),
-        (["run", "quickstart", "--serial", "--address", "localhost:1"], "give one of them"),
+        (
+            ["run", "quickstart", "--serial", "--address", "localhost:1"],
+            "--serial runs without Ray; leave out --address",
+        ),
         (["run", "quickstart", "--serial", "--cpus-per-trial", "4096"], "--cpus-per-trial must be at most"),
         (["run", "mnist-demo", "--serial", "--download"], "--data DIR"),
         (["run", "quickstart", "--serial", "--results", "nowhere://x"], "cannot be opened"),
@@ -388,7 +394,7 @@ def test_the_folder_of_a_campaign_verifies_and_merges(arena, campaign, monkeypat
     folder = str(arena.folder / "campaign")
     assert call(monkeypatch, capsys, "verify", folder) == (0, f"No problems found in {folder}.\n", "")
     code, out, _ = call(monkeypatch, capsys, "merge", folder, "--into", str(tmp_path / "merged"))
-    assert (code, "11 trials of 1 folder(s)" in out) == (0, True)
+    assert (code, out.startswith("11 trials are in ")) == (0, True)
     assert call(monkeypatch, capsys, "verify", str(tmp_path / "merged"))[0] == 0
     (tmp_path / "merged" / "trials" / "extra.parquet").write_bytes(b"no parquet")
     code, out, error = call(monkeypatch, capsys, "verify", str(tmp_path / "merged"))

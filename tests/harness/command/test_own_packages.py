@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import analysis
+
 ROOT = Path(__file__).resolve().parents[3]
 COMMAND = "from harness.cli import main; main()"
 LIST = ("list", "suites")
@@ -32,7 +34,7 @@ def test_the_command_names_what_stands_in_the_way_of_its_packages(name: str, as_
     (in_the_way if as_file else in_the_way / "__init__.py").write_text("", encoding="utf-8")
     done = python(tmp_path, COMMAND, *LIST)
     assert (done.returncode, done.stdout) == (2, "")
-    sentence = f"{in_the_way.resolve()} stands in the way of regarena's own package {name!r}"
+    sentence = f"Python finds {in_the_way.resolve()} in place of regarena's own package {name!r}"
     assert done.stderr.startswith(f"regarena: {sentence}")
     assert done.stderr.count("\n") == 1
 
@@ -47,8 +49,14 @@ def test_the_analysis_names_what_stands_in_the_way_of_its_neighbour(tmp_path: Pa
     done = python(tmp_path, "import analysis; analysis.load_trials")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(
-        f"ImportError: {tmp_path.resolve() / 'harness.py'} stands in the way of regarena's own package 'harness'"
+        f"ImportError: Python finds {tmp_path.resolve() / 'harness.py'} in place of regarena's own package 'harness'"
     )
+
+
+def test_the_analysis_says_that_its_neighbour_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(analysis, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match="'harness', which the analysis needs, is missing; install regarena again"):
+        _ = analysis.load_trials
 
 
 def test_a_trial_uses_the_packages_of_who_asks_for_it_whatever_the_folder_holds(tmp_path: Path) -> None:

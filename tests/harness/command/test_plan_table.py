@@ -62,9 +62,7 @@ def test_where_nothing_is_known_it_says_so_and_creates_nothing(tmp_path):
     running = frame[frame["trials"] > 0]
     assert running["hours"].isna().all()
     assert set(running["estimated_from"]) == {"nothing is known"}
-    assert any(
-        "Nothing is known of the time of 2 cell(s): none on digits-mlp, dropout on digits-mlp" in n for n in notes
-    )
+    assert any("The time of 2 cell(s) is unknown: none on digits-mlp, dropout on digits-mlp" in n for n in notes)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -89,7 +87,7 @@ def test_a_cell_that_cannot_be_calibrated_leaves_a_lower_bound_and_a_reason(tmp_
     (reason,) = frame.loc[frame["regularizer"] == "dropout", "estimated_from"]
     assert reason == "its calibration failed (ValueError: no such luck)"
     assert any(note.startswith("At least") for note in notes)
-    assert any("1 cell(s): dropout on digits-mlp" in note for note in notes)
+    assert any("1 cell(s) is unknown: dropout on digits-mlp" in note for note in notes)
 
 
 def plan(*more):
@@ -173,7 +171,7 @@ def test_hours_of_a_gpu_are_those_of_its_share(monkeypatch):
     columns = forecast.cost_columns(one, execution)
     assert (columns["hours"], columns["gpu_hours"]) == (9.0, 8 * 0.25 + 1)
     notes = forecast.totals([one], execution, 4)
-    assert any("9 h of one worker, 3 h by the clock with 4 at once" in note for note in notes)
+    assert any("9 h of one worker, or 3 h with 4 at once" in note for note in notes)
     assert any("3 h of a GPU: a trial takes 0.25 of one" in note for note in notes)
 
 

@@ -83,7 +83,7 @@ def test_an_answer_goes_before_a_failure_and_of_failures_the_last_tells(failure)
     for parts in itertools.permutations([part_of("a", failed), part_of("b", row(test=0.5)), part_of("c", earlier)]):
         unique = unique_trials(parts)
         assert unique.table["status"].to_pylist() == ["completed"]
-        assert unique.notes == ("2 row(s) left out: their trials ran again and came to a result.",)
+        assert unique.notes == ("2 row(s) left out: their trials ran again and gave a result.",)
     for parts in itertools.permutations([part_of("a", failed), part_of("c", earlier)]):
         assert [each["error_message"] for each in kept(*parts)] == ["last"]
 
@@ -101,7 +101,7 @@ def test_a_rule_takes_the_row_of_the_first_or_last_folder_and_says_so():
     for rule, value in (("first", 0.5), ("last", 0.7)):
         unique = unique_trials(parts, rule)
         assert unique.table["test_value"].to_pylist() == [value]
-        assert unique.notes == (f"1 trial(s) stand with different values; the {rule} count.",)
+        assert unique.notes == (f"1 trial(s) have rows with different values; the {rule} row counts.",)
     with pytest.raises(ValueError, match="on_conflict must be one of raise, first, last, got 'newest'"):
         unique_trials(parts, "newest")
 
@@ -169,7 +169,7 @@ def test_every_reader_stops_at_a_conflict_and_takes_the_rule_that_it_is_given(co
         trials = analysis.load_trials(folders, on_conflict=rule).set_index("trial_id")
         curves = analysis.load_curves(folders, on_conflict=rule).set_index("trial_id")
         assert trials.loc[trial_id, "test_value"] == curves.loc[trial_id, "value"] == expected
-        assert f"the {rule} count" in analysis.notes_of(analysis.load_trials(folders, on_conflict=rule))[0]
+        assert f"the {rule} row counts" in analysis.notes_of(analysis.load_trials(folders, on_conflict=rule))[0]
     both = tmp_path / "both"
     both.mkdir()
     for kind in ("trials", "curves"):

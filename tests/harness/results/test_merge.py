@@ -22,7 +22,7 @@ def test_merged_folders_hold_every_trial_once(tmp_path):
     first, second = filled(tmp_path / "first", range(4)), filled(tmp_path / "second", range(2, 6))
     second.compact()
     said = merge_folders([first.location, second.location], str(tmp_path / "both"))
-    assert said == f"6 trials of 2 folder(s) stand in {tmp_path / 'both'} now."
+    assert said == f"6 trials are in {tmp_path / 'both'} now, after merging 2 folder(s)."
     both = Store(tmp_path / "both")
     assert set(both.finished()) == {record(number).trial_id for number in range(6)}
     assert verify_folder(both.location) == []
@@ -44,7 +44,7 @@ def test_of_a_trial_that_failed_here_and_succeeded_there_the_success_is_merged(t
 
 def test_damaged_sources_and_impossible_targets_are_refused(tmp_path):
     first = filled(tmp_path / "first", range(2))
-    with pytest.raises(BadInput, match="another folder"):
+    with pytest.raises(BadInput, match="must not be one of the merged folders"):
         merge_folders([first.location], first.location)
     with pytest.raises(BadInput, match="no trials"):
         merge_folders([str(tmp_path / "empty")], str(tmp_path / "both"))

@@ -108,7 +108,7 @@ def test_curves_without_a_row_and_files_of_another_kind_are_found(store):
     point = {"trial_id": "t", "epoch": 1, "split": "test", "metric": "accuracy", "value": 0.5}
     pq.write_table(pa.Table.from_pylist([point], schema=CURVE_SCHEMA), Path(store.root) / TRIALS / "stray.parquet")
     findings = verify_folder(store.location)
-    assert any("stray.parquet carries no digest" in finding for finding in findings)
+    assert any("stray.parquet has no digest" in finding for finding in findings)
     assert any("column(s)" in finding and "more are missing" in finding for finding in findings)
 
 

@@ -71,7 +71,7 @@ def test_a_rule_of_errors_needs_a_share_of_a_known_number_of_samples():
     rule = RULES["one_standard_error"]
     rule.check("t", "accuracy", 300)
     for metric, number in (("excess_objective", 300), ("accuracy", None)):
-        with pytest.raises(BadInput, match="Leave the task out with --skip, or select by best_validation"):
+        with pytest.raises(BadInput, match="Leave the task out with --skip, or use --select best_validation"):
             rule.check("t", metric, number)
     BEST_VALIDATION.check("t", "excess_objective", None)
 

@@ -85,7 +85,7 @@ def test_timing_rows_of_any_scale_tell_the_rate_per_sample(times_of):
     rates = Rates(seconds_per_sample=2e-4, seconds_per_evaluated=forward, setup_seconds=0.5)
     assert estimate.seconds == pytest.approx(expected(rates))
     assert "timing" in estimate.source
-    assert any("to themselves" in caveat for caveat in estimate.caveats)
+    assert any("do not share the machine" in caveat for caveat in estimate.caveats)
     assert OTHER_SCALE in estimate.caveats
     at_this_one = estimate_from(times_of(stored(role="timing", scale="short")), CELL, HERE)
     assert OTHER_SCALE not in at_this_one.caveats
