@@ -1,4 +1,4 @@
-"""What is run: one folder per paper or collection, each with its protocols, tasks and suites; and the tables of both.
+"""Experiments: one folder per paper or collection, with its protocols, tasks and suites, and the tables of them all.
 
 The `__init__` of each folder holds two tables, TASKS and SUITES: name -> "module:constant". A new folder is one more
 entry of `COLLECTIONS`.

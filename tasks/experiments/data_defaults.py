@@ -1,4 +1,4 @@
-"""Hyperparameters that follow from a data set, whatever is trained on it."""
+"""Default hyperparameters that depend on the data set, not on the network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from tasks.regularizers.base import Scalar
 
-# Madry et al. 2018 (arXiv:1706.06083), section 5: 7 steps of 2 of 255 grey levels within 8, from a random start.
+# Madry et al. 2018 (arXiv:1706.06083), section 5: 7 steps of size 2/255 within radius 8/255, from a random start.
 _MADRY_CIFAR: Mapping[str, Scalar] = {
     "radius": 8 / 255,
     "num_steps": 7,
@@ -31,7 +31,7 @@ DATA_DEFAULTS: Mapping[str, Mapping[str, Scalar]] = {
 
 
 def defaults_for(dataset: str, defaults: Mapping[str, Scalar] | None = None) -> dict[str, Scalar]:
-    """The defaults of a task on `dataset`, with those that follow from it.
+    """The defaults of a task on `dataset`: those of the data set, updated by `defaults`.
 
     >>> defaults = defaults_for("cifar100", {"where": "conv"})
     >>> defaults["cutout.side_fraction"], defaults["where"], defaults["adversarial_training.num_steps"]

@@ -32,4 +32,4 @@ THEORY = Suite(
     seeds_at={"smoke": 2, "short": 2, "paper": 5},
     source="Pal et al. 2020, section 5; Mianjy's thesis, chapters 2 and 3",
 )
-"""All figures of the theory that need no data files: what the papers prove, measured on the modules that compete."""
+"""All figures of the theory that need no data files: the papers' theorems, tested with the regularizers themselves."""

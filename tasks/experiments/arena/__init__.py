@@ -1,4 +1,4 @@
-"""The arena: every contestant where regularizers have something to do, few images and wrong labels."""
+"""The arena: every contestant on tasks in which networks overfit, with few images and wrong labels."""
 
 TASKS = {
     "digits-200-convnet": "tasks.experiments.arena.tasks:DIGITS_200_CONVNET",

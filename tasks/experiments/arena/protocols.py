@@ -1,4 +1,4 @@
-"""Protocols of the arena: long enough that a network without a regularizer fits all its images."""
+"""Protocols of the arena: long enough that a network without a regularizer fits all training images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FEW_DIGITS = Protocol(
     milestones=(0.5, 0.75),
     decay=0.2,
     evaluate_every_epochs=10,
-    scales={"short": {}, "smoke": {}},  # it takes a second as it is
+    scales={"short": {}, "smoke": {}},  # the full protocol takes a second
 )
 
 

@@ -1,4 +1,4 @@
-"""The arena: every contestant and some combinations, tuned alike."""
+"""The arena: every contestant and some combinations, with equal tuning budgets."""
 
 from __future__ import annotations
 

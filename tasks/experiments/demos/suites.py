@@ -19,7 +19,7 @@ CIFAR_DEMO = Suite(
     seeds_at={"smoke": 1},
     source="regarena",
 )
-"""Five contestants on a narrowed first model, CIFAR-10: about an hour on two cores at scale short; needs --data."""
+"""Five contestants on a narrow version of LocalDrop's first model, CIFAR-10: an hour on two cores; needs --data."""
 
 
 CLASSIC = (

@@ -39,7 +39,7 @@ DISTORTION_RESNET = Protocol(
     augmentation=("crop", "flip", "rotation"),
     validation_fraction=0.1,
     evaluate_every_epochs=5,
-    evaluate_train=True,  # for figure 1: 10,000 images more, of which an evaluation stays below 5 % of training
+    evaluate_train=True,  # for figure 1; with 10,000 images, evaluation takes less than 5 % of the training time
     scales={
         "short": {"epochs": 20, "evaluate_every_epochs": 2},
         "smoke": {**DEEP_STEPS, "evaluate_every_epochs": 1},

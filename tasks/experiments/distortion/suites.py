@@ -10,10 +10,10 @@ _TANG = "Tang et al. 2020"
 _FEW_AT_SMOKE = {"smoke": 1}
 _RESNET56 = ("cifar10-resnet56", "cifar100-resnet56")
 _IMAGENET = ("imagenet-resnet50-tang",)
-_OFFICIAL_STEP_OF_1: Grid = {"step_size": (1.0,), "mode": ("official",)}  # on ImageNet; eq. 22 leaves no noise there
+_OFFICIAL_STEP_OF_1: Grid = {"step_size": (1.0,), "mode": ("official",)}  # eq. 22 gives nearly no noise on ImageNet
 RATES = tuple(round(0.01 * step, 2) for step in range(1, 11))
-# Both of the step lengths that there are: eq. 22 divides by the batch size, after which 30 leaves noise of less than a
-# hundredth of a map's deviation, nearly the zeros of DropBlock; the released code does not divide.
+# The step size of each mode. Eq. 22 divides by the batch size: with 30 the noise is less than a hundredth of a map's
+# standard deviation, nearly the zeros of DropBlock. The released code does not divide.
 STEP_SIZE_OF_MODE = {"official": 5.0, "paper": 30.0}
 STEP_SIZES = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)  # the paper gives no range
 
@@ -83,7 +83,7 @@ DISTORTION_TABLE3 = Suite(
     seeds_at=_FEW_AT_SMOKE,
     source=f"{_TANG}, table 3, and its released code",
 )
-"""Ten regularizers on ResNet-50 and ImageNet, distortion as in the paper and as in its code; needs --data."""
+"""Ten regularizers on ResNet-50 and ImageNet, with distortion as in the paper and in its code; needs --data."""
 
 DISTORTION_FIG1 = Suite(
     groups=(Group(tasks=("cifar100-resnet56",), regularizers=("none", "block_feature_map_distortion")),),
@@ -116,4 +116,4 @@ DISTORTION_FIG2 = Suite(
     seeds_at=_FEW_AT_SMOKE,
     source=f"{_TANG}, figure 2",
 )
-"""Rate and step length of block distortion in both modes, and the rate of DropBlock, on CIFAR-100; needs --data."""
+"""Rate and step size of block distortion in both modes, and the rate of DropBlock, on CIFAR-100; needs --data."""

@@ -10,9 +10,10 @@ from tasks.regularizers.base import Scalar
 
 
 def _dense(dataset: str) -> Classification:
-    """Behind dense layers alone, for every method; RDdrop with the norms of the row that the paper quotes.
+    """A task in which every method acts after dense layers only, with the norms (p, q) = (inf, 1) for RDdrop.
 
-    Its baselines are the block of dense dropout in Zhai and Wang 2018, of which RDdrop's is the row p = inf, q = 1.
+    The paper's baselines are those of Zhai and Wang 2018 with dropout of dense layers; its RDdrop is their row with
+    p = inf, q = 1.
     """
     return Classification(
         dataset=dataset,
@@ -25,7 +26,7 @@ def _dense(dataset: str) -> Classification:
 
 
 def _resnet56(dataset: str) -> Classification:
-    """Masks in the last group alone, blocks of 6; the rest as in the released code."""
+    """A task with masks in the last group only and blocks of 6; otherwise as in the released code."""
     return Classification(
         dataset=dataset,
         architecture="resnet56",
@@ -37,9 +38,9 @@ def _resnet56(dataset: str) -> Classification:
     )
 
 
-# Rates are those of the DropBlock paper's table 1, which is where the paper's baselines come from: dropout keeps 0.7,
-# DropPath, SpatialDropout and DropBlock 0.9; the paper's own: blocks of 6 at 0.05, units at 0.5, steps of 5 in units of
-# eq. 22, which are 5 / 1024 of the next layer's weights at this batch size: nearly zeros.
+# The rates of the baselines are those of the DropBlock paper's table 1, from which the paper takes them: keep rate 0.7
+# for dropout, 0.9 for DropPath, SpatialDropout and DropBlock. The paper's own: blocks of 6 at rate 0.05, units at 0.5,
+# step size 5 in eq. 22, which is 5 / 1024 of the next layer's weights at this batch size: nearly no noise.
 _IMAGENET_DEFAULTS: dict[str, Scalar] = {
     "group_factor": 0.25,
     "where": "conv",

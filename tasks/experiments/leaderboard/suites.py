@@ -33,7 +33,7 @@ LEADERBOARD = Suite(
     tune_trials_at={"smoke": 0},
     seeds=5,
     seeds_at={"smoke": 1},
-    timing_tasks=tuple(f"cifar10-{network}" for network in NETWORKS),  # CIFAR-100 differs in the output layer alone
+    timing_tasks=tuple(f"cifar10-{network}" for network in NETWORKS),  # CIFAR-100 differs in the output layer only
     timing_repeats=3,
     timing_repeats_at={"smoke": 1},
 )

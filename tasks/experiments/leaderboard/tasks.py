@@ -1,4 +1,4 @@
-"""CIFAR tasks for the architectures that no table of the papers trains, so that the leaderboard has every one."""
+"""CIFAR tasks for the architectures that are in no table of the papers, so that the leaderboard has all of them."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ LOCALDROP_CNN_NARROW = replace(
             "epochs": 24,
             "batch_size": 64,
             "learning_rate": 0.01,
-            "max_train_samples": 2_500,  # few enough to be learned by heart, which is what regularizers are against
+            "max_train_samples": 2_500,  # few enough that the network memorises them without a regularizer
             "evaluate_every_epochs": 12,
         },
         "smoke": {**SMALL_STEPS, "evaluate_every_epochs": 1},

@@ -14,13 +14,13 @@ _RESNET50 = tuple(f"{dataset}-resnet50" for dataset in _DEEP_DATASETS)
 _OTHER_DEEP = tuple(f"{data}-{net}" for net in ("preact_resnet18", "densenet121", "dpn92") for data in _DEEP_DATASETS)
 _TABLE2 = ("none", "dropout", "cutout", "spatial_dropout", "dropblock", "localdrop_no_dropblock", "localdrop")
 _TABLE2_OTHER = ("none", "dropout", "dropblock", "localdrop")
-_AUGMENTED = tuple(f"{data}-{net}-augmented" for net in ("resnet50",) for data in ("cifar10", "cifar100"))
+_AUGMENTED = ("cifar10-resnet50-augmented", "cifar100-resnet50-augmented")
 _AUGMENTED_OTHER = tuple(
     f"{data}-{net}-augmented" for net in ("preact_resnet18", "densenet121", "dpn92") for data in ("cifar10", "cifar100")
 )
 
 H_OF_2048 = (0, 200, 500, 700, 1000, 1200, 1500, 1700, 2000)  # table 4; 2048 switches the shrinkage off
-CONV_OFF = 3  # singular values of a 3x3 kernel that are left alone: all, and all of larger kernels
+CONV_OFF = 3  # the h_conv at which no singular values of kernels are shrunk
 LAMBDAS = (0.01, 0.03, 0.1, 0.3, 1.0)
 BLOCK_SIZES = (1, 3, 5, 7, 9, 11)
 
@@ -71,7 +71,7 @@ LOCALDROP_TABLE2 = Suite(
     seeds_at=_FEW_AT_SMOKE,
     source=f"{_LU}, table 2",
 )
-"""Deep networks: CIFAR without augmentation as printed and with it, ImageNet with it alone; needs --data."""
+"""Deep networks: CIFAR without augmentation (as printed) and with it, ImageNet with it; needs --data."""
 
 LOCALDROP_TABLE3 = Suite(
     groups=(_at(500, 30), _at(1000, 20), _at(1500, 10), _at(2000, 1), _at(2000, 10)),
@@ -114,7 +114,7 @@ LOCALDROP_TABLE5 = Suite(
     timing_repeats_at=_FEW_AT_SMOKE,
     source=f"{_LU}, table 5",
 )
-"""What regularizers cost on the conv net of Zhai and Wang; needs --data."""
+"""Training times of regularizers on the conv net of Zhai and Wang; needs --data."""
 
 LOCALDROP_TABLE6 = Suite(
     groups=(
@@ -139,7 +139,7 @@ LOCALDROP_TABLE7 = Suite(
     timing_repeats_at=_FEW_AT_SMOKE,
     source=f"{_LU}, table 7",
 )
-"""What regularizers cost on ResNet-50; needs --data."""
+"""Training times of regularizers on ResNet-50; needs --data."""
 
 LOCALDROP_FIG1A = Suite(
     groups=(
@@ -154,7 +154,7 @@ LOCALDROP_FIG1A = Suite(
     seeds_at=_FEW_AT_SMOKE,
     source=f"{_LU}, figure 1a",
 )
-"""Error against the number of hidden units on CIFAR-10; needs --data."""
+"""Error by the number of hidden units on CIFAR-10; needs --data."""
 
 LOCALDROP_FIG1BC = Suite(
     groups=(Group(tasks=_CNN, regularizers=("adaptive_dropout_rc", "localdrop")),),
@@ -164,7 +164,7 @@ LOCALDROP_FIG1BC = Suite(
     seeds_at=_FEW_AT_SMOKE,
     source=f"{_LU}, figures 1b and 1c",
 )
-"""Error against the epoch on CIFAR-10 and CIFAR-100; needs --data."""
+"""Error by epoch on CIFAR-10 and CIFAR-100; needs --data."""
 
 LOCALDROP_FIG2 = Suite(
     groups=(Group(tasks=("cifar10-fcn",), regularizers=("rademacher_probe", "localdrop_fc_only+rademacher_probe")),),
@@ -174,4 +174,4 @@ LOCALDROP_FIG2 = Suite(
     seeds_at=_FEW_AT_SMOKE,
     source=f"{_LU}, figure 2",
 )
-"""The bound of theorem 1 against the error while dense layers train on CIFAR-10; needs --data."""
+"""The bound of theorem 1 and the error during training of dense layers on CIFAR-10; needs --data."""

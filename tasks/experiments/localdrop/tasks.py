@@ -16,14 +16,14 @@ from tasks.experiments.shared_protocols import IMAGENET_270
 from tasks.protocols import Protocol
 from tasks.regularizers.base import Scalar
 
-# Keep rates of dropout, per kind of layer, are those of Zhai and Wang 2018, section 4: 0.9 at the input, 0.75 behind
-# conv and 0.5 behind dense layers.
+# The keep rates of dropout are those of Zhai and Wang 2018, section 4: 0.9 at the input, 0.75 after conv layers and 0.5
+# after dense layers.
 _CNN_DEFAULTS: dict[str, Scalar] = {
     "dropout.where": "all",
     "dropout.conv_factor": 0.5,
     "dropout.input_drop_rate": 0.1,
 }
-# Deep networks have conv layers alone to drop behind; at what rate dropout ran there, the paper does not say.
+# In deep networks dropout acts after conv layers only; the paper does not give its rate.
 DEEP_DEFAULTS: dict[str, Scalar] = {"where": "conv", "max_norm.where": "all", "dropout.drop_rate": 0.1}
 
 
@@ -79,7 +79,7 @@ CIFAR100_RESNET50 = _deep("cifar100", "resnet50")
 """ResNet-50 on CIFAR-100, without augmentation, as LocalDrop's table 2 says."""
 
 IMAGENET_RESNET50 = _imagenet("resnet50")
-"""ResNet-50 on ImageNet, 270 epochs with crops and flips, which LocalDrop's table 2 does without."""
+"""ResNet-50 on ImageNet, 270 epochs with crops and flips (LocalDrop's table 2 says without)."""
 
 CIFAR10_PREACT_RESNET18 = _deep("cifar10", "preact_resnet18")
 """PreActResNet-18 on CIFAR-10, without augmentation, as LocalDrop's table 2 says."""
@@ -88,7 +88,7 @@ CIFAR100_PREACT_RESNET18 = _deep("cifar100", "preact_resnet18")
 """PreActResNet-18 on CIFAR-100, without augmentation, as LocalDrop's table 2 says."""
 
 IMAGENET_PREACT_RESNET18 = _imagenet("preact_resnet18")
-"""PreActResNet-18 on ImageNet, 270 epochs with crops and flips, which LocalDrop's table 2 does without."""
+"""PreActResNet-18 on ImageNet, 270 epochs with crops and flips (LocalDrop's table 2 says without)."""
 
 CIFAR10_DENSENET121 = _deep("cifar10", "densenet121")
 """DenseNet-121 on CIFAR-10, without augmentation, as LocalDrop's table 2 says."""
@@ -97,7 +97,7 @@ CIFAR100_DENSENET121 = _deep("cifar100", "densenet121")
 """DenseNet-121 on CIFAR-100, without augmentation, as LocalDrop's table 2 says."""
 
 IMAGENET_DENSENET121 = _imagenet("densenet121")
-"""DenseNet-121 on ImageNet, 270 epochs with crops and flips, which LocalDrop's table 2 does without."""
+"""DenseNet-121 on ImageNet, 270 epochs with crops and flips (LocalDrop's table 2 says without)."""
 
 CIFAR10_DPN92 = _deep("cifar10", "dpn92")
 """DPN-92 on CIFAR-10, without augmentation, as LocalDrop's table 2 says."""
@@ -106,31 +106,31 @@ CIFAR100_DPN92 = _deep("cifar100", "dpn92")
 """DPN-92 on CIFAR-100, without augmentation, as LocalDrop's table 2 says."""
 
 IMAGENET_DPN92 = _imagenet("dpn92")
-"""DPN-92 on ImageNet, 270 epochs with crops and flips, which LocalDrop's table 2 does without."""
+"""DPN-92 on ImageNet, 270 epochs with crops and flips (LocalDrop's table 2 says without)."""
 
 CIFAR10_RESNET50_AUGMENTED = _deep("cifar10", "resnet50", LOCALDROP_DEEP_AUGMENTED)
-"""ResNet-50 on CIFAR-10 with crop and flip, which the reported baselines of LocalDrop's table 2 look like."""
+"""ResNet-50 on CIFAR-10 with crop and flip, as the baselines in LocalDrop's table 2 suggest."""
 
 CIFAR100_RESNET50_AUGMENTED = _deep("cifar100", "resnet50", LOCALDROP_DEEP_AUGMENTED)
-"""ResNet-50 on CIFAR-100 with crop and flip, which the reported baselines of LocalDrop's table 2 look like."""
+"""ResNet-50 on CIFAR-100 with crop and flip, as the baselines in LocalDrop's table 2 suggest."""
 
 CIFAR10_PREACT_RESNET18_AUGMENTED = _deep("cifar10", "preact_resnet18", LOCALDROP_DEEP_AUGMENTED)
-"""PreActResNet-18 on CIFAR-10 with crop and flip, which the reported baselines of LocalDrop's table 2 look like."""
+"""PreActResNet-18 on CIFAR-10 with crop and flip, as the baselines in LocalDrop's table 2 suggest."""
 
 CIFAR100_PREACT_RESNET18_AUGMENTED = _deep("cifar100", "preact_resnet18", LOCALDROP_DEEP_AUGMENTED)
-"""PreActResNet-18 on CIFAR-100 with crop and flip, which the reported baselines of LocalDrop's table 2 look like."""
+"""PreActResNet-18 on CIFAR-100 with crop and flip, as the baselines in LocalDrop's table 2 suggest."""
 
 CIFAR10_DENSENET121_AUGMENTED = _deep("cifar10", "densenet121", LOCALDROP_DEEP_AUGMENTED)
-"""DenseNet-121 on CIFAR-10 with crop and flip, which the reported baselines of LocalDrop's table 2 look like."""
+"""DenseNet-121 on CIFAR-10 with crop and flip, as the baselines in LocalDrop's table 2 suggest."""
 
 CIFAR100_DENSENET121_AUGMENTED = _deep("cifar100", "densenet121", LOCALDROP_DEEP_AUGMENTED)
-"""DenseNet-121 on CIFAR-100 with crop and flip, which the reported baselines of LocalDrop's table 2 look like."""
+"""DenseNet-121 on CIFAR-100 with crop and flip, as the baselines in LocalDrop's table 2 suggest."""
 
 CIFAR10_DPN92_AUGMENTED = _deep("cifar10", "dpn92", LOCALDROP_DEEP_AUGMENTED)
-"""DPN-92 on CIFAR-10 with crop and flip, which the reported baselines of LocalDrop's table 2 look like."""
+"""DPN-92 on CIFAR-10 with crop and flip, as the baselines in LocalDrop's table 2 suggest."""
 
 CIFAR100_DPN92_AUGMENTED = _deep("cifar100", "dpn92", LOCALDROP_DEEP_AUGMENTED)
-"""DPN-92 on CIFAR-100 with crop and flip, which the reported baselines of LocalDrop's table 2 look like."""
+"""DPN-92 on CIFAR-100 with crop and flip, as the baselines in LocalDrop's table 2 suggest."""
 
 CIFAR10_ZHAI_NARROW = Classification(
     dataset="cifar10",

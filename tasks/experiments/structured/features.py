@@ -1,4 +1,4 @@
-"""Figure 3 of Pal et al. 2020: DropBlock behind a convolutional trunk, whose output the last layer reads."""
+"""Figure 3 of Pal et al. 2020: DropBlock on the output of a convolutional network, before the last layer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NARROW_WIDTHS = (16, 32, 64)
 
 
 class Bottleneck(nn.Module):
-    """x -> U (site (trunk(x))): a trunk that ends in 80 units, and a linear output layer without bias."""
+    """x -> U (site (trunk(x))): a network (trunk) with 80 output units, and a linear output layer without bias."""
 
     def __init__(self, trunk: nn.Module, num_classes: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ def narrow_trunk(in_channels: int) -> nn.Module:
 
 
 def resnet50_trunk(in_channels: int) -> nn.Module:
-    """Torchvision's ResNet-50, untrained, for any number of channels, its last layer replaced by one to 80 units."""
+    """Torchvision's ResNet-50, untrained, for any number of channels, with a last layer of 80 units."""
     from torchvision.models import resnet50
 
     trunk: nn.Module = resnet50(weights=None, num_classes=NUM_FEATURES)
@@ -73,10 +73,10 @@ class FeatureBottleneck(DatasetTask):
     """Train a whole network with DropBlock before its last layer, and compare its predictions with Theorem 7.
 
     With features G (80 x N) and last weights U, training minimises
-    F = ||Y - UG||_F^2 + (1 - keep) / keep sum_i ||U_i G_i||_F^2, whatever the trunk; its closed-form minimum over all U
-    and G is a bound F* for every trunk. Y holds the classes as unit vectors. The trunk is ResNet-50 at scale `paper`
-    and a narrow one below. Readings are in eval mode on (the first 1000 of) the training data, which is all that is
-    studied; validation and test repeat them:
+    F = ||Y - UG||_F^2 + (1 - keep) / keep sum_i ||U_i G_i||_F^2. Its closed-form minimum over all U and G is a lower
+    bound F* for every trunk. Y are the one-hot classes. The trunk is ResNet-50 at scale `paper` and a narrow network at
+    the other scales. The task is about optimisation: metrics are of the training data (the first 1000 images) in eval
+    mode, also those named validation and test:
 
     * `excess_objective` = (F - F*) / ||Y||_F^2, the value that is ranked; `objective`, `minimum`;
     * `singular_value/i` and `bound_singular_value/i`: of UG, and of the minimiser's predictions;
@@ -89,28 +89,28 @@ class FeatureBottleneck(DatasetTask):
     metric: str = EXCESS
     higher_is_better: bool = False
     pins: Mapping[str, Scalar] = field(default_factory=lambda: dict(PINS))
-    has_classes: ClassVar = False  # the targets are numbers: nothing to smooth or mix
+    has_classes: ClassVar = False  # a regression on the one-hot classes
 
     def validation_fraction(self, scale: str) -> float:
-        """0: no choice depends on images that are held out; validation repeats the readings."""
+        """0: nothing is held out, validation uses the training images."""
         return 0.0
 
     def dataset_fingerprint(self, data_dir: Path | None) -> str:
-        """Of all images and labels."""
+        """Hash of all images and labels."""
         return DATASETS[self.dataset].splits(data_dir).fingerprint
 
     def example_network(self) -> nn.Module:
-        """The narrow network; its sites are those of the other."""
+        """The narrow network, which has the same site as the full one."""
         return self._network("smoke", 0, torch.device("cpu"))
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
-        """Network and data; readings against the bound at the contestant's keep rate."""
+        """Network and data, compared with the bound at the regularizer's keep rate."""
         protocol = self.protocol.at(setting.scale, setting.switches)
         train = DATASETS[self.dataset].splits(setting.data_dir).train.first(protocol.max_train_samples)
         return self._training(regularizers, setting, train.to(setting.device), protocol)
 
     def workload(self, scale: str, data_dir: Path | None = None) -> Workload | None:
-        """A reading goes through the training images, those of both splits at once."""
+        """The workload; one evaluation processes the training images once, for both splits."""
         sizes, protocol = DATASETS[self.dataset].num_images(data_dir), self.protocol.at(scale)
         if sizes is None:
             return None
@@ -211,7 +211,7 @@ PROTOCOL = Protocol(
 )
 
 STRUCTURED_FIG3_MNIST = FeatureBottleneck(dataset="mnist", protocol=PROTOCOL)
-"""Trunk, 80 units under DropBlock and a linear output on 1000 images of MNIST, against the bound of Theorem 7."""
+"""DropBlock on 80 units before a linear output, on 1000 images of MNIST, against the bound of Theorem 7."""
 
 STRUCTURED_FIG3_CIFAR10 = FeatureBottleneck(dataset="cifar10", protocol=PROTOCOL)
-"""Trunk, 80 units under DropBlock and a linear output on 1000 images of CIFAR-10, against the bound of Theorem 7."""
+"""DropBlock on 80 units before a linear output, on 1000 images of CIFAR-10, against the bound of Theorem 7."""

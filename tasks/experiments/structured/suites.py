@@ -1,4 +1,4 @@
-"""The figures of the theory as suites: each a sweep of drop rates on tasks whose optimum is known; nothing is tuned."""
+"""The figures of Pal et al. 2020 as suites: sweeps of drop rates on tasks with known optimum, without tuning."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _PAL = "Pal et al. 2020, section 5"
 
 
 def overlapping_drop_rate(drop_rate: float, block_size: int, width: int) -> float:
-    """Setting of DropBlock with overlapping blocks at which it drops, on average over the units, this share of them.
+    """The hyperparameter `drop_rate` of overlapping DropBlock for which it really drops this fraction of units.
 
-    DropBlock's own setting counts overlaps twice, so that it drops fewer than it says. Solved by bisection from
-    mean_i (1 - gamma)^n(i) = 1 - drop_rate, n(i) the number of blocks on the layer that cover unit i, and
-    gamma = setting * width / (block_size (width - block_size + 1)).
+    DropBlock's hyperparameter counts overlaps repeatedly, so that the fraction dropped is smaller. Solved by bisection:
+    mean_i (1 - gamma)^n(i) = 1 - drop_rate, n(i) the number of blocks on the layer that cover unit i, and the result is
+    gamma block_size (width - block_size + 1) / width.
 
     >>> round(overlapping_drop_rate(0.5, 1, 50), 6), overlapping_drop_rate(0.5, 5, 50) > 0.5
     (0.5, True)
@@ -61,7 +61,7 @@ STRUCTURED_FIG1 = Suite(
     seeds_at=FEW_RUNS,
     source=f"{_PAL}, figure 1",
 )
-"""DropBlock on a linear pair: stochastic and deterministic objective, and the closed-form minimum."""
+"""DropBlock on two linear layers: stochastic and deterministic objective, and the closed-form minimum."""
 
 STRUCTURED_FIG2 = Suite(
     groups=_FIG2,
@@ -70,7 +70,7 @@ STRUCTURED_FIG2 = Suite(
     seeds_at=FEW_RUNS,
     source=f"{_PAL}, figure 2",
 )
-"""DropConnect beside dropout on a linear pair: where they are equal, and where not."""
+"""DropConnect and dropout on two linear layers: data for which their objectives are equal, and for which not."""
 
 STRUCTURED_FIG3 = Suite(
     groups=_FIG3,
@@ -79,7 +79,7 @@ STRUCTURED_FIG3 = Suite(
     seeds_at={"smoke": 1, "short": 2, "paper": 3},
     source=f"{_PAL}, figure 3",
 )
-"""DropBlock behind a convolutional trunk on images, against the closed-form bound; needs --data."""
+"""DropBlock before the last layer of a conv net on images, against the closed-form bound; needs --data."""
 
 STRUCTURED_FIG4 = Suite(
     groups=_FIG4,
@@ -88,4 +88,4 @@ STRUCTURED_FIG4 = Suite(
     seeds_at=FEW_RUNS,
     source=f"{_PAL}, figure 4",
 )
-"""DropBlock with overlapping blocks beside blocks of a fixed grid, at equal rates."""
+"""DropBlock with overlapping blocks and with blocks of a fixed grid, at equal drop rates."""

@@ -1,4 +1,4 @@
-"""Figures 1, 2 and 4 of Pal et al. 2020: a linear pair under DropBlock, DropConnect and dropout, on synthetic data."""
+"""Figures 1, 2 and 4 of Pal et al. 2020: two linear layers with DropBlock, DropConnect and dropout, synthetic data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NUM_SAMPLES, NUM_INPUTS, NUM_OUTPUTS, NUM_HIDDEN = 1000, 100, 80, 50
 NEIGHBOUR_CORRELATION = 0.9  # of the `correlated` design: features i and j have 0.9^|i - j|
 
 Design = Literal["gaussian", "orthogonal", "correlated"]
-Law = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]
+Law = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]  # (Y, X, U, V, keep) -> expected objective
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,33 +36,34 @@ class StructuredPair(LinearProblem):
     """min over U, V of ||Y - UV'X||_F^2 + Omega for Y = MX: 1000 samples, 100 inputs, 80 outputs, 50 hidden units.
 
     Entries of X, of the initial weights, and of both factors of M (rank 50) are N(0, 1), as in section 5.1. The block
-    size is that of the closed-form minimum (1 is dropout's). Readings:
+    size is that of the closed-form minimum (1 for dropout). Metrics:
 
-    * `objective`, `minimum`: F and F*; F* is a bound that this width attains at every rate that the suites use (for
-      other spectra or fewer blocks it may not be; `dropblock_factors` tells);
-    * `stochastic_objective` and `sampling_error`: mean of the contestant's own training objective over passes with
-      fresh masks, and the standard error of that mean;
-    * `<law>_deviation`: the stochastic objective over what the deterministic equivalent `<law>` says, less 1;
-    * `kept_fraction`: measured share of hidden units that a mask keeps;
-    * `unevenness`: spread of ||U_i V_i'X||_F over the blocks, relative to its mean: 0 for balanced weights;
+    * `objective`, `minimum`: F and F*; F* is a lower bound, which this width attains at every rate of the suites (for
+      other spectra or fewer blocks it may not be attained; see `dropblock_factors`);
+    * `stochastic_objective` and `sampling_error`: mean of the regularizer's own training objective over passes with
+      new masks, and the standard error of that mean;
+    * `<law>_objective` and `<law>_deviation`: the expected objective by the closed form `<law>`, and the stochastic
+      objective divided by it, minus 1;
+    * `kept_fraction`: measured fraction of hidden units that a mask keeps;
+    * `unevenness`: standard deviation of ||U_i V_i'X||_F over the blocks divided by its mean: 0 for balanced weights;
     * `spectrum_distance`: relative distance of the singular values of UV'X to those of the minimiser.
 
-    The design of X says where DropConnect equals dropout: its objective has the diagonal of XX' where dropout's has all
-    of it. Rows of X are `gaussian` (nearly orthogonal), exactly `orthogonal`, or `correlated`.
+    The design of X decides whether DropConnect equals dropout: its objective depends on the diagonal of XX' where that
+    of dropout depends on all of XX'. Rows of X are `gaussian` (nearly orthogonal), `orthogonal`, or `correlated`.
     """
 
     laws: Mapping[str, Law]
     block_size: int
     design: Design = "gaussian"
-    fixed_keep: float | None = None  # of the closed form, where contestants with other rates meet
+    fixed_keep: float | None = None  # keep rate of the closed form, for comparisons of regularizers with other rates
     dataset: str = "synthetic_linear"
     architecture: str = "linear_pair"
 
     def __hash__(self) -> int:
-        return id(self)  # a constant of its module
+        return id(self)  # problems are module constants
 
     def reference_keep(self, keep: float) -> float:
-        """The fixed one, if there is one."""
+        """`fixed_keep`, if given."""
         return keep if self.fixed_keep is None else self.fixed_keep
 
     def defining_tensors(self) -> tuple[Tensor, ...]:
@@ -74,12 +75,12 @@ class StructuredPair(LinearProblem):
         return LinearPair(NUM_INPUTS, NUM_HIDDEN, NUM_OUTPUTS, generator)
 
     def batches(self, protocol: Protocol, seed: int, device: torch.device) -> Batches:
-        """The samples, in an order of their own for each seed."""
+        """The samples, in random order by the seed."""
         inputs, targets = (tensor.to(device) for tensor in samples_of(self.design))
         return Batches(Split(inputs=inputs, targets=targets), protocol.batch_size, seed)
 
     def reading(self, keep: float, device: torch.device) -> Reading:
-        """F against F*, the stochastic objective against its equivalents, balance and spectrum."""
+        """F and F*, the stochastic objective and its closed forms, balance and spectrum."""
         inputs, targets = (tensor.to(device) for tensor in samples_of(self.design))
         X, Y = inputs.double().T, targets.double().T
         beta = self.block_size / NUM_HIDDEN * (1 - keep) / keep
@@ -124,7 +125,7 @@ def _as_drawn(inputs: Tensor) -> Tensor:
 
 
 def _orthogonal(inputs: Tensor) -> Tensor:
-    """Features with exactly orthogonal values over the samples, mean square 1."""
+    """Features whose columns over the samples are exactly orthogonal, with mean square 1."""
     scaled: Tensor = torch.linalg.qr(inputs.double()).Q * NUM_SAMPLES**0.5
     return scaled.float()
 
@@ -158,14 +159,14 @@ def _dropblock_law(Y: Tensor, X: Tensor, U: Tensor, V: Tensor, keep: float) -> T
 BLOCK_SIZE = 5  # not given by the paper
 
 PROTOCOL = Protocol(
-    source="Pal et al. 2020, section 5.1 (one sample a step, 1e5 steps; the learning rate is not given)",
+    source="Pal et al. 2020, section 5.1 (one sample per step, 1e5 steps; the learning rate is not given)",
     epochs=100,
     batch_size=1,
-    learning_rate=2e-5,  # with one sample a step, 4e-5 diverges at a drop rate of 0.9
+    learning_rate=2e-5,  # with one sample per step, 4e-5 diverges at a drop rate of 0.9
     momentum=0.0,
     nesterov=False,
     milestones=(0.5, 0.75, 0.9),
-    decay=0.5,  # with a faster one, small singular values do not arrive at a drop rate of 0.9
+    decay=0.5,  # with a faster decay, small singular values do not converge at a drop rate of 0.9
     evaluate_every_epochs=5,
     scales={
         "short": {"epochs": 150, "batch_size": 20, "learning_rate": 1e-4, "decay": 0.2, "evaluate_every_epochs": 10},
@@ -178,24 +179,24 @@ _CONNECT_LAWS = {"dropout": dropout_objective, "dropconnect": dropconnect_object
 STRUCTURED_FIG1 = LinearTask(
     problem=StructuredPair(laws={"dropblock": _dropblock_law}, block_size=BLOCK_SIZE), protocol=PROTOCOL, pins=_PINNED
 )
-"""Linear pair 100-50-80 under DropBlock: stochastic and deterministic objective, and their closed-form minimum."""
+"""Linear network 100-50-80 with DropBlock: stochastic and deterministic objective, and their closed-form minimum."""
 
 STRUCTURED_FIG2 = LinearTask(problem=StructuredPair(laws=_CONNECT_LAWS, block_size=1), protocol=PROTOCOL)
-"""Linear pair 100-50-80 under DropConnect and dropout, on Gaussian inputs as in the paper."""
+"""Linear network 100-50-80 with DropConnect and dropout, on Gaussian inputs as in the paper."""
 
 STRUCTURED_FIG2_ORTHOGONAL = LinearTask(
     problem=StructuredPair(laws=_CONNECT_LAWS, block_size=1, design="orthogonal"), protocol=PROTOCOL
 )
-"""Linear pair 100-50-80 under DropConnect and dropout, on orthogonal features: there both objectives are one."""
+"""Linear network 100-50-80 with DropConnect and dropout, on orthogonal features, where both objectives are equal."""
 
 STRUCTURED_FIG2_CORRELATED = LinearTask(
     problem=StructuredPair(laws=_CONNECT_LAWS, block_size=1, design="correlated"), protocol=PROTOCOL
 )
-"""Linear pair 100-50-80 under DropConnect and dropout, on correlated features: there the objectives differ."""
+"""Linear network 100-50-80 with DropConnect and dropout, on correlated features, where the objectives differ."""
 
 STRUCTURED_FIG4 = LinearTask(
     problem=StructuredPair(laws={"dropblock": _dropblock_law}, block_size=BLOCK_SIZE, fixed_keep=0.5),
     protocol=PROTOCOL,
     pins=_PINNED,
 )
-"""Linear pair 100-50-80 under DropBlock with overlapping blocks and without, against the minimum at keep rate 0.5."""
+"""Linear network 100-50-80 with DropBlock, overlapping and not, against the minimum at keep rate 0.5."""

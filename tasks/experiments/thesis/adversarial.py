@@ -1,4 +1,4 @@
-"""Tables 6-I and 6-II of Mianjy's thesis, and tasks that rank contestants by errors with and without an attack."""
+"""Tables 6-I and 6-II of Mianjy's thesis, and tasks that rank regularizers by errors with and without an attack."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ GREY_LEVEL = 1 / 255
 
 
 def of_both(**values: Scalar) -> Mapping[str, Scalar]:
-    """The same defaults for adversarial training with and without the reflected loss."""
+    """Defaults for adversarial training, both with the plain and the reflected loss."""
     names = ("adversarial_training", "reflected_adversarial_training")
     return {f"{name}.{field}": value for name in names for field, value in values.items()}
 
 
-# Five epochs at the full rate, as in the paper: with fewer the margins of the standard model stay small, and the errors
-# of its row come out at half of what they are.
+# Five epochs at the full rate, as in the thesis: with fewer epochs the margins of the standard model stay small, and
+# its errors under attack are half as large.
 _EIGHT_EPOCHS: Fields = {"epochs": 8, "milestones": (5 / 8, 6 / 8, 7 / 8), "evaluate_every_epochs": 4}
 
 TABLE_6_I_PROTOCOL = Protocol(
@@ -41,7 +41,7 @@ TABLE_6_I_PROTOCOL = Protocol(
     decay=0.2,
     validation_fraction=0.0,
     evaluate_every_epochs=5,
-    max_evaluation_samples=2_200,  # all 2,115 test images, and as many of the training images in place of validation
+    max_evaluation_samples=2_200,  # all 2,115 test images; for validation, as many training images
     scales={
         "short": _EIGHT_EPOCHS,
         "smoke": _EIGHT_EPOCHS,
@@ -90,7 +90,7 @@ CIFAR10_CONVNET_ROBUST = Classification(
     selected_by="clean_error",
     attacks={"pgd": _PGD_10},
 )
-"""The small conv net on CIFAR-10, ranked by the error under ten steps of PGD within 8 of 255 grey levels."""
+"""The small conv net on CIFAR-10, ranked by the error under ten steps of PGD with radius 8/255."""
 
 TABLE_6_II_PROTOCOL = Protocol(
     source="Mianjy's thesis, section 6.5.3 (batches of 128, 20 epochs, rate from 0 to 0.2 and back, momentum 0.9, "
@@ -134,4 +134,4 @@ THESIS_TABLE6_2 = Classification(
         "smoke": {"pgd": replace(_PGD_50_10, num_steps=4, num_restarts=1)},
     },
 )
-"""PreActResNet-18 on CIFAR-10 under 50 steps of PGD, 10 restarts: for a GPU; below scale paper it proves nothing."""
+"""PreActResNet-18 on CIFAR-10 under 50 steps of PGD, 10 restarts: for a GPU; smaller scales are only for testing."""

@@ -1,4 +1,4 @@
-"""Chapter 6 of Mianjy's thesis as suites: figures 6-1 and 6-2, tables 6-I and 6-II, and a contest under attack."""
+"""Chapter 6 of Mianjy's thesis as suites: figures 6-1 and 6-2, tables 6-I and 6-II, and a ranking under attack."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ THESIS_FIG6_2 = Suite(
     seeds=1,
     source=f"{_MIANJY}, figure 6-2",
 )
-"""What maximising a loss or its reflection is worth, on a grid of all perturbations: a calculation."""
+"""Success of attacks that maximise a loss or its reflection, on a grid of all perturbations: a calculation."""
 
 THESIS_COROLLARY_4 = Suite(
     groups=(Group(tasks=("thesis-corollary4",), regularizers=("none",)),),
@@ -33,7 +33,7 @@ THESIS_COROLLARY_4 = Suite(
     seeds=1,
     source=f"{_MIANJY}, section 6.3, Corollary 4",
 )
-"""Adversarial training of halfspaces for as many steps as the theory asks for: a calculation."""
+"""Adversarial training of halfspaces for the number of steps in Corollary 4: a calculation."""
 
 THESIS_TABLE6_1 = Suite(
     groups=(
@@ -62,9 +62,9 @@ THESIS_TABLE6_2 = Suite(
     seeds_at={"smoke": 1, "short": 1},
     source=f"{_MIANJY}, table 6-II",
 )
-"""PreActResNet-18 on CIFAR-10 by adversarial training, four radii times four numbers of steps: for a GPU; needs --data.
+"""Adversarial training of PreActResNet-18 on CIFAR-10 with 4 radii x 4 numbers of steps: for a GPU; needs --data.
 
-At the scales smoke and short it tests the plumbing and proves nothing.
+The scales smoke and short only test that it runs.
 """
 
 ADVERSARIAL = Suite(

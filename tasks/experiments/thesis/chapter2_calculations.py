@@ -1,4 +1,4 @@
-"""Theorem 7 of Mianjy's thesis from random starts, and its equalizing rotations: nothing is trained."""
+"""Theorem 7 of Mianjy's thesis from random starts, and its equalizing rotations: calculations without training."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from tasks.theory.landscape import critical_points, least_curvature, tied_object
 from tasks.theory.linear import equalizer, landscape_condition, shrinkage_threshold, universal_equalizer
 
 _OPTIMAL = 1e-6  # of the objective, relative to ||M||^2, within which a critical point is a global optimum
-_DOWNWARDS = -1e-3  # curvature of a strict saddle
+_DOWNWARDS = -1e-3  # largest curvature that counts as that of a strict saddle
 
 
 @dataclass(frozen=True, kw_only=True)
 class CriticalPoints(Calculation):
-    """Where the gradient of dropout's objective with tied weights vanishes, searched for from random starts.
+    """Critical points of dropout's objective with tied weights, found from random starts.
 
-    The searches minimise the squared gradient, so that they end at minima and saddles alike. Readings, in sum over
-    three problems that fulfil the condition of Theorem 7: `critical_points` found, of which `global_optima`,
-    `strict_saddles` (some curvature is below 0) and `spurious` are neither; the theorem says that none is.
+    The searches minimise the squared gradient, so that they converge to minima and saddles. Metrics are sums over three
+    problems that satisfy the condition of Theorem 7: `critical_points` found; of these, `global_optima`,
+    `strict_saddles` (with negative curvature), and `spurious`, which are neither. The theorem says that there are no
+    spurious ones.
     """
 
     protocol: Protocol
@@ -62,10 +63,10 @@ class CriticalPoints(Calculation):
 
 @dataclass(frozen=True, kw_only=True)
 class Equalizers(Calculation):
-    """Rotations Q that make the columns of UQ equally long, by the two constructions, on random U of five widths.
+    """Rotations Q for which the columns of UQ have equal norms, by two constructions, for random U of five widths r.
 
-    Readings: `unevenness/recursive/r` and `unevenness/universal/r`, the largest deviation of a squared column norm from
-    their mean, relative to it; `largest_error`, the largest of all, and of the changes of UU' relative to its norm.
+    Metrics: `unevenness/recursive/r` and `unevenness/universal/r`, the largest relative deviation of a squared column
+    norm from their mean; `largest_error`, the largest of these and of the relative changes of UU'.
     """
 
     protocol: Protocol

@@ -1,4 +1,4 @@
-"""Figure 5-1 of Mianjy's thesis: nothing is trained."""
+"""Figure 5-1 of Mianjy's thesis: a calculation without training."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tasks.protocols import Protocol
 class LinearBound(Calculation):
     """The logistic loss over margins z <= 0, and the line 1 - z / ln 2 that bounds it there (eq. 5.13).
 
-    Readings: `base_2_loss/z` = log2(1 + e^-z), `natural_loss/z` = ln(1 + e^-z) and `linear_bound/z` on a grid of
-    margins, and by how much the larger loss lies above the line at most, `largest_violation`, which is 0 where the
-    bound holds. At z = 0 the line meets the loss to base 2.
+    Metrics: `base_2_loss/z` = log2(1 + e^-z), `natural_loss/z` = ln(1 + e^-z) and `linear_bound/z` on a grid of
+    margins, and `largest_violation`, the largest amount by which the larger loss exceeds the line: 0 if the bound
+    holds. At z = 0 the line equals the loss to base 2.
     """
 
     protocol: Protocol

@@ -25,7 +25,7 @@ THESIS_FIG5_2 = Suite(
     seeds_at=_SEEDS,
     source=f"{_MIANJY}, figures 5-2 and 5-3; Mianjy and Arora 2020, figures 1 and 2",
 )
-"""LeNet on MNIST and sub-networks of it, visited by dropout or fixed, by width and drop rate; needs --data."""
+"""LeNet on MNIST and its sub-networks, sampled by dropout or fixed, by width and drop rate; needs --data."""
 
 THESIS_FIG5_2_WIDE = Suite(
     groups=(Group(tasks=(*_SUBNETWORKS, *_WIDE), regularizers=("dropout",), grid={"drop_rate": (0.1, 0.5, 0.7, 0.8)}),),
@@ -34,7 +34,7 @@ THESIS_FIG5_2_WIDE = Suite(
     seeds_at=_SEEDS,
     source=f"{_MIANJY}, figures 5-2 and 5-3; Mianjy and Arora 2020, figures 1 and 2",
 )
-"""The same with the panels' widths of 100,000 and 250,000, and every drop rate drawn: for a GPU; needs --data."""
+"""LeNet on MNIST and its sub-networks, with all widths and drop rates of the figures: for a GPU; needs --data."""
 
 THESIS_FIG5_LAZY = Suite(
     groups=(
@@ -49,6 +49,6 @@ THESIS_FIG5_LAZY = Suite(
     seeds_at={"smoke": 3, "short": 5, "paper": 10},
     source=f"{_MIANJY}, chapter 5, algorithm 4 and Theorems 14 and 15; Mianjy and Arora 2020, algorithm 1",
 )
-"""Dropout in wide networks on separable points: how far weights move with the width, and what the theorems bound."""
+"""Dropout in wide networks on separable points: movement of the weights by width, and the theorems' bounds."""
 
 CHAPTER_5 = (THESIS_FIG5_1, THESIS_FIG5_2, THESIS_FIG5_LAZY)

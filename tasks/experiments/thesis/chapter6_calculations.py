@@ -1,4 +1,4 @@
-"""Figures 6-1 and 6-2 of Mianjy's thesis, and its example against greedy targets: nothing is trained."""
+"""Figures 6-1 and 6-2 of Mianjy's thesis, and its counterexample to greedy targets: calculations without training."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ TOP = (10, 100, 1000)
 class LossCurves(Calculation):
     """The logistic loss and its reflection over the margin z, and whether they enclose the 0-1 loss.
 
-    Readings: `logistic_loss/z`, `reflected_loss/z` and `zero_one_loss/z` on a grid of margins, and by how much the
-    order reflected <= 0-1 <= logistic / log(2) is violated at most, `largest_violation`, which is 0 where it holds.
+    Metrics: `logistic_loss/z`, `reflected_loss/z` and `zero_one_loss/z` on a grid of margins, and `largest_violation`,
+    the largest amount by which reflected <= 0-1 <= logistic / log(2) is violated: 0 if it holds.
     """
 
     protocol: Protocol
@@ -51,12 +51,12 @@ class LossCurves(Calculation):
 
 @dataclass(frozen=True, kw_only=True)
 class GridOfPerturbations(Calculation):
-    """Label flips among the perturbations of largest loss, and the example in which greedy targets fail.
+    """Label flips among the perturbations with the largest losses, and the example in which greedy targets fail.
 
-    Readings: `flips_in_top_k/loss` for k = 10, 100 and 1000 and the four losses of `tasks.attacks.loss`; `feasible`
-    points of the grid and `flips` among them. Of the example f = Wx with the rows (2, 0), (1, 0), (0, 10) of W at
-    x = (1, 0) within the l_2 ball of radius 0.3: `smallest_margin/greedy` against the class that is greedily chosen,
-    and `smallest_margin/other` against the third one, negative where an attack succeeds.
+    Metrics: `flips_in_top_k/loss` for k = 10, 100 and 1000 and the four losses of `tasks.attacks.loss`; the numbers of
+    `feasible` points of the grid and of `flips` among them. For the example f = Wx with the rows (2, 0), (1, 0),
+    (0, 10) of W at x = (1, 0) within the l_2 ball of radius 0.3: the smallest margin to the greedy target,
+    `smallest_margin/greedy`, and to the third class, `smallest_margin/other`; negative if an attack can succeed.
 
     The value is `flips_in_top_100/margin`: the loss that figure 6-2 calls reflected.
     """
@@ -77,7 +77,7 @@ class GridOfPerturbations(Calculation):
 
 
 def _greedy_example(radius: float = 0.3) -> dict[str, float]:
-    """The minimum of f_1 - f_j over the ball is the value at its centre less the radius times the norm of the slope."""
+    """Minima of f_1 - f_j over the ball: the value at the centre minus the radius times the norm of the gradient."""
     weights, point = torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 10.0]]), torch.tensor([1.0, 0.0])
     slopes = weights[0] - weights[1:]
     smallest = slopes @ point - radius * slopes.norm(dim=1)

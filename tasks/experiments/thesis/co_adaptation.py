@@ -1,4 +1,4 @@
-"""Figure 4-2 of Mianjy's thesis: how dropout spreads the flow of two-layer ReLU networks over their hidden units."""
+"""Figure 4-2 of Mianjy's thesis: co-adaptation of hidden units in two-layer ReLU networks with dropout."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from tasks.theory.flows import co_adaptation, flow_norm, flows, relu_second_mome
 from tasks.training import Training
 from tasks.workload import Workload
 
-LATE = 1 / 3  # of the readings: those that the gap is averaged over
+LATE = 1 / 3  # the last fraction of the evaluations, over which the gap is averaged
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoAdaptation(DatasetTask):
-    """Train f(x) = u' relu(Vx) on two classes y = -1 and 1; the value is the mean squared error on images not seen.
+    """Train f(x) = u' relu(Vx) on two classes y = -1 and 1; the value is the mean squared error on held-out images.
 
-    Readings on every split: `squared_error` and `accuracy`. Of the weights, on the test images: `co_adaptation` (phi,
-    which is large where units contribute alike) and its least value `co_adaptation_floor`, `alpha_over_sqrt_n` (total
-    flow over the root of the number of training images), `explicit_regularizer` (sum_j u_j^2 a_j^2, without dropout's
-    strength) and `flow_excess`, alpha over its bound sqrt(width times the regularizer), less 1. At the end
-    `generalization_gap`, test less training error averaged over the last third of all readings, and `train_accuracy`.
-    With `symmetrised` images, a_j averages over both signs of each image.
+    Metrics on every split: `squared_error` and `accuracy`. Of the weights, with the test images: `co_adaptation` (phi,
+    which is large if units contribute equally) and its smallest possible value `co_adaptation_floor`,
+    `alpha_over_sqrt_n` (total flow divided by the root of the number of training images), `explicit_regularizer`
+    (sum_j u_j^2 a_j^2, without dropout's strength) and `flow_excess`, alpha divided by its bound
+    sqrt(width * regularizer), minus 1. At the end `generalization_gap`, test minus training error averaged over the
+    last third of all evaluations, and `train_accuracy`. With `symmetrised`, a_j averages over both signs of each image.
     """
 
     dataset: str
@@ -54,14 +54,14 @@ class CoAdaptation(DatasetTask):
     has_classes: ClassVar = False
 
     def __post_init__(self) -> None:
-        """The architecture is named by its width."""
+        """Name the architecture by its width."""
         object.__setattr__(self, "architecture", f"two_layer_relu_{self.width}")
 
     def __hash__(self) -> int:
-        return id(self)  # a constant of its module; needed by the cache of its example network
+        return id(self)  # tasks are module constants; `_example_network` caches by task
 
     def example_network(self) -> nn.Module:
-        """The network with its sites measured; its tensors have shapes alone."""
+        """The network with its sites measured, on torch's `meta` device: tensors have shapes but no values."""
         return _example_network(self)
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
@@ -71,14 +71,14 @@ class CoAdaptation(DatasetTask):
         parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
         signed = {name: _signed(samples, setting.device) for name, samples in parts.items()}
         train = signed.pop("train").first(protocol.max_train_samples)
-        if self.validation_fraction(setting.scale) == 0:  # then validation looks at the images that are trained on
+        if self.validation_fraction(setting.scale) == 0:  # then validation uses the training images
             signed["validation"] = train
         if not setting.with_test:
             del signed["test"]
         return self._training(regularizers, train, signed, setting)
 
     def workload(self, scale: str, data_dir: Path | None = None) -> Workload | None:
-        """From the sizes of the official sets."""
+        """The workload, from the sizes of the official training and test sets."""
         protocol, sizes = self.protocol.at(scale), DATASETS[self.dataset].num_images(data_dir)
         if sizes is None:
             return None
@@ -114,7 +114,7 @@ class CoAdaptation(DatasetTask):
         )
 
     def network(self, seed: int) -> nn.Module:
-        """A fresh network whose initial weights depend on `seed` alone."""
+        """A new network whose initial weights depend on `seed` only."""
         channels, size, _ = DATASETS[self.dataset].shape
         with torch.random.fork_rng(devices=[]):  # torch's layers draw their weights from the global generator
             torch.manual_seed(seed)
@@ -126,7 +126,7 @@ class CoAdaptation(DatasetTask):
 
 
 class _Readings:
-    """Errors on the splits that a training may see, and what the flow of the network is on held-out images."""
+    """Errors on the splits that a training may see, and the network's flows on held-out images."""
 
     def __init__(self, seen: Mapping[str, Split], num_train: int, *, symmetrised: bool) -> None:
         self._seen, self._num_train, self._symmetrised = seen, num_train, symmetrised
@@ -134,7 +134,7 @@ class _Readings:
         self._gaps: list[float] = []
 
     def __call__(self, network: nn.Module) -> dict[str, dict[str, float]]:
-        """Everything but what is read at the end."""
+        """The metrics of each evaluation."""
         measured = {name: _errors(network, split) for name, split in self._seen.items()}
         if "test" in measured:
             self._gaps.append(measured["test"]["squared_error"] - measured["validation"]["squared_error"])
@@ -142,7 +142,7 @@ class _Readings:
         return {name: errors | flow for name, errors in measured.items()}
 
     def at_end(self, network: nn.Module, train: Split) -> dict[str, dict[str, float]]:
-        """The gap over the last readings, and errors on the training images."""
+        """The gap over the last evaluations, and errors on the training images."""
         errors = _errors(network, train)
         if "test" not in self._seen:
             return {"train": errors}
@@ -155,7 +155,7 @@ class _Readings:
         return {"gaps": list(self._gaps)}
 
     def restore(self, state: State) -> None:
-        """Go on from them."""
+        """Set the gaps so far."""
         self._gaps = list(state["gaps"])
 
     def _flow(self, network: nn.Module) -> dict[str, float]:
@@ -175,7 +175,7 @@ class _Readings:
 
 
 def _errors(network: nn.Module, split: Split) -> dict[str, float]:
-    """Mean squared error, and the share of samples whose output has the sign of its class."""
+    """Mean squared error, and the fraction of samples whose output has the sign of its class."""
     outputs = torch.cat([network(batch.inputs) for batch in split.in_order()]).squeeze(1)
     targets = split.targets.squeeze(1)
     right = (outputs * targets > 0).double().mean()

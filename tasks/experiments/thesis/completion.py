@@ -1,4 +1,4 @@
-"""Table 4-I and figure 4-1 of Mianjy's thesis: matrix completion on MovieLens, and a small task of its kind."""
+"""Table 4-I and figure 4-1 of Mianjy's thesis: matrix completion on MovieLens, and a small synthetic task."""
 
 from __future__ import annotations
 
@@ -31,46 +31,46 @@ _SHARED_MASKS: Mapping[str, Scalar] = {"dropout.share": "batch"}
 THESIS_TABLE4_1_WIDTH_30 = Completion(
     dataset="movielens_100k", width=30, protocol=TABLE_4_I_PROTOCOL, defaults=_SHARED_MASKS
 )
-"""Factors of width 30 on MovieLens-100K, by table 4-I's protocol: dropout against the best iterate without."""
+"""Factors of width 30 on MovieLens-100K, by table 4-I's protocol: dropout against the best iterate of SGD."""
 
 THESIS_TABLE4_1_WIDTH_70 = replace(THESIS_TABLE4_1_WIDTH_30, width=70)
-"""Factors of width 70 on MovieLens-100K, by table 4-I's protocol: dropout against the best iterate without."""
+"""Factors of width 70 on MovieLens-100K, by table 4-I's protocol: dropout against the best iterate of SGD."""
 
 THESIS_TABLE4_1_WIDTH_110 = replace(THESIS_TABLE4_1_WIDTH_30, width=110)
-"""Factors of width 110 on MovieLens-100K, by table 4-I's protocol: dropout against the best iterate without."""
+"""Factors of width 110 on MovieLens-100K, by table 4-I's protocol: dropout against the best iterate of SGD."""
 
 THESIS_TABLE4_1_WIDTH_150 = replace(THESIS_TABLE4_1_WIDTH_30, width=150)
-"""Factors of width 150 on MovieLens-100K, by table 4-I's protocol: dropout against the best iterate without."""
+"""Factors of width 150 on MovieLens-100K, by table 4-I's protocol: dropout against the best iterate of SGD."""
 
 THESIS_TABLE4_1_WIDTH_190 = replace(THESIS_TABLE4_1_WIDTH_30, width=190)
-"""Factors of width 190 on MovieLens-100K, by table 4-I's protocol: dropout against the best iterate without."""
+"""Factors of width 190 on MovieLens-100K, by table 4-I's protocol: dropout against the best iterate of SGD."""
 
 THESIS_TABLE4_1_10M_WIDTH_30 = replace(THESIS_TABLE4_1_WIDTH_30, dataset="movielens_10m")
-"""Factors of width 30 on MovieLens-10M, as in table 4-I: dropout against the best iterate without."""
+"""Factors of width 30 on MovieLens-10M, as in table 4-I: dropout against the best iterate of SGD."""
 
 THESIS_TABLE4_1_10M_WIDTH_70 = replace(THESIS_TABLE4_1_WIDTH_70, dataset="movielens_10m")
-"""Factors of width 70 on MovieLens-10M, as in table 4-I: dropout against the best iterate without."""
+"""Factors of width 70 on MovieLens-10M, as in table 4-I: dropout against the best iterate of SGD."""
 
 THESIS_TABLE4_1_10M_WIDTH_110 = replace(THESIS_TABLE4_1_WIDTH_110, dataset="movielens_10m")
-"""Factors of width 110 on MovieLens-10M, as in table 4-I: dropout against the best iterate without."""
+"""Factors of width 110 on MovieLens-10M, as in table 4-I: dropout against the best iterate of SGD."""
 
 THESIS_TABLE4_1_10M_WIDTH_150 = replace(THESIS_TABLE4_1_WIDTH_150, dataset="movielens_10m")
-"""Factors of width 150 on MovieLens-10M, as in table 4-I: dropout against the best iterate without."""
+"""Factors of width 150 on MovieLens-10M, as in table 4-I: dropout against the best iterate of SGD."""
 
 THESIS_TABLE4_1_10M_WIDTH_190 = replace(THESIS_TABLE4_1_WIDTH_190, dataset="movielens_10m")
-"""Factors of width 190 on MovieLens-10M, as in table 4-I: dropout against the best iterate without."""
+"""Factors of width 190 on MovieLens-10M, as in table 4-I: dropout against the best iterate of SGD."""
 
-# Tuned on a tenth of all ratings, which table 4-I trains on.
+# With a validation split for tuning: a tenth of all ratings, which table 4-I uses for training.
 _TUNED_PROTOCOL = replace(TABLE_4_I_PROTOCOL, validation_fraction=None)
 
 ML_100K_FACTORS_70 = Completion(dataset="movielens_100k", width=70, protocol=_TUNED_PROTOCOL, defaults=_SHARED_MASKS)
-"""Factors of width 70 on MovieLens-100K, a tenth of the ratings held out to select by."""
+"""Factors of width 70 on MovieLens-100K, with a tenth of the ratings for validation."""
 
 ML_1M_FACTORS_70 = replace(ML_100K_FACTORS_70, dataset="movielens_1m")
-"""Factors of width 70 on MovieLens-1M, a tenth of the ratings held out to select by."""
+"""Factors of width 70 on MovieLens-1M, with a tenth of the ratings for validation."""
 
 ML_1M_PARTIAL_FACTORS_70 = replace(ML_100K_FACTORS_70, dataset="movielens_1m_partial")
-"""Factors of width 70 on the partial copy of MovieLens-1M, a tenth of the ratings held out to select by."""
+"""Factors of width 70 on the partial copy of MovieLens-1M, with a tenth of the ratings for validation."""
 
 SYNTHETIC_RATINGS_FACTORS = Completion(
     dataset="synthetic_ratings",
@@ -83,4 +83,4 @@ SYNTHETIC_RATINGS_FACTORS = Completion(
         scales={"short": {}, "smoke": {"epochs": 20}},
     ),
 )
-"""Factors of width 8 on 600 made-up ratings: matrix completion in a second, without files."""
+"""Factors of width 8 on 600 synthetic ratings: matrix completion in a second, without files."""

@@ -1,4 +1,4 @@
-"""Table 4-I and figures 4-1 and 4-2 of Mianjy's thesis as suites, and a contest in matrix completion."""
+"""Table 4-I and figures 4-1 and 4-2 of Mianjy's thesis as suites, and a ranking in matrix completion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SEEDS = {"smoke": 3, "short": 5, "paper": 50}
 
 
 def _against_plain_descent(*tasks: str) -> tuple[Group, ...]:
-    """No regularizer, and dropout at the rates of the thesis."""
+    """Groups of these tasks without a regularizer, and with dropout at the rates of the thesis."""
     return Group(tasks=tasks, regularizers=("none",)), Group(tasks=tasks, regularizers=("dropout",), grid=_RATES)
 
 
@@ -22,7 +22,7 @@ THESIS_TABLE4_1 = Suite(
     seeds_at=_SEEDS,
     source=f"{_MIANJY}, table 4-I",
 )
-"""Dropout against plain descent and its best iterate at five widths, on MovieLens-100K; needs --data."""
+"""Dropout against SGD and its best iterate at five widths, on MovieLens-100K; needs --data."""
 
 THESIS_TABLE4_1_10M = Suite(
     groups=_against_plain_descent(*(f"thesis-table4-1-10m-width-{width}" for width in _WIDTHS)),
@@ -31,7 +31,7 @@ THESIS_TABLE4_1_10M = Suite(
     seeds_at=_SEEDS,
     source=f"{_MIANJY}, table 4-I",
 )
-"""Dropout against plain descent and its best iterate at five widths, on the thesis's MovieLens-10M; needs --data."""
+"""Dropout against SGD and its best iterate at five widths, on the thesis's MovieLens-10M; needs --data."""
 
 THESIS_FIG4_1 = Suite(
     groups=_against_plain_descent("thesis-table4-1-width-70"),

@@ -1,4 +1,4 @@
-"""Figures 3-2 and 3-3 of Mianjy's thesis: deep linear networks under dropout, on fresh Gaussian samples."""
+"""Figures 3-2 and 3-3 of Mianjy's thesis: deep linear networks with dropout, on new Gaussian samples at every step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tasks.theory.deep_linear import (
     explicit_regularizer,
 )
 
-INITIAL_GAIN = 0.7  # at 1 some seeds start so far off that steps which suit the rest of the training diverge
+INITIAL_GAIN = 0.7  # at 1 some seeds start so far from the optimum that the learning rate of the others diverges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +29,14 @@ class DeepFactorization(LinearProblem):
     """min over W_1..W_{k+1} of ||N - W_{k+1}..W_1||_F^2 + R: what dropout on all hidden layers minimises for C = I.
 
     N = AB' + noise, with A and B of `rank` columns N(0, 1) and noise N(0, `noise`^2), divided by its spectral norm,
-    which scales targets and optimum alike; it is the same for all seeds. Readings:
+    which scales targets and optimum equally; it is the same for all seeds. Metrics:
 
-    * `objective`, `minimum`: F, and the bound that the convex envelope of R gives (Lemma 9). With one output, or where
-      the condition of Theorem 10 holds, the bound is the minimum; elsewhere F stays above it.
+    * `objective`, `minimum`: F, and the lower bound by the convex envelope of R (Lemma 9). With one output, or if the
+      condition of Theorem 10 holds, the bound is the minimum; otherwise F is larger;
     * `singular_value/i`, `bound_singular_value/i`, `target_singular_value/i`: of the map, of the minimiser of the
       envelope, and of N;
-    * `equalization_gap`, `equalization_gap/l`: r and r_l of figure 3-3, 0 for an equalised network; absent where
-      nothing is dropped.
+    * `equalization_gap`, `equalization_gap/l`: r and r_l of figure 3-3, 0 for an equalised network; absent without
+      dropout.
     """
 
     widths: tuple[int, ...]
@@ -55,15 +55,15 @@ class DeepFactorization(LinearProblem):
         return (_noisy_map(self.widths[-1], self.widths[0], self.rank, self.noise),)
 
     def step_factor(self, keep: float) -> float:
-        """keep^2: with keep^k for k layers high drop rates would not move, with keep they diverge."""
+        """keep^2: with keep^k for k layers, training at high drop rates would be too slow; with keep it diverges."""
         return keep**2
 
     def network(self, generator: torch.Generator) -> nn.Module:
-        """Layers that nearly keep the mean square of what they read."""
+        """A network whose layers nearly keep the mean square of their inputs."""
         return DeepLinear(self.widths, INITIAL_GAIN, generator)
 
     def batches(self, protocol: Protocol, seed: int, device: torch.device) -> Batches:
-        """Fresh samples."""
+        """New samples at every step."""
         return fresh(self.defining_tensors()[0].to(device), protocol, seed)
 
     def reading(self, keep: float, device: torch.device) -> Reading:
@@ -96,7 +96,7 @@ class DeepFactorization(LinearProblem):
 
 
 def _gaps(weights: list[Tensor], moment: Tensor, keep: float) -> dict[str, float]:
-    """The gaps, where dropout makes them: without it regularizer and bound are both 0."""
+    """The equalization gaps; none without dropout, where regularizer and bound are both 0."""
     if keep == 1:
         return {}
     gap = equalization_gap(weights, moment, keep)
@@ -154,11 +154,11 @@ GAP_PROTOCOL = Protocol(
 THESIS_FIG3_2 = LinearTask(
     problem=DeepFactorization(widths=(20, 20, 20, 20, 20, 20), rank=15, noise=0.1),
     protocol=SPECTRUM_PROTOCOL,
-    most_seeds_together=5,  # so that a batch of 1000 samples of all of them stays in the processor's cache
+    most_seeds_together=5,  # so that batches of 1000 samples for all of them stay in the processor's cache
 )
-"""Deep linear net 20-20-20-20-20-20 under dropout: how the singular values of its map shrink and vanish."""
+"""Deep linear net 20-20-20-20-20-20 with dropout: the shrinkage of the singular values of its map."""
 
 THESIS_FIG3_3 = LinearTask(
     problem=DeepFactorization(widths=(5, 5, 5, 5, 5, 5, 1), rank=1, noise=0.0), protocol=GAP_PROTOCOL
 )
-"""Deep linear net of five hidden layers of width 5 and one output: how dropout equalises it."""
+"""Deep linear net of five hidden layers of width 5 and one output: its equalization by dropout."""

@@ -1,4 +1,4 @@
-"""Corollary 4 of Mianjy's thesis run: adversarial training of a halfspace reaches the robust error that is proved."""
+"""Corollary 4 of Mianjy's thesis as an experiment: the robust error of adversarial training of a halfspace."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tasks.theory.adversarial_bounds import halfspace_convergence
 
 @dataclass(frozen=True, kw_only=True)
 class Halfspaces(Calculation):
-    """Algorithm 6 on f(x) = w.x, one fresh point a step, for as many steps as Corollary 4 asks for.
+    """Algorithm 6 on f(x) = w.x, with one new point per step, for the number of steps in Corollary 4.
 
-    Points have ||x|| = 1 and y v.x >= margin. An attack moves a point by up to `radius`; for a halfspace the worst one
-    is -radius y w / ||w||, which is where attacks on the reflected loss come to. The first w has the norm 1 / margin
-    and a random direction. All runs are of one calculation, and differ by their points.
+    Points have ||x|| = 1 and y v.x >= margin. An attack moves a point by at most `radius`; for a halfspace the optimal
+    perturbation is -radius y w / ||w||, to which attacks on the reflected loss converge. The initial w has the norm
+    1 / margin and a random direction. The runs differ in their training points and initial weights.
 
-    Readings: `robust_error`, the share of test points within the attack's reach, in the mean over runs at the step
-    where that is least; `robust_error_at_first` before training; `standard_error` over runs of the former; `bound`,
-    2 epsilon; `num_steps`.
+    Metrics: `robust_error`, the fraction of test points that an attack of this radius makes wrong, averaged over runs
+    at the evaluation where this average is smallest, and its `standard_error` over runs; `robust_error_at_first`, the
+    average before training; `bound`, 2 epsilon; `num_steps`.
     """
 
     protocol: Protocol
@@ -40,7 +40,7 @@ class Halfspaces(Calculation):
     higher_is_better: bool = False
 
     def readings(self, scale: str) -> Mapping[str, float]:
-        """All runs at once."""
+        """Train all runs at once."""
         proved = halfspace_convergence(1.0, self.margin, self.radius, self.epsilon)
         num_steps = math.ceil(proved.num_steps)
         generator = torch_stream(0, "data/halfspaces")
@@ -49,7 +49,7 @@ class Halfspaces(Calculation):
         weights = torch.randn(self.num_runs, self.dimension, generator=generator, dtype=torch.float64)
         weights /= self.margin * weights.norm(dim=1, keepdim=True)
         errors = [self._robust_errors(weights, test)]
-        # The label of a point only turns it over: y x is all that a halfspace without bias sees.
+        # A halfspace without bias depends on y x only, so that all points can have the label 1.
         ones = torch.ones(self.num_runs, dtype=torch.int64)
         for step in range(1, num_steps + 1):
             points = draw_points(ones, self.dimension, self.margin, generator)
@@ -68,9 +68,9 @@ class Halfspaces(Calculation):
             "num_steps": float(num_steps),
         }
 
-    def _robust_errors(self, weights: Tensor, turned: Tensor) -> Tensor:
-        """Of each run: the share of points y x with w.(y x) < radius ||w||."""
-        errors: Tensor = (weights @ turned.mT < self.radius * weights.norm(dim=1, keepdim=True)).double().mean(1)
+    def _robust_errors(self, weights: Tensor, signed: Tensor) -> Tensor:
+        """For each run, the fraction of points y x (rows of `signed`) with w.(y x) < radius ||w||."""
+        errors: Tensor = (weights @ signed.mT < self.radius * weights.norm(dim=1, keepdim=True)).double().mean(1)
         return errors
 
 
@@ -80,4 +80,4 @@ THESIS_COROLLARY_4 = Halfspaces(
         "and points on the unit sphere of 10 dimensions are ours)"
     )
 )
-"""Adversarial training of halfspaces for as many steps as Corollary 4 asks for: a calculation."""
+"""Adversarial training of halfspaces for the number of steps in Corollary 4: a calculation."""

@@ -1,4 +1,4 @@
-"""Dropout in wide two-layer networks whose weights hardly move: algorithm 4 of Mianjy's thesis on separable points."""
+"""Dropout in wide two-layer networks in the lazy regime: algorithm 4 of Mianjy's thesis on separable points."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from tasks.workload import Workload
 NUM_TEST = 1000
 NUM_PATTERNS = 200  # test points on which activation patterns are compared
 FAILURE_PROBABILITY = 0.05  # delta of the bounds that hold with high probability
-LEAST_KEEP_RATE = 0.5  # of the suite; the assumption of a margin for it implies that for larger ones
+LEAST_KEEP_RATE = 0.5  # smallest keep rate of the suite; a margin at this rate implies one at larger rates
 
 
 @dataclass(frozen=True, kw_only=True)
 class LazyRegime(ProtocolTask):
-    """Train the hidden layer of f(x) = a' relu(Wx) / sqrt(m) on a fresh separable point at each step.
+    """Train the hidden layer of f(x) = a' relu(Wx) / sqrt(m) on a new separable point at each step.
 
-    The loss is the logistic one with logarithms to base 2. The value is `error`, the share of test points that the
-    trained network, as it is in eval mode, classifies wrongly. Validation and test are the same reading.
+    The loss is the logistic loss with logarithms to base 2. The value is `error`, the fraction of test points that the
+    network in eval mode classifies wrongly. Validation and test are the same measurement.
 
-    Readings, with q the keep rate of the contestant at the hidden units (1 without masks) and w_r,1 the first weights:
-    `largest_move_times_sqrt_width` = sqrt(m) max_r ||w_r - w_r,1||; `flipped_share_times_sqrt_width` = sqrt(m) times
-    the share of pairs of a unit and a point whose sign of w_r.x is another than at first; `largest_row_norm`;
-    `subnetwork_error` of the last mask; `active_width` of that mask and its bound `active_width_bound`; `error_bound`
-    and `subnetwork_bound` of Theorems 14 and 15 at this width, and the `least_width` from which on they are proved; no
-    bounds where the step size is beyond that of the theorems, ln 2.
+    Further metrics, with w_r,1 the initial weights: `largest_move_times_sqrt_width` = sqrt(m) max_r ||w_r - w_r,1||;
+    `flipped_share_times_sqrt_width` = sqrt(m) times the fraction of pairs of a unit and a test point for which the sign
+    of w_r.x differs from the initial one; `largest_row_norm`; `subnetwork_error` of the last mask; `active_width` of
+    that mask and its bound `active_width_bound`; `error_bound` and `subnetwork_bound` of Theorems 14 and 15 at this
+    width, and `least_width`, from which on they are proved. There are no bounds if the step size exceeds that of the
+    theorems, ln 2.
     """
 
     width: int
@@ -57,14 +57,14 @@ class LazyRegime(ProtocolTask):
     defaults: Mapping[str, Scalar] = field(init=False)
 
     def __post_init__(self) -> None:
-        """The name of the data, and the limit c of the theorems as that of max-norm."""
+        """Set the name of the data, and the limit c of the theorems as the default of max-norm."""
         object.__setattr__(self, "dataset", f"separable_stream_d{self.dimension}_margin{self.separation:g}")
         margin = _margin(LEAST_KEEP_RATE, self.separation)
         constants = lazy_constants(margin, self.dimension, self._step_size, self._num_steps("paper"), self.width)
         object.__setattr__(self, "defaults", {"max_norm.limit": constants.c})
 
     def dataset_fingerprint(self, data_dir: Path | None) -> str:
-        """Of the test points and the direction that separates them."""
+        """Hash of the test points and the separating direction."""
         return fingerprint(*self._test_points(), direction(self.dimension))
 
     def example_network(self) -> nn.Module:
@@ -72,7 +72,7 @@ class LazyRegime(ProtocolTask):
         return self._network(0, torch.device("cpu"))
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
-        """The network, drawn from the seed, and readings against its first weights."""
+        """The network, drawn from the seed, and measurements relative to its initial weights."""
         protocol = self.protocol.at(setting.scale, setting.switches)
         assert protocol.steps_per_epoch is not None
         network = self._network(setting.seed, setting.device)
@@ -98,13 +98,13 @@ class LazyRegime(ProtocolTask):
         )
 
     def workload(self, scale: str, data_dir: Path | None = None) -> Workload:
-        """An evaluation is one reading."""
+        """The workload; one evaluation counts as one sample."""
         protocol = self.protocol.at(scale)
         num_samples = protocol.batch_size * (protocol.steps_per_epoch or 1)
         return Workload.of(protocol, num_train=num_samples, num_validation=1, num_test=0)
 
     def rehearse(self, regularizers: Regularizers, setting: Setting, max_batch_size: int | None = None) -> Rehearsal:
-        """The training itself: its data is drawn, and its steps are small."""
+        """The training itself, which needs no files."""
         return Rehearsal(training=self.prepare(regularizers, setting), num_evaluated=1)
 
     @property
@@ -131,7 +131,7 @@ class LazyRegime(ProtocolTask):
         return points.float().view(-1, self.dimension, 1, 1), labels
 
     def _reading(self, network: nn.Module, setting: Setting) -> Callable[[nn.Module], dict[str, float]]:
-        """Measures a network that began as this one is now."""
+        """A function that measures the network relative to its current weights."""
         assert isinstance(network, TwoLayerReLU)
         first = network.hidden.weight.detach().clone()
         inputs, labels = (each.to(setting.device) for each in self._test_points())
@@ -161,7 +161,7 @@ class LazyRegime(ProtocolTask):
         return reading
 
     def _bounds(self, keep_rate: float, step_size: float, num_steps: int) -> dict[str, float]:
-        """What the theorems say for these; nothing for step sizes beyond their range."""
+        """The bounds of the theorems; empty for step sizes outside their range."""
         if not (step_size <= math.log(2) and 2 * step_size * num_steps >= 1):
             return {}
         margin = _margin(keep_rate, self.separation)
@@ -175,17 +175,17 @@ class LazyRegime(ProtocolTask):
 
 
 def base_2_loss(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean log2(1 + e^-z) over the margins z of class 1 or 0, whichever is the target: never below the 0-1 loss."""
+    """Mean log2(1 + e^-z) over the margins z of the target class; at least the 0-1 loss."""
     return cross_entropy(outputs, targets) / math.log(2)
 
 
 def _margin(keep_rate: float, separation: float) -> float:
-    """The (q, gamma)-margin that the separating direction gives the data: `margin_of` for all its points at once."""
+    """The (q, gamma)-margin of the data for the separating direction: `margin_of`, in closed form for all points."""
     return keep_rate * separation / 2
 
 
 def _error(outputs: Tensor, labels: Tensor) -> float:
-    """The share of points with y f(x) < 0, y = -1 or 1."""
+    """The fraction of points with y f(x) < 0, y = -1 or 1."""
     return float(((2 * labels - 1) * outputs.squeeze(1) < 0).double().mean())
 
 
@@ -204,10 +204,10 @@ LAZY_PROTOCOL = Protocol(
 )
 
 THESIS_FIG5_LAZY_WIDTH_100 = LazyRegime(width=100, protocol=LAZY_PROTOCOL)
-"""100 ReLU units under a fixed top on separable points, one at a time: how far weights move, and what is proved."""
+"""100 ReLU units with a fixed top layer on separable points, one per step: movement of weights, and bounds."""
 
 THESIS_FIG5_LAZY_WIDTH_1000 = LazyRegime(width=1_000, protocol=LAZY_PROTOCOL)
-"""1,000 ReLU units under a fixed top on separable points, one at a time: how far weights move, and what is proved."""
+"""1,000 ReLU units with a fixed top layer on separable points, one per step: movement of weights, and bounds."""
 
 THESIS_FIG5_LAZY_WIDTH_10000 = LazyRegime(width=10_000, protocol=LAZY_PROTOCOL)
-"""10,000 ReLU units under a fixed top on separable points, one at a time: how far weights move, and what is proved."""
+"""10,000 ReLU units with a fixed top layer on separable points, one per step: movement of weights, and bounds."""

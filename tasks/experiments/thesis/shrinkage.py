@@ -1,4 +1,4 @@
-"""Figures 2-1 to 2-3 of Mianjy's thesis: shallow linear networks under dropout, on fresh Gaussian samples."""
+"""Figures 2-1 to 2-3 of Mianjy's thesis: shallow linear networks with dropout and new samples at every step."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from tasks.protocols import Protocol
 from tasks.runtime.streams import torch_stream
 from tasks.theory.linear import factorize, path_norm_squared
 
-NUM_LANDSCAPE_MASKS = 4000  # averaged at one point of a landscape
+NUM_LANDSCAPE_MASKS = 4000  # masks over which the objective at one point of a landscape is averaged
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScalarAutoencoder(LinearProblem):
     """min over u in R^r of (m - ||u||^2)^2 + lambda sum_i u_i^4: one input, tied weights, r hidden units.
 
-    What dropout minimises on x ~ N(0, 1), lambda = (1 - keep) / keep. The minima have ||u||^2 = r m / (r + lambda) and
-    entries of one size. Readings: `objective`, `minimum`, `squared_norm` and `optimal_squared_norm`, `unevenness` (of
-    the u_i^2), `weight_1`.. (the trajectory); and, before training, `landscape/u_1/u_2`: the contestant's own training
-    objective, measured with its masks at the points of a grid. Entries of the first u are N(0, 1).
+    This is the objective of dropout for x ~ N(0, 1), lambda = (1 - keep) / keep. The minima have
+    ||u||^2 = r m / (r + lambda) and entries of equal magnitude. Metrics: `objective`, `minimum`, `squared_norm` and
+    `optimal_squared_norm`, `unevenness` (of the u_i^2), `weight_1`.. (the trajectory); and, before training,
+    `landscape/u_1/u_2`: the regularizer's own training objective, measured with its masks at the points of a grid.
+    Entries of the initial u are N(0, 1).
     """
 
     scalar: float = 2.0
@@ -46,16 +47,16 @@ class ScalarAutoencoder(LinearProblem):
         return TiedAutoencoder(1, self.num_hidden, 1.0, generator)
 
     def batches(self, protocol: Protocol, seed: int, device: torch.device) -> Batches:
-        """Fresh samples."""
+        """New samples at every step."""
         return fresh(torch.tensor([[self.scalar]], device=device), protocol, seed)
 
     def reading(self, keep: float, device: torch.device) -> Reading:
-        """The objective at the weights, and once its landscape."""
+        """The objective at the current weights; at the first call also its landscape."""
         lam = (1 - keep) / keep
         target = torch.tensor([[self.scalar]], dtype=torch.float64, device=device)
         best, _ = factorize(target, self.num_hidden, lam)
         minimum = _objective(target, best, best, lam)
-        landscapes = iter([self._landscape])  # the first reading takes it
+        landscapes = iter([self._landscape])  # empty after the first call
 
         def read(network: nn.Module) -> dict[str, float]:
             assert isinstance(network, TiedAutoencoder)
@@ -89,12 +90,13 @@ class ScalarAutoencoder(LinearProblem):
 
 @dataclass(frozen=True, kw_only=True)
 class Factorization(LinearProblem):
-    """min over U, V of ||M - UV'||_F^2 + lambda sum_i ||u_i||^2 ||v_i||^2: what dropout minimises on x ~ N(0, I).
+    """min over U, V of ||M - UV'||_F^2 + lambda sum_i ||u_i||^2 ||v_i||^2: the objective of dropout for x ~ N(0, I).
 
-    M (120 x 80) has singular vectors drawn uniformly and a spectrum that decays exponentially, s_i = exp(-(i - 1) / 10)
-    (the thesis gives no rate); it is the same for all seeds, which draw initial weights (of no law that the thesis
-    gives), samples and masks. Readings: `objective`, `minimum` (Theorem 6), `importance_variance` (of ||u_i|| ||v_i||,
-    figure 2-3, right), `unevenness` (its root over the mean), `spectrum_distance`.
+    M (120 x 80) has uniformly distributed singular vectors and an exponentially decaying spectrum,
+    s_i = exp(-(i - 1) / 10) (the thesis does not give the rate). It is the same for all seeds, which draw initial
+    weights (their distribution is not given in the thesis), samples and masks. Metrics: `objective`, `minimum` (Theorem
+    6), `importance_variance` (variance of ||u_i|| ||v_i||, figure 2-3, right), `unevenness` (their standard deviation
+    divided by the mean), `spectrum_distance`.
     """
 
     num_hidden: int
@@ -109,7 +111,7 @@ class Factorization(LinearProblem):
         return (_decaying_map(self.num_outputs, self.num_inputs, self.decay),)
 
     def network(self, generator: torch.Generator) -> nn.Module:
-        """Glorot's normal weights, N(0, 2 / (units below + units above)), larger than those of the optimum."""
+        """A network with Glorot's normal initialisation, N(0, 2 / (fan in + fan out)), larger than the optimum."""
         network = LinearPair(self.num_inputs, self.num_hidden, self.num_outputs, generator)
         with torch.no_grad():
             for layer in (network.first, network.second):
@@ -117,11 +119,11 @@ class Factorization(LinearProblem):
         return network
 
     def batches(self, protocol: Protocol, seed: int, device: torch.device) -> Batches:
-        """Fresh samples."""
+        """New samples at every step."""
         return fresh(self.defining_tensors()[0].to(device), protocol, seed)
 
     def reading(self, keep: float, device: torch.device) -> Reading:
-        """The objective at the weights, and how even the hidden units are."""
+        """The objective at the current weights, and the evenness of the hidden units."""
         lam = (1 - keep) / keep
         target = self.defining_tensors()[0].double().to(device)
         best_U, best_V = factorize(target, self.num_hidden, lam)
@@ -146,7 +148,7 @@ class Factorization(LinearProblem):
 
 
 def fresh(linear_map: Tensor, protocol: Protocol, seed: int) -> FreshBatches:
-    """Fresh batches by a protocol, whose `max_train_samples` is what an epoch holds."""
+    """Batches of new samples by a protocol, whose `max_train_samples` is the number of samples of an epoch."""
     assert protocol.max_train_samples is not None
     return FreshBatches(linear_map, protocol.batch_size, protocol.max_train_samples // protocol.batch_size, seed)
 
@@ -200,13 +202,13 @@ FACTORIZATION_PROTOCOL = Protocol(
 )
 
 THESIS_FIG2_1 = LinearTask(problem=ScalarAutoencoder(), protocol=SCALAR_PROTOCOL)
-"""Tied autoencoder of one input and two hidden units: the landscape of dropout's objective, and where training ends."""
+"""Tied autoencoder with one input and two hidden units: the landscape of dropout's objective, and its minima."""
 
 THESIS_FIG2_2 = LinearTask(problem=ScalarAutoencoder(), protocol=SCALAR_PROTOCOL)
-"""Tied autoencoder of one input and two hidden units: the way of dropout from two starts to its optima."""
+"""Tied autoencoder with one input and two hidden units: trajectories of dropout from two starts to its optima."""
 
 THESIS_FIG2_3_WIDTH_20 = LinearTask(problem=Factorization(num_hidden=20), protocol=FACTORIZATION_PROTOCOL)
-"""Linear pair 80-20-120 under dropout: its objective against Theorem 6, and how its units become equal."""
+"""Linear network 80-20-120 with dropout: its objective against Theorem 6, and the equalization of its units."""
 
 THESIS_FIG2_3_WIDTH_80 = LinearTask(problem=Factorization(num_hidden=80), protocol=FACTORIZATION_PROTOCOL)
-"""Linear pair 80-80-120 under dropout: its objective against Theorem 6, and how its units become equal."""
+"""Linear network 80-80-120 with dropout: its objective against Theorem 6, and the equalization of its units."""

@@ -1,4 +1,4 @@
-"""Figures 5-2 and 5-3 of Mianjy's thesis: a network on digits, and the sub-networks that masks leave of it."""
+"""Figures 5-2 and 5-3 of Mianjy's thesis: a network on MNIST, and the sub-networks that masks select."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from tasks.theory.subnetworks import fixed_masks, subnetwork_accuracies
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Subnetworks(Classification):
-    """Each evaluation also measures sub-networks: what masks on the last dense site leave of the network.
+    """Each evaluation also measures sub-networks, which masks at the last dense site select.
 
-    There are the one that dropout visits, with the mask of the first sample of the last step, and `num_subnetworks`
-    fixed ones, whose masks are drawn once from the seed at the contestant's own drop rate there; of contestants that
-    drop no units there, at `drop_rate`. Kept units are divided by the keep rate wherever they were in training.
+    These are the current one of dropout, with the mask of the first sample of the last step, and `num_subnetworks`
+    fixed ones, whose masks are drawn once, by the seed. Their drop rate is that of the regularizer at this site, or
+    `drop_rate` if it drops no units there. Kept units are divided by the keep rate if they are in training.
 
     Metrics: `subnetwork_accuracy_current`; `subnetwork_accuracy_fixed_mean`, `_std` and `_min` over the fixed ones;
-    `subnetwork_gap`, the accuracy less their mean; `subnetwork_gap_current`; `effective_width`, the mean number of
-    units that they keep.
+    `subnetwork_gap`, the accuracy of the network minus that mean; `subnetwork_gap_current`, the accuracy minus that of
+    the current one; `effective_width`, the mean number of units that the fixed masks keep.
     """
 
     num_subnetworks: int = 100
     drop_rate: float = 0.5  # in [0, 1)
 
     def skip_reason(self, regularizer: Regularizer) -> str | None:
-        """Where the network has no last dense site that one dense layer reads."""
+        """Also skip all regularizers if the last dense site is missing or not read by one dense layer."""
         sites = sites_at(self.example_network(), "last")
         if not sites or not isinstance(sites[0].next_layer, nn.Linear):
             return "Sub-networks need a dense site that one dense layer reads; the network has none."
@@ -62,7 +62,7 @@ class Subnetworks(Classification):
         return {**whole, **_of_subnetworks(whole["accuracy"], correct / len(samples), masks)}
 
     def _masks(self, site: Site, law: MaskLaw, width: int, setting: Setting) -> Tensor:
-        """The current mask, which before the first step keeps all, and the fixed ones: (1 + num_subnetworks, width)."""
+        """The current mask (before the first step: all units) and the fixed ones, (1 + num_subnetworks, width)."""
         fixed = fixed_masks(self.num_subnetworks, width, law.keep_rate, stream_seed(setting.seed, "subnetworks")).to(
             setting.device
         )
@@ -71,7 +71,7 @@ class Subnetworks(Classification):
 
 
 def _with_units(network: nn.Module, site: Site, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """The network's outputs, and the units (B, width) as they come to the site."""
+    """The network's outputs, and the units (B, width) that enter the site."""
     units: list[Tensor] = []
     handle = site.register_forward_pre_hook(lambda _site, seen: units.append(seen[0]))
     outputs: Tensor = network(inputs)
@@ -80,7 +80,7 @@ def _with_units(network: nn.Module, site: Site, inputs: Tensor) -> tuple[Tensor,
 
 
 def _of_subnetworks(accuracy: float, shares: Tensor, masks: Tensor) -> dict[str, float]:
-    """The metrics of the visited sub-network, the first, and of the fixed ones, from accuracies and masks."""
+    """The metrics of the current sub-network (the first) and of the fixed ones, from accuracies and masks."""
     current, fixed = float(shares[0]), shares[1:]
     return {
         "subnetwork_accuracy_current": current,
@@ -93,7 +93,7 @@ def _of_subnetworks(accuracy: float, shares: Tensor, masks: Tensor) -> dict[str,
     }
 
 
-_STEPS_PER_EPOCH = 25  # steps between two epochs of ours; 938 of them are the 25 passes of the paper
+_STEPS_PER_EPOCH = 25  # a pseudo-epoch; 938 of them are the paper's 25 passes over the data
 _MOMENTUM: Fields = {"momentum": 0.9, "max_evaluation_samples": 2_000}
 
 SUBNETWORKS_PROTOCOL = Protocol(

@@ -12,7 +12,7 @@ _MIANJY = "Mianjy's thesis"
 
 
 def drop_rate_of(lam: float) -> float:
-    """The drop rate at which dropout's regularizer has the strength lambda = (1 - keep) / keep.
+    """The drop rate for which (1 - keep) / keep, the strength of dropout's regularizer, is `lam`.
 
     >>> drop_rate_of(1.0), drop_rate_of(0.0)
     (0.5, 0.0)
@@ -61,7 +61,7 @@ THESIS_FIG2_2 = Suite(
     seeds_at={"smoke": 2, "short": 2, "paper": 2},
     source=f"{_MIANJY}, figure 2-2",
 )
-"""Dropout on its way to the optima of a scalar autoencoder, from two starts."""
+"""Trajectories of dropout to the optima of a scalar autoencoder, from two starts."""
 
 
 THESIS_FIG2_3 = Suite(
@@ -71,7 +71,7 @@ THESIS_FIG2_3 = Suite(
     seeds_at=RUNS,
     source=f"{_MIANJY}, figure 2-3",
 )
-"""Dropout on shallow linear nets: its objective against the optimum, and how units become equal."""
+"""Dropout on shallow linear nets: its objective against the optimum, and the equalization of units."""
 
 
 THESIS_THEOREM_7 = Suite(

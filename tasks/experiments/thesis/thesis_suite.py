@@ -1,4 +1,4 @@
-"""All suites of the thesis's chapters 4 to 6 as one, but table 6-II, which needs a GPU."""
+"""The suites of the thesis's chapters 4 to 6 as one, without table 6-II, which needs a GPU."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ THESIS = Suite(
     seeds_at={"smoke": 3, "short": 5, "paper": 10},
     source="Mianjy's thesis, chapters 4 to 6",
 )
-"""What the thesis measures in chapters 4 to 6, all but its deep residual network; needs --data."""
+"""The experiments of the thesis's chapters 4 to 6, without table 6-II; needs --data."""
