@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,7 +31,7 @@ from harness.execution import Execution
 from harness.in_flight import InFlight
 from harness.plan import Budget, Plan, make_plan
 from harness.progress import Progress
-from harness.records import TRIAL_FIELDS, Pack, TrialRecord, TrialSpec
+from harness.records import HYPERPARAMETER_PREFIX, TRIAL_FIELDS, Pack, TrialRecord, TrialSpec
 from harness.records.folders import TRIALS
 from harness.results.store import Store
 from harness.results.trial_summary import TrialSummary
@@ -116,14 +117,11 @@ def _started_over(case: Case, ended: Ended) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
         store.prepare()
-        pq.write_table(
-            pa.Table.from_pylist(list(map(_row, ended)), schema=pa.schema(TRIAL_FIELDS)),
-            f"{folder}/{TRIALS}/all.parquet",
-        )
+        _write_rows(list(map(_row, ended)), f"{folder}/{TRIALS}/all.parquet")
         started = time.process_time()
         stored = store.finished()
         read = time.process_time()
-        assert Schedule(plan, stored).next() is None, "all trials are stored"
+        assert Schedule(plan, stored, proposals=store.proposals).next() is None, "all trials are stored"
         replayed = time.process_time()
     return {
         "started over": case.name,
@@ -135,11 +133,22 @@ def _started_over(case: Case, ended: Ended) -> dict[str, object]:
 
 
 def _row(end: tuple[TrialSpec, TrialSummary]) -> dict[str, object]:
-    """What is read at the start of a run; hyperparameters are not."""
+    """The row of a trial."""
     spec, done = end
     values = {"validation_value": done.validation_value, "train_seconds": done.seconds}
-    row = TrialRecord(spec=spec, status=done.status, values=values).row()  # type: ignore[arg-type]  # one of the statuses
-    return {name: row[name] for name, _ in TRIAL_FIELDS}
+    return TrialRecord(spec=spec, status=done.status, values=values).row()  # type: ignore[arg-type]  # one of the statuses
+
+
+def _write_rows(rows: list[dict[str, Any]], path: str) -> None:
+    """All rows in one file, hyperparameters that are text for some contestants and numbers for others left out."""
+    kinds: dict[str, set[type]] = {}
+    for row in rows:
+        for name, value in row.items():
+            if name.startswith(HYPERPARAMETER_PREFIX):
+                kinds.setdefault(name, set()).add(float if type(value) is int else type(value))
+    types = {str: pa.string(), bool: pa.bool_(), float: pa.float64()}
+    fields = [(name, types[next(iter(kind))]) for name, kind in kinds.items() if len(kind) == 1]
+    pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema([*TRIAL_FIELDS, *fields])), path)
 
 
 def _plan(case: Case) -> Plan:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -161,11 +161,18 @@ class Contestant:
             raise BadInput(f"{field.part}.{field.name} must be {what}, got {value!r}.")
         return converted
 
-    def _fields(self) -> Iterator[_Field]:
-        defaults = [(part, name, value) for part in self.parts for name, value in _defaults(part).items()]
-        counts = Counter(name for _, name, _ in defaults)
-        for part, name, value in defaults:
-            yield _Field(part, name, f"{part}.{name}" if counts[name] > 1 else name, value)
+    def _fields(self) -> tuple[_Field, ...]:
+        return _fields_of(self.parts)
+
+
+@cache
+def _fields_of(parts: tuple[str, ...]) -> tuple[_Field, ...]:
+    """The fields of regularizers that train together."""
+    defaults = [(part, name, value) for part in parts for name, value in _defaults(part).items()]
+    counts = Counter(name for _, name, _ in defaults)
+    return tuple(
+        _Field(part, name, f"{part}.{name}" if counts[name] > 1 else name, value) for part, name, value in defaults
+    )
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from harness.cells import Cell, cell_code_hash, shared_code_hash, usable_cells
 from harness.errors import BadInput
@@ -98,9 +99,15 @@ class Plan:
         """The switches of a cell's trials: those of its protocol, unless the campaign asks for others."""
         return replace(cell.task.switches(cell.scale), **self.switches)  # type: ignore[arg-type]  # checked there
 
-    def spec(self, cell: Cell, role: Role, seed_index: int, overrides: Mapping[str, object] | None = None) -> TrialSpec:
-        """One trial of a cell; without overrides at the paper's hyperparameters."""
-        switches = self.switches_of(cell)
+    def spec(
+        self,
+        cell: Cell,
+        role: Role,
+        seed_index: int,
+        overrides: Mapping[str, object] | None = None,
+        **fields: Any,
+    ) -> TrialSpec:
+        """One trial of a cell; without overrides at the paper's hyperparameters. `fields` are those of `TrialSpec`."""
         return TrialSpec(
             task=cell.task_name,
             regularizer=cell.regularizer,
@@ -111,16 +118,28 @@ class Plan:
             code_hash=cell_code_hash(cell.task_name, cell.regularizer),
             shared_code_hash=shared_code_hash(cell.task_name),
             selection=self.selection.name if role == "tune" and self.selection.sees_test else BEST_VALIDATION.name,
-            switches="" if switches == cell.task.switches(cell.scale) else switches.text or switches.precision,
+            switches=self._switches_in_rows(cell),
             campaign_id=self.campaign_id,
             suite=self.suite,
+            **fields,
         )
+
+    def _switches_in_rows(self, cell: Cell) -> str:
+        """The switches as rows hold them: empty for those of the protocol."""
+        if not self.switches:
+            return ""
+        switches = self.switches_of(cell)
+        return "" if switches == cell.task.switches(cell.scale) else switches.text or switches.precision
 
     def default_specs(self, cell: Cell) -> list[TrialSpec]:
         """A default trial for each seed, split and point of the cell's grid (without one: the paper's values)."""
         seeds = range(self.budget.seeds)
-        once = [self.spec(cell, "default", index, point) for index in seeds for point in cell.points]
-        specs = [replace(spec, split=split) for spec in once for split in self.splits_of(cell)]
+        specs = [
+            self.spec(cell, "default", index, point, split=split)
+            for index in seeds
+            for point in cell.points
+            for split in self.splits_of(cell)
+        ]
         return list({spec.trial_id: spec for spec in specs}.values())  # points coincide where the task pins their field
 
     def confirm_specs(self, cell: Cell, winner: TrialSpec) -> list[TrialSpec]:

@@ -142,8 +142,11 @@ class CellProgress:
         """Make all proposals that can be made now; when the last one of the budget is known, freeze the winner."""
         while len(self._proposals) < self._plan.budget.tune_trials and (asked := self._study.ask()) is not None:
             place = len(self._proposals)
-            spec = replace(
-                self._plan.spec(self.cell, "tune", 0, asked),
+            spec = self._plan.spec(
+                self.cell,
+                "tune",
+                0,
+                asked,
                 tune_index=place,
                 tune_width=self._plan.budget.tune_width,
                 proposal_digest=self._study.digest,
