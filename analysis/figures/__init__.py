@@ -1,1 +1,1 @@
-"""From tables to pictures."""
+"""Figures made from tables, by matplotlib, seaborn and plotly."""

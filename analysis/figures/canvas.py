@@ -1,4 +1,4 @@
-"""What all figures share: a blank page that needs no screen, and one colour per regularizer."""
+"""What all figures share: new figures that need no display, and one colour and marker per regularizer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 BASELINE = "none"
 _BASELINE_COLOUR = "#4d4d4d"
-# Seaborn's colour-blind-safe palette without its grey, which is the baseline's; its pale colours come last.
+# Seaborn's colour-blind palette without grey, which is the colour of the baseline; the pale colours are last.
 _COLOURS = tuple(sns.color_palette("colorblind").as_hex()[place] for place in (0, 1, 2, 3, 4, 5, 9, 6, 8))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
@@ -34,18 +34,18 @@ Styles = Mapping[str, Look]
 
 
 def styles_by_regularizer(regularizers: Iterable[str]) -> dict[str, Look]:
-    """One look per regularizer, by alphabetical order; the baseline is always grey.
+    """Colour, marker and dash of each regularizer, assigned in alphabetical order; the baseline is always grey.
 
-    Give the same names to get the same looks: a set of figures that belong together shares one dictionary. Beyond nine
-    contestants colours come again with another marker and dash.
+    The styles depend on the set of names, so pass one dictionary to all figures that belong together. After nine
+    contestants the colours repeat, with another marker and dash.
     """
     looks = {BASELINE: Look(colour=_BASELINE_COLOUR, marker="o", dash=(0, (3, 1.5)))}
     for place, name in enumerate(sorted(set(regularizers) - {BASELINE})):
-        turn = place // len(_COLOURS)
+        repetition = place // len(_COLOURS)
         looks[name] = Look(
             colour=_COLOURS[place % len(_COLOURS)],
             marker=_MARKERS[place % len(_MARKERS)],
-            dash=_DASHES[turn % len(_DASHES)],
+            dash=_DASHES[repetition % len(_DASHES)],
         )
     return looks
 
@@ -53,7 +53,7 @@ def styles_by_regularizer(regularizers: Iterable[str]) -> dict[str, Look]:
 def new_figure(
     num_axes: int, *, width: float = 5.6, height: float = 3.4, num_columns: int = 1
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with that many axes, `width` and `height` inches each; drawn without a screen and outside of pyplot."""
+    """A figure with this many axes, of `width` and `height` inches each; without pyplot, so it needs no display."""
     num_columns = max(1, min(num_columns, num_axes))
     num_rows = -(-num_axes // num_columns)
     with sns.axes_style("whitegrid", rc=_FONT), sns.plotting_context("notebook", rc=_FONT):

@@ -1,4 +1,4 @@
-"""The critical-difference diagram: mean ranks on a line, bars join those whom Nemenyi's test does not tell apart."""
+"""The critical-difference diagram: mean ranks on a line, and bars over contestants that do not differ significantly."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ _STEP = 0.35  # inches per bar or name
 
 
 def plot_critical_difference(result: Friedman) -> Figure:
-    """Mean ranks of `tables.overall.friedman`, 1 at the left, on the ranks of that test (Demsar 2006, figure 1).
+    """Plot mean ranks with Nemenyi's critical difference (Demšar 2006, figure 1); 1, the best rank, is at the left.
 
-    A bar spans contestants all of whose mean ranks lie within the critical difference, and is drawn where no longer one
-    holds it. Raises `ValueError` where nothing was tested.
+    A bar is drawn over each largest group of contestants whose mean ranks differ by no more than the critical
+    difference.
+
+    Args:
+        result: from `analysis.tables.overall.friedman`, or a value of `friedman_by_scale`.
+
+    Raises:
+        ValueError: if there is no critical difference, because nothing was tested.
     """
     if not result.critical_difference > 0:
         raise ValueError("There is no critical difference: Friedman's test needs 3 tasks and 3 contestants in common.")
@@ -36,7 +42,7 @@ def plot_critical_difference(result: Friedman) -> Figure:
 
 
 def groups_of(result: Friedman) -> list[tuple[int, int]]:
-    """Places of the first and the last of every largest group that is not told apart, in the order of mean ranks."""
+    """The largest groups without a significant difference: positions of their first and last members by mean rank."""
     means = result.mean_ranks.to_numpy()
     spans = [
         (first, max(last for last in range(len(means)) if means[last] - means[first] <= result.critical_difference))

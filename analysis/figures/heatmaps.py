@@ -1,4 +1,4 @@
-"""Tables of numbers as coloured maps, the best of each row or of all framed."""
+"""Heatmaps of tables, with a frame around the best value of each row or of the whole table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-MOST_ANNOTATED = 144  # places whose numbers can still be read
+MOST_ANNOTATED = 144  # entries; the numbers of more could not be read
 _FRAME = "#d55e00"
 
 
@@ -23,7 +23,16 @@ def draw_map(
     best: Literal["of each row", "of all"],
     colours: Literal["of each row", "of all"] = "of all",
 ) -> None:
-    """Bright is good. Places without a value stay empty. With `colours` of each row, rows may be of different sizes."""
+    """Draw a heatmap on an axis; bright colours are good values, and missing values stay empty.
+
+    Args:
+        axis: to draw on.
+        table: numbers by row and column.
+        label: of the colour bar.
+        higher_is_better: the direction of the values.
+        best: which value gets a frame.
+        colours: "of each row" scales the colours of each row separately, for rows of different magnitudes.
+    """
     numbers = table.astype(float)
     by_row = colours == "of each row"
     shown = _relative(numbers) if by_row else numbers
@@ -53,6 +62,6 @@ def draw_map(
 
 
 def _relative(numbers: pd.DataFrame) -> pd.DataFrame:
-    """Each row from 0 at its smallest value to 1 at its largest."""
+    """Each row scaled to [0, 1]."""
     smallest, largest = numbers.min(axis="columns"), numbers.max(axis="columns")
     return numbers.sub(smallest, axis="index").div((largest - smallest).replace(0.0, 1.0), axis="index")

@@ -1,16 +1,16 @@
-"""The importances of hyperparameters as a map: one row a contestant, one column a hyperparameter."""
+"""The importances of hyperparameters as a heatmap."""
 
 from __future__ import annotations
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.figures.canvas import new_figure
+from analysis.figures.heatmaps import draw_map
+
 
 def plot_importances(table: pd.DataFrame) -> Figure:
-    """One row of an `importance_table` of one task for each contestant, one column for each hyperparameter."""
-    from analysis.figures.canvas import new_figure
-    from analysis.figures.heatmaps import draw_map
-
+    """Plot the `importance_table` of one task: one row per contestant, one column per hyperparameter."""
     shares = table.pivot_table(index="regularizer", columns="hyperparameter", values="importance")
     order = shares.mean().sort_values(ascending=False).index
     figure, (axis,) = new_figure(1, width=3.6 + 0.75 * len(order), height=2.4 + 0.36 * len(shares))

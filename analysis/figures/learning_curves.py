@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "validation", "test")
 _MEAN_COLUMNS = ("regularizer", "split", "metric", "epoch", "mean", "std", "num_seeds")
-_WARM_UP_FRACTION = 0.25  # of the epochs: all start far off, and showing that would press the ends onto one line
+_WARM_UP_FRACTION = 0.25  # of the epochs; with their values in range, the differences at the end would be too small
 
 
 def plot_learning_curves(
@@ -33,11 +33,21 @@ def plot_learning_curves(
     looks: Styles | None = None,
     splits: Sequence[str] = SPLITS,
 ) -> Figure:
-    """One panel per split: the mean over seeds for each regularizer, the band one standard deviation to both sides.
+    """Plot learning curves, one panel per split: the mean over seeds, and a band of ± one standard deviation.
 
-    A linear axis shows the range of the values after the first quarter of the epochs, where contestants part. The
-    confirm trials are drawn where there are such, else the default ones. Raises `ValueError` when the task has no
-    curves.
+    Confirm trials are drawn if there are any, else default ones. A linear axis is limited to the range of the values
+    after the first quarter of the epochs. Failed seeds have the worst value of the metric from where they ended.
+
+    Args:
+        trials: from `load_trials`.
+        curves: from `load_curves`.
+        task: its name.
+        scale: needed only if the task was run at several scales.
+        looks: colours and markers by regularizer, from `analysis.figures.canvas.styles_by_regularizer`.
+        splits: which of "train", "validation" and "test" to draw, as far as they were recorded.
+
+    Raises:
+        ValueError: if the task has no curves for these splits, or several scales and none is named.
     """
     points = curve_means(trials, curves, task, scale)
     shown = [split for split in splits if split in set(points["split"])]
@@ -55,7 +65,7 @@ def plot_learning_curves(
         else:
             axis.set_ylim(*_limits(points[points["split"] == split]))
     axes[-1].set_xlabel("epoch")
-    # Contestants may be many, and the lines fill the axes: the legend stands below, never on top of them.
+    # The legend is below the axes, because it may have many entries and would cover the lines.
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)), frameon=False, fontsize=10)
     return figure
@@ -64,9 +74,10 @@ def plot_learning_curves(
 def interactive_learning_curves(
     trials: pd.DataFrame, curves: pd.DataFrame, task: str, scale: str | None = None, looks: Styles | None = None
 ) -> go.Figure:
-    """The same as a plotly figure, whose legend switches lines.
+    """`plot_learning_curves` as a plotly figure whose legend shows and hides lines.
 
-    Names are escaped: plotly takes their text for HTML.
+    It has one panel: the test split, or the last of "train", "validation" and "test" that was recorded. Names are
+    escaped, because plotly interprets text as HTML.
     """
     import plotly.graph_objects as go
 
@@ -95,11 +106,11 @@ def interactive_learning_curves(
 
 
 def curve_means(trials: pd.DataFrame, curves: pd.DataFrame, task: str, scale: str | None = None) -> pd.DataFrame:
-    """Columns regularizer, split, metric, epoch, mean, std, num_seeds: the ranked metric of one task, over its seeds.
+    """The ranked metric of one task over epochs, as means over seeds.
 
-    Every seed counts at every epoch at which one was read, lest the mean change with those it is over: a seed that
-    stopped early keeps its last value, and one that failed has the worst value of the metric from there on (accuracy 0;
-    no mean where there is no worst value).
+    Columns `regularizer`, `split`, `metric`, `epoch`, `mean`, `std` and `num_seeds`. All means are over the same seeds:
+    a seed that stopped early keeps its last value, and a failed seed has the worst value of the metric from where it
+    ended. For an unbounded metric the mean is then NaN.
     """
     rows = current_rows(trials)
     rows = rows[(rows["task"] == task) & rows["role"].isin(["confirm", "default"])]
@@ -129,11 +140,11 @@ def curve_means(trials: pd.DataFrame, curves: pd.DataFrame, task: str, scale: st
 
 
 def _means(points: pd.DataFrame, trials: list[str], failed: set[str], worst: float) -> pd.DataFrame:
-    """Columns epoch, mean, std, num_seeds, over these trials at all epochs that some of them was read at."""
+    """Columns `epoch`, `mean`, `std` and `num_seeds` over these trials, at all epochs with a value of some trial."""
     wide = points.pivot_table(index="epoch", columns="trial_id", values="value").sort_index()
     lost = [trial for trial in trials if trial in failed]
     wide = wide.reindex(columns=[trial for trial in trials if trial in wide.columns or trial in failed])
-    ended = wide.bfill().isna()  # nothing is read of it any more
+    ended = wide.bfill().isna()  # after the last value of each trial
     filled = wide.where(~ended, wide.ffill())
     if lost:
         filled[lost] = wide[lost].where(~ended[lost], worst)

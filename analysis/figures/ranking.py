@@ -1,4 +1,4 @@
-"""Figures of the tables: the ranking with its intervals, and what each regularizer costs in time."""
+"""Figures of the ranking with its intervals, and of the timing table."""
 
 from __future__ import annotations
 
@@ -15,9 +15,18 @@ _FRAME_HEIGHT = 1.1  # inches for title and axis
 
 
 def plot_ranking(table: pd.DataFrame, looks: Styles | None = None, baseline: str = BASELINE) -> Figure:
-    """One panel per (task, scale) of a `ranking_table`: means with intervals, best on top, the baseline as a line.
+    """Plot a `ranking_table`, one panel per task and scale: means with intervals, the best on top.
 
-    The baseline's interval is the grey band. A contestant without a value is named at the bottom with the reason.
+    A dashed line and a grey band are the mean and the interval of the baseline. A contestant without a value has its
+    status in place of the mean.
+
+    Args:
+        table: from `ranking_table`.
+        looks: colours and markers by regularizer, from `analysis.figures.canvas.styles_by_regularizer`.
+        baseline: its name.
+
+    Raises:
+        ValueError: if no task is ranked.
     """
     panels = list(table[table["task"] != OVERALL].groupby(["scale", "task"], sort=False))
     _need(len(panels), "ranking_table found no task to rank")
@@ -33,9 +42,17 @@ def plot_ranking(table: pd.DataFrame, looks: Styles | None = None, baseline: str
 
 
 def plot_overhead(timing: pd.DataFrame, looks: Styles | None = None) -> Figure:
-    """One panel per (task, scale, hardware) of a `timing_table`: bars of the step-time ratio, whiskers its range."""
+    """Plot a `timing_table`, one panel per task, scale and machine: bars of the ratio, with its range as error bars.
+
+    Args:
+        timing: from `timing_table`.
+        looks: colours by regularizer, from `analysis.figures.canvas.styles_by_regularizer`.
+
+    Raises:
+        ValueError: if the table is empty.
+    """
     panels = list(timing.groupby(["scale", "task", "hardware_key"], sort=False))
-    _need(len(panels), "timing_table is empty: there are no timing trials that may be compared")
+    _need(len(panels), "timing_table is empty, since there are no comparable timing trials")
     looks = looks or styles_by_regularizer(timing["regularizer"])
     tallest = max(len(rows) for _, rows in panels)
     figure, axes = new_figure(

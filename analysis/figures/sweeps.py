@@ -1,4 +1,4 @@
-"""Sweeps of one or two hyperparameters as curves and maps."""
+"""Figures of sweeps: lines for one hyperparameter, heatmaps for several."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BLUE = sns.color_palette("colorblind").as_hex()[0]
 
 
 def plot_sweep(sweep: Sweep) -> Figure:
-    """A line with error bars where one hyperparameter varies, else a map; the best place is marked."""
+    """Plot a sweep: a line with error bars if one hyperparameter varies, else a heatmap with the best value framed."""
     if len(sweep.names) == 1:
         return _line(sweep)
     table = sweep.laid_out()

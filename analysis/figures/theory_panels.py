@@ -1,4 +1,4 @@
-"""The panels of which the theory's figures are made: curves with bands, levels, contours, words in an empty one."""
+"""Parts of the theory's figures: curves with bands, horizontal lines, contours, text in an empty panel."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ _MOST_PANELS = 3  # of a sweep, where the paper shows one setting
 def add_line(
     axis: Axes, read: pd.DataFrame, metric: str, label: str, colour: str, dash: str = "-", marker: str | None = None
 ) -> None:
-    """Mean over seeds, and a band of one standard deviation."""
+    """Draw the mean of a metric over seeds by iteration, and a band of ± one standard deviation."""
     values = read.groupby("iteration")[metric]
     mean, std = values.mean(), values.std().fillna(0)
     axis.plot(mean.index, mean, dash, color=colour, label=label, marker=marker, markersize=4, linewidth=1.8)
-    low = np.maximum(mean - std, mean * 0.05)  # stays above 0 on a logarithmic axis
+    low = np.maximum(mean - std, mean * 0.05)  # positive, for logarithmic axes
     axis.fill_between(mean.index, low, mean + std, color="grey", alpha=0.25, linewidth=0)
 
 
 def add_level(axis: Axes, value: float, label: str) -> None:
-    """A dashed line across the panel."""
+    """Draw a dashed horizontal line."""
     axis.axhline(value, color=RED, linestyle=(0, (4, 2)), linewidth=1.5, label=label)
 
 
 def add_words(axis: Axes, words: str) -> None:
-    """In an empty panel, why it is empty."""
+    """Write into an empty panel why it is empty."""
     axis.text(0.5, 0.5, words, transform=axis.transAxes, horizontalalignment="center", color="grey")
     axis.set(xticks=[], yticks=[])
 
 
 def label_objective(axis: Axes, label: str = "objective") -> None:
-    """Logarithmic, over the iterations, with a legend."""
+    """Set a logarithmic axis, its label and the legend."""
     axis.set_yscale("log")
-    axis.xaxis.set_major_locator(MaxNLocator(4))  # more numbers of five digits would run into each other
+    axis.xaxis.set_major_locator(MaxNLocator(4))  # more labels of five digits would overlap
     axis.set_xlabel("iteration")
     axis.set_ylabel(label)
     axis.legend(fontsize=8)
 
 
 def add_contours(axis: Axes, landscape: pd.DataFrame, rate: float) -> None:
-    """Level sets of the landscape at one drop rate."""
+    """Draw the contours of the landscape at one drop rate."""
     x, y, height = grid_of(landscape, rate)
     steps = np.linspace(0.04, 0.9, 16) ** 2  # dense near the minima, where the landscape is flat
     levels = height.min() + (height.max() - height.min()) * steps
@@ -57,7 +57,7 @@ def add_contours(axis: Axes, landscape: pd.DataFrame, rate: float) -> None:
 
 
 def grid_of(landscape: pd.DataFrame, rate: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Both coordinates and the height at the points of the landscape that was measured at one drop rate."""
+    """The landscape at one drop rate as arrays x, y and height, each of shape (y, x)."""
     table = landscape[landscape["drop_rate"] == rate].pivot_table(index="y", columns="x", values="value")
     x, y = np.meshgrid(table.columns.to_numpy(dtype=float), table.index.to_numpy(dtype=float))
     return x, y, table.to_numpy(dtype=float)
@@ -69,7 +69,7 @@ def places_of(frame: pd.DataFrame, name: str) -> list[int]:
 
 
 def few_of(rates: Iterable[float]) -> list[float]:
-    """The smallest, the middle and the largest of many."""
+    """The smallest, the middle and the largest rate if there are more than three."""
     ordered = sorted(rates)
     if len(ordered) <= _MOST_PANELS:
         return ordered

@@ -1,4 +1,4 @@
-"""Names of files made from names of tasks and regularizers, which come from rows and may hold anything."""
+"""File names made from names of tasks and regularizers, which come from rows and may contain any characters."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import hashlib
 import re
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
-_MOST_CHARACTERS = 100  # file systems take 255 bytes; an ending and a mark follow
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # names of devices on Windows
+_MOST_CHARACTERS = 100  # file systems allow 255 bytes; a digest and an extension follow
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # device names on Windows
 
 
 class FileNames:
-    """Gives each tuple of parts a name of its own: no folder, no hidden file, unique also where case does not count.
+    """Gives each tuple of parts a unique file name: no path, no hidden file, unique on case-insensitive file systems.
 
-    A name that had to be changed carries a mark made from the original, so that it is the same in every report unless
-    two names meet.
+    A name that had to be changed ends with a digest of the original, so that it is the same in every report, unless two
+    names collide.
     """
 
     def __init__(self) -> None:
         self._taken: dict[str, tuple[str, ...]] = {}  # by the name that is given, in lower case
 
     def of(self, *parts: str) -> str:
-        """A file name without its ending.
+        """A file name without its extension.
 
         >>> FileNames().of("ranking", "digits-mlp", "smoke"), FileNames().of("ranking", "../../x", "smoke")
         ('ranking-digits-mlp-smoke', 'ranking-.._.._x-smoke-34211664')

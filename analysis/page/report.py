@@ -1,4 +1,4 @@
-"""The report: tables as CSV, figures as PNG, and one page that holds both and opens without a network."""
+"""The report: tables as CSV, figures as PNG, and one HTML page with both that opens offline."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ from harness.records.duplicates import OnConflict
 from harness.records.folders import Folder, Results, open_folder, open_folders
 
 PAGE_NAME = "report.html"
-MOST_BYTES = 6_000_000  # of the page; beyond that the interactive figures, which need 5 MB of plotly.js, stay out
-MOST_IMPORTANCES = 40  # tuned cells; each takes a quarter of a second
+MOST_BYTES = 6_000_000  # of the page; interactive figures, which need 5 MB of plotly.js, are left out of larger ones
+MOST_IMPORTANCES = 40  # tuned cells; the importances of each take a quarter of a second
 _DOTS_PER_INCH = 144
 
 
@@ -61,18 +61,24 @@ def write_report(
     interactive: bool = True,
     on_conflict: OnConflict = "raise",
 ) -> str:
-    """Write `tables/*.csv`, `figures/*.png` and `report.html`, and return where the page lies.
+    """Write `tables/*.csv`, `figures/*.png` and `report.html`, and return the path or URI of the page.
 
-    They go to `out`, by default to the (first) results folder. The page embeds all that it shows. Interactive learning
-    curves are added when the page stays below 6 MB with them.
+    The page embeds all its figures and scripts and opens offline.
 
-    `on_conflict` is that of `load_trials`. Raises what `load_trials` raises.
+    Args:
+        results: a folder, a URI such as `s3://bucket/folder`, or a list of these.
+        out: where to write; by default the (first) results folder.
+        interactive: whether to add interactive learning curves, if the page is at most 6 MB with them.
+        on_conflict: as in `load_trials`.
+
+    Raises:
+        FileNotFoundError: and all other errors of `load_trials`.
     """
     trials, curves = load_trials(results, on_conflict=on_conflict), load_curves(results, on_conflict=on_conflict)
     folder = open_folder(out) if out is not None else open_folders(results)[0]
     report = _Report(folder=folder, looks=styles_by_regularizer(trials["regularizer"]))
     with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # not what a matplotlibrc in the present folder says, which may have LaTeX run
+        matplotlib.rcdefaults()  # a matplotlibrc in the current folder could make matplotlib run LaTeX
         report.put_all(trials, curves)
     page = _render(report.content)
     if interactive and report.interactive:
@@ -84,7 +90,7 @@ def write_report(
 
 @dataclass
 class _Report:
-    """Where the report goes, and what has been put into its page so far."""
+    """The folder of the report, and the content of its page collected so far."""
 
     folder: Folder
     looks: Styles
@@ -93,7 +99,7 @@ class _Report:
     names: FileNames = field(default_factory=FileNames)
 
     def put_all(self, trials: pd.DataFrame, curves: pd.DataFrame) -> None:
-        """All sections, in the order of the page."""
+        """Compute all sections, in the order of the page."""
         self.content |= _header(trials)
         self.content["counts"] = page_tables.counts(campaign.status_counts(trials))
         self._put_ranking(trials)
@@ -209,7 +215,7 @@ class _Report:
         self.content["importances"], self.content["importance_notes"] = [], []
         if tuned > MOST_IMPORTANCES:
             self.content["importance_notes"] = [
-                f"{tuned} cells were tuned, too many for this page: `regarena importance` lists their importances."
+                f"{tuned} cells were tuned, too many for this page; `regarena importance` lists their importances."
             ]
             return
         table = importance_table(trials)
@@ -244,20 +250,20 @@ class _Report:
         self.folder.write(f"tables/{name}.csv", csv_of_frame(frame).encode())
 
     def _png(self, name: tuple[Hashable, ...], figure: Figure) -> str:
-        """Store a figure under a name of these parts, and return it as a source that an <img> can hold."""
+        """Store a figure under a name made of these parts, and return it as a data URI for an <img>."""
         content = _small_png(figure)
         self.folder.write(f"figures/{self.names.of(*map(str, name))}.png", content)
         return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
 def _small_png(figure: Figure) -> bytes:
-    """A PNG of 256 colours: a third of the size, and line drawings have no more."""
+    """The figure as PNG with 256 colours, which is a third of the size and enough for line drawings."""
     drawn, small = io.BytesIO(), io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="constrained_layout not applied")  # names too long for the figure
         try:
             figure.savefig(drawn, format="png", dpi=_DOTS_PER_INCH)
-        except (ValueError, RecursionError):  # a name of a row that is taken for a formula, as "$_{" is
+        except (ValueError, RecursionError):  # a name from a row parsed as a formula, such as "$_{"
             for text in figure.findobj(Text):
                 text.set_parse_math(False)
             figure.savefig(drawn, format="png", dpi=_DOTS_PER_INCH)
@@ -288,12 +294,12 @@ def _header(trials: pd.DataFrame) -> dict[str, Any]:
 
 
 def _legend(columns: tuple[Column, ...]) -> dict[str, str]:
-    """What the columns mean, by their headings."""
+    """The meanings of the columns by their headings."""
     return {column.heading: column.legend for column in columns if column.legend}
 
 
 def _render(content: dict[str, Any], **own_scripts: str) -> bytes:
-    """The page. Every text on it is escaped but for the scripts, which are constants that the policy knows."""
+    """Render the page; all text is escaped except the scripts, which are constants with digests in the policy."""
     loader = PackageLoader("analysis.page", "")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     markup = {name: scripts.as_markup(script) for name, script in own_scripts.items()}

@@ -1,9 +1,9 @@
-"""The scripts of the page, and the policy by which a browser runs them and nothing else.
+"""The scripts of the page, and a content security policy with which a browser runs only these.
 
-What rows and plug-ins say stands on the page as text or as data, never in a script. Should text of theirs become
-markup by a fault of ours, the policy still refuses it: scripts run by their digests alone, nothing is fetched, no form
-is sent, and links are not resolved elsewhere. Styles are not restricted, since plotly makes some; they can neither run
-code nor fetch anything here.
+Text from rows and plug-ins is on the page as escaped text or as data, never in a script. If a bug turned such text into
+markup, the policy would still block it: only scripts with known digests run, nothing is fetched, no form is submitted,
+and no base URL can be set. Styles are not restricted, because plotly creates some; they can neither run code nor fetch
+anything under this policy.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ for (const place of document.querySelectorAll("div.plot")) {
 
 
 def plotly_library() -> str:
-    """The text of plotly.js, with line ends as a browser sees them: digests are of that."""
+    """The text of plotly.js with line ends as a browser normalizes them, because digests are computed after that."""
     from plotly.offline import get_plotlyjs
 
     return str(get_plotlyjs()).replace("\r\n", "\n").replace("\r", "\n")
@@ -41,10 +41,10 @@ def policy(scripts: Sequence[str]) -> str:
 
 
 def as_markup(script: str) -> Markup:
-    """A script of ours as it stands on the page.
+    """One of our scripts as unescaped markup.
 
     Raises:
-        ValueError: if it would end its own element.
+        ValueError: if it contains text that would end its element.
     """
     if "</script" in script.lower() or "<!--" in script:
         raise ValueError("A script may not hold </script or <!--, which end or change its element.")

@@ -1,4 +1,4 @@
-"""Frames as tables of the page: cells through the columns of `analysis.shown`, with the notes that belong to them."""
+"""Tables of the page: frames formatted by the columns of `analysis.shown`, with their notes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from analysis.rows.notes import notes_of
 from analysis.shown import tables as shown
 from analysis.shown.column import Column
 
-MOST_ROWS = 100  # of failures on the page; the file has them all
+MOST_ROWS = 100  # of long tables on the page; the CSV files have all
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """What the template draws: columns, cells, and the notes below."""
+    """A table for the template: columns, texts of the cells, and the notes below."""
 
     columns: tuple[Column, ...]
     rows: list[list[str]]
@@ -24,7 +24,7 @@ class Table:
 
 
 def table_of(frame: pd.DataFrame, columns: Iterable[Column]) -> Table:
-    """The frame's rows through the columns."""
+    """Format the rows of a frame by these columns."""
     columns = tuple(columns)
     rows = [[column.make(row) for column in columns] for row in frame.to_dict("records")]
     return Table(columns=columns, rows=rows, notes=notes_of(frame))
@@ -42,7 +42,7 @@ def counts(rows: pd.DataFrame) -> Table:
 
 
 def failed(rows: pd.DataFrame) -> Table:
-    """Failed trials with their messages, as many as the page holds."""
+    """The first `MOST_ROWS` failed trials with their messages."""
     return table_of(rows.head(MOST_ROWS), shown.FAILED)
 
 

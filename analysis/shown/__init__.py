@@ -1,1 +1,1 @@
-"""What is shown of each table, on a terminal and on the page: its columns, their headings, formats and meanings."""
+"""How tables are displayed on a terminal and in the report: their columns, with headings, formats and meanings."""

@@ -1,4 +1,4 @@
-"""One column of a table as people see it: the terminal and the page draw from the same definition."""
+"""A column of a displayed table: one definition for the terminal and the report."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from analysis.shown.formats import Format, digits, is_missing, words
 
-Row = Mapping[Any, Any]  # of a frame: its cells by the names of its columns
+Row = Mapping[Any, Any]  # of a frame: values by column
 
-ALWAYS = 100  # the weight of what names a row, and of what the table is for
+ALWAYS = 100  # the weight of columns that are never dropped: names and the main result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +19,12 @@ class Column:
 
     Attributes:
         name: the column of the frame that it shows, the first if it shows several.
-        heading: what stands above it.
-        make: the text of a cell, from a row of the frame.
-        legend: what the numbers mean, in a sentence; empty where the heading says enough.
-        weight: in a narrow window the columns of the least weight go first; those of weight `ALWAYS` stay.
-        numeric: whether numbers stand in it, which are lined up on the right.
-        wide: whether it holds sentences, which may be broken between words or told below the table.
+        heading: its heading.
+        make: makes the text of a cell from a row of the frame.
+        legend: its meaning in a sentence; empty if the heading is enough.
+        weight: in a narrow window, columns with the lowest weight are dropped first; those of weight `ALWAYS` are kept.
+        numeric: whether it holds numbers, which are aligned on the right.
+        wide: whether it holds sentences, which may be wrapped or printed below the table.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Column:
 
 
 def text(name: str, heading: str | None = None, *, legend: str = "", weight: int = 50, wide: bool = False) -> Column:
-    """A column of words, or of sentences (`wide`)."""
+    """A column of text; `wide` for sentences."""
     return Column(
         name=name,
         heading=spaced(name) if heading is None else heading,
@@ -51,7 +51,7 @@ def text(name: str, heading: str | None = None, *, legend: str = "", weight: int
 def number(
     name: str, heading: str | None = None, show: Format = digits, *, legend: str = "", weight: int = 50
 ) -> Column:
-    """A column of numbers, of four significant digits unless told otherwise."""
+    """A column of numbers, by default with four significant digits."""
     return Column(
         name=name,
         heading=spaced(name) if heading is None else heading,
@@ -63,7 +63,7 @@ def number(
 
 
 def interval(low: str, high: str, heading: str, show: Format = digits, *, legend: str = "", weight: int = 50) -> Column:
-    """Two columns of the frame as one."""
+    """One column that shows an interval from two columns of the frame."""
     return Column(
         name=low,
         heading=heading,
@@ -75,7 +75,7 @@ def interval(low: str, high: str, heading: str, show: Format = digits, *, legend
 
 
 def spaced(name: str) -> str:
-    """A name of the frame as a heading.
+    """The heading for a column of the frame.
 
     >>> spaced("num_seeds")
     'num seeds'

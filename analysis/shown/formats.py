@@ -1,4 +1,4 @@
-"""Values as people read them: each number rounded for its meaning, a dash for nothing."""
+"""Formats of displayed values: numbers are rounded according to their meaning, missing values are a dash."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Format = Callable[[Any], str]
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a frame has nothing there: None, NaN, or what pandas has in their place.
+    """Whether a value of a frame is missing: None, NaN, NaT or pandas.NA.
 
     >>> is_missing(None), is_missing(float("nan")), is_missing(0), is_missing("")
     (True, True, False, False)
@@ -23,7 +23,7 @@ def is_missing(value: Any) -> bool:
 
 
 def words(value: Any) -> str:
-    """Text as it is; a dash for nothing, minutes for a time.
+    """Text unchanged, times to the minute, booleans as yes or no; a dash if missing or empty.
 
     >>> words(None), words("dropout"), words(True)
     ('–', 'dropout', 'yes')
@@ -36,7 +36,7 @@ def words(value: Any) -> str:
 
 
 def count(value: Any) -> str:
-    """A count; zero is a dash where a table is to show what is not zero.
+    """A count; a dash for zero, so that other counts stand out.
 
     >>> count(3), count(0), count(12345)
     ('3', '–', '12,345')
@@ -45,7 +45,7 @@ def count(value: Any) -> str:
 
 
 def digits(value: Any) -> str:
-    """Four significant digits, so that the numbers of a column line up; whole numbers below 10^9 without a point.
+    """Four significant digits; whole numbers below 10^9 without decimals.
 
     >>> digits(0.94), digits(12.0), digits(0.000012345), digits(1e300), digits(float("nan"))
     ('0.9400', '12', '1.234e-05', '1.000e+300', '–')
@@ -66,7 +66,7 @@ def milliseconds(value: Any) -> str:
 
 
 def hundredths(value: Any) -> str:
-    """Two decimals, as the papers print percentages.
+    """Two decimals, for percentages as in the papers.
 
     >>> hundredths(15.0), hundredths(8.6466)
     ('15.00', '8.65')
@@ -75,7 +75,7 @@ def hundredths(value: Any) -> str:
 
 
 def signed_hundredths(value: Any) -> str:
-    """The same of a difference, with its sign.
+    """A difference of percentages: two decimals and the sign.
 
     >>> signed_hundredths(0.106)
     '+0.11'
@@ -102,7 +102,7 @@ def place(value: Any) -> str:
 
 
 def setting(value: Any) -> str:
-    """A hyperparameter: as short as it can be, text as it is.
+    """A hyperparameter: at most four significant digits, text unchanged.
 
     >>> setting(0.9765625), setting(10), setting("rms")
     ('0.9766', '10', 'rms')
@@ -111,7 +111,7 @@ def setting(value: Any) -> str:
 
 
 def share(value: Any) -> str:
-    """A share of one: three decimals.
+    """A fraction: three decimals.
 
     >>> share(0.5), share(1.0)
     ('0.500', '1.000')
@@ -120,7 +120,7 @@ def share(value: Any) -> str:
 
 
 def points(value: Any) -> str:
-    """Points around zero, with their sign.
+    """Elo points: whole numbers with their sign.
 
     >>> points(12.6), points(-0.2), points(0.0)
     ('+13', '-0', '+0')

@@ -1,8 +1,8 @@
-"""CSV for a spreadsheet: text that a spreadsheet would take for a formula is marked as text.
+"""CSV that is safe to open in a spreadsheet: text that would be run as a formula begins with an apostrophe.
 
-Cells come from rows and plug-ins of other people, and a spreadsheet runs a cell that begins with "=", "+", "-", "@", a
-tab or a line break as a formula ("CSV injection"). Such text gets an apostrophe in front, which spreadsheets hide and
-`pandas.read_csv` shows. Numbers are never changed, nor is text that is a number.
+Cells may come from rows and plug-ins of other people, and a spreadsheet runs a cell that begins with "=", "+", "-",
+"@", a tab or a line break as a formula ("CSV injection"). Spreadsheets hide the apostrophe, `pandas.read_csv` shows it.
+Numbers are not changed, nor is text that is a number.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 
 
 def harmless(value: Any) -> Any:
-    """Text that begins like a formula, with an apostrophe in front; all else as it is.
+    """The value, with an apostrophe in front if it is text that begins like a formula.
 
     >>> harmless("=cmd|' /C calc'!A0"), harmless("-x"), harmless("-1.5e-3"), harmless(-1.5), harmless("dropout")
     ("'=cmd|' /C calc'!A0", "'-x", '-1.5e-3', -1.5, 'dropout')
@@ -34,7 +34,7 @@ def harmless(value: Any) -> Any:
 
 
 def csv_of_frame(frame: pd.DataFrame) -> str:
-    """All columns and rows of a frame, names of columns included."""
+    """A frame as CSV without its index; the names of columns are made harmless, too."""
     import pandas as pd
 
     columns = [frame.iloc[:, place] for place in range(frame.shape[1])]
@@ -44,7 +44,7 @@ def csv_of_frame(frame: pd.DataFrame) -> str:
 
 
 def csv_of_records(records: Sequence[Mapping[str, Any]]) -> str:
-    """The same of records that all have the keys of the first."""
+    """Records as CSV; all must have the keys of the first, in its order."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([harmless(name) for name in records[0]] if records else [])

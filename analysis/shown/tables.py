@@ -1,4 +1,4 @@
-"""The columns of every table: what a frame's numbers are called, how they are written, and what they mean."""
+"""The displayed columns of every table: headings, formats and meanings."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SEEDS = Column(
     name="num_seeds",
     heading="seeds/failed",
     make=lambda row: f"{row['num_seeds']} / {row['num_failed']}",
-    legend="Trials with a value, and trials that ended without one.",
+    legend="Number of trials with a value, and of trials that ended without one.",
     weight=60,
     numeric=True,
 )
@@ -60,11 +60,11 @@ RANKING = (  # one task of a `ranking_table`
     number(
         "rank",
         show=place,
-        legend="1 is best; equals share their mean rank. * marks a cell without a value: it takes the worst rank.",
+        legend="1 is best; ties have their mean rank. * marks a cell without any value, which is ranked last.",
         weight=ALWAYS,
     ),
-    number("mean", legend="Over the seeds; one that failed counts as the worst value of the metric.", weight=ALWAYS),
-    interval("interval_low", "interval_high", "95 % interval", legend="Student's interval of the mean.", weight=80),
+    number("mean", legend="Over the seeds; a failed seed counts as the worst value of the metric.", weight=ALWAYS),
+    interval("interval_low", "interval_high", "95 % interval", legend="Student's t interval of the mean.", weight=80),
     number("std", show=spread, legend="Standard deviation over the same seeds.", weight=20),
     SEEDS,
     Column(
@@ -75,12 +75,12 @@ RANKING = (  # one task of a `ranking_table`
         "over this table, tie otherwise; with the corrected p.",
         weight=70,
     ),
-    number("default_mean", "untuned", legend="Mean with the default hyperparameters, before any tuning.", weight=40),
+    number("default_mean", "untuned", legend="Mean with the default hyperparameters.", weight=40),
     number(
         "selection_optimism",
         "optimism",
         signed,
-        legend="By how much the tuned validation value promised more than its mean on fresh seeds.",
+        legend="Validation value of the winner less its mean on fresh seeds; positive is optimistic.",
         weight=30,
     ),
     text("budget", legend="Tune trials and epochs; only contestants of equal budgets are ranked together.", weight=35),
@@ -88,12 +88,12 @@ RANKING = (  # one task of a `ranking_table`
         name="survivors_mean",
         heading="survivors (effect)",
         make=_survivors,
-        legend="Where seeds failed, the mean over the others, and by how much counting the failed ones moved the mean.",
+        legend="If seeds failed: the mean over the other seeds, and how much the failed ones changed the mean.",
         weight=29,
         numeric=True,
     ),
     Column(name="status", heading="remark", make=_remark, weight=10, wide=True),
-    text("left_out", legend="Trials on other data, code or switches, which meet nobody here.", weight=5, wide=True),
+    text("left_out", legend="Trials that are not comparable: other data, code or switches.", weight=5, wide=True),
 )
 
 RANK_INTERVALS = (
@@ -109,7 +109,7 @@ STRENGTHS = (
         "strength",
         "strength, Elo points",
         points,
-        legend="Of Bradley and Terry's model; 400 more win ten times as often as they lose.",
+        legend="Of the Bradley-Terry model, with mean 0; a lead of 400 points means odds of 10 to 1.",
         weight=ALWAYS,
     ),
     interval(
@@ -124,7 +124,7 @@ INTERQUARTILE_MEANS = (
         "iqm",
         "interquartile mean",
         share,
-        legend="Mean of the middle half of all runs; 0 is the worst mean of a task and 1 the best.",
+        legend="Mean of the middle half of all scores; 0 is the worst mean of a task and 1 the best.",
         weight=ALWAYS,
     ),
     interval("low", "high", "95 % interval", share, legend="Bootstrap over the seeds of each task.", weight=80),
@@ -137,7 +137,7 @@ PAIRS = (
     number(
         "win_rate",
         show=share,
-        legend="How probable it is that a run of the first beats one of the rival, mean over their common tasks.",
+        legend="Probability that a run of the first is better than one of the rival, mean over their common tasks.",
         weight=ALWAYS,
     ),
     number("num_tasks", "tasks", weight=40),
@@ -147,23 +147,30 @@ BAYES = (
     text("regularizer", weight=ALWAYS),
     text("rival", weight=ALWAYS),
     number("better", show=share, legend="Probability that the first is better than the rival.", weight=ALWAYS),
-    number("equivalent", show=share, legend="That they differ by no more than 1 % of accuracy.", weight=ALWAYS),
-    number("worse", show=share, legend="That the first is worse.", weight=ALWAYS),
+    number("equivalent", show=share, legend="Probability that they are within 0.01 of accuracy.", weight=ALWAYS),
+    number("worse", show=share, legend="Probability that the first is worse than the rival.", weight=ALWAYS),
     number("num_tasks", "tasks", weight=40),
 )
 
 INTERACTIONS = (
     text("task", weight=ALWAYS),
     text("regularizer", "combination", weight=ALWAYS),
-    number("effect", show=signed, legend="By how much the combination is better than none.", weight=70),
-    number("sum_of_effects", "sum of parts", signed, legend="The same of its parts, added up.", weight=70),
-    number("interaction", show=signed, legend="The effect less that sum.", weight=ALWAYS),
-    interval("interval_low", "interval_high", "95 % interval", signed, legend="Student's.", weight=60),
+    number("effect", show=signed, legend="How much the combination is better than none.", weight=70),
+    number("sum_of_effects", "sum of parts", signed, legend="Sum of the effects of its parts alone.", weight=70),
+    number("interaction", show=signed, legend="Effect less the sum of the parts.", weight=ALWAYS),
+    interval(
+        "interval_low",
+        "interval_high",
+        "95 % interval",
+        signed,
+        legend="Student's t interval of the interaction.",
+        weight=60,
+    ),
     Column(
         name="outcome",
         heading="outcome (p)",
         make=lambda row: _with_p(row["outcome"], row["p_holm"]),
-        legend="More or less than the sum where that is significant after Holm's correction, additive otherwise.",
+        legend="More or less than the sum if significant after Holm's correction, additive otherwise.",
         weight=80,
     ),
     number("num_seeds", "seeds", weight=40),
@@ -173,9 +180,9 @@ VARIANCES = (
     text("task", weight=ALWAYS),
     text("regularizer", weight=ALWAYS),
     text("source", weight=ALWAYS),
-    number("std", "standard deviation", spread, legend="Of the test value by this source alone.", weight=ALWAYS),
-    number("share", "share of variance", share, legend="Of the sum of all sources.", weight=80),
-    number("num_levels", "levels", legend="Different seeds, splits or campaigns.", weight=60),
+    number("std", "standard deviation", spread, legend="Of the test value due to this source.", weight=ALWAYS),
+    number("share", "share of variance", share, legend="Of the sum over all sources.", weight=80),
+    number("num_levels", "levels", legend="Number of distinct seeds, splits or campaigns.", weight=60),
     number("num_trials", "trials", weight=50),
 )
 
@@ -186,7 +193,7 @@ LOOKS = (
         "num_settings",
         "settings",
         count,
-        legend="Different combinations of task, regularizer and hyperparameters among them.",
+        legend="Distinct combinations of task, regularizer and hyperparameters among them.",
         weight=ALWAYS,
     ),
     number("num_tasks", "tasks", weight=60),
@@ -208,7 +215,7 @@ BEST_SO_FAR = (
     text("task", weight=ALWAYS),
     text("regularizer", weight=ALWAYS),
     number("num_trials", "trials", weight=ALWAYS),
-    number("best_validation", legend="The best validation value among the first trials.", weight=ALWAYS),
+    number("best_validation", legend="The best validation value among these trials.", weight=ALWAYS),
     number("seconds", "training, s", legend="Training time of these trials.", weight=80),
 )
 
@@ -218,7 +225,8 @@ OVERALL = (  # the overall rows of a `ranking_table`
     number(
         "mean_rank",
         show=place,
-        legend="Over the tasks that the contestants have in common; * has the worst rank filled in for a missing cell.",
+        legend="Over the tasks that the contestants have in common; * marks contestants ranked last on a task for lack "
+        "of a value.",
         weight=80,
     ),
     number("num_tasks", "tasks", weight=40),
@@ -226,7 +234,7 @@ OVERALL = (  # the overall rows of a `ranking_table`
         name="wins",
         heading="wins/ties/losses",
         make=lambda row: f"{row['wins']} / {row['ties']} / {row['losses']}",
-        legend="Against none, counted over the tasks.",
+        legend="Number of tasks with this outcome against none.",
         weight=70,
         numeric=True,
     ),
@@ -239,12 +247,13 @@ TIMING = (  # a `timing_table`
     number(
         "ratio",
         "times the twin",
-        legend="Seconds per training step over those of the unregularized twin run in turns with it; median trial.",
+        legend="Time per training step relative to the unregularized twin, timed in turns with it; median of the "
+        "trials.",
         weight=ALWAYS,
     ),
-    interval("ratio_low", "ratio_high", "range", legend="Smallest and largest trial.", weight=80),
-    number("seconds_per_step", "ms/step", milliseconds, legend="Milliseconds of a training step.", weight=60),
-    number("twin_seconds_per_step", "twin's ms/step", milliseconds, legend="Of the twin.", weight=30),
+    interval("ratio_low", "ratio_high", "range", legend="Smallest and largest ratio of the trials.", weight=80),
+    number("seconds_per_step", "ms/step", milliseconds, legend="Milliseconds per training step.", weight=60),
+    number("twin_seconds_per_step", "twin's ms/step", milliseconds, legend="The same of the twin.", weight=30),
     number(
         "minutes_per_100_epochs",
         "min/100 epochs",
@@ -260,10 +269,10 @@ IMPORTANCES = (  # one cell of an `importance_table`
     number(
         "importance",
         show="{:.2f}".format,
-        legend="The share of the variance of the validation value that it explains alone (fANOVA).",
+        legend="Main effect on the validation value (fANOVA), as a share of the sum over the hyperparameters.",
         weight=ALWAYS,
     ),
-    number("num_values", "values", legend="Different values that were tried.", weight=60),
+    number("num_values", "values", legend="Number of distinct values tried.", weight=60),
     number("num_trials", "trials", weight=70),
 )
 
@@ -276,33 +285,34 @@ COMPARISON = (  # a `compare_with_papers`, without what was not run
     Column(
         name="metric", heading="metric", make=lambda row: spaced(f"{row['metric']} ({row['unit']})"), weight=15
     ),
-    number("reported", show=hundredths, legend="What the paper says.", weight=ALWAYS),
-    number("ours", show=hundredths, legend="The mean of our seeds, in the paper's unit.", weight=ALWAYS),
+    number("reported", show=hundredths, legend="Value in the paper.", weight=ALWAYS),
+    number("ours", show=hundredths, legend="Mean of our seeds, in the paper's unit.", weight=ALWAYS),
     interval(
-        "interval_low", "interval_high", "95 % interval", hundredths, legend="Student's, of our mean.", weight=85
+        "interval_low", "interval_high", "95 % interval", hundredths, legend="Student's t interval of our mean.",
+        weight=85,
     ),
     number("num_seeds", "seeds", weight=50),
     number("difference", show=signed_hundredths, legend="Ours minus the reported value.", weight=60),
     Column(
         name="verdict",
         heading="verdict",
-        make=lambda row: str(row["verdict"]).partition(": ")[0],  # its reason is told below
-        legend="Agrees where the reported value lies where one further run of ours is expected with 95 %, else "
-        "differs; values of smaller scales are not comparable.",
+        make=lambda row: str(row["verdict"]).partition(": ")[0],  # its reason is the column `why`
+        legend="Agrees if the reported value is in the 95 % prediction interval of one further run of ours, else "
+        "differs; only trials of scale paper are compared.",
         weight=ALWAYS,
     ),
     Column(name="verdict", heading="why", make=lambda row: str(row["verdict"]).partition(": ")[2] or "–", wide=True),
     text("note", weight=5, wide=True),
 )  # fmt: skip
 
-TIMES = (  # the times of a `compare_with_papers`: only their ratios to the unregularized network say something
+TIMES = (  # the times of a `compare_with_papers`: only their ratios to the unregularized network are comparable
     text("method", weight=ALWAYS),
     text("paper", weight=10),
     text("experiment", weight=20),
     text("task", weight=90),
     number("reported", "reported, min/100 epochs", weight=40),
-    number("reported_ratio", "reported, times none", legend="Time over that of none, of the paper.", weight=ALWAYS),
-    number("our_ratio", "ours, times none", legend="Time over that of none, measured by us.", weight=ALWAYS),
+    number("reported_ratio", "reported, times none", legend="Time relative to none in the paper.", weight=ALWAYS),
+    number("our_ratio", "ours, times none", legend="Time relative to none, measured by us.", weight=ALWAYS),
     number("num_seeds", "trials", weight=70),
     text("scale", weight=50),
     text("hardware_key", "our hardware", weight=30),
@@ -343,13 +353,13 @@ def optimism(tasks: Iterable[str]) -> tuple[Column, ...]:
 
 def profiles(thresholds: Iterable[str]) -> tuple[Column, ...]:
     """Performance profiles: one row per regularizer and one column per threshold."""
-    legend = "Share of the runs whose normalized score is above; 0 is the worst mean of a task and 1 the best."
+    legend = "Share of the runs with a larger normalized score; 0 is the worst mean of a task and 1 the best."
     columns = (number(each, f"above {each}", share, legend=legend) for each in thresholds)
     return (text("regularizer", weight=ALWAYS), *columns)
 
 
 def counts(statuses: Iterable[str]) -> tuple[Column, ...]:
-    """Trials by role and status."""
+    """Number of trials by role and status."""
     return (text("role", weight=ALWAYS), *(number(status, show=count) for status in statuses))
 
 

@@ -1,4 +1,4 @@
-"""Table 6-I of Mianjy's thesis in our rows: which trials stand for its rows, which metrics for its columns."""
+"""Tables 6-I and 6-II of Mianjy's thesis: which of our trials and metrics correspond to their entries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.records import METRIC_PREFIX, SCALES
 
 TABLE_6_I, TABLE_6_II = "thesis-table6-1", "thesis-table6-2"
 PLAIN, REFLECTED = "adversarial_training", "reflected_adversarial_training"
-# How the table calls a way of training: contestant and its attack.
+# The table's name of a way of training: our contestant and its attack.
 TRAININGS: Mapping[str, tuple[str, str]] = {
     "Standard": ("none", ""),
     "PGD-inf": (PLAIN, "pgd"),
@@ -20,7 +20,7 @@ TRAININGS: Mapping[str, tuple[str, str]] = {
     "PGD-2": (PLAIN, "pgd_l2"),
     "R-PGD-2": (REFLECTED, "pgd_l2"),
 }
-# How the table calls an attack: the end of the metric's name.
+# The table's name of an attack: the end of our metric's name.
 ATTACKS: Mapping[str, str] = {
     "FGSM": "fgsm",
     "R-FGSM": "reflected_fgsm",
@@ -59,7 +59,7 @@ def counterpart(row: Mapping[str, str]) -> Counterpart | None:
 
 
 def rows_of(trials: pd.DataFrame, training: str) -> pd.DataFrame:
-    """The default trials of one row of table 6-I that succeeded, at the fullest scale at which the table was run."""
+    """The successful default trials of one row of table 6-I, at the scale closest to the thesis's that was run."""
     contestant, attack = TRAININGS[training]
     rows = succeeded(trials[(trials["task"] == TABLE_6_I) & (trials["role"] == "default")])
     scale = min(rows["scale"], key=SCALES.index, default="")
@@ -68,7 +68,7 @@ def rows_of(trials: pd.DataFrame, training: str) -> pd.DataFrame:
 
 
 def errors_by_seed(rows: pd.DataFrame, attack: str) -> dict[int, float]:
-    """The error under one attack of the table, by seed."""
+    """The error of each seed under one attack of the table."""
     column = f"{METRIC_PREFIX}robust_error/{ATTACKS[attack]}"
     if column not in rows.columns:
         return {}

@@ -1,9 +1,6 @@
-"""What chapter 6 of Mianjy's thesis says about attacks and adversarial training.
+"""Claims of chapter 6 of Mianjy's thesis on attacks and adversarial training.
 
-Orders of errors are judged over seeds: a claim `holds` where the 95 % interval of the difference, paired over seeds,
-lies on its side (for several pairs, where Holm's test is significant for each), and does not where it lies on the
-other; else the seeds do not tell. A shortened training can bear out what is said of the end of training, and cannot
-contradict it.
+Orders of errors are judged by tests on differences over seeds (`analysis.papers.thesis.differences`).
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ FIG_6_1, FIG_6_2 = "thesis-fig6-1", "thesis-fig6-2"
 NUM_TEST = 2115
 TOP = (10, 100, 1000)
 DOMINATING = (("R-PGD-inf", "PGD-inf"), ("R-PGD-2", "PGD-2"))
-_FEWEST_SEEDS = 5  # for "dominates": with fewer, no paired test of eight attacks can be significant
+_FEWEST_SEEDS = 5  # for "dominates", which is a claim on 16 differences at once
 
 Values = Mapping[int, float]  # by seed
 
@@ -90,7 +87,7 @@ def _weak_attacks_serve(results: Results) -> Judgement | None:
 
 
 def _calculated(results: Results, task: str) -> pd.Series[float] | None:
-    """The numbers of a calculation."""
+    """The metrics of a task that is a calculation, without their prefix; None if it did not run."""
     rows = succeeded(results.trials[results.trials["task"] == task])
     if rows.empty:
         return None
@@ -150,7 +147,7 @@ def _losses_enclose(results: Results) -> Judgement | None:
 
 
 def _multiclass_unchanged(results: Results) -> Judgement | None:
-    """Largest difference of accuracies, in % points, between plain and reflected at one radius and number of steps."""
+    """The largest difference of accuracies between plain and reflected at the same radius and number of steps."""
     rows = succeeded(results.trials[(results.trials["task"] == TABLE_6_II) & (results.trials["role"] == "default")])
     setting = ["hp.radius", "hp.num_steps"]
     columns = [f"{METRIC_PREFIX}robust_error/pgd", f"{METRIC_PREFIX}clean_error"]

@@ -1,4 +1,4 @@
-"""Figures 6-1 and 6-2 of Mianjy's thesis, and table 6-I as a picture beside the reported one."""
+"""Figures 6-1 and 6-2 of Mianjy's thesis, and table 6-I as heatmaps of our values and the reported ones."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def grid_figures(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -> lis
 
 
 def attack_figures(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -> list[Named]:
-    """Table 6-I: errors by way of training and attack, ours and the reported ones; colours are logarithmic."""
+    """Table 6-I: errors by way of training and attack, ours and the reported ones, on a logarithmic colour scale."""
     ours = pd.DataFrame(
         {
             training: {attack: _mean(errors_by_seed(rows_of(rows, training), attack)) for attack in ATTACKS}

@@ -1,4 +1,4 @@
-"""What Mianjy's thesis proves and a calculation can show: critical points, rotations, robust halfspaces."""
+"""Claims of Mianjy's thesis that are checked by a calculation: critical points, rotations, robust halfspaces."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from harness.records import METRIC_PREFIX
 
 PAPER = "dropout_theory"
 THEOREM_7, EQUALIZERS, COROLLARY_4 = "thesis-theorem7", "thesis-equalizers", "thesis-corollary4"
-_FEWEST = 5  # points of a kind, without which the search has shown nothing of it
+_FEWEST = 5  # critical points of each kind that the search must find for the claim to hold
 _ROUNDING = 1e-10
 
 
 def _calculated(results: Results, task: str) -> pd.Series | None:
-    """The row of a calculation, its value under the name of its metric."""
+    """The row of a calculation, with its test value also under the name of its metric; None if it did not run."""
     rows = succeeded(results.trials[results.trials["task"] == task])
     if rows.empty:
         return None
@@ -37,8 +37,8 @@ def _no_spurious_minima(results: Results) -> Judgement | None:
         verdict=verdict,
         value=float(spurious),
         limit=0.0,
-        measured=f"of {points} critical points {optima} are global optima, {saddles} strict saddles, the other "
-        f"{spurious} neither",
+        measured=f"of {points} critical points {optima} are global optima, {saddles} strict saddles, and {spurious} "
+        "neither",
         num_trials=1,
         scale=str(row["scale"]),
     )
@@ -67,7 +67,7 @@ def _halfspaces_become_robust(results: Results) -> Judgement | None:
     error, first, deviation, bound, steps = (float(row[f"{METRIC_PREFIX}{name}"]) for name in names)
     verdict = verdict_of_bound(error + 2 * deviation, bound)
     if verdict == HOLDS and first <= bound:
-        verdict = f"{TOO_FEW}: the first weights keep the bound as well"
+        verdict = f"{TOO_FEW}: the error is below the bound before training"
     return Judgement(
         verdict=verdict,
         value=error + 2 * deviation,

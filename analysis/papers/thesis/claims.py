@@ -1,4 +1,4 @@
-"""What Mianjy's thesis proves and draws about dropout (chapters 2 and 3; 4 to 6 stand beside it)."""
+"""Claims of chapters 2 and 3 of Mianjy's thesis on dropout, and the table of the claims of all its chapters."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from analysis.papers.thesis.wide_network_claims import WIDE_NETWORK_CLAIMS
 
 PAPER = "dropout_theory"
 _WIDTHS = ("thesis-fig2-3-width-20", "thesis-fig2-3-width-80")
-_GAP_LEFT = 0.05  # of gaps that are said to vanish
-_VARIANCE_LEFT = 0.1  # of a variance that is said to vanish: the gradient's noise keeps some of it alive
-_LESS_UNEVEN = 0.7  # of the spread before training; what starts even bears out nothing
+_GAP_LEFT = 0.05  # largest remaining fraction of a gap that is claimed to vanish
+_VARIANCE_LEFT = 0.1  # largest remaining fraction of a variance that is claimed to vanish; gradients are noisy
+_LESS_UNEVEN = 0.7  # of the relative spread before training; without a decrease nothing was equalized
 _EVEN = 0.2  # spread over the mean; the optimal map of figure 2-3, split along its singular vectors, has 0.6 to 2.2
 
 
@@ -53,7 +53,7 @@ def _equal_scores(evidence: Evidence) -> Finding:
     )
     value = float(ends.max())
     if value <= _EVEN and (ends > _LESS_UNEVEN * starts).any():
-        value = np.nan  # as even before training: nothing was equalized
+        value = np.nan  # the scores were as equal before training
     return Finding(value=value, limit=_EVEN, measured=text)
 
 
@@ -67,7 +67,7 @@ def _variance_falls(evidence: Evidence) -> Finding:
 
 @reads("importance_variance", "unevenness")
 def _variance_vanishes(evidence: Evidence) -> Finding:
-    """Of the scores, and of the scores over their mean: those that shrink alike vary less and are no evener."""
+    """Of the scores, and of the scores over their mean: scores that all shrink by one factor are not more equal."""
     groups = evidence.readings.groupby(["task", "lam"])
     curves = [mean_curve(read, "importance_variance") for _, read in groups]
     left = max(float(curve.iloc[-1] / curve.iloc[0]) for curve in curves)
@@ -80,7 +80,7 @@ def _variance_vanishes(evidence: Evidence) -> Finding:
 
 @reads("importance_variance")
 def _faster_with_strength(evidence: Evidence) -> Finding:
-    """Mean over the training of the variance, relative to the first: smaller for larger lambda, in each task."""
+    """The mean of the variance over training, relative to its first value, has to decrease with lambda in each task."""
     steps: list[float] = []
     parts: list[str] = []
     for task, read in evidence.readings.groupby("task"):
@@ -91,7 +91,7 @@ def _faster_with_strength(evidence: Evidence) -> Finding:
             parts.append(f"{task}, lambda {lam:.2g}: {shares[-1]:.3f}")
         steps.append(float(np.diff(shares).max()) if len(shares) > 1 else np.nan)
     return Finding(
-        value=float(np.max(steps)),  # no number where one task has a single lambda
+        value=float(np.max(steps)),  # NaN if a task has a single lambda
         limit=-ROUNDING,
         measured=f"mean variance over the first: {'; '.join(parts)}",
     )
@@ -104,7 +104,7 @@ def _shrinks_with_rate(evidence: Evidence) -> Finding:
     return Finding(
         value=largest_rise(sums, least_fall=0.05),
         limit=0.0,
-        measured=f"sum of singular values by drop rate (claimed: no step upwards, a fall by more than 5 %): {text}",
+        measured=f"sum of singular values by drop rate (claimed: no increase, a decrease by more than 5 %): {text}",
     )
 
 
@@ -122,7 +122,7 @@ def _rank_falls_with_rate(evidence: Evidence) -> Finding:
 
 @reads("singular_value", "target_singular_value")
 def _uneven_shrinkage(evidence: Evidence) -> Finding:
-    """Spread of the shrinkage over the values that stay, over its mean; uniform shrinkage has 0."""
+    """Range of the shrinkage over the remaining singular values, relative to its mean; 0 for uniform shrinkage."""
     values, targets = (
         singular_values(evidence, name).to_numpy() for name in ("singular_value", "target_singular_value")
     )
@@ -135,25 +135,25 @@ def _uneven_shrinkage(evidence: Evidence) -> Finding:
             spreads.append(float((amounts.max() - amounts.min()) / amounts.mean()))
             p_values.append(_places_differ(evidence.last[evidence.last["drop_rate"] == rate], stays))
     largest = max(spreads, default=np.nan)
-    text = f"shrinkage of the values that stay varies by up to {largest:.2g} of its mean (claimed: more than 0.05)"
-    sure = bool(np.nanmin([*p_values, 1.0]) * len(p_values) < 0.05)
-    why = "over seeds it is not told from noise of equal shrinkage" if largest > 0.05 and not sure else ""
+    text = f"shrinkage of the remaining values varies by up to {largest:.2g} of its mean (claimed: more than 0.05)"
+    sure = bool(np.nanmin([*p_values, 1.0]) * len(p_values) < 0.05)  # Bonferroni's correction over the rates
+    why = "over seeds it does not differ significantly from equal shrinkage" if largest > 0.05 and not sure else ""
     return Finding(value=-largest, limit=-0.05, measured=text, too_few=why)
 
 
 def _places_differ(last: pd.DataFrame, stays: np.ndarray) -> float:
-    """The p of equal shrinkage at all places: analysis of variance over the seeds; NaN with one seed."""
+    """The p of equal shrinkage of all singular values, by analysis of variance over the seeds; NaN with one seed."""
     kept, target = (last[numbered(last, name)].to_numpy() for name in ("singular_value", "target_singular_value"))
     amounts = (target - kept)[:, stays]
     if len(amounts) < 2:
         return np.nan
     if np.ptp(amounts, axis=0).max() <= 1e-9 * np.abs(amounts).max():
-        return 0.0 if np.ptp(amounts[0]) > 1e-6 * np.abs(amounts).max() else 1.0  # the same for every seed: no noise
+        return 0.0 if np.ptp(amounts[0]) > 1e-6 * np.abs(amounts).max() else 1.0  # no variance over seeds
     return float(stats.f_oneway(*amounts.T).pvalue)
 
 
 def _gap_curves(evidence: Evidence) -> dict[str, pd.Series]:
-    """Mean over seeds of the gap in total and of each order."""
+    """Mean over seeds of the total gap and of the gap of each order."""
     names = {"total": "equalization_gap"}
     names |= {
         f"order {column.rpartition('/')[2]}": column for column in numbered(evidence.readings, "equalization_gap")
@@ -176,7 +176,7 @@ def _gaps_vanish(evidence: Evidence) -> Finding:
     worst = max(left, key=left.__getitem__)
     text = f"at the end a mean gap is at most {left[worst]:.2g} of the first ({worst}); last gaps: "
     gaps = ", ".join(f"{label} {curve.iloc[-1]:.2g}" for label, curve in curves.items())
-    # A gap is relative to its bound: that of the whole regularizer is small in itself once a network is equalized.
+    # Gaps are relative to their bounds, so the last total gap has to be small as well.
     return Finding(value=max(left[worst], float(curves["total"].iloc[-1])), limit=_GAP_LEFT, measured=text + gaps)
 
 

@@ -1,4 +1,4 @@
-"""Figure 4-2 of Mianjy's thesis in our rows: which trials are at which width and drop rate."""
+"""Figure 4-2 of Mianjy's thesis: which of our trials have which width and drop rate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TASKS = {kind: tuple(f"{kind}-width-{width}" for width in WIDTHS) for kind in (P
 
 
 def counterpart(row: Mapping[str, str]) -> Counterpart | None:
-    """Our counterpart of what the text of section 4.6 reports: the training accuracy, of the widest network."""
+    """Our counterpart of the training accuracy in the text of section 4.6: that of the widest network."""
     if row["experiment"] != "fig4-2-text":
         return None
     setting = dict(part.split("=") for part in row["setting"].split(";"))
@@ -31,7 +31,7 @@ def counterpart(row: Mapping[str, str]) -> Counterpart | None:
 
 
 def rows_of(trials: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """The default trials of all widths that succeeded, at the fullest scale; columns `width` and `rate` besides."""
+    """The successful default trials of all widths, at the scale closest to the thesis's, with `width` and `rate`."""
     rows = succeeded(trials[trials["task"].isin(TASKS[kind]) & (trials["role"] == "default")])
     scale = min(rows["scale"], key=SCALES.index, default="")
     rows = rows[(rows["scale"] == scale) & rows["regularizer"].isin(["none", "dropout"])]

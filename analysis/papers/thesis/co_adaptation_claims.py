@@ -1,6 +1,6 @@
-"""What figure 4-2 of Mianjy's thesis says about co-adaptation, the generalization gap and the total flow.
+"""Claims of figure 4-2 of Mianjy's thesis on co-adaptation, the generalization gap and the total flow.
 
-Orders are judged over seeds (`analysis.papers.thesis.differences`).
+Orders are judged by tests on differences over seeds (`analysis.papers.thesis.differences`).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from analysis.tables.statistics import difference_of_means
 from harness.records import METRIC_PREFIX, SCALES
 
 PAPER = "dropout_theory"
-LARGEST_LOSS = 0.005  # of accuracy by symmetrisation
+LARGEST_LOSS = 0.005  # of accuracy by symmetrised images that counts as none
 KINDS = {PLAIN: "", SYMMETRISED: ", symmetrised"}
 
 Cell = tuple[int, float]  # width, drop rate
 
 
 def _with_rates(rates: Sequence[tuple[float, float]]) -> list[tuple[Cell, Cell]]:
-    """Pairs of cells of one width; of each pair of rates the second is claimed to have the larger value."""
+    """The pairs of cells of each width with these pairs of rates; the second is claimed to have the larger value."""
     return [((width, smaller), (width, larger)) for width in WIDTHS for smaller, larger in rates]
 
 
@@ -38,7 +38,7 @@ _NEXT_WIDTHS = [((narrow, rate), (wide, rate)) for rate in RATES for narrow, wid
 
 
 def _larger(kind: str, metric: str, pairs: Iterable[tuple[Cell, Cell]], words: str, *, falls: bool = False) -> Judge:
-    """The metric of the second cell of each pair is larger than that of the first; smaller, if it `falls`."""
+    """Judge whether the metric is larger in the second cell of each pair than in the first (smaller if it `falls`)."""
 
     def judge(results: Results) -> Judgement | None:
         rows, differences = rows_of(results.trials, kind), {}
@@ -67,7 +67,7 @@ def _rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def _flow_orders_the_gap(kind: str) -> Judge:
-    """Spearman's correlation over the cells, for each seed; surely above 0."""
+    """Judge whether the mean over seeds of Spearman's correlation over the cells is significantly above 0."""
 
     def judge(results: Results) -> Judgement | None:
         rows = rows_of(results.trials, kind)
@@ -108,7 +108,7 @@ def _flow_is_bounded(results: Results) -> Judgement | None:
 
 
 def _symmetry_costs_nothing(results: Results) -> Judgement | None:
-    """The 95 % interval of each cell's loss of accuracy ends below the limit."""
+    """Judge whether the 95 % interval of each cell's loss of accuracy is below the limit."""
     plain, symmetrised = (rows_of(results.trials, kind) for kind in (PLAIN, SYMMETRISED))
     losses = {}
     for width, rate in itertools.product(WIDTHS, RATES):

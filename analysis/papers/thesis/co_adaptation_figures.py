@@ -19,7 +19,7 @@ _GREY = "#4d4d4d"
 
 
 def co_adaptation_figures(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -> list[Named]:
-    """Three panels with symmetrised images above three without; dashed lines are the least and the largest phi."""
+    """Figure 4-2: three panels with symmetrised images above three without; dashed lines are the bounds of phi."""
     parts = [(title, rows_of(rows, kind)) for title, kind in (("symmetrised", SYMMETRISED), ("plain", PLAIN))]
     parts = [(title, part) for title, part in parts if len(part)]
     if not parts:

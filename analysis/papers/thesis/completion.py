@@ -1,4 +1,4 @@
-"""Table 4-I of Mianjy's thesis in our rows: which trials stand for its entries."""
+"""Table 4-I of Mianjy's thesis: which of our trials correspond to its entries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WIDTHS = (30, 70, 110, 150, 190)
 RATES = (0.1, 0.2, 0.3, 0.4)
 DRAWN_WIDTH = 70  # of figure 4-1
 TEST, TRAIN, ORACLE = "test_value", "train_value", f"{METRIC_PREFIX}oracle_rmse"
-_SETS = {"MovieLens-10M": "thesis-table4-1-10m", "MovieLens-100K": "thesis-table4-1"}  # the paper's first
+_SETS = {"MovieLens-10M": "thesis-table4-1-10m", "MovieLens-100K": "thesis-table4-1"}  # first the thesis's own
 
 
 def task_of(dataset: str, width: int) -> str:
@@ -47,15 +47,15 @@ def counterpart(row: Mapping[str, str]) -> Counterpart | None:
 
 
 def dataset_of(trials: pd.DataFrame) -> str:
-    """The data set on which the table was run: the paper's where there are such trials."""
+    """The data set on which the table was run: the thesis's own if there are trials on it."""
     ran = set(trials["task"])
     return next((name for name in _SETS if any(task_of(name, width) in ran for width in WIDTHS)), "MovieLens-100K")
 
 
 def rows_of(trials: pd.DataFrame, dataset: str, width: int) -> pd.DataFrame:
-    """The default trials of plain descent and dropout at one width that succeeded, at the fullest scale of the table.
+    """The successful default trials without and with dropout at one width, at the scale closest to the thesis's.
 
-    Their column `rate` is the drop rate, 0 for plain descent.
+    Their column `rate` is the drop rate, 0 without dropout.
     """
     tasks = {task_of(dataset, each) for each in WIDTHS}
     rows = succeeded(trials[trials["task"].isin(tasks) & (trials["role"] == "default")])
@@ -76,9 +76,10 @@ def by_seed(rows: pd.DataFrame, rate: float, column: str) -> dict[int, float]:
 
 
 def best_dropout(rows: pd.DataFrame) -> dict[int, float]:
-    """The last test error of dropout by seed, each at the rate that is best for the mean of the other seeds.
+    """The last test error of dropout by seed, at the drop rate that is best in the mean over the other seeds.
 
-    So noise that makes a rate look good does not count in its favour. Of one seed alone it is the lowest error.
+    The rate is chosen on other seeds than it is evaluated on, so that there is no selection bias; with a single seed
+    it is the rate with the lowest error of that seed.
     """
     errors = [values for rate in RATES if (values := by_seed(rows, rate, TEST))]
     if not errors:

@@ -1,7 +1,7 @@
-"""What chapter 4 of Mianjy's thesis says about dropout in matrix completion.
+"""Claims of chapter 4 of Mianjy's thesis on dropout in matrix completion.
 
-Orders are judged over seeds (`analysis.papers.thesis.differences`). Table 4-I is of MovieLens-10M: on another data set
-its orders can be borne out, and not contradicted, and which rate is best is no claim about it.
+Orders are judged by tests on differences over seeds (`analysis.papers.thesis.differences`). Table 4-I was measured on
+MovieLens-10M; other data sets can support its orders, but not contradict them.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _regularizer_is_never_below(results: Results) -> Judgement | None:
 def _rises_with_the_rate(
     column: Callable[[pd.DataFrame], pd.Series], words: str
 ) -> Callable[[Results], Judgement | None]:
-    """A quantity that is larger at each rate than at the one before, at the width of figure 4-1."""
+    """Judge whether a quantity increases from each drop rate to the next, at the width of figure 4-1."""
 
     def judge(results: Results) -> Judgement | None:
         dataset = dataset_of(results.trials)
@@ -109,7 +109,7 @@ def _rises_with_the_rate(
 
 
 def _for_each_width(difference: Callable[[pd.DataFrame], Difference | None], words: str, least: float) -> Judge:
-    """A difference at every width of table 4-I; None where a width was not run."""
+    """Judge whether a difference is above `least` at every width of table 4-I; None if a width was not run."""
 
     def judge(results: Results) -> Judgement | None:
         dataset = dataset_of(results.trials)
@@ -164,7 +164,7 @@ def _best_rate(results: Results) -> Judgement | None:
 
 
 def _elsewhere(dataset: str) -> str:
-    return "" if dataset == "MovieLens-10M" else f"{dataset} is another data set than the paper's MovieLens-10M"
+    return "" if dataset == "MovieLens-10M" else f"measured on {dataset}, not on the thesis's MovieLens-10M"
 
 
 def _claim(name: str, statement: str, tasks: tuple[str, ...], judge: Judge) -> Claim:

@@ -1,4 +1,4 @@
-"""Figure 4-1 of Mianjy's thesis, and table 4-I as a picture beside the reported one."""
+"""Figure 4-1 of Mianjy's thesis, and table 4-I as heatmaps of our values and the reported ones."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def completion_curves(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -
 
 
 def completion_tables(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -> list[Named]:
-    """Table 4-I: test errors by width and way of training, ours and the reported ones; colours are of each table."""
+    """Table 4-I: test errors by width and way of training, ours and the reported ones, each on its own colour scale."""
     dataset = dataset_of(rows)
     parts = {width: rows_of(rows, dataset, width) for width in WIDTHS}
     if all(part.empty for part in parts.values()):

@@ -1,4 +1,9 @@
-"""Claims about orders of means over seeds, which noise cannot earn."""
+"""Claims on differences of means over seeds, judged by tests with correction for multiple comparisons.
+
+A claim `holds` if every difference is significantly above the claimed amount, `does not hold` if one is significantly
+below, and is undecided otherwise. With several differences and a claimed amount of 0, both are decided by the p values
+after Holm's correction; otherwise by the 95 % intervals.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +28,18 @@ def judge_differences(
     words: str,
     elsewhere: str = "",
 ) -> Judgement:
-    """Every difference above `least`, surely. The value is what is missing to that at the lowest interval's end.
+    """Judge whether all differences are above `least`.
+
+    The value of the judgement is `least` less the lowest end of the confidence intervals; the limit is 0.
 
     Args:
         differences: of means over seeds, by name.
-        rows: the trials that they come from, all of one scale.
-        training: how much of it the claim is about; a shortened one says nothing of the `full`, and can bear out but
-            not contradict what is said of its `end`.
-        least: what differences are claimed to be above.
+        rows: the trials that they were computed from, all of one scale.
+        training: which part of training the claim is about. "end": a shortened training can support the claim, but not
+            contradict it. "full": only scale `paper` is judged.
+        least: the claimed lower bound of the differences.
         words: what a difference is.
-        elsewhere: why a difference the other way says nothing against the paper; empty where it does.
+        elsewhere: why a difference below `least` does not contradict the paper; empty if it does.
     """
     scale = min(rows["scale"], key=SCALES.index)
     worst = min(differences, key=lambda name: differences[name].mean)

@@ -1,4 +1,4 @@
-"""Figures like those of the thesis."""
+"""Figures of chapters 2 and 3 of Mianjy's thesis."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def draw_landscape(evidence: Evidence) -> Figure:
         surface: Any = figure.add_subplot(flat.get_subplotspec(), projection="3d")
         flat.remove()
         x, y, height = grid_of(evidence.landscape, rate)
-        shades = PowerNorm(0.3)  # most colours for the minima, which the height of the corners flattens
+        shades = PowerNorm(0.3)  # most colours for low values, since the corners are much higher than the minima
         surface.plot_surface(x, y, height, cmap="viridis", norm=shades, rcount=31, ccount=31, linewidth=0)
         surface.set_title(f"objective, λ = {rate / (1 - rate):.2g}")
         surface.set(xlabel="$u_1$", ylabel="$u_2$")
@@ -47,15 +47,15 @@ def draw_landscape(evidence: Evidence) -> Figure:
 
 
 def draw_trajectories(evidence: Evidence) -> Figure:
-    """Figure 2-2 of the thesis: the way of the iterates from their starts (red) to the optima (green)."""
+    """Figure 2-2 of the thesis: the iterates from their starts (red) to the optima (green)."""
     rates = sorted(evidence.landscape["drop_rate"].unique())
     figure, axes = new_figure(len(rates), width=3.8, height=3.8, num_columns=len(rates))
     for axis, rate in zip(axes, rates, strict=True):
         add_contours(axis, evidence.landscape, rate)
         read = evidence.readings[evidence.readings["drop_rate"] == rate]
-        for _, way in read.groupby("seed"):
-            axis.plot(way["weight_1"], way["weight_2"], color="black", linewidth=1.2)
-            axis.plot(way["weight_1"].iloc[0], way["weight_2"].iloc[0], "o", color=RED, markersize=8)
+        for _, path in read.groupby("seed"):
+            axis.plot(path["weight_1"], path["weight_2"], color="black", linewidth=1.2)
+            axis.plot(path["weight_1"].iloc[0], path["weight_2"].iloc[0], "o", color=RED, markersize=8)
         size = np.sqrt(read["optimal_squared_norm"].iloc[0] / 2)
         axis.plot([size, size, -size, -size], [size, -size, size, -size], "o", color=GREEN, markersize=8)
         axis.set_title(f"λ = {rate / (1 - rate):.2g}", loc="left")

@@ -1,9 +1,9 @@
-"""What chapter 5 of Mianjy's thesis, and the paper on the convergence of dropout, say about wide networks.
+"""Claims of chapter 5 of Mianjy's thesis, and of Mianjy and Arora 2020, on dropout in wide networks.
 
-A trend is judged on one least-squares slope for each seed, over the means at the widths or drop rates, tested against 0
-over seeds (`analysis.papers.thesis.differences`). That a scaled reading stays the same holds where the 95 % interval of
-its ratio for a tenfold width, from such slopes of logarithms, lies within the limits. Bounds of 1 and more are vacuous,
-whatever was measured.
+A trend is judged by one least-squares slope per seed, over the means at the widths or drop rates, tested against 0 over
+seeds (`analysis.papers.thesis.differences`). A claim that a scaled metric is the same at all widths holds if the 95 %
+interval of its ratio for a tenfold width, from the slopes of logarithms, is within the limits. Bounds of at least 1 on
+errors are vacuous, whatever was measured.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from harness.records import METRIC_PREFIX
 PAPER = "dropout_theory"
 COMPARABLE = 0.01  # of accuracy: within a point
 COMPARABLE_FROM = 10_000  # units
-SPARSE_RATE = 0.8  # of figure 5-3
+SPARSE_RATE = 0.8  # drop rate of figure 5-3
 FAILURE_PROBABILITY = 0.05  # at which the bound on the active width is read
 _RATE_GRID = tuple(f"thesis-fig5-2-width-{width}" for width in WIDTHS)
 _PROJECTIONS = "max_norm.projections"
@@ -53,9 +53,9 @@ def _slopes(table: pd.DataFrame, along: str) -> dict[int, float]:
 
 
 def _whole(table: pd.DataFrame, along: str) -> pd.DataFrame:
-    """Only those rates (along the width) or widths that are there everywhere, and seeds that have all of these.
+    """Keep the rates (if `along` is the width) or widths that were run at all points, and the seeds that have all.
 
-    Of a campaign that is not through yet, a mean at one place would else be over others than at the next.
+    In an unfinished campaign, the means at two points would otherwise be over different trials.
     """
     other = "rate" if along == "width" else "width"
     columns = table.columns.to_frame(index=False)
@@ -69,7 +69,7 @@ def _words(table: pd.DataFrame, along: str) -> str:
 
 
 def _trend(metric: str, what: str, along: str, *, falls: bool, rate: float | None = None) -> Judge:
-    """The metric, a share, rises with the drop rate or falls with the width, in the mean over the other of the two."""
+    """Judge whether a metric rises (or `falls`) with the width or drop rate, as a mean over the other of the two."""
 
     def judge(results: Results) -> Judgement | None:
         rows = rows_of_subnetworks(results.trials)
@@ -105,7 +105,7 @@ def _comparable(results: Results) -> Judgement | None:
 
 
 def _stays(metric: str, what: str, low: float, high: float) -> Judge:
-    """The metric, which is scaled by the width, stays the same: its ratio for a tenfold width lies in [low, high]."""
+    """Judge whether a metric is the same at all widths: its ratio for a tenfold width is in [low, high]."""
 
     def judge(results: Results) -> Judgement | None:
         rows = rows_of_lazy(results.trials)
@@ -196,7 +196,7 @@ def _active_width(results: Results) -> Judgement | None:
 
 
 def _bounded(error: str, bound: str) -> Judge:
-    """The mean error over the training keeps its bound, where that is below 1."""
+    """Judge whether the mean error over training is at most its bound; a bound of at least 1 is vacuous."""
 
     def judge(results: Results) -> Judgement | None:
         rows = rows_of_lazy(results.trials)

@@ -1,4 +1,4 @@
-"""Figures 5-1 to 5-3 of Mianjy's thesis, and how far weights move in the lazy regime."""
+"""Figures 5-1 to 5-3 of Mianjy's thesis, and the distance that weights move in the lazy regime."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from analysis.papers.thesis.wide_networks import (
     rows_of_subnetworks,
 )
 
-_SPARSE = 0.8  # drop rate of figure 5-3; where it was not run, the highest
+_SPARSE = 0.8  # drop rate of figure 5-3; the nearest one that was run is drawn
 _MIDDLE = 0.5  # of the lower panels of figure 5-2
 _STEPS_PER_READING = 100  # of the lazy regime's epochs
 _CURVES = (("base_2_loss", "log2(1 + exp(-z))", BLUE), ("natural_loss", "ln(1 + exp(-z))", GREEN),
@@ -57,7 +57,7 @@ def subnetwork_figures(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) 
 
 
 def _visited(read: pd.DataFrame) -> Figure:
-    """Above, all drop rates at the largest width; below, all widths at the middle rate."""
+    """The first row has all drop rates at the largest width, the second all widths at the middle rate."""
     widest = read["width"].max()
     middle = _nearest(read, _MIDDLE)
     above = [(widest, rate) for rate in sorted(read.loc[read["width"] == widest, "rate"].unique())]
@@ -97,7 +97,7 @@ def _fixed(read: pd.DataFrame) -> Figure:
 
 
 def lazy_figures(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -> list[Named]:
-    """Moves and changed activations, scaled by √m, and the error, over the steps: one curve for each width."""
+    """Moves and changed activations, scaled by √m, and the error over steps: one curve for each width m."""
     found = rows_of_lazy(rows)
     read = readings_of(found, curves) if len(found) else found
     metrics = {

@@ -1,4 +1,4 @@
-"""Chapter 5 of Mianjy's thesis in our rows: which trials stand for its figures, and what they measured."""
+"""Chapter 5 of Mianjy's thesis: which of our trials correspond to its figures, and what they measured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from analysis.rows.current import succeeded
 from harness.records import METRIC_PREFIX, SCALES
 
 FIG_5_1 = "thesis-fig5-1"
-WIDTHS = (100, 1_000, 10_000)  # of the suites; two more, for a GPU, join where they were run
+WIDTHS = (100, 1_000, 10_000)  # required; two larger ones, for a GPU, are added if they were run
 ALL_WIDTHS = (*WIDTHS, 100_000, 250_000)
 SUBNETWORK_TASKS = {f"thesis-fig5-2-width-{width}": width for width in ALL_WIDTHS}
 LAZY_TASKS = {f"thesis-fig5-lazy-width-{width}": width for width in WIDTHS}
@@ -20,17 +20,17 @@ DROP_RATE = "hp.drop_rate"
 
 
 def rows_of_subnetworks(trials: pd.DataFrame) -> pd.DataFrame:
-    """The default trials of figures 5-2 and 5-3 that succeeded, with their `width` and `rate`; empty without all."""
+    """The successful default trials of figures 5-2 and 5-3, with `width` and `rate`; empty without all `WIDTHS`."""
     return _complete(trials, SUBNETWORK_TASKS, SUBNETWORK_CONTESTANT)
 
 
 def rows_of_lazy(trials: pd.DataFrame) -> pd.DataFrame:
-    """The default trials in the lazy regime that succeeded, with their `width` and `rate`; empty without all."""
+    """The successful default trials in the lazy regime, with `width` and `rate`; empty without all `WIDTHS`."""
     return _complete(trials, LAZY_TASKS, LAZY_CONTESTANT)
 
 
 def _complete(trials: pd.DataFrame, tasks: dict[str, int], contestant: str) -> pd.DataFrame:
-    """At the fullest scale at which all `WIDTHS` were run."""
+    """The trials at the scale closest to the thesis's at which all `WIDTHS` were run."""
     rows = succeeded(trials[trials["task"].isin(list(tasks)) & (trials["role"] == "default")])
     rows = rows[rows["regularizer"] == contestant]
     if DROP_RATE in rows.columns:
@@ -43,7 +43,7 @@ def _complete(trials: pd.DataFrame, tasks: dict[str, int], contestant: str) -> p
 
 
 def table_of(rows: pd.DataFrame, metric: str, by: Sequence[str] = ("width", "rate")) -> pd.DataFrame:
-    """A metric of the last reading: one row per seed, columns by width and drop rate; empty where it is missing."""
+    """A metric at the end of training: one row per seed, columns by width and drop rate; empty if it is missing."""
     column = f"{METRIC_PREFIX}{metric}"
     if rows.empty or column not in rows.columns:
         return pd.DataFrame()

@@ -188,7 +188,7 @@ def test_a_task_of_the_theory_that_ran_is_not_said_to_be_missing(tmp_path):
     rows = [row("structured-fig2", "none", "default", 0, 0.5, metric="excess_objective", higher=False)]
     words = "".join(Page(Path(analysis.write_report(write(tmp_path, rows))).read_text()).words)
     assert "No task of the theory was run" not in words
-    assert "These of its tasks were run: structured-fig2." in " ".join(words.split())
+    assert "Tasks of the theory that were run: structured-fig2." in " ".join(words.split())
 
 
 def test_the_page_says_that_copies_contradict_each_other(tmp_path):

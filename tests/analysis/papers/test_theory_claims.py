@@ -133,8 +133,8 @@ CASES = {
     ],
     "Figure 3-2, not uniform": [
         (shrunk((1.9, 1.4), (1.89, 1.41), (1.91, 1.39)), "holds"),
-        (shrunk((1.9, 1.4)), "too few seeds: over seeds it is not told from noise"),
-        (shrunk((1.53, 1.44), (1.45, 1.50), (1.5, 1.46)), "too few seeds: over seeds it is not told from noise"),
+        (shrunk((1.9, 1.4)), "too few seeds: over seeds it does not differ"),
+        (shrunk((1.53, 1.44), (1.45, 1.50), (1.5, 1.46)), "too few seeds: over seeds it does not differ"),
         (spectra({0.5: (1.9, 1.9)}, target_singular_value_1=2.0, target_singular_value_2=2.0), "does not hold"),
     ],
     "Figure 3-3, monotone": [

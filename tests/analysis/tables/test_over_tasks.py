@@ -70,7 +70,7 @@ def test_without_trials_that_can_be_ranked_the_statistics_say_so(capsys):
     text = capsys.readouterr().out
     assert text.count("No trial can be ranked yet.") == 1
     assert all(statistic.absent in text for statistic in STATISTICS.values() if not statistic.is_long)
-    assert "bayes: No two contestants have met" in text, "the reason names its table"
+    assert "bayes: No two contestants ran together" in text, "the reason names its table"
 
 
 def test_people_see_each_pair_once_with_the_better_first(trials):
