@@ -60,7 +60,7 @@ def _named(first: Cell, second: Cell) -> str:
 
 
 def _rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
-    """Spearman's; 0 where one of them is the same for all cells, and so orders nothing."""
+    """Spearman's correlation; 0 if one of the two is the same for all cells."""
     if min(first) == max(first) or min(second) == max(second):
         return 0.0
     return float(stats.spearmanr(first, second).statistic)
