@@ -1,5 +1,5 @@
-"""What `regarena check` measures: the laws that contestants, tasks, networks, data sets and suites must keep.
+"""The laws of `regarena check`: what contestants, tasks, architectures, data sets and suites must fulfil.
 
-A law is a function of what is checked that yields a sentence for each way in which it is broken; its name is what holds
-where it yields none. The tests hold regarena's own entries to the same laws.
+A law is a function of one entry that yields a sentence for each violation. Its name is the statement that holds if it
+yields none. The tests check regarena's own entries by the same laws.
 """

@@ -1,4 +1,4 @@
-"""Laws asked of an entry in a process of its own: one that hangs or crashes is a finding, and the others go on."""
+"""Checks laws in a process of their own, so that an entry that hangs or crashes becomes a finding."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from harness.checks.law import Law, Subject, findings, in_words
 
 
 def findings_apart(subject: Subject, laws: Sequence[Law[Subject]], seconds: float) -> Iterator[str]:
-    """What `findings` says, from a forked process that is killed after `seconds`.
+    """The `findings`, made in a forked process that is killed after `seconds`.
 
-    The entry's own code then cannot end, stop or change this process. Laws after one that hangs or ends the process are
-    not asked.
+    So the entry's code cannot end, block or change this process. If a law hangs or ends the process, that is a finding,
+    and the laws after it are not checked.
     """
-    context = multiprocessing.get_context("fork")  # it knows what was added to the tables of this process
+    context = multiprocessing.get_context("fork")  # a fork has the entries that were added to this process's tables
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=_ask, args=(subject, laws, sender))
     child.start()
@@ -27,13 +27,12 @@ def findings_apart(subject: Subject, laws: Sequence[Law[Subject]], seconds: floa
         while True:
             ready = wait([receiver, child.sentinel], timeout=max(0.0, latest - time.monotonic()))
             if not ready:
-                over = f"its {seconds:g} seconds are over (--seconds)"
-                yield f"Asked whether it {in_words(law)}, it has no answer: {over}."
+                yield f"The check whether it {in_words(law)} did not end within {seconds:g} seconds (--seconds)."
                 return
             message = _next(receiver) if receiver.poll() else None
             if message is None:
                 child.join()
-                yield f"Asked whether it {in_words(law)}, its process ends: {_how(child.exitcode)}."
+                yield f"The check whether it {in_words(law)} ended its process: {_how(child.exitcode)}."
                 return
             if isinstance(message, str):
                 yield message
@@ -48,7 +47,7 @@ def findings_apart(subject: Subject, laws: Sequence[Law[Subject]], seconds: floa
 
 
 def _ask(subject: Subject, laws: Sequence[Law[Subject]], sender: Connection) -> None:
-    """Send the number of each law before it is asked, then its findings, and the number of laws at the end."""
+    """Send the number of each law before it is checked, then its findings; at the end send the number of laws."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; the parent decides
     for number, law in enumerate(laws):
         sender.send(number)

@@ -1,4 +1,4 @@
-"""The laws of architectures: what a network promises to those who train it and to those who fill its sites."""
+"""The laws of architectures: what training and regularizers can rely on in a network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BATCH = 4
 
 @dataclass(frozen=True)
 class CheckedArchitecture:
-    """An architecture that is checked: its name and itself, and a network for images that it takes."""
+    """The subject of these laws: an architecture, its name, and a network made by it."""
 
     name: str
     architecture: Callable[..., nn.Module]
@@ -31,7 +31,7 @@ class CheckedArchitecture:
         return example_of(self.architecture)
 
     def images(self) -> Tensor:
-        """A few random ones."""
+        """A few random images, of shape (BATCH, channels, height, width)."""
         return torch.randn(BATCH, *self.example[1], generator=torch.Generator().manual_seed(0))
 
     def network(self, num_classes: int = NUM_CLASSES) -> nn.Module:
@@ -42,7 +42,7 @@ class CheckedArchitecture:
 
 
 def gives_one_finite_score_per_class(checked: CheckedArchitecture) -> Iterator[str]:
-    """For ten classes and for three."""
+    """The output is (batch, classes) and finite, for ten classes and for three."""
     for num_classes in (NUM_CLASSES, 3):
         with torch.no_grad():
             outputs: Any = checked.network(num_classes)(checked.images())
@@ -54,7 +54,7 @@ def gives_one_finite_score_per_class(checked: CheckedArchitecture) -> Iterator[s
 
 
 def has_sites_that_contestants_can_fill(checked: CheckedArchitecture) -> Iterator[str]:
-    """Otherwise no mask competes on it."""
+    """Without a measured site no regularizer that uses masks can act."""
     sites = sites_of(checked.example[0])
     if not sites:
         yield "The network has no site: put modules tasks.sites.Site where regularizers may act."
@@ -63,14 +63,14 @@ def has_sites_that_contestants_can_fill(checked: CheckedArchitecture) -> Iterato
 
 
 def draws_its_weights_from_the_seed(checked: CheckedArchitecture) -> Iterator[str]:
-    """So that a trial's seed sets them."""
+    """So a trial's seed determines them."""
     first, second = checked.network().state_dict(), checked.network().state_dict()
     if list(first) != list(second) or not all(torch.equal(first[name], second[name]) for name in first):
         yield "Two networks made after torch.manual_seed(0) differ; draw weights from torch's global generator."
 
 
 def draws_nothing_while_it_computes(checked: CheckedArchitecture) -> Iterator[str]:
-    """Dropout and the like belong to contestants: within a network they would act for all of them."""
+    """Dropout and the like are for contestants to add; inside a network they would act on all contestants."""
     network = checked.network().train()
     before = torch.get_rng_state()
     with torch.no_grad():
@@ -80,7 +80,7 @@ def draws_nothing_while_it_computes(checked: CheckedArchitecture) -> Iterator[st
 
 
 def trains_every_parameter(checked: CheckedArchitecture) -> Iterator[str]:
-    """A parameter without a gradient is none."""
+    """A parameter without a gradient would be counted, but not trained."""
     network = checked.network().train()
     network(checked.images()).square().sum().backward()
     idle = [

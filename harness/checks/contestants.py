@@ -1,4 +1,4 @@
-"""The laws of contestants: what every regularizer promises by standing in the table."""
+"""The laws of contestants: what every regularizer must fulfil."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ from tasks.task import Task
 from tasks.training import Training
 
 BASELINE_PAIR = (BASELINE, Unregularized())
-NO_NUMBERS = (math.nan, math.inf, -math.inf, -1.0, 1e30)
+NO_NUMBERS = (math.nan, math.inf, -math.inf, -1.0, 1e30)  # values that few fields allow
 
 
 @dataclass(frozen=True)
 class Entrant:
-    """A contestant that is checked: its name and its class, and what several laws look at."""
+    """The subject of these laws: a regularizer's name and class, and results that several laws use."""
 
     name: str
     cls: type[Any]
 
     @classmethod
     def of(cls, name: str) -> Entrant:
-        """The contestant of that name in the table."""
+        """The regularizer of that name in the table."""
         return cls(name, REGULARIZERS[name])
 
     @property
     def called(self) -> str:
-        """Its class, as messages name it."""
+        """The name of its class, for messages."""
         return self.cls.__name__
 
     @cached_property
@@ -71,23 +71,27 @@ class Entrant:
 
     @cached_property
     def tasks(self) -> dict[str, Task]:
-        """The tiny tasks on which it makes sense with its defaults."""
+        """The tiny tasks that do not skip it with its defaults."""
         return tasks_for(self.cls())
 
     @property
     def home(self) -> Task:
-        """The first of them."""
+        """The first of these tasks, on which most laws train.
+
+        Raises:
+            LookupError: if all of them skip it.
+        """
         if not self.tasks:
-            raise LookupError(f"{self.called} makes no sense on any of the tasks {', '.join(TINY_TASKS)}")
+            raise LookupError(f"{self.called} is skipped on all of the tasks {', '.join(TINY_TASKS)}")
         return next(iter(self.tasks.values()))
 
     def on(self, task: Task, **values: Scalar) -> tuple[str, Regularizer]:
-        """Its name and the regularizer with these values and what the task pins."""
+        """Its name, and a regularizer with these values, or the task's where the task pins a field."""
         return self.name, with_pins(self.cls(**values), task)
 
     @cached_property
     def trained(self) -> tuple[Training, Trained]:
-        """A training at home with its defaults, and what it left behind."""
+        """A training on `home` with its defaults, and its results."""
         return trained(self.home, self.on(self.home))
 
     @cached_property
@@ -96,7 +100,7 @@ class Entrant:
         return weights_of(self.trained[0].network)
 
     def complaint(self, field: str, value: object) -> str | None:
-        """What it says of a value that it refuses; None if it takes it."""
+        """The message with which it refuses a value; None if it accepts it."""
         try:
             self.cls(**{field: value})
         except ValueError as error:
@@ -105,7 +109,7 @@ class Entrant:
 
 
 def is_a_frozen_keyword_only_dataclass(entrant: Entrant) -> Iterator[str]:
-    """Its fields are its constructor, and nothing changes them."""
+    """So its fields are the arguments of its constructor, and nothing changes them."""
     cls = entrant.cls
     if not (issubclass(cls, Regularizer) and dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen):
         yield f"{entrant.called} must be a frozen dataclass and a Regularizer."
@@ -122,21 +126,21 @@ def has_defaults_of_the_types_that_its_fields_declare(entrant: Entrant) -> Itera
 
 
 def says_what_it_computes_and_where_that_comes_from(entrant: Entrant) -> Iterator[str]:
-    """For its card."""
+    """The attributes `formula` and `source`, which its card shows."""
     for attribute in ("formula", "source"):
         if not getattr(entrant.cls, attribute).strip():
             yield f"{entrant.called}.{attribute} is empty; its card shows it."
 
 
 def begins_its_docstring_with_one_sentence(entrant: Entrant) -> Iterator[str]:
-    """For lists, which read it without importing the module."""
+    """Lists show this sentence; they read it without importing the module."""
     first = (entrant.cls.__doc__ or "").strip().split("\n")[0]
     if not first.endswith(".") or first.startswith(f"{entrant.called}("):  # what a dataclass without one gets
         yield f"The docstring of {entrant.called} must begin with one line that is a sentence, got {first!r:.100}."
 
 
 def trains_like_the_baseline_when_switched_off(entrant: Entrant) -> Iterator[str]:
-    """To the bit, with the values of `off`."""
+    """With the values of `off`, bit for bit."""
     if not entrant.cls.off:
         return
     off = entrant.cls(**entrant.cls.off)
@@ -146,7 +150,7 @@ def trains_like_the_baseline_when_switched_off(entrant: Entrant) -> Iterator[str
 
 
 def passes_values_through_unchanged_in_eval_mode(entrant: Entrant) -> Iterator[str]:
-    """Unless it declares otherwise."""
+    """Unless it declares `eval_is_identity = False`."""
     if not entrant.cls.eval_is_identity:
         return
     for name, task in entrant.tasks.items():
@@ -166,13 +170,13 @@ def passes_values_through_unchanged_in_eval_mode(entrant: Entrant) -> Iterator[s
 
 
 def gives_the_same_weights_twice(entrant: Entrant) -> Iterator[str]:
-    """The same trial on the same machine, to the bit."""
+    """For the same trial on the same machine, bit for bit."""
     if not torch.equal(weights_after(entrant.home, entrant.on(entrant.home)), entrant.weights):
         yield f"{entrant.called} trains to other weights when the same trial runs again; draw from step.rng or masks()."
 
 
 def ends_after_a_break_as_without_one(entrant: Entrant) -> Iterator[str]:
-    """A training that is cut off and goes on elsewhere is the same to the bit."""
+    """A training that is cut off and continued from a checkpoint ends the same, bit for bit."""
     task, contestant = entrant.home, entrant.on(entrant.home)
     whole, expected = entrant.trained
     broken, outcome = trained_in_two_parts(lambda: prepared(task, contestant))
@@ -185,22 +189,22 @@ def ends_after_a_break_as_without_one(entrant: Entrant) -> Iterator[str]:
 
 
 def draws_from_its_seed_alone(entrant: Entrant) -> Iterator[str]:
-    """Other seeds give other draws, where there are draws at all."""
+    """The same seed gives the same draws, another seed others (if it draws at all)."""
     first, second = two_gradients(entrant, seed=0)
     if not torch.equal(first, two_gradients(entrant, seed=0)[0]):
         yield f"{entrant.called} gives other gradients for the same seed."
     draws_at_all = not torch.equal(first, second)
     if torch.equal(first, two_gradients(entrant, seed=1)[0]) == draws_at_all:
-        yield f"{entrant.called} draws, and not from the seed of the trial: seeds 0 and 1 give the same."
+        yield f"{entrant.called} does not draw from the seed of the trial: seeds 0 and 1 give the same gradients."
 
 
 def _global_states() -> tuple[bytes, bytes]:
-    """Where the global generators of torch and numpy stand."""
+    """The states of the global generators of torch and numpy."""
     return torch.get_rng_state().numpy().tobytes(), pickle.dumps(np.random.get_state())  # noqa: NPY002  # read only
 
 
 def neither_reads_nor_moves_the_global_generators(entrant: Entrant) -> Iterator[str]:
-    """So that its draws do not shift those of others."""
+    """So its draws do not shift those of other code."""
     torch.manual_seed(1)
     np.random.seed(1)  # noqa: NPY002  # the global generator is the subject here
     before = _global_states()
@@ -223,21 +227,21 @@ def ends_in_finite_values_with_its_defaults(entrant: Entrant) -> Iterator[str]:
 
 
 def is_not_changed_by_the_baseline_beside_it(entrant: Entrant) -> Iterator[str]:
-    """In front of it and behind it, at once."""
+    """Combined with the baseline, before and after it, it trains as alone."""
     beside = weights_after(entrant.home, BASELINE_PAIR, entrant.on(entrant.home), BASELINE_PAIR)
     if not torch.equal(beside, entrant.weights):
         yield f"{entrant.called} trains otherwise beside `{BASELINE}` than alone."
 
 
 def changes_training_unless_it_says_otherwise(entrant: Entrant) -> Iterator[str]:
-    """With its defaults, or somewhere in its space; what `only_measures` never does."""
+    """With its defaults or some values of its space, training differs from the baseline's; never if `only_measures`."""
     if entrant.name == BASELINE:
         return
     name = next(name for name, task in entrant.tasks.items() if task is entrant.home)
     expected = baseline_weights(name)
     if entrant.cls.only_measures:
         if not torch.equal(entrant.weights, expected):
-            yield f"{entrant.called} declares that it only measures, and changes the training on {name}."
+            yield f"{entrant.called} declares only_measures, but changes the training on {name}."
         return
     if not torch.equal(entrant.weights, expected):
         return
@@ -255,7 +259,7 @@ def changes_training_unless_it_says_otherwise(entrant: Entrant) -> Iterator[str]
 
 
 def says_in_one_sentence_where_it_makes_no_sense(entrant: Entrant) -> Iterator[str]:
-    """And there is a place where it does."""
+    """The reasons of `skip_reason` are single sentences, and some tiny task does not skip it."""
     reasons = [task.skip_reason(entrant.cls()) for task in TINY_TASKS.values()]
     if None not in reasons:
         yield f"{entrant.called} fits none of the tasks {', '.join(TINY_TASKS)}: {reasons[0]}"
@@ -265,7 +269,7 @@ def says_in_one_sentence_where_it_makes_no_sense(entrant: Entrant) -> Iterator[s
 
 
 def names_only_its_fields_in_its_space(entrant: Entrant) -> Iterator[str]:
-    """Each with a source."""
+    """And each range has a source."""
     if fault := fault_of_space(entrant.space, entrant.cls):
         yield f"The search space of {entrant.name} does not fit: {fault}."
 
@@ -287,7 +291,7 @@ def is_constructed_by_every_corner_of_its_space(entrant: Entrant) -> Iterator[st
 
 
 def refuses_bad_numbers_by_class_and_field(entrant: Entrant) -> Iterator[str]:
-    """NaN always; others may be taken."""
+    """It refuses NaN; other extreme numbers it may accept, or refuse by a message that names class and field."""
     for field, kind in entrant.kinds.items():
         if kind is not float:
             continue
@@ -318,7 +322,7 @@ def enforces_the_range_behind_each_field(entrant: Entrant) -> Iterator[str]:
 
 
 def takes_no_fraction_for_a_whole_number_and_no_text_for_a_number(entrant: Entrant) -> Iterator[str]:
-    """Values come from command lines and files of other people."""
+    """Values may come from command lines and files, in other types than the field's."""
     others: dict[object, tuple[object, ...]] = {int: (2.5, 2.0, True, "2"), float: ("0.5", None)}
     for field, kind in entrant.kinds.items():
         for value in others.get(kind, ()):
@@ -366,7 +370,10 @@ def baseline_weights(task: str) -> Tensor:
 
 
 def probes_of_range(note: str, *, whole: bool) -> tuple[list[float], list[float]]:
-    """Values in the range that a note begins with, its ends first, and values just outside; none for other notes."""
+    """(allowed values, refused values) of the range at the beginning of a note; both are empty for other notes.
+
+    Allowed ones are the included ends, then one inside; refused ones are just outside. `whole` gives integers.
+    """
     if whole:
         inside, outside = probes_of_range(note, whole=False)
         below = [math.floor(value) for value in outside if value < min(inside)]
@@ -396,7 +403,7 @@ def probes(scope: Range) -> list[Scalar]:
 
 
 def two_gradients(entrant: Entrant, seed: int) -> tuple[Tensor, Tensor]:
-    """Gradients of two successive steps without an update, on the same batch and weights; only the streams differ."""
+    """Gradients of two successive steps on the same batch and weights, which differ only by the random draws."""
     training = prepared(entrant.home)
     context = Context(
         seed=seed,

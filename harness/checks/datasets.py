@@ -1,4 +1,4 @@
-"""The laws of data sets: what their splits hold, and that they are the same each time."""
+"""The laws of data sets: the content of their splits, and that reading again gives the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ANY = Protocol(source="", epochs=1, batch_size=1, learning_rate=1.0)
 
 @dataclass(frozen=True)
 class CheckedDataset:
-    """A data set that is checked: its name and itself, and where its files are."""
+    """The subject of these laws: a data set, its name, and the folder of its files."""
 
     name: str
     dataset: Dataset
@@ -28,12 +28,12 @@ class CheckedDataset:
 
     @property
     def can_be_read(self) -> bool:
-        """Whether the files that it reads are at hand."""
+        """Whether it needs no files, or their folder is known."""
         return not self.dataset.files or self.data_dir is not None
 
     @cached_property
     def splits(self) -> Splits:
-        """All of it."""
+        """Its splits for split 0."""
         self.dataset.check(self.data_dir)
         return self.dataset.splits(self.data_dir)
 
@@ -43,7 +43,7 @@ class CheckedDataset:
 
 
 def describes_its_images(checked: CheckedDataset) -> Iterator[str]:
-    """Shape, classes and normalisation go together."""
+    """Its shape, classes, normalisation and validation fraction are valid and fit together."""
     data = checked.dataset
     if not 0 <= data.validation_fraction < 1:
         yield f"validation_fraction must lie in [0, 1), got {data.validation_fraction!r}."
@@ -62,7 +62,7 @@ def describes_its_images(checked: CheckedDataset) -> Iterator[str]:
 
 
 def holds_images_and_class_probabilities(checked: CheckedDataset) -> Iterator[str]:
-    """In each of its splits."""
+    """Each split of images has samples of the declared shape, finite, with class probabilities as targets."""
     if not (checked.can_be_read and checked.dataset.holds_images):
         return
     data = checked.dataset
@@ -88,7 +88,7 @@ def holds_images_and_class_probabilities(checked: CheckedDataset) -> Iterator[st
 
 
 def holds_ratings(checked: CheckedDataset) -> Iterator[str]:
-    """In each of its splits: a row and a column from 0 on, and one finite number."""
+    """Each split of ratings has samples of a row and a column, counted from 0, and one finite number as target."""
     if not checked.can_be_read or checked.dataset.holds_images:
         return
     for split, samples in checked.parts().items():
@@ -105,7 +105,7 @@ def holds_ratings(checked: CheckedDataset) -> Iterator[str]:
 
 
 def is_the_same_each_time(checked: CheckedDataset) -> Iterator[str]:
-    """With a fingerprint of its content."""
+    """Reading it again gives the same fingerprint, and the same samples in the same order."""
     if not checked.can_be_read:
         return
     again = checked.dataset.splits(checked.data_dir)
@@ -121,7 +121,7 @@ def is_the_same_each_time(checked: CheckedDataset) -> Iterator[str]:
 
 
 def holds_out_other_samples_on_another_split(checked: CheckedDataset) -> Iterator[str]:
-    """And tests on the same: `--splits` would else count one split several times."""
+    """And has the same test split: otherwise `--splits` would count one split several times."""
     share = checked.dataset.validation_fraction
     if not checked.can_be_read or not 0 < share < 1:
         return

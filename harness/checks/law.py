@@ -1,4 +1,4 @@
-"""Laws, and what is found where they are broken."""
+"""What a law is, and the findings where laws are violated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Law = Callable[[Subject], Iterable[str]]
 
 
 def in_words(law: Law[Subject]) -> str:
-    """What holds where the law is kept.
+    """The statement that holds if the law is kept: its function's name in words.
 
     >>> def gives_the_same_twice(subject): return []
     >>> in_words(gives_the_same_twice)
@@ -22,11 +22,11 @@ def in_words(law: Law[Subject]) -> str:
 
 
 def findings(subject: Subject, laws: Sequence[Law[Subject]]) -> Iterator[str]:
-    """A sentence for each way in which a law is broken; what is raised on the way breaks the law as well."""
+    """A sentence for each violation of a law; an exception while a law is checked is one, too."""
     for law in laws:
         try:
             yield from law(subject)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # such as SystemExit
-            yield f"Asked whether it {in_words(law)}, it raises {described(error)}."
+            yield f"The check whether it {in_words(law)} raises {described(error)}."

@@ -1,4 +1,4 @@
-"""The laws of suites: that all names are known, and that a plan can be made."""
+"""The laws of suites: all names are known, and a plan can be made."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tasks.suites import Suite
 
 @dataclass(frozen=True)
 class CheckedSuite:
-    """A suite that is checked."""
+    """The subject of these laws: a suite and its name."""
 
     name: str
     suite: Suite
@@ -33,11 +33,11 @@ def knows_every_name_in_it(checked: CheckedSuite) -> Iterator[str]:
 
 
 def times_only_tasks_of_its_own(checked: CheckedSuite) -> Iterator[str]:
-    """Others would be timed in vain."""
+    """A task in `timing_tasks` that no group has would not be timed."""
     tasks = {task for task, _ in checked.suite.cells()}
     for name in checked.suite.timing_tasks:
         if name not in tasks:
-            yield f"timing_tasks names {name!r}, which is no task of the suite."
+            yield f"timing_tasks names {name!r}, which is not a task of the suite."
 
 
 def can_be_planned_at_its_own_scale(checked: CheckedSuite) -> Iterator[str]:

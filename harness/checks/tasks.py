@@ -1,4 +1,4 @@
-"""The laws of tasks: what a task promises about its protocol, its network and what it measures."""
+"""The laws of tasks: what must hold for a task's protocol, its network and the values that it reports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from harness.contestants import BASELINE, Contestant
 from harness.execution import Execution
 from harness.records import SCALES, Scale, TrialRecord, TrialSpec
 from harness.trial import prepare, run_trial
-from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.runtime.switches import Switches
 from tasks.sites import sites_of
@@ -30,7 +29,7 @@ SCALE: Scale = "smoke"  # seconds on a processor
 
 @dataclass(frozen=True)
 class CheckedTask:
-    """A task that is checked: its name and itself, and trials of the baseline on it at the smallest scale."""
+    """The subject of these laws: a task, its name, and trials of the baseline on it at the smallest scale."""
 
     name: str
     task: Task
@@ -38,7 +37,7 @@ class CheckedTask:
 
     @property
     def spec(self) -> TrialSpec:
-        """The baseline with the protocol's learning rate."""
+        """A default trial of the baseline with the protocol's learning rate."""
         values = Contestant(BASELINE).resolve(self.task, SCALE)
         return TrialSpec(
             task=self.name,
@@ -52,23 +51,23 @@ class CheckedTask:
 
     @property
     def execution(self) -> Execution:
-        """In this process."""
+        """Settings to run trials in this process."""
         return Execution(data_dir=str(self.data_dir.absolute()) if self.data_dir else None)
 
     @cached_property
     def record(self) -> TrialRecord:
-        """What a trial leaves behind."""
+        """The record of that trial."""
         torch.manual_seed(1)
         return run_trial(self.spec, self.execution)
 
     @property
     def can_train(self) -> bool:
-        """Whether the data that it reads is at hand."""
+        """Whether it needs no data files, or their folder is known."""
         return not self.task.needs_data or self.data_dir is not None
 
 
 def has_a_protocol_at_every_scale(checked: CheckedTask) -> Iterator[str]:
-    """Its learning rate and epochs are numbers."""
+    """Its learning rate is positive, its epochs are at least 1, and its switches are a `Switches`."""
     for scale in SCALES:
         learning_rate, epochs = checked.task.default_learning_rate(scale), checked.task.epochs(scale)
         if not (isinstance(learning_rate, int | float) and 0 < learning_rate < math.inf):
@@ -80,7 +79,7 @@ def has_a_protocol_at_every_scale(checked: CheckedTask) -> Iterator[str]:
 
 
 def shows_its_network_with_measured_sites(checked: CheckedTask) -> Iterator[str]:
-    """So that contestants can tell whether they fit."""
+    """`skip_reason` of regularizers looks at this network."""
     network = checked.task.example_network()
     if not isinstance(network, nn.Module):
         yield f"example_network() must be a torch module, got {network!r:.200}."
@@ -89,19 +88,19 @@ def shows_its_network_with_measured_sites(checked: CheckedTask) -> Iterator[str]
 
 
 def names_only_fields_of_contestants_in_its_defaults_and_pins(checked: CheckedTask) -> Iterator[str]:
-    """A name that nobody has would be ignored."""
+    """A name that no contestant has would be ignored."""
     known = {field.name for cls in map(_class, REGULARIZERS.own) for field in fields(cls)}
     for attribute in ("defaults", "pins"):
         for name in getattr(checked.task, attribute):
             part, _, field = name.rpartition(".")
             if part and (part not in REGULARIZERS or field not in {each.name for each in fields(_class(part))}):
-                yield f"{attribute} names {name!r}, and there is no such contestant or field."
+                yield f"{attribute} names {name!r}, but there is no such contestant or field."
             elif not part and field not in known:
-                yield f"{attribute} names {name!r}, and no contestant of regarena has a field of that name."
+                yield f"{attribute} names {name!r}, but no contestant of regarena has a field of that name."
 
 
 def says_of_every_contestant_whether_it_fits(checked: CheckedTask) -> Iterator[str]:
-    """With a reason in one sentence where it does not."""
+    """If it skips a contestant, the reason is one sentence."""
     for name in REGULARIZERS.own:
         reason = Contestant(name).skip_reason(checked.task, SCALE)
         if reason is not None and (not reason.endswith(".") or "\n" in reason):
@@ -109,7 +108,7 @@ def says_of_every_contestant_whether_it_fits(checked: CheckedTask) -> Iterator[s
 
 
 def trains_the_baseline_to_an_end(checked: CheckedTask) -> Iterator[str]:
-    """And reports its metric on validation and test data, finite."""
+    """And reports a finite metric on validation and test data."""
     if not checked.can_train:
         return
     values = checked.record.values
@@ -119,7 +118,7 @@ def trains_the_baseline_to_an_end(checked: CheckedTask) -> Iterator[str]:
 
 
 def leaves_the_test_split_alone_while_tuning(checked: CheckedTask) -> Iterator[str]:
-    """With `Setting.with_test` False it is not evaluated."""
+    """With `Setting.with_test = False` the test split is not evaluated."""
     if not (checked.can_train and checked.record.succeeded):
         return
     _, training = prepare(replace(checked.spec, role="tune"), checked.execution)
@@ -129,7 +128,7 @@ def leaves_the_test_split_alone_while_tuning(checked: CheckedTask) -> Iterator[s
 
 
 def gives_the_same_values_twice(checked: CheckedTask) -> Iterator[str]:
-    """To the bit, whatever the global generators hold."""
+    """Bit for bit, whatever the states of the global random generators."""
     if not (checked.can_train and checked.record.succeeded):
         return
     torch.manual_seed(2)
@@ -152,7 +151,7 @@ def gives_the_same_values_twice(checked: CheckedTask) -> Iterator[str]:
 
 
 def ends_after_a_break_as_without_one(checked: CheckedTask) -> Iterator[str]:
-    """A training that is cut off after an epoch and goes on from a checkpoint has the same values."""
+    """A training that is cut off after an epoch and continued from a checkpoint has the same values."""
     if not (checked.can_train and checked.record.succeeded) or checked.task.epochs(SCALE) < 2:
         return
     _, outcome = trained_in_two_parts(lambda: prepare(checked.spec, checked.execution)[1])
@@ -174,11 +173,6 @@ LAWS: tuple[Law[CheckedTask], ...] = (
     gives_the_same_values_twice,
     ends_after_a_break_as_without_one,
 )
-
-
-def checked_task(name: str, data_dir: Path | None) -> CheckedTask:
-    """The task of that name in the table."""
-    return CheckedTask(name, TASKS[name], data_dir)
 
 
 def _class(name: str) -> type[Any]:

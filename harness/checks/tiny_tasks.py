@@ -1,4 +1,4 @@
-"""Tasks of the tables made tiny, on which laws are measured in seconds, and trainings on them."""
+"""Small versions of regarena's tasks, on which laws can be checked in seconds, and trainings on them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SMALL_MATRICES = {"epochs": 2, "batch_size": 250, "evaluate_every_epochs": 2}
 
 
 def tiny(name: str, **changes: object) -> Task:
-    """The task of that name with a protocol of a few steps, in which `changes` are made; periods are scaled to it.
+    """The task of that name with a protocol of a few steps, further changed by `changes` (fields of the protocol).
 
-    With the change `full_epochs=None` it counts as long as it is, and periods are what they say.
+    Periods in epochs are scaled to the short training; with `full_epochs=None` they are not.
     """
     task: Any = TASKS[name]
     small = SMALL_MATRICES if name.startswith("shallow-linear") else SMALL_IMAGES
@@ -36,25 +36,25 @@ def tiny(name: str, **changes: object) -> Task:
 
 TINY_TASKS = {name: tiny(name) for name in ("digits-convnet", "digits-mlp", "shallow-linear-dropblock")}
 _RATINGS: Any = tiny("synthetic-ratings-factors")
-# Laws compare weights bit for bit, so that all must take the same kind of step.
+# Laws compare weights bit for bit, so all trainings must use the same kind of step.
 TINY_TASKS["synthetic-ratings-factors"] = replace(_RATINGS, makes_own_steps=False)
 
 
 def with_pins(regularizer: Regularizer, task: Task) -> Regularizer:
-    """The regularizer with the values that the task fixes."""
+    """The regularizer with the values that the task pins."""
     fields = vars(regularizer)
     return type(regularizer)(**{name: task.pins.get(name, value) for name, value in fields.items()})
 
 
 def tasks_for(regularizer: Regularizer) -> dict[str, Task]:
-    """The tiny tasks on which the regularizer makes sense."""
+    """The tiny tasks that do not skip the regularizer."""
     return {name: task for name, task in TINY_TASKS.items() if task.skip_reason(regularizer) is None}
 
 
 def prepared(
     task: Task, *regularizers: Regularizer | tuple[str, Regularizer], seed: int = 0, with_test: bool = True
 ) -> Training:
-    """A training that has not begun. Regularizers without a name are called by their classes."""
+    """A training that has not begun. Regularizers without a name get that of their class."""
     named = [part if isinstance(part, tuple) else (type(part).__name__, part) for part in regularizers]
     setting = Setting(seed=seed, scale="paper", learning_rate=task.default_learning_rate("paper"), with_test=with_test)
     return task.prepare(named, setting)
@@ -63,28 +63,28 @@ def prepared(
 def trained(
     task: Task, *regularizers: Regularizer | tuple[str, Regularizer], seed: int = 0
 ) -> tuple[Training, Trained]:
-    """A training that has ended, and what it left behind."""
+    """A training that has ended, and its results."""
     training = prepared(task, *regularizers, seed=seed)
     return training, training.run()
 
 
 class CutOff(BaseException):
-    """A training ends in the middle."""
+    """Raised to cut a training off."""
 
 
 @dataclass
 class CutAfter:
-    """Keeps the state after so many epochs as a file's content, and cuts the training off there, once."""
+    """Checkpoints that keep the state after `epochs` epochs in memory, and cut the training off there, once."""
 
     epochs: int
     file: bytes = b""
 
     def load(self) -> State | None:
-        """What was kept."""
+        """The state that was kept, or None."""
         return torch.load(io.BytesIO(self.file), weights_only=True) if self.file else None
 
     def offer(self, epoch: int, state: Callable[[], State]) -> None:
-        """Keep the state, and end the training."""
+        """After `epochs` epochs keep the state and cut the training off, unless that has been done."""
         if epoch == self.epochs and not self.file:
             self.keep(epoch, state)
             raise CutOff
@@ -96,7 +96,7 @@ class CutAfter:
 
 
 def trained_in_two_parts(prepare: Callable[[], Training], first_epochs: int = 1) -> tuple[Training, Trained]:
-    """A training that was cut off after some epochs, and ended by another one that was made afresh."""
+    """A training that is cut off after some epochs, and continued from its state by a new one, which is returned."""
     kept = CutAfter(first_epochs)
     try:
         prepare().run(kept)
@@ -107,7 +107,7 @@ def trained_in_two_parts(prepare: Callable[[], Training], first_epochs: int = 1)
 
 
 def layers_of(network: nn.Module) -> list[nn.Module]:
-    """The modules that own parameters, in order; what regularizers brought into sites is left out."""
+    """The network's own modules with weights, in order; modules that regularizers put into sites are left out."""
     brought = {id(m) for s in network.modules() if isinstance(s, Site) for f in s.fillings for m in f.modules()}
     return [
         module
@@ -124,7 +124,7 @@ def weights_of(network: nn.Module) -> Tensor:
 
 
 def weights_after(task: Task, *regularizers: Regularizer | tuple[str, Regularizer], seed: int = 0) -> Tensor:
-    """The weights when a training has ended, during which the test split was not looked at."""
+    """The weights at the end of a training that does not evaluate the test split."""
     training = prepared(task, *regularizers, seed=seed, with_test=False)
     training.run()
     return weights_of(training.network)

@@ -114,7 +114,7 @@ def test_what_a_law_raises_is_a_finding(install: Install) -> None:
     install("some-package", {"regularizers": {"mine": "Mine"}}, source)
     (law,) = [each for each in contestants.LAWS if each.__name__ == "ends_in_finite_values_with_its_defaults"]
     (finding,) = findings(contestants.Entrant.of("mine"), [law])
-    assert finding.startswith("Asked whether it ends in finite values with its defaults, it raises KeyError: 'x' (in")
+    assert finding.startswith("The check whether it ends in finite values with its defaults raises KeyError: 'x' (in")
 
 
 def test_a_package_is_checked_whole_and_a_file_like_it(install: Install, call: Call, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ BROKEN_TASKS = {
     "network": ("def example_network(self): return 42", "example_network() must be a torch module, got 42."),
     "defaults": (
         "def __init__(self, **values): super().__init__(**{**values, 'defaults': {'no_such_field': 1}})",
-        "defaults names 'no_such_field', and no contestant",
+        "defaults names 'no_such_field', but no contestant",
     ),
     "data": ("def prepare(self, regularizers, setting): raise OSError('gone')", "ends as failed (OSError: gone)."),
     "draws": (
@@ -239,9 +239,9 @@ def test_laws_that_a_suite_breaks_are_told(install: Install) -> None:
 @pytest.mark.parametrize(
     ("statement", "finding"),
     [
-        ("time.sleep(1000)", "it has no answer: its 3 seconds are over (--seconds)."),
-        ("os._exit(0)", "its process ends: exit code 0."),
-        ("os.kill(os.getpid(), 9)", "its process ends: killed by SIGKILL."),
+        ("time.sleep(1000)", "did not end within 3 seconds (--seconds)."),
+        ("os._exit(0)", "ended its process: exit code 0."),
+        ("os.kill(os.getpid(), 9)", "ended its process: killed by SIGKILL."),
     ],
 )
 def test_code_that_hangs_or_ends_its_process_is_a_finding_and_the_other_entries_are_checked(
@@ -256,4 +256,4 @@ import os, time
     mine, other = check("some-package", seconds=3 if "sleep" in statement else 900)
     assert [each.endswith(finding) for each in mine.findings] == [True], mine.findings
     if "sleep" not in statement:  # laws that train may fail here: autograd refuses a fork of a process that has used it
-        assert [each for each in other.findings if "its process ends" in each or "no answer" in each] == []
+        assert [each for each in other.findings if "ended its process" in each or "did not end within" in each] == []
