@@ -1,1 +1,1 @@
-"""What another terminal can see and ask of a run, by files of the results folder alone: status, stop, retry."""
+"""Status, stop and retry of a run from another terminal, through files in the results folder."""

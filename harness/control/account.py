@@ -1,4 +1,4 @@
-"""The run's account of itself, which a thread keeps in the results folder, and the requests that it finds there."""
+"""The run's side of `control/`: a thread writes the state of the run there, and reads requests of other terminals."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from harness.errors import RegarenaError
 from harness.records import utc_now
 from harness.results.store import Store
 
-LOCAL_SECONDS = 1.0  # between two accounts
-REMOTE_SECONDS = 10.0  # of an object store, where each costs a request
+LOCAL_SECONDS = 1.0  # from one account to the next
+REMOTE_SECONDS = 10.0  # the same on an object store, where each costs a request
 
 
 class Account:
-    """Within it, `control/run.json` tells how the run stands, and requests of other terminals are heard.
+    """A context in which `control/run.json` holds the run's current state, and requests of other terminals are read.
+
+    Errors of writing are ignored: the account holds no results.
 
     Args:
-        store: the results folder, which this run holds.
-        suite: what it runs.
-        standing: what the run has to tell now, as JSON; called from another thread.
+        store: the results folder, which this run has locked.
+        suite: name of the suite that runs.
+        standing: returns the current state as JSON; called from another thread.
     """
 
     def __init__(self, store: Store, suite: str, standing: Callable[[], dict[str, Any]]) -> None:
@@ -75,7 +77,7 @@ class Account:
                 os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C does, which ends a run cleanly
 
     def _is_asked(self, ask: Any) -> bool:
-        """Whether the request stands there; it is removed, which tells who asked that it was heard."""
+        """Whether there is such a request; it is removed, by which the other terminal knows that it was read."""
         name = self._request(ask)
         with contextlib.suppress(OSError, RegarenaError):
             if self._store.read_json(name) is not None:
@@ -87,7 +89,7 @@ class Account:
         return request_file(ask, self._run["run_id"])
 
     def _write(self) -> None:
-        """The account as of now; a folder that cannot be written ends the run where a row is written, not here."""
+        """Write the current account; an OSError is ignored here, since the next row that is written raises it."""
         told = {**self._run, "seen_at": utc_now().isoformat(timespec="seconds"), **self._standing()}
         with contextlib.suppress(OSError):
             self._store.write_json(RUN_FILE, told, lasting=False)

@@ -1,8 +1,8 @@
-"""The files by which a run and other terminals speak: `control/` in the results folder, gone when no run works there.
+"""The files in `control/` of the results folder, through which a run and other terminals communicate.
 
-`run.json` is the run's own account of itself, written anew every few seconds. `running/TRIAL.json` is the note of a
-process that has trials. `stop-RUN.json` and `retry-RUN.json` are requests, which name the run that they are meant for.
-None of them is a row: whatever happens to them, no result is lost.
+`run.json` is the run's account: its current state, rewritten every few seconds. `running/TRIAL.json` is the note of a
+process about the trials that it runs now. `stop-RUN.json` and `retry-RUN.json` are requests to the run of that id. None
+of these files holds results.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ Ask = Literal["stop", "retry"]
 
 
 def request_file(ask: Ask, run_id: str) -> str:
-    """Where a request to the run of this id stands; the id must be one that `is_run_id` accepts."""
+    """The file of a request to the run of this id, which `is_run_id` must accept."""
     return f"{CONTROL}/{ask}-{run_id}.json"
 
 
 def is_run_id(text: object) -> bool:
-    """Whether it is an id as runs make them: 16 hexadecimal digits, and hence no part of a path."""
+    """Whether it is a run's id: 16 hexadecimal digits, so that it cannot contain a path."""
     return isinstance(text, str) and len(text) == 16 and all(each in "0123456789abcdef" for each in text)
 
 
 @contextlib.contextmanager
 def noted(store: Store, pack: Pack, uses_gpu: bool = False) -> Iterator[None]:
-    """Within it, a note says that this process runs these trials. Where it cannot be written there is none."""
+    """A context in which a note says that this process runs these trials; none if it cannot be written."""
     first = pack[0]
     name = f"{RUNNING}/{first.trial_id}.json"
     note = {

@@ -1,4 +1,4 @@
-"""What other terminals asked of this run, as the run itself takes it up: between trials, in its main thread."""
+"""Requests of other terminals, and how the run carries them out: between trials, in its main thread."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:  # the workers import this module through the tuner, and must 
 
 @dataclass(frozen=True, kw_only=True)
 class Requests:
-    """Requests that the run has seen and not yet taken up."""
+    """Requests that the run has read and not yet carried out."""
 
     stop: threading.Event = field(default_factory=threading.Event)
     retry: threading.Event = field(default_factory=threading.Event)
 
     def taken_up(self, schedule: Schedule, store: Store, progress: Progress, out: Collection[str] = ()) -> Schedule:
-        """The schedule as it is after what was asked: failed trials are forgotten, and will be given out again.
+        """The schedule after a request to retry, if there is one: failed trials are forgotten and given out again.
 
-        Timing trials run after all others, once the machine is free, and are not retried here. Trials that are `out`
-        with workers stay there, and end as they end.
+        Timing trials are not retried: they run after all others, without other trials beside them. Trials in `out`,
+        which workers have now, are not affected.
 
         Raises:
-            OSError, ResultsError: when the rows cannot be read or written.
+            OSError, ResultsError: if the rows cannot be read or written.
         """
         if not self.retry.is_set():
             return schedule

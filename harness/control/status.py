@@ -1,4 +1,4 @@
-"""How a campaign stands, read from its folder alone, whoever wrote it: every value is checked before it is believed."""
+"""The state of a campaign, read from its folder; every value is checked, since anybody may have written the files."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from harness.results.campaign_file import CAMPAIGN_FILE, read_campaign
 from harness.results.store import Store
 from harness.results.trial_summary import FINISHED_COLUMNS, TrialSummary
 
-SILENT_SECONDS = 30.0  # without an account, after which a run counts as gone
-SILENT_INTERVALS = 5  # at least; those of an object store are longer
-PATIENCE_SECONDS = 30.0  # for a run to hear a request
+SILENT_SECONDS = 30.0  # a run that has written no account for this long counts as ended
+SILENT_INTERVALS = 5  # and that has missed this many accounts, which are rarer on an object store
+PATIENCE_SECONDS = 30.0  # for a run to read a request
 _POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunningPack:
-    """Trials that a process has now; of several that train together the first names them."""
+    """Trials that one process runs now; for several at once all values but the seeds are those of the first."""
 
     task: str
     regularizer: str
@@ -41,7 +41,7 @@ class RunningPack:
 
 @dataclass(frozen=True, kw_only=True)
 class CellStanding:
-    """One contestant on one task; `total` is None where no run told how many trials there are to be."""
+    """Counts of trials of one contestant on one task; `total` is None if no run has written it."""
 
     task: str
     regularizer: str
@@ -64,56 +64,56 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """A campaign as its folder tells of it; times are in UTC."""
+    """The state of a campaign according to its folder; times are in UTC."""
 
     location: str
     suite: str
     is_running: bool
-    run_id: str  # of the last run; "" where none told of itself, as none of before there were accounts did
+    run_id: str  # of the last run; "" if none has written an account, as those of older versions
     started_at: datetime | None
     seen_at: datetime | None
     ended_at: datetime | None
-    end: str  # "completed", or the kind of error with which it ended
+    end: str  # "completed", or the class of the error that ended it; "" before its end
     machine: str
     pid: int
-    num_workers: int
-    seconds_left: float | None
+    num_workers: int  # trials at once
+    seconds_left: float | None  # estimated; None if unknown
     cells: tuple[CellStanding, ...]
     running: tuple[RunningPack, ...]
     failures: tuple[Failure, ...]
 
     @property
     def num_done(self) -> int:
-        """Trials that ended, of those that the last run wanted."""
+        """Number of trials of the last run's plan that have ended."""
         return sum(cell.done for cell in self.cells)
 
     @property
     def num_failed(self) -> int:
-        """Of these, without a result."""
+        """Number of these without a result."""
         return sum(sum(cell.failures.values()) for cell in self.cells)
 
     @property
     def num_trials(self) -> int | None:
-        """All that the last run wanted; None where no run told."""
+        """Number of trials in the last run's plan; None if no run has written it."""
         totals = [cell.total for cell in self.cells]
         return None if None in totals else sum(total or 0 for total in totals)
 
     def as_json(self) -> dict[str, Any]:
-        """The same for another program."""
+        """The state as a dictionary for JSON, with the totals."""
         told = asdict(self)
         return {"num_done": self.num_done, "num_failed": self.num_failed, "num_trials": self.num_trials} | told
 
 
 def read_status(location: str, with_failures: bool = True) -> Status:
-    """How the campaign in a folder stands.
+    """The state of the campaign in a folder.
 
     Args:
         location: the results folder, or a URI.
-        with_failures: whether to look into the rows for what failed; a folder of many files takes seconds.
+        with_failures: whether to read failures from the rows, which takes seconds in a folder of many files.
 
     Raises:
-        BadInput: for a folder without a campaign, and for files that hold something else.
-        ResultsError: when the rows cannot be read.
+        BadInput: if the folder holds no campaign, or its files have another content than expected.
+        ResultsError: if the rows cannot be read.
     """
     store = Store(location)
     campaign, run = read_campaign(store), _run_of(store)
@@ -148,11 +148,11 @@ def read_status(location: str, with_failures: bool = True) -> Status:
 
 
 def ask(location: str, what: Ask) -> Status:
-    """Ask the run that works on a folder for something, and wait until it has heard it; how it stood before.
+    """Send a request to the run on a folder, and wait until it has read it; returns the state before.
 
     Raises:
-        BadInput: when no run works there.
-        RegarenaError: when it does not answer.
+        BadInput: if no run works there, or the request cannot be written.
+        RegarenaError: if the run does not read it within PATIENCE_SECONDS.
     """
     status = read_status(location, with_failures=False)
     if not status.is_running:
@@ -167,23 +167,23 @@ def ask(location: str, what: Ask) -> Status:
         if time.monotonic() > latest:
             raise RegarenaError(
                 f"The run on {location} did not answer within {PATIENCE_SECONDS:g} s (process {status.pid} on "
-                f"{status.machine}); it has the request, and takes it up if it lives."
+                f"{status.machine}); the request is stored, and the run follows it if it still lives."
             )
         time.sleep(_POLL_SECONDS)
     return status
 
 
 def await_end(location: str) -> Status:
-    """Wait until the run on a folder has ended; how it stands then.
+    """Wait until the run on a folder has ended; returns the state then.
 
     Raises:
-        RegarenaError: when it does not end.
+        RegarenaError: if it does not end within PATIENCE_SECONDS.
     """
     latest = time.monotonic() + PATIENCE_SECONDS
     while (status := read_status(location, with_failures=False)).is_running:
         if time.monotonic() > latest:
             raise RegarenaError(
-                f"The run on {location} has heard the request, and had not ended {PATIENCE_SECONDS:g} s later "
+                f"The run on {location} has read the request, but had not ended {PATIENCE_SECONDS:g} s later "
                 f"(process {status.pid} on {status.machine})."
             )
         time.sleep(_POLL_SECONDS)
@@ -193,11 +193,11 @@ def await_end(location: str) -> Status:
 def last_run(status: Status) -> str:
     """A sentence on how the last run ended."""
     if status.started_at is None:
-        return "no run has told of itself there."
+        return "no run has left its state there."
     if status.ended_at is None:
         return (
-            f"the last one, begun {at(status.started_at)}, gave no sign of life since {at(status.seen_at)} and was "
-            "probably killed. What is finished is kept; the same `regarena run` resumes."
+            f"the last one, started {at(status.started_at)}, was last seen {at(status.seen_at)} and was probably "
+            "killed. What is finished is kept; the same `regarena run` resumes."
         )
     ends = {"completed": "was completed", "Interrupted": "was stopped"}
     how = ends.get(status.end, f"ended with an error ({status.end})")
@@ -206,7 +206,7 @@ def last_run(status: Status) -> str:
 
 
 def at(moment: datetime | None) -> str:
-    """A moment in UTC as a person reads it; without the day if that is today."""
+    """A time in words, in UTC; without the date if it is today."""
     if moment is None:
         return "at no known time"
     today = datetime.now(UTC).date() == moment.date()
@@ -220,7 +220,7 @@ def _rows(store: Store) -> list[dict[str, Any]]:
 
 
 def _cells_from(rows: Iterable[Mapping[str, Any]]) -> Iterator[CellStanding]:
-    """What rows alone tell: how many trials ended."""
+    """The counts from rows alone, which only tell how many trials have ended."""
     done: Counter[tuple[str, str]] = Counter()
     failures: dict[tuple[str, str], Counter[str]] = {}
     for finished in map(TrialSummary.from_row, rows):
@@ -238,7 +238,7 @@ def _failure(row: Mapping[str, Any]) -> Failure:
 
 
 def _running(store: Store) -> list[RunningPack]:
-    """The notes of processes, the oldest first; one that is written by somebody else or gone meanwhile is left out."""
+    """The notes of processes, the oldest first; notes that are invalid, or vanish meanwhile, are left out."""
     found = []
     for name in store.names_in(RUNNING):
         with contextlib.suppress(RegarenaError, KeyError, TypeError, ValueError):
@@ -251,13 +251,17 @@ def _running(store: Store) -> list[RunningPack]:
 def _pack(told: Mapping[str, Any]) -> RunningPack:
     texts = {name: told[name] for name in ("task", "regularizer", "role", "machine", "gpus")}
     if not all(isinstance(text, str) for text in texts.values()) or texts["role"] not in ROLES:
-        raise ValueError("a note holds texts, and a role")
+        raise ValueError("a note must hold text, and one of the roles")
     seeds = tuple(_whole(seed) for seed in told["seeds"])
     return RunningPack(**texts, seeds=seeds, started_at=_moment(told["started_at"]), pid=_whole(told["pid"]))
 
 
 def _run_of(store: Store) -> dict[str, Any] | None:
-    """The run's own account, each value of the right kind; None where there is none."""
+    """The run's account with values of the right types; None if there is none.
+
+    Raises:
+        BadInput: if a value is missing or has another type.
+    """
     told: Any = store.read_json(RUN_FILE)
     if told is None:
         return None
@@ -288,8 +292,8 @@ def _run_of(store: Store) -> dict[str, Any] | None:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise BadInput(
-            f"{store.location}/{RUN_FILE} is no account of a run ({what}). Remove it: it holds no results, and a run "
-            f"writes it anew; {CAMPAIGN_FILE} and the rows stay."
+            f"{store.location}/{RUN_FILE} is not valid ({what}). Remove it: it holds no results, and the next run "
+            f"writes a new one; keep {CAMPAIGN_FILE} and the rows."
         ) from error
 
 

@@ -1,7 +1,7 @@
-"""What a trial's process answers through its pipe, read as it comes.
+"""The answer of a trial's process, sent through a pipe and read piece by piece.
 
-`Connection.recv` waits until the whole answer is there, and a process that stops in the middle of its own would hold
-its reader for ever. Here a part of an answer keeps nobody from looking at the clock.
+`Connection.recv` blocks until the whole message is there; if the process stopped in the middle of it, the reader would
+block forever. Here the reader gets control back after each piece, and can check its time limit.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from harness.records import TrialRecord
 
 _HEADER = struct.Struct("!Q")  # bytes of the answer that follows
 _BYTES_AT_ONCE = 2**16  # what a pipe holds
-_MAX_READS = 1000  # before the reader looks at the clock again
+_MAX_READS = 1000  # before `poll` returns, so that the caller can check its time limit
 
 
 def send_answer(sender: Connection, records: list[TrialRecord]) -> None:
-    """Write the whole answer."""
+    """Write the whole answer to the pipe."""
     content = pickle.dumps(records)
     with open(sender.fileno(), "wb", closefd=False) as pipe:
         pipe.write(_HEADER.pack(len(content)) + content)
@@ -33,11 +33,11 @@ class Answer:
         self._received = bytearray()
 
     def poll(self, seconds: float) -> list[TrialRecord] | None:
-        """The records, once all of them have come; waits so long for the next part of them.
+        """The records once all have arrived, else None; waits at most `seconds` for the next piece.
 
         Raises:
-            EOFError: when the other end is closed.
-            OSError, ValueError: when the pipe cannot be read, or does not hold an answer.
+            EOFError: if the other end is closed.
+            OSError, ValueError: if the pipe cannot be read, or its content is not an answer.
         """
         for _ in range(_MAX_READS):
             if not self._receiver.poll(seconds):
@@ -60,7 +60,7 @@ class Answer:
 
 def _records(content: bytes) -> list[TrialRecord]:
     try:
-        records = pickle.loads(content)  # from a process of ours, which runs what this one runs
+        records = pickle.loads(content)  # safe: it comes from a child of this process
     except Exception as error:
         raise ValueError(f"The answer cannot be read: {type(error).__name__}.") from error
     if not isinstance(records, list):

@@ -10,8 +10,8 @@ from harness.errors import BadInput
 from harness.request import Cluster
 from harness.workers.environment import PACKAGE_ROOT
 
-# Set before ray is imported. Explicit token mode avoids a warning line; the flag named after other systems is what
-# makes every Ray process on Linux listen on the loopback address alone (a test lists the sockets).
+# Set before ray is imported. Explicit token mode avoids a warning. RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER = 0 makes every
+# process of Ray, also on Linux, listen on the loopback address only (a test lists the sockets).
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
@@ -30,9 +30,9 @@ _CONNECT_SECONDS = 10.0
 
 
 def environment_of_ours(scratch: str) -> dict[str, str]:
-    """What is set while a Ray of our own runs: loopback only, a token of its own, all temporary files in `scratch`.
+    """Variables for a Ray that the campaign starts: loopback only, a new token, all temporary files in `scratch`.
 
-    The workers share what they compile: in the folder of the process that plans, which they inherit.
+    The workers inherit the planning process's folder of compiled code, and so share that code.
     """
     folders = {"RAY_TMPDIR": scratch, "TMPDIR": scratch}
     return {**_ENVIRONMENT, **_LOCAL_ENVIRONMENT, "RAY_AUTH_TOKEN": secrets.token_hex(32), **folders}
@@ -42,7 +42,7 @@ def environment_to_join(cluster: Cluster) -> dict[str, str]:
     """Variables that are set while a cluster is joined; variables that the user has set are kept.
 
     Raises:
-        BadInput: when there is no token, or nothing listens at the address.
+        BadInput: if there is no token, or nothing listens at the address.
     """
     assert cluster.address is not None
     _check_token(cluster)
@@ -52,7 +52,7 @@ def environment_to_join(cluster: Cluster) -> dict[str, str]:
 
 
 def python_path() -> str:
-    """Where the nodes of a cluster find our code, and that of the packages which add to our tables."""
+    """The PYTHONPATH for the nodes of a cluster: regarena's code, and packages that add to its tables."""
     return os.pathsep.join(filter(None, (PACKAGE_ROOT, os.environ.get("PYTHONPATH"))))
 
 
@@ -72,7 +72,9 @@ def _check_answers(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
-        raise BadInput(f"Nobody answers at {address}, where the cluster should be: {error}.") from error
+        raise BadInput(
+            f"No cluster can be reached at {address}: {error}. Check --address, and that Ray runs there."
+        ) from error
 
 
 def _has_token() -> bool:

@@ -1,4 +1,4 @@
-"""Variables of the environment for as long as something starts that reads them."""
+"""Temporary changes of environment variables, for processes and libraries that read them at their start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])  # the folder that holds
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Within it, these variables are set for this process and those that it starts; then they are as before."""
+    """A context in which these variables are set, for this process and those that it starts; restored afterwards."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

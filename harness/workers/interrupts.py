@@ -16,23 +16,23 @@ from types import FrameType
 from harness.errors import Interrupted
 
 _POLL_SECONDS = 0.005
-_OF_A_GROUP = (-signal.SIGTERM, -signal.SIGHUP)  # how the witness ends when its group is signalled
+_OF_A_GROUP = (-signal.SIGTERM, -signal.SIGHUP)  # exit codes of the watching child when its group is signalled
 _ENDED = "regarena: Ray or the system ended this command. What is finished is kept; the same command resumes."
-# Ends with whoever holds its standard input, and speaks for one that parted without a word.
-_WITNESS_CODE = """
+# Ends when its standard input is closed, and prints the message unless the parent wrote to it before.
+_MONITOR_CODE = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 if not sys.stdin.read():
     print(sys.argv[1], file=sys.stderr)
 """
-_WITNESS = (sys.executable, "-I", "-S", "-c", _WITNESS_CODE, _ENDED)
+_MONITOR = (sys.executable, "-I", "-S", "-c", _MONITOR_CODE, _ENDED)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within it, SIGINT and SIGTERM raise `Interrupted` in the main thread; so does SIGHUP, unless it is ignored.
+    """A context in which SIGINT, SIGTERM and SIGHUP raise `Interrupted` in the main thread.
 
-    A terminal that closes sends SIGHUP, which counts as SIGTERM; `nohup` has it ignored.
+    SIGHUP, which a closing terminal sends, counts as SIGTERM. If it is ignored, as with `nohup`, it stays ignored.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -50,9 +50,10 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """A context that defers SIGINT and SIGTERM to its end, for work that must not be interrupted half way.
+    """A context that defers SIGINT and SIGTERM to its end, for work that must not be interrupted half-way.
 
-    Blocking them by the thread's mask would not do: another thread takes them then, and the main one is told at once.
+    To block them for this thread would not suffice: another thread would receive them, and Python would call the
+    handler in the main thread at once.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -72,22 +73,22 @@ def held() -> Iterator[None]:
 
 
 class ProcessGroupWatch:
-    """A child process that sees how this one ends; see `ended_within`."""
+    """A child process that detects how this process ends; see `ended_within`."""
 
     def __init__(self) -> None:
-        self._witness: subprocess.Popen[bytes] | None = None
+        self._monitor: subprocess.Popen[bytes] | None = None
         self._ends_with_group = False
 
     @contextmanager
     def watched(self, *, ends_with_group: bool) -> Iterator[None]:
-        """Within it, an end of this process that nobody here can tell is told by the child: Ray's own code may end it.
+        """A context in which the child prints a message if this process ends without one, as Ray's code may end it.
 
-        With `ends_with_group` a SIGTERM or SIGHUP to the whole process group ends this process too, without a clean
-        end. Whoever signals a whole group also ends the processes of Ray that a clean end would talk to, and Ray's own
-        code ends the process that misses them, with an exit code of its own. The child, which does nothing else, tells
-        the two cases apart: it ends when the group is signalled, long before those which have something to wind up.
+        With `ends_with_group`, a SIGTERM or SIGHUP to the whole process group ends this process at once, without a
+        clean shutdown. Such a signal also ends the processes of Ray that a clean shutdown would talk to; Ray's code
+        would then end this process with an exit code of its own. By the child the two cases can be told apart: it ends
+        at once if the group is signalled, and not if only this process is.
         """
-        with subprocess.Popen(_WITNESS, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as self._witness:
+        with subprocess.Popen(_MONITOR, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as self._monitor:
             self._ends_with_group = ends_with_group
             try:
                 yield
@@ -95,14 +96,14 @@ class ProcessGroupWatch:
                 self.part()
 
     def part(self) -> None:
-        """Tell the child that this process ends knowingly."""
-        if self._witness is not None and self._witness.stdin is not None:
+        """Tell the child that this process ends by itself, so that the child prints nothing."""
+        if self._monitor is not None and self._monitor.stdin is not None:
             with contextlib.suppress(OSError):
-                os.write(self._witness.stdin.fileno(), b".")
+                os.write(self._monitor.stdin.fileno(), b".")
 
     def group_was_signalled(self) -> bool:
         """Whether the group was signalled."""
-        return self._ends_with_group and self._witness is not None and self._witness.poll() in _OF_A_GROUP
+        return self._ends_with_group and self._monitor is not None and self._monitor.poll() in _OF_A_GROUP
 
 
 @contextmanager

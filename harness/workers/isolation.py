@@ -1,7 +1,7 @@
-"""A trial's body in a child process that can be killed: a hang, a crash or too much memory becomes a record.
+"""Runs trials in a child process that can be killed: a hang, a crash or too much memory becomes a record.
 
-Children are forked from a fork server that has imported torch and read the data once, so that a child costs
-milliseconds. A child dies with its parent (PR_SET_PDEATHSIG), whatever kills the parent.
+Children are forked from a fork server that has imported torch and read the data once, so that starting one takes
+milliseconds. A child is killed when its parent ends (PR_SET_PDEATHSIG), however that ends.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from harness.workers.temporary_folders import folder_of_this_process, temporary_
 
 PRELOAD_VARIABLE = "REGARENA_PRELOAD"  # names of tasks, for harness.workers.preload
 DATA_VARIABLE = "REGARENA_DATA"
-FOLDER_VARIABLE = "REGARENA_TEMPORARY_FOLDER"  # of the process that asks for trials; the fork server outlives that
+FOLDER_VARIABLE = "REGARENA_TEMPORARY_FOLDER"  # that of the process which runs trials; the fork server ends after it
 MAX_ATTEMPTS = 2  # of a trial whose process died: if it crashes again, the trial itself is at fault
 MALLOC_VARIABLE = "GLIBC_TUNABLES"
-# Activations are freed and asked for again in every step. By default glibc gives large blocks back to the system each
-# time and faults every page of them in anew; so tuned, a process keeps them, in huge pages where the system has them.
-# The price: with holes between the blocks it kept, a trial's peak was up to a tenth higher (DenseNet-BC).
+# Every step frees its activations and allocates them again. By default glibc returns large blocks to the system each
+# time, and every page of a new block costs a page fault. With these settings a process keeps the blocks, in huge pages
+# where the system has them. The cost is fragmentation: a trial's peak memory was up to a tenth higher (DenseNet-BC).
 _MALLOC = {
     "glibc.malloc.mmap_max": "0",
     "glibc.malloc.trim_threshold": str(2**33),
@@ -46,7 +46,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def run_isolated(spec: TrialSpec, execution: Execution) -> TrialRecord:
-    """Run one trial in a child process, again once if it crashes; always returns a record."""
+    """Run one trial in a child process, a second time if it crashes; always returns a record."""
     for attempt in range(1, MAX_ATTEMPTS + 1):
         record = _attempt((spec,), execution)[0].with_values(attempts=attempt)
         if record.status != "crashed":
@@ -57,8 +57,8 @@ def run_isolated(spec: TrialSpec, execution: Execution) -> TrialRecord:
 def run_pack_isolated(pack: Pack, execution: Execution) -> list[TrialRecord]:
     """Run the trials of a pack in one child process; a single one as `run_isolated` does.
 
-    Several get a record each, or none at all if anything goes wrong: then they are to run one by one. Their limit of
-    time is the sum of their own; that of memory is one process's, as for one trial.
+    If anything goes wrong with several, the list is empty, and the caller runs them one by one. Several have the sum of
+    their time limits, but only one trial's memory limit.
     """
     if len(pack) == 1:
         return [run_isolated(pack[0], execution)]
@@ -69,12 +69,12 @@ def _attempt(pack: Pack, execution: Execution) -> list[TrialRecord]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["harness.workers.preload"])
     receiver, sender = context.Pipe(duplex=False)
-    # Not a daemon, which may have no children: a trial's data may be read by workers of its own. It is killed below.
+    # Not a daemon, since these may have no children, and a trial may start processes that load data. Killed below.
     child = context.Process(target=_body, args=(pack, execution, sender), daemon=False)
     try:
-        with held():  # a signal amid the request would leave the server with half of it
+        with held():  # a signal meanwhile would leave the fork server with half of the request
             _start(child, execution)
-        # The child exists by now: the server's own start does not count as the trial's time.
+        # The child exists now: the start of the fork server does not count as time of the trial.
         started_at, started = utc_now(), time.monotonic()
         sender.close()
         answer = _await(child, receiver, execution, started)
@@ -92,7 +92,7 @@ def _attempt(pack: Pack, execution: Execution) -> list[TrialRecord]:
 
 
 def lost_record(spec: TrialSpec, execution: Execution, status: Status, message: str) -> TrialRecord:
-    """The record of a trial that could not answer for itself."""
+    """The record of a trial whose process returned none."""
     from harness.trial import base_values
 
     values = base_values(spec, execution) | {"finished_at": utc_now(), "error_type": status, "error_message": message}
@@ -102,11 +102,11 @@ def lost_record(spec: TrialSpec, execution: Execution, status: Status, message: 
 def _await(
     child: BaseProcess, receiver: Connection, execution: Execution, started: float
 ) -> list[TrialRecord] | tuple[Status, str]:
-    """The child's records, or the status and message of why there are none."""
+    """Wait for the child's records; returns them, or the status and message that tell why there are none."""
     assert child.pid is not None
     base, answer = _resident_bytes(child.pid), Answer(receiver)
     while True:
-        is_alive = child.is_alive()  # before the pipe, whose other end a process of the trial may hold
+        is_alive = child.is_alive()  # asked before the pipe is read: a process of the trial may keep the pipe open
         try:
             if (records := answer.poll(_POLL_SECONDS)) is not None:
                 return records
@@ -129,7 +129,7 @@ def _how(exit_code: int | None) -> str:
 
 
 def _resident_bytes(pid: int) -> int:
-    """Resident memory of a process, 0 where it is gone or the system does not tell."""
+    """Resident memory of a process in bytes; 0 if it has ended or the system does not tell."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError):
@@ -148,7 +148,7 @@ def _start(child: BaseProcess, execution: Execution) -> None:
             try:
                 with environment(_variables(execution)), temporary_files_in(folder_of_this_process()):
                     return child.start()
-            except (EOFError, OSError):  # the fork server was killed: when that is noticed, there is a new one
+            except (EOFError, OSError):  # the fork server was killed; multiprocessing starts a new one when it notices
                 if not attempts_left:
                     raise
                 time.sleep(_POLL_SECONDS)
@@ -157,14 +157,14 @@ def _start(child: BaseProcess, execution: Execution) -> None:
 
 
 def _variables(execution: Execution) -> dict[str, str]:
-    """What the fork server has in its environment besides."""
+    """Further environment variables of the fork server and its children."""
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     variables = {
         PRELOAD_VARIABLE: ",".join(execution.preload),
         DATA_VARIABLE: execution.data_dir or "",
         MALLOC_VARIABLE: malloc_tunables(os.environ.get(MALLOC_VARIABLE, "")),
         "PYTHONPATH": os.pathsep.join(paths if PACKAGE_ROOT in paths else [PACKAGE_ROOT, *paths]),
-        "PYTHONSAFEPATH": "1",  # no code from the folder that the command was given in
+        "PYTHONSAFEPATH": "1",  # no code is imported from the current folder
         FOLDER_VARIABLE: folder_of_this_process(),
         "TMPDIR": folder_of_this_process(),
         compiled_code.VARIABLE: compiled_code.place_of_compiled_code(),
@@ -175,7 +175,7 @@ def _variables(execution: Execution) -> dict[str, str]:
 
 
 def malloc_tunables(own: str = "") -> str:
-    """The value of GLIBC_TUNABLES for a process that trains; what the user's `own` value sets stays.
+    """The value of GLIBC_TUNABLES for a process that trains; settings in the user's `own` value are kept.
 
     >>> malloc_tunables("glibc.malloc.mmap_max=9:glibc.malloc.arena_max=2")
     'glibc.malloc.trim_threshold=8589934592:glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=9:glibc.malloc.arena_max=2'
@@ -186,7 +186,7 @@ def malloc_tunables(own: str = "") -> str:
 
 
 def _body(pack: Pack, execution: Execution, sender: Connection) -> None:
-    """What the child does."""
+    """The child's code: run the pack and send its records."""
     _die_with_parent()
     os.dup2(2, 1)  # output of trials must not mix with the command's own output, which another program may read
     if execution.working_folder is not None:
@@ -205,10 +205,10 @@ def _body(pack: Pack, execution: Execution, sender: Connection) -> None:
 
 
 def _die_with_parent() -> None:
-    """Have the kernel end this process when its parent, the fork server, ends; the server ends with the worker.
+    """Have the kernel kill this process when its parent, the fork server, ends; the server ends with the worker.
 
-    The server ends when nobody holds its pipe any more. A child inherits an end of it, which it must let go: a trial
-    that hangs would otherwise keep the server alive, and the server the trial, for ever.
+    The server ends when all other ends of its pipe are closed. A child inherits one and must close it: otherwise a
+    trial that hangs would keep the server alive, and the server the trial.
     """
     pipe = getattr(multiprocessing.forkserver._forkserver, "_forkserver_alive_fd", None)
     if pipe is not None:
@@ -218,7 +218,7 @@ def _die_with_parent() -> None:
 
 
 def _limit_data(memory_bytes: int) -> None:
-    """Cap the process's writable memory: faster than the parent's polling, with a traceback of the place."""
+    """Limit the process's data memory: this acts sooner than the parent's polling, and gives a traceback."""
     used = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE") if _HAS_PROC else 0
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     limits = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]  # such as `ulimit -d` sets

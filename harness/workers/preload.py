@@ -1,7 +1,7 @@
-"""Imported once by the fork server: torch and the data of the campaign's tasks, shared by all children.
+"""Imported once by the fork server: loads torch and the data of the campaign's tasks, which all children share.
 
-It must leave no thread behind, since a fork copies only one: torch gets a single thread before its first operation,
-nothing is differentiated, and CUDA is not touched.
+It must leave no thread behind, since a fork copies only one. So torch is set to one thread before its first operation,
+and neither autograd nor CUDA is used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from types import FrameType
 
 import torch
 
-import harness.trial  # the body that the children will run, with all that it imports
+import harness.trial  # what the children run, with all its imports
 from harness.provenance import software
 from harness.workers.isolation import DATA_VARIABLE, FOLDER_VARIABLE, PRELOAD_VARIABLE
 from harness.workers.temporary_folders import remove
@@ -28,7 +28,7 @@ _PARENT = os.getppid()
 
 
 def _remove_folder_of_parent() -> None:
-    """Remove the temporary folder of a worker that has ended. It closes its pipe to this server just before that."""
+    """Remove the worker's temporary folder once the worker has ended; it closes its pipe to this server just before."""
     latest = time.monotonic() + _WATCH_SECONDS
     while os.getppid() == _PARENT:
         if time.monotonic() > latest:
@@ -38,10 +38,10 @@ def _remove_folder_of_parent() -> None:
 
 
 def _end_without_parent(number: int, frame: FrameType | None) -> None:
-    """End the fork server, and by their death signal its children, once the worker that started it is gone.
+    """End the fork server, and with it its children (PR_SET_PDEATHSIG), once the worker that started it has ended.
 
-    By itself the server waits for its last child, which may hang for ever. A timer's signal serves here: a thread must
-    not be left behind, and the kernel's death signal would follow the worker's thread, of which Ray has one per trial.
+    By itself the server waits for its last child, which may hang forever. A timer's signal is used for this: a thread
+    is not allowed here, and PR_SET_PDEATHSIG depends on the worker's thread, of which Ray has one per trial.
     """
     if os.getppid() != _PARENT:
         _remove_folder_of_parent()
@@ -59,7 +59,7 @@ torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)  # the first optim
 
 _data = Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None
 for _name in filter(None, os.environ.get(PRELOAD_VARIABLE, "").split(",")):
-    # A data folder that is damaged is the trial's to report, as a row; here it only means no head start.
+    # Missing or damaged data is reported by the trial, as a row; here it only means that nothing is preloaded.
     with contextlib.suppress(Exception):
         TASKS[_name].dataset_fingerprint(_data)
 

@@ -1,8 +1,8 @@
-"""Temporary folders: removed when their owner ends, and by the next run where the owner was killed.
+"""Temporary folders: removed when their owner ends, or by the next run if the owner was killed.
 
-The folder above (`/tmp`, as a rule) belongs to all users of the machine, so what is found there is not trusted: only
-real folders of the own user are looked into, through a handle on the folder itself, and no link is followed. The folder
-above needs the sticky bit, as `/tmp` has it; without that, others could exchange a folder that is in use.
+The parent folder (usually `/tmp`) is shared by all users of the machine, so its content is not trusted: only real
+folders of this user are opened, through a file descriptor of the folder itself, and no link is followed. The parent
+needs the sticky bit, as `/tmp` has; otherwise other users could replace a folder that is in use.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _MAX_FOLDER_CHARACTERS = 24
 
 
 def short_folder() -> str:
-    """Where folders that hold sockets may be made: a socket's path has 107 characters at most, and Ray takes many."""
+    """The parent for folders of sockets, with a short path: a socket's has at most 107 characters, Ray uses many."""
     folder = tempfile.gettempdir()
     return "/tmp" if len(folder) > _MAX_FOLDER_CHARACTERS and os.access("/tmp", os.W_OK) else folder
 
 
 @contextlib.contextmanager
 def temporary_folder(parent: str) -> Iterator[str]:
-    """A new folder in `parent`, removed at the end; what killed processes of this user left there goes first."""
+    """A context with a new folder in `parent`, removed at its end; first, folders of killed processes are removed."""
     remove_abandoned(parent)
     folder, owner = new_folder(parent)
     try:
@@ -43,7 +43,7 @@ def temporary_folder(parent: str) -> Iterator[str]:
 
 
 def folder_of_this_process() -> str:
-    """A folder for as long as this process lives, made at the first call."""
+    """The temporary folder of this process, created at the first call and removed when the process ends."""
     return _folder_of_process(os.getpid())
 
 
@@ -58,7 +58,7 @@ def _folder_of_process(pid: int) -> str:
 
 @contextlib.contextmanager
 def temporary_files_in(folder: str) -> Iterator[None]:
-    """Within it, this process makes its temporary files and sockets in `folder`."""
+    """A context in which this process creates its temporary files and sockets in `folder`."""
     before, tempfile.tempdir = tempfile.tempdir, folder
     try:
         yield
@@ -67,13 +67,13 @@ def temporary_files_in(folder: str) -> Iterator[None]:
 
 
 def new_folder(parent: str) -> tuple[str, int | None]:
-    """A new folder, and the open file whose lock says that this process holds it (None where files have no locks)."""
+    """A new folder, and the descriptor of its lock file, which this process holds (None where files have no locks)."""
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     unfinished = folder / f"{_OWNER}.unlocked"
     owner = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(owner, fcntl.LOCK_EX)
-        unfinished.rename(folder / _OWNER)  # only now, so that no other run takes the folder for abandoned
+        unfinished.rename(folder / _OWNER)  # after locking, so that no other run takes the folder for abandoned
     except OSError:  # without locks, abandoned folders cannot be told from used ones
         os.close(owner)
         return str(folder), None
@@ -81,7 +81,7 @@ def new_folder(parent: str) -> tuple[str, int | None]:
 
 
 def remove_abandoned(parent: str) -> None:
-    """Remove the folders in `parent` that processes of this user made and that none of them holds any more."""
+    """Remove the folders in `parent` whose owner, a process of this user, has ended."""
     for left in Path(parent).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError), _opened(left) as folder:
             owner = os.open(_OWNER, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
@@ -95,7 +95,7 @@ def remove_abandoned(parent: str) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove a folder of this user with all that is in it; what cannot be removed stays."""
+    """Remove a folder of this user with its content; errors are ignored."""
     with contextlib.suppress(OSError), _opened(Path(path)) as folder:
         _empty(folder)
         os.rmdir(path)
@@ -103,7 +103,7 @@ def remove(path: str) -> None:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    """A handle on a folder of this user; OSError if it is a link, no folder, or another user's."""
+    """A descriptor of a folder of this user; OSError if it is a link, no folder, or another user's."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         _check_is_own(folder)

@@ -83,7 +83,7 @@ def test_an_address_where_nobody_answers_is_refused(arena):
         address = f"127.0.0.1:{reserved.getsockname()[1]}"
         ended = arena.regarena("run", "slow", "--address", address, "--results", "none", RAY_AUTH_TOKEN="any")
     assert ended.returncode == 2
-    assert f"Nobody answers at {address}" in ended.stderr
+    assert f"No cluster can be reached at {address}" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
