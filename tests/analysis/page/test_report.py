@@ -109,7 +109,7 @@ def test_the_page_is_well_formed_small_enough_and_made_for_a_phone(folder, page)
         "1.250",
         "cpu-a",
         "With 1 task and",
-        "No cell of this campaign stands in the papers' tables.",
+        "No cell of this campaign occurs in the papers' tables.",
     ],
 )
 def test_the_page_shows(page, words):
