@@ -20,14 +20,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 OUR_PACKAGES = ("harness", "tasks", "search_spaces", "analysis")
 _LEFT_OUT = ("type_comment", "kind", "ctx")  # fields without influence on what the code does
 _BLOCKS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """A top-level definition: the module that holds it, and its name there. Without a name it is the whole module."""
 
     module: str
@@ -64,18 +64,25 @@ def _hash_of(targets: tuple[str, ...]) -> str:
     digest = sha256()
     waiting = list(numbers)
     for reference in waiting:  # grows in the loop
-        text, used = _node(reference, packages)
-        digest.update(text.encode())
-        for name, target in used:
-            definition = _followed(target, reference.module, packages)
-            if isinstance(definition, Reference):
-                if definition not in numbers:
-                    numbers[definition] = len(numbers)
-                    waiting.append(definition)
-                digest.update(f"\n{name} = {numbers[definition]}".encode())
-            elif definition:
-                digest.update(f"\n{name} = {definition}".encode())
+        text, used = _followed_from(reference, packages)
+        lines = [text]
+        for name, definition in used:
+            if isinstance(definition, Reference) and definition not in numbers:
+                numbers[definition] = len(numbers)
+                waiting.append(definition)
+            lines.append(f"\n{name} = {numbers[definition] if isinstance(definition, Reference) else definition}")
+        digest.update("".join(lines).encode())
     return digest.hexdigest()[:12]
+
+
+@cache
+def _followed_from(
+    reference: Reference, packages: frozenset[str]
+) -> tuple[str, tuple[tuple[str, Reference | str], ...]]:
+    """The text of a definition, and what each name that it uses stands for, in the order of their use."""
+    text, used = _node(reference, packages)
+    followed = ((name, _followed(target, reference.module, packages)) for name, target in used)
+    return text, tuple((name, definition) for name, definition in followed if definition)
 
 
 def _followed(reference: Reference, user: str, packages: frozenset[str]) -> Reference | str | None:

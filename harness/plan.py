@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -160,9 +160,9 @@ class Plan:
         """The numbers of the splits that a cell runs on; only 0 where its task holds out no validation data."""
         return range(self.budget.splits if cell.task.validation_fraction(cell.scale) else 1)
 
-    def timing_specs(self) -> list[TrialSpec]:
-        """The timing trials of all timed cells, ordered so that the repeats of one cell are far apart in time."""
-        timed = [cell for cell in self.running_cells if cell.is_timed]
+    def timing_specs(self, cells: Iterable[Cell] | None = None) -> list[TrialSpec]:
+        """The timing trials of these cells, or of all, ordered so that the repeats of one are far apart in time."""
+        timed = [cell for cell in (self.running_cells if cells is None else cells) if cell.is_timed]
         return [self.spec(cell, "timing", repeat) for repeat in range(self.budget.timing_repeats) for cell in timed]
 
     def study(self, cell: Cell, known: Proposals | None = None) -> CellStudy:

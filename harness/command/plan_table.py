@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from harness.records import ROLES, Role, TrialSpec
 from harness.records.folders import TRIALS
 from harness.request import Request
 from harness.results.store import Store
-from harness.results.trial_summary import TrialSummary
+from harness.results.trial_summary import Proposals, TrialSummary
 from harness.schedule import CellProgress
 from harness.times.cost import Counts
 from harness.times.forecast import cost_columns, forecast_of, totals
@@ -41,7 +42,9 @@ def plan_table(request: Request, timings: Sequence[str] = (), calibrate: bool = 
 
     store = Store(request.results)
     plan = plan_campaign(request, store)
-    stored = store.finished(set_aside=False)
+    stored: dict[tuple[str, str], dict[str, TrialSummary]] = defaultdict(dict)
+    for trial_id, done in store.finished(set_aside=False).items():
+        stored[done.task, done.regularizer][trial_id] = done
     execution = placed(request.execution, request.cluster.gpus_per_trial)
     times = read_times([store, *map(_with_rows, timings)])
     workers = _num_workers(request, execution)
@@ -50,7 +53,7 @@ def plan_table(request: Request, timings: Sequence[str] = (), calibrate: bool = 
         if cell.skip_reason is not None:
             rows.append(_skipped_row(cell))
             continue
-        counts, missing, why = _counts(plan, cell, stored)
+        counts, missing, why = _counts(plan, cell, stored[cell.task_name, cell.regularizer], store.proposals)
         try:
             forecasts.append(forecast_of(plan, cell, missing, times, execution, calibrate))
         except DataError as error:
@@ -102,15 +105,15 @@ def _names(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _counts(plan: Plan, cell: Cell, stored: Mapping[str, TrialSummary]) -> tuple[dict[str, Any], Counts, str]:
-    """The columns that count a cell's trials, the missing trials by role, and these in words."""
-    progress = CellProgress(plan, cell, stored)
-    timing = {spec.trial_id: spec for spec in plan.timing_specs() if spec.cell == (cell.task_name, cell.regularizer)}
-    known = {**progress.needed_ids(), **timing}
+def _counts(
+    plan: Plan, cell: Cell, stored: Mapping[str, TrialSummary], proposals: Proposals
+) -> tuple[dict[str, Any], Counts, str]:
+    """The columns that count a cell's trials, the missing trials by role, and these in words; `stored` are its own."""
+    progress = CellProgress(plan, cell, stored, proposals=proposals)
+    known = {**progress.needed_ids(), **{spec.trial_id: spec for spec in plan.timing_specs([cell])}}
     done = [stored[trial_id] for trial_id in known if trial_id in stored]
     missing = _missing(plan, progress, known.values(), stored)
-    mine = (cell.task_name, cell.regularizer)
-    unused = sum((done.task, done.regularizer) == mine and trial_id not in known for trial_id, done in stored.items())
+    unused = len(stored) - len(done)
     counts = {
         "trials": plan.num_trials(cell),
         "done": len(done),

@@ -12,7 +12,7 @@ from harness import code_identity
 from harness.code_identity import code_hash
 
 ROOT = Path(__file__).parents[2]
-CACHES = (code_identity._source, code_identity._module, code_identity._node, code_identity._hash_of)
+CACHES = [value for value in vars(code_identity).values() if hasattr(value, "cache_clear")]
 MODULE = '''
 """A contestant."""
 
