@@ -113,8 +113,8 @@ def trains_the_baseline_to_an_end(checked: CheckedTask) -> Iterator[str]:
         return
     values = checked.record.values
     if not checked.record.succeeded:
-        told = f"{values.get('error_type')}: {values.get('error_message')}"
-        yield f"A trial of `{BASELINE}` at scale {SCALE} ends as {checked.record.status} ({told.rstrip('.')})."
+        error = f"{values.get('error_type')}: {values.get('error_message')}"
+        yield f"A trial of `{BASELINE}` at scale {SCALE} ends as {checked.record.status} ({error.rstrip('.')})."
 
 
 def leaves_the_test_split_alone_while_tuning(checked: CheckedTask) -> Iterator[str]:

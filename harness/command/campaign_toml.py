@@ -88,21 +88,21 @@ def asked_for(name: str, options: RunOptions) -> Asked:
     path = Path(name)
     text = _text_of(path)
     try:
-        told = tomllib.loads(text)
+        content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{path} is not valid TOML: {error}.") from error
-    _check_keys(path, told, _KEYS, "key of a campaign")
-    options = _merged(path, _table(path, told, "options"), options)
+    _check_keys(path, content, _KEYS, "key of a campaign")
+    options = _merged(path, _table(path, content, "options"), options)
     suite = Suite(
-        groups=tuple(_groups(path, told)),
+        groups=tuple(_groups(path, content)),
         scale=_DEFAULTS["scale"],
         tune_trials=_DEFAULTS["tune_trials"],
         tune_width=_DEFAULTS["tune_width"],
         seeds=_DEFAULTS["seeds"],
-        timing_tasks=tuple(_known_tasks(path, told, "timing-tasks")),
+        timing_tasks=tuple(_known_tasks(path, content, "timing-tasks")),
         source=path.name,
     )
-    name = told.get("name", path.stem)
+    name = content.get("name", path.stem)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise BadInput(f"{path}: name must be letters, digits, '-', '_' and '.', the first a letter, got {name!r}.")
     if name in SUITES:
@@ -138,10 +138,10 @@ def _text_of(path: Path) -> str:
         raise BadInput(f"{path} cannot be read ({error}).") from error
 
 
-def _groups(path: Path, told: Mapping[str, Any]) -> list[Group]:
+def _groups(path: Path, content: Mapping[str, Any]) -> list[Group]:
     """The group of the file itself, and those below it."""
-    own = {key: told[key] for key in ("tasks", "contestants") if key in told}
-    tables = told.get("groups", [])
+    own = {key: content[key] for key in ("tasks", "contestants") if key in content}
+    tables = content.get("groups", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise BadInput(f"{path}: write each group as a table that begins with [[groups]], got {tables!r:.100}.")
     groups = []
@@ -165,35 +165,35 @@ def _groups(path: Path, told: Mapping[str, Any]) -> list[Group]:
     return groups
 
 
-def _known_tasks(path: Path, told: Mapping[str, Any], key: str) -> list[str]:
-    names = _texts(path, told, key)
+def _known_tasks(path: Path, content: Mapping[str, Any], key: str) -> list[str]:
+    names = _texts(path, content, key)
     for name in names:
         if name not in TASKS:
             raise BadInput(f"{path}: {unknown_name_message('task', name, list(TASKS))}")
     return names
 
 
-def _texts(path: Path, told: Mapping[str, Any], key: str) -> list[str]:
-    texts = told.get(key, [])
+def _texts(path: Path, content: Mapping[str, Any], key: str) -> list[str]:
+    texts = content.get(key, [])
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise BadInput(f"{path}: {key} must be a list of names, got {texts!r}.")
     return texts
 
 
-def _table(path: Path, told: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    table = told.get(key, {})
+def _table(path: Path, content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    table = content.get(key, {})
     if not isinstance(table, dict):
         raise BadInput(f"{path}: {key} must be a table, got {table!r}.")
     return table
 
 
-def _check_keys(path: Path, told: Mapping[str, Any], known: Sequence[str], what: str) -> None:
-    for key in told:
+def _check_keys(path: Path, content: Mapping[str, Any], known: Sequence[str], what: str) -> None:
+    for key in content:
         if key not in known:
             raise BadInput(f"{path}: {unknown_name_message(what, key, list(known))}")
 
 
-def _merged(path: Path, told: Mapping[str, Any], given: RunOptions) -> RunOptions:
+def _merged(path: Path, content: Mapping[str, Any], given: RunOptions) -> RunOptions:
     """The options of the command line; those that are not given there take the file's values."""
     fields = {
         _flag(each): each
@@ -201,9 +201,9 @@ def _merged(path: Path, told: Mapping[str, Any], given: RunOptions) -> RunOption
         if "run" in each.metadata["of"] and each.name not in _NOT_IN_FILES
     }
     hints = get_type_hints(RunOptions)
-    _check_keys(path, told, list(fields), "option")
+    _check_keys(path, content, list(fields), "option")
     values = {}
-    for key, value in told.items():
+    for key, value in content.items():
         field = fields[key]
         checked = _checked(path, key, value, hints[field.name], field.metadata["parameters"])
         if getattr(given, field.name) == field.default:

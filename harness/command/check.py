@@ -57,8 +57,8 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """The lines to print: a summary, then a line for each finding."""
-        told = f"{len(self.findings)} finding(s)" if self.findings else f"all {self.num_laws} laws hold"
-        yield f"{self.kind} {self.name} ({self.package}): {told}.{f' {self.note}' if self.note else ''}"
+        summary = f"{len(self.findings)} finding(s)" if self.findings else f"all {self.num_laws} laws hold"
+        yield f"{self.kind} {self.name} ({self.package}): {summary}.{f' {self.note}' if self.note else ''}"
         yield from (f"  {finding}" for finding in self.findings)
 
 

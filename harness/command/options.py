@@ -269,10 +269,14 @@ def with_run_options(
 
 def _parameter(option: dataclasses.Field[Any], type_: Any, defaults: Mapping[str, Any]) -> inspect.Parameter:
     """A parameter for Typer, made from a field of `RunOptions`."""
-    told = option.metadata
+    metadata = option.metadata
     default = defaults.get(option.name, option.default)
-    text = f"{told['text']} [default: {told['unset']}]" if told["unset"] and default is None else told["text"]
-    annotation = Annotated[type_, typer.Option(*told["flags"], help=text, **told["parameters"])]
+    text = (
+        f"{metadata['text']} [default: {metadata['unset']}]"
+        if metadata["unset"] and default is None
+        else metadata["text"]
+    )
+    annotation = Annotated[type_, typer.Option(*metadata["flags"], help=text, **metadata["parameters"])]
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 

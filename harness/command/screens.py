@@ -50,8 +50,10 @@ def _show_task(name: str, records: Records) -> None:
     metric = next((record["metric"] for record in records if record["metric"]), "value")
     print_table(f"{name}: {metric}, {better} is better", shown.RANKING, ranked)
     remark = next(column for column in shown.RANKING if column.wide)
-    told = [record for record in records if record["status"] != "missing"]
-    print_notes(remarks(told, lambda record: [remark.make(record)] if remark.make(record) else [], ["regularizer"]))
+    with_trials = [record for record in records if record["status"] != "missing"]
+    print_notes(
+        remarks(with_trials, lambda record: [remark.make(record)] if remark.make(record) else [], ["regularizer"])
+    )
     if missing := [str(record["regularizer"]) for record in records if record["status"] == "missing"]:
         print_notes([f"No trial here, hence the worst rank overall: {listed(missing)}."])
 

@@ -148,15 +148,15 @@ def _left(status: Status) -> Iterator[tuple[str, ...]]:
 
 def _messages(status: Status) -> Iterator[str]:
     """Why trials failed: each message once, with the number of its trials, the most frequent first."""
-    told: dict[tuple[str, str], int] = {}
+    counts: dict[tuple[str, str], int] = {}
     for failure in status.failures:
         key = (failure.status, failure.message[:MAX_MESSAGE])
-        told[key] = told.get(key, 0) + 1
-    if told:
+        counts[key] = counts.get(key, 0) + 1
+    if counts:
         yield ""
-    for (kind, message), number in sorted(told.items(), key=lambda item: -item[1]):
+    for (kind, message), number in sorted(counts.items(), key=lambda item: -item[1]):
         yield f"{number} {kind}: {message or 'without a message'}"
-    if told and status.is_running:
+    if counts and status.is_running:
         yield f"`regarena retry {status.location}` gives failed trials another try while the run goes on."
 
 

@@ -90,6 +90,6 @@ class Account:
 
     def _write(self) -> None:
         """Write the current account; an OSError is ignored here, since the next row that is written raises it."""
-        told = {**self._run, "seen_at": utc_now().isoformat(timespec="seconds"), **self._standing()}
+        content = {**self._run, "seen_at": utc_now().isoformat(timespec="seconds"), **self._standing()}
         with contextlib.suppress(OSError):
-            self._store.write_json(RUN_FILE, told, lasting=False)
+            self._store.write_json(RUN_FILE, content, lasting=False)

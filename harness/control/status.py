@@ -100,8 +100,8 @@ class Status:
 
     def as_json(self) -> dict[str, Any]:
         """The state as a dictionary for JSON, with the totals."""
-        told = asdict(self)
-        return {"num_done": self.num_done, "num_failed": self.num_failed, "num_trials": self.num_trials} | told
+        content = asdict(self)
+        return {"num_done": self.num_done, "num_failed": self.num_failed, "num_trials": self.num_trials} | content
 
 
 def read_status(location: str, with_failures: bool = True) -> Status:
@@ -242,18 +242,18 @@ def _running(store: Store) -> list[RunningPack]:
     found = []
     for name in store.names_in(RUNNING):
         with contextlib.suppress(RegarenaError, KeyError, TypeError, ValueError):
-            told = store.read_json(f"{RUNNING}/{name}")
-            if told is not None:
-                found.append(_pack(told))
+            content = store.read_json(f"{RUNNING}/{name}")
+            if content is not None:
+                found.append(_pack(content))
     return sorted(found, key=lambda pack: (pack.started_at, pack.task, pack.regularizer, pack.seeds))
 
 
-def _pack(told: Mapping[str, Any]) -> RunningPack:
-    texts = {name: told[name] for name in ("task", "regularizer", "role", "machine", "gpus")}
+def _pack(content: Mapping[str, Any]) -> RunningPack:
+    texts = {name: content[name] for name in ("task", "regularizer", "role", "machine", "gpus")}
     if not all(isinstance(text, str) for text in texts.values()) or texts["role"] not in ROLES:
         raise ValueError("a note must hold text, and one of the roles")
-    seeds = tuple(_whole(seed) for seed in told["seeds"])
-    return RunningPack(**texts, seeds=seeds, started_at=_moment(told["started_at"]), pid=_whole(told["pid"]))
+    seeds = tuple(_whole(seed) for seed in content["seeds"])
+    return RunningPack(**texts, seeds=seeds, started_at=_moment(content["started_at"]), pid=_whole(content["pid"]))
 
 
 def _run_of(store: Store) -> dict[str, Any] | None:
@@ -262,32 +262,32 @@ def _run_of(store: Store) -> dict[str, Any] | None:
     Raises:
         BadInput: if a value is missing or has another type.
     """
-    told: Any = store.read_json(RUN_FILE)
-    if told is None:
+    content: Any = store.read_json(RUN_FILE)
+    if content is None:
         return None
     try:
-        if not is_run_id(told["run_id"]):
-            raise ValueError(f"'run_id' must be 16 hexadecimal digits, got {told['run_id']!r:.40}")
+        if not is_run_id(content["run_id"]):
+            raise ValueError(f"'run_id' must be 16 hexadecimal digits, got {content['run_id']!r:.40}")
         for name in ("suite", "end", "machine"):
-            if not isinstance(told[name], str):
-                raise ValueError(f"{name!r} must be text, got {told[name]!r:.40}")
-        interval = float(told["interval_seconds"])
+            if not isinstance(content[name], str):
+                raise ValueError(f"{name!r} must be text, got {content[name]!r:.40}")
+        interval = float(content["interval_seconds"])
         if not 0 < interval <= 3600:
             raise ValueError(f"'interval_seconds' must lie in (0, 3600], got {interval}")
-        left = told["seconds_left"]
+        left = content["seconds_left"]
         return {
-            "run_id": told["run_id"],
-            "suite": told["suite"],
-            "end": told["end"],
-            "machine": told["machine"],
-            "pid": _whole(told["pid"]),
-            "num_workers": _whole(told["num_workers"]),
+            "run_id": content["run_id"],
+            "suite": content["suite"],
+            "end": content["end"],
+            "machine": content["machine"],
+            "pid": _whole(content["pid"]),
+            "num_workers": _whole(content["num_workers"]),
             "interval_seconds": interval,
             "seconds_left": None if left is None else _real(left),
-            "started_at": _moment(told["started_at"]),
-            "seen_at": _moment(told["seen_at"]),
-            "ended_at": None if told["ended_at"] is None else _moment(told["ended_at"]),
-            "cells": [_cell(each) for each in told["cells"]],
+            "started_at": _moment(content["started_at"]),
+            "seen_at": _moment(content["seen_at"]),
+            "ended_at": None if content["ended_at"] is None else _moment(content["ended_at"]),
+            "cells": [_cell(each) for each in content["cells"]],
         }
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
@@ -297,16 +297,16 @@ def _run_of(store: Store) -> dict[str, Any] | None:
         ) from error
 
 
-def _cell(told: Mapping[str, Any]) -> CellStanding:
-    names = {name: told[name] for name in ("task", "regularizer")}
-    if not all(isinstance(name, str) for name in (*names.values(), *told["failures"])):
+def _cell(content: Mapping[str, Any]) -> CellStanding:
+    names = {name: content[name] for name in ("task", "regularizer")}
+    if not all(isinstance(name, str) for name in (*names.values(), *content["failures"])):
         raise ValueError("'cells' must name tasks, regularizers and statuses")
     return CellStanding(
         **names,
-        done=_whole(told["done"]),
-        total=_whole(told["total"]),
-        failures={status: _whole(number) for status, number in told["failures"].items()},
-        best=None if told["best"] is None else _real(told["best"]),
+        done=_whole(content["done"]),
+        total=_whole(content["total"]),
+        failures={status: _whole(number) for status, number in content["failures"].items()},
+        best=None if content["best"] is None else _real(content["best"]),
     )
 
 

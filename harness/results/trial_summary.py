@@ -54,8 +54,8 @@ class TrialSummary:
     def of(cls, record: TrialRecord) -> TrialSummary:
         """From a record just made."""
         spec = record.spec
-        told = {"task": spec.task, "regularizer": spec.regularizer, "role": spec.role, "rung": spec.rung}
-        return cls.from_row({**record.values, **told, "trial_id": record.trial_id, "status": record.status})
+        known = {"task": spec.task, "regularizer": spec.regularizer, "role": spec.role, "rung": spec.rung}
+        return cls.from_row({**record.values, **known, "trial_id": record.trial_id, "status": record.status})
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> TrialSummary:

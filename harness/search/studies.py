@@ -66,12 +66,12 @@ class CellStudy:
         self._digest = hashlib.sha256(self._search.text.encode())
         self._num_asked = self._num_told = 0
         self._outcomes: dict[int, TrialSummary] = {}  # by place in the order of asking
-        self._steps: list[TrialSummary | None] = []  # what the search was to be told, None where it was to be asked
-        self._num_made = 0  # steps that it made
+        self._steps: list[TrialSummary | None] = []  # of the search: an outcome to tell, or None to ask
+        self._num_made = 0  # steps that the search has made
 
     @property
     def digest(self) -> str:
-        """20 hexadecimal digits over all that the last proposal was made from."""
+        """20 hexadecimal digits, a hash of all that the last proposal depends on."""
         return self._digest.hexdigest()[:20]
 
     def ask(self) -> dict[str, Scalar] | None:
@@ -106,7 +106,7 @@ class CellStudy:
         self._digest.update(f"\n{text}".encode())
 
     def _made(self) -> dict[str, Scalar]:
-        """The last proposal, for which the search is made to know all that came before it."""
+        """Compute the last proposal: let the search make the steps that it has not made yet."""
         proposal: dict[str, Scalar] = {}
         for told in self._steps[self._num_made :]:
             if told is None:
@@ -118,7 +118,7 @@ class CellStudy:
 
 
 class _Search:
-    """Optuna's study of a cell, made when it is first asked; it is told outcomes in the order of asking."""
+    """Optuna's study of a cell, created at the first `ask`; outcomes are told in the order of proposals."""
 
     def __init__(
         self, space: Space, defaults: Mapping[str, Scalar], higher_is_better: bool, seed: int, with_liar: bool
@@ -133,12 +133,12 @@ class _Search:
 
     @property
     def text(self) -> str:
-        """All that its proposals depend on, but for what it is told."""
+        """All that its proposals depend on, without the outcomes, as text."""
         settings = self._seed, self._with_liar, self._higher_is_better, self._first
         return f"{optuna.__version__} {settings} {self._distributions}"
 
     def of_type(self, stored: Mapping[str, Scalar]) -> dict[str, Scalar] | None:
-        """A stored proposal with values of the types that the ranges have; None where it is not one of this space."""
+        """A stored proposal in the types of this space's ranges; None if it does not fit the space."""
         if not all(name in stored and _holds(allowed, stored[name]) for name, allowed in self._space.items()):
             return None
         return {name: _of_type(allowed, stored[name]) for name, allowed in self._space.items()}
