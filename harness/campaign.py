@@ -24,7 +24,7 @@ from harness.results.campaign_file import CAMPAIGN_FILE, read_campaign
 from harness.results.store import Store
 from harness.results.trial_summary import TrialSummary
 from harness.schedule import CellProgress, Schedule
-from harness.terminal.text import say
+from harness.terminal.text import tell
 from harness.times.gpu_input_warning import gpu_input_warning
 from harness.workers.compiled_code import keep_compiled_code_apart
 from harness.workers.interrupts import interruptible
@@ -92,7 +92,7 @@ def _tune_width(request: Request, known: Mapping[str, Any] | None) -> int:
     return width
 
 
-def run_campaign(request: Request, announce: Callable[[str], None] = say) -> Outcome:
+def run_campaign(request: Request, announce: Callable[[str], None] = tell) -> Outcome:
     """Run all trials that are missing. The same request again resumes; a larger one extends.
 
     Args:

@@ -29,7 +29,7 @@ from harness.command.options import (
     with_run_options,
 )
 from harness.errors import BadInput, RegarenaError, saying
-from harness.terminal.text import say
+from harness.terminal.text import say, tell
 
 if TYPE_CHECKING:
     from harness.request import Request
@@ -133,7 +133,7 @@ def init(
     from harness.command.campaign_toml import write_template
 
     write_template(file)
-    say(f"{file} describes a small campaign; change it, then `regarena plan {file}` and `regarena run {file}`.")
+    tell(f"{file} describes a small campaign; change it, then `regarena plan {file}` and `regarena run {file}`.")
 
 
 @app.command(name="list")
@@ -144,7 +144,7 @@ def list_(table: TableName, as_json: AsJson = False, as_csv: AsCsv = False) -> N
 
     names = TABLES[table.value]
     for notice in names.notices(names):
-        say(f"regarena: {notice}", sys.stderr)
+        tell(f"regarena: {notice}", sys.stderr)
     show_records([{"name": name, "what": names.summary(name)} for name in names], as_json, as_csv)
 
 
@@ -179,7 +179,9 @@ def show(
 
 @app.command()
 def check(
-    what: Annotated[str, typer.Argument(metavar="NAME", help="An entry, an installed package, or a Python file.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Entries, installed packages, or Python files.")
+    ],
     data: Annotated[
         Path | None, typer.Option(help="Folder of data sets, for tasks and data sets that read it.")
     ] = None,
@@ -189,12 +191,11 @@ def check(
 ) -> None:
     """Check regularizers, tasks and other entries against the laws of their kind; exit code 1 if one is broken."""
     from harness.command.check import check as reports_of
-    from harness.terminal.text import say
 
     num_findings = 0
-    for report in reports_of(what, data, seconds):
+    for report in (report for name in names for report in reports_of(name, data, seconds)):
         for line in report.lines():
-            say(line, flush=True)
+            tell(line, flush=True)
         num_findings += len(report.findings)
     if num_findings:
         raise RegarenaError(f"{num_findings} finding(s).")
@@ -314,7 +315,7 @@ def stop(folder: Folder) -> None:
 
     before = ask(folder, "stop")
     after = await_end(folder)
-    say(
+    tell(
         f"The run on {folder} has ended: {after.num_done:,} trials are done, {after.num_done - before.num_done:,} of "
         "them since the request. The same `regarena run` resumes."
     )
@@ -331,10 +332,10 @@ def retry(folder: Folder) -> None:
             f"No run works on {folder}: {last_run(before)} With --retry-failed the next run tries failed trials again."
         )
     if not before.num_failed:
-        say(f"No trial of the run on {folder} failed.")
+        tell(f"No trial of the run on {folder} failed.")
         return
     ask(folder, "retry")
-    say(f"{before.num_failed:,} failed trial(s) in {folder} get another try, timing trials excepted.")
+    tell(f"{before.num_failed:,} failed trial(s) in {folder} get another try, timing trials excepted.")
 
 
 @app.command()
@@ -344,10 +345,10 @@ def verify(folders: Folders) -> None:
 
     findings = [f"{folder}: {finding}" for folder in folders for finding in verify_folder(folder)]
     for finding in findings:
-        say(finding)
+        tell(finding)
     if findings:
         raise RegarenaError(f"{len(findings)} finding(s).")
-    say(f"No problems found in {', '.join(folders)}.")
+    tell(f"No problems found in {', '.join(folders)}.")
 
 
 @app.command()
@@ -360,7 +361,7 @@ def merge(
     from harness.results.merge import merge_folders
 
     with saying("The folders that are merged are as they were."):
-        say(merge_folders(folders, into, rule(on_conflict)))
+        tell(merge_folders(folders, into, rule(on_conflict)))
 
 
 @app.command()
@@ -370,7 +371,7 @@ def doctor() -> None:
 
     problems = 0
     for name, is_well, finding in examine():
-        say(f"{'ok  ' if is_well else 'FAIL'}  {name}: {finding}", flush=True)
+        tell(f"{'ok  ' if is_well else 'FAIL'}  {name}: {finding}", following=" " * 6, flush=True)
         problems += not is_well
     if problems:
         raise RegarenaError(f"{problems} check(s) failed.")
@@ -394,7 +395,7 @@ def _run(request: Request) -> None:
     trials = analysis.load_trials(request.results)
     show_timing(trials, known_notes=show_ranking(trials))
     if outcome.num_rejected:
-        say(f"\n{outcome.num_rejected} tune trial(s) diverged; the searches count them as the worst value.")
+        tell(f"\n{outcome.num_rejected} tune trial(s) diverged; the searches count them as the worst value.")
     with saying(f"All rows are kept; `regarena report {request.results} --out DIR` writes the report elsewhere."):
         say(f"\nReport: {analysis.write_report(request.results)}")
     if outcome.failures:

@@ -131,7 +131,7 @@ def _trial() -> tuple[bool, str]:
     )
     record = run_isolated(spec, Execution())
     value = record.values.get("test_value")
-    return record.succeeded, f"{record.status}, test accuracy {value}" if record.succeeded else str(record.values)
+    return record.succeeded, f"{record.status}, test accuracy {value:.3f}" if record.succeeded else str(record.values)
 
 
 def _ray() -> tuple[bool, str]:

@@ -18,7 +18,7 @@ from harness.command.causes import in_words, without_traceback
 from harness.command.outputs import make_patient
 from harness.command.own_packages import check_own_packages
 from harness.errors import BadInput, Interrupted
-from harness.terminal.text import say
+from harness.terminal.text import say, tell
 from harness.workers.interrupts import interruptible
 
 _USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__mro__[1]  # its base, which Typer does not export
@@ -59,7 +59,7 @@ def run_to_its_end(app: Callable[..., object]) -> NoReturn:
     if exit_code == 0 and output is not None and output.error is not None:
         message, exit_code = _end_of_output(output.error)
     if message:
-        say(f"regarena: {message}", sys.stderr, flush=True)
+        tell(f"regarena: {message}", sys.stderr, flush=True)
     raise SystemExit(exit_code)
 
 

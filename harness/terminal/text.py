@@ -1,7 +1,7 @@
 """Text for a terminal: control characters made visible, widths in cells of the screen, lines broken between words.
 
 Names, messages and reasons may come from rows and plug-ins of other people. `visible` is the only function that escapes
-them, and `say` the only one that prints: nothing else in the package `harness` calls `print`.
+them, and `say` the only one that prints (`tell` by it): nothing else in the package `harness` calls `print`.
 """
 
 from __future__ import annotations
@@ -53,6 +53,19 @@ def say(text: object = "", stream: TextIO | None = None, bold: bool = False, flu
     if bold and is_terminal(stream) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb":
         shown = f"\x1b[1m{shown}\x1b[0m"
     print(shown, file=stream, flush=flush)
+
+
+def tell(text: object, stream: TextIO | None = None, following: str = "", flush: bool = False) -> None:
+    """Print sentences as `say` does; on a terminal broken between words, so that it breaks no name.
+
+    `following` is the beginning of every line but the first.
+    """
+    stream = stream or sys.stdout
+    columns = shutil.get_terminal_size().columns if is_terminal(stream) else None
+    for line in visible(text, keep="\n\t").split("\n"):
+        broken = [line] if columns is None or cell_length(line) <= columns else wrapped(line, columns, "", following)
+        for part in broken:
+            say(part, stream, flush=flush)
 
 
 def encodable(text: str, stream: TextIO) -> str:

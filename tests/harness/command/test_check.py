@@ -154,6 +154,12 @@ def test_what_is_neither_name_nor_package_nor_file_is_bad_input(what: str, messa
     assert message in error
 
 
+def test_several_entries_are_checked_by_one_command(call: Call) -> None:
+    code, out, error = call("quickstart", "digits")
+    assert (code, error) == (0, "")
+    assert [line.split(" (")[0] for line in out.splitlines()] == ["suite quickstart", "dataset digits"]
+
+
 def test_a_broken_entry_is_a_finding(install: Install) -> None:
     install("some-package", {"regularizers": {"mine": "Mine"}}, "class Mine: pass")
     (report,) = check("mine")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 import unicodedata
 
+import pseudo_terminal
 import pytest
 
 from harness.terminal.durations import in_words
-from harness.terminal.text import cell_length, say, visible, wrapped
+from harness.terminal.text import cell_length, say, tell, visible, wrapped
 
 HOSTILE = "x\x1b[2J\x1b]0;title\x07\r\b\x7f\x9b31m\u202egnp\u2028\x00y"
 
@@ -42,6 +45,24 @@ def test_an_encoding_that_lacks_characters_gets_them_by_their_number():
 def test_a_stream_that_is_closed_is_no_error(monkeypatch):
     monkeypatch.setattr("sys.stdout", None)
     say("nobody reads this")
+
+
+@pytest.mark.parametrize("columns", [40, 80, 140])
+def test_on_a_terminal_a_sentence_breaks_no_name(columns, tmp_path):
+    folder = "results-of-a-campaign-with-a-long-name"
+    command = [sys.executable, "-m", "harness.cli", "status", folder]
+    terminal = pseudo_terminal.start(command, tmp_path, os.environ, columns)
+    assert terminal.finish() == 2
+    lines = terminal.text.splitlines()
+    assert all(cell_length(line) <= columns or len(line.split()) == 1 for line in lines)
+    assert " ".join(lines).count(folder) == 2
+    assert len(lines) > 1
+
+
+def test_through_a_pipe_a_sentence_is_one_line():
+    stream = io.StringIO()
+    tell("word " * 100 + "end", stream)
+    assert stream.getvalue() == "word " * 100 + "end\n"
 
 
 @pytest.mark.parametrize("width", [20, 40, 80])
