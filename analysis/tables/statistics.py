@@ -154,6 +154,23 @@ class Difference:
     low: float
     high: float
     p_value: float
+    error: float = math.nan  # standard error of the mean
+    freedom: float = math.nan  # degrees of freedom
+
+    def p_value_at(self, value: float) -> float:
+        """Two-sided p of the hypothesis that the true difference is `value`; 5 % at the ends of a 95 % interval.
+
+        >>> paired = difference_of_means({0: 1.0, 1: 2.0, 2: 4.0}, {0: 0.5, 1: 0.5, 2: 0.5})
+        >>> welch = difference_of_means({0: 1.0, 1: 2.0}, {2: 0.5, 3: 0.7, 4: 0.1})
+        >>> [round(each.p_value_at(end), 6) for each in (paired, welch) for end in (each.low, each.high)]
+        [0.05, 0.05, 0.05, 0.05]
+        """
+        if math.isnan(self.error):
+            return math.nan
+        distance = abs(self.mean - value)
+        if self.error == 0:
+            return 1.0 if distance == 0 else 0.0
+        return 2 * _tail(distance / self.error, self.freedom)
 
 
 def difference_of_means(
@@ -174,14 +191,17 @@ def difference_of_means(
         differences = [first[seed] - second[seed] for seed in common]
         low, high = mean_interval(differences, confidence)
         p_value = paired_p_value([first[seed] for seed in common], [second[seed] for seed in common])
-        return Difference(mean=float(np.mean(differences)), low=low, high=high, p_value=p_value)
+        is_finite = bool(np.isfinite(differences).all())
+        error = float(np.std(differences, ddof=1)) / math.sqrt(len(differences)) if is_finite else math.nan
+        mean, freedom = float(np.mean(differences)), float(len(differences) - 1)
+        return Difference(mean=mean, low=low, high=high, p_value=p_value, error=error, freedom=freedom)
     one, other = (np.array(list(values.values()), dtype=float) for values in (first, second))
     mean = float(one.mean() - other.mean()) if len(one) and len(other) else math.nan
     if min(len(one), len(other)) < 2:
         return Difference(mean=mean, low=math.nan, high=math.nan, p_value=math.nan)
     pooled = float(np.concatenate([one, other]).std())
     if pooled <= _EQUAL * float(np.abs(np.concatenate([one, other])).max()):
-        return Difference(mean=mean, low=mean, high=mean, p_value=1.0)
+        return Difference(mean=mean, low=mean, high=mean, p_value=1.0, error=0.0)
     errors = np.array([one.var(ddof=1) / len(one), other.var(ddof=1) / len(other)])
     smallest = (SMALLEST_SPREAD * mean) ** 2 * np.array([1 / len(one), 1 / len(other)])
     errors = np.maximum(errors, smallest)  # the lower bound of the standard deviation, as in paired_p_value
@@ -189,7 +209,7 @@ def difference_of_means(
     error = math.sqrt(errors.sum())
     half = _quantile((1 + confidence) / 2, freedom) * error
     p_value = 2 * _tail(abs(mean) / error, freedom)
-    return Difference(mean=mean, low=mean - half, high=mean + half, p_value=p_value)
+    return Difference(mean=mean, low=mean - half, high=mean + half, p_value=p_value, error=error, freedom=freedom)
 
 
 def holm(p_values: Numbers) -> list[float]:

@@ -19,8 +19,8 @@ Holm's correction keeps the probability of rejecting a true claim below 5 %, at 
 5 seeds and 10 rivals, only large contradictions are significant.
 
 A trend is judged by one least-squares slope per seed, tested against 0 over the seeds, because runs at different points
-share the seed and are not independent. An equality is judged by the confidence interval of the difference: it holds if
-the interval is within the margin, it does not hold if the interval is outside, otherwise the seeds are too few. A
+share the seed and are not independent. An equality holds if the confidence intervals of all differences are within the
+margin; it does not hold if one difference is significantly outside of it, after Holm's correction over the pairs. A
 reported gain holds if the difference is significantly above 0 and its confidence interval includes or exceeds the
 reported gain; it does not hold if the interval is below the reported gain.
 """
@@ -146,10 +146,10 @@ def judge_equal(pairs: Sequence[Pair], margin: float, obstacle: Callable[[pd.Dat
             return None
         farthest = max(compared, key=lambda each: abs(each.difference.mean))
         ends = [max(abs(each.difference.low), abs(each.difference.high)) for each in compared]
-        nearest = [_distance_from_zero(each.difference) for each in compared]
+        differences = [each.difference for each in compared]
         verdict = _verdict(
             field_,
-            contradicted=any(distance > margin for distance in nearest),
+            contradicted=one_is_beyond(differences, margin, 1) or one_is_beyond(differences, -margin, -1),
             has_spread=not any(map(math.isnan, ends)),
             holds=max(ends) <= margin,
         )
@@ -160,6 +160,13 @@ def judge_equal(pairs: Sequence[Pair], margin: float, obstacle: Callable[[pd.Dat
         )
 
     return judge
+
+
+def one_is_beyond(differences: Sequence[Difference], limit: float, sign: int) -> bool:
+    """Whether one difference is significantly above (`sign` = 1) or below (-1) a limit, after Holm's correction."""
+    return any(
+        p < LEVEL for p in holm([d.p_value_at(limit) if sign * (d.mean - limit) > 0 else 1.0 for d in differences])
+    )
 
 
 def judge_gain(pair: Pair, reported: float, measure: Measure = accuracy_points) -> Judge:
@@ -278,10 +285,3 @@ def _verdict(field_: _Field, *, contradicted: bool, has_spread: bool, holds: boo
 
 def _of_pairs(count: int, sure: int) -> str:
     return f", the closest of {count}; significant for {sure}"
-
-
-def _distance_from_zero(difference: Difference) -> float:
-    """The distance of the confidence interval from 0; 0 if it contains 0."""
-    if math.isnan(difference.low) or difference.low <= 0 <= difference.high:
-        return 0.0
-    return min(abs(difference.low), abs(difference.high))

@@ -1,8 +1,8 @@
 """Claims on differences of means over seeds, judged by tests with correction for multiple comparisons.
 
 A claim `holds` if every difference is significantly above the claimed amount, `does not hold` if one is significantly
-below, and is undecided otherwise. With several differences and a claimed amount of 0, both are decided by the p values
-after Holm's correction; otherwise by the 95 % intervals.
+below after Holm's correction, and is undecided otherwise. Significantly above means that the 95 % interval is, or, for
+several differences and a claimed amount of 0, that the p value after Holm's correction is below 5 %.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 import pandas as pd
 
 from analysis.papers.claims.claim import FAILS, HOLDS, Judgement
-from analysis.papers.claims.contests import LEVEL, ONE_SEED, UNDECIDED
+from analysis.papers.claims.contests import LEVEL, ONE_SEED, UNDECIDED, one_is_beyond
 from analysis.tables.statistics import Difference, holm
 from harness.records import SCALES
 
@@ -48,10 +48,10 @@ def judge_differences(
     several = len(differences) > 1
     corrected = holm([each.p_value for each in differences.values()])
     sure = all(p < LEVEL and each.mean > least for p, each in zip(corrected, differences.values(), strict=True))
-    contradicted = any(
-        (p < LEVEL and each.mean < least) if several and least == 0 else each.high < least
-        for p, each in zip(corrected, differences.values(), strict=True)
-    )
+    if several and least == 0:
+        contradicted = any(p < LEVEL and each.mean < 0 for p, each in zip(corrected, differences.values(), strict=True))
+    else:
+        contradicted = one_is_beyond(list(differences.values()), least, -1)
     if training == "full" and scale != "paper":
         verdict = f"not comparable: scale {scale} ends training too early to tell"
     elif any(math.isnan(each.low) for each in differences.values()):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from functools import cache
+from itertools import pairwise, starmap
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,11 @@ from result_rows import timed
 from scipy import stats
 
 from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Results
-from analysis.papers.claims.contests import Pair, best_of, judge_gain, judge_order, judge_trend
+from analysis.papers.claims.contests import Pair, best_of, judge_equal, judge_gain, judge_order, judge_trend
 from analysis.papers.claims.costs import judge_cost_order
 from analysis.papers.entries import Entry
+from analysis.papers.thesis.differences import judge_differences
+from analysis.tables.statistics import difference_of_means
 
 FEW, MANY = 40, 400
 DRAWS = [pytest.param(FEW, id="few"), pytest.param(MANY, id="many", marks=pytest.mark.slow)]
@@ -88,6 +91,36 @@ def test_of_equal_costs_at_most_5_percent_of_the_orders_hold_or_fail(num_trials,
         counts[judge(results).verdict.partition(":")[0]] += 1
     assert counts[HOLDS] <= most(draws)
     assert counts[FAILS] <= most(draws)
+
+
+@pytest.mark.parametrize("draws", DRAWS)
+def test_of_equal_contestants_at_most_5_percent_of_the_claims_of_equality_fail(draws):
+    judge, rng = judge_equal(list(starmap(Pair, pairwise(ENTRIES))), margin=0.01), np.random.default_rng(5)
+    drawn = (Results(trials=equal_contestants(rng), curves=NO_CURVES) for _ in range(draws))
+    assert sum(judge(results).verdict == FAILS for results in drawn) <= most(draws)
+
+
+def test_of_differences_that_are_as_large_as_claimed_at_most_5_percent_of_the_claims_fail():
+    """Each of five differences is 0.1 in truth; the claim is that all are at least 0.1."""
+    rng, rows = np.random.default_rng(6), pd.DataFrame({"scale": ["paper"]})
+    fails = 0
+    for _ in range(MANY):
+        differences = {
+            str(number): difference_of_means(
+                dict(enumerate(0.1 + rng.normal(0, 0.05, 5))), dict.fromkeys(range(5), 0.0)
+            )
+            for number in range(5)
+        }
+        fails += judge_differences(differences, rows, training="end", least=0.1, words="difference").verdict == FAILS
+    assert fails <= most(MANY)
+
+
+def test_one_difference_fails_where_its_interval_ends_below_what_is_claimed():
+    rng, rows = np.random.default_rng(7), pd.DataFrame({"scale": ["paper"]})
+    for mean in np.linspace(-0.1, 0.3, 41):
+        difference = difference_of_means(dict(enumerate(mean + rng.normal(0, 0.05, 5))), dict.fromkeys(range(5), 0.0))
+        judged = judge_differences({"one": difference}, rows, training="end", least=0.1, words="difference")
+        assert (judged.verdict == FAILS) == (difference.high < 0.1)
 
 
 def test_a_large_effect_is_found():
