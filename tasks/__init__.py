@@ -1,4 +1,4 @@
-"""The subject: what is measured. torch only; nothing here knows Ray, Optuna, Arrow or pandas.
+"""The subject of the benchmark: what is measured. It uses torch; nothing here imports Ray, Optuna, Arrow or pandas.
 
 Package `__init__` files hold tables and prose, never behaviour: importing them must not import torch, and the
 code version of a trial leaves them out, so that a new line in a table does not make old trials stale.

@@ -1,6 +1,6 @@
 """Checks of entries from other packages, run when a table loads them.
 
-Each function returns what is wrong as the end of a sentence, or None. Only cheap checks stand here; `regarena check`
+Each function returns what is wrong as the end of a sentence, or None. Only cheap checks are made here; `regarena check`
 measures whether an entry does what it declares.
 """
 
@@ -12,7 +12,7 @@ _TEXTS = ("dataset", "architecture", "metric")
 
 
 def fault_of_task(task: object) -> str | None:
-    """A task is an instance of `Task` whose class attributes are set and of the right types."""
+    """Check that a task is an instance of `Task` whose class attributes are set and of the right types."""
     from tasks.task import Task
 
     if not isinstance(task, Task):
@@ -33,14 +33,14 @@ def fault_of_task(task: object) -> str | None:
 
 
 def fault_of_suite(suite: object) -> str | None:
-    """A suite is an instance of `Suite`."""
+    """Check that a suite is an instance of `Suite`."""
     from tasks.suites import Suite
 
     return None if isinstance(suite, Suite) else f"it must be an instance of tasks.suites.Suite, got {suite!r:.200}"
 
 
 def fault_of_architecture(architecture: object) -> str | None:
-    """An architecture is called with `num_classes`, `in_channels` and `image_size`."""
+    """Check that an architecture can be called with `num_classes`, `in_channels` and `image_size`."""
     import inspect
 
     if not callable(architecture):
@@ -58,7 +58,7 @@ def fault_of_architecture(architecture: object) -> str | None:
 
 
 def fault_of_dataset(dataset: object) -> str | None:
-    """A data set is an instance of `Dataset`."""
+    """Check that a data set is an instance of `Dataset`."""
     from tasks.datasets.dataset import Dataset
 
     if not isinstance(dataset, Dataset):

@@ -91,7 +91,7 @@ class Task(ABC):
         """Epochs planned at `scale`."""
 
     def validation_fraction(self, scale: str) -> float | None:
-        """Share of the official training set that is held out at `scale`, in [0, 1); None where there is none."""
+        """Fraction of the official training set that is held out at `scale`, in [0, 1); None where there is none."""
         return None
 
     def switches(self, scale: str) -> Switches:

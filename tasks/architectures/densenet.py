@@ -30,7 +30,7 @@ class SitedDenseNet(nn.Sequential):
         growth_rate: maps that each layer adds.
         num_layers: of each dense block.
         num_stem_channels: channels of the first conv layer.
-        first_group: conv sites stand in this dense block (from 1) and those after it.
+        first_group: the first dense block (from 1) that has conv sites.
         pooled_site: whether there is a dense site at the features that the dense layer reads.
     """
 
@@ -85,7 +85,7 @@ class DenseNet121(SitedDenseNet):
         in_channels: channels of the images.
         image_size: height and width of the images, at least 8 with the 3x3 stem and 32 with the 7x7 one.
         stem: `3x3` keeps the size of the image in the first block; `7x7` is torchvision's; `by_size` chooses.
-        first_group: conv sites stand in this dense block (1 to 4) and those after it.
+        first_group: the first dense block (1 to 4) that has conv sites.
         pooled_site: whether there is a dense site at the 1024 features that the dense layer reads.
     """
 
@@ -125,7 +125,7 @@ class DenseNetBC100Growth12(SitedDenseNet):
         num_classes: number of outputs.
         in_channels: channels of the images.
         image_size: height and width of the images, at least 4; the last map has a quarter of it.
-        first_group: conv sites stand in this dense block (1 to 3) and those after it.
+        first_group: the first dense block (1 to 3) that has conv sites.
         pooled_site: whether there is a dense site at the 342 features that the dense layer reads.
     """
 

@@ -43,7 +43,7 @@ class DPN92(ResidualNetwork):
         image_size: height and width of the images, at least 8 with the 3x3 stem and 32 with the 7x7 one.
         stem: `3x3` keeps the size of the image in the first group; `7x7` leaves a quarter (Chen et al., table 1);
             `by_size` chooses.
-        first_group: conv sites stand in this group (1 to 4) and those after it.
+        first_group: the first group (1 to 4) that has conv sites.
         pooled_site: whether there is a dense site at the 2560 features that the dense layer reads.
     """
 

@@ -37,7 +37,7 @@ class ResNet50(nn.Sequential):
         image_size: height and width of the images.
         stem: `3x3` keeps the size of the image up to the second group; `7x7` is torchvision's; `by_size` chooses.
         places: see above.
-        first_group: conv sites stand in this group (1 to 4) and those after it.
+        first_group: the first group (1 to 4) that has conv sites.
         pooled_site: whether there is a dense site at the 2048 features that the dense layer reads.
     """
 

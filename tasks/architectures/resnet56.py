@@ -39,7 +39,7 @@ class ResNet56(ResidualNetwork):
         variant: see above.
         blocks_per_group: n for a network of 6 n + 2 layers.
         channel_divisor: divides the channels of all groups, for a smaller network.
-        first_group: conv sites stand in this group (1 to 3) and those after it.
+        first_group: the first group (1 to 3) that has conv sites.
         pooled_site: whether there is a dense site at the 64 features that the dense layer reads.
     """
 

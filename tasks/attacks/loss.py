@@ -5,7 +5,7 @@ the same direction of ascent and differ only in the size of the gradient: sigma(
 classified with confidence, and sigma(z), which is near 1 there.
 
 The margin is computed first and the loss from it. In float32, the gradient of the cross-entropy of two scores for the
-true class, p_y - 1, suffers from cancellation: its direction is wrong from a margin of 15 on, and noise above 17.
+true class, p_y - 1, suffers from cancellation: its direction is wrong from a margin of 15 on, and random above 17.
 
 For K > 2 classes there are four margins, each with its loss; for two classes all four are equal, up to rounding:
 

@@ -43,7 +43,7 @@ class Dataset(ABC):
         name: its name in the table.
         num_classes: outputs of a network for it.
         shape: (channels, height, width) of an image as the network sees it.
-        validation_fraction: share of the official training set held out for selection, unless a protocol says
+        validation_fraction: fraction of the official training set held out for selection, unless a protocol says
             otherwise; the same images for every seed and every regularizer.
         mean, std: per channel in [0, 1] units, for normalisation.
         num_train, num_test: numbers of images of the official sets; None if they are unknown without the files.

@@ -155,7 +155,7 @@ def _numbered(dataset: Ratings, data_dir: Path | None) -> Entries:
         if len(values) < 2 or places.shape != (len(values), 2):
             raise ValueError(f"{len(values)} ratings at places of shape {tuple(places.shape)}")
         if not torch.isfinite(values).all():
-            raise ValueError("some ratings are no finite numbers")
+            raise ValueError("some ratings are not finite")
         numbers = [torch.unique(column, return_inverse=True)[1] for column in places.T]
         if len(torch.unique(numbers[0] * (int(numbers[1].max()) + 1) + numbers[1])) < len(values):
             raise ValueError("a user has rated an item twice")

@@ -7,7 +7,8 @@ two hooks:
 * masks and noise fill sites (`fill`); a schedule changes their rates (`progress`);
 * penalties add to the loss (`penalty`); attacks and augmentations change the batch (`transform_batch`), or its bytes
   before they are normalised (`transform_raw`);
-* projections and alternating steps follow a step (`after_step`), thresholding of weights an epoch (`after_epoch`);
+* projections and alternating steps follow a step (`after_step`), thresholding of weights follows an epoch
+  (`after_epoch`);
 * methods that change the gradient step itself wrap it (`compute_gradients`).
 """
 

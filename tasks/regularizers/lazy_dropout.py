@@ -20,7 +20,7 @@ class LazyDropout(Regularizer):
 
     `dropout` instead divides by the keep rate q = 1 - drop_rate in training and is the identity in eval mode. Here the
     masked units are q times as large in training. Multiplying the output of a ReLU layer without biases by q equals
-    multiplying its weights by q, as the algorithm does after training. The algorithm also projects these weights:
+    multiplying its weights by q, as algorithm 4 of the thesis does after training. It also projects these weights:
     `lazy_dropout+max_norm`.
     """
 

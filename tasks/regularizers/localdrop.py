@@ -21,10 +21,10 @@ from tasks.theory.drop_rates import KeepForm
 class LocalDrop(Regularizer):
     """Alternates training with learned keep rates and shrinkage of the small singular values of the weights.
 
-    The penalty is lam * Reg beside the loss summed over the n training samples (eq. 11), so lam / n * Reg beside the
-    mean loss. Reg = sum_l ||theta_(l-1)|| sum_{j > h} sigma_j(W_l), theta the keep rates of what the layer l reads: one
-    per unit for dense layers (and for the features of an input that a dense layer reads), a matrix for conv layers that
-    follows from one learned DropBlock rate per site (`form`: its exact marginals, or the paper's union bound). Three
+    The loss summed over the n training samples gets the penalty lam * Reg (eq. 11), the mean loss lam / n * Reg.
+    Reg = sum_l ||theta_(l-1)|| sum_{j > h} sigma_j(W_l), theta the keep rates of what the layer l reads: one per unit
+    for dense layers (and for the features of an input that a dense layer reads), a matrix for conv layers that follows
+    from one learned DropBlock rate per site (`form`: its exact marginals, or the paper's union bound). Three
     kinds of steps alternate:
 
     * every step: gradient descent on the weights with sampled masks, without the penalty;

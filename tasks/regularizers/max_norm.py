@@ -43,7 +43,7 @@ class MaxNorm(Regularizer):
         """Skip networks in which `where` names no trained layer."""
         if self._chosen_layers(network):
             return None
-        return f"MaxNorm with where={self.where!r} chooses no layer of the network whose weights are trained."
+        return f"MaxNorm with where={self.where!r} finds no layer with trained weights in the network."
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """Hooks that project the chosen weights."""

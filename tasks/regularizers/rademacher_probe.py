@@ -20,8 +20,8 @@ from tasks.theory.rademacher import BoundVariant, convolutional_log_term, dense_
 class RademacherProbe(Regularizer):
     """Logs the decimal logarithm of LocalDrop's Rademacher bound every `every_epochs` epochs; training is unchanged.
 
-    Combine it with a regularizer: `localdrop+rademacher_probe` logs the bound beside the error. Every conv and dense
-    layer contributes one factor: the norm of the keep rates of what it reads, times the sum of its singular values
+    Combine it with a regularizer: `localdrop+rademacher_probe` logs the bound and the error. Every conv and dense layer
+    contributes one factor: the norm of the keep rates of what it reads, times the sum of its singular values
     beyond the first h. The keep rates are the factors of the sites in eval mode; those of several sites that one layer
     reads are multiplied. Where they are 1 (no mask, or masks that are rescaled in training) the norm is left out, as in
     the bounds without dropout. B is the norm of all augmented inputs of the epoch.

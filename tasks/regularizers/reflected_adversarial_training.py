@@ -12,7 +12,7 @@ from tasks.regularizers.adversarial_training import AdversarialTraining, Attacke
 class ReflectedAdversarialTraining(AdversarialTraining):
     """Adversarial training whose attacks maximise l_-(z) = -l(-z), which has large gradients where z is large.
 
-    It is `adversarial_training` with `loss = reflected`, as a regularizer of its own (hence a second level of classes),
+    It is `adversarial_training` with `loss = reflected`, as a regularizer of its own (a subclass of another one),
     so that tables compare both.
     """
 

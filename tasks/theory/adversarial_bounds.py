@@ -259,8 +259,8 @@ def worst_case_cost(
         The cost, with T taken as a real number.
 
     Source:
-        Section 6.3, "Dependence on the norm of iterates". Corrected: the thesis drops T beside T^2, and its constant
-        needs omega gamma alpha epsilon <= 1, which omega gamma = sqrt(3) gamma / (R + nu) does not guarantee.
+        Section 6.3, "Dependence on the norm of iterates". Corrected: the thesis neglects T against T^2, and its
+        constant needs omega gamma alpha epsilon <= 1, which omega gamma = sqrt(3) gamma / (R + nu) does not guarantee.
 
     Raises:
         ValueError: if a number lies outside its range, or the variant is unknown.

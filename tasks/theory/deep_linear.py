@@ -45,9 +45,9 @@ def envelope_optimum(cross_moment: Tensor, second_moment: Tensor, hidden_widths:
     """Best linear map if dropout's regularizer is replaced by its convex envelope, the squared nuclear norm.
 
     Formula:
-        argmin_W E ||y - Wx||^2 + nu ||W C^(1/2)||_*^2 over rank W <= min_i d_i: with M = C_yx C^(-1/2), the rho largest
-        singular values of M less alpha = nu (sum_{j <= rho} s_j) / (1 + rho nu), times C^(-1/2); rho is the largest for
-        which all rho stay positive.
+        argmin_W E ||y - Wx||^2 + nu ||W C^(1/2)||_*^2 over rank W <= min_i d_i: M = C_yx C^(-1/2), with its rho
+        largest singular values reduced by alpha = nu (sum_{j <= rho} s_j) / (1 + rho nu) and the others set to 0, times
+        C^(-1/2); rho is the largest number for which all rho values stay positive.
 
     Args:
         cross_moment: C_yx = E[yx'], shape (..., d_{k+1}, d_0).

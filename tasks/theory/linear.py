@@ -241,7 +241,7 @@ def landscape_condition(eigenvalues: Tensor, width: int, lam: float) -> Tensor:
     """Whether lambda is small enough that tied weights have no spurious local minima and only strict saddles.
 
     Formula:
-        lam < r l_r / (sum_{i <= r} l_i - r l_r), l in descending order; any lam if all r are equal and positive.
+        lam < r l_r / (sum_{i <= r} l_i - r l_r), l in descending order; any lam if the r largest are equal and > 0.
         Equivalently: the global optimum uses the full width, rho = r in `shrinkage_threshold`.
 
     Args:

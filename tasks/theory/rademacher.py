@@ -68,7 +68,7 @@ def convolutional_log_term(kernels: Tensor, keep_rates: Tensor | None = None, nu
 
     Formula:
         T = sqrt(S) sum_m ||theta_m||_F sum_j sum_{k > h} sigma_k(W_jm), S = c_out c_in p q, with W_jm the p x q kernel
-        from input channel m to output channel j, theta_m the keep rates of map m. One channel each is Theorem 2.
+        from input channel m to output channel j, theta_m the keep rates of map m. c_in = c_out = 1 is Theorem 2.
 
     Args:
         kernels: W, shape (c_out, c_in, p, q).

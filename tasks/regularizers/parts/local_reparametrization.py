@@ -1,7 +1,7 @@
 """Noise on weights, drawn at the outputs of a layer: one normal per output instead of one per weight and sample.
 
 If the weights are independent N(W, S), the output x W is N(x W, x^2 S). Drawing it directly gives each output its exact
-distribution and gradients less variance (Kingma et al. 2015, arXiv:1506.02557, section 2.3).
+distribution, and reduces the variance of the gradients (Kingma et al. 2015, arXiv:1506.02557, section 2.3).
 """
 
 from __future__ import annotations

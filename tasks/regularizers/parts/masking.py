@@ -34,7 +34,7 @@ def apply_mask(x: Tensor, keep: Tensor, scale: float | Tensor) -> Tensor:
 
 
 def realised_scale(keep: Tensor) -> Tensor:
-    """Numel / (number kept), which keeps the mean of a constant input. 1 where nothing is kept."""
+    """Number of elements / number kept, which keeps the mean of a constant input. 1 where nothing is kept."""
     if keep.device.type == "cpu":
         kept = np.count_nonzero(keep.numpy())
         return torch.tensor(keep.numel() / kept if kept else 1.0, dtype=torch.float64)

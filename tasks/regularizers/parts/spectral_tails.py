@@ -104,9 +104,9 @@ class Shrinkage(Hooks):
     tails: Sequence[SpectralTail]
 
     def penalty_of_rates(self, num_samples: int) -> Tensor | None:
-        """The penalty beside the mean loss, lam / num_samples * Reg: it is lam * Reg beside the loss of all samples.
+        """The penalty added to the mean loss, lam / num_samples * Reg; None if it is 0.
 
-        None if it is 0.
+        The penalty on the loss summed over all samples is lam * Reg.
         """
         if self.lam == 0 or not self.tails:
             return None

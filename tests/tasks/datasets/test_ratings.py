@@ -78,7 +78,7 @@ def test_without_held_out_ratings_validation_looks_at_those_trained_on() -> None
         ("1\t2\tgood\t0", r"ValueError"),
         ("0\t2\t3\t0", r"whole numbers of at least 1"),
         ("1.5\t2\t3\t0", r"whole numbers of at least 1"),
-        ("1\t2\tnan\t0", r"no finite numbers"),
+        ("1\t2\tnan\t0", r"not finite"),
         ("7\t30\t1\t0", r"rated an item twice"),
     ],
 )

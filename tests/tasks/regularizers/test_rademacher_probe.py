@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny_tasks import IMAGE_TASK, TINY_TASKS, prepared, trained, weights_after
+from tiny_tasks import IMAGE_TASK, TINY_TASKS, prepared, tasks_for, trained, weights_after
 from torch import Tensor, nn
 
 from tasks.architectures.resnet56 import ResNet56
@@ -20,6 +20,7 @@ from tasks.theory.drop_rates import keep_matrix
 from tasks.training import Training
 
 MLP_TASK = TINY_TASKS["digits-mlp"]
+TASKS_WITH_LAYERS = tasks_for(RademacherProbe())
 NAME = "rademacher_probe.log10_bound"
 
 
@@ -29,7 +30,7 @@ def inputs_of(training: Training) -> Tensor:
     return split.normalised(torch.cat([batch.inputs for batch in training.batches.epoch()])).double()
 
 
-@pytest.mark.parametrize("task", TINY_TASKS.values(), ids=TINY_TASKS)
+@pytest.mark.parametrize("task", TASKS_WITH_LAYERS.values(), ids=TASKS_WITH_LAYERS)
 def test_training_is_the_same_with_the_probe_as_without(task: object) -> None:
     assert torch.equal(weights_after(task, RademacherProbe()), weights_after(task, Unregularized()))
 

@@ -154,7 +154,7 @@ def test_max_norm_counts_the_projections_of_an_epoch() -> None:
 def test_max_norm_is_skipped_where_it_chooses_no_trained_layer() -> None:
     network = TwoLayerReLU(num_classes=1, in_channels=1, image_size=4, top="frozen")
     assert MaxNorm(where="last").skip_reason(network) is None
-    assert "chooses no layer" in str(MaxNorm(where="conv").skip_reason(network))
+    assert "finds no layer" in str(MaxNorm(where="conv").skip_reason(network))
 
 
 def test_a_row_of_zeros_survives_max_norm() -> None:
