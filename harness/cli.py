@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -117,7 +118,7 @@ def tune(
     from tasks.suites import Group, Suite
 
     if task in SUITES and task not in TASKS:
-        raise BadInput(f"{task!r} is a suite, and tune takes a task; `regarena run {task}` tunes all of the suite.")
+        raise BadInput(f"tune takes a task, got the suite {task!r}; `regarena run {task}` tunes the whole suite.")
     TASKS.target(task)
     names = tuple(dict.fromkeys([BASELINE, Contestant(regularizer).name]))
     suite = Suite(groups=(Group(tasks=(task,), regularizers=names),), scale="short", tune_trials=30, tune_width=8)
@@ -256,10 +257,9 @@ def compare(
         claimed = analysis.claims_table(trials, curves, paper)
     except ValueError as error:
         raise BadInput(str(error)) from error
-    if not claims:
-        show_comparison(frame, as_json, as_csv)
+    notes = [] if claims else show_comparison(frame, as_json, as_csv)
     if claims or not (as_json or as_csv):  # one table is one document
-        show_claims(claimed, as_json, as_csv)
+        show_claims(claimed, as_json, as_csv, known_notes=notes)
 
 
 @app.command()
@@ -421,8 +421,8 @@ def _without_code(error: Exception) -> str:
 
 
 for _command in app.registered_commands:  # the whole first sentence: by default the overview cuts it after one line
-    _sentence = ((_command.callback and _command.callback.__doc__) or "").partition(".")[0]  # none under python -OO
-    _command.short_help = _sentence and f"{_sentence}."
+    _text = (_command.callback and _command.callback.__doc__) or ""  # none under python -OO
+    _command.short_help = re.split(r"(?<=\.)\s", _text, maxsplit=1)[0]
 
 
 def main() -> None:

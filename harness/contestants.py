@@ -50,7 +50,7 @@ class Contestant:
         if len(set(self.parts)) < len(self.parts):
             raise BadInput(f"A combination names each regularizer once, got {self.name!r}.")
         if len(self.parts) > 1 and BASELINE in self.parts:
-            raise BadInput(f"A combination is of regularizers, and {BASELINE!r} is none, got {self.name!r}.")
+            raise BadInput(f"A combination must not contain the baseline {BASELINE!r}, got {self.name!r}.")
 
     def check(self) -> None:
         """Check the fields and search spaces of all parts.

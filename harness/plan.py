@@ -206,7 +206,7 @@ def make_plan(
     pairs = _selected(suite, only, skip)
     if not pairs:
         raise BadInput(
-            f"Nothing is left of the suite {suite_name} with --only {','.join(only)} --skip {','.join(skip)}."
+            f"Nothing is left of the suite {suite_name} with --only {','.join(only)!r} and --skip {','.join(skip)!r}."
         )
     cells, left_out = usable_cells(suite, pairs, budget.scale, only)
     plan = Plan(

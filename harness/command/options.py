@@ -174,13 +174,13 @@ class RunOptions:
     """
 
     results: str | None = option(
-        "Results folder or URI.", unset="results/SUITE, of tune results/tune-TASK", callback=a_location
+        "Results folder or URI.", unset="results/SUITE; for tune results/tune-TASK", callback=a_location
     )
-    scale: ScaleName | None = option("How much of the protocol is run.", unset="the suite's, of tune short")  # noqa: RUF009  # a field
+    scale: ScaleName | None = option("How much of the protocol is run.", unset="the suite's; for tune short")  # noqa: RUF009  # a field
     tune_trials: int | None = option("Tune trials of each cell.", unset="the suite's")
     tune_width: int | None = option(
         "Tune trials of a cell that run at once, on any machine.",
-        unset="the campaign's, of a new one the suite's",
+        unset="the campaign's; for a new one the suite's",
     )
     halving: bool = option("Stop the worse tune trials at 1/9 and 1/3 of their epochs.", "--halving", default=False)
     seeds: int | None = option("Default and confirm trials of each cell.", unset="the suite's")
@@ -212,7 +212,9 @@ class RunOptions:
     checkpoint_seconds: float = option(
         "Least time between checkpoints of one trial.", default=CHECKPOINT_SECONDS, of=_RUNNING, min=0
     )
-    gpus_per_trial: float | None = option("GPUs of one trial, may be a fraction.", unset="0.25 if any", min=0)
+    gpus_per_trial: float | None = option(
+        "GPUs of one trial, may be a fraction.", unset="0.25 if there are GPUs", min=0
+    )
     cpus_per_trial: float = option("CPUs of one trial, which are also its threads.", default=1.0, min=0.1)
     precision: PrecisionName | None = option("Number format.", unset="the protocol's")  # noqa: RUF009  # a field
     channels_last: bool = option("Lay images and conv layers out channels last.", "--channels-last", default=False)

@@ -117,13 +117,16 @@ def show_importances(trials: Any, as_json: bool = False, as_csv: bool = False) -
         print_notes(column.legend for column in shown.IMPORTANCES if column.name == "importance")
 
 
-def show_comparison(frame: Any, as_json: bool = False, as_csv: bool = False) -> None:
-    """Print reported beside measured values; as text only the measured ones, and the number of the others."""
+def show_comparison(frame: Any, as_json: bool = False, as_csv: bool = False) -> list[str]:
+    """Print reported beside measured values; as text only the measured ones, and the number of the others.
+
+    Returns the notes that were printed below all tables.
+    """
     import analysis
     from analysis.shown import tables as shown
 
     if show_frame(frame, as_json, as_csv):
-        return
+        return []
     measured = frame[frame["ours"].notna() | frame["our_ratio"].notna()]
     tables = measured.groupby(["paper", "experiment", "metric", "scale"], sort=False)
     for (paper, experiment, metric, scale), rows in tables:
@@ -138,8 +141,10 @@ def show_comparison(frame: Any, as_json: bool = False, as_csv: bool = False) -> 
         title = [f"{where}: {str(metric).replace('_', ' ')}, {records[0]['unit']}", *filter(None, same.values())]
         print_table("; ".join(title), shown.COMPARISON, records, ("paper", "experiment", "metric", *same))
         print_notes(remarks(records, _below_a_comparison, ("method", "task", "setting")))
-    print_notes(analysis.notes_of(frame))
+    notes = analysis.notes_of(frame)
+    print_notes(notes)
     say(f"\n{len(frame) - len(measured)} reported values have no trial here; --csv lists them all.")
+    return notes
 
 
 def _below_a_comparison(record: Mapping[Any, Any]) -> list[str]:
@@ -148,8 +153,8 @@ def _below_a_comparison(record: Mapping[Any, Any]) -> list[str]:
     return [*([f"{reason[0].upper()}{reason[1:]}."] if reason else []), *split_sentences(record["note"])]
 
 
-def show_claims(table: Any, as_json: bool = False, as_csv: bool = False) -> None:
-    """Print the papers' claims: for each the verdict, the claim and what was measured."""
+def show_claims(table: Any, as_json: bool = False, as_csv: bool = False, known_notes: Collection[str] = ()) -> None:
+    """Print the papers' claims: for each the verdict, the claim and what was measured; then notes not yet known."""
     import analysis
     from analysis.papers.claims.claim import NOT_RUN
 
@@ -159,7 +164,7 @@ def show_claims(table: Any, as_json: bool = False, as_csv: bool = False) -> None
     for paper, rows in measured.groupby("paper", sort=False):
         say(f"\nclaims of {paper}", bold=True)
         say_entries([entry for record in rows.to_dict("records") for entry in _claim(record)])
-    print_notes(analysis.notes_of(table))
+    print_notes(note for note in analysis.notes_of(table) if note not in known_notes)
     if len(measured) < len(table):
         print_notes([f"{len(table) - len(measured)} claim(s) have no trial here; --claims --csv lists them."])
 

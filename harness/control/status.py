@@ -196,13 +196,13 @@ def last_run(status: Status) -> str:
         return "no run has left its state there."
     if status.ended_at is None:
         return (
-            f"the last one, started {at(status.started_at)}, was last seen {at(status.seen_at)} and was probably "
+            f"the last run, started {at(status.started_at)}, was last seen {at(status.seen_at)} and was probably "
             "killed. What is finished is kept; the same `regarena run` resumes."
         )
     ends = {"completed": "was completed", "Interrupted": "was stopped"}
     how = ends.get(status.end, f"ended with an error ({status.end})")
     resume = "" if status.end == "completed" else " What is finished is kept; the same `regarena run` resumes."
-    return f"the last one {how} {at(status.ended_at)}.{resume}"
+    return f"the last run {how} {at(status.ended_at)}.{resume}"
 
 
 def at(moment: datetime | None) -> str:

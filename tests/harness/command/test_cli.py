@@ -251,7 +251,7 @@ def test_a_data_set_shows_what_it_holds_and_what_a_protocol_may_ask_of_it(monkey
     [
         (["show", "dropuot"], "did you mean 'dropout'"),
         (["show", "DropOut"], "did you mean 'dropout'"),
-        (["tune", "quickstart", "--regularizer", "dropout"], "`regarena run quickstart` tunes all of the suite"),
+        (["tune", "quickstart", "--regularizer", "dropout"], "`regarena run quickstart` tunes the whole suite"),
         (["run", "quickstrat"], "did you mean 'quickstart'"),
         (["plan", "quickstrat"], "did you mean 'quickstart'"),
         (["plan", "quickstart", "--only", "dropuot"], "did you mean 'dropout'"),
@@ -283,7 +283,7 @@ def test_a_data_set_shows_what_it_holds_and_what_a_protocol_may_ask_of_it(monkey
         (["plan", "quickstart", "--json", "--csv"], "give only one of them"),
         (["list", "tasks", "--json", "--csv"], "give only one of them"),
         (["plan", "quickstart", "--serial", "--workers", "5"], "one trial at a time; leave out --workers, got 5"),
-        (["plan", "quickstart", "--only", "none+dropout"], "'none' is none, got 'none+dropout'"),
+        (["plan", "quickstart", "--only", "none+dropout"], "must not contain the baseline 'none', got 'none+dropout'"),
         (["tune", "digits-mlp", "--regularizer", "digits-convnet"], "There is no regularizer 'digits-convnet'"),
         (["tune", "digits-mlp", "--regularizer", "none,dropout"], "There is no regularizer 'none,dropout'"),
         (["tune", "digits-mlp", "--regularizer", ""], "There is no regularizer ''"),

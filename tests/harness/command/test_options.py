@@ -22,6 +22,12 @@ OF = {
 }
 
 
+def test_the_overview_says_the_whole_first_sentence_of_each_command():
+    sentences = {each.name or each.callback.__name__: each.short_help for each in app.registered_commands}
+    assert sentences["run"] == "Run a suite: tune, freeze, confirm, rank."
+    assert sentences["init"].endswith("`regarena run FILE.toml`."), "a point within a name ends no sentence"
+
+
 def unspaced(text):
     """A text as it can be found wherever its lines end, at hyphens too."""
     return "".join(text.split())

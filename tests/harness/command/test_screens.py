@@ -8,11 +8,12 @@ import pytest
 from result_rows import confirmed, one_file, row, timed
 
 import analysis
+from analysis.rows.notes import with_notes
 from harness.command.cards import say_card
 from harness.command.plan_screen import show_plan, sums_of
 from harness.command.printing import show_records
 from harness.command.remarks import remarks
-from harness.command.screens import show_comparison, show_importances, show_ranking, show_timing
+from harness.command.screens import show_claims, show_comparison, show_importances, show_ranking, show_timing
 from harness.terminal.text import cell_length
 
 WIDTHS = (80, 100, 140, 200)
@@ -76,6 +77,17 @@ def test_the_rule_that_selected_the_winners_is_said_once_below_the_tables_of_a_r
     text = " ".join(window(200, show).split())
     assert text.count("looks at the test data") == 1
     assert "oracle, which looks at the test data" in " ".join(window(200, show_timing, trials).split())
+
+
+def test_claims_repeat_no_note_of_the_comparison_above_them(window):
+    empty = pd.DataFrame({name: [] for name in ("verdict", "paper", "ours", "our_ratio")})
+    noted = with_notes(empty.reindex(columns=[*empty, "experiment", "metric", "scale"]), ["A row is left out."])
+
+    def show():
+        show_claims(noted, known_notes=show_comparison(noted))
+
+    assert window(200, show).count("A row is left out.") == 1
+    assert window(200, show_claims, noted).count("A row is left out.") == 1
 
 
 @pytest.mark.parametrize("columns", WIDTHS)

@@ -225,7 +225,7 @@ def test_what_is_read_from_a_finished_campaign_is_told_on_both_outputs(store, ca
     with Account(store, "demo", standing):
         pass
     show_status(store.location, watch=True, as_json=False)
-    assert "not running: the last one was completed" in " ".join(capsys.readouterr().out.split())
+    assert "not running: the last run was completed" in " ".join(capsys.readouterr().out.split())
     for command in ("stop", "retry"):
         ended = CliRunner().invoke(app, [command, store.location])
         assert isinstance(ended.exception, BadInput)
