@@ -194,7 +194,7 @@ def check(
     from harness.command.check import check as reports_of
 
     num_findings = 0
-    for report in (report for name in names for report in reports_of(name, data, seconds)):
+    for report in reports_of(*names, data_dir=data, seconds=seconds):
         for line in report.lines():
             tell(line, flush=True)
         num_findings += len(report.findings)

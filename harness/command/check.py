@@ -62,20 +62,28 @@ class Report:
         yield from (f"  {finding}" for finding in self.findings)
 
 
-def check(what: str, data_dir: Path | None = None, seconds: float = CHECK_SECONDS) -> Iterator[Report]:
-    """Check the entries that `what` stands for: a name of a table, an installed package, or a Python file.
+def check(*names: str, data_dir: Path | None = None, seconds: float = CHECK_SECONDS) -> Iterator[Report]:
+    """Check entries, each by its name in a table; a name may also be that of an installed package or a Python file.
 
     Each entry is checked in a process of its own, which is killed after `seconds`. Tasks and data sets that read files
     are only trained or read if `data_dir` is given.
 
     Raises:
-        UnknownNameError: if it is none of these.
-        BadInput: if the file cannot be imported, or defines nothing to check.
+        UnknownNameError: if a name is none of these; then nothing is checked.
+        BadInput: if a file cannot be imported, or defines nothing to check.
     """
     import torch
 
     keep_compiled_code_apart()
     torch.set_num_threads(1)  # as in a trial
+    for unused, found in list(map(_named, names)):
+        yield from unused
+        for table, name in found:
+            yield _report(table, name, data_dir, seconds)
+
+
+def _named(what: str) -> tuple[list[Report], list[tuple[str, str]]]:
+    """What one name stands for: reports on what is registered without effect, and (table, name) of each entry."""
     if what.endswith(".py") or "/" in what:
         found = _entries_of_file(Path(what))
     else:
@@ -90,9 +98,7 @@ def check(what: str, data_dir: Path | None = None, seconds: float = CHECK_SECOND
         raise UnknownNameError(
             unknown_name_message("entry or package that adds to regarena", what, [*_all_names(), *_packages()])
         )
-    yield from unused
-    for table, name in found:
-        yield _report(table, name, data_dir, seconds)
+    return unused, found
 
 
 def _report(table_name: str, name: str, data_dir: Path | None, seconds: float) -> Report:

@@ -143,13 +143,13 @@ def test_a_file_is_checked_with_its_space_before_it_is_installed(call: Call, tmp
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("dropuot", "did you mean 'dropout'"),
+        ("digits dropuot", "did you mean 'dropout'"),
         ("no/such/file.py", "There is no file no/such/file.py"),
         ("zzzzzz", "There is no entry or package that adds to regarena 'zzzzzz'"),
     ],
 )
 def test_what_is_neither_name_nor_package_nor_file_is_bad_input(what: str, message: str, call: Call) -> None:
-    code, out, error = call(what)
+    code, out, error = call(*what.split())
     assert (code, out) == (2, "")
     assert message in error
 
