@@ -91,6 +91,20 @@ def test_claims_repeat_no_note_of_the_comparison_above_them(window):
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
+def test_unequal_budgets_are_named_in_every_window(tmp_path, window, columns):
+    rows = []
+    for name, number in (("none", 3), ("l1", 3), ("dropout", 9)):
+        tune = [row("digits", name, "tune", validation=0.5, tune_index=place, hp={"lr": 0.1 + place})
+                for place in range(number)]  # fmt: skip
+        rows += [*tune, *confirmed(name, [0.8, 0.9], frozen_from=tune[0]["trial_id"])]
+    text = window(columns, show_ranking, one_file(tmp_path, rows))
+    assert_fits(text, columns)
+    assert "unequal budgets, ranked apart: dropout (9 tune trials)" in " ".join(text.split())
+    (of_dropout,) = [line for line in text.splitlines() if line.startswith("dropout ") and "0.8500" in line]
+    assert of_dropout.rstrip().endswith("9 tune trials") or columns < 100
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
 def test_times_fit(trials, window, columns):
     text = window(columns, show_timing, trials)
     assert_fits(text, columns)
