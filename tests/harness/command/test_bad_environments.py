@@ -372,7 +372,7 @@ def test_a_file_system_without_locks_is_locked_on_this_machine(number, tmp_path,
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / "r").mkdir()
     with campaign_lock("r", tmp_path / "r") as notice:
-        assert "start no second run of this campaign on another machine" in notice
+        assert "do not start a second run of this campaign on another machine" in notice
         with pytest.raises(CampaignLocked), campaign_lock("r", tmp_path / "r"):
             pass
 
