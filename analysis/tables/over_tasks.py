@@ -92,9 +92,9 @@ STATISTICS: Mapping[str, Statistic] = {
         columns=shown.RANK_INTERVALS,
     ),
     "strengths": Statistic(
-        title="strengths",
-        source="Bradley-Terry model (1952) of the win rates, fitted by the algorithm of Hunter (2004), in Elo points "
-        "with mean 0.",
+        title="Bradley-Terry strengths",
+        source="Model of the win rates (Bradley and Terry 1952), fitted by the algorithm of Hunter (2004), in Elo "
+        "points with mean 0.",
         make=strengths,
         columns=shown.STRENGTHS,
     ),

@@ -30,7 +30,8 @@ def co_adaptation_figures(rows: pd.DataFrame, curves: pd.DataFrame, looks: Style
         for axis, (metric, label) in zip(axes[3 * place : 3 * place + 3], _PANELS, strict=True):
             for rate, colour in zip(RATES, colours, strict=True):
                 values = [list(by_seed(part, width, rate, metric).values()) or [np.nan] for width in WIDTHS]
-                mean, std = (np.array([of(each) for each in values]) for of in (np.mean, np.std))
+                mean = np.array([np.mean(each) for each in values])
+                std = np.array([np.std(each, ddof=1) if len(each) > 1 else 0.0 for each in values])
                 axis.plot(WIDTHS, mean, color=colour, marker="o", markersize=4, label=f"p = {rate:g}")
                 axis.fill_between(WIDTHS, mean - std, mean + std, color="grey", alpha=0.2, linewidth=0)
             if metric == "co_adaptation":

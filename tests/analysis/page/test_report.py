@@ -157,6 +157,12 @@ def test_a_campaign_that_has_only_begun_has_a_report_too(tmp_path):
     assert "No trial can be ranked yet" in words
 
 
+def test_the_page_says_why_there_is_no_test_over_tasks_where_all_contestants_are_tied(tmp_path):
+    rows = [each for name in ("none", "a", "b") for task in "xyz" for each in confirmed(name, [0.5], task)]
+    words = "".join(Page(Path(analysis.write_report(write(tmp_path, rows))).read_text()).words)
+    assert "All contestants are tied on all tasks" in words
+
+
 def test_cells_of_the_papers_are_shown_beside_them_and_labelled_with_the_scale(tmp_path):
     rows = confirmed("none", [0.8, 0.81], "cifar10-zhai", dataset="cifar10", architecture="zhai_cnn")
     page = Path(analysis.write_report(write(tmp_path, rows))).read_text()

@@ -1,5 +1,7 @@
 """Chapter 4 of the thesis beside our rows: claims with verdicts, figures, and all 34 reported values."""
 
+from statistics import stdev
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -237,6 +239,16 @@ def test_what_moves_as_claimed_bears_figure_4_2_out(tmp_path):
     assert {claim.judge(results).verdict for claim in CO_ADAPTATION_CLAIMS} == {HOLDS}
     ((name, _, figure),) = co_adaptation_figures(results.trials, results.curves, {})
     assert (name, len(figure.axes)) == ("thesis-fig4-2", 6)
+
+
+def test_the_bands_of_figure_4_2_are_one_sample_standard_deviation_wide(tmp_path):
+    trials = one_file(tmp_path, all_flows())
+    ((_, _, figure),) = co_adaptation_figures(trials, pd.DataFrame(), {})
+    band = figure.axes[0].collections[0].get_paths()[0].vertices  # symmetrised, drop rate 0
+    for width in FLOW_WIDTHS:
+        cell = (trials["task"] == f"{SYMMETRISED}-width-{width}") & (trials["regularizer"] == "none")
+        ends = band[band[:, 0] == width, 1]
+        assert np.ptp(ends) == pytest.approx(2 * stdev(trials.loc[cell, "metric.co_adaptation"]))
 
 
 def test_what_stands_still_does_not(tmp_path):
