@@ -1,5 +1,6 @@
 """What cannot be read just now is tried again; only what the decoder rejects is damaged; foreign tables are named."""
 
+import itertools
 import os
 import resource
 import signal
@@ -77,8 +78,9 @@ def test_with_few_file_descriptors_every_row_is_found(store, quick):
     for number in range(3, 30):
         store.write(record(number))
     before, limit = names(store), resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 3, limit[1]))
+    opened = {int(name) for name in os.listdir("/proc/self/fd")}
+    *_, fourth_free = itertools.islice((number for number in itertools.count() if number not in opened), 4)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (fourth_free + 1, limit[1]))
     try:
         found = store.finished()
     finally:
