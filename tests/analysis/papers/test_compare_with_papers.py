@@ -64,6 +64,17 @@ def test_a_reported_value_agrees_where_one_more_run_of_ours_is_expected(tmp_path
     assert ours["expected_high"] - ours["expected_low"] == pytest.approx(2 * half)
 
 
+def test_the_scatter_that_a_paper_reports_is_that_of_its_run(tmp_path):
+    """93.95 +- 0.09 % are reported: within the range of a run that scatters as ours do, and not of one as theirs do."""
+    rows = confirmed("none", [0.930, 0.932, 0.934], "cifar10-resnet56", scale="paper")
+    ours = cell(analysis.compare_with_papers(frame(tmp_path, rows)), "feature_map_distortion", "table2")
+    t, own = stats.t.ppf(0.975, 2), 0.2
+    half = t * np.sqrt(0.09**2 + own**2 / 3)
+    assert (ours["expected_low"], ours["expected_high"]) == pytest.approx((93.2 - half, 93.2 + half))
+    assert 93.2 + half < ours["reported"] < 93.2 + t * own * np.sqrt(4 / 3)
+    assert ours["verdict"] == "differs"
+
+
 def test_seeds_too_far_apart_to_expect_anything_agree_with_nothing(tmp_path):
     """Two at 60 and 64 % expect the next one anywhere from 18 to 106 %, among that the 81.99 % of the paper."""
     table = analysis.compare_with_papers(frame(tmp_path, with_error([40.0, 36.0], protocol=TANG)))
