@@ -125,7 +125,7 @@ def _searched(trials: pd.DataFrame) -> pd.DataFrame:
     swept = [
         points
         for cell, rows in defaults.groupby(_CELL)
-        if not tuned[_CELL].eq(cell).all(axis="columns").any() and len(points := _points(rows)) > 1
+        if not tuned[_CELL].eq(list(cell)).all(axis="columns").any() and len(points := _points(rows)) > 1
     ]
     return with_notes(pd.concat([tuned, *swept], ignore_index=True), notes_of(current))
 

@@ -165,6 +165,7 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(tmp_path, link):
     assert not list(elsewhere.iterdir())
 
 
+@pytest.mark.slow
 def test_a_link_in_place_of_the_page_is_replaced_and_not_written_through(tmp_path):
     results, elsewhere = tmp_path / "results", tmp_path / "elsewhere.html"
     elsewhere.write_text("as it was")
@@ -175,6 +176,7 @@ def test_a_link_in_place_of_the_page_is_replaced_and_not_written_through(tmp_pat
     assert not (results / "report.html").is_symlink()
 
 
+@pytest.mark.slow
 def test_a_matplotlibrc_in_the_present_folder_has_no_say(tmp_path):
     """It might have LaTeX run, with a preamble of its own."""
     with matplotlib.rc_context({"text.usetex": True, "text.latex.preamble": r"\input{/etc/passwd}"}):

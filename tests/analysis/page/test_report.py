@@ -137,12 +137,14 @@ def test_tables_and_figures_lie_beside_the_page(folder):
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (folder / "figures").iterdir())
 
 
+@pytest.mark.slow
 def test_curves_are_interactive_unless_asked_not_to(folder, tmp_path):
     assert "Plotly.newPlot" in (folder / "report.html").read_text()
     plain = analysis.write_report(folder, out=tmp_path, interactive=False)
     assert "Plotly" not in Path(plain).read_text()
 
 
+@pytest.mark.slow
 def test_the_report_of_several_folders_lies_in_the_first_or_where_it_is_told_to(tmp_path):
     first, second = write(tmp_path / "a", confirmed("none", [0.5])), write(tmp_path / "b", confirmed("dropout", [0.6]))
     assert analysis.write_report([first, second]) == str(first / "report.html")
@@ -151,18 +153,21 @@ def test_the_report_of_several_folders_lies_in_the_first_or_where_it_is_told_to(
     assert analysis.write_report([first, second], out=tmp_path / "c") == str(tmp_path / "c" / "report.html")
 
 
+@pytest.mark.slow
 def test_a_campaign_that_has_only_begun_has_a_report_too(tmp_path):
     write(tmp_path, [row(role="tune", tune_index=0, status="failed", error_message="no")])
     words = "".join(Page(Path(analysis.write_report(tmp_path)).read_text()).words)
     assert "No trial can be ranked yet" in words
 
 
+@pytest.mark.slow
 def test_the_page_says_why_there_is_no_test_over_tasks_where_all_contestants_are_tied(tmp_path):
     rows = [each for name in ("none", "a", "b") for task in "xyz" for each in confirmed(name, [0.5], task)]
     words = "".join(Page(Path(analysis.write_report(write(tmp_path, rows))).read_text()).words)
     assert "All contestants are tied on all tasks" in words
 
 
+@pytest.mark.slow
 def test_cells_of_the_papers_are_shown_beside_them_and_labelled_with_the_scale(tmp_path):
     rows = confirmed("none", [0.8, 0.81], "cifar10-zhai", dataset="cifar10", architecture="zhai_cnn")
     page = Path(analysis.write_report(write(tmp_path, rows))).read_text()
@@ -182,6 +187,7 @@ def test_a_report_on_a_full_disk_leaves_nothing_unfinished(tmp_path, monkeypatch
     assert [path for path in tmp_path.rglob("*") if path.is_file() and path not in before] == []
 
 
+@pytest.mark.slow
 def test_a_second_report_replaces_the_first_and_leaves_nothing_unfinished(tmp_path):
     write(tmp_path, confirmed("none", [0.5]))
     pages = [Path(analysis.write_report(tmp_path)).read_text() for _ in range(2)]
@@ -189,6 +195,7 @@ def test_a_second_report_replaces_the_first_and_leaves_nothing_unfinished(tmp_pa
     assert not [path for path in tmp_path.rglob(".*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_a_task_of_the_theory_that_ran_is_not_said_to_be_missing(tmp_path):
     """One contestant of one task is too few for any claim."""
     rows = [row("structured-fig2", "none", "default", 0, 0.5, metric="excess_objective", higher=False)]
@@ -197,6 +204,7 @@ def test_a_task_of_the_theory_that_ran_is_not_said_to_be_missing(tmp_path):
     assert "Tasks of the theory that were run: structured-fig2." in " ".join(words.split())
 
 
+@pytest.mark.slow
 def test_the_page_says_that_copies_contradict_each_other(tmp_path):
     one, other = write(tmp_path / "a", confirmed("none", [0.5])), write(tmp_path / "b", confirmed("none", [0.6]))
     with pytest.raises(analysis.ConflictingResultsError):
@@ -205,6 +213,7 @@ def test_the_page_says_that_copies_contradict_each_other(tmp_path):
     assert "1 trial(s) have rows with different values; the last row counts." in words
 
 
+@pytest.mark.slow
 def test_statistics_over_tasks_stand_on_the_page_with_their_sources(tmp_path):
     rows = [
         each

@@ -96,6 +96,7 @@ def test_the_rate_of_a_seed_is_chosen_by_the_others(tmp_path):
     assert best_dropout(table) == {0: 0.9, 1: 1.0, 2: 1.0}
 
 
+@pytest.mark.slow
 def test_equal_contestants_seldom_earn_an_order_of_widths(tmp_path):
     rng, holds = np.random.default_rng(0), 0
     rows = whole_table(lambda *_: 1.0, lambda *_: 1.0, range(5))

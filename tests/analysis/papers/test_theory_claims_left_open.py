@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 from judged import judged
 from result_rows import row, write
 from theory_results import ends, load, over_epochs, trial
@@ -92,6 +93,7 @@ def test_a_claim_names_the_readings_that_the_rows_lack(tmp_path):
     assert judged(*found, "Theorem 7 and Corollary 8, figure 1 bottom")["verdict"] == "holds"
 
 
+@pytest.mark.slow
 def test_no_claim_of_the_theory_breaks_on_rows_that_lack_everything(tmp_path):
     subjects = {(task, name) for claim in CLAIMS for task in claim.tasks
                 for name in ("dropout", "dropconnect", "dropblock", "dropblock_sample")}  # fmt: skip
@@ -107,6 +109,7 @@ def test_no_claim_of_the_theory_breaks_on_rows_that_lack_everything(tmp_path):
     assert (lacks | (theory["verdict"] == NOT_RUN))[of_rows].all()
 
 
+@pytest.mark.slow
 def test_on_a_terminal_claims_without_readings_are_told_from_those_that_were_not_run(tmp_path, capsys):
     short = trial("thesis-fig3-3", "dropout", 0.3, over_epochs(equalization_gap=[9.0, 0.1]), scale="short")
     table = analysis.claims_table(*with_lost(tmp_path, [short], [diverged("thesis-fig3-3", "dropout", 0.3)]))

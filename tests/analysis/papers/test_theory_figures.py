@@ -167,6 +167,7 @@ def test_figure_3_3_shows_the_gap_of_each_order_and_in_total(tmp_path):
     assert points(axis, "order 2") == [(0.0, 8.0), (10.0, 2.0)]
 
 
+@pytest.mark.slow
 def test_a_figure_whose_curves_are_missing_is_left_out(tmp_path):
     trials, curves = load(tmp_path, [trial("thesis-fig3-3", "dropout", 0.3, over_epochs(equalization_gap=[9.0]))])
     assert [name for name, _, _ in analysis.plot_theory(trials, curves)] == ["thesis-fig3-3"]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from result_rows import confirmed, row
+from slow_params import slow_but
 
 import analysis
 
@@ -44,6 +45,7 @@ def is_ranked(values):
     return any(of_cell is not None for of_cell in values.values())
 
 
+@pytest.mark.slow
 @FEW
 @given(campaign.filter(is_ranked), campaign, group)
 def test_rows_of_another_group_never_change_the_numbers_of_a_group(values, others, group):
@@ -67,7 +69,7 @@ def test_the_order_of_rows_changes_nothing(values, seed):
 
 
 @FEW
-@pytest.mark.parametrize("metric", ["accuracy", "excess_objective"])
+@pytest.mark.parametrize("metric", slow_but(["accuracy", "excess_objective"], ["accuracy"]))
 @given(values=campaign.filter(is_ranked), name=st.sampled_from(NAMES), status=st.sampled_from(["diverged", "timeout"]))
 def test_a_failed_trial_never_improves_a_rank(metric, values, name, status):
     task = TASKS[0]
@@ -79,6 +81,7 @@ def test_a_failed_trial_never_improves_a_rank(metric, values, name, status):
     assert after >= before or np.isnan(before)
 
 
+@pytest.mark.slow
 @FEW
 @given(campaign.filter(is_ranked), st.lists(cell, min_size=2, max_size=2))
 def test_another_contestant_never_changes_a_p_value_before_correction(values, more):

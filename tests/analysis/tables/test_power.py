@@ -99,6 +99,7 @@ def test_the_difference_that_is_found_agrees_with_that_of_statsmodels(num_seeds,
     assert detectable_difference(num_seeds, num_comparisons) == pytest.approx(theirs, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_nulls", "draws"), [(0, 200), (2, 100)], ids=["alone", "among others"])
 def test_the_ranking_finds_the_difference_that_the_plan_states_as_often_as_it_says(num_nulls, draws):
     """The tasks of one ranking are campaigns of their own: Holm's correction is within a task."""

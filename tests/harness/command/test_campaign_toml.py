@@ -112,6 +112,7 @@ def test_a_name_without_a_suffix_is_a_suites(asked):
         asked_for("quikstart", RunOptions())
 
 
+@pytest.mark.slow
 def test_the_text_of_the_file_stays_with_the_results(asked, tmp_path):
     text = SMALL + "[options]\nseeds = 1\ntune-trials = 0\n"
     asked(text)

@@ -59,6 +59,7 @@ def test_the_analysis_says_that_its_neighbour_is_missing(monkeypatch: pytest.Mon
         _ = analysis.load_trials
 
 
+@pytest.mark.slow
 def test_a_trial_uses_the_packages_of_who_asks_for_it_whatever_the_folder_holds(tmp_path: Path) -> None:
     for name in ("tasks", "search_spaces"):
         (tmp_path / f"{name}.py").write_text("raise ImportError('not ours')", encoding="utf-8")

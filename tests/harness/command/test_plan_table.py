@@ -211,6 +211,7 @@ def test_a_gpu_that_would_wait_for_images_is_told_of(tmp_path, suite, cluster, i
     assert gpu_input_warning(plan_, more) is None
 
 
+@pytest.mark.slow
 def test_one_worker_in_series_and_as_many_as_fit_otherwise(tmp_path, monkeypatch):
     monkeypatch.setattr("harness.workers.processors.usable_cpus", lambda: 8)
 

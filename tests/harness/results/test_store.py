@@ -68,6 +68,7 @@ def test_a_stored_trial_is_finished_and_comes_back_as_it_was(store):
     assert list(analysis.load_curves(store.location)["value"]) == [epoch / 50 for epoch in range(NUM_POINTS)]
 
 
+@pytest.mark.slow
 def test_no_reader_ever_sees_a_torn_file_though_writers_are_killed(store):
     """Writers are ended by SIGKILL at any moment; whatever stands there then can be read and fits its digest."""
     printed = -1
@@ -161,6 +162,7 @@ def test_a_compaction_that_was_interrupted_leaves_duplicates_which_the_next_one_
     assert len(curve_points(Path(store.root))) == points
 
 
+@pytest.mark.slow
 def test_readers_beside_a_compaction_find_every_trial(store):
     """`regarena plan` while a run ends: the files that it has listed vanish, and their rows stand in a new one."""
     expected = {record(number).trial_id for number in range(30)}

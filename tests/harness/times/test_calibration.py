@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
+from slow_params import slow_but
 
 from harness.cells import Cell
 from harness.execution import Execution
@@ -82,7 +83,7 @@ def test_the_timed_steps_are_few_and_spread_over_the_training(watched):
     assert places == pytest.approx([1 / 6, 3 / 6, 5 / 6, 1 / 6], abs=0.05)
 
 
-@pytest.mark.parametrize("scale", ["smoke", "paper"])
+@pytest.mark.parametrize("scale", slow_but(["smoke", "paper"], ["smoke"]))
 @pytest.mark.parametrize("task", ["digits-convnet", "structured-fig1", "thesis-fig3-2", "structured-fig3-mnist"])
 def test_a_real_cell_is_calibrated_without_any_files(task, scale):
     estimate = estimate_by_calibration(Cell(task_name=task, regularizer="dropout", scale=scale), CPU)

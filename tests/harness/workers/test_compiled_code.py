@@ -21,6 +21,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * ("run" in name)) for name in COMMANDS])
 def test_the_command_leaves_nothing_in_the_temporary_folder(name, tmp_path):
     """Networks without numbers are built by all of them, which imports torch's compiler."""

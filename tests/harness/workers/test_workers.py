@@ -62,6 +62,7 @@ def ended(arena, asked):
     await_that(lambda: not processes_of(arena), "nothing is left")
 
 
+@pytest.mark.slow
 def test_a_trial_with_workers_has_the_values_of_one_without(arena):
     measured = []
     for threads in (1, NUM_WORKERS):

@@ -55,6 +55,7 @@ def test_the_objective_is_dropblocks_on_the_features(task: FeatureBottleneck) ->
     )
 
 
+@pytest.mark.slow
 def test_features_fitted_to_the_bound_come_near_it_and_none_come_below(task: FeatureBottleneck) -> None:
     """The trunk plays no part in the bound: a table of free features, one row per sample, takes its place."""
     split, network = images(task), task.example_network()
@@ -100,6 +101,7 @@ def test_the_trunk_is_that_of_resnet50_at_paper_scale_and_a_narrow_one_below(
     assert counts == {"paper": parameters + to_units + to_classes, "short": narrow, "smoke": narrow}
 
 
+@pytest.mark.slow
 def test_training_on_images_comes_nearer_to_the_bound_and_never_below_it(task: FeatureBottleneck) -> None:
     setting = Setting(seed=0, scale="smoke", learning_rate=0.02)
     contestant = ("dropblock_sample", DropBlockSample(drop_rate=0.5, block_size=5))

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from slow_params import slow_but
 from torch import nn
 
 from tasks.experiments import SUITES, TASKS
@@ -89,7 +90,7 @@ def test_the_factors_of_theorem_6_read_as_optimal_and_equalized(width: int, lam:
     assert reading["importance_variance"] == pytest.approx(0, abs=1e-9)
 
 
-@pytest.mark.parametrize("lam", [0.0, 0.1, 0.6, 2.0])
+@pytest.mark.parametrize("lam", slow_but([0.0, 0.1, 0.6, 2.0], [0.1]))
 def test_the_scalar_optimum_is_the_one_on_the_diagonal(lam: float) -> None:
     training = prepared("thesis-fig2-1", Dropout(drop_rate=lam / (1 + lam)))
     network = training.network
@@ -137,7 +138,7 @@ def test_a_rank_one_equalized_network_has_no_gap_and_reaches_the_bound_at_its_ow
     assert reading["singular_value/1"] == pytest.approx(reading["bound_singular_value/1"], rel=1e-5)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", slow_but(CASES, ["thesis-fig3-2"]))
 def test_no_iterate_lies_below_the_bound_and_training_comes_nearer(name: str) -> None:
     outcome = prepared(name, CASES[name], seed=1).run()
     excess = [p.value for p in outcome.curves if (p.split, p.metric) == ("validation", "excess_objective")]
@@ -145,7 +146,7 @@ def test_no_iterate_lies_below_the_bound_and_training_comes_nearer(name: str) ->
     assert excess[-1] < excess[0]
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", slow_but(CASES, ["thesis-fig3-2"]))
 def test_the_same_seed_trains_to_the_same_weights(name: str) -> None:
     ends = []
     for _ in range(2):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 import torch._dynamo
+from slow_params import slow_but
 from tiny_tasks import home_of, prepared, with_pins
 from torch import Tensor
 
@@ -25,7 +26,7 @@ def fresh_compiler() -> Iterator[None]:
     torch._dynamo.reset()
 
 
-@pytest.mark.parametrize("name", FORWARD)
+@pytest.mark.parametrize("name", slow_but(FORWARD, ["dropout", "dropblock", "localdrop"]))
 def test_a_compiled_network_gives_the_same_outputs_and_gradients_bit_for_bit(name: str) -> None:
     plain = outputs_and_gradients(name, lambda network: network)
     compiled = outputs_and_gradients(name, lambda network: torch.compile(network, backend="eager"))

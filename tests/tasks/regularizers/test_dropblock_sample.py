@@ -141,6 +141,7 @@ def test_a_block_larger_than_the_layer_drops_all_of_it_or_nothing() -> None:
     assert torch.equal(masks, masks[:, :1].expand(-1, 6))
 
 
+@pytest.mark.slow
 def test_training_with_it_minimises_the_objective_of_the_theory() -> None:
     generator = torch.Generator().manual_seed(0)
     Y, X, U, V = (

@@ -40,6 +40,7 @@ def test_so_does_a_step_on_a_deep_network(name: str) -> None:
     _look_at_steps("cifar10-resnet56", name, switches=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in DEEP])
 def test_so_does_a_step_on_a_deep_network_in_16_bits_with_channels_last(name: str) -> None:
     _look_at_steps("cifar10-resnet56", name, FAST)

@@ -115,6 +115,7 @@ def test_compiled_loops_shrink_any_number_of_kernels_in_either_precision(
     assert shrunk.num_zeroed == num_zeroed
 
 
+@pytest.mark.slow
 def test_compiled_loops_give_the_same_bits_again_and_start_no_thread() -> None:
     program = """
 import os, sys, threading, torch

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from slow_params import slow_but
 from tiny_tasks import IMAGE_TASK, TINY_TASKS, home_of, prepared, tasks_for, tiny, trained, weights_of, with_pins
 from torch import Tensor, nn
 
@@ -109,7 +110,7 @@ def test_a_copy_of_the_network_computes_with_weights_of_its_own() -> None:
     assert not torch.equal(network(torch.ones(1, 2)), torch.zeros(1, 2))
 
 
-@pytest.mark.parametrize("name", sorted(REGULARIZERS))
+@pytest.mark.parametrize("name", slow_but(sorted(REGULARIZERS), ["none", "dropblock", "localdrop", "sam"]))
 def test_every_contestant_trains_in_bf16_to_nearly_the_same_values(name: str) -> None:
     for task in map(shortened, tasks_for(REGULARIZERS[name]()).values()):
         contestant = (name, with_pins(REGULARIZERS[name](), task))
@@ -124,7 +125,11 @@ def test_every_contestant_trains_in_bf16_to_nearly_the_same_values(name: str) ->
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in sorted(REGULARIZERS) if "digits-convnet" in tasks_for(REGULARIZERS[name]())]
+    "name",
+    slow_but(
+        [name for name in sorted(REGULARIZERS) if "digits-convnet" in tasks_for(REGULARIZERS[name]())],
+        ["none", "dropblock", "localdrop", "sam"],
+    ),
 )
 def test_every_contestant_trains_with_channels_last_to_the_same_values_but_for_rounding(name: str) -> None:
     task = shortened(IMAGE_TASK)
@@ -135,7 +140,10 @@ def test_every_contestant_trains_with_channels_last_to_the_same_values_but_for_r
     assert values[1] == pytest.approx(values[0], rel=1e-3)
 
 
-@pytest.mark.parametrize("name", ["none", "dropout", "dropblock", "localdrop", "variational_dropout", "sam"])
+@pytest.mark.parametrize(
+    "name",
+    slow_but(["none", "dropout", "dropblock", "localdrop", "variational_dropout", "sam"], ["dropout"]),
+)
 def test_a_compiled_network_trains_to_the_same_weights(name: str) -> None:
     """The compiler's front end, which reads the code; what its back end makes of it is torch's own affair."""
     torch._dynamo.reset()
