@@ -12,6 +12,8 @@ import pytest
 from arena import Arena, as_text, await_that, by_id, curve_points, finish, processes_of, rows, what_is_reproducible
 from sockets import LOOPBACK, addresses_of
 
+pytestmark = pytest.mark.slow
+
 WELL = ("run", "well", "--results", "well")
 FAULTS = ("run", "faults", "--results", "faults", "--trial-seconds", "4", "--trial-memory", "0.4")
 SLOW = ("run", "slow", "--results", "slow")
@@ -112,7 +114,6 @@ def faulty(tmp_path_factory):
     return arena
 
 
-@pytest.mark.slow
 def test_every_fault_becomes_a_row_and_stops_nobody_else(faulty):
     found = {row["regularizer"]: row for row in rows(faulty.folder / "faults")}
     outcomes = {name: (row["status"], row["attempts"]) for name, row in found.items()}
@@ -133,7 +134,6 @@ def test_every_fault_becomes_a_row_and_stops_nobody_else(faulty):
     assert found["kill_worker_always"]["error_message"] == "The trial's worker was lost 3 times."
 
 
-@pytest.mark.slow
 def test_faults_end_with_exit_code_1_and_are_counted(faulty):
     assert faulty.ended.returncode == 1
     assert "8 trial(s) ended without a result" in faulty.ended.stderr
@@ -141,7 +141,6 @@ def test_faults_end_with_exit_code_1_and_are_counted(faulty):
     assert (faulty.folder / "faults" / "report.html").exists()
 
 
-@pytest.mark.slow
 def test_a_lost_worker_costs_its_trial_a_repetition_and_nothing_else(faulty):
     counts = Counter(line.split()[4] for line in faulty.executions)
     assert counts["kill_worker_once"] == 2
@@ -175,7 +174,6 @@ def interrupted(tmp_path_factory):
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.slow
 def test_an_interrupted_campaign_ends_complete(interrupted):
     assert interrupted.ends["last"].returncode == 0, interrupted.ends["last"].stderr
     found = by_id(interrupted.folder / "slow")
@@ -183,14 +181,12 @@ def test_an_interrupted_campaign_ends_complete(interrupted):
     assert {row["status"] for row in found.values()} == {"completed"}
 
 
-@pytest.mark.slow
 def test_what_was_stored_before_an_interruption_stays_as_it_was(interrupted):
     last = as_text(interrupted.folder / "slow")
     for stored in interrupted.stored:
         assert stored.items() <= last.items()
 
 
-@pytest.mark.slow
 def test_no_finished_trial_is_trained_again(interrupted):
     counts = Counter(interrupted.executions)
     assert len(counts) == NUM_SLOW
@@ -198,7 +194,6 @@ def test_no_finished_trial_is_trained_again(interrupted):
     assert sum(counts.values()) <= NUM_SLOW + in_flight, "an interruption costs at most the trials at hand"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
 def test_a_signal_ends_a_run_with_130_and_the_way_to_resume(interrupted, how):
     ended = interrupted.ends[how]
@@ -218,13 +213,11 @@ print([name for name in os.environ if name.startswith(("RAY_AUTH", "RAY_TMPDIR")
 """
 
 
-@pytest.mark.slow
 def test_a_program_may_start_ray_twice_and_keeps_nothing_of_its_tokens(tmp_path):
     said = Arena(tmp_path).python(CONNECT_TWICE).splitlines()
     assert said == ["True", "True", "[]"]
 
 
-@pytest.mark.slow
 def test_trials_that_no_node_can_hold_are_refused(tmp_path):
     ended = Arena(tmp_path).regarena(*WELL, "--cpus-per-trial", "4096")
     assert ended.returncode == 2, ended.stderr

@@ -358,6 +358,7 @@ def test_a_campaign_with_failures_ends_with_exit_code_1_after_everything_else_ha
     assert "site" in skipped["reason"]
 
 
+@pytest.mark.slow
 def test_a_timing_row_holds_a_ratio_of_two_times_measured_alone(arena, campaign):
     (timed,) = [
         row for row in rows(arena.folder / "campaign") if row["role"] == "timing" and row["status"] == "completed"

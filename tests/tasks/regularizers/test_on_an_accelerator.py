@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from fake_accelerator import DEVICE, fake_accelerator
+from slow_params import slow_but
 from tiny_tasks import TINY_TASKS, tasks_for, with_pins
 
 from tasks.experiments import TASKS
@@ -29,7 +30,11 @@ def training_of(task: Task, name: str, switches: Switches | None, device: torch.
     return rehearsal.training if rehearsal else task.prepare(contestants, setting)
 
 
-@pytest.mark.parametrize(("task", "name"), CELLS.values(), ids=CELLS)
+@pytest.mark.parametrize(
+    ("task", "name"),
+    slow_but(CELLS.values(), lambda cell: "adversarial" not in cell[1] or cell[0] == "digits-mlp"),
+    ids=CELLS,
+)
 def test_a_step_keeps_to_its_device_and_never_waits_for_it(task: str, name: str) -> None:
     _look_at_steps(task, name, switches=None)
 
