@@ -13,11 +13,12 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 import analysis
+from benchmarks.sizes import sized
 from harness.records import TrialRecord, TrialSpec, schema_of
 from harness.records.folders import TRIALS
 from harness.results.store import Store
 
-NUM_ROWS, NUM_FILES, ROUNDS = 100_000, 5_000, 3
+NUM_ROWS, NUM_FILES, ROUNDS = sized(100_000, 100), sized(5_000, 5), sized(3, 1)
 
 
 def run() -> Iterable[Mapping[str, object]]:
@@ -34,7 +35,7 @@ def run() -> Iterable[Mapping[str, object]]:
             pq.write_table(table, path, compression="zstd", write_page_checksum=True)
         ours, theirs = _interleaved(folder)
         yield {
-            "measured": f"{NUM_ROWS} rows in {NUM_FILES} files",
+            "measured": f"{NUM_ROWS:,} rows in {NUM_FILES:,} files",
             "seconds": ours,
             "ratio": ours / theirs,
             "goal": "<=1.5",
