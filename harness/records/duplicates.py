@@ -160,7 +160,8 @@ def _is_from(sources: _Ints, trials: _Ints, on_conflict: OnConflict) -> NDArray[
     signed = sources if on_conflict == "first" else -sources
     wanted = np.full(trials.max() + 1, np.iinfo(np.int64).max)
     np.minimum.at(wanted, trials, signed)
-    return np.equal(signed, wanted[trials])
+    is_wanted: NDArray[np.bool_] = signed == wanted[trials]
+    return is_wanted
 
 
 @dataclass(frozen=True, kw_only=True)
