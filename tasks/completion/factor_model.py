@@ -60,6 +60,10 @@ class FactorModel(nn.Module):
         """U (a, d) and V (b, d), differentiable."""
         return self.row_factors.weight, self.column_factors.weight
 
+    def frequencies(self) -> tuple[Tensor, Tensor]:
+        """The probabilities (a,) of rows and (b,) of columns."""
+        return self.row_probabilities, self.column_probabilities
+
 
 def _initial(size: int, width: int, generator: torch.Generator | None) -> Tensor:
     if generator is None:

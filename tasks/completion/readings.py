@@ -71,7 +71,7 @@ def at_end(
     assert isinstance(network, FactorModel)
     U, V = (factor.detach().double() for factor in network.factors())
     rows, columns = train.inputs.T.contiguous()
-    frequencies = network.row_probabilities, network.column_probabilities
+    frequencies = network.frequencies()
     norm = weighted_trace_norm_of_factors(U, V, *frequencies)
     found = {
         "completion_regularizer": float(completion_regularizer(U, V, rows, columns)),

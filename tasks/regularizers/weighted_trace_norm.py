@@ -17,11 +17,13 @@ from tasks.theory.matrix_completion import dropout_strength, trace_norm_of_facto
 class FactorPair(Protocol):
     """A network that completes a matrix by U V' and knows the observed frequencies of its rows and columns."""
 
-    row_probabilities: Tensor
-    column_probabilities: Tensor
+    # Methods alone: since Python 3.12 `isinstance` does not find the buffers of a module.
 
     def factors(self) -> tuple[Tensor, Tensor]:
         """U (a, d) and V (b, d)."""
+
+    def frequencies(self) -> tuple[Tensor, Tensor]:
+        """P (a,) and q (b,), float64, each with sum 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +67,8 @@ class WeightedTraceNorm(Regularizer):
 class _Penalty(Hooks):
     def __init__(self, of_norm: Callable[[Tensor, int], Tensor], network: FactorPair) -> None:
         self._of_norm, self._network = of_norm, network
-        probabilities = network.row_probabilities, network.column_probabilities
         dtype = network.factors()[0].dtype
-        self._row_scales, self._column_scales = (p.sqrt().to(dtype)[:, None] for p in probabilities)
+        self._row_scales, self._column_scales = (p.sqrt().to(dtype)[:, None] for p in network.frequencies())
 
     def penalty(self, step: Step) -> Tensor:
         U, V = self._network.factors()
