@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+import pyarrow as pa
 import torch
 
 import harness.trial  # what the children run, with all its imports
@@ -56,6 +57,8 @@ signal.setitimer(signal.ITIMER_REAL, _WATCH_SECONDS, _WATCH_SECONDS)  # a fork d
 torch.set_num_threads(1)
 software()  # asks git, which costs more than a small trial; children inherit the answer
 torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)  # the first optimizer imports torch's compiler: seconds
+
+pa.array([0.0])  # Arrow imports pandas when it first converts values: a quarter of a second in every child
 
 _data = Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None
 for _name in filter(None, os.environ.get(PRELOAD_VARIABLE, "").split(",")):
