@@ -178,9 +178,12 @@ class Plan:
 
     def num_trials(self, cell: Cell) -> int:
         """Number of trials that the cell needs if none fails."""
-        confirmed = self.budget.seeds * len(self.splits_of(cell))
-        tuned = self.budget.tune_trials + (confirmed if self.budget.tune_trials else 0)
+        tuned = self.budget.tune_trials + self.num_confirm(cell)
         return len(self.default_specs(cell)) + tuned + (self.budget.timing_repeats if cell.is_timed else 0)
+
+    def num_confirm(self, cell: Cell) -> int:
+        """Number of confirm trials of a cell: one for each seed and split if it is tuned."""
+        return self.budget.seeds * len(self.splits_of(cell)) if self.budget.tune_trials else 0
 
 
 def make_plan(

@@ -133,7 +133,7 @@ def _missing(
     return {
         "default": roles.count("default"),
         "tune": num_tune,
-        "confirm": plan.budget.seeds if num_tune else roles.count("confirm"),
+        "confirm": plan.num_confirm(progress.cell) if num_tune else roles.count("confirm"),
         "timing": roles.count("timing"),
     }
 

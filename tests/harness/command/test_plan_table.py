@@ -66,6 +66,15 @@ def test_where_nothing_is_known_it_says_so_and_creates_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_with_several_splits_all_trials_of_a_new_campaign_are_missing(tmp_path):
+    """Confirm trials run on every split: 3 seeds on 2 splits, beside 6 default, 2 tune and 2 timing trials."""
+    budget = Budget(scale="smoke", tune_trials=2, seeds=3, timing_repeats=2, splits=2)
+    frame, _ = plan_table(request(tmp_path / "results", budget=budget))
+    running = frame[frame["trials"] > 0]
+    assert set(running["trials"]) == {6 + 2 + 6 + 2}
+    assert running["missing"].tolist() == running["trials"].tolist()
+
+
 def test_a_calibration_gives_every_running_cell_its_hours_and_creates_nothing(tmp_path):
     frame, notes = plan_table(request(tmp_path / "results", cluster=Cluster(max_workers=3)), calibrate=True)
     running = frame[frame["trials"] > 0]
