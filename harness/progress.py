@@ -15,7 +15,7 @@ from harness.contestants import BASELINE
 from harness.plan import Plan
 from harness.records import Pack, TrialSpec
 from harness.results.trial_summary import TrialSummary
-from harness.terminal.durations import in_words
+from harness.terminal.durations import estimated
 from harness.terminal.layout import PlainHeading
 from harness.terminal.live_view import Section, view_of
 from harness.terminal.text import encodable, is_terminal, say
@@ -215,7 +215,7 @@ class Progress:
         seconds = self._seconds_left(done, total)
         if seconds is None:
             return []
-        return [f"about {in_words(seconds)} left" if done < total else "nothing left"]
+        return [f"{estimated(seconds)} left" if done < total else "nothing left"]
 
     def _seconds_left(self, done: int, total: int) -> float | None:
         if not self.num_run:

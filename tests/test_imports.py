@@ -172,6 +172,18 @@ def test_ray_is_imported_by_one_module_alone() -> None:
     assert {found.module for found in IMPORTS if found.package == "ray"} == {"harness.tuner"}
 
 
+def test_protocols_that_are_checked_at_run_time_have_methods_alone() -> None:
+    """Python 3.12 sees no attribute that `__getattr__` finds, such as the buffers of a module."""
+    attributes = [
+        f"{module}.{node.name}"
+        for module, path in modules().items()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ClassDef) and "runtime_checkable" in map(ast.unparse, node.decorator_list)
+        if any(isinstance(part, ast.AnnAssign | ast.Assign) for part in node.body)
+    ]
+    assert attributes == []
+
+
 def test_parquet_is_written_by_one_module_alone() -> None:
     writers = {
         module

@@ -130,4 +130,4 @@ def _check_folder() -> None:
 def _tell_of_thread(failed: threading.ExceptHookArgs) -> None:
     """Print that a thread failed; the command itself goes on."""
     if failed.exc_value is not None:
-        say(f"regarena: {without_traceback(failed.exc_value)}", sys.stderr, flush=True)
+        tell(f"regarena: {without_traceback(failed.exc_value)}", sys.stderr, flush=True)

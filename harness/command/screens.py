@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.command.printing import Records, print_notes, print_table, say_entries, show_frame
 from harness.command.remarks import listed, remarks, split_sentences
-from harness.terminal.text import say
+from harness.terminal.text import say, tell
 
 MOST_ROWS = 20  # of each statistic, when all are shown
 FOLDED = ("setting", "verdict")  # columns that move into the title if all rows have the same value
@@ -143,7 +143,7 @@ def show_comparison(frame: Any, as_json: bool = False, as_csv: bool = False) -> 
         print_notes(remarks(records, _below_a_comparison, ("method", "task", "setting")))
     notes = analysis.notes_of(frame)
     print_notes(notes)
-    say(f"\n{len(frame) - len(measured)} reported values have no trial here; --csv lists them all.")
+    tell(f"\n{len(frame) - len(measured)} reported values have no trial here; --csv lists them all.")
     return notes
 
 

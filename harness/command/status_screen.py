@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 from harness.control.status import Status, at, last_run, read_status
 from harness.errors import Interrupted
-from harness.terminal.durations import in_words
+from harness.terminal.durations import estimated, in_words
 from harness.terminal.layout import PlainHeading
 from harness.terminal.live_view import Section, view_of
-from harness.terminal.text import encodable, is_terminal, say, window_columns
+from harness.terminal.text import encodable, is_terminal, say, tell, window_columns
 
 WATCH_SECONDS = 2.0
 PLAIN_WATCH_SECONDS = 30.0
@@ -56,7 +56,7 @@ def show_status(location: str, watch: bool, as_json: bool) -> None:
     for line in _lines(status, window_columns() or ALL_LINES, ALL_LINES):
         say(line)
     for message in _messages(status):
-        say(message)
+        tell(message)
 
 
 def _watch(location: str) -> None:
@@ -105,7 +105,7 @@ def _headline(status: Status) -> list[str]:
     running = sum(len(pack.seeds) for pack in status.running)
     parts.append(f"{running} running, {status.num_workers} at once")
     if status.seconds_left is not None:
-        parts.append(f"about {in_words(status.seconds_left)} left")
+        parts.append(f"{estimated(status.seconds_left)} left")
     return [
         *parts,
         f"running since {at(status.started_at).removeprefix('at ')}",

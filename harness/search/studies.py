@@ -64,10 +64,9 @@ class CellStudy:
         self._width, self._known = width, {} if known is None else known
         self._search = _Search(space, defaults, higher_is_better, seed, with_liar=width > 1)
         self._digest = hashlib.sha256(self._search.text.encode())
-        self._num_asked = self._num_told = 0
+        self._num_asked = 0
+        self._num_used = 0  # outcomes that the last proposal depends on
         self._outcomes: dict[int, TrialSummary] = {}  # by place in the order of asking
-        self._steps: list[TrialSummary | None] = []  # of the search: an outcome to tell, or None to ask
-        self._num_made = 0  # steps that the search has made
 
     @property
     def digest(self) -> str:
@@ -76,14 +75,14 @@ class CellStudy:
 
     def ask(self) -> dict[str, Scalar] | None:
         """The next proposal; None while it depends on an outcome that is not known yet."""
-        num_needed = self._num_asked - self._width + 1
-        if num_needed >= NUM_RANDOM_TRIALS:  # with fewer, the sampler ignores outcomes and draws at random
-            if any(earlier not in self._outcomes for earlier in range(self._num_told, num_needed)):
-                return None
-            for earlier in range(self._num_told, num_needed):
-                self._step(self._outcomes[earlier])
-            self._num_told = num_needed
-        self._step(None)
+        new = range(self._num_used, self._num_needed(self._num_asked))
+        if any(place not in self._outcomes for place in new):
+            return None
+        for place in new:
+            told = self._outcomes[place]
+            self._digest.update(f"\n{told.status} {told.rung} {told.validation_value!r}".encode())
+        self._digest.update(b"\nasked")
+        self._num_used += len(new)
         self._num_asked += 1
         proposal = self._search.of_type(self._known.get(self.digest, {}))
         if proposal is None:
@@ -100,20 +99,18 @@ class CellStudy:
             raise ValueError(f"Proposals 0 to {self._num_asked - 1} were made, got an outcome of proposal {place}.")
         self._outcomes[place] = finished
 
-    def _step(self, told: TrialSummary | None) -> None:
-        self._steps.append(told)
-        text = "asked" if told is None else f"{told.status} {told.rung} {told.validation_value!r}"
-        self._digest.update(f"\n{text}".encode())
+    def _num_needed(self, place: int) -> int:
+        """Number of outcomes, the first ones, that proposal number `place` depends on."""
+        num = place - self._width + 1
+        return num if num >= NUM_RANDOM_TRIALS else 0  # with fewer, the sampler ignores outcomes and draws at random
 
     def _made(self) -> dict[str, Scalar]:
-        """Compute the last proposal: let the search make the steps that it has not made yet."""
+        """Compute the last proposal, and those before it that were known without the search."""
         proposal: dict[str, Scalar] = {}
-        for told in self._steps[self._num_made :]:
-            if told is None:
-                proposal = self._search.ask()
-            else:
-                self._search.tell(told)
-        self._num_made = len(self._steps)
+        for place in range(self._search.num_asked, self._num_asked):
+            for earlier in range(self._search.num_told, self._num_needed(place)):
+                self._search.tell(self._outcomes[earlier])
+            proposal = self._search.ask()
         return proposal
 
 
@@ -128,13 +125,18 @@ class _Search:
         first = {name: value for name, value in defaults.items() if name in space}
         self._first = first if all(_holds(space[name], value) for name, value in first.items()) else None
         self._asked: list[optuna.Trial] = []
-        self._num_told = 0
+        self.num_told = 0
         self._values: list[float] = []
+
+    @property
+    def num_asked(self) -> int:
+        """Number of proposals that were computed."""
+        return len(self._asked)
 
     @property
     def text(self) -> str:
         """All that its proposals depend on, without the outcomes, as text."""
-        settings = self._seed, self._with_liar, self._higher_is_better, self._first
+        settings = NUM_RANDOM_TRIALS, self._seed, self._with_liar, self._higher_is_better, self._first
         return f"{optuna.__version__} {settings} {self._distributions}"
 
     def of_type(self, stored: Mapping[str, Scalar]) -> dict[str, Scalar] | None:
@@ -167,8 +169,8 @@ class _Search:
         return dict(self._asked[-1].params)
 
     def tell(self, finished: TrialSummary) -> None:
-        trial = self._asked[self._num_told]
-        self._num_told += 1
+        trial = self._asked[self.num_told]
+        self.num_told += 1
         if finished.status == "pruned" and finished.validation_value is not None:
             trial.report(finished.validation_value, step=finished.rung or 0)
             self._study.tell(trial, state=TrialState.PRUNED)
@@ -198,7 +200,9 @@ def _holds(allowed: Range, value: Scalar) -> bool:
     """Whether a value lies in a range."""
     if isinstance(allowed, Choice):
         return value in allowed.options
-    return isinstance(value, int | float) and allowed.low <= value <= allowed.high
+    if not isinstance(value, int | float) or not allowed.low <= value <= allowed.high:
+        return False
+    return isinstance(allowed, Real) or value == int(value)
 
 
 def _of_type(allowed: Range, value: Scalar) -> Scalar:

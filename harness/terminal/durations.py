@@ -25,3 +25,12 @@ def in_words(seconds: float) -> str:
     if seconds < 2 * YEAR:
         return f"{seconds / DAY:,.0f} days"
     return f"{seconds / YEAR:,.0f} years"
+
+
+def estimated(seconds: float) -> str:
+    """An estimated duration.
+
+    >>> [estimated(each) for each in (0.2, 45)]
+    ['under 1 s', 'about 45 s']
+    """
+    return in_words(seconds) if seconds < 1 else f"about {in_words(seconds)}"

@@ -268,6 +268,15 @@ def test_proposals_that_are_known_are_not_computed_again(width, monkeypatch):
     assert [type(each["size"]) for each in again] == [int] * 12
 
 
+@pytest.mark.parametrize("damage", [{"size": 2.5}, {"size": 8}, {"where": "nowhere"}, {"rate": "0.1"}], ids=str)
+def test_a_stored_proposal_that_the_space_does_not_hold_is_computed_again(damage):
+    known = {}
+    usual = proposals(CellStudy(SPACE, DEFAULTS, True, 0, 1, known), [mixed] * 12)
+    digests = list(known)
+    known[digests[8]] = {**known[digests[8]], **damage}
+    assert proposals(CellStudy(SPACE, DEFAULTS, True, 0, 1, known), [mixed] * 12) == usual
+
+
 def test_a_larger_budget_goes_on_from_known_proposals_as_if_they_had_been_computed():
     known = {}
     proposals(CellStudy(SPACE, DEFAULTS, True, 0, 2, known), [mixed] * 9)
