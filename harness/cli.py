@@ -17,6 +17,8 @@ from harness.command.options import (
     AsJson,
     Folder,
     Folders,
+    HookName,
+    NewKind,
     OnConflict,
     RunOptions,
     StatisticName,
@@ -200,6 +202,29 @@ def check(
         num_findings += len(report.findings)
     if num_findings:
         raise RegarenaError(f"{num_findings} finding(s).")
+
+
+@app.command()
+def new(
+    kind: Annotated[NewKind, typer.Argument(metavar="KIND", help="regularizer, task or dataset.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, which must be free.")],
+    into: Annotated[
+        str | None, typer.Option(help="The folder to write, new or empty. [default: NAME]", callback=a_location)
+    ] = None,
+    hook: Annotated[
+        HookName | None,
+        typer.Option(
+            help="What the example of a regularizer changes: batches, loss or layers. [default: transform_batch]"
+        ),
+    ] = None,
+) -> None:
+    """Write a package with a regularizer, task or data set of your own: a complete example to change."""
+    from harness.command.new import next_commands, write_package
+
+    package = write_package(kind, name, into, hook)
+    tell(f"{package.module} holds the {kind.value} {name}, an example that works, to change. What next:")
+    for command in next_commands(package):
+        say(f"  {command}")
 
 
 @app.command()

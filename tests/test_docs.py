@@ -6,9 +6,13 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from harness.command.new import write_package
+from harness.command.options import NewKind
 
 DOCS = Path(__file__).parent.parent / "docs"
 BLOCK = re.compile(
@@ -50,3 +54,14 @@ def test_every_page_is_in_the_navigation_and_every_link_has_its_page() -> None:
         for target in re.findall(r"\]\(([^)#]+\.md)", (DOCS / page).read_text(encoding="utf-8")):
             linked = os.path.normpath(Path(page).parent / target)
             assert linked in pages | made, f"{page} links to {target}"
+
+
+def test_the_tutorial_shows_the_module_that_its_command_writes(tmp_path: Path) -> None:
+    page = (DOCS / "tutorials/own-regularizer.md").read_text(encoding="utf-8")
+    kind, name = re.findall(r"^regarena new (\w+) (\w+)$", page, re.MULTILINE)[0]
+    package = write_package(NewKind(kind), name, str(tmp_path / name))
+    shown = re.findall(rf'^```python title="{name}/src/{name}.py"\n(.*?)^```$', page, re.DOTALL | re.MULTILINE)
+    assert shown == [package.module.read_text(encoding="utf-8")]
+    project = tomllib.loads((package.folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    points = tomllib.loads(re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)[0])["project"]
+    assert project["entry-points"] == points["entry-points"]

@@ -74,6 +74,22 @@ class TableName(StrEnum):
     datasets = "datasets"
 
 
+class NewKind(StrEnum):
+    """What `new` writes a package for; `TableName` has the same words in the plural."""
+
+    regularizer = "regularizer"
+    task = "task"
+    dataset = "dataset"
+
+
+class HookName(StrEnum):
+    """The hook that the example of a new regularizer overrides."""
+
+    transform_batch = "transform_batch"
+    penalty = "penalty"
+    fill = "fill"
+
+
 class StatisticName(StrEnum):
     """What `stats` can show; `analysis.tables.over_tasks` has the same names."""
 
