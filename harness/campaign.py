@@ -7,7 +7,6 @@ import dataclasses
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from harness.cells import Cell
@@ -30,7 +29,6 @@ from harness.workers.compiled_code import keep_compiled_code_apart
 from harness.workers.interrupts import interruptible
 from harness.workers.processors import trials_at_once, usable_cpus
 from tasks.errors import DataError
-from tasks.experiments import TASKS
 
 KEPT = "What is finished is kept; the same command resumes."
 MEMORY_SHARE = 0.85  # of the machine's memory, divided among the trials that run at once
@@ -196,7 +194,7 @@ def _execution(request: Request, plan: Plan, store: Store) -> Execution:
         memory_bytes=request.execution.memory_bytes or _memory_share(request),
         checkpoint_location=store.address,
         needs_cuda=any(plan.switches_of(cell).cuda_graphs for cell in plan.running_cells),
-        preload=tuple(dict.fromkeys(cell.task_name for cell in plan.running_cells)),
+        preload=tuple(dict.fromkeys(cell.task_name for cell in plan.running_cells if not cell.definition)),
     )
     if not request.serial:
         return execution
@@ -221,14 +219,15 @@ def _check_data(plan: Plan, request: Request, announce: Callable[[str], None]) -
     Raises:
         BadInput: if data is missing or damaged.
     """
-    folder = Path(request.execution.data_dir).absolute() if request.execution.data_dir else None
     notices: dict[str, None] = {}  # in order; tasks on the same data have the same notice
-    for name in dict.fromkeys(cell.task_name for cell in plan.running_cells):
+    for name, task in {cell.task_name: cell.task for cell in plan.running_cells}.items():
+        folder = request.execution.data_folder_of(name)
+        folder = folder.absolute() if folder else None
         try:
-            TASKS[name].check_data(folder, request.download)
-            if TASKS[name].needs_data:
-                TASKS[name].dataset_fingerprint(folder)  # reads all of it
-                notices |= dict.fromkeys(filter(None, [TASKS[name].data_notice(folder)]))
+            task.check_data(folder, request.download)
+            if task.needs_data:
+                task.dataset_fingerprint(folder)  # reads all of it
+                notices |= dict.fromkeys(filter(None, [task.data_notice(folder)]))
         except DataError as error:
             raise BadInput(str(error)) from error
     for notice in notices:
@@ -282,7 +281,8 @@ def skipped_record(plan: Plan, cell: Cell) -> TrialRecord:
         seed=0,
         role="default",
         scale=cell.scale,
-        code_hash=code_hash(cell.task_name, cell.contestant.parts),
+        code_hash=code_hash(cell.task_name, cell.contestant.parts, cell.definition),
+        definition=cell.definition,
         campaign_id=plan.campaign_id,
         suite=plan.suite,
     )

@@ -13,6 +13,7 @@ from harness.provenance import code_hash
 from harness.records import Scale
 from search_spaces.space import Space
 from tasks.experiments import TASKS
+from tasks.lookup import task_of
 from tasks.regularizers import REGULARIZERS
 from tasks.suites import Point, Suite
 from tasks.table import BrokenEntryError, described
@@ -29,12 +30,13 @@ class Cell:
     skip_reason: str | None = None
     note: str | None = None  # what a reader of its results should know
     is_timed: bool = False
+    definition: str = ""  # of a task that a campaign's file defines
     points: tuple[Point, ...] = ({},)  # where its default trials run; the empty one is the paper's hyperparameters
 
     @property
     def task(self) -> Task:
         """The task of that name."""
-        return TASKS[self.task_name]
+        return task_of(self.task_name, self.definition)
 
     @property
     def contestant(self) -> Contestant:
@@ -70,7 +72,7 @@ def usable_cells(
             errors.append(error)
     if errors and not cells:
         raise errors[0]
-    notices = TASKS.notices(dict.fromkeys(task for task, _ in pairs))
+    notices = TASKS.notices(dict.fromkeys(task for task, _ in pairs if task not in suite.definitions))
     notices += REGULARIZERS.notices(dict.fromkeys(part for _, name in pairs for part in name.split("+")))
     return cells, [*dict.fromkeys(map(str, errors)), *notices]
 
@@ -82,9 +84,10 @@ def _cell(suite: Suite, task_name: str, regularizer: str, scale: Scale) -> Cell:
         BadInput: if the regularizer refuses a value of the suite's grid.
         BrokenEntryError: if the task or the regularizer comes from another package and cannot be used.
     """
-    task, contestant = TASKS[task_name], Contestant(regularizer)
+    definition = suite.definitions.get(task_name, "")
+    task, contestant = task_of(task_name, definition), Contestant(regularizer)
     points = suite.points(task_name, regularizer)
-    if task_name not in TASKS.own:
+    if not definition and task_name not in TASKS.own:
         _check_task(task_name, scale)
     foreign_parts = [part for part in contestant.parts if part not in REGULARIZERS.own]
     try:
@@ -93,7 +96,7 @@ def _cell(suite: Suite, task_name: str, regularizer: str, scale: Scale) -> Cell:
         reason = contestant.skip_reason(task, scale)
         note = contestant.idle_reason(task, scale) if reason is None else None
         contestant.space(task, scale)
-        cell_code_hash(task_name, regularizer)
+        cell_code_hash(task_name, regularizer, definition)
     except (BrokenEntryError, BadInput):
         raise
     except Exception as error:
@@ -109,6 +112,7 @@ def _cell(suite: Suite, task_name: str, regularizer: str, scale: Scale) -> Cell:
         skip_reason=reason,
         note=note,
         is_timed=task_name in suite.timing_tasks,
+        definition=definition,
         points=points,
     )
 
@@ -155,12 +159,12 @@ def _check_kinds(name: str, kinds: dict[str, tuple[str, str]]) -> None:
 
 
 @cache
-def cell_code_hash(task_name: str, regularizer: str) -> str:
+def cell_code_hash(task_name: str, regularizer: str, definition: str = "") -> str:
     """Hash of all code that the trials of a cell use: the column `code_hash`."""
-    return code_hash(task_name, Contestant(regularizer).parts)
+    return code_hash(task_name, Contestant(regularizer).parts, definition)
 
 
 @cache
-def shared_code_hash(task_name: str) -> str:
+def shared_code_hash(task_name: str, definition: str = "") -> str:
     """Hash of the code that all contestants on a task use: the column `shared_code_hash`."""
-    return code_hash(task_name, ())
+    return code_hash(task_name, (), definition)

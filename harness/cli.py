@@ -27,7 +27,6 @@ from harness.command.options import (
     WhoseRows,
     a_location,
     names_in,
-    request_of,
     rule,
     with_run_options,
 )
@@ -104,7 +103,11 @@ def plan(
 def tune(
     task: Annotated[
         str,
-        typer.Argument(metavar="TASK", help="A name from `regarena list tasks`.", autocompletion=names_in("tasks")),
+        typer.Argument(
+            metavar="TASK",
+            help="A name from `regarena list tasks`, or FILE.toml:NAME of a task that the file defines.",
+            autocompletion=names_in("tasks"),
+        ),
     ],
     regularizer: Annotated[
         str,
@@ -115,27 +118,31 @@ def tune(
     options: RunOptions,
 ) -> None:
     """Tune one regularizer on one task, and confirm the winner beside the baseline."""
+    from harness.command.campaign_toml import asked_to_tune
     from harness.contestants import BASELINE, Contestant
-    from tasks.experiments import SUITES, TASKS
-    from tasks.suites import Group, Suite
 
-    if task in SUITES and task not in TASKS:
-        raise BadInput(f"tune takes a task, got the suite {task!r}; `regarena run {task}` tunes the whole suite.")
-    TASKS.target(task)
     names = tuple(dict.fromkeys([BASELINE, Contestant(regularizer).name]))
-    suite = Suite(groups=(Group(tasks=(task,), regularizers=names),), scale="short", tune_trials=30, tune_width=8)
     only = dataclasses.replace(options, only=",".join(names))  # as campaign.json records it
-    _run(request_of(f"tune-{task}", suite, only))
+    _run(asked_to_tune(task, names, only).request())
 
 
 @app.command()
 def init(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The file to write; it must not exist.")],
+    architecture: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A network of your own tasks: torchvision:NAME, timm:NAME, MODULE:FUNCTION. May be repeated."
+        ),
+    ] = None,
+    images: Annotated[
+        str | None, typer.Option(help="Folder of your own images, for these tasks.", metavar="DIR", callback=a_location)
+    ] = None,
 ) -> None:
     """Write a commented file that describes a campaign, for `regarena run FILE.toml`."""
-    from harness.command.campaign_toml import write_template
+    from harness.command.campaign_template import write_template
 
-    write_template(file)
+    write_template(file, architecture or (), images)
     tell(f"{file} describes a small campaign; change it, then `regarena plan {file}` and `regarena run {file}`.")
 
 
@@ -406,8 +413,7 @@ def _requested(suite: str, options: RunOptions) -> Request:
     """The request that a suite's name (or a campaign's file) and the options make."""
     from harness.command.campaign_toml import asked_for
 
-    asked = asked_for(suite, options)
-    return dataclasses.replace(request_of(asked.name, asked.suite, asked.options), file_text=asked.text)
+    return asked_for(suite, options).request()
 
 
 def _run(request: Request) -> None:

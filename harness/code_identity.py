@@ -45,20 +45,20 @@ class Reference(NamedTuple):
         return full if _source(full) is not None else None
 
 
-def code_hash(targets: Iterable[str]) -> str:
+def code_hash(targets: Iterable[str], packages: Iterable[str] = ()) -> str:
     """12 hexadecimal digits over the code of these definitions ("module:name") and all that they use.
 
-    Names are followed within the packages of the targets; in `harness` they are followed within one module only. The
-    `__init__` files of regarena's packages hold only tables and docstrings, and are left out; those of other packages
-    count.
+    Names are followed within the packages of the targets and in `packages`; in `harness` they are followed within one
+    module only. The `__init__` files of regarena's packages hold only tables and docstrings, and are left out; those of
+    other packages count.
     """
-    return _hash_of(tuple(dict.fromkeys(targets)))
+    return _hash_of(tuple(dict.fromkeys(targets)), frozenset(packages))
 
 
 @cache
-def _hash_of(targets: tuple[str, ...]) -> str:
+def _hash_of(targets: tuple[str, ...], further_packages: frozenset[str]) -> str:
     roots = [Reference(*target.split(":")) for target in targets]
-    packages = frozenset(root.package for root in roots)
+    packages = further_packages | {root.package for root in roots}
     reached = {_defined_at(root, packages) or root: None for root in roots}
     numbers = {reference: number for number, reference in enumerate(reached)}
     digest = sha256()

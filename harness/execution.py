@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.errors import BadInput
@@ -26,6 +27,8 @@ class Execution:
     needs_cuda: bool = False  # some trial replays CUDA graphs
     working_folder: str | None = None  # of the trials' processes; None is that of the calling process
     preload: tuple[str, ...] = ()  # tasks whose data the fork server reads once, for all its children
+    task_data: Mapping[str, str] = field(default_factory=dict)  # folders of tasks with data of their own, by task
+    code_folder: str | None = None  # of a campaign's file that names functions of the user's own code
 
     def placed(self, gpu_fraction: float) -> Execution:
         """The same settings with this share of a GPU and the device that goes with it; 0 is the processor.
@@ -42,10 +45,10 @@ class Execution:
         seconds = self.trial_seconds
         return self if seconds is None else replace(self, trial_seconds=number * seconds)
 
-    @property
-    def data_folder(self) -> Path | None:
-        """The folder of data sets, or None."""
-        return Path(self.data_dir) if self.data_dir else None
+    def data_folder_of(self, task_name: str) -> Path | None:
+        """The folder with the data of a task: its own, or that of all data sets; None without one."""
+        folder = self.task_data.get(task_name, self.data_dir)
+        return Path(folder) if folder else None
 
 
 def placed(execution: Execution, gpus_per_trial: float | None) -> Execution:

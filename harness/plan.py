@@ -115,8 +115,9 @@ class Plan:
             seed=trial_seed(self.budget.seed, role, seed_index),
             role=role,
             scale=cell.scale,
-            code_hash=cell_code_hash(cell.task_name, cell.regularizer),
-            shared_code_hash=shared_code_hash(cell.task_name),
+            code_hash=cell_code_hash(cell.task_name, cell.regularizer, cell.definition),
+            shared_code_hash=shared_code_hash(cell.task_name, cell.definition),
+            definition=cell.definition,
             selection=self.selection.name if role == "tune" and self.selection.sees_test else BEST_VALIDATION.name,
             switches=self._switches_in_rows(cell),
             campaign_id=self.campaign_id,
@@ -241,14 +242,15 @@ def make_plan(
 def _selected(suite: Suite, only: Sequence[str], skip: Sequence[str]) -> list[tuple[str, str]]:
     cells = suite.cells()
     tasks, names = list(dict.fromkeys(t for t, _ in cells)), list(dict.fromkeys(n for _, n in cells))
+    known = {*TASKS, *suite.definitions}
     for name in only:
-        if name not in TASKS and any(part not in REGULARIZERS for part in name.split("+")):
-            raise BadInput(unknown_name_message("task or regularizer", name, [*TASKS, *REGULARIZERS]))
+        if name not in known and any(part not in REGULARIZERS for part in name.split("+")):
+            raise BadInput(unknown_name_message("task or regularizer", name, [*known, *REGULARIZERS]))
     unknown = [name for name in skip if name not in tasks and name not in names]
     if unknown:
         raise BadInput(unknown_name_message("task or regularizer of this suite", unknown[0], [*tasks, *names]))
     if only:
-        only_tasks = [name for name in only if name in TASKS] or tasks
-        only_names = [name for name in only if name not in TASKS]
+        only_tasks = [name for name in only if name in known] or tasks
+        only_names = [name for name in only if name not in known]
         cells = [(task, name) for task in only_tasks for name in only_names or names]
     return [(task, name) for task, name in cells if task not in skip and name not in skip]

@@ -9,6 +9,7 @@ import re
 import subprocess
 from collections.abc import Iterable
 from functools import lru_cache
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from harness import code_identity
 from tasks.architectures import ARCHITECTURES
 from tasks.datasets import DATASETS
 from tasks.experiments import TASKS
+from tasks.lookup import task_of
 from tasks.regularizers import REGULARIZERS
 from tasks.task import Task
 
@@ -124,13 +126,16 @@ def is_of_gpu(key: str) -> bool:
     return _GPU_SEPARATOR in key
 
 
-def code_hash(task_name: str, regularizer_names: Iterable[str]) -> str:
+def code_hash(task_name: str, regularizer_names: Iterable[str], definition: str = "") -> str:
     """Hash of the code that one cell uses: its task, data set, architecture and regularizers, and all that these use.
 
-    Without regularizers it covers what all contestants on the task share; rows are compared only if that is equal.
+    Without regularizers it covers what all contestants on the task share; rows are compared only if that is equal. The
+    definition of a task that a campaign's file defines is a part of it.
     """
-    task: Task = TASKS[task_name]
-    targets = [TASKS.target(task_name), *(REGULARIZERS.target(name) for name in regularizer_names)]
+    task: Task = task_of(task_name, definition)
+    targets = [*task.own_code, *([] if definition else [TASKS.target(task_name)])]
+    targets += [REGULARIZERS.target(name) for name in regularizer_names]
     targets += [DATASETS.target(task.dataset)] if task.dataset in DATASETS else []
     targets += [ARCHITECTURES.target(task.architecture)] if task.architecture in ARCHITECTURES else []
-    return code_identity.code_hash([*ALWAYS_USED, *targets])
+    of_code = code_identity.code_hash([*ALWAYS_USED, *targets], task.own_packages)
+    return sha256(f"{of_code} {definition}".encode()).hexdigest()[:12] if definition else of_code

@@ -21,7 +21,7 @@ from harness.results.trial_summary import Proposals, TrialSummary
 from harness.search.halving import BRACKET, rung_epochs, standing
 from harness.search.halving import NAME as HALVING
 from harness.search.selection import num_validation
-from tasks.experiments import TASKS
+from tasks.lookup import task_of
 from tasks.runtime.switches import Switches
 
 
@@ -288,12 +288,14 @@ def next_pack(waiting: Sequence[TrialSpec]) -> Pack:
     """The first waiting trial, and those that can be trained at once with it in one process, in their order."""
     first = waiting[0]
     alike = [spec for spec in waiting if replace(spec, seed=first.seed) == first]
-    switches = Switches.of(first.switches) if first.switches else TASKS[first.task].switches(first.scale)
+    switches = (
+        Switches.of(first.switches) if first.switches else task_of(first.task, first.definition).switches(first.scale)
+    )
     if len(alike) == 1 or switches.text:  # several seeds are trained at once only without switches
         return (first,)
     try:
         regularizers = Contestant(first.regularizer).build(first.hyperparameters)
-        together = TASKS[first.task].seeds_together(regularizers, Switches.of(first.switches))
+        together = task_of(first.task, first.definition).seeds_together(regularizers, Switches.of(first.switches))
     except Exception:  # the trial itself will fail in the same way, and its row says why
         together = 1
     return tuple(alike[:together])

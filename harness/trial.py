@@ -25,7 +25,7 @@ from harness.results.checkpoints import TrialCheckpoints
 from harness.times.timing import time_steps
 from search_spaces.shared import LEARNING_RATE
 from tasks.errors import Diverged
-from tasks.experiments import TASKS
+from tasks.lookup import task_of
 from tasks.runtime.checkpointing import NOWHERE, Checkpoints
 from tasks.runtime.switches import Switches
 from tasks.runtime.trained import Trained
@@ -93,7 +93,7 @@ def failed_record(spec: TrialSpec, execution: Execution, error: BaseException) -
 
 def base_values(spec: TrialSpec, execution: Execution) -> dict[str, Any]:
     """The columns that are known before a trial starts; a trial whose process crashes has only these."""
-    task = TASKS[spec.task]
+    task = _task(spec)
     return {
         "dataset": task.dataset,
         "architecture": task.architecture,
@@ -181,7 +181,7 @@ def _outcome(
 def _checkpoints(spec: TrialSpec, execution: Execution) -> Checkpoints:
     if execution.checkpoint_location is None:
         return NOWHERE
-    data = TASKS[spec.task].dataset_fingerprint(_data_dir(execution))
+    data = _task(spec).dataset_fingerprint(execution.data_folder_of(spec.task))
     made_on = (
         f"{torch.device(execution.device).type}, torch {torch.__version__}, numba {software()['numba_version']}, "
         f"data {data}"
@@ -202,7 +202,7 @@ def _timed(spec: TrialSpec, execution: Execution, started: float) -> Outcome:
         "train_seconds": timed.total_seconds,
         "setup_seconds": setup_seconds,
         "epochs_run": timed.num_steps // steps_per_epoch,
-        "dataset_fingerprint": task.dataset_fingerprint(_data_dir(execution)),
+        "dataset_fingerprint": task.dataset_fingerprint(execution.data_folder_of(spec.task)),
     }
     metrics = {
         "twin_seconds_per_step": timed.twin_seconds_per_step,
@@ -219,7 +219,7 @@ def _timed(spec: TrialSpec, execution: Execution, started: float) -> Outcome:
 
 def prepare(spec: TrialSpec, execution: Execution, regularizers: Regularizers | None = None) -> tuple[Task, Training]:
     """The task of a trial, and its training before the first step; with `regularizers`, where given, for its own."""
-    task = TASKS[spec.task].on_split(spec.split)
+    task = _task(spec).on_split(spec.split)
     if regularizers is None:
         regularizers = Contestant(spec.regularizer).build(spec.hyperparameters)
     setting = Setting(
@@ -228,7 +228,7 @@ def prepare(spec: TrialSpec, execution: Execution, regularizers: Regularizers | 
         scale=spec.scale,
         learning_rate=float(spec.hyperparameters[LEARNING_RATE]),
         device=torch.device(execution.device),
-        data_dir=_data_dir(execution),
+        data_dir=execution.data_folder_of(spec.task),
         num_workers=execution.cpu_threads if execution.cpu_threads > 1 else 0,
         with_test=spec.sees_test,
     )
@@ -238,8 +238,8 @@ def prepare(spec: TrialSpec, execution: Execution, regularizers: Regularizers | 
     return task, training
 
 
-def _data_dir(execution: Execution) -> Path | None:
-    return Path(execution.data_dir) if execution.data_dir else None
+def _task(spec: TrialSpec) -> Task:
+    return task_of(spec.task, spec.definition)
 
 
 def _values(
@@ -262,7 +262,7 @@ def _values(
         "evaluation_seconds": trained.evaluation_seconds,
         "seconds_per_step": seconds_per_step,
         "samples_per_second": training.batches.batch_size / seconds_per_step if seconds_per_step else None,
-        "dataset_fingerprint": task.dataset_fingerprint(_data_dir(execution)),
+        "dataset_fingerprint": task.dataset_fingerprint(execution.data_folder_of(spec.task)),
     }
     if spec.sees_test:
         values["test_value"] = final["test"][task.metric]
@@ -275,7 +275,7 @@ def _values(
 def _known_data(spec: TrialSpec, execution: Execution) -> dict[str, Any]:
     """The fingerprint of the data of a trial that failed, so that its row counts among those on the same data."""
     try:
-        return {"dataset_fingerprint": TASKS[spec.task].dataset_fingerprint(_data_dir(execution))}
+        return {"dataset_fingerprint": _task(spec).dataset_fingerprint(execution.data_folder_of(spec.task))}
     except Exception:  # the trial may have failed on the data; record its own error, not this one
         return {}
 

@@ -13,7 +13,6 @@ from torch import nn
 from tasks.architectures import ARCHITECTURES
 from tasks.attacks.attack import AttackSettings
 from tasks.attacks.robust_error import robust_errors
-from tasks.datasets import DATASETS
 from tasks.datasets.batches import Samples
 from tasks.datasets.dataset import Splits
 from tasks.datasets.made_up import made_up_split
@@ -70,7 +69,7 @@ class Classification(DatasetTask):
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
         """The network, initialised from the seed alone, on the data."""
         protocol = self.protocol.at(setting.scale, setting.switches)
-        splits = DATASETS[self.dataset].splits_of(setting.seed, setting.data_dir, protocol, setting.num_workers)
+        splits = self.data.splits_of(setting.seed, setting.data_dir, protocol, setting.num_workers)
         train = splits.train.first(protocol.max_train_samples).to(setting.device)
         network = self.network(stream_seed(setting.seed, "weights")).to(setting.device)
         seen = {
@@ -116,7 +115,7 @@ class Classification(DatasetTask):
 
     def workload(self, scale: str, data_dir: Path | None = None) -> Workload | None:
         """The workload, from the sizes of the official training and test sets."""
-        data, protocol = DATASETS[self.dataset], self.protocol.at(scale)
+        data, protocol = self.data, self.protocol.at(scale)
         sizes = data.num_images(data_dir)
         if sizes is None:
             return None
@@ -136,7 +135,7 @@ class Classification(DatasetTask):
         """The network on one batch of random images, augmented as the protocol says."""
         protocol = self.protocol.at(setting.scale, setting.switches)
         batch_size = min(filter(None, (protocol.batch_size, max_batch_size)))
-        split = made_up_split(DATASETS[self.dataset], batch_size, protocol.preprocessing).to(setting.device)
+        split = made_up_split(self.data, batch_size, protocol.preprocessing).to(setting.device)
         training = Training(
             self.network(stream_seed(setting.seed, "weights")).to(setting.device),
             regularizers,
@@ -152,14 +151,16 @@ class Classification(DatasetTask):
 
     def network(self, seed: int) -> nn.Module:
         """A fresh network whose initial weights depend on `seed` alone."""
-        data = DATASETS[self.dataset]
-        channels, size, _ = data.shape
         with torch.random.fork_rng(devices=[]):  # torch's layers draw their weights from the global generator
             torch.manual_seed(seed)
-            network: nn.Module = ARCHITECTURES[self.architecture](
-                num_classes=self.num_outputs or data.num_classes, in_channels=channels, image_size=size, **self.options
-            )
-            measure_sites(network, torch.zeros(1, channels, size, size))
+            return self.make_network(self.num_outputs or self.data.num_classes, *self.data.shape[:2], seed)
+
+    def make_network(self, num_classes: int, in_channels: int, image_size: int, seed: int) -> nn.Module:
+        """A network with measured sites, its weights drawn from torch's global generator; `seed` is of other draws."""
+        network: nn.Module = ARCHITECTURES[self.architecture](
+            num_classes=num_classes, in_channels=in_channels, image_size=image_size, **self.options
+        )
+        measure_sites(network, torch.zeros(1, in_channels, image_size, image_size))
         return network
 
 

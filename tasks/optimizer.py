@@ -43,9 +43,15 @@ def adam(network: nn.Module, settings: OptimizerSettings) -> torch.optim.Adam:
     return torch.optim.Adam(_parameter_groups(network, settings.weight_decay), lr=settings.learning_rate)
 
 
+def adam_with_decoupled_decay(network: nn.Module, settings: OptimizerSettings) -> torch.optim.AdamW:
+    """Torch's AdamW on the trained parameters of `network`, with its usual decay rates."""
+    return torch.optim.AdamW(_parameter_groups(network, settings.weight_decay), lr=settings.learning_rate)
+
+
 OPTIMIZERS: dict[str, Callable[[nn.Module, OptimizerSettings], torch.optim.Optimizer]] = {
     "sgd": stochastic_gradient_descent,
     "adam": adam,
+    "adamw": adam_with_decoupled_decay,
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from tasks.datasets import DATASETS
+from tasks.datasets.dataset import Dataset
 from tasks.input_space import InputSpace
 from tasks.protocols import Protocol
 from tasks.regularizers.base import Regularizer
@@ -48,35 +49,40 @@ class ProtocolTask(Task):
 
 
 class DatasetTask(ProtocolTask):
-    """A task that trains on one of `DATASETS`, the one that `dataset` names."""
+    """A task that trains on a data set: the one of `DATASETS` that `dataset` names, unless a subclass has its own."""
+
+    @property
+    def data(self) -> Dataset:
+        """The data set."""
+        return DATASETS[self.dataset]
 
     @property
     def needs_data(self) -> bool:
         """Whether the data set is read from files."""
-        return bool(DATASETS[self.dataset].files)
+        return bool(self.data.files)
 
     @property
     def input_space(self) -> InputSpace | None:
         """The input space of the data set, preprocessed as the protocol says."""
-        return DATASETS[self.dataset].input_space(self.protocol.preprocessing)
+        return self.data.input_space(self.protocol.preprocessing)
 
     @property
     def streams_data(self) -> bool:
         """Whether the data set is too large to be held in memory."""
-        return DATASETS[self.dataset].is_streamed
+        return self.data.is_streamed
 
     def validation_fraction(self, scale: str) -> float:
         """The fraction that the protocol sets, else the data set's own."""
-        return DATASETS[self.dataset].held_out_fraction(self.protocol.at(scale))
+        return self.data.held_out_fraction(self.protocol.at(scale))
 
     def check_data(self, data_dir: Path | None, download: bool = False) -> None:
         """Check that the data set's files exist; `download` fetches missing ones."""
-        DATASETS[self.dataset].check(data_dir, download)
+        self.data.check(data_dir, download)
 
     def data_notice(self, data_dir: Path | None) -> str | None:
         """How the copy at hand differs from the official release."""
-        return DATASETS[self.dataset].notice(data_dir)
+        return self.data.notice(data_dir)
 
     def dataset_fingerprint(self, data_dir: Path | None) -> str:
         """The fingerprint of the data set's content."""
-        return DATASETS[self.dataset].splits(data_dir, self.protocol).fingerprint
+        return self.data.splits(data_dir, self.protocol).fingerprint

@@ -12,7 +12,7 @@ from tasks.runtime.switches import Switches
 
 Augmentation = Literal["crop", "flip", "rotation", "resized_crop"]
 Preprocessing = Literal["standard", "unit", "gcn_zca", "mean_zca"]
-Schedule = Literal["steps", "cyclic"]
+Schedule = Literal["steps", "cyclic", "cosine"]
 Fields = Mapping[str, float | tuple[float, ...]]  # of a protocol, by name
 
 
@@ -21,8 +21,9 @@ class Protocol:
     """Epochs, batches, optimizer, schedule and augmentation of one training.
 
     `learning_rate` is a default: it is tuned for every regularizer. With the schedule `steps` it is multiplied by
-    `decay` at each milestone; with `cyclic` it rises linearly from 0 to `learning_rate` in the first half of the
-    training and falls back to 0 in the second.
+    `decay` at each milestone; with `cosine` it falls to 0 along half a cosine (Loshchilov and Hutter 2017, eq. 5,
+    without restarts); with `cyclic` it rises linearly from 0 to `learning_rate` in the first half of the training and
+    falls back to 0 in the second.
 
     Raises:
         ValueError: for a schedule that does not exist.
@@ -106,4 +107,6 @@ class Protocol:
         """The factor on the initial learning rate when the fraction `progress` (in [0, 1]) of the training is done."""
         if self.schedule == "cyclic":
             return 1 - abs(2 * progress - 1)
+        if self.schedule == "cosine":
+            return (1 + math.cos(math.pi * progress)) / 2
         return math.pow(self.decay, sum(progress >= milestone for milestone in self.milestones))

@@ -41,6 +41,7 @@ class Site(nn.Module):
         self.shape: tuple[int, ...] | None = None  # of one sample here, set by `measure_sites`
         self.fillings = nn.ModuleList()
         self._next_layer = (next_layer,)  # in a tuple, so that it is not registered twice as a submodule
+        self.front: tuple[nn.Linear, ...] | None = None  # see `front_layers`
 
     @property
     def next_layer(self) -> WeightLayer | None:
@@ -62,6 +63,11 @@ class Site(nn.Module):
     def is_spatial(self) -> bool:
         """Whether a sample is a map (channels, height, width) here. Needs `measure_sites` first."""
         return self.shape is not None and len(self.shape) == 3
+
+    @property
+    def holds_tokens(self) -> bool:
+        """Whether a sample is several vectors here, along the last axis: the tokens (T, D) of a transformer."""
+        return self.kind == "dense" and self.shape is not None and len(self.shape) > 1
 
     def fill(self, module: nn.Module) -> None:
         """Append `module` to the fillings."""
@@ -172,12 +178,17 @@ def chain_next_layers(network: nn.Module) -> None:
 
 
 def front_layers(network: nn.Module) -> dict[Site, nn.Linear]:
-    """For each dense or hidden site, the last dense layer listed before it. For sequential networks only."""
+    """For each dense or hidden site, the dense layer that produces its units.
+
+    It is the one in the site's `front`; () says that there is none. Without it (None) it is the last dense layer listed
+    before the site, which holds for sequential networks only.
+    """
     fronts: dict[Site, nn.Linear] = {}
     last: nn.Linear | None = None
     for module in network.modules():
         if isinstance(module, nn.Linear):
             last = module
-        elif isinstance(module, Site) and module.kind in ("dense", "hidden") and last is not None:
-            fronts[module] = last
+        elif isinstance(module, Site) and module.kind in ("dense", "hidden"):
+            front = last if module.front is None else next(iter(module.front), None)
+            fronts |= {} if front is None else {module: front}
     return fronts

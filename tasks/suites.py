@@ -40,7 +40,9 @@ class Suite:
     search proposes with fewer known outcomes), and with `halving` the worse ones stop early. `seeds` is the number of
     default trials of a cell (at each point of its grid) and of confirm trials. `timing_tasks` are those whose cells are
     timed against the unregularized network, `timing_repeats` times each: at least three, to estimate a spread.
-    `tune_trials_at`, `seeds_at` and `timing_repeats_at` map a scale to its number where that differs.
+    `definitions` has the texts of the tasks that are not in the table but in a campaign's file, by name (see
+    `tasks.own.definition`). `tune_trials_at`, `seeds_at` and `timing_repeats_at` map a scale to its number where that
+    differs.
     """
 
     groups: tuple[Group, ...]
@@ -55,6 +57,7 @@ class Suite:
     timing_repeats: int = 3
     timing_repeats_at: Mapping[str, int] = field(default_factory=dict)
     source: str = "regarena"
+    definitions: Mapping[str, str] = field(default_factory=dict)
 
     def cells(self) -> list[tuple[str, str]]:
         """(task, regularizer) pairs in order, each once."""

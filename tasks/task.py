@@ -68,6 +68,16 @@ class Task(ABC):
     has_classes: ClassVar[bool] = True
 
     @property
+    def own_code(self) -> tuple[str, ...]:
+        """Definitions that training uses and no table lists, "module:name"; part of the hash of the task's code."""
+        return ()
+
+    @property
+    def own_packages(self) -> tuple[str, ...]:
+        """Further modules and packages whose code counts where these definitions use it."""
+        return ()
+
+    @property
     def needs_data(self) -> bool:
         """Whether files below `--data` are read."""
         return False
@@ -178,4 +188,5 @@ class Task(ABC):
             return (
                 f"{type(regularizer).__name__} needs the units of the inputs; whitening mixes pixels, so none are left."
             )
-        return regularizer.skip_reason(self.example_network())
+        network = self.example_network()
+        return regularizer.skip_reason(network) or regularizer.reason_against_tokens(network)

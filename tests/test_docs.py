@@ -16,7 +16,7 @@ from harness.command.options import NewKind
 
 DOCS = Path(__file__).parent.parent / "docs"
 BLOCK = re.compile(
-    r'^```(?P<language>sh|python)(?: title="(?P<file>[\w.]+)")?\n(?P<text>.*?)^```$', re.DOTALL | re.MULTILINE
+    r'^```(?P<language>sh|python|toml)(?: title="(?P<file>[\w.]+)")?\n(?P<text>.*?)^```$', re.DOTALL | re.MULTILINE
 )
 REFERENCE = {"commands", "columns", "regularizers", "tasks", "suites", "architectures", "datasets"}  # made when built
 
@@ -30,7 +30,8 @@ def blocks(page: str) -> list[tuple[str, str | None, str]]:
 @pytest.mark.slow
 def test_the_tutorials_run_as_they_stand(tmp_path: Path) -> None:
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    pages = ("tutorials/first-campaign.md", "tutorials/pandas.md", "tutorials/own-regularizer.md")
+    names = ("first-campaign", "pandas", "own-regularizer", "own-model")
+    pages = [f"tutorials/{name}.md" for name in names]
     for page in pages:
         found = blocks(page)
         assert found, page
@@ -42,7 +43,8 @@ def test_the_tutorials_run_as_they_stand(tmp_path: Path) -> None:
         for command in (["bash", "-c", *commands], [sys.executable, "-c", code]):
             ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
             assert ended.returncode == 0, f"{page}: {ended.stdout}\n{ended.stderr}"
-    assert (tmp_path / "first" / "report.html").exists()
+    for results in ("first", "results/mine", "results/tune-my-net"):
+        assert (tmp_path / results / "report.html").exists()
 
 
 def test_every_page_is_in_the_navigation_and_every_link_has_its_page() -> None:

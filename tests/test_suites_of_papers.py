@@ -148,8 +148,14 @@ def test_a_cyclic_rate_rises_from_0_to_the_top_and_falls_back_linearly() -> None
     cyclic = Protocol(source="test", epochs=20, batch_size=1, learning_rate=0.2, schedule="cyclic")
     factors = [cyclic.learning_rate_factor(step / 8) for step in range(9)]
     assert factors == pytest.approx([0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25, 0])
-    with pytest.raises(ValueError, match="schedule must be one of steps, cyclic, got 'cosine'"):
-        Protocol(source="test", epochs=1, batch_size=1, learning_rate=1.0, schedule="cosine")
+    with pytest.raises(ValueError, match="schedule must be one of steps, cyclic, cosine, got 'cosinus'"):
+        Protocol(source="test", epochs=1, batch_size=1, learning_rate=1.0, schedule="cosinus")
+
+
+def test_a_cosine_rate_falls_to_0_with_the_slope_of_a_cosine() -> None:
+    cosine = Protocol(source="test", epochs=20, batch_size=1, learning_rate=0.2, schedule="cosine")
+    factors = [cosine.learning_rate_factor(step / 6) for step in range(7)]
+    assert factors == pytest.approx([1, (2 + 3**0.5) / 4, 0.75, 0.5, 0.25, (2 - 3**0.5) / 4, 0])
 
 
 def test_at_small_scales_a_suite_may_spend_less() -> None:

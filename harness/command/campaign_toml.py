@@ -10,56 +10,36 @@ import dataclasses
 import re
 import tomllib
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
-from harness.command.options import RunOptions
+from harness.command.options import RunOptions, request_of
+from harness.command.toml_values import WORDS, check_keys, table_in, texts_in
 from harness.contestants import Contestant
 from harness.errors import BadInput
 from tasks.experiments import SUITES, TASKS
 from tasks.suites import Group, Suite
 from tasks.table import UnknownNameError, unknown_name_message
 
+if TYPE_CHECKING:
+    from harness.command.own_tasks_toml import OwnTasks
+    from harness.request import Request
+
 SUFFIX = ".toml"
 MAX_BYTES = 2**20
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
-_KEYS = ("name", "tasks", "contestants", "groups", "timing-tasks", "options")
+_KEYS = ("name", "tasks", "contestants", "groups", "timing-tasks", "options", "own-tasks", "protocols")
 _GROUP_KEYS = ("tasks", "contestants", "grid")
 _NOT_IN_FILES = ("only", "skip")  # options that a file does not need: it lists its tasks and contestants
-_DEFAULTS: Mapping[str, Any] = {"scale": "short", "tune_trials": 20, "tune_width": 4, "seeds": 5}
-
-TEMPLATE = """\
-# A campaign: every contestant on every task, tuned alike, confirmed on fresh seeds.
-#   regarena plan {file}      what would run, and how long it may take
-#   regarena run {file}       run it; the same command again resumes
-
-name = "{name}"
-tasks = ["digits-mlp"]                      # `regarena list tasks`
-contestants = [                             # `regarena list regularizers`; + combines several
-    "none",                                 # the baseline with which all others are compared
-    "dropout",
-    "dropout+weight_decay",
-]
-timing-tasks = []                           # tasks on which training steps are timed
-
-# Contestants that compete only on some tasks, or at given values of their hyperparameters:
-# [[groups]]
-# tasks = ["digits-convnet"]
-# contestants = ["dropblock"]
-# grid = {{ drop_rate = [0.1, 0.2] }}
-
-[options]                                   # those of `regarena run`; the command line overrides them
-scale = "short"                             # paper, short (about a tenth of the protocol) or smoke (seconds)
-tune-trials = 18                            # of each contestant on each task
-tune-width = 9                              # how many of these run at once, on any machine
-halving = false                             # true: tune trials with worse values stop early
-seeds = 5                                   # trials of the defaults, and again of the tuned winner
-select = "best_validation"                  # the rule that picks the winner
-# data = "data"                             # folder of data sets, for tasks that read files
-# results = "results/{name}"
-"""
+_DEFAULTS: Mapping[str, Any] = {
+    "scale": "short",
+    "scale_of_own_tasks": "paper",
+    "tune_trials": 20,
+    "tune_width": 4,
+    "seeds": 5,
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,6 +50,14 @@ class Asked:
     suite: Suite
     options: RunOptions
     text: str = ""  # of the file; "" without one
+    task_data: Mapping[str, str] = dataclasses.field(default_factory=dict)  # folders of images, by task
+    code_folder: str | None = None  # of the user's own code, where the file names some
+
+    def request(self) -> Request:
+        """The request to run it."""
+        request = request_of(self.name, self.suite, self.options)
+        execution = dataclasses.replace(request.execution, task_data=self.task_data, code_folder=self.code_folder)
+        return dataclasses.replace(request, execution=execution, file_text=self.text)
 
 
 def asked_for(name: str, options: RunOptions) -> Asked:
@@ -91,40 +79,67 @@ def asked_for(name: str, options: RunOptions) -> Asked:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{path} is not valid TOML: {error}.") from error
-    _check_keys(path, content, _KEYS, "key of a campaign")
-    options = _merged(path, _table(path, content, "options"), options)
+    check_keys(path, content, _KEYS, "key of a campaign")
+    options = _merged(path, table_in(path, content, "options"), options)
+    own = _own_tasks(path, content)
     suite = Suite(
-        groups=tuple(_groups(path, content)),
-        scale=_DEFAULTS["scale"],
+        groups=tuple(_groups(path, content, list(own.definitions))),
+        scale=_DEFAULTS["scale_of_own_tasks" if own.definitions else "scale"],
         tune_trials=_DEFAULTS["tune_trials"],
         tune_width=_DEFAULTS["tune_width"],
         seeds=_DEFAULTS["seeds"],
-        timing_tasks=tuple(_known_tasks(path, content, "timing-tasks")),
+        timing_tasks=tuple(_known_tasks(path, content, "timing-tasks", list(own.definitions))),
         source=path.name,
+        definitions=own.definitions,
     )
     name = content.get("name", path.stem)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise BadInput(f"{path}: name must be letters, digits, '-', '_' and '.', the first a letter, got {name!r}.")
     if name in SUITES:
         raise BadInput(f"{path}: there is a suite named {name!r} already; choose another name.")
-    return Asked(name=name, suite=suite, options=options, text=text)
+    return Asked(
+        name=name,
+        suite=suite,
+        options=options,
+        text=text,
+        task_data=own.folders,
+        code_folder=own.code_folder,
+    )
 
 
-def write_template(path: Path) -> None:
-    """Write a commented example of a campaign's file.
+def _own_tasks(path: Path, content: Mapping[str, Any]) -> OwnTasks:
+    """The tasks that the file defines; without some, torch is not imported."""
+    from harness.command.own_tasks_toml import PROTOCOLS, TABLE, OwnTasks, own_tasks_of
+
+    return own_tasks_of(path, content) if content.keys() & {TABLE, PROTOCOLS} else OwnTasks()
+
+
+def asked_to_tune(task: str, names: tuple[str, ...], options: RunOptions) -> Asked:
+    """What `regarena tune` is asked for: these contestants on one task, of the table or of a file (`FILE.toml:NAME`).
 
     Raises:
-        BadInput: if the file exists, its name does not end in .toml, or it cannot be written.
+        UnknownNameError: if there is no task of that name.
+        BadInput: for a suite or a file in place of a task, and whatever `asked_for` refuses.
     """
-    if path.suffix != SUFFIX:
-        raise BadInput(f"The name of a campaign's file must end in {SUFFIX}, got {path}.")
-    try:
-        with path.open("x", encoding="utf-8") as stream:
-            stream.write(TEMPLATE.format(file=path, name=path.stem))
-    except FileExistsError:
-        raise BadInput(f"{path} exists already; choose another name.") from None
-    except OSError as error:
-        raise BadInput(f"{path} cannot be written ({error.strerror}).") from error
+    file, separator, name = task.rpartition(":")
+    if separator and file.endswith(SUFFIX):
+        asked = asked_for(file, options)
+        own = asked.suite.definitions
+        if name not in own:
+            raise BadInput(f"{file}: {unknown_name_message('task defined there', name, list(own))}")
+        suite = _tuned(name, names, asked.suite.scale, {name: own[name]})
+        return dataclasses.replace(asked, name=f"tune-{name}", suite=suite)
+    if task.endswith(SUFFIX):
+        raise BadInput(f"tune takes one task: {task}:NAME for a task that the file defines, got {task!r}.")
+    if task in SUITES and task not in TASKS:
+        raise BadInput(f"tune takes a task, got the suite {task!r}; `regarena run {task}` tunes the whole suite.")
+    TASKS.target(task)
+    return Asked(name=f"tune-{task}", suite=_tuned(task, names, _DEFAULTS["scale"], {}), options=options)
+
+
+def _tuned(task: str, names: tuple[str, ...], scale: str, definitions: Mapping[str, str]) -> Suite:
+    groups = (Group(tasks=(task,), regularizers=names),)
+    return Suite(groups=groups, scale=scale, tune_trials=30, tune_width=8, definitions=definitions)
 
 
 def _text_of(path: Path) -> str:
@@ -138,20 +153,22 @@ def _text_of(path: Path) -> str:
         raise BadInput(f"{path} cannot be read ({error}).") from error
 
 
-def _groups(path: Path, content: Mapping[str, Any]) -> list[Group]:
-    """The group of the file itself, and those below it."""
+def _groups(path: Path, content: Mapping[str, Any], own_tasks: list[str]) -> list[Group]:
+    """The group of the file itself, and those below it; the file's own tasks are its tasks if it lists none."""
     own = {key: content[key] for key in ("tasks", "contestants") if key in content}
+    if own_tasks and "contestants" in own:
+        own.setdefault("tasks", own_tasks)
     tables = content.get("groups", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise BadInput(f"{path}: write each group as a table that begins with [[groups]], got {tables!r:.100}.")
     groups = []
     for table in [*([own] if own else []), *tables]:
-        _check_keys(path, table, _GROUP_KEYS, "key of a group")
-        grid = _table(path, table, "grid")
+        check_keys(path, table, _GROUP_KEYS, "key of a group")
+        grid = table_in(path, table, "grid")
         for name, values in grid.items():
             if not isinstance(values, list) or not values:
                 raise BadInput(f"{path}: grid.{name} must be a list of values, got {values!r}.")
-        tasks, names = _known_tasks(path, table, "tasks"), _texts(path, table, "contestants")
+        tasks, names = _known_tasks(path, table, "tasks", own_tasks), texts_in(path, table, "contestants")
         if not tasks or not names:
             raise BadInput(f"{path}: a campaign, and each group in it, must have both tasks and contestants.")
         group_grid = {name: tuple(values) for name, values in grid.items()}
@@ -165,32 +182,12 @@ def _groups(path: Path, content: Mapping[str, Any]) -> list[Group]:
     return groups
 
 
-def _known_tasks(path: Path, content: Mapping[str, Any], key: str) -> list[str]:
-    names = _texts(path, content, key)
+def _known_tasks(path: Path, content: Mapping[str, Any], key: str, own_tasks: list[str]) -> list[str]:
+    names = texts_in(path, content, key)
     for name in names:
-        if name not in TASKS:
-            raise BadInput(f"{path}: {unknown_name_message('task', name, list(TASKS))}")
+        if name not in TASKS and name not in own_tasks:
+            raise BadInput(f"{path}: {unknown_name_message('task', name, [*own_tasks, *TASKS])}")
     return names
-
-
-def _texts(path: Path, content: Mapping[str, Any], key: str) -> list[str]:
-    texts = content.get(key, [])
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise BadInput(f"{path}: {key} must be a list of names, got {texts!r}.")
-    return texts
-
-
-def _table(path: Path, content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    table = content.get(key, {})
-    if not isinstance(table, dict):
-        raise BadInput(f"{path}: {key} must be a table, got {table!r}.")
-    return table
-
-
-def _check_keys(path: Path, content: Mapping[str, Any], known: Sequence[str], what: str) -> None:
-    for key in content:
-        if key not in known:
-            raise BadInput(f"{path}: {unknown_name_message(what, key, list(known))}")
 
 
 def _merged(path: Path, content: Mapping[str, Any], given: RunOptions) -> RunOptions:
@@ -201,7 +198,7 @@ def _merged(path: Path, content: Mapping[str, Any], given: RunOptions) -> RunOpt
         if "run" in each.metadata["of"] and each.name not in _NOT_IN_FILES
     }
     hints = get_type_hints(RunOptions)
-    _check_keys(path, content, list(fields), "option")
+    check_keys(path, content, list(fields), "option")
     values = {}
     for key, value in content.items():
         field = fields[key]
@@ -230,7 +227,7 @@ def _checked(path: Path, key: str, value: object, hint: Any, parameters: Mapping
         return kind(value)
     allowed = (int, float) if kind is float else kind
     if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
-        raise BadInput(f"{path}: {key} must be {_WORDS[kind]}, got {value!r}.")
+        raise BadInput(f"{path}: {key} must be {WORDS[kind]}, got {value!r}.")
     for sign, name in (("at least", "min"), ("at most", "max")):
         bound = parameters.get(name)
         if bound is not None and (value < bound if name == "min" else value > bound):
@@ -239,4 +236,3 @@ def _checked(path: Path, key: str, value: object, hint: Any, parameters: Mapping
 
 
 _UNIONS = (Union, types.UnionType)
-_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}

@@ -65,7 +65,7 @@ def plan_table(request: Request, timings: Sequence[str] = (), calibrate: bool = 
         notes.append(f"{unused} {UNUSED}: this plan does not use them.")
     notes += plan.left_out
     notes += totals(forecasts, execution, workers, plan.budget.tune_width)
-    if execution.data_dir is None and any(cell.task.needs_data for cell in plan.running_cells):
+    if any(cell.task.needs_data and not execution.data_folder_of(cell.task_name) for cell in plan.running_cells):
         notes.append("`run` needs --data DIR here: some of the data sets are read from files.")
     return pd.DataFrame(rows), [*notes, *filter(None, [gpu_input_warning(plan, request)])]
 

@@ -38,7 +38,8 @@ class TrialSpec:
     """Everything that defines one trial, as text and numbers.
 
     `hyperparameters` holds the regularizer's fields and the shared settings, each in the type of its default: 1 and 1.0
-    would be two different trials. `campaign_id`, `suite`, `tune_index`, `tune_width`, `proposal_digest` and
+    would be two different trials. `definition` is the text of a task that a campaign's file defines ("" for a task of
+    the table); `code_hash` covers it. `campaign_id`, `suite`, `tune_index`, `tune_width`, `proposal_digest` and
     `frozen_from` say why the trial runs and are not part of its identity: the same training in two suites is one trial.
     Nor are `rung` and `until_epoch`, which say how far it trains this time; if it is continued later, the later row
     replaces the earlier.
@@ -59,6 +60,7 @@ class TrialSpec:
     switches: str = ""  # how steps are executed (tasks.runtime.switches); "" is as the protocol says
     split: int = 0  # which samples are held out for validation (tasks.datasets.dataset.held_out)
     selection: Selection = "best_validation"  # the rule by which a confirm trial was picked, or a tune trial will be
+    definition: str = ""
     campaign_id: str = ""
     suite: str = ""
     tune_index: int | None = None  # position in the cell's study, for role "tune"

@@ -45,7 +45,7 @@ class Calibration:
 
 def estimate_by_calibration(cell: Cell, execution: Execution, switches: Switches | None = None) -> Estimate | None:
     """The cell's time from a calibration; None for a task that cannot be rehearsed."""
-    workload = cell.task.workload(cell.scale, execution.data_folder)
+    workload = cell.task.workload(cell.scale, execution.data_folder_of(cell.task_name))
     calibration = None if workload is None else calibrate(cell, execution, switches)
     if workload is None or calibration is None:
         return None
@@ -77,7 +77,7 @@ def calibrate(cell: Cell, execution: Execution, switches: Switches | None = None
 
 def _is_quick(cell: Cell, rates: Rates, execution: Execution) -> bool:
     """Whether a step with the protocol's whole batch is quick enough to be timed."""
-    workload = cell.task.workload(cell.scale, execution.data_folder)
+    workload = cell.task.workload(cell.scale, execution.data_folder_of(cell.task_name))
     return workload is not None and rates.seconds_per_sample * workload.batch_size <= QUICK_STEP_SECONDS
 
 

@@ -41,7 +41,7 @@ def forecast_of(
     here = hardware_key(execution.device, execution.cpu_threads)
     switches = plan.spec(cell, "default", 0, cell.points[0]).switches
     times = [time for time in times if time.switches == switches]
-    data_dir = execution.data_folder
+    data_dir = execution.data_folder_of(cell.task_name)
     estimate, problem = estimate_from(times, cell, here, data_dir), ""
     if estimate is None and calibrate and any(missing.values()):
         try:

@@ -14,7 +14,7 @@ from harness.provenance import is_of_gpu
 from harness.records import METRIC_PREFIX, SUCCESSES, Role
 from harness.results.store import Store
 from harness.times.cost import ALONE, FORWARD_SHARE, Estimate, Rates, seconds_by_role
-from tasks.experiments import TASKS
+from tasks.task import Task
 from tasks.workload import Workload
 
 OTHER_SCALE = (
@@ -72,14 +72,14 @@ def estimate_from(
         return None
     timing = [time for time in mine if time.role == "timing"]
     if timing:
-        rates = _rates(timing, _evaluation_rate(here, timing, data_dir))
+        rates = _rates(timing, _evaluation_rate(cell.task, here, timing, data_dir))
         source = f"{_number(timing)} of role timing"
         return Estimate(
             seconds=seconds_by_role(workload, rates), source=source, caveats=(ALONE, *_of_other_scale(timing, cell))
         )
     if not mine:
         return None
-    rates = _rates(mine, _evaluation_rate(mine, mine, data_dir))
+    rates = _rates(mine, _evaluation_rate(cell.task, mine, mine, data_dir))
     scales = ", ".join(sorted({time.scale for time in mine}))
     source = f"{_number(mine)} at scale {scales}"
     return Estimate(seconds=seconds_by_role(workload, rates), source=source, caveats=_of_other_scale(mine, cell))
@@ -152,11 +152,13 @@ def _rates(times: Sequence[KnownTime], seconds_per_evaluated: float) -> Rates:
     )
 
 
-def _evaluation_rate(evaluated: Sequence[KnownTime], timed: Sequence[KnownTime], data_dir: Path | None) -> float:
+def _evaluation_rate(
+    task: Task, evaluated: Sequence[KnownTime], timed: Sequence[KnownTime], data_dir: Path | None
+) -> float:
     """Seconds per evaluated sample: as measured, or else FORWARD_SHARE of an unregularized training step."""
     measured = []
     for time in evaluated:
-        workload = TASKS[time.task].workload(time.scale, data_dir)
+        workload = task.workload(time.scale, data_dir)
         if workload is not None and time.role != "timing" and time.evaluation_seconds:
             measured.append(time.evaluation_seconds / workload.num_evaluated(time.role != "tune"))
     if measured:

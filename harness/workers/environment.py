@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])  # the folder that holds our packages
+
+
+def make_importable(folder: str) -> None:
+    """Let this process import modules from a folder, after all other places: it cannot hide an installed package."""
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ milliseconds. A child is killed when its parent ends (PR_SET_PDEATHSIG), however
 from __future__ import annotations
 
 import ctypes
+import json
 import multiprocessing
 import multiprocessing.forkserver
 import os
@@ -23,13 +24,15 @@ from harness.execution import Execution
 from harness.records import Pack, Status, TrialRecord, TrialSpec, utc_now
 from harness.workers import compiled_code
 from harness.workers.answers import Answer, send_answer
-from harness.workers.environment import PACKAGE_ROOT, environment
+from harness.workers.environment import PACKAGE_ROOT, environment, make_importable
 from harness.workers.interrupts import held
 from harness.workers.temporary_folders import folder_of_this_process, temporary_files_in
 
 PRELOAD_VARIABLE = "REGARENA_PRELOAD"  # names of tasks, for harness.workers.preload
 DATA_VARIABLE = "REGARENA_DATA"
+IMAGES_VARIABLE = "REGARENA_IMAGES"  # folders of the user's own images, as JSON
 FOLDER_VARIABLE = "REGARENA_TEMPORARY_FOLDER"  # that of the process which runs trials; the fork server ends after it
+MAX_PRELOADED_FOLDERS = 16  # an environment variable has a limit
 MAX_ATTEMPTS = 2  # of a trial whose process died: if it crashes again, the trial itself is at fault
 MALLOC_VARIABLE = "GLIBC_TUNABLES"
 # Every step frees its activations and allocates them again. By default glibc returns large blocks to the system each
@@ -162,6 +165,7 @@ def _variables(execution: Execution) -> dict[str, str]:
     variables = {
         PRELOAD_VARIABLE: ",".join(execution.preload),
         DATA_VARIABLE: execution.data_dir or "",
+        IMAGES_VARIABLE: json.dumps(list(dict.fromkeys(execution.task_data.values()))[:MAX_PRELOADED_FOLDERS]),
         MALLOC_VARIABLE: malloc_tunables(os.environ.get(MALLOC_VARIABLE, "")),
         "PYTHONPATH": os.pathsep.join(paths if PACKAGE_ROOT in paths else [PACKAGE_ROOT, *paths]),
         "PYTHONSAFEPATH": "1",  # no code is imported from the current folder
@@ -194,6 +198,8 @@ def _body(pack: Pack, execution: Execution, sender: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; the parent decides
     if execution.memory_bytes is not None and execution.device == "cpu":
         _limit_data(execution.memory_bytes)
+    if execution.code_folder is not None:
+        make_importable(execution.code_folder)
     from harness.trial import failed_record, run_pack
 
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import os
 import signal
 import time
@@ -19,8 +20,9 @@ import torch
 
 import harness.trial  # what the children run, with all its imports
 from harness.provenance import software
-from harness.workers.isolation import DATA_VARIABLE, FOLDER_VARIABLE, PRELOAD_VARIABLE
+from harness.workers.isolation import DATA_VARIABLE, FOLDER_VARIABLE, IMAGES_VARIABLE, PRELOAD_VARIABLE
 from harness.workers.temporary_folders import remove
+from tasks.datasets.own_images import own_index_of
 from tasks.experiments import TASKS
 
 _WATCH_SECONDS = 1.0
@@ -65,5 +67,9 @@ for _name in filter(None, os.environ.get(PRELOAD_VARIABLE, "").split(",")):
     # Missing or damaged data is reported by the trial, as a row; here it only means that nothing is preloaded.
     with contextlib.suppress(Exception):
         TASKS[_name].dataset_fingerprint(_data)
+
+for _folder in json.loads(os.environ.get(IMAGES_VARIABLE) or "[]"):
+    with contextlib.suppress(Exception):
+        own_index_of(Path(_folder))
 
 __all__ = ["harness"]

@@ -1,4 +1,4 @@
-"""The image files of a data set: FOLDER/train/CLASS/FILE and FOLDER/val/CLASS/FILE, listed but not read.
+"""The image files of a data set: FOLDER/train/CLASS/FILE and FOLDER/val/CLASS/FILE, or FOLDER/CLASS/FILE, listed only.
 
 Names that begin with a dot are ignored: `.ipynb_checkpoints`, `.DS_Store`, and the `._` files that macOS creates on
 other file systems. Files and folders that would change the labels or cannot be read raise an error that names them.
@@ -64,22 +64,34 @@ class _Listed:
     faults: tuple[str, ...]
 
 
-@lru_cache(maxsize=4)
-def index_of(folder: Path) -> Index:
-    """List a folder, once per process. Labels are indices in the sorted list of the class folders of `train`.
+@lru_cache(maxsize=16)
+def index_of(folder: Path, train_part: str = "train", val_part: str | None = "val") -> Index:
+    """List a folder, once per process. Labels are indices in the sorted list of the class folders of `train_part`.
+
+    Args:
+        folder: holds the folders `train_part` and `val_part`, in which there is a folder for each class.
+        train_part: "" if the folders of the classes are in `folder` itself.
+        val_part: None if there is none; `Index.val` is empty then.
 
     Raises:
         DataError: when there are no images, `val` has a class that `train` does not have, a class has no training
             images, or a file is empty or a broken link; one message names all of them.
     """
-    train, val = _listed(folder / "train"), _listed(folder / "val")
+    train = _listed(folder / train_part)
+    val = _Listed(folders=(), images=(), faults=()) if val_part is None else _listed(folder / val_part)
     faults = [*train.faults, *val.faults]
     faults += [
-        f"{folder / 'val' / name}: val has the class {name}, of which {folder / 'train'} has no folder"
+        f"{folder / str(val_part) / name}: {val_part} has the class {name}, of which {folder / train_part} has no "
+        "folder"
         for name in sorted(set(val.folders) - set(train.folders))
     ]
-    digest, parts = hashlib.sha256(), {}
-    for part, classes in (("train", train.folders), ("val", val.folders)):
+    digest, found = hashlib.sha256(), dict[str, ImageFiles]()
+    for part, classes in ((train_part, train.folders), (val_part, val.folders)):
+        if part is None:
+            found["val"] = ImageFiles(
+                root=folder, paths=np.array([], np.bytes_), labels=torch.tensor([], dtype=torch.int64)
+            )
+            continue
         paths, labels = list[str](), list[int]()
         empty = []
         for label, name in enumerate(train.folders):
@@ -87,18 +99,19 @@ def index_of(folder: Path) -> Index:
             faults += listed.faults
             empty += [] if listed.images or listed.faults else [name]
             for file, size in listed.images:
-                path = f"{part}/{name}/{file}"
+                path = "/".join(filter(None, (part, name, file)))
                 digest.update(f"{path} {size}\n".encode("utf-8", "surrogateescape"))
                 paths.append(path)
                 labels.append(label)
         if not paths and not faults:
             raise DataError(f"{folder / part} holds no images ({', '.join(SUFFIXES)}) in a folder for each class.")
-        if part == "train":
+        if part == train_part:
             faults += [f"{folder / part / name}: the class has no training images" for name in empty]
         encoded = np.array([os.fsencode(path) for path in paths])
-        parts[part] = ImageFiles(root=folder, paths=encoded, labels=torch.tensor(labels))
+        which = "train" if part == train_part else "val"
+        found[which] = ImageFiles(root=folder, paths=encoded, labels=torch.tensor(labels))
     raise_for(faults, "Remove or replace them; a class folder that does not count can be given a name with a dot.")
-    return Index(classes=train.folders, **parts, fingerprint=digest.hexdigest()[:16])
+    return Index(classes=train.folders, train=found["train"], val=found["val"], fingerprint=digest.hexdigest()[:16])
 
 
 def raise_for(faults: Sequence[str], advice: str) -> None:

@@ -84,7 +84,7 @@ class ImageFolders(Dataset):
             DataError: when images cannot be decoded; the message names them.
         """
         folder, index = self._index(data_dir)
-        _check_images(index, data_dir)
+        check_images(index, data_dir)
         found = len(index.classes), len(index.train), len(index.val)
         official = self.num_classes, self.num_train, self.num_test
         if found == official:
@@ -116,8 +116,12 @@ class ImageFolders(Dataset):
         return next((data_dir / name for name in self.folders if (data_dir / name / "train").is_dir()), None)
 
 
-def _check_images(index: Index, data_dir: Path | None) -> None:
-    """Check every image, unless a copy with this fingerprint passed the check before."""
+def check_images(index: Index, data_dir: Path | None) -> None:
+    """Check every image, unless a copy with this fingerprint passed the check before.
+
+    Raises:
+        DataError: when images cannot be decoded; the message names them.
+    """
 
     def look() -> Tensors:
         faults = [fault for files in (index.train, index.val) for fault in faults_of(files)]

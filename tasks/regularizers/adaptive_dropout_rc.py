@@ -48,6 +48,7 @@ class AdaptiveDropoutRC(Regularizer):
     layer_scaling: Scaling = "fan_in"
 
     acts_on: ClassVar[tuple[str, ...]] = ("input", "conv", "dense")
+    acts_on_tokens: ClassVar[bool] = True
     needs_layer_behind: ClassVar[bool] = True
     off: ClassVar[dict[str, Scalar]] = {
         "lam": 0.0,

@@ -31,7 +31,7 @@ from tasks.runtime.streams import MaskStream, Streams, numpy_stream, torch_strea
 from tasks.sites import Site, sites_of
 
 Scalar = float | int | str | bool
-OptimizerName = Literal["sgd", "adam"]
+OptimizerName = Literal["sgd", "adam", "adamw"]
 
 
 class Batch(NamedTuple):
@@ -46,7 +46,9 @@ class OptimizerSettings:
     """The optimizer and its settings; `weight_decay` is coupled: weight_decay w is added to the gradient of w.
 
     `sgd` is stochastic gradient descent with momentum; at momentum 0, w <- w - lr (g + weight_decay w). `adam` is Adam
-    with the decay rates 0.9 and 0.999 (Kingma and Ba 2015, algorithm 1); it ignores momentum and nesterov.
+    with the decay rates 0.9 and 0.999 (Kingma and Ba 2015, algorithm 1); it ignores momentum and nesterov. `adamw` is
+    Adam with decoupled weight decay instead: w <- w - lr weight_decay w beside the step (Loshchilov and Hutter 2019,
+    algorithm 2).
     """
 
     learning_rate: float
@@ -212,6 +214,8 @@ class Regularizer(Hooks):
         acts_on: kinds of sites it needs; a network that has none of them is skipped with a reason. Empty if it needs
             no site (penalties, optimizer settings).
         also_acts_on: other sites that it fills if there are any, in words, for `regarena show`.
+        acts_on_tokens: whether it may fill dense sites that hold several vectors for each sample, (T, D), as in
+            transformers; if not, a network whose chosen sites hold some is skipped with a reason.
         needs_layer_behind: whether it also needs the weight layer that reads a site; skipped where no site has one.
         needs_class_targets: whether targets must be class probabilities; a regression task skips it then.
         needs_input_units: whether it must know the units of the inputs (`Context.input_space`); a task with unknown
@@ -226,6 +230,7 @@ class Regularizer(Hooks):
 
     acts_on: ClassVar[tuple[str, ...]] = ()
     also_acts_on: ClassVar[str] = ""
+    acts_on_tokens: ClassVar[bool] = False
     needs_layer_behind: ClassVar[bool] = False
     needs_class_targets: ClassVar[bool] = False
     needs_input_units: ClassVar[bool] = False
@@ -251,6 +256,18 @@ class Regularizer(Hooks):
             return f"{type(self).__name__} as set here chooses none of the network's {kinds} sites."
         article = "an" if kinds.startswith("input") else "a"
         return f"{type(self).__name__} needs {article} {kinds} site; the network has none."
+
+    def reason_against_tokens(self, network: nn.Module) -> str | None:
+        """Why it cannot act in `network` (sites measured) because of sites that hold tokens, or None if it can."""
+        if self.acts_on_tokens:
+            return None
+        for site in self.chosen_sites(network):
+            if site.holds_tokens:
+                return (
+                    f"{type(self).__name__} needs dense sites with one vector per sample; {site.name} holds tokens, "
+                    f"{site.shape}."
+                )
+        return None
 
     def idle_reason(self, num_epochs: int) -> str | None:
         """Why training for `num_epochs` with this regularizer equals the baseline's; None if it differs."""

@@ -27,6 +27,7 @@ class CurriculumDropout(Regularizer):
     where: Where = "dense"
 
     acts_on: ClassVar[tuple[str, ...]] = UNIT_SITES
+    acts_on_tokens: ClassVar[bool] = True
     off: ClassVar[dict[str, Scalar]] = {"drop_rate": 0.0}
     formula: ClassVar[str] = "drop_rate(t) = drop_rate (1 - exp(-steepness t)), t in [0, 1)"
     source: ClassVar[str] = "Morerio et al. 2017, section 3 (the exponential schedule, gamma = 10 / T)"

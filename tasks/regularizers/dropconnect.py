@@ -30,6 +30,7 @@ class DropConnect(Regularizer):
     per_sample: bool = False
 
     acts_on: ClassVar[tuple[str, ...]] = ("dense", "hidden")
+    acts_on_tokens: ClassVar[bool] = True
     off: ClassVar[dict[str, Scalar]] = {"drop_rate": 0.0}
     formula: ClassVar[str] = "W <- W o Z / (1 - drop_rate), Z_ij ~ Ber(1 - drop_rate)"
     source: ClassVar[str] = "Wan et al. 2013, r = a((M o W) v); Pal et al. 2020, section 4, eq. 21"
@@ -81,5 +82,5 @@ class MaskedLinear(nn.Linear):
         weight = apply_mask(weight, self.stream.bernoulli(tuple(weight.shape), keep_rate), 1 / keep_rate)
         if not self.per_sample:
             return F.linear(x, weight, self.bias)
-        y = torch.einsum("bi,boi->bo", x, weight)
+        y = torch.einsum("b...i,boi->b...o", x, weight)
         return y if self.bias is None else y + self.bias

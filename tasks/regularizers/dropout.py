@@ -36,6 +36,7 @@ class Dropout(Regularizer):
 
     acts_on: ClassVar[tuple[str, ...]] = UNIT_SITES
     also_acts_on: ClassVar[str] = "the input, where input_drop_rate > 0"
+    acts_on_tokens: ClassVar[bool] = True
     off: ClassVar[dict[str, Scalar]] = {"drop_rate": 0.0, "input_drop_rate": 0.0}
     formula: ClassVar[str] = "y = x m / (1 - drop_rate), m ~ Ber(1 - drop_rate)"
     source: ClassVar[str] = "Srivastava et al. 2014, section 4"

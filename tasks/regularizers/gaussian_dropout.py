@@ -26,6 +26,7 @@ class GaussianDropout(Regularizer):
     where: Where = "dense"
 
     acts_on: ClassVar[tuple[str, ...]] = UNIT_SITES
+    acts_on_tokens: ClassVar[bool] = True
     off: ClassVar[dict[str, Scalar]] = {"drop_rate": 0.0}
     formula: ClassVar[str] = "y = x (1 + sqrt(drop_rate / (1 - drop_rate)) eps), eps ~ N(0, 1)"
     source: ClassVar[str] = "Srivastava et al. 2014, section 10"

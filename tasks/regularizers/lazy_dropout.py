@@ -28,6 +28,7 @@ class LazyDropout(Regularizer):
     where: Where = "last"
 
     acts_on: ClassVar[tuple[str, ...]] = UNIT_SITES
+    acts_on_tokens: ClassVar[bool] = True
     off: ClassVar[dict[str, Scalar]] = {"drop_rate": 0.0}
     eval_is_identity: ClassVar[bool] = False
     formula: ClassVar[str] = "y = x m, m ~ Ber(1 - drop_rate); in eval mode y = (1 - drop_rate) x"

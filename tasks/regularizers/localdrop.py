@@ -66,6 +66,7 @@ class LocalDrop(Regularizer):
 
     acts_on: ClassVar[tuple[str, ...]] = ("conv", "dense")
     also_acts_on: ClassVar[str] = "an input that a dense layer reads"
+    acts_on_tokens: ClassVar[bool] = True
     off: ClassVar[dict[str, Scalar]] = {
         "lam": 0.0,
         "unit_drop_rate": 0.0,

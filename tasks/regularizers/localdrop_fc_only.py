@@ -32,6 +32,7 @@ class LocalDropFcOnly(Regularizer):
     scaling: KeepScaling = "none"
 
     acts_on: ClassVar[tuple[str, ...]] = ("dense",)
+    acts_on_tokens: ClassVar[bool] = True
     off: ClassVar[dict[str, Scalar]] = {"lam": 0.0, "unit_drop_rate": 0.0, "keep_interval_steps": 10**9}
     eval_is_identity: ClassVar[bool] = False
     formula: ClassVar[str] = "mean loss + lam / n sum_(dense l) ||theta_(l-1)||_2 sum_{j>h} sigma_j(W_l)"

@@ -43,6 +43,7 @@ class SparseVariationalDropout(Regularizer):
     log_variance_speed: float = 10.0  # >= 1e-6
 
     acts_on: ClassVar[tuple[str, ...]] = ("input", "conv", "dense")
+    acts_on_tokens: ClassVar[bool] = True
     needs_layer_behind: ClassVar[bool] = True
     off: ClassVar[dict[str, Scalar]] = {"initial_log_variance": NO_NOISE}
     eval_is_identity: ClassVar[bool] = False

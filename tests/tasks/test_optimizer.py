@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tasks.optimizer import ScaledDescent, stochastic_gradient_descent
+from tasks.optimizer import ScaledDescent, optimizer_by, stochastic_gradient_descent
 from tasks.regularizers.base import OptimizerSettings
 
 RATE, MOMENTUM, DECAY, STEPS = 0.1, 0.9, 0.01, 4
@@ -48,6 +48,17 @@ def test_a_step_follows_its_formula_however_weights_gradients_and_momenta_lie(
         optimizer.step()
     expected = weight_after(gradients, start, nesterov=nesterov)
     torch.testing.assert_close(layer.weight.detach().double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_decay_of_adamw_is_apart_from_the_gradient() -> None:
+    layer = nn.Linear(3, 2, bias=False)
+    start = layer.weight.detach().clone()
+    settings = OptimizerSettings(learning_rate=RATE, weight_decay=DECAY, optimizer="adamw")
+    optimizer = optimizer_by(settings, layer)
+    gradient = torch.tensor([[1.0, -2.0, 3.0], [0.5, -0.1, 2.0]])
+    layer.weight.grad = gradient.clone()
+    optimizer.step()  # with the first gradient, Adam's step is its sign
+    torch.testing.assert_close(layer.weight.detach(), start * (1 - RATE * DECAY) - RATE * gradient.sign())
 
 
 def test_weights_as_layers_hold_them_take_the_fused_step() -> None:

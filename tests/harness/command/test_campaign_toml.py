@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from harness.campaign import plan_campaign
 from harness.cli import app
-from harness.command.campaign_toml import asked_for, write_template
+from harness.command.campaign_template import write_template
+from harness.command.campaign_toml import asked_for
 from harness.command.options import RunOptions, ScaleName, request_of
 from harness.errors import BadInput
 from harness.results.store import Store
