@@ -195,6 +195,7 @@ def _execution(request: Request, plan: Plan, store: Store) -> Execution:
         checkpoint_location=store.address,
         needs_cuda=any(plan.switches_of(cell).cuda_graphs for cell in plan.running_cells),
         preload=tuple(dict.fromkeys(cell.task_name for cell in plan.running_cells if not cell.definition)),
+        preload_modules=tuple(dict.fromkeys(name for cell in plan.running_cells for name in cell.task.libraries)),
     )
     if not request.serial:
         return execution

@@ -27,6 +27,7 @@ class Execution:
     needs_cuda: bool = False  # some trial replays CUDA graphs
     working_folder: str | None = None  # of the trials' processes; None is that of the calling process
     preload: tuple[str, ...] = ()  # tasks whose data the fork server reads once, for all its children
+    preload_modules: tuple[str, ...] = ()  # that it imports once, likewise
     task_data: Mapping[str, str] = field(default_factory=dict)  # folders of tasks with data of their own, by task
     code_folder: str | None = None  # of a campaign's file that names functions of the user's own code
 

@@ -78,6 +78,11 @@ class Task(ABC):
         return ()
 
     @property
+    def libraries(self) -> tuple[str, ...]:
+        """Modules that every training imports and whose import takes long; a process may import them once for many."""
+        return ()
+
+    @property
     def needs_data(self) -> bool:
         """Whether files below `--data` are read."""
         return False

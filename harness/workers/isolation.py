@@ -30,6 +30,7 @@ from harness.workers.temporary_folders import folder_of_this_process, temporary_
 
 PRELOAD_VARIABLE = "REGARENA_PRELOAD"  # names of tasks, for harness.workers.preload
 DATA_VARIABLE = "REGARENA_DATA"
+MODULES_VARIABLE = "REGARENA_MODULES"  # names of modules, comma-separated
 IMAGES_VARIABLE = "REGARENA_IMAGES"  # folders of the user's own images, as JSON
 FOLDER_VARIABLE = "REGARENA_TEMPORARY_FOLDER"  # that of the process which runs trials; the fork server ends after it
 MAX_PRELOADED_FOLDERS = 16  # an environment variable has a limit
@@ -165,6 +166,7 @@ def _variables(execution: Execution) -> dict[str, str]:
     variables = {
         PRELOAD_VARIABLE: ",".join(execution.preload),
         DATA_VARIABLE: execution.data_dir or "",
+        MODULES_VARIABLE: ",".join(execution.preload_modules),
         IMAGES_VARIABLE: json.dumps(list(dict.fromkeys(execution.task_data.values()))[:MAX_PRELOADED_FOLDERS]),
         MALLOC_VARIABLE: malloc_tunables(os.environ.get(MALLOC_VARIABLE, "")),
         "PYTHONPATH": os.pathsep.join(paths if PACKAGE_ROOT in paths else [PACKAGE_ROOT, *paths]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -20,9 +21,14 @@ import torch
 
 import harness.trial  # what the children run, with all its imports
 from harness.provenance import software
-from harness.workers.isolation import DATA_VARIABLE, FOLDER_VARIABLE, IMAGES_VARIABLE, PRELOAD_VARIABLE
+from harness.workers.isolation import (
+    DATA_VARIABLE,
+    FOLDER_VARIABLE,
+    IMAGES_VARIABLE,
+    MODULES_VARIABLE,
+    PRELOAD_VARIABLE,
+)
 from harness.workers.temporary_folders import remove
-from tasks.datasets.own_images import own_index_of
 from tasks.experiments import TASKS
 
 _WATCH_SECONDS = 1.0
@@ -68,8 +74,13 @@ for _name in filter(None, os.environ.get(PRELOAD_VARIABLE, "").split(",")):
     with contextlib.suppress(Exception):
         TASKS[_name].dataset_fingerprint(_data)
 
+for _name in filter(None, os.environ.get(MODULES_VARIABLE, "").split(",")):
+    with contextlib.suppress(Exception):
+        importlib.import_module(_name)
 for _folder in json.loads(os.environ.get(IMAGES_VARIABLE) or "[]"):
     with contextlib.suppress(Exception):
+        from tasks.datasets.own_images import own_index_of
+
         own_index_of(Path(_folder))
 
 __all__ = ["harness"]

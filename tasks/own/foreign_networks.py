@@ -61,6 +61,16 @@ def make_network(
     return network
 
 
+def libraries_of(architecture: str) -> tuple[str, ...]:
+    """The module of the library that has the network.
+
+    >>> libraries_of("timm:resnet18"), libraries_of("torchvision:vgg11"), libraries_of("my_module:make_network")
+    (('timm',), ('torchvision.models',), ())
+    """
+    source = architecture.partition(":")[0]
+    return {"torchvision": ("torchvision.models",), "timm": ("timm",)}.get(source, ())
+
+
 def own_code(architecture: str) -> tuple[str, ...]:
     """The user's definition that makes the network, "module:name"; empty for one of a package that is known here.
 

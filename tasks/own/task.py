@@ -15,7 +15,7 @@ from tasks.datasets import DATASETS
 from tasks.datasets.dataset import Dataset
 from tasks.datasets.own_images import OwnImages
 from tasks.own.definition import Definition, ImagesOfATask
-from tasks.own.foreign_networks import make_network, own_code, packages_beside
+from tasks.own.foreign_networks import libraries_of, make_network, own_code, packages_beside
 from tasks.own.site_finder import FoundSite, chosen, find_sites
 from tasks.own.sited_network import SitedNetwork
 from tasks.sites import measure_sites, sites_of
@@ -64,6 +64,11 @@ class OwnClassification(Classification):
     def own_packages(self) -> tuple[str, ...]:
         """The user's modules beside that function's."""
         return tuple(name for target in own_code(self.architecture) for name in packages_beside(target))
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """This module, and the library of the network; the user's own code is imported by trials only."""
+        return (__name__, *libraries_of(self.architecture))
 
     def make_network(self, num_classes: int, in_channels: int, image_size: int, seed: int) -> nn.Module:
         """The network with its own sites, or with those found in it.

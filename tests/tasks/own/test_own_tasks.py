@@ -14,6 +14,7 @@ from image_folders import write_images
 from tasks.datasets.dataset import Splits
 from tasks.datasets.image_files import index_of
 from tasks.datasets.own_images import OwnImages, own_index_of
+from tasks.datasets.streamed import Streamed
 from tasks.errors import DataError
 from tasks.lookup import task_of
 from tasks.own.definition import Definition, ImagesOfATask, ProtocolOfATask
@@ -55,7 +56,8 @@ def images_in(folder: Path, **fields: object) -> Definition:
 
 def counts(splits: Splits) -> list[list[int]]:
     """Images of each class in training, validation and test."""
-    return [torch.bincount(part.files.labels).tolist() for part in (splits.train, splits.validation, splits.test)]
+    parts = (splits.train, splits.validation, splits.test)
+    return [torch.bincount(part.files.labels).tolist() for part in parts if isinstance(part, Streamed)]
 
 
 def test_a_definition_is_its_text() -> None:
