@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis.exports.export import export
+    from analysis.exports.exported import ExportError, MissingPackageError
     from analysis.figures.critical_difference import plot_critical_difference
     from analysis.figures.learning_curves import interactive_learning_curves, plot_learning_curves
     from analysis.figures.ranking import plot_overhead, plot_ranking
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 _HOMES: dict[str, str] = {
     "ConflictingResultsError": "analysis.rows.load",
     "DamagedResultsError": "analysis.rows.load",
+    "ExportError": "analysis.exports.exported",
+    "MissingPackageError": "analysis.exports.exported",
     "NewerResultsError": "analysis.rows.load",
     "best_so_far": "analysis.tables.tuning",
     "interquartile_means": "analysis.tables.aggregates",
@@ -59,6 +63,7 @@ _HOMES: dict[str, str] = {
     "claims_table": "analysis.papers.claims_table",
     "compare_with_papers": "analysis.papers.comparison",
     "current_rows": "analysis.rows.current",
+    "export": "analysis.exports.export",
     "hyperparameter_importances": "analysis.tables.importances",
     "importance_table": "analysis.tables.importances",
     "interactive_learning_curves": "analysis.figures.learning_curves",
@@ -88,11 +93,14 @@ _HOMES: dict[str, str] = {
 __all__ = [
     "ConflictingResultsError",
     "DamagedResultsError",
+    "ExportError",
+    "MissingPackageError",
     "NewerResultsError",
     "best_so_far",
     "claims_table",
     "compare_with_papers",
     "current_rows",
+    "export",
     "hyperparameter_importances",
     "importance_table",
     "interaction_table",

@@ -15,6 +15,7 @@ from harness.command.options import (
     CHECK_SECONDS,
     AsCsv,
     AsJson,
+    ExportFormat,
     Folder,
     Folders,
     HookName,
@@ -324,6 +325,30 @@ def report(
             say(f"Report: {analysis.write_report(folders, out, on_conflict=rule(on_conflict))}")
         except ValueError as error:
             raise BadInput(_without_code(error)) from error
+
+
+@app.command()
+def export(
+    folders: Folders,
+    to: Annotated[ExportFormat, typer.Option(help="Files of tables, or the tool that the trials go to.")],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHERE",
+            help="A folder, database file or URI to write to. [default: export/ in the first folder]",
+            callback=a_location,
+        ),
+    ] = None,
+    on_conflict: OnConflict = None,
+) -> None:
+    """Export tables to CSV, LaTeX or Markdown, or trials and curves to MLflow, TensorBoard or Optuna."""
+    from harness.command.exports import export_folders
+
+    with saying("The results folders are as they were; --out takes another place."):
+        exported = export_folders(folders, to.value, out, rule(on_conflict))
+    tell(exported)
+    for note in exported.notes:
+        tell(f"  {note}", following=" " * 4)
 
 
 @app.command()

@@ -115,7 +115,7 @@ def test_the_analysis_imports_of_ours_the_names_of_columns_alone() -> None:
     assert violations("analysis", "harness.records") == []
 
 
-SHELVES = ("rows", "shown", "tables", "figures", "papers", "page")
+SHELVES = ("rows", "shown", "tables", "figures", "papers", "page", "exports")
 
 
 def test_each_part_of_the_analysis_imports_only_those_before_it() -> None:
@@ -162,9 +162,19 @@ def test_a_package_knows_nothing_of_what_is_not_its_subject(package: str, strang
     assert [f for f in IMPORTS if inside(f.module, package) and f.package in strangers] == []
 
 
-def test_the_analysis_needs_optuna_for_importances_alone_and_not_before_it_is_asked_for_them() -> None:
-    found = [each for each in IMPORTS if inside(each.module, "analysis") and each.package == "optuna"]
-    assert {each.module for each in found} == {"analysis.tables.importances"}
+@pytest.mark.parametrize(
+    ("package", "homes"),
+    [
+        ("optuna", {"analysis.tables.importances", "analysis.exports.optuna_studies"}),
+        ("mlflow", {"analysis.exports.mlflow_runs"}),
+        ("tensorboard", {"analysis.exports.tensorboard_events"}),
+    ],
+)
+def test_the_analysis_needs_other_tools_in_few_modules_and_not_before_they_are_asked_for(
+    package: str, homes: set[str]
+) -> None:
+    found = [each for each in IMPORTS if inside(each.module, "analysis") and each.package == package]
+    assert {each.module for each in found} == homes
     assert not any(each.at_load for each in found)
 
 

@@ -1,7 +1,7 @@
 """Importances of hyperparameters, computed by Optuna from the tune rows of a cell.
 
 For a cell that was not tuned, the points of a sweep take the place of tune trials; each is the mean over its seeds.
-This is the only module of the analysis that needs Optuna. It imports Optuna on use and rebuilds the study from rows.
+Optuna is imported on use, and the study is rebuilt from rows.
 """
 
 from __future__ import annotations

@@ -90,6 +90,17 @@ class HookName(StrEnum):
     fill = "fill"
 
 
+class ExportFormat(StrEnum):
+    """What `export` writes; `analysis.exports.export` has the same names."""
+
+    csv = "csv"
+    latex = "latex"
+    markdown = "markdown"
+    mlflow = "mlflow"
+    tensorboard = "tensorboard"
+    optuna = "optuna"
+
+
 class StatisticName(StrEnum):
     """What `stats` can show; `analysis.tables.over_tasks` has the same names."""
 

@@ -1,0 +1,119 @@
+"""Tables as files of CSV, LaTeX and Markdown, with the columns and formats of the terminal and the report.
+
+Cells may hold text of other people's rows. Control characters are written out, and what the format would interpret is
+escaped: formulas of spreadsheets, commands of LaTeX, markup of Markdown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+import pandas as pd
+
+from analysis.exports.exported import Exported
+from analysis.exports.tables import NamedTable, tables_of
+from analysis.page.file_names import FileNames
+from analysis.shown.spreadsheet import csv_of_records
+from harness.records.folders import Folder
+
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        **{each: f"\\{each}" for each in "&%$#_"},
+        "–": "--",
+        "…": r"\dots{}",
+    }
+)
+_MARKDOWN = re.compile(r"[\\`*\[\]<>|]|(?<![^\W_])_|_(?![^\W_])")  # "_" within a word is no markup
+
+
+def write_csv(trials: pd.DataFrame, folder: Folder) -> Exported:
+    """One CSV file for each table; cells that a spreadsheet would run as formulas begin with an apostrophe."""
+    return _write(trials, folder, ".csv", csv_text)
+
+
+def write_latex(trials: pd.DataFrame, folder: Folder) -> Exported:
+    r"""One file for each table, for `\\input` in a document that loads the package booktabs; notes are comments."""
+    return _write(trials, folder, ".tex", latex_text)
+
+
+def write_markdown(trials: pd.DataFrame, folder: Folder) -> Exported:
+    """One file for each table in GitHub's Markdown, with its title and notes."""
+    return _write(trials, folder, ".md", markdown_text)
+
+
+def csv_text(table: NamedTable) -> str:
+    """The headings and cells."""
+    headings = [_visible(column.heading) for column in table.columns]
+    return csv_of_records([dict(zip(headings, map(_visible, row), strict=True)) for row in table.rows])
+
+
+def latex_text(table: NamedTable) -> str:
+    """A `table` environment with a caption and the label `tab:NAME`, without columns that are empty."""
+    table = table.without_empty_columns()
+    headings = [_latex(column.heading) for column in table.columns]
+    frame = pd.DataFrame([list(map(_latex, row)) for row in table.rows], columns=headings)
+    text: str = frame.to_latex(
+        index=False,
+        escape=False,  # the cells are escaped already, and so are caption and headings, which pandas leaves alone
+        column_format="".join("r" if column.numeric else "l" for column in table.columns),
+        caption=_latex(table.title),
+        label=f"tab:{re.sub('[^A-Za-z0-9.-]+', '-', '-'.join(table.name))}",
+        position="htbp",
+    )
+    return text + "".join(f"% {_visible(note)}\n" for note in table.notes)
+
+
+def markdown_text(table: NamedTable) -> str:
+    """The title as a heading, the table without columns that are empty, and the notes as a list."""
+    table = table.without_empty_columns()
+    rules = ["---:" if column.numeric else "---" for column in table.columns]
+    cells = [
+        [_markdown(column.heading) for column in table.columns],
+        rules,
+        *(map(_markdown, row) for row in table.rows),
+    ]
+    lines = [f"| {' | '.join(row)} |" for row in cells]
+    notes = [f"- {_markdown(note)}" for note in table.notes]
+    return "\n".join([f"### {_markdown(table.title)}", "", *lines, *([""] if notes else []), *notes]) + "\n"
+
+
+def _write(trials: pd.DataFrame, folder: Folder, extension: str, text: Callable[[NamedTable], str]) -> Exported:
+    names = FileNames()
+    num_tables = 0
+    for table in _some(tables_of(trials)):
+        folder.write(f"{names.of(*table.name)}{extension}", text(table).encode("utf-8", "backslashreplace"))
+        num_tables += 1
+    return Exported(where=folder.name, what="tables", num_written=num_tables)
+
+
+def _some(tables: Iterable[NamedTable]) -> Iterable[NamedTable]:
+    """The tables.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    empty = True
+    for table in tables:
+        empty = False
+        yield table
+    if empty:
+        raise ValueError("No table has rows yet: no trial of these results can be ranked, timed or named.")
+
+
+def _visible(text: str) -> str:
+    """The text in one line, with control characters written out."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
+
+
+def _latex(text: str) -> str:
+    return _visible(text).translate(_LATEX)
+
+
+def _markdown(text: str) -> str:
+    return _MARKDOWN.sub(lambda found: f"\\{found[0]}", _visible(text)).strip()
