@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -27,11 +26,10 @@ from harness.terminal.text import tell
 from harness.times.gpu_input_warning import gpu_input_warning
 from harness.workers.compiled_code import keep_compiled_code_apart
 from harness.workers.interrupts import interruptible
-from harness.workers.processors import trials_at_once, usable_cpus
+from harness.workers.processors import usable_cpus
 from tasks.errors import DataError
 
 KEPT = "What is finished is kept; the same command resumes."
-MEMORY_SHARE = 0.85  # of the machine's memory, divided among the trials that run at once
 
 
 def plan_campaign(request: Request, store: Store) -> Plan:
@@ -191,7 +189,8 @@ def _execution(request: Request, plan: Plan, store: Store) -> Execution:
     """
     execution = dataclasses.replace(
         request.execution,
-        memory_bytes=request.execution.memory_bytes or _memory_share(request),
+        cpus_per_trial=request.cluster.cpus_per_trial,
+        most_at_once=1 if request.serial else request.cluster.max_workers,
         checkpoint_location=store.address,
         needs_cuda=any(plan.switches_of(cell).cuda_graphs for cell in plan.running_cells),
         preload=tuple(dict.fromkeys(cell.task_name for cell in plan.running_cells if not cell.definition)),
@@ -233,17 +232,6 @@ def _check_data(plan: Plan, request: Request, announce: Callable[[str], None]) -
             raise BadInput(str(error)) from error
     for notice in notices:
         announce(notice)
-
-
-def _memory_share(request: Request) -> int | None:
-    """Bytes of memory that a trial may take, so that all that run at once fit; None if the machine's is unknown."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        return None
-    cluster = request.cluster
-    at_once = 1 if request.serial else trials_at_once(cluster.cpus_per_trial, cluster.max_workers)
-    return int(total * MEMORY_SHARE / at_once)
 
 
 def _note_request(store: Store, plan: Plan, request: Request) -> None:

@@ -19,8 +19,10 @@ class Execution:
     device: str = "cpu"  # as torch names it
     gpu_fraction: float = 0.0  # share of a GPU that one trial takes; 0 on the processor
     cpu_threads: int = 1
+    cpus_per_trial: float = 1.0
+    most_at_once: int | None = None  # trials on one machine; None: as many as its processors and GPUs hold
     trial_seconds: float | None = None  # wall-clock limit of one trial; None is no limit
-    memory_bytes: int | None = None  # limit of one trial's process, beyond what it has at its start; None is no limit
+    memory_bytes: int | None = None  # limit of one trial's process, beyond its start; None: its share of the machine's
     exclusive: bool = False  # no other trial of the campaign runs on the machine
     checkpoint_location: str | None = None  # the results folder or URI; None is no checkpoints
     checkpoint_seconds: float = CHECKPOINT_SECONDS  # least time between two of one trial; shorter trials write none
@@ -40,6 +42,10 @@ class Execution:
         if self.needs_cuda and gpu_fraction == 0:
             raise BadInput("--cuda-graphs needs a GPU, and trials run on the processor here; leave it out.")
         return replace(self, gpu_fraction=gpu_fraction, device="cuda" if gpu_fraction > 0 else "cpu")
+
+    def alone(self) -> Execution:
+        """The same settings for a trial that has the machine, and a whole GPU if it trains on one, for itself."""
+        return replace(self, exclusive=True, gpu_fraction=max(1.0, self.gpu_fraction) if self.gpu_fraction else 0.0)
 
     def for_trials(self, number: int) -> Execution:
         """The same settings for a process that runs `number` trials: its time limit is the sum of theirs."""

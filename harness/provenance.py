@@ -94,7 +94,10 @@ def _gpu(device: str) -> str:
 
     if not torch.cuda.is_available():
         return "a GPU out of reach"
-    properties = torch.cuda.get_device_properties(device)
+    try:
+        properties = torch.cuda.get_device_properties(device)
+    except Exception:  # whatever is wrong with the GPU, the trial gets a row
+        return "a GPU that does not answer"
     versions = f"driver {driver_version()}, CUDA {torch.version.cuda or torch.version.hip or 'unknown'}"
     return f"{properties.name}, {_gibibytes(properties.total_memory)}, {versions}"
 

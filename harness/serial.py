@@ -7,7 +7,6 @@ is the way to run a trial's body under a debugger.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from harness.control.files import noted
 from harness.control.requests import Requests
@@ -50,7 +49,7 @@ def run(
             if not ended:
                 schedule.split(pack)
         for spec in timing:
-            _run((spec,), store, replace(execution, exclusive=True), progress)
+            _run((spec,), store, execution.alone(), progress)
 
 
 def _run(pack: Pack, store: Store, execution: Execution, progress: Progress) -> list[TrialSummary]:

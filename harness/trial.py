@@ -33,7 +33,15 @@ from tasks.task import Regularizers, Setting, Task
 from tasks.training import Training
 
 MAX_MESSAGE_CHARACTERS = 2000  # of an exception's text in a row; a report shows all rows on one page
-_OUT_OF_MEMORY_TEXTS = ("out of memory", "can't allocate memory")
+_OUT_OF_MEMORY_TEXTS = (
+    "out of memory",
+    "can't allocate memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED",  # cuBLAS found no room for its workspace
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    "CUSOLVER_STATUS_ALLOC_FAILED",
+)
 
 
 def run_pack(pack: Pack, execution: Execution) -> list[TrialRecord]:
@@ -47,6 +55,7 @@ def run_pack(pack: Pack, execution: Execution) -> list[TrialRecord]:
     torch.set_num_threads(execution.cpu_threads)
     base = [base_values(spec, execution) for spec in pack]
     try:
+        _limit_gpu_memory(execution)
         outcomes = _trained(pack, execution, time.perf_counter())
     except Exception:
         return []  # the caller runs them one by one, and the failing one gets its own record
@@ -64,6 +73,7 @@ def run_trial(spec: TrialSpec, execution: Execution) -> TrialRecord:
     started = time.perf_counter()
     status: Status
     try:
+        _limit_gpu_memory(execution)
         if spec.role == "timing":
             values, metrics, curves = _timed(spec, execution, started)
             status = "completed"
@@ -286,9 +296,18 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY_TEXTS)
 
 
-def _peak_memory_bytes(execution: Execution) -> int:
-    """Peak memory in bytes: of the GPU, or of this process if it trains on the processor."""
+def _limit_gpu_memory(execution: Execution) -> None:
+    """Let this process take no more of the GPU's memory than its share, so that it cannot end its neighbours."""
+    if execution.device.startswith("cuda") and 0 < execution.gpu_fraction < 1:
+        torch.cuda.set_per_process_memory_fraction(execution.gpu_fraction)
+
+
+def _peak_memory_bytes(execution: Execution) -> int | None:
+    """Peak memory in bytes: of the GPU, or of this process if it trains on the processor; None if it is not known."""
     if execution.device.startswith("cuda"):
-        return int(torch.cuda.max_memory_allocated(execution.device))
+        try:
+            return int(torch.cuda.max_memory_allocated(execution.device))
+        except Exception:  # the GPU may be what failed
+            return None
     unit = 1 if sys.platform == "darwin" else 1024  # Linux reports kibibytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

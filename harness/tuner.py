@@ -79,7 +79,7 @@ def run(
             execution = replace(execution, working_folder=os.getcwd())
         _check_nodes(cluster, store, execution)
         _fit(schedule, store, execution, progress, cluster, requests)
-        _run_timing(timing, store, replace(execution, exclusive=True), progress)
+        _run_timing(timing, store, execution.alone(), progress)
 
 
 def cluster_resources(cluster: Cluster) -> dict[str, float]:
@@ -418,7 +418,7 @@ def _counter_of_losses(driver: DriverOnly) -> Any:
 
 
 def _run_timing(timing: Sequence[TrialSpec], store: Store, execution: Execution, progress: Progress) -> None:
-    """Run the timing trials one at a time, each with all CPUs of the largest node, so that no other trial runs there.
+    """Run the timing trials one at a time, each with a node to itself: all CPUs of the largest one, on a GPU of one.
 
     Raises:
         ResultsError: when a row cannot be written.
@@ -427,10 +427,9 @@ def _run_timing(timing: Sequence[TrialSpec], store: Store, execution: Execution,
 
     if not timing:
         return
-    num_cpus = max(node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"])
-    timed = ray.remote(num_cpus=num_cpus, num_gpus=1 if execution.gpu_fraction else 0, max_retries=MAX_WORKER_LOSSES)(
-        _time_one
-    )
+    num_gpus = 1 if execution.gpu_fraction else 0
+    num_cpus = most_cpus(ray.nodes(), num_gpus)
+    timed = ray.remote(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=MAX_WORKER_LOSSES)(_time_one)
     for spec in timing:
         progress.given_out((spec,))
         try:
@@ -440,6 +439,12 @@ def _run_timing(timing: Sequence[TrialSpec], store: Store, execution: Execution,
         except ray.exceptions.RayError:
             finished = record_lost_trial(spec, 1 + MAX_WORKER_LOSSES, store, execution)
         progress.ended((spec,), [finished])
+
+
+def most_cpus(nodes: Sequence[Mapping[str, Any]], num_gpus: int) -> float:
+    """The most CPUs of a node that has so many GPUs: more would be waited for in vain."""
+    resources = [node["Resources"] for node in nodes if node["Alive"]]
+    return max((each.get("CPU", 1) for each in resources if each.get("GPU", 0) >= num_gpus), default=1)
 
 
 def _time_one(spec: TrialSpec, location: str, execution: Execution) -> TrialSummary:

@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 import types
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -25,6 +26,8 @@ from harness.records import Pack, Status, TrialRecord, TrialSpec, utc_now
 from harness.workers import compiled_code
 from harness.workers.answers import Answer, send_answer
 from harness.workers.environment import PACKAGE_ROOT, environment, make_importable
+from harness.workers.gpu_shares import all_slots, num_slots, one_slot
+from harness.workers.host_memory import memory_limit
 from harness.workers.interrupts import held
 from harness.workers.temporary_folders import folder_of_this_process, temporary_files_in
 
@@ -50,11 +53,18 @@ _PR_SET_PDEATHSIG = 1
 
 
 def run_isolated(spec: TrialSpec, execution: Execution) -> TrialRecord:
-    """Run one trial in a child process, a second time if it crashes; always returns a record."""
-    for attempt in range(1, MAX_ATTEMPTS + 1):
-        record = _attempt((spec,), execution)[0].with_values(attempts=attempt)
-        if record.status != "crashed":
-            break
+    """Run one trial in a child process, a second time if it crashes; always returns a record.
+
+    A trial that shares a GPU and runs out of memory runs once more, with the whole GPU for itself.
+    """
+    with one_slot(execution.gpu_fraction):
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            record = _attempt((spec,), execution)[0].with_values(attempts=attempt)
+            if record.status != "crashed":
+                break
+    if record.status == "out_of_memory" and num_slots(execution.gpu_fraction) > 1:
+        with all_slots(execution.gpu_fraction):
+            record = _attempt((spec,), replace(execution, gpu_fraction=1.0))[0].with_values(attempts=attempt + 1)
     return record
 
 
@@ -66,7 +76,8 @@ def run_pack_isolated(pack: Pack, execution: Execution) -> list[TrialRecord]:
     """
     if len(pack) == 1:
         return [run_isolated(pack[0], execution)]
-    return _attempt(pack, execution.for_trials(len(pack)))
+    with one_slot(execution.gpu_fraction):
+        return _attempt(pack, execution.for_trials(len(pack)))
 
 
 def _attempt(pack: Pack, execution: Execution) -> list[TrialRecord]:
@@ -108,7 +119,7 @@ def _await(
 ) -> list[TrialRecord] | tuple[Status, str]:
     """Wait for the child's records; returns them, or the status and message that tell why there are none."""
     assert child.pid is not None
-    base, answer = _resident_bytes(child.pid), Answer(receiver)
+    base, answer, limit = _resident_bytes(child.pid), Answer(receiver), memory_limit(execution)
     while True:
         is_alive = child.is_alive()  # asked before the pipe is read: a process of the trial may keep the pipe open
         try:
@@ -121,7 +132,6 @@ def _await(
             return "crashed", f"The trial's process ended without a result ({_how(child.exitcode)})."
         if execution.trial_seconds is not None and time.monotonic() - started > execution.trial_seconds:
             return "timeout", f"The trial ran longer than its limit of {execution.trial_seconds:g} s and was ended."
-        limit = execution.memory_bytes
         if limit is not None and _resident_bytes(child.pid) - base > limit:
             return "out_of_memory", f"The trial used more than its limit of {limit / 2**20:.0f} MiB and was ended."
 
@@ -198,10 +208,11 @@ def _body(pack: Pack, execution: Execution, sender: Connection) -> None:
     if execution.working_folder is not None:
         os.chdir(execution.working_folder)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; the parent decides
-    if execution.memory_bytes is not None and execution.device == "cpu":
-        _limit_data(execution.memory_bytes)
     if execution.code_folder is not None:
         make_importable(execution.code_folder)
+    limit = memory_limit(execution)
+    if limit is not None and execution.device == "cpu":
+        _limit_data(limit)
     from harness.trial import failed_record, run_pack
 
     try:
