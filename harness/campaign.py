@@ -192,7 +192,7 @@ def _execution(request: Request, plan: Plan, store: Store) -> Execution:
         cpus_per_trial=request.cluster.cpus_per_trial,
         most_at_once=1 if request.serial else request.cluster.max_workers,
         checkpoint_location=store.address,
-        needs_cuda=any(plan.switches_of(cell).cuda_graphs for cell in plan.running_cells),
+        needs_cuda=tuple(dict.fromkeys(n for cell in plan.running_cells for n in plan.switches_of(cell).for_cuda)),
         preload=tuple(dict.fromkeys(cell.task_name for cell in plan.running_cells if not cell.definition)),
         preload_modules=tuple(dict.fromkeys(name for cell in plan.running_cells for name in cell.task.libraries)),
     )

@@ -26,7 +26,7 @@ class Execution:
     exclusive: bool = False  # no other trial of the campaign runs on the machine
     checkpoint_location: str | None = None  # the results folder or URI; None is no checkpoints
     checkpoint_seconds: float = CHECKPOINT_SECONDS  # least time between two of one trial; shorter trials write none
-    needs_cuda: bool = False  # some trial replays CUDA graphs
+    needs_cuda: tuple[str, ...] = ()  # switches of some trial that only a GPU has
     working_folder: str | None = None  # of the trials' processes; None is that of the calling process
     preload: tuple[str, ...] = ()  # tasks whose data the fork server reads once, for all its children
     preload_modules: tuple[str, ...] = ()  # that it imports once, likewise
@@ -40,7 +40,8 @@ class Execution:
             BadInput: if trials need a GPU and get none.
         """
         if self.needs_cuda and gpu_fraction == 0:
-            raise BadInput("--cuda-graphs needs a GPU, and trials run on the processor here; leave it out.")
+            asked = ", ".join(f"--{name.replace('_', '-')}" for name in self.needs_cuda)
+            raise BadInput(f"{asked}: needs a GPU, and trials run on the processor here; leave it out.")
         return replace(self, gpu_fraction=gpu_fraction, device="cuda" if gpu_fraction > 0 else "cpu")
 
     def alone(self) -> Execution:

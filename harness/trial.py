@@ -104,6 +104,7 @@ def failed_record(spec: TrialSpec, execution: Execution, error: BaseException) -
 def base_values(spec: TrialSpec, execution: Execution) -> dict[str, Any]:
     """The columns that are known before a trial starts; a trial whose process crashes has only these."""
     task = _task(spec)
+    switches = Switches.of(spec.switches) if spec.switches else task.switches(spec.scale)
     return {
         "dataset": task.dataset,
         "architecture": task.architecture,
@@ -117,6 +118,7 @@ def base_values(spec: TrialSpec, execution: Execution) -> dict[str, Any]:
         "device": execution.device,
         "hardware_key": hardware_key(execution.device, execution.cpu_threads),
         "gpu_fraction": execution.gpu_fraction,
+        "tf32": switches.tf32 if execution.device.startswith("cuda") else None,
         "cpu_threads": execution.cpu_threads,
         "exclusive": execution.exclusive,
         "started_at": utc_now(),

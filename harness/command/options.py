@@ -247,6 +247,10 @@ class RunOptions:
     channels_last: bool = option("Lay images and conv layers out channels last.", "--channels-last", default=False)
     compiled: bool = option("Compile networks with torch.compile.", "--compile", default=False)
     cuda_graphs: bool = option("Replay compiled networks as CUDA graphs.", "--cuda-graphs", default=False)
+    tf32: bool = option("Round 32-bit factors to TF32 on a GPU.", "--tf32", default=False)
+    deterministic: bool = option(
+        "Use only algorithms that repeat bit for bit on a GPU.", "--deterministic", default=False
+    )
     seed: int = option("Seed of the campaign, which sets the trials' seeds and the searches.", default=0)
     retry_failed: bool = option(
         "Run trials again that ended without a result.", "--retry-failed", default=False, of=_RUNNING
@@ -334,6 +338,8 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
         "channels_last": options.channels_last,
         "compile": options.compiled,
         "cuda_graphs": options.cuda_graphs,
+        "tf32": options.tf32,
+        "deterministic": options.deterministic,
     }
     return Request(
         suite_name=name,

@@ -167,6 +167,8 @@ TRIAL_TABLE: tuple[Column, ...] = (
     Column("device", TEXT, "machine", "torch's name of the device", repeats=False),
     Column("hardware_key", TEXT, "machine", "hardware; only times with equal keys are compared", repeats=False),
     Column("gpu_fraction", REAL, "machine", "share of a GPU that the trial had", at_least=0, repeats=False),
+    Column("tf32", TRUTH, "machine", "whether a GPU rounded 32-bit factors to TF32; null on a processor", since=2,
+           repeats=False),
     Column("cpu_threads", SMALL, "machine", "threads of torch", at_least=0, repeats=False),
     Column("exclusive", TRUTH, "machine", "whether no other trial of the campaign ran on the machine", repeats=False),
     Column("started_at", TIME, "provenance", "when the trial began", repeats=False),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,14 +34,24 @@ def execute_by(switches: Switches, network: nn.Module, device: torch.device, bac
         backend: of `torch.compile`.
 
     Raises:
-        ValueError: for CUDA graphs on a device other than CUDA.
+        ValueError: for CUDA graphs or TF32 on a device other than CUDA.
     """
-    if switches.cuda_graphs and device.type != "cuda":
-        raise ValueError(f"CUDA graphs need a CUDA device, got {device.type}.")
+    if switches.for_cuda and device.type != "cuda":
+        raise ValueError(f"The switches {', '.join(switches.for_cuda)} need a CUDA device, got {device.type}.")
+    _set_arithmetic(switches)
     if switches.channels_last:
         network.to(memory_format=torch.channels_last)
-    if switches.text:
+    if replace(switches, tf32=False, deterministic=False).text:
         network.forward = _Forward(network.forward, switches, device, backend)
+
+
+def _set_arithmetic(switches: Switches) -> None:
+    """Set what torch keeps for the whole process: TF32, which it allows convolutions by default, and determinism."""
+    torch.backends.cudnn.allow_tf32 = switches.tf32
+    torch.backends.cuda.matmul.allow_tf32 = switches.tf32
+    if switches.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic with this one alone
+    torch.use_deterministic_algorithms(switches.deterministic)
 
 
 class _Forward:

@@ -1,4 +1,4 @@
-"""Switches for the execution of training steps: number format, memory layout, compilation."""
+"""Switches for the execution of training steps: number formats, memory layout, compilation, determinism."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 Precision = Literal["fp32", "bf16", "fp16"]
-_FLAGS = ("channels_last", "compile", "cuda_graphs")
+_FLAGS = ("channels_last", "compile", "cuda_graphs", "tf32", "deterministic")
+_NEED_CUDA = ("cuda_graphs", "tf32")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Switches:
-    """How steps are executed. By default all are off: 32-bit floats, channels first, no compiler.
+    """How steps are executed. By default all are off: exact 32-bit floats, channels first, no compiler.
 
     Args:
         precision: of the forward and backward pass; `bf16` and `fp16` use torch's autocast, weights stay 32-bit.
         channels_last: use this memory layout for images and conv layers.
         compile: compile the network with `torch.compile`.
         cuda_graphs: replay the compiled network as a CUDA graph; needs `compile` and a CUDA device.
+        tf32: let tensor cores round the factors of 32-bit convolutions and matrix products to TF32, which has 10 bits
+            of mantissa (relative error about 3e-4); needs a CUDA device. Without it all of them are exact to 32 bits.
+        deterministic: use only algorithms that give the same bits in every run. A CPU has no others; on a GPU they are
+            slower, and an operation without one raises.
 
     Raises:
         ValueError: for an unknown precision, or CUDA graphs without the compiler.
@@ -27,6 +32,8 @@ class Switches:
     channels_last: bool = False
     compile: bool = False
     cuda_graphs: bool = False
+    tf32: bool = False
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         """Check the precision and the combination of switches."""
@@ -54,6 +61,11 @@ class Switches:
             else:
                 raise ValueError(f"Switches are {', '.join((*get_args(Precision), *_FLAGS))}, got {word!r}.")
         return cls(**values)
+
+    @property
+    def for_cuda(self) -> tuple[str, ...]:
+        """The switches that are on and need a CUDA device."""
+        return tuple(name for name in _NEED_CUDA if getattr(self, name))
 
     @property
     def text(self) -> str:

@@ -276,7 +276,10 @@ def test_a_data_set_shows_what_it_holds_and_what_a_protocol_may_ask_of_it(monkey
             ["plan", "quickstart", "--cuda-graphs"],
             "cuda_graphs replays compiled code: it needs compile as well",
         ),
-        (["run", "quickstart", "--serial", "--compile", "--cuda-graphs"], "trials run on the processor here"),
+        (
+            ["run", "quickstart", "--serial", "--compile", "--cuda-graphs", "--tf32"],
+            "--cuda-graphs, --tf32: needs a GPU, and trials run on the processor here",
+        ),
         (["run", "quickstart", "--serial", "--results", "/proc/regarena"], "choose another one"),
         (["plan", "quickstart", "--seed", str(2**31)], "--seed must be at most 2147483647, got 2147483648"),
         (["plan", "quickstart", "--tune-trials", "100001"], "--tune-trials must be at most 100000, got 100001"),

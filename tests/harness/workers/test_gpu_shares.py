@@ -13,7 +13,7 @@ from harness import provenance
 from harness.contestants import Contestant
 from harness.execution import Execution
 from harness.records import TrialRecord, TrialSpec
-from harness.trial import run_trial
+from harness.trial import base_values, run_trial
 from harness.tuner import most_cpus
 from harness.workers import gpu_shares, host_memory, isolation
 from harness.workers.gpu_shares import all_slots, num_slots, one_slot
@@ -129,6 +129,7 @@ def test_a_trial_takes_no_more_of_the_memory_than_its_share_and_has_a_row_whatev
         monkeypatch.setattr(torch.cuda, name, broken)
     record = run_trial(spec_of(), replace(ON_GPU, gpu_fraction=fraction))
     assert seen == limits
+    assert record.values["tf32"] is False
     assert (record.status, record.values["peak_memory_bytes"]) == ("failed", None)
     assert record.values["hardware_key"].startswith("a GPU that does not answer |")
     assert provenance.is_of_gpu(record.values["hardware_key"])
@@ -181,6 +182,13 @@ def test_on_a_gpu_the_share_of_memory_holds_cudas_libraries(monkeypatch):
 
 def node(alive=True, **resources):
     return {"Alive": alive, "Resources": resources}
+
+
+def test_a_row_tells_whether_a_gpu_rounds_to_tf32():
+    spec = spec_of()
+    assert base_values(spec, Execution())["tf32"] is None
+    assert base_values(spec, ON_GPU)["tf32"] is False
+    assert base_values(replace(spec, switches="tf32"), ON_GPU)["tf32"] is True
 
 
 def test_timing_trials_ask_for_the_processors_of_a_node_that_has_their_gpu():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -31,6 +33,7 @@ EACH = [
     Switches(precision="fp16", channels_last=True),
     Switches(channels_last=True, compile=True),
     Switches(precision="bf16", channels_last=True, compile=True, cuda_graphs=True),
+    Switches(tf32=True, deterministic=True),
 ]
 
 
@@ -55,7 +58,7 @@ def test_switches_come_back_from_their_text(switches: Switches) -> None:
 
 @pytest.mark.parametrize("text", ["fp8", "bf16,compile", "fast", "Compile"])
 def test_a_text_that_names_no_switch_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="Switches are fp32, bf16, fp16, channels_last, compile, cuda_graphs, got"):
+    with pytest.raises(ValueError, match=r"Switches are fp32, bf16, .*cuda_graphs, tf32, deterministic, got"):
         Switches.of(text)
 
 
@@ -65,9 +68,37 @@ def test_without_switches_the_network_is_left_as_it_is() -> None:
     assert "forward" not in vars(network)
 
 
-def test_cuda_graphs_are_refused_on_a_processor() -> None:
-    with pytest.raises(ValueError, match="CUDA graphs need a CUDA device, got cpu"):
-        execute_by(Switches(compile=True, cuda_graphs=True), nn.Linear(2, 2), CPU)
+def test_what_only_a_gpu_has_is_refused_on_a_processor() -> None:
+    with pytest.raises(ValueError, match="The switches cuda_graphs, tf32 need a CUDA device, got cpu"):
+        execute_by(Switches(compile=True, cuda_graphs=True, tf32=True), nn.Linear(2, 2), CPU)
+
+
+@pytest.fixture
+def arithmetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[bool]]]:
+    """Reads what torch keeps for the process, which is set back after the test."""
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    convolutions, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = convolutions.allow_tf32, products.allow_tf32
+    yield lambda: [convolutions.allow_tf32, products.allow_tf32, torch.are_deterministic_algorithms_enabled()]
+    convolutions.allow_tf32, products.allow_tf32 = before
+    torch.use_deterministic_algorithms(False)
+
+
+def test_factors_are_rounded_to_tf32_only_if_it_is_asked_for(arithmetic: Callable[[], list[bool]]) -> None:
+    """Torch allows it in convolutions by default, so that they would be 1,000 times less exact than dense layers."""
+    network, gpu = nn.Linear(2, 2), torch.device("cuda")
+    for asked in (False, True, False):
+        execute_by(Switches(tf32=asked), network, gpu)
+        assert arithmetic() == [asked, asked, False]
+    assert "forward" not in vars(network), "nothing else changes"
+
+
+def test_determinism_is_a_property_of_one_training(arithmetic: Callable[[], list[bool]]) -> None:
+    execute_by(Switches(deterministic=True), nn.Linear(2, 2), CPU)
+    assert arithmetic() == [False, False, True]
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    execute_by(Switches(), nn.Linear(2, 2), CPU)
+    assert arithmetic() == [False, False, False]
 
 
 @pytest.mark.parametrize(("precision", "digits"), [("bf16", 8), ("fp16", 11)])
