@@ -194,10 +194,9 @@ def _checkpoints(spec: TrialSpec, execution: Execution) -> Checkpoints:
     if execution.checkpoint_location is None:
         return NOWHERE
     data = _task(spec).dataset_fingerprint(execution.data_folder_of(spec.task))
-    made_on = (
-        f"{torch.device(execution.device).type}, torch {torch.__version__}, numba {software()['numba_version']}, "
-        f"data {data}"
-    )
+    # What a GPU draws depends on its number of multiprocessors, and sums depend on its kernels.
+    device = hardware_key(execution.device, execution.cpu_threads) if execution.device.startswith("cuda") else "cpu"
+    made_on = f"{device}, torch {torch.__version__}, numba {software()['numba_version']}, data {data}"
     return TrialCheckpoints(execution.checkpoint_location, spec.trial_id, execution.checkpoint_seconds, made_on)
 
 
@@ -215,6 +214,7 @@ def _timed(spec: TrialSpec, execution: Execution, started: float) -> Outcome:
         "setup_seconds": setup_seconds,
         "epochs_run": timed.num_steps // steps_per_epoch,
         "dataset_fingerprint": task.dataset_fingerprint(execution.data_folder_of(spec.task)),
+        "peak_memory_bytes": None,  # the twin has its part in it
     }
     metrics = {
         "twin_seconds_per_step": timed.twin_seconds_per_step,

@@ -123,9 +123,9 @@ class ScaledDescent(Descent):
     """Descent with loss scaling, for fp16 activations: scaling the loss keeps small gradients from rounding to zero.
 
     Gradients are unscaled at the end of `backward`, so that code that calls it twice in one step (SAM) or reads the
-    gradients needs no special case. A step whose gradients overflowed is skipped and the scale is halved; it is doubled
-    after GROWTH_STEPS good steps (Micikevicius et al. 2018, arXiv:1710.03740, section 3.2). torch's GradScaler is not
-    used since it can unscale only once per step.
+    gradients needs no special case. A step whose gradients overflowed is skipped and the scale is halved, down to 1; it
+    is doubled after GROWTH_STEPS good steps (Micikevicius et al. 2018, arXiv:1710.03740, section 3.2). torch's GradScaler
+    is not used since it can unscale only once per step.
     """
 
     INITIAL_SCALE = 2.0**16
@@ -159,7 +159,7 @@ class ScaledDescent(Descent):
             self.scale, self.num_good_steps = self.scale * 2, 0
 
     def _halve_scale(self) -> None:
-        self.scale, self.num_good_steps = self.scale / 2, 0
+        self.scale, self.num_good_steps = max(self.scale / 2, 1.0), 0
 
     def _gradients(self) -> list[Tensor]:
         groups = self._optimizer.param_groups

@@ -1,7 +1,8 @@
 """An accelerator without the hardware: torch's fake tensors have shapes and devices, and no numbers.
 
 An operation on tensors of two devices is an error there as on a GPU. Whatever asks for a number (`float(x)`, `if x:`)
-makes a GPU's processor wait; each such place is noted, and answered by a made-up number. Nothing is differentiated,
+makes a GPU's processor wait; each such place is noted, and answered by a made-up number. So is each copy of a tensor of
+the processor's to the device, since it waits for all work that is queued there. Nothing is differentiated,
 since torch's engine needs the hardware: gradients are made up as well, and no weight moves.
 """
 
@@ -61,7 +62,10 @@ def fake_accelerator() -> Iterator[list[str]]:
         for name, answer in ASK_FOR_NUMBERS.items():
             patch.setattr(Tensor, name, _noted(name, answer, waits))
         for name in ("to", "copy_"):
-            patch.setattr(Tensor, name, _noted_on_leaving(name, waits))
+            patch.setattr(Tensor, name, _noted_on_moving(name, waits))
+        for name in ("tensor", "as_tensor"):
+            patch.setattr(torch, name, _noted_on_making(name, waits))
+        patch.setattr(Tensor, "pin_memory", lambda tensor: tensor)  # needs the hardware
         patch.setattr(Tensor, "backward", _make_up_gradients)
         patch.setattr(torch.autograd, "grad", lambda _, variables, **__: [torch.empty_like(v) for v in variables])
         patch.setattr(Descent, "step", lambda _: None)
@@ -92,18 +96,39 @@ def _noted(name: str, answer: Any, waits: list[str]) -> Any:
     return ask
 
 
-def _noted_on_leaving(name: str, waits: list[str]) -> Any:
-    """`x.to("cpu")` and `y.copy_(x)`, which are carried out, and noted where numbers would leave the device."""
+def _noted_on_moving(name: str, waits: list[str]) -> Any:
+    """`x.to(device)` and `y.copy_(x)`, which are carried out, and noted where numbers leave or reach the device."""
     real = getattr(Tensor, name)
 
     def move(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
         result = real(tensor, *args, **kwargs)
+        if kwargs.get("non_blocking") and _is_sent():
+            return result
         source = args[0] if name == "copy_" else tensor
-        if source.device.type == DEVICE.type != result.device.type:
+        if (source.device.type == DEVICE.type) != (result.device.type == DEVICE.type):
             waits.append(_place())
         return result
 
     return move
+
+
+def _noted_on_making(name: str, waits: list[str]) -> Any:
+    """`torch.tensor(number, device=device)`: a copy to the device, unless it is of a tensor there."""
+    real = getattr(torch, name)
+
+    def make(data: Any, *args: Any, **kwargs: Any) -> Any:
+        made = real(data, *args, **kwargs)
+        is_there = isinstance(data, Tensor) and data.device.type == DEVICE.type
+        if made.device.type == DEVICE.type and not is_there:
+            waits.append(_place())
+        return made
+
+    return make
+
+
+def _is_sent() -> bool:
+    """Whether `send` is at work, whose copies are from page-locked memory and wait for nothing."""
+    return any(frame.name == "send" for frame in traceback.extract_stack())
 
 
 def _place() -> str:

@@ -113,7 +113,7 @@ def _temporary_folder() -> tuple[bool, str]:
 
 def _trial() -> tuple[bool, str]:
     from harness.contestants import Contestant
-    from harness.execution import Execution
+    from harness.execution import Execution, placed
     from harness.records import TrialSpec
     from harness.workers.isolation import run_isolated
     from tasks.experiments import TASKS
@@ -129,9 +129,12 @@ def _trial() -> tuple[bool, str]:
         scale="smoke",
         code_hash="",
     )
-    record = run_isolated(spec, Execution())
+    execution = placed(Execution(gpu_fraction=1.0), None)  # on a GPU, if there is one
+    record = run_isolated(spec, execution)
     value = record.values.get("test_value")
-    return record.succeeded, f"{record.status}, test accuracy {value:.3f}" if record.succeeded else str(record.values)
+    if not record.succeeded:
+        return False, str(record.values)
+    return True, f"{record.status} on {execution.device}, test accuracy {value:.3f}"
 
 
 def _ray() -> tuple[bool, str]:

@@ -49,6 +49,7 @@ _MALLOC = {
 }
 _MAX_STARTS = 20
 _POLL_SECONDS = 0.05
+_GPU_GRACE_SECONDS = 5.0  # for the end of a process that used a GPU: a kill may end others that share it through MPS
 _PR_SET_PDEATHSIG = 1
 
 
@@ -93,6 +94,8 @@ def _attempt(pack: Pack, execution: Execution) -> list[TrialRecord]:
         started_at, started = utc_now(), time.monotonic()
         sender.close()
         answer = _await(child, receiver, execution, started)
+        if isinstance(answer, list) and execution.device != "cpu":
+            child.join(_GPU_GRACE_SECONDS)
     finally:
         if child.pid is not None:
             child.kill()

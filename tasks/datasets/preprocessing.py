@@ -13,6 +13,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from tasks.input_space import InputSpace
 
+CPU = torch.device("cpu")
 CONTRAST_NORM = 55.0  # as in pylearn2; the root mean square of 3072 values is then 0.992
 ZCA_BIAS = 0.1  # added to the covariance's diagonal, as in pylearn2
 _SMALLEST_DIVISOR = 1e-8  # an image whose norm is smaller has no contrast and is not divided
@@ -49,16 +51,23 @@ class ChannelNormalisation(Preprocessing):
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    device: torch.device = CPU  # of the images
 
     def __call__(self, images_BCHW: Tensor) -> Tensor:
         """The normalised images. Product and sum are rounded separately, so that all processors give the same bits."""
-        scale = torch.tensor([1 / (255 * std) for std in self.std], device=images_BCHW.device)
+        scale_C11, shift_C11 = self._constants
+        return images_BCHW.float().mul_(scale_C11).add_(shift_C11)
+
+    @cached_property
+    def _constants(self) -> tuple[Tensor, Tensor]:
+        """Scale and shift on the device: a copy in every step would make an accelerator wait."""
+        scale = torch.tensor([1 / (255 * std) for std in self.std])
         shift = torch.tensor([-mean / std for mean, std in zip(self.mean, self.std, strict=True)])
-        return images_BCHW.float().mul_(scale[:, None, None]).add_(shift.to(images_BCHW.device)[:, None, None])
+        return scale[:, None, None].to(self.device), shift[:, None, None].to(self.device)
 
     def to(self, device: torch.device) -> Self:
-        """Itself: it holds numbers only."""
-        return self
+        """The same map for images on `device`."""
+        return replace(self, device=device)
 
     @property
     def input_space(self) -> InputSpace:

@@ -14,6 +14,7 @@ from torchvision.transforms.v2 import functional as F
 from tasks.regularizers.base import Regularizer, Scalar, Step
 from tasks.regularizers.parts.augmentation_policies import POLICIES
 from tasks.regularizers.parts.checks import check_choice, check_count, check_rate
+from tasks.runtime.sending import send
 from tasks.sites import sites_of
 
 NUM_MAGNITUDES = 10
@@ -77,7 +78,7 @@ class AutoAugment(Regularizer):
             groups.setdefault((operation.name, operation.magnitude, sign), []).append(int(image))
         distorted = images.clone()
         for (name, magnitude, sign), members in groups.items():
-            here = torch.tensor(members, device=images.device)
+            here = send(torch.tensor(members), images.device)
             distorted[here] = distort(images[here], name, magnitude, negative=sign, border=self.border)
         return distorted
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from tasks.regularizers.base import Batch, Regularizer, Scalar, Step
 from tasks.regularizers.parts.checks import check_rate
+from tasks.runtime.sending import send
 from tasks.sites import sites_of
 
 
@@ -44,12 +45,10 @@ class Cutout(Regularizer):
         side = round(self.side_fraction * height)
         if side == 0:
             return batch
-        tops, lefts = (
-            torch.from_numpy(step.rng.integers(size, size=(len(batch.inputs), 1)) - side // 2).to(batch.inputs.device)
-            for size in (height, width)
-        )
-        rows = torch.arange(height, device=batch.inputs.device)
-        columns = torch.arange(width, device=batch.inputs.device)
+        device, num_images = batch.inputs.device, len(batch.inputs)
+        corners = [step.rng.integers(size, size=(num_images, 1)) - side // 2 for size in (height, width)]
+        tops, lefts = (send(torch.from_numpy(each), device) for each in corners)
+        rows, columns = torch.arange(height, device=device), torch.arange(width, device=device)
         in_rows = (rows >= tops) & (rows < tops + side)
         in_columns = (columns >= lefts) & (columns < lefts + side)
         hole = in_rows[:, None, :, None] & in_columns[:, None, None, :]

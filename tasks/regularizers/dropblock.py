@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Protocol, get_args
 
+import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
@@ -83,7 +84,8 @@ class BlockMask(nn.Module):
         keep = block_mask(self._stream, map_shape, self.drop_rate, self._block_size)  # type: ignore[arg-type]  # four sizes
         if self._scaling == "realised":
             return apply_mask(x, keep.view(x.shape), realised_scale(keep))
-        expected = keep_matrix(self.drop_rate, self._block_size, map_shape[2], map_shape[3]).to(x)
+        rate = torch.full((), self.drop_rate, dtype=torch.float64, device=x.device)  # filled there, not copied
+        expected = keep_matrix(rate, self._block_size, map_shape[2], map_shape[3]).to(x.dtype)
         return apply_mask(x, keep.view(x.shape), 1 / expected.view(1, *x.shape[1:]) if x.dim() == 2 else 1 / expected)
 
 

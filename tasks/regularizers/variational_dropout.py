@@ -125,7 +125,8 @@ class ActivationNoise(LearnedNoise):
         if not self.training:
             return x
         size = self.logit().sigmoid().sqrt().view(-1, *[1] * (x.dim() - 2))
-        return x * (1 + size * self._stream.normal(tuple(x.shape), x.dtype))
+        factors = 1 + size * self._stream.normal(tuple(x.shape), x.dtype)
+        return (x * factors).to(x.dtype)  # the factors have 32 bits, and so would all that follows
 
 
 class WeightNoise(LearnedNoise):

@@ -9,6 +9,7 @@ from typing import Literal, overload
 import torch
 from torch import Tensor
 
+from tasks.runtime.sending import send
 from tasks.theory.checks import require_count
 
 KeepForm = Literal["exact", "union"]
@@ -128,7 +129,7 @@ def keep_matrix(
         raise ValueError(f"form must be 'exact' or 'union', got {form!r}.")
     rate = seed_rate(drop_rate, block_size, height, width)
     gamma = rate if isinstance(rate, Tensor) else torch.tensor(rate, dtype=torch.float64)
-    counts = coverage_counts(block_size, height, width).to(dtype=gamma.dtype, device=gamma.device)
+    counts = send(coverage_counts(block_size, height, width).to(gamma.dtype), gamma.device)
     gamma = gamma[..., None, None]
     return (1 - gamma) ** counts if form == "exact" else _clip_to_unit_interval(1 - counts * gamma)
 

@@ -162,3 +162,12 @@ def test_gradients_that_overflow_are_none_to_step_along() -> None:
     descent.scale, descent.num_good_steps = 8.0, 7
     assert descent.gradients((rate * math.inf).sum(), [rate]) == [None]
     assert (descent.scale, descent.num_good_steps) == (4.0, 0)
+
+
+def test_the_scale_does_not_fall_below_1() -> None:
+    weight = nn.Parameter(torch.ones(1))
+    descent = ScaledDescent(torch.optim.SGD([weight], lr=1.0))
+    for _ in range(40):
+        gradients_after(descent, weight, math.inf)
+        descent.step()
+    assert descent.scale == 1.0

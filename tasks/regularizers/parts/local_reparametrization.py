@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -27,6 +28,11 @@ def with_weights(layer: WeightLayer, x: Tensor, weight: Tensor, bias: Tensor | N
 
 
 def with_noise(layer: WeightLayer, x: Tensor, mean: Tensor, weight_variance: Tensor, stream: MaskStream) -> Tensor:
-    """The output `mean` of `layer` on `x`, with the noise of weights of variance `weight_variance`."""
+    """The output `mean` of `layer` on `x`, with the noise of weights of variance `weight_variance`.
+
+    The root is taken in 32 bits or more: in fp16 the floor would be 0, and the gradient of the root infinite.
+    """
     variance = with_weights(layer, x.square(), weight_variance, None)
-    return mean + (variance + FLOOR).sqrt() * stream.normal(tuple(mean.shape), mean.dtype)
+    variance = variance.to(torch.promote_types(variance.dtype, torch.float32))
+    noise = (variance + FLOOR).sqrt() * stream.normal(tuple(mean.shape), mean.dtype)
+    return mean + noise.to(mean.dtype)

@@ -30,7 +30,12 @@ def apply_mask(x: Tensor, keep: Tensor, scale: float | Tensor) -> Tensor:
     for_numpy = keep.shape == x.shape or x.numel() * x.element_size() > LARGEST_KEPT_BYTES
     if for_numpy and x.device.type == "cpu" and x.dtype in NUMPY_DTYPES and x.is_contiguous():
         return _masked_product(x, keep, scale)
-    return x * (keep * torch.as_tensor(scale, dtype=x.dtype, device=x.device))
+    if x.dtype in NUMPY_DTYPES:
+        return x * (keep.to(x.dtype) * (scale if isinstance(scale, float) else scale.to(x)))
+    # In 16 bits the scale itself would be rounded, which changes the mean; the product is rounded instead.
+    if isinstance(scale, float):
+        return x * keep * scale
+    return (x * keep * scale.to(x.device, torch.float32).reshape(scale.shape or (1,))).to(x.dtype)
 
 
 def realised_scale(keep: Tensor) -> Tensor:

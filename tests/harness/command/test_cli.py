@@ -368,6 +368,7 @@ def test_a_timing_row_holds_a_ratio_of_two_times_measured_alone(arena, campaign)
     ]
     assert timed["exclusive"] is True
     assert timed["metric.step_ratio"] == timed["seconds_per_step"] / timed["metric.twin_seconds_per_step"]
+    assert timed["peak_memory_bytes"] is None, "the twin's memory is no part of the contestant's"
     assert (timed["validation_value"], timed["test_value"]) == (None, None)
     assert not any(row["exclusive"] for row in rows(arena.folder / "campaign") if row["role"] != "timing")
 

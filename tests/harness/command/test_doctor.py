@@ -19,7 +19,7 @@ def test_the_quick_checks_find_this_machine_well():
     ]
     assert all(is_well for is_well, _ in found.values()), found
     assert "ray 2" in found["packages"][1]
-    assert found["a trial in a child process"][1].startswith("completed, test accuracy ")
+    assert found["a trial in a child process"][1].startswith("completed on cpu, test accuracy ")
 
 
 def test_a_check_that_breaks_is_a_finding_and_the_others_go_on(monkeypatch):

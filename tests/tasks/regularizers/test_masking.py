@@ -113,3 +113,12 @@ def test_dropped_positions_are_where_the_mask_is_false() -> None:
     keep = torch.tensor([[True, False, True], [False, True, True]])
     assert dropped_positions(keep).tolist() == [1, 3]
     assert dropped_positions(torch.ones(2, 2, dtype=torch.bool)).tolist() == []
+
+
+@pytest.mark.parametrize("scale", [1 / 0.9, torch.tensor(1 / 0.9, dtype=torch.float64)], ids=["number", "tensor"])
+def test_in_16_bits_the_mean_is_kept_though_the_scale_is_no_such_number(scale: float | Tensor) -> None:
+    """1 / 0.9 rounded to bf16 keeps 0.9984 of the mean; products rounded one by one keep all of it."""
+    values = (1 + torch.rand(200_000, generator=torch.Generator().manual_seed(0))).bfloat16()
+    scaled = apply_mask(values, torch.ones(len(values), dtype=torch.bool), scale)
+    assert scaled.dtype == torch.bfloat16
+    assert float(scaled.double().mean() / values.double().mean()) == pytest.approx(1 / 0.9, rel=2e-4)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tasks.regularizers import sparse_variational_dropout, variational_dropout
 from tasks.regularizers.base import Context, Step
+from tasks.regularizers.parts.local_reparametrization import with_noise
 from tasks.regularizers.sparse_variational_dropout import SparseNoise, SparseVariationalDropout
 from tasks.regularizers.variational_dropout import LearnedNoise, VariationalDropout
 from tasks.sites import Site
@@ -28,6 +29,18 @@ CONTEXT = Context(
     learning_rate=0.1,
 )
 NUM_DRAWS = 40_000
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+def test_noise_on_weights_has_gradients_where_its_variance_is_0(dtype: torch.dtype) -> None:
+    layer = nn.Linear(3, 2).to(dtype)
+    x = torch.zeros(4, 3, dtype=dtype, requires_grad=True)
+    output = with_noise(layer, x, layer(x), layer.weight.square(), CONTEXT.masks("noise"))
+    assert output.dtype == dtype
+    output.float().square().sum().backward()
+    for gradient in (x.grad, layer.weight.grad):
+        assert gradient is not None
+        assert gradient.isfinite().all()
 
 
 def exact_divergence(alpha: float) -> float:
