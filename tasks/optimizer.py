@@ -124,8 +124,8 @@ class ScaledDescent(Descent):
 
     Gradients are unscaled at the end of `backward`, so that code that calls it twice in one step (SAM) or reads the
     gradients needs no special case. A step whose gradients overflowed is skipped and the scale is halved, down to 1; it
-    is doubled after GROWTH_STEPS good steps (Micikevicius et al. 2018, arXiv:1710.03740, section 3.2). torch's GradScaler
-    is not used since it can unscale only once per step.
+    is doubled after GROWTH_STEPS good steps (Micikevicius et al. 2018, arXiv:1710.03740, section 3.2). torch's
+    GradScaler is not used since it can unscale only once per step.
     """
 
     INITIAL_SCALE = 2.0**16
