@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from analysis.figures.learning_curves import interactive_learning_curves, plot_learning_curves
     from analysis.figures.ranking import plot_overhead, plot_ranking
     from analysis.figures.sensitivity import plot_sensitivity
+    from analysis.figures.training_costs import plot_score_against_cost, plot_time_to_target
     from analysis.page.report import write_report
     from analysis.papers.claims_table import claims_table
     from analysis.papers.comparison import compare_with_papers
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from analysis.tables.pairs import strengths, win_rates
     from analysis.tables.power import power_notes
     from analysis.tables.ranking import ranking_table
+    from analysis.tables.score_cost import score_against_cost
     from analysis.tables.sensitivity import sensitivity_table
+    from analysis.tables.time_to_target import time_to_target
     from analysis.tables.timing import timing_table
     from analysis.tables.tuning import best_so_far, tuning_costs
     from analysis.tables.variance import variance_table
@@ -78,13 +81,17 @@ _HOMES: dict[str, str] = {
     "plot_overhead": "analysis.figures.ranking",
     "plot_paper_figures": "analysis.papers.figures",
     "plot_ranking": "analysis.figures.ranking",
+    "plot_score_against_cost": "analysis.figures.training_costs",
     "plot_sensitivity": "analysis.figures.sensitivity",
     "plot_theory": "analysis.papers.theory_figures",
+    "plot_time_to_target": "analysis.figures.training_costs",
     "ranking_table": "analysis.tables.ranking",
     "power_notes": "analysis.tables.power",
+    "score_against_cost": "analysis.tables.score_cost",
     "sensitivity_table": "analysis.tables.sensitivity",
     "signed_rank_probabilities": "analysis.tables.bayes",
     "smallest_reachable_p": "analysis.tables.overall",
+    "time_to_target": "analysis.tables.time_to_target",
     "timing_table": "analysis.tables.timing",
     "variance_table": "analysis.tables.variance",
     "write_report": "analysis.page.report",
@@ -118,15 +125,19 @@ __all__ = [
     "plot_overhead",
     "plot_paper_figures",
     "plot_ranking",
+    "plot_score_against_cost",
     "plot_sensitivity",
     "plot_theory",
+    "plot_time_to_target",
     "power_notes",
     "rank_intervals",
     "ranking_table",
+    "score_against_cost",
     "sensitivity_table",
     "signed_rank_probabilities",
     "smallest_reachable_p",
     "strengths",
+    "time_to_target",
     "timing_table",
     "tuning_costs",
     "variance_table",

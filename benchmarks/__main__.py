@@ -9,6 +9,7 @@ NAMES = (
     "start_up",
     "loading",
     "tables",
+    "report",
     "execution",
     "masks",
     "thresholding",

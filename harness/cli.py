@@ -259,7 +259,9 @@ def stats(
     if table is None and (as_json or as_csv):
         names = ", ".join(StatisticName)
         raise BadInput(f"--json and --csv write one table; say which: --table and one of {names}.")
-    show_statistics(_trials(folders, on_conflict), table and table.value, as_json, as_csv)
+    trials = _trials(folders, on_conflict)
+    curves = _curves(folders, on_conflict) if table == StatisticName.time_to_target else None
+    show_statistics(trials, table and table.value, as_json, as_csv, curves)
 
 
 @app.command()
@@ -468,6 +470,15 @@ def _trials(folders: list[str], on_conflict: WhoseRows | None):  # type: ignore[
     try:
         return analysis.load_trials(folders, on_conflict=rule(on_conflict))
     except (ValueError, FileNotFoundError) as error:
+        raise BadInput(_without_code(error)) from error
+
+
+def _curves(folders: list[str], on_conflict: WhoseRows | None):  # type: ignore[no-untyped-def]  # a DataFrame; pandas is not imported here
+    import analysis
+
+    try:
+        return analysis.load_curves(folders, on_conflict=rule(on_conflict))
+    except ValueError as error:
         raise BadInput(_without_code(error)) from error
 
 

@@ -56,7 +56,7 @@ def curves_of(trained: Trained) -> tuple[CurvePoint, ...]:
     """The points of all curves.
 
     Raises:
-        TypeError: where a value is no number, an epoch no whole number, or a name no text.
+        TypeError: where a value or a time is no number, an epoch no whole number, or a name no text.
     """
     for point in trained.curves:
         if type(point.epoch) is not int or not isinstance(point.split, str) or not isinstance(point.metric, str):
@@ -67,6 +67,9 @@ def curves_of(trained: Trained) -> tuple[CurvePoint, ...]:
             split=point.split,
             metric=point.metric,
             value=number_of(point.value, f"{point.split} {point.metric} of epoch {point.epoch}"),
+            train_seconds=None
+            if point.train_seconds is None
+            else number_of(point.train_seconds, f"training time until epoch {point.epoch}"),
         )
         for point in trained.curves
     )

@@ -23,7 +23,7 @@ from tasks.runtime.forward import execute_by
 from tasks.runtime.state import State, Stateful, attributes_of, restore_attributes
 from tasks.runtime.streams import Streams
 from tasks.runtime.switches import Switches
-from tasks.runtime.trained import Point, Trained, number_of
+from tasks.runtime.trained import Trained, number_of
 
 Evaluate = Callable[[nn.Module], Mapping[str, Mapping[str, float]]]  # network -> split -> metric -> value
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -121,11 +121,10 @@ class Training:
             trained.train_seconds += seconds
             trained.num_steps += len(self.batches)
             trained.epochs_run = epoch
-            trained.curves.append(Point(epoch=epoch, split="train", metric="loss", value=loss))
             started = time.perf_counter()
-            measured = self.hooks.after_epoch(epoch, self.network)  # hook 8: weight surgery
+            logged = self.hooks.after_epoch(epoch, self.network)  # hook 8: weight surgery
             trained.train_seconds += time.perf_counter() - started
-            trained.curves += [Point(epoch=epoch, split="regularizer", metric=m, value=v) for m, v in measured.items()]
+            trained.add_points(epoch, {"train": {"loss": loss}, "regularizer": logged})
             if epoch not in self._evaluated_epochs:
                 continue
             trained.final = self._measure(epoch, trained)
@@ -282,11 +281,7 @@ class Training:
         measured = self._evaluate(self.network)
         trained.evaluation_seconds += time.perf_counter() - started
         if epoch is not None:
-            trained.curves += [
-                Point(epoch=epoch, split=split, metric=metric, value=value)
-                for split, metrics in measured.items()
-                for metric, value in metrics.items()
-            ]
+            trained.add_points(epoch, measured)
         return measured
 
     @torch.no_grad()

@@ -33,3 +33,12 @@ def browser():
             yield driver
         finally:
             driver.quit()
+
+
+def show_plots(driver):
+    """Scroll to each interactive figure of a report, and wait until it is drawn."""
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    for place in driver.find_elements("css selector", "div.plot"):
+        driver.execute_script("arguments[0].scrollIntoView()", place)
+        WebDriverWait(driver, 30).until(lambda _, place=place: place.find_elements("css selector", ".main-svg"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -50,10 +51,14 @@ def plot_learning_curves(
         ValueError: if the task has no curves for these splits, or several scales and none is named.
     """
     points = curve_means(trials, curves, task, scale)
+    return plot_curve_means(points, task, looks or styles_by_regularizer(trials["regularizer"]), splits)
+
+
+def plot_curve_means(points: pd.DataFrame, task: str, looks: Styles, splits: Sequence[str] = SPLITS) -> Figure:
+    """`plot_learning_curves` of the `curve_means` of a task."""
     shown = [split for split in splits if split in set(points["split"])]
     if not shown:
         raise ValueError(f"There are no learning curves of {task!r} for the splits {', '.join(splits)}.")
-    looks = looks or styles_by_regularizer(trials["regularizer"])
     figure, axes = new_figure(len(shown), height=3.0)
     log = spans_decades(points["mean"].min(), points["mean"].max())
     for axis, split in zip(axes, shown, strict=True):
@@ -79,10 +84,14 @@ def interactive_learning_curves(
     It has one panel: the test split, or the last of "train", "validation" and "test" that was recorded. Names are
     escaped, because plotly interprets text as HTML.
     """
+    points = curve_means(trials, curves, task, scale)
+    return interactive_curve_means(points, task, looks or styles_by_regularizer(trials["regularizer"]))
+
+
+def interactive_curve_means(points: pd.DataFrame, task: str, looks: Styles) -> go.Figure:
+    """`interactive_learning_curves` of the `curve_means` of a task."""
     import plotly.graph_objects as go
 
-    points = curve_means(trials, curves, task, scale)
-    looks = looks or styles_by_regularizer(trials["regularizer"])
     figure = go.Figure()
     split = next((name for name in reversed(SPLITS) if name in set(points["split"])), SPLITS[0])
     for name, line in points[points["split"] == split].groupby("regularizer"):
@@ -126,33 +135,48 @@ def curve_means(trials: pd.DataFrame, curves: pd.DataFrame, task: str, scale: st
         return pd.DataFrame(columns=list(_MEAN_COLUMNS))
     metric, higher = str(metrics["metric"].iloc[0]), bool(metrics["higher_is_better"].iloc[0])
     worst = worst_value(metric, higher)
-    points = curves[curves["trial_id"].isin(rows["trial_id"]) & (curves["metric"] == metric)]
+    points = curves[curves["trial_id"].isin(rows["trial_id"]) & (curves["metric"] == metric) & curves["value"].notna()]
     points = points.merge(rows[["trial_id", "regularizer"]], on="trial_id")
     failed = set(rows.loc[~rows["status"].isin(SUCCESSES), "trial_id"])
     of_whom = {str(name): list(group) for name, group in rows.groupby("regularizer")["trial_id"]}
     tables = [
-        _means(group, of_whom[str(name)], failed, worst).assign(regularizer=str(name), split=str(split), metric=metric)
+        _means(group, of_whom[str(name)], failed, worst)
+        | {"regularizer": str(name), "split": str(split), "metric": metric}
         for (name, split), group in points.groupby(["regularizer", "split"])
     ]
     if not tables:
         return pd.DataFrame(columns=list(_MEAN_COLUMNS))
-    return pd.concat(tables, ignore_index=True)[list(_MEAN_COLUMNS)]
+    lengths = [len(each["epoch"]) for each in tables]
+    columns = {
+        name: np.concatenate([each[name] for each in tables])
+        if name in ("epoch", "mean", "std", "num_seeds")
+        else np.repeat([each[name] for each in tables], lengths)
+        for name in _MEAN_COLUMNS
+    }
+    return pd.DataFrame(columns).astype({"epoch": points["epoch"].dtype})
 
 
-def _means(points: pd.DataFrame, trials: list[str], failed: set[str], worst: float) -> pd.DataFrame:
-    """Columns `epoch`, `mean`, `std` and `num_seeds` over these trials, at all epochs with a value of some trial."""
-    wide = points.pivot_table(index="epoch", columns="trial_id", values="value").sort_index()
-    lost = [trial for trial in trials if trial in failed]
-    wide = wide.reindex(columns=[trial for trial in trials if trial in wide.columns or trial in failed])
-    ended = wide.bfill().isna()  # after the last value of each trial
-    filled = wide.where(~ended, wide.ffill())
-    if lost:
-        filled[lost] = wide[lost].where(~ended[lost], worst)
-    filled = filled.replace([math.inf, -math.inf], math.nan)
-    mean = filled.mean(axis="columns", skipna=False) if lost else filled.mean(axis="columns")
-    spread = filled.std(axis="columns")
-    table = pd.DataFrame({"mean": mean, "std": spread, "num_seeds": filled.notna().sum(axis="columns")})
-    return table.reset_index()
+def _means(points: pd.DataFrame, trials: list[str], failed: set[str], worst: float) -> dict[str, Any]:
+    """Arrays `epoch`, `mean`, `std` and `num_seeds` over these trials, at all epochs with a value of some trial.
+
+    Arrays, because pandas would take most of the time of a report for a pivot table per line of a figure.
+    """
+    there = set(points["trial_id"])
+    trials = [trial for trial in trials if trial in there or trial in failed]
+    lost = np.array([trial in failed for trial in trials])
+    columns = pd.Index(trials).get_indexer(pd.Index(points["trial_id"]))
+    epochs, rows = np.unique(points["epoch"].to_numpy(dtype=np.int64), return_inverse=True)
+    values = np.full((len(epochs), len(trials)), math.nan)
+    values[rows, columns] = points["value"].to_numpy(dtype=float)
+    last = np.full(len(trials), -1)  # place of the last value of each trial
+    np.maximum.at(last, columns, rows)
+    at_end = np.where(lost, worst, values[last, np.arange(len(trials))])
+    filled = np.where(np.arange(len(epochs))[:, None] > last, at_end, values)
+    filled[np.isinf(filled)] = math.nan
+    table = pd.DataFrame(filled)
+    mean = table.mean(axis="columns", skipna=not lost.any())
+    spread, num_seeds = table.std(axis="columns"), table.notna().sum(axis="columns")
+    return {"epoch": epochs, "mean": mean, "std": spread, "num_seeds": num_seeds}
 
 
 def _limits(points: pd.DataFrame) -> tuple[float, float]:

@@ -6,12 +6,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.canvas import BASELINE, Styles, new_figure, styles_by_regularizer
+from analysis.figures.canvas import BASELINE, Styles, name_rows, new_figure, styles_by_regularizer
 from analysis.tables.ranking import OVERALL
 from analysis.tables.statistics import spans_decades
 
 _ROW_HEIGHT = 0.34  # inches per contestant
 _FRAME_HEIGHT = 1.1  # inches for title and axis
+_POINT_SIZE = 49.0  # square points
 
 
 def plot_ranking(table: pd.DataFrame, looks: Styles | None = None, baseline: str = BASELINE) -> Figure:
@@ -74,17 +75,13 @@ def _draw_ranking(axis: Axes, rows: pd.DataFrame, looks: Styles, baseline: str) 
     for low, mean, high in reference[["interval_low", "mean", "interval_high"]].itertuples(index=False, name=None):
         axis.axvline(mean, color=looks[baseline].colour, linestyle="--", linewidth=1, zorder=1)
         axis.axvspan(low, high, color=looks[baseline].colour, alpha=0.12, linewidth=0, zorder=0)
-    columns = ["regularizer", "mean", "interval_low", "interval_high", "status"]
-    for place, (name, mean, low, high, status) in enumerate(rows[columns].itertuples(index=False, name=None)):
-        if pd.isna(mean):
-            text = str(status).replace("_", " ")
-            axis.annotate(text, (0.02, place), xycoords=("axes fraction", "data"), va="center", style="italic")
-            continue
-        axis.hlines(place, low, high, color=looks[name].colour, linewidth=2.2)
-        axis.plot(mean, place, marker=looks[name].marker, color=looks[name].colour, markersize=7)
+    placed = rows.assign(place=range(len(rows)))
+    for place, status in placed.loc[rows["mean"].isna(), ["place", "status"]].itertuples(index=False, name=None):
+        text = str(status).replace("_", " ")
+        axis.text(0.02, place, text, transform=axis.get_yaxis_transform(), va="center", style="italic")
+    _draw_points(axis, placed[rows["mean"].notna()], looks)
     names = zip(rows["regularizer"], rows["imputed"], strict=True)
-    axis.set_yticks(range(len(rows)), [f"{name} *" if imputed else str(name) for name, imputed in names])
-    axis.set_ylim(len(rows) - 0.5, -0.5)
+    name_rows(axis, [f"{name} *" if imputed else str(name) for name, imputed in names])
     metric, higher = rows["metric"].iloc[0], rows["higher_is_better"].iloc[0]
     axis.set_xlabel(f"{str(metric).replace('_', ' ')} ({'higher' if higher else 'lower'} is better)")
     if spans_decades(rows[["mean", "interval_low"]].min().min(), rows["mean"].max()):
@@ -92,15 +89,28 @@ def _draw_ranking(axis: Axes, rows: pd.DataFrame, looks: Styles, baseline: str) 
     axis.grid(visible=False, axis="y")
 
 
+def _draw_points(axis: Axes, placed: pd.DataFrame, looks: Styles) -> None:
+    """Draw means with intervals in the rows `place`: all lines at once, and all points that have one marker."""
+    colours = [looks[name].colour for name in placed["regularizer"]]
+    axis.hlines(placed["place"], placed["interval_low"], placed["interval_high"], colors=colours, linewidth=2.2)
+    points: dict[str, list[tuple[float, int, str]]] = {}
+    for name, mean, place in placed[["regularizer", "mean", "place"]].itertuples(index=False, name=None):
+        points.setdefault(looks[name].marker, []).append((mean, place, looks[name].colour))
+    for marker, alike in points.items():
+        means, places, of_points = zip(*alike, strict=True)
+        axis.scatter(means, places, c=of_points, marker=marker, s=_POINT_SIZE, zorder=2)
+
+
 def _draw_overhead(axis: Axes, rows: pd.DataFrame, looks: Styles) -> None:
     rows = rows.sort_values("ratio")
     colours = [looks[name].colour for name in rows["regularizer"]]
     whiskers = [rows["ratio"] - rows["ratio_low"], rows["ratio_high"] - rows["ratio"]]
-    axis.barh(rows["regularizer"], rows["ratio"], xerr=whiskers, color=colours, height=0.7, capsize=3)
+    axis.barh(range(len(rows)), rows["ratio"], xerr=whiskers, color=colours, height=0.7, capsize=3)
     axis.axvline(1.0, color="black", linewidth=1)
+    widest = max(1.0, rows["ratio_high"].max()) * 1.15
     for place, (ratio, top) in enumerate(zip(rows["ratio"], rows["ratio_high"], strict=True)):
-        axis.annotate(f"{ratio:.2f}", (top, place), xytext=(5, 0), textcoords="offset points", va="center", fontsize=10)
-    axis.set_xlim(0, max(1.0, rows["ratio_high"].max()) * 1.15)
-    axis.invert_yaxis()
+        axis.text(top + 0.012 * widest, place, f"{ratio:.2f}", va="center", fontsize=10)
+    axis.set_xlim(0, widest)
+    name_rows(axis, [str(name) for name in rows["regularizer"]])
     axis.set_xlabel("time per step / unregularized twin")
     axis.grid(visible=False, axis="y")

@@ -7,13 +7,16 @@ import io
 import json
 import os
 import warnings
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image  # a dependency of matplotlib
@@ -21,9 +24,10 @@ from PIL import Image  # a dependency of matplotlib
 from analysis.figures.canvas import Styles, styles_by_regularizer
 from analysis.figures.critical_difference import plot_critical_difference
 from analysis.figures.importances import plot_importances
-from analysis.figures.learning_curves import curve_means, interactive_learning_curves, plot_learning_curves
+from analysis.figures.learning_curves import curve_means, interactive_curve_means, plot_curve_means
 from analysis.figures.ranking import plot_overhead, plot_ranking
 from analysis.figures.sweeps import plot_sweep
+from analysis.figures.training_costs import plot_score_against_cost, plot_time_to_target
 from analysis.page import scripts
 from analysis.page import tables as page_tables
 from analysis.page.file_names import FileNames
@@ -34,6 +38,8 @@ from analysis.papers.comparison import compare_with_papers
 from analysis.papers.figures import plot_paper_figures, plot_sweeps_beside_papers
 from analysis.papers.reported import TIME_METRIC
 from analysis.papers.theory_figures import THEORY_TASKS, plot_theory
+from analysis.rows.comparable import RANKED_ROLES
+from analysis.rows.current import current_rows_remembered
 from analysis.rows.load import load_curves, load_trials
 from analysis.rows.notes import notes_of
 from analysis.shown import tables as shown
@@ -49,9 +55,13 @@ from analysis.tables.timing import timing_table
 from harness.records.duplicates import OnConflict
 from harness.records.folders import Folder, Results, open_folder, open_folders
 
+T = TypeVar("T")
+
 PAGE_NAME = "report.html"
 MOST_BYTES = 6_000_000  # of the page; interactive figures, which need 5 MB of plotly.js, are left out of larger ones
 MOST_IMPORTANCES = 40  # tuned cells; the importances of each take a quarter of a second
+MOST_DRAWN = 16  # tasks in each section; a figure takes a third of a second, and the tables have all tasks
+_COSTS = {"time-to-target": plot_time_to_target, "score-cost": plot_score_against_cost}  # a section of their own
 _DOTS_PER_INCH = 144
 
 
@@ -77,8 +87,9 @@ def write_report(
     trials, curves = load_trials(results, on_conflict=on_conflict), load_curves(results, on_conflict=on_conflict)
     folder = open_folder(out) if out is not None else open_folders(results)[0]
     report = _Report(folder=folder, looks=styles_by_regularizer(trials["regularizer"]))
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), current_rows_remembered():
         matplotlib.rcdefaults()  # a matplotlibrc in the current folder could make matplotlib run LaTeX
+        matplotlib.rcParams["axes.titley"] = 1.0  # else matplotlib measures all labels to find a place for the title
         report.put_all(trials, curves)
     page = _render(report.content)
     if interactive and report.interactive:
@@ -105,6 +116,7 @@ class _Report:
         self._put_ranking(trials)
         self._put_over_tasks(trials)
         self._put_timing(trials)
+        self._put_costs(trials, curves)
         self._put_curves(trials, curves)
         self._put_campaign(trials)
         self._put_sweeps(trials)
@@ -118,6 +130,11 @@ class _Report:
         self._csv("significance", significance)
         tasks = table[table["task"] != OVERALL].groupby(["scale", "task"], sort=False)
         self.content["tasks"] = [self._task(str(scale), str(task), rows) for (scale, task), rows in tasks]
+        self.content["ranking_figures"] = self._first(
+            "plot_ranking",
+            (((task, scale), ("ranking", task, scale), rows) for (scale, task), rows in tasks),
+            lambda rows: plot_ranking(rows, self.looks),
+        )
         overall = table[table["task"] == OVERALL]
         self.content["overall"] = [
             {**row, "table": table_of(overall[overall["scale"] == row["scale"]], shown.OVERALL)}
@@ -137,7 +154,7 @@ class _Report:
 
     def _put_over_tasks(self, trials: pd.DataFrame) -> None:
         self.content["over_tasks"] = sections = []
-        for name, table in statistics_of(trials, STATISTICS):
+        for name, table in statistics_of(trials, [name for name in STATISTICS if name not in _COSTS]):
             statistic = STATISTICS[name]
             if len(table):
                 self._csv(name, table)
@@ -161,29 +178,61 @@ class _Report:
             "metric": str(rows["metric"].iloc[0]).replace("_", " "),
             "direction": "higher is better" if higher else "lower is better",
             "table": table_of(rows, shown.RANKING),
-            "figure": self._png(("ranking", task, scale), plot_ranking(rows, self.looks)),
         }
 
     def _put_timing(self, trials: pd.DataFrame) -> None:
         table = timing_table(trials)
         self._csv("timing", table)
         self.content["timing"] = table_of(table, shown.TIMING)
-        self.content["overhead"] = []
-        for place, ((scale, task, _), rows) in enumerate(table.groupby(["scale", "task", "hardware_key"], sort=False)):
-            source = self._png(("overhead", task, scale, str(place)), plot_overhead(rows, self.looks))
-            self.content["overhead"].append({"name": f"{task}, {scale}", "figure": source})
+        panels = table.groupby(["scale", "task", "hardware_key"], sort=False)
+        self.content["overhead"] = self._first(
+            "plot_overhead",
+            (((t, s), ("overhead", t, s, place), rows) for place, ((s, t, _), rows) in enumerate(panels)),
+            lambda rows: plot_overhead(rows, self.looks),
+        )
+
+    def _put_costs(self, trials: pd.DataFrame, curves: pd.DataFrame) -> None:
+        """Time to a target and score against cost: long tables, and figures of the first tasks."""
+        self.content["costs"] = []
+        for name, table in statistics_of(trials, _COSTS, curves):
+            statistic = STATISTICS[name]
+            if len(table):
+                self._csv(name, table)
+            drawn = table[table["cost"].notna()] if name == "score-cost" else table
+            panels = drawn.groupby(["scale", "task"], sort=False)
+            plot = _COSTS[name]
+            figures = self._first(
+                plot.__name__,
+                (((task, scale), (name, task, scale), rows) for (scale, task), rows in panels),
+                partial(plot, looks=self.looks),
+            )
+            self.content["costs"].append(
+                {
+                    "title": statistic.title,
+                    "source": statistic.source,
+                    "legend": _legend(statistic.columns),
+                    "absent": statistic.absent,
+                    "table": table_of(table.head(page_tables.MOST_ROWS), statistic.columns),
+                    "num_more": max(0, len(table) - page_tables.MOST_ROWS),
+                    "file": f"tables/{name}.csv",
+                    "figures": figures,
+                }
+            )
 
     def _put_curves(self, trials: pd.DataFrame, curves: pd.DataFrame) -> None:
-        self.content["curves"] = []
-        subjects = trials.loc[trials["trial_id"].isin(curves["trial_id"]), ["scale", "task"]].drop_duplicates()
-        for scale, task in subjects.sort_values(["scale", "task"]).itertuples(index=False, name=None):
-            if curve_means(trials, curves, task, scale).empty:
-                continue
-            figure = plot_learning_curves(trials, curves, task, scale, self.looks)
-            source = self._png(("curves", task, scale), figure)
-            self.content["curves"].append({"name": f"{task}, {scale}", "figure": source})
-            figure = interactive_learning_curves(trials, curves, task, scale, self.looks)
-            self.interactive.append(json.loads(figure.to_json()))
+        subject = trials.loc[trials["role"].isin(RANKED_ROLES), ["trial_id", "scale", "task"]].drop_duplicates()
+        of_subject = {
+            (str(task), str(scale)): curve_means(trials, points[list(curves.columns)], str(task), str(scale))
+            for (scale, task), points in curves.merge(subject, on="trial_id").groupby(["scale", "task"], sort=True)
+        }
+        drawn = {key: points for key, points in of_subject.items() if len(points)}
+        self.content["curves"] = self._first(
+            "plot_learning_curves",
+            ((key, ("curves", *key), (key[0], points)) for key, points in drawn.items()),
+            lambda of_task: plot_curve_means(of_task[1], of_task[0], self.looks),
+        )
+        for (task, _), points in list(drawn.items())[:MOST_DRAWN]:
+            self.interactive.append(json.loads(interactive_curve_means(points, task, self.looks).to_json()))
 
     def _put_campaign(self, trials: pd.DataFrame) -> None:
         frozen, failed = campaign.frozen_winners(trials), campaign.failures(trials)
@@ -246,6 +295,28 @@ class _Report:
     def _figures(self, drawn: list[tuple[str, str, Figure]]) -> list[dict[str, str]]:
         return [{"name": title, "figure": self._png((name,), figure)} for name, title, figure in drawn]
 
+    def _first(
+        self,
+        function: str,
+        panels: Iterable[tuple[tuple[Hashable, Hashable], tuple[Hashable, ...], T]],
+        plot: Callable[[T], Figure],
+    ) -> dict[str, Any]:
+        """The figures of the first `MOST_DRAWN` tasks, and a note on the others.
+
+        Args:
+            function: the name of the function of `analysis` that draws any of them.
+            panels: (task, scale), the parts of the file name, and what `plot` draws.
+            plot: draws one of them.
+        """
+        listed = list(panels)
+        drawn = [
+            {"name": f"{task}, {scale}", "figure": self._png(name, plot(what))}
+            for (task, scale), name, what in listed[:MOST_DRAWN]
+        ]
+        more = len(listed) - len(drawn)
+        note = f"The page has the figures of the first {MOST_DRAWN} tasks; analysis.{function} draws the other {more}."
+        return {"drawn": drawn, "note": note if more else ""}
+
     def _csv(self, name: str, frame: pd.DataFrame) -> None:
         self.folder.write(f"tables/{name}.csv", csv_of_frame(frame).encode())
 
@@ -257,18 +328,46 @@ class _Report:
 
 
 def _small_png(figure: Figure) -> bytes:
-    """The figure as PNG with 256 colours, which is a third of the size and enough for line drawings."""
-    drawn, small = io.BytesIO(), io.BytesIO()
+    """The figure as PNG with 256 colours, which is a third of the size and enough for line drawings.
+
+    `savefig` would draw twice: once for the layout, and once more for the file.
+    """
+    small, canvas = io.BytesIO(), cast("Any", FigureCanvasAgg(figure))  # its methods have no types
+    figure.set_dpi(_DOTS_PER_INCH)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="constrained_layout not applied")  # names too long for the figure
         try:
-            figure.savefig(drawn, format="png", dpi=_DOTS_PER_INCH)
+            canvas.draw()
         except (ValueError, RecursionError):  # a name from a row parsed as a formula, such as "$_{"
             for text in figure.findobj(Text):
                 text.set_parse_math(False)
-            figure.savefig(drawn, format="png", dpi=_DOTS_PER_INCH)
-    Image.open(drawn).convert("RGB").quantize(256).save(small, format="png", optimize=True)
+            canvas.draw()
+    _with_palette(np.asarray(canvas.buffer_rgba())).save(small, format="png")
     return small.getvalue()
+
+
+def _with_palette(pixels: np.ndarray) -> Image.Image:
+    """An image of the 256 commonest colours, which replace the others; Pillow's `quantize` takes five times as long.
+
+    Args:
+        pixels: shape (height, width, 4), uint8: red, green, blue, and an opaque alpha.
+    """
+    height, width, _ = pixels.shape
+    counts = Image.fromarray(pixels).getcolors(height * width) or []
+    colours = np.array([colour for _, colour in sorted(counts, reverse=True)], dtype=np.uint8)
+    palette = colours[:256].astype(int)
+    nearest = [np.square(palette - colour).sum(axis=1).argmin() for colour in colours]
+    places = np.zeros(1 << 24, dtype=np.uint8)
+    places[_packed(colours)] = nearest
+    image = Image.fromarray(places[_packed(pixels)])
+    image.putpalette(palette[:, :3].astype(np.uint8).tobytes())
+    return image
+
+
+def _packed(colours: np.ndarray) -> np.ndarray:
+    """Colours of shape (..., 4), uint8, as integers below 2^24; alpha is left out."""
+    packed: np.ndarray = np.ascontiguousarray(colours).view("<u4")[..., 0] & 0xFFFFFF
+    return packed
 
 
 def _header(trials: pd.DataFrame) -> dict[str, Any]:

@@ -15,13 +15,18 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 DRAW = """
-for (const place of document.querySelectorAll("div.plot")) {
-  const figure = JSON.parse(place.querySelector("script").textContent);
-  place.textContent = "";
-  Plotly.newPlot(place, figure.data, figure.layout, {displayModeBar: false, responsive: true});
-}
+const near = new IntersectionObserver((entries) => {
+  for (const { target: place, isIntersecting } of entries) {
+    if (!isIntersecting) continue;
+    near.unobserve(place);
+    const figure = JSON.parse(place.querySelector("script").textContent);
+    place.textContent = "";
+    Plotly.newPlot(place, figure.data, figure.layout, {displayModeBar: false, responsive: true});
+  }
+}, {rootMargin: "1000px"});
+for (const place of document.querySelectorAll("div.plot")) near.observe(place);
 """
-"""Draws each plotly figure where its data stand."""
+"""Draws each plotly figure where its data stand, when it comes near the window: a long page opens sooner."""
 
 
 def plotly_library() -> str:

@@ -56,6 +56,8 @@ def claim_row(claim: Claim, results: Results) -> dict[str, object]:
         "verdict": NOT_RUN,
         "num_trials": 0,
     }
+    if not results.tasks.intersection(claim.tasks):
+        return row
     try:
         judgement = claim.judge(results)
     except KeyError as error:

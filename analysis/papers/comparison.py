@@ -89,8 +89,10 @@ def compare_with_papers(trials: pd.DataFrame, paper: str | None = None, value: V
         raise ValueError(f"paper must be one of {', '.join(known)}; got {paper!r}.")
     chosen = reported if paper is None else reported[reported["paper"] == paper]
     current = current_rows(trials)
-    ours = _by_cell(current[current["role"].isin(["default", "confirm"])])
-    timings = {key: rows for key, rows in timing_table(current).groupby(["task", "regularizer"])}
+    tasks = {task for of_value in chosen["tasks"] for task in of_value}
+    ours = _by_cell(current[current["role"].isin(["default", "confirm"]) & current["task"].isin(tasks)])
+    timing = timing_table(current)
+    timings = {key: rows for key, rows in timing[timing["task"].isin(tasks)].groupby(["task", "regularizer"])}
     rows = []
     for row in chosen.to_dict("records"):
         entry = {str(name): each for name, each in row.items()}

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,23 @@ from harness.records import HYPERPARAMETER_PREFIX, INTENDED, SUCCESSES
 
 RankedRole = Literal["confirm", "default"]
 Value = Literal["test_value", "test_value_at_best_validation"]
-Trial = Mapping[str, Any]
 
-_KEPT = (
-    "scale", "task", "regularizer", "role", "seed", "tune_index", "status", "reason", "error_message", "epochs_planned",
-    "train_seconds",
-)  # fmt: skip
+
+class Trial(NamedTuple):
+    """What the summary of a cell needs of one trial; a named tuple, because there may be 100,000 of them."""
+
+    role: str
+    seed: int
+    tune_index: int | None
+    status: str
+    reason: str | None
+    error_message: str | None
+    epochs_planned: int | None
+    train_seconds: float  # NaN if unknown
+    selection: str
+    setting: int  # equal for equal hyperparameters
+    value: float
+    is_finite: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,23 +100,27 @@ class Budget:
 def trials_by_cell(rows: pd.DataFrame, value: str) -> dict[tuple[str, str, str], list[Trial]]:
     """The trials of each cell (scale, task, regularizer), with the columns that `summarize_cell` needs.
 
-    Trials are plain dictionaries: a leaderboard has hundreds of cells with a few trials each, and selecting them one
-    cell at a time in pandas takes a hundred times longer.
+    Trials are plain tuples: a leaderboard has hundreds of cells with a few trials each, and selecting them one cell at
+    a time in pandas takes a hundred times longer.
     """
-    names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX)]
     ranked = rows["role"].isin(RANKED_ROLES)  # tune trials are the most, and their settings are not needed
+    names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX) and rows[name].notna().any()]
     setting = pd.Series(0, index=rows.index)
     if names:
         setting[ranked] = rows.loc[ranked, names].groupby(names, dropna=False).ngroup()
     numbers = _values(rows, value)
-    kept = rows[list(_KEPT)].assign(
-        selection=selection_rules(rows), setting=setting, value=numbers, is_finite=np.isfinite(numbers)
-    )
+    found = {
+        "train_seconds": rows["train_seconds"].astype(float),
+        "selection": selection_rules(rows),
+        "setting": setting,
+        "value": numbers,
+        "is_finite": np.isfinite(numbers),
+    }
+    columns = [(found[name] if name in found else rows[name]).tolist() for name in Trial._fields]
+    keys = (rows[name].tolist() for name in ("scale", "task", "regularizer"))
     cells: dict[tuple[str, str, str], list[Trial]] = {}
-    names = list(kept.columns)
-    for values in kept.astype(object).itertuples(index=False, name=None):
-        trial = dict(zip(names, values, strict=True))
-        cells.setdefault((trial["scale"], trial["task"], trial["regularizer"]), []).append(trial)
+    for cell, trial in zip(zip(*keys, strict=True), map(Trial, *columns), strict=True):
+        cells.setdefault(cell, []).append(trial)
     return cells
 
 
@@ -127,11 +142,11 @@ def summarize_cell(trials: Sequence[Trial], regularizer: str, role: RankedRole |
         role: the trials to summarize; None takes the confirm trials if there are any, else the default ones.
         worst: the value of a failed seed (`worst_value`).
     """
-    ran = [trial for trial in trials if trial["status"] != "skipped"]
-    wanted = role or ("confirm" if any(trial["role"] == "confirm" for trial in ran) else "default")
-    chosen = [trial for trial in ran if trial["role"] == wanted]
+    ran = [trial for trial in trials if trial.status != "skipped"]
+    wanted = role or ("confirm" if any(trial.role == "confirm" for trial in ran) else "default")
+    chosen = [trial for trial in ran if trial.role == wanted]
     by_seed = _by_seed(filter(_has_value, chosen), worst)
-    untuned = _by_seed([trial for trial in ran if trial["role"] == "default"], worst)
+    untuned = _by_seed([trial for trial in ran if trial.role == "default"], worst)
     status, reason = _standing(trials, ran, chosen, bool(by_seed))
     return Cell(
         regularizer=regularizer,
@@ -142,9 +157,9 @@ def summarize_cell(trials: Sequence[Trial], regularizer: str, role: RankedRole |
         default_mean=fmean(untuned.values()) if untuned else math.nan,
         status=status,
         reason=reason,
-        num_settings=len({trial["setting"] for trial in chosen}),
+        num_settings=len({trial.setting for trial in chosen}),
         budget=_budget(ran, chosen),
-        selection=chosen[0]["selection"] if chosen and wanted == "confirm" else "",
+        selection=chosen[0].selection if chosen and wanted == "confirm" else "",
     )
 
 
@@ -164,22 +179,22 @@ def selection_optimism(rows: pd.DataFrame) -> dict[tuple[str, str, str], float]:
 
 
 def _has_value(trial: Trial) -> bool:
-    return trial["status"] in SUCCESSES and bool(trial["is_finite"])
+    return trial.status in SUCCESSES and bool(trial.is_finite)
 
 
 def _by_seed(trials: Iterable[Trial], worst: float) -> dict[int, float]:
     """The value of each seed, `worst` if it failed; the mean if a seed has several trials."""
     values: dict[int, list[float]] = {}
     for trial in trials:
-        values.setdefault(int(trial["seed"]), []).append(trial["value"] if _has_value(trial) else worst)
+        values.setdefault(int(trial.seed), []).append(trial.value if _has_value(trial) else worst)
     return {seed: fmean(values[seed]) for seed in sorted(values)}
 
 
 def _budget(ran: Sequence[Trial], chosen: Sequence[Trial]) -> Budget:
-    tune = [trial for trial in ran if trial["role"] == "tune"]
-    is_tuned = not chosen or chosen[0]["role"] == "confirm"
-    proposals = {trial["tune_index"] for trial in tune}
-    planned = [int(trial["epochs_planned"]) for trial in chosen or tune if not pd.isna(trial["epochs_planned"])]
+    tune = [trial for trial in ran if trial.role == "tune"]
+    is_tuned = not chosen or chosen[0].role == "confirm"
+    proposals = {trial.tune_index for trial in tune}
+    planned = [int(trial.epochs_planned) for trial in chosen or tune if not pd.isna(trial.epochs_planned)]
     return Budget(
         num_tune_trials=(len(proposals) or (None if chosen else 0)) if is_tuned else 0,
         epochs=max(planned, default=None),
@@ -189,7 +204,7 @@ def _budget(ran: Sequence[Trial], chosen: Sequence[Trial]) -> Budget:
 
 
 def _seconds(trials: Sequence[Trial]) -> float:
-    return sum(float(trial["train_seconds"]) for trial in trials if not pd.isna(trial["train_seconds"]))
+    return sum(trial.train_seconds for trial in trials if not math.isnan(trial.train_seconds))
 
 
 def _standing(
@@ -202,12 +217,13 @@ def _standing(
     if not ran:
         return "skipped", _first(trials, "reason")
     examined = chosen or ran  # without a trial of the wanted role, the tune trials show the reason
-    failed = [trial for trial in examined if trial["status"] not in INTENDED]
+    failed = [trial for trial in examined if trial.status not in INTENDED]
     if len(failed) < len(examined):
         return "missing", "its trials report no finite value" if chosen else "no trial ran that could be ranked"
-    statuses = Counter(trial["status"] for trial in failed)
+    statuses = Counter(trial.status for trial in failed)
     return min(statuses, key=lambda status: (-statuses[status], status)), _first(failed, "error_message")
 
 
 def _first(trials: Sequence[Trial], name: str) -> str:
-    return min((trial[name] for trial in trials if isinstance(trial[name], str)), default="")
+    texts = (getattr(trial, name) for trial in trials)
+    return min((text for text in texts if isinstance(text, str)), default="")

@@ -9,7 +9,10 @@ values that say nothing about a rule that does not.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -47,6 +50,43 @@ def current_rows(trials: pd.DataFrame) -> pd.DataFrame:
 
 def split_rows(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The `current_rows`, and a summary of the rows that are not comparable (`comparable_rows`)."""
+    remembered = _remembered.get()
+    return _split(trials) if remembered is None else remembered.split(trials)
+
+
+@contextmanager
+def current_rows_remembered() -> Iterator[None]:
+    """Within it, the current rows of a frame are selected once, for a report of many tables.
+
+    No frame may be changed in place meanwhile.
+    """
+    token = _remembered.set(_Remembered())
+    try:
+        yield
+    finally:
+        _remembered.reset(token)
+
+
+@dataclass
+class _Remembered:
+    """Frames whose current rows are known, by identity; they are kept, so that no other frame gets their id."""
+
+    known: dict[int, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
+
+    def split(self, trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """`split_rows`; all rows of a frame that was returned before are current."""
+        if id(trials) not in self.known:
+            self.known[id(trials)] = (trials, *_split(trials))
+        _, rows, apart = self.known[id(trials)]
+        current = rows.copy(deep=False)  # whoever gets it may add notes
+        self.known[id(current)] = (current, rows, apart.iloc[:0])
+        return current, apart
+
+
+_remembered: ContextVar[_Remembered | None] = ContextVar("_remembered", default=None)
+
+
+def _split(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     require_trials(trials)
     together, apart = comparable_rows(trials)
     fresh = _one_version(together)
@@ -117,12 +157,14 @@ def _winning_ids(trials: pd.DataFrame) -> dict[Hashable, str]:
 def _best_ids(trials: pd.DataFrame) -> dict[Hashable, str]:
     """The trial_id of the winner of each cell by the default rule."""
     names = [*CELL, "tune_index", "trial_id", "validation_value", "higher_is_better"]
-    tuned = trials[names].reset_index(drop=True)  # few columns: sorting a hundred took most of the time of a ranking
+    tuned = trials[names].reset_index(drop=True)
     tuned = tuned[((trials["role"] == "tune") & trials["status"].isin(SUCCESSES)).to_numpy()]
     tuned = tuned[np.isfinite(tuned["validation_value"].astype(float))]
     higher = tuned["higher_is_better"].astype("boolean").fillna(True).astype(bool)
     loss = tuned["validation_value"].where(~higher, -tuned["validation_value"])
-    ordered = tuned.assign(_loss=loss).sort_values(["_loss", "tune_index", "trial_id"], kind="stable")
+    loss, cell = loss.astype(float), tuned.groupby(CELL, sort=False, dropna=False).ngroup()
+    best = loss.eq(loss.groupby(cell).transform("min"))  # few rows: sorting all takes most of the time of a ranking
+    ordered = tuned[best].sort_values(["tune_index", "trial_id"], kind="stable")
     return ordered.drop_duplicates(CELL).set_index(CELL)["trial_id"].to_dict()
 
 

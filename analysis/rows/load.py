@@ -55,7 +55,8 @@ def load_trials(results: Results, on_damage: OnDamage = "raise", on_conflict: On
 def load_curves(results: Results, on_damage: OnDamage = "raise", on_conflict: OnConflict = "raise") -> pd.DataFrame:
     """Load all learning curves of one or several results folders; empty if there are none.
 
-    One row per (trial_id, epoch, split, metric), with its `value`. Arguments and errors are those of `load_trials`,
+    One row per (trial_id, epoch, split, metric), with its `value` and the training time until then (`train_seconds`;
+    missing in files of older versions). Arguments and errors are those of `load_trials`,
     except that a folder without curves is no error. If curves of one trial differ, `on_conflict` keeps the curve that
     belongs to the row that `load_trials` keeps.
     """

@@ -38,9 +38,16 @@ def csv_of_frame(frame: pd.DataFrame) -> str:
     import pandas as pd
 
     columns = [frame.iloc[:, place] for place in range(frame.shape[1])]
-    safe = [column.astype(object).map(harmless) if column.dtype.kind == "O" else column for column in columns]
+    safe = [_safe(column) if column.dtype.kind == "O" else column for column in columns]
     table = pd.concat(safe, axis="columns") if safe else frame
     return table.set_axis([harmless(name) for name in frame.columns], axis="columns").to_csv(index=False)
+
+
+def _safe(column: pd.Series) -> pd.Series:
+    """A column of text, made harmless: each distinct text once, since a long table has few."""
+    texts = column.astype(object)
+    changed = {text: safe for text in set(texts) if (safe := harmless(text)) is not text}
+    return texts.map(lambda text: changed.get(text, text)) if changed else texts
 
 
 def csv_of_records(records: Sequence[Mapping[str, Any]]) -> str:

@@ -211,6 +211,65 @@ TUNING_COSTS = (
     number("num_tasks", "tasks", weight=40),
 )
 
+TIME_TO_TARGET = (
+    text("task", weight=ALWAYS),
+    text("regularizer", weight=ALWAYS),
+    number(
+        "target",
+        legend="The validation score to be reached: the best that most trials of none reach at the end.",
+        weight=70,
+    ),
+    number(
+        "epochs",
+        legend="Epochs until more than half of the trials have reached the target; a dash if half or more never do.",
+        weight=ALWAYS,
+    ),
+    interval(
+        "epochs_low",
+        "epochs_high",
+        "range",
+        legend="Epochs of the first and the last trial; a dash for the last if not all reach the target.",
+        weight=60,
+    ),
+    number("epochs_ratio", "times none's epochs", legend="Epochs divided by those of none.", weight=80),
+    number(
+        "train_seconds",
+        "training, s",
+        legend="Training time until more than half of the trials have reached the target. Other trials may have run on "
+        "the machine meanwhile.",
+        weight=50,
+    ),
+    Column(
+        name="num_reached",
+        heading="reached/trials",
+        make=lambda row: f"{row['num_reached']} / {row['num_trials']}",
+        legend="Number of trials that reach the target, and of all trials.",
+        weight=90,
+        numeric=True,
+    ),
+    text("hardware_key", "hardware", weight=10),
+)  # fmt: skip
+
+SCORE_COST = (
+    text("task", weight=ALWAYS),
+    text("regularizer", weight=ALWAYS),
+    number("score", legend="Mean test value of the ranked trials.", weight=ALWAYS),
+    interval("interval_low", "interval_high", "95 % interval", legend="Student's t interval of the mean.", weight=60),
+    number("cost", "cost, times none", legend="Time of a training divided by that of none.", weight=ALWAYS),
+    number("step_ratio", "time per step", legend="Time of a training step divided by that of none.", weight=40),
+    number("epochs_ratio", "epochs run", legend="Epochs that were run divided by those of none.", weight=30),
+    Column(
+        name="is_on_front",
+        heading="Pareto front",
+        make=lambda row: "yes" if row["is_on_front"] else "–",
+        legend="Whether no other contestant is as good and as cheap, and better in one of the two.",
+        weight=90,
+    ),
+    text("cost_from", "cost from", legend="Timing trials, or else ranked trials, which may have shared the machine.",
+         weight=50),
+    text("hardware_key", "hardware", weight=10),
+)  # fmt: skip
+
 BEST_SO_FAR = (
     text("task", weight=ALWAYS),
     text("regularizer", weight=ALWAYS),

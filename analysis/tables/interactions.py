@@ -47,9 +47,10 @@ def interaction_table(trials: pd.DataFrame, baseline: str = "none", confidence: 
         confidence: of the interval; the test is at the level 1 - confidence.
     """
     current = current_rows(trials)
+    has_combinations = any("+" in name for name in current["regularizer"].unique())
     rows = [
         {"scale": task.scale, "task": task.task, "regularizer": name, **_contrast(task, name, baseline, confidence)}
-        for task in tasks_of(current, None, "test_value")
+        for task in (tasks_of(current, None, "test_value") if has_combinations else ())
         for name in _combinations(task, baseline)
     ]
     table = pd.DataFrame(rows).reindex(columns=list(INTERACTION_COLUMNS))

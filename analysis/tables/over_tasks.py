@@ -14,9 +14,12 @@ from analysis.tables.bayes import signed_rank_probabilities
 from analysis.tables.interactions import interaction_table
 from analysis.tables.looks import looks_at_test_data
 from analysis.tables.pairs import strengths, win_rates
+from analysis.tables.score_cost import score_against_cost
 from analysis.tables.scores import scores_table
+from analysis.tables.time_to_target import time_to_target
 from analysis.tables.tuning import best_so_far, tuning_costs
 from analysis.tables.variance import variance_table
+from harness.records import CURVE_COLUMNS
 
 _THRESHOLDS = (0.25, 0.5, 0.75, 0.9)
 
@@ -28,8 +31,9 @@ class Statistic:
     Attributes:
         title: its heading.
         source: its definition and reference, in a sentence.
-        make: computes the whole table from trials.
+        make: computes the whole table from trials, or from trials and curves.
         takes_scores: whether `make` also accepts a `scores_table`, which is then computed once for all statistics.
+        takes_curves: whether `make` needs the curves, too.
         columns: the displayed columns.
         view: selects the displayed rows from the whole table of one scale.
         absent: the sentence displayed for an empty table.
@@ -38,10 +42,11 @@ class Statistic:
 
     title: str
     source: str
-    make: Callable[[pd.DataFrame], pd.DataFrame]
+    make: Callable[..., pd.DataFrame]
     columns: tuple[Column, ...]
     view: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table
     takes_scores: bool = True
+    takes_curves: bool = False
     absent: str = "No trial can be ranked yet."
     is_long: bool = False
 
@@ -171,14 +176,45 @@ STATISTICS: Mapping[str, Statistic] = {
         absent="Nothing was tuned here.",
         is_long=True,
     ),
+    "time-to-target": Statistic(
+        title="time to a validation score",
+        source="Median of the epochs until a trial reaches the score that most trials of none have at the end; a trial "
+        "that never does is censored and counts as infinite (Kaplan and Meier 1958; Dahl et al. 2023, section 4).",
+        make=time_to_target,
+        takes_scores=False,
+        takes_curves=True,
+        columns=shown.TIME_TO_TARGET,
+        absent="No task has validation curves and a trial of the baseline with a value.",
+        is_long=True,
+    ),
+    "score-cost": Statistic(
+        title="score against cost",
+        source="Mean test value, and time per step times epochs relative to none. The Pareto front has the contestants "
+        "than which no other is both as good and as cheap (Branke et al. 2008, section 1.2).",
+        make=score_against_cost,
+        takes_scores=False,
+        columns=shown.SCORE_COST,
+        is_long=True,
+    ),
 }
 """The names that `regarena stats --table` takes."""
 
 
-def statistics_of(trials: pd.DataFrame, names: Iterable[str]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The name and the whole table of each of these statistics; the scores are computed once for all of them."""
+def statistics_of(
+    trials: pd.DataFrame, names: Iterable[str], curves: pd.DataFrame | None = None
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The name and the whole table of each of these statistics; the scores are computed once for all of them.
+
+    Args:
+        trials: from `load_trials`.
+        names: keys of `STATISTICS`.
+        curves: from `load_curves`, for the statistics that take them.
+    """
     scores: pd.DataFrame | None = None
     for name in names:
+        if STATISTICS[name].takes_curves:
+            yield name, STATISTICS[name].make(trials, pd.DataFrame(columns=CURVE_COLUMNS) if curves is None else curves)
+            continue
         if not STATISTICS[name].takes_scores:
             yield name, STATISTICS[name].make(trials)
             continue

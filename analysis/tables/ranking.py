@@ -109,10 +109,8 @@ def ranking_table(
             continue
         options = _Options(each.metric, each.higher_is_better, baseline, confidence, budgets, margin)
         notes.append(_task_notes(each, options))
-        table = _task_table(each, options)
-        table["selection_optimism"] = [optimism.get((task, name, scale), math.nan) for name in table["regularizer"]]
         words = {name: text for (of, where, name), text in left_out.items() if (of, where) == (scale, task)}
-        by_scale.setdefault(scale, []).append(_with_left_out(table, words).assign(scale=scale, task=task))
+        by_scale.setdefault(scale, []).append(_with_left_out(_task_table(each, options, optimism), words))
     tables = []
     for scale, tasks in by_scale.items():
         overall, block = _overall_table(tasks)
@@ -198,34 +196,40 @@ def _check(role: str | None, confidence: float, budgets: str, margin: float | No
         raise ValueError(f"margin must be above 0 (the largest difference that does not matter), got {margin}.")
 
 
-def _task_table(task: TaskCells, options: _Options) -> pd.DataFrame:
-    cells, main = task.cells, task.main_budget
+def _task_table(task: TaskCells, options: _Options, optimism: Mapping[tuple[str, str, str], float]) -> pd.DataFrame:
+    """The rows of one task. They are made as a whole: pandas takes longer for a few columns than for a few rows."""
+    cells, main, together = task.cells, task.main_budget, options.budgets == "together"
     reference = next((cell for cell in cells if cell.regularizer == options.baseline), None)
-    table = pd.DataFrame([_describe(cell, reference, options) for cell in cells])
-    table["metric"], table["higher_is_better"] = options.metric, options.higher
-    table["is_main_budget"] = [not cell.by_seed or cell.budget.key == main for cell in cells]
-    together = options.budgets == "together"
-    keys = [
-        ("main",) if together or is_main else cell.budget.key
-        for cell, is_main in zip(cells, table["is_main_budget"], strict=True)
-    ]
-    table["rank"] = _ranks_within(keys, [_order(cell, cell.scores, options.higher) for cell in cells])
-    table["survivors_rank"] = _ranks_within(keys, [_order(cell, cell.by_seed, options.higher) for cell in cells])
-    if together:
-        table["is_main_budget"] = True
-    table["p_holm"] = holm(table["p_value"].to_numpy())
-    table["p_equivalent"] = holm(table["p_equivalent"].to_numpy())
-    gain = (table["mean_difference"] if options.higher else -table["mean_difference"]).to_numpy()
-    table["outcome"] = [
-        None if cell is reference or cell.skipped else _outcome(p, better, p_equal, 1 - options.confidence)
-        for cell, p, better, p_equal in zip(cells, table["p_holm"], gain, table["p_equivalent"], strict=True)
-    ]
-    for outcome, name in OUTCOMES.items():
-        table[name] = (table["outcome"] == outcome).astype(int)
-    table["mean_rank"], table["num_tasks"] = math.nan, table["rank"].notna().astype(int)
-    return table.sort_values(
-        ["is_main_budget", "rank", "regularizer"], ascending=[False, True, True], na_position="last"
-    )
+    described = [_describe(cell, reference, options) for cell in cells]
+    is_main = [together or not cell.by_seed or cell.budget.key == main for cell in cells]
+    keys = [("main",) if each else cell.budget.key for cell, each in zip(cells, is_main, strict=True)]
+    ranks = _ranks_within(keys, [_order(cell, cell.scores, options.higher) for cell in cells])
+    survivors_ranks = _ranks_within(keys, [_order(cell, cell.by_seed, options.higher) for cell in cells])
+    corrected = zip(*(holm([row[name] for row in described]) for name in ("p_value", "p_equivalent")), strict=True)
+    rows = []
+    for place, (cell, row, (p_holm, p_equivalent)) in enumerate(zip(cells, described, corrected, strict=True)):
+        gain = row["mean_difference"] if options.higher else -row["mean_difference"]
+        is_tested = cell is not reference and not cell.skipped
+        outcome = _outcome(p_holm, gain, p_equivalent, 1 - options.confidence) if is_tested else None
+        row |= {
+            "scale": task.scale,
+            "task": task.task,
+            "metric": options.metric,
+            "higher_is_better": options.higher,
+            "is_main_budget": is_main[place],
+            "rank": ranks[place],
+            "survivors_rank": survivors_ranks[place],
+            "p_holm": p_holm,
+            "outcome": outcome,
+            "mean_rank": math.nan,
+            "num_tasks": int(not math.isnan(ranks[place])),
+            "selection_optimism": optimism.get((task.task, cell.regularizer, task.scale), math.nan),
+            "left_out": "",
+            **{name: int(outcome == each) for each, name in OUTCOMES.items()},
+        }
+        rows.append(row)
+    rows.sort(key=lambda row: (not row["is_main_budget"], math.isnan(row["rank"]), row["rank"], row["regularizer"]))
+    return pd.DataFrame({name: [row[name] for row in rows] for name in RANKING_COLUMNS})
 
 
 def _describe(cell: Cell, reference: Cell | None, options: _Options) -> dict[str, Any]:
@@ -307,12 +311,12 @@ def _ranks_within(keys: Sequence[Any], orders: Sequence[_Order]) -> list[float]:
     """The rank of each order among those with an equal key: 1 is best, ties have their mean rank, NaN for None."""
     ranks = []
     for key, order in zip(keys, orders, strict=True):
-        rivals = [
-            other for other_key, other in zip(keys, orders, strict=True) if other_key == key and other is not None
-        ]
         if order is None:
             ranks.append(math.nan)
             continue
+        rivals = [
+            other for other_key, other in zip(keys, orders, strict=True) if other_key == key and other is not None
+        ]
         ahead, equal = sum(other < order for other in rivals), sum(other == order for other in rivals)
         ranks.append(ahead + (equal + 1) / 2)
     return ranks
@@ -357,7 +361,9 @@ def _left_out_words(apart: pd.DataFrame) -> dict[tuple[str, str, str], str]:
 
 
 def _with_left_out(table: pd.DataFrame, words: Mapping[str, str]) -> pd.DataFrame:
-    """Add the column `left_out`, and a row without numbers for each contestant with no comparable trial."""
+    """Fill the column `left_out`, and add a row without numbers for each contestant with no comparable trial."""
+    if not words:
+        return table
     table = table.assign(left_out=[words.get(name, "") for name in table["regularizer"]])
     never_ran = table["status"].eq("missing") & table["left_out"].ne("") & table["reason"].eq("no trial ran")
     table.loc[never_ran, "reason"] = "no comparable trial"
@@ -365,7 +371,7 @@ def _with_left_out(table: pd.DataFrame, words: Mapping[str, str]) -> pd.DataFram
     if not absent:
         return table
     counts = dict.fromkeys(("num_seeds", "num_failed", "num_tasks", *OUTCOMES.values()), 0)
-    same: dict[str, Any] = {name: table[name].iloc[0] for name in ("metric", "higher_is_better")}
+    same: dict[str, Any] = {name: table[name].iloc[0] for name in ("scale", "task", "metric", "higher_is_better")}
     same |= {"status": NOT_COMPARABLE, "imputed": False, "is_main_budget": False, "budget": ""}
     rows = [
         {"regularizer": name, "reason": words[name], "left_out": words[name], **counts, **same}

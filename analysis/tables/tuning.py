@@ -12,6 +12,7 @@ from harness.records import INTENDED, SUCCESSES
 SO_FAR_COLUMNS = ("scale", "task", "regularizer", "num_trials", "seconds", "best_validation")
 COST_COLUMNS = ("scale", "regularizer", "num_tasks", "num_trials", "num_failed", "seconds", "seconds_per_trial")
 _CELL = ["scale", "task", "regularizer"]
+_USED = (*_CELL, "tune_index", "trial_id", "status", "higher_is_better", "validation_value", "train_seconds")
 
 
 def best_so_far(trials: pd.DataFrame) -> pd.DataFrame:
@@ -32,10 +33,11 @@ def best_so_far(trials: pd.DataFrame) -> pd.DataFrame:
     higher = tune["higher_is_better"].astype("boolean").fillna(True).astype(bool)
     value = tune["validation_value"].astype(float).where(tune["status"].isin(SUCCESSES))
     gain = value.where(np.isfinite(value)).where(higher, -value)
-    best = gain.groupby([tune[name] for name in _CELL]).transform(lambda cell: cell.cummax().ffill())
+    cell = tune.groupby(_CELL, sort=False).ngroup()
+    best = gain.groupby(cell).cummax().groupby(cell).ffill()  # cummax leaves a missing value missing
     table = tune[_CELL].assign(
-        num_trials=tune.groupby(_CELL).cumcount() + 1,
-        seconds=tune["train_seconds"].astype(float).fillna(0.0).groupby([tune[name] for name in _CELL]).cumsum(),
+        num_trials=cell.groupby(cell).cumcount() + 1,
+        seconds=tune["train_seconds"].astype(float).fillna(0.0).groupby(cell).cumsum(),
         best_validation=best.where(higher, -best),
     )
     return with_notes(table[list(SO_FAR_COLUMNS)].reset_index(drop=True), notes_of(tune))
@@ -71,5 +73,6 @@ def tuning_costs(trials: pd.DataFrame) -> pd.DataFrame:
 
 def _tune_rows(trials: pd.DataFrame) -> pd.DataFrame:
     current = current_rows(trials)
-    tune = current[current["role"] == "tune"].sort_values([*_CELL, "tune_index", "trial_id"], ignore_index=True)
+    tune = current.loc[current["role"] == "tune", list(_USED)]  # few of a hundred columns: sorting copies them
+    tune = tune.sort_values([*_CELL, "tune_index", "trial_id"], ignore_index=True)
     return with_notes(tune, notes_of(current))

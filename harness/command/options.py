@@ -115,6 +115,8 @@ class StatisticName(StrEnum):
     looks = "looks"
     costs = "costs"
     so_far = "so-far"
+    time_to_target = "time-to-target"
+    score_cost = "score-cost"
 
 
 def names_in(*tables: str) -> Callable[[str], list[str]]:

@@ -58,7 +58,9 @@ def _show_task(name: str, records: Records) -> None:
         print_notes([f"No trial here, hence the worst rank overall: {listed(missing)}."])
 
 
-def show_statistics(trials: Any, name: str | None = None, as_json: bool = False, as_csv: bool = False) -> None:
+def show_statistics(
+    trials: Any, name: str | None = None, as_json: bool = False, as_csv: bool = False, curves: Any = None
+) -> None:
     """The statistics over all tasks: the first rows of each table that is not long, or all rows of the one named."""
     import analysis
     from analysis.tables.over_tasks import STATISTICS, statistics_of
@@ -66,7 +68,7 @@ def show_statistics(trials: Any, name: str | None = None, as_json: bool = False,
     notes: dict[str, None] = {}
     empty: dict[str, list[str]] = {}  # why a table has no rows -> the tables
     names = [each for each, statistic in STATISTICS.items() if not statistic.is_long] if name is None else [name]
-    for each, table in statistics_of(trials, names):
+    for each, table in statistics_of(trials, names, curves):
         statistic = STATISTICS[each]
         if show_frame(table, as_json, as_csv):
             return

@@ -190,6 +190,16 @@ CURVE_TABLE: tuple[Column, ...] = (
     Column("split", TEXT, "curve", "train, validation, test, or regularizer for a regularizer's own logs"),
     Column("metric", TEXT, "curve", "name of the measured value"),
     Column("value", REAL, "curve", "the value"),
+    Column(
+        "train_seconds",
+        REAL,
+        "curve",
+        "training time until the measurement, without evaluations",
+        unit="s",
+        since=2,
+        at_least=0,
+        repeats=False,
+    ),
 )
 """The columns of curves/*.parquet: one row for each measurement during a trial."""
 

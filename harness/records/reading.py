@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from harness.errors import BadInput
 from harness.records.columns import (
     CURVE_SCHEMA,
+    CURVE_TABLE,
     HYPERPARAMETER_PREFIX,
     METRIC_PREFIX,
     SCHEMA_VERSION,
@@ -33,7 +34,7 @@ _NEEDED: dict[Kind, tuple[str, ...]] = {
     "trials": (
         "trial_id", "task", "regularizer", "scale", "role", "seed", "status", "validation_value", "test_value",
     ),
-    "curves": tuple(CURVE_SCHEMA.names),
+    "curves": tuple(column.name for column in CURVE_TABLE if column.since == 1),
 }  # fmt: skip
 
 

@@ -118,12 +118,16 @@ Pack = tuple[TrialSpec, ...]  # trials that one process runs; see harness.schedu
 
 @dataclass(frozen=True, kw_only=True)
 class CurvePoint:
-    """One measurement during a trial. Epoch 0 is the network before training."""
+    """One measurement during a trial. Epoch 0 is the network before training.
+
+    Points that differ in `train_seconds` alone are equal: times do not repeat when a trial runs again.
+    """
 
     epoch: int
     split: str  # "train", "validation", "test", or "regularizer" for what a regularizer logs about itself
     metric: str
     value: float
+    train_seconds: float | None = field(default=None, compare=False)  # training time until then; None: not known
 
 
 @dataclass(frozen=True, kw_only=True)

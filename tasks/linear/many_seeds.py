@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from tasks.errors import Diverged
 from tasks.regularizers.base import Batch, History, Hooks
 from tasks.runtime.switches import Switches
-from tasks.runtime.trained import Point, Trained
+from tasks.runtime.trained import Trained
 from tasks.sites import sites_of
 from tasks.training import Training
 
@@ -172,7 +172,7 @@ class _Run:
         trained.train_seconds += seconds
         trained.num_steps += len(self._training.batches)
         trained.epochs_run = epoch
-        trained.curves.append(Point(epoch=epoch, split="train", metric="loss", value=_finite(loss, "loss", epoch)))
+        trained.add_points(epoch, {"train": {"loss": _finite(loss, "loss", epoch)}})
 
     def measure(self, epoch: int) -> None:
         """Evaluate the network; after an epoch, update the best one."""

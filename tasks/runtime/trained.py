@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from numbers import Real
 
 from torch import Tensor
@@ -13,12 +13,17 @@ from tasks.runtime.state import State, attributes_of
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One point of a curve; epoch 0 is the network before training."""
+    """One point of a curve; epoch 0 is the network before training.
+
+    `train_seconds` is the training time until then, without evaluations; None if it is not known. Two points with
+    different times are equal, because the time of a training is not the same when it runs again.
+    """
 
     epoch: int
     split: str
     metric: str
     value: float
+    train_seconds: float | None = field(default=None, compare=False)
 
 
 def number_of(value: object, what: str) -> float:
@@ -52,6 +57,14 @@ class Trained:
         """The values of a metric on a split during training, from epoch 1 on."""
         return [p.value for p in self.curves if (p.split, p.metric) == (split, metric) and p.epoch > 0]
 
+    def add_points(self, epoch: int, measured: Mapping[str, Mapping[str, float]]) -> None:
+        """Add values (split -> metric -> value) to the curves, at the present training time."""
+        self.curves += [
+            Point(epoch=epoch, split=split, metric=metric, value=value, train_seconds=self.train_seconds)
+            for split, metrics in measured.items()
+            for metric, value in metrics.items()
+        ]
+
     def state(self) -> State:
         """The state as plain values."""
         return {**attributes_of(self), "curves": [astuple(point) for point in self.curves]}
@@ -59,6 +72,6 @@ class Trained:
     @classmethod
     def of(cls, state: State) -> Trained:
         """The result with this state."""
-        names = ("epoch", "split", "metric", "value")
+        names = [each.name for each in fields(Point)]
         curves = [Point(**dict(zip(names, point, strict=True))) for point in state["curves"]]
         return cls(**{**state, "curves": curves})

@@ -131,9 +131,9 @@ def as_text(results: Path) -> dict[str, str]:
 
 
 def curve_points(results: Path) -> list[dict[str, Any]]:
-    """All points of all curves."""
+    """All points of all curves, without the training times, which differ from run to run."""
     paths = sorted((results / "curves").glob("[!.]*.parquet"))
-    return [point for path in paths for point in pq.read_table(path).to_pylist()]
+    return [point for path in paths for point in pq.read_table(path).drop_columns("train_seconds").to_pylist()]
 
 
 def by_id(results: Path) -> dict[str, dict[str, Any]]:

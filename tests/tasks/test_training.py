@@ -180,6 +180,19 @@ def test_evaluating_more_often_does_not_disturb_training(name: str) -> None:
     assert torch.equal(weights(1), weights(4))
 
 
+def test_each_point_of_the_curves_has_the_training_time_until_then_without_evaluations() -> None:
+    outcome = prepared(IMAGE_TASK, Dropout()).run()
+    seconds = [point.train_seconds for point in outcome.curves]
+    assert None not in seconds
+    assert seconds == sorted(seconds)
+    assert {point.train_seconds for point in outcome.curves if point.epoch == 0} == {0.0}
+    by_epoch = {epoch: {p.train_seconds for p in outcome.curves if p.epoch == epoch} for epoch in range(1, 3)}
+    assert all(len(times) == 1 for times in by_epoch.values())
+    assert seconds[-1] == outcome.train_seconds
+    assert Trained.of(outcome.state()).curves == outcome.curves
+    assert [point.train_seconds for point in Trained.of(outcome.state()).curves] == seconds
+
+
 def test_the_curves_have_one_point_for_each_epoch_split_and_metric() -> None:
     task = tiny("digits-mlp", epochs=5, evaluate_every_epochs=2)
     _, outcome = trained(task, Recorder(changes_weights=True))

@@ -24,6 +24,11 @@ class Results:
     curves: pd.DataFrame
 
     @cached_property
+    def tasks(self) -> frozenset[str]:
+        """The tasks of these rows."""
+        return frozenset(self.trials["task"])
+
+    @cached_property
     def timing(self) -> pd.DataFrame:
         """The `timing_table` of these rows."""
         return timing_table(self.trials)

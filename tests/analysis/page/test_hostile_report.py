@@ -7,7 +7,7 @@ import matplotlib
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from browser import browser, needs_browser
+from browser import browser, needs_browser, show_plots
 from result_rows import confirmed, row, timed, write
 
 import analysis
@@ -60,6 +60,7 @@ def folder(tmp_path_factory):
 def opened(folder):
     with browser() as driver:
         driver.get((folder[0] / "report.html").as_uri())
+        show_plots(driver)
         yield driver
 
 

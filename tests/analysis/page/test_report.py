@@ -5,13 +5,14 @@ import os
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from result_rows import confirmed, row, timed, write
 
 import analysis
-from analysis.page.report import MOST_BYTES
+from analysis.page.report import MOST_BYTES, _with_palette
 from analysis.shown import tables as shown
 from analysis.tables.over_tasks import STATISTICS
 from harness.records import CURVE_SCHEMA
@@ -133,7 +134,12 @@ def test_tables_and_figures_lie_beside_the_page(folder):
         ranked = {line["regularizer"]: line["rank"] for line in csv.DictReader(file) if line["task"] == "digits"}
     assert ranked == {"dropout": "1.0", "none": "2.0", "broken": "3.0", "dropblock": ""}
     names = {path.name for path in (folder / "figures").iterdir()}
-    assert names == {"curves-digits-smoke.png", "overhead-digits-smoke-0.png", "ranking-digits-smoke.png"}
+    assert names == {
+        "curves-digits-smoke.png",
+        "overhead-digits-smoke-0.png",
+        "ranking-digits-smoke.png",
+        "score-cost-digits-smoke.png",
+    }
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (folder / "figures").iterdir())
 
 
@@ -173,6 +179,15 @@ def test_cells_of_the_papers_are_shown_beside_them_and_labelled_with_the_scale(t
     page = Path(analysis.write_report(write(tmp_path, rows))).read_text()
     assert "<td>not comparable</td><td>scale smoke</td>" in page
     assert (tmp_path / "tables" / "comparison.csv").exists()
+
+
+def test_the_page_says_which_figures_it_leaves_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("analysis.page.report.MOST_DRAWN", 2)
+    rows = [each for task in ("a", "b", "c") for each in confirmed("none", [0.5], task)]
+    page = Path(analysis.write_report(write(tmp_path, rows))).read_text()
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"ranking-a-smoke.png", "ranking-b-smoke.png"}
+    assert "The page has the figures of the first 2 tasks; analysis.plot_ranking draws the other 1." in page
+    assert all(f"<h3>{task}</h3>" in page for task in "abc"), "the tables are there for all"
 
 
 def test_a_report_on_a_full_disk_leaves_nothing_unfinished(tmp_path, monkeypatch):
@@ -229,3 +244,17 @@ def test_statistics_over_tasks_stand_on_the_page_with_their_sources(tmp_path):
     assert (tmp_path / "figures" / "critical-difference-smoke.png").exists()
     assert "0.7000 (-0.35)" in words, "the mean of the survivors and what the failures did to it"
     assert {"pairs.csv", "ranks.csv", "profiles.csv"} <= {each.name for each in (tmp_path / "tables").iterdir()}
+
+
+@pytest.mark.parametrize("num_colours", [3, 256, 400])
+def test_a_figure_keeps_its_commonest_colours_and_others_take_the_nearest(num_colours):
+    """Colour c occurs num_colours - c times, so that the first 256 are the commonest."""
+    rng = np.random.default_rng(0)
+    packed = rng.choice(1 << 24, num_colours, replace=False)
+    colours = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=1).astype(np.uint8)
+    drawn = np.repeat(np.arange(num_colours), np.arange(num_colours, 0, -1))
+    pixels = np.concatenate([colours[drawn], np.full((len(drawn), 1), 255, np.uint8)], axis=1)[None]
+    kept = colours[:256].astype(int)
+    nearest = [kept[np.square(kept - colour).sum(axis=1).argmin()] for colour in colours]
+    shown = np.asarray(_with_palette(pixels).convert("RGB"))[0]
+    assert (shown == np.array(nearest)[drawn]).all()

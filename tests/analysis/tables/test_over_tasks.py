@@ -5,18 +5,21 @@ import re
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from result_rows import confirmed, row
+from result_rows import confirmed, row, write
 from scipy import stats
 
 import analysis
 from analysis.tables.cubes import cubes_of
-from analysis.tables.over_tasks import STATISTICS
+from analysis.tables.over_tasks import STATISTICS, statistics_of
 from analysis.tables.scores import scores_table
 from harness.cli import stats as stats_command
 from harness.command.options import StatisticName
 from harness.command.screens import show_statistics
 from harness.errors import BadInput
+from harness.records import CURVE_SCHEMA
 from harness.terminal.text import cell_length
 
 CONTESTANTS = ("none", "dropout", "sparse_variational_dropout+weight_decay", "localdrop", "\x1b[31mred")
@@ -37,6 +40,15 @@ def trials():
     return pd.DataFrame(rows)
 
 
+@pytest.fixture(scope="module")
+def curves(trials):
+    """Two points of each confirm trial."""
+    ids = trials.loc[trials["role"] == "confirm", "trial_id"]
+    point = {"split": "validation", "metric": "accuracy", "train_seconds": 1.0}
+    points = [point | {"trial_id": each, "epoch": e, "value": 0.4 + 0.2 * e} for each in ids for e in (1, 2)]
+    return pd.DataFrame(points)
+
+
 def test_the_command_offers_every_statistic():
     assert [each.value for each in StatisticName] == list(STATISTICS)
 
@@ -55,9 +67,22 @@ def test_all_statistics_fit_a_window(trials, monkeypatch, capsys, columns):
 
 
 @pytest.mark.parametrize("name", STATISTICS)
-def test_programs_get_a_statistic_whole(trials, capsys, name):
-    show_statistics(trials, name, as_json=True)
-    assert len(json.loads(capsys.readouterr().out)) == len(STATISTICS[name].make(trials))
+def test_programs_get_a_statistic_whole(trials, curves, capsys, name):
+    show_statistics(trials, name, as_json=True, curves=curves)
+    ((_, whole),) = statistics_of(trials, [name], curves)
+    assert len(json.loads(capsys.readouterr().out)) == len(whole)
+
+
+def test_the_command_reads_the_curves_for_the_table_that_needs_them(tmp_path, capsys):
+    rows = write(tmp_path, confirmed("none", [0.5, 0.6], validation=0.5))
+    point = {"epoch": 3, "split": "validation", "metric": "accuracy", "value": 0.5, "train_seconds": 6.0}
+    ids = analysis.load_trials(rows)["trial_id"]
+    (tmp_path / "curves").mkdir()
+    table = pa.Table.from_pylist([point | {"trial_id": each} for each in ids], schema=CURVE_SCHEMA)
+    pq.write_table(table, tmp_path / "curves" / "points.parquet")
+    stats_command(folders=[str(rows)], table=StatisticName.time_to_target, as_json=True)
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["target"], found["epochs"], found["train_seconds"], found["num_reached"]) == (0.5, 3, 6.0, 2)
 
 
 def test_one_document_is_one_table():

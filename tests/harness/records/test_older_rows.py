@@ -49,6 +49,7 @@ def test_rows_of_version_1_are_loaded_ranked_and_verified():
     confirmed = stored[stored["role"] == "confirm"].groupby("regularizer")["test_value"].mean()
     assert means.to_dict() == pytest.approx(confirmed.to_dict())
     assert len(analysis.load_curves(OLD)) == pq.read_table(OLD / "curves" / "all.parquet").num_rows
+    assert analysis.load_curves(OLD)["train_seconds"].isna().all()
     assert verify_folder(str(OLD)) == []
     assert read_campaign(Store(OLD))["suite"] == "quickstart"
 

@@ -177,4 +177,5 @@ def test_the_columns_that_people_rely_on_keep_their_names_and_types():
         ("split", "string"),
         ("metric", "string"),
         ("value", "double"),
+        ("train_seconds", "double"),
     ]

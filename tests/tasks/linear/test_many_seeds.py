@@ -60,6 +60,10 @@ def test_every_seed_has_the_values_that_it_has_alone(name: str, regularizer: Reg
             (p.epoch, p.split, p.metric) for p in alone.curves
         ]
         assert [p.value for p in outcome.curves] == pytest.approx([p.value for p in alone.curves], rel=2e-4, abs=1e-6)
+        assert [p.train_seconds for p in outcome.curves if p.epoch == 0] == [0.0] * sum(
+            p.epoch == 0 for p in outcome.curves
+        )
+        assert outcome.curves[-1].train_seconds == outcome.train_seconds
         assert (outcome.epochs_run, outcome.num_steps) == (alone.epochs_run, alone.num_steps)
 
 

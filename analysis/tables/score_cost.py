@@ -1,0 +1,129 @@
+"""Score against cost: what a contestant gains, and how much longer its training takes than the baseline's."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.rows.comparable import RANKED_ROLES
+from analysis.rows.current import current_rows, succeeded
+from analysis.rows.notes import notes_of, with_notes
+from analysis.tables.ranking import OVERALL, ranking_table
+from analysis.tables.timing import timing_table
+
+SCORE_COST_COLUMNS = (
+    "scale", "task", "regularizer", "score", "interval_low", "interval_high", "cost", "step_ratio", "epochs_ratio",
+    "is_on_front", "cost_from", "hardware_key", "num_seeds", "metric", "higher_is_better",
+)  # fmt: skip
+_TASK = ["scale", "task"]
+_CELL = [*_TASK, "regularizer"]
+
+
+def score_against_cost(trials: pd.DataFrame, baseline: str = "none") -> pd.DataFrame:
+    """Score and cost of training, with the Pareto front: one row per contestant and task, the cheapest first.
+
+    The score is the mean test value of `ranking_table`. The cost is the time of a training relative to the baseline's:
+    `cost = step_ratio * epochs_ratio`, the time of a step by `timing_table` times the epochs that were run (fewer if
+    the contestant stops training early), over those of the baseline. If no trial of the task was timed, it is the ratio
+    of the mean training times of the ranked trials (`cost_from`). These may have shared the machine with others, and
+    must all have run on one kind of machine.
+
+    A contestant is on the Pareto front if no other is at least as good and at least as cheap, and better in one of the
+    two (Pareto efficiency; Branke et al. 2008, "Multiobjective Optimization", section 1.2). The front is that of the
+    means: neighbours on it need not differ significantly.
+
+    The columns:
+
+    - `scale`, `task`, `regularizer`
+    - `score`, `interval_low`, `interval_high`: mean test value with its 95 % interval
+    - `cost`: time of a training over that of the baseline; NaN if it is not known
+    - `step_ratio`, `epochs_ratio`: its factors; `step_ratio` is NaN if the task was not timed
+    - `is_on_front`: whether it is on the Pareto front
+    - `cost_from`: "timing trials", "ranked trials", or "" without a cost
+    - `hardware_key`: the machine of these trials
+    - `num_seeds`: of the mean
+    - `metric`, `higher_is_better`
+
+    Only contestants with a finite mean and the commonest budget of their task are included. On a task that was timed on
+    several machines, the machine with the most contestants counts.
+
+    Args:
+        trials: from `load_trials`.
+        baseline: the contestant to whose time the cost relates.
+    """
+    current = current_rows(trials)
+    ranking = ranking_table(current, baseline=baseline)
+    scores = ranking[ranking["task"].ne(OVERALL) & ranking["is_main_budget"].astype(bool)]
+    scores = scores[np.isfinite(scores["mean"].astype(float))].rename(columns={"mean": "score"})
+    efforts, timing = _efforts(current), timing_table(current)
+    tables = [
+        _with_costs(of_task, efforts, timing[timing["scale"].eq(str(scale)) & timing["task"].eq(str(task))], baseline)
+        for (scale, task), of_task in scores.groupby(_TASK, sort=False)
+    ]
+    table = pd.concat(tables, ignore_index=True) if tables else scores.reindex(columns=list(SCORE_COST_COLUMNS))
+    unknown = table[table["cost"].isna()] if len(table) else table
+    notes = [
+        f"{task} ({scale}): the cost of {', '.join(rows['regularizer'])} relative to {baseline} is not known: "
+        "it was not timed, or on another machine."
+        for (scale, task), rows in unknown.groupby(_TASK, sort=False)
+    ]
+    table = table[list(SCORE_COST_COLUMNS)].astype({"higher_is_better": bool, "is_on_front": bool})
+    return with_notes(table, notes_of(ranking), notes)
+
+
+def _efforts(current: pd.DataFrame) -> pd.DataFrame:
+    """Mean epochs and seconds of the ranked trials with a value, by (scale, task, regularizer, role)."""
+    rows = succeeded(current[current["role"].isin(RANKED_ROLES)])
+    grouped = rows.groupby([*_CELL, "role"])
+    efforts = grouped[["epochs_run", "train_seconds"]].mean().astype(float)
+    machines = grouped["hardware_key"]
+    return efforts.assign(hardware_key=machines.first().where(machines.nunique(dropna=False).eq(1)))
+
+
+def _with_costs(scores: pd.DataFrame, efforts: pd.DataFrame, timing: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """The rows of one task with their costs, and whether they are on the front."""
+    places = pd.MultiIndex.from_frame(scores[[*_CELL, "role"]])
+    effort = efforts.reindex(places).reset_index(drop=True).set_axis(scores["regularizer"])
+    if baseline in effort.index:
+        base = effort.loc[baseline]
+    else:
+        base = pd.Series({"epochs_run": math.nan, "train_seconds": math.nan, "hardware_key": None})
+    epochs_ratio = effort["epochs_run"] / base["epochs_run"]
+    machine: Any = base["hardware_key"]
+    if len(timing):
+        machine = str(timing["hardware_key"].value_counts().sort_index().idxmax())
+        ratios = timing[timing["hardware_key"] == machine].set_index("regularizer")["ratio"]
+        step_ratio = ratios.reindex(effort.index).astype(float)
+        step_ratio[effort.index == baseline] = 1.0  # by definition; its own ratio only shows the noise of timing
+        cost, source = step_ratio * epochs_ratio.fillna(1.0), "timing trials"
+    else:
+        step_ratio = pd.Series(math.nan, index=effort.index)
+        cost = (effort["train_seconds"] / base["train_seconds"]).where(effort["hardware_key"] == machine)
+        source = "ranked trials"
+    known = cost.notna().to_numpy()
+    table = scores.assign(
+        cost=cost.to_numpy(dtype=float),
+        step_ratio=step_ratio.to_numpy(dtype=float),
+        epochs_ratio=epochs_ratio.to_numpy(dtype=float),
+        cost_from=np.where(known, source, ""),
+        hardware_key=np.where(known, str(machine), ""),
+    )
+    loss = table["score"].to_numpy(dtype=float) * np.where(table["higher_is_better"].astype(bool), -1.0, 1.0)
+    table["is_on_front"] = on_front(loss, table["cost"].to_numpy())
+    return table.sort_values(["cost", "score", "regularizer"])
+
+
+def on_front(loss: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """Whether each point is on the Pareto front of two quantities, of which smaller is better; not if one is NaN.
+
+    >>> on_front(np.array([0.3, 0.1, 0.2, 0.1]), np.array([1.0, 2.0, 3.0, 2.0])).tolist()
+    [True, True, False, True]
+    """
+    with np.errstate(invalid="ignore"):
+        no_worse = (loss[:, None] <= loss) & (cost[:, None] <= cost)
+        better = (loss[:, None] < loss) | (cost[:, None] < cost)
+    known: np.ndarray = ~(np.isnan(loss) | np.isnan(cost))
+    return known & ~(no_worse & better).any(axis=0)
