@@ -246,22 +246,23 @@ def rank(folders: Folders, on_conflict: OnConflict = None, as_json: AsJson = Fal
 @app.command()
 def stats(
     folders: Folders,
-    table: Annotated[
-        StatisticName | None, typer.Option(help="Show only this table, with all rows. [default: most, abridged]")
-    ] = None,
+    table: StatisticName = None,
     on_conflict: OnConflict = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Compare over all tasks: rank intervals, strengths, pairs, interquartile means, profiles, costs of tuning."""
+    from analysis.tables.over_tasks import STATISTICS
     from harness.command.screens import show_statistics
+    from tasks.table import unknown_name_message
 
     if table is None and (as_json or as_csv):
-        names = ", ".join(StatisticName)
-        raise BadInput(f"--json and --csv write one table; say which: --table and one of {names}.")
+        raise BadInput(f"--json and --csv write one table; say which: --table and one of {', '.join(STATISTICS)}.")
+    if table is not None and table not in STATISTICS:
+        raise BadInput(unknown_name_message("statistic", table, list(STATISTICS)))
     trials = _trials(folders, on_conflict)
-    curves = _curves(folders, on_conflict) if table == StatisticName.time_to_target else None
-    show_statistics(trials, table and table.value, as_json, as_csv, curves)
+    curves = _curves(folders, on_conflict) if table is not None and STATISTICS[table].takes_curves else None
+    show_statistics(trials, table, as_json, as_csv, curves)
 
 
 @app.command()

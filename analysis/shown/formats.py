@@ -146,3 +146,8 @@ def signed(value: Any) -> str:
     ('+0.012', '-2')
     """
     return "–" if is_missing(value) else f"{float(value):+.2g}"
+
+
+def with_p(outcome: object, p_value: object) -> str:
+    """An outcome with its p value in brackets; without it if that is missing."""
+    return str(outcome) if is_missing(p_value) else f"{outcome} ({probability(p_value)})"

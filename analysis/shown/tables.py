@@ -12,13 +12,11 @@ from analysis.shown.formats import (
     is_missing,
     milliseconds,
     place,
-    points,
-    probability,
     setting,
-    share,
     signed,
     signed_hundredths,
     spread,
+    with_p,
 )
 
 
@@ -27,11 +25,7 @@ def _starred(row: Row) -> str:
 
 
 def _against(row: Row) -> str:
-    return "–" if is_missing(row["outcome"]) else _with_p(row["outcome"], row["p_holm"])
-
-
-def _with_p(outcome: object, p_value: object) -> str:
-    return str(outcome) if is_missing(p_value) else f"{outcome} ({probability(p_value)})"
+    return "–" if is_missing(row["outcome"]) else with_p(row["outcome"], row["p_holm"])
 
 
 def _survivors(row: Row) -> str:
@@ -94,188 +88,6 @@ RANKING = (  # one task of a `ranking_table`
     ),
     Column(name="status", heading="remark", make=_remark, weight=10, wide=True),
     text("left_out", legend="Trials that are not comparable: other data, code or switches.", weight=5, wide=True),
-)
-
-RANK_INTERVALS = (
-    text("regularizer", weight=ALWAYS),
-    number("mean_rank", show=place, legend="Over the tasks that the contestants have in common.", weight=ALWAYS),
-    interval("low", "high", "95 % interval", place, legend="Bootstrap over tasks and seeds.", weight=80),
-    number("num_tasks", "tasks", weight=40),
-)
-
-STRENGTHS = (
-    text("regularizer", weight=ALWAYS),
-    number(
-        "strength",
-        "strength, Elo points",
-        points,
-        legend="Of the Bradley-Terry model, with mean 0; a lead of 400 points means odds of 10 to 1.",
-        weight=ALWAYS,
-    ),
-    interval(
-        "strength_low", "strength_high", "95 % interval", points, legend="Bootstrap over tasks and seeds.", weight=80
-    ),
-    number("num_tasks", "tasks", weight=40),
-)
-
-INTERQUARTILE_MEANS = (
-    text("regularizer", weight=ALWAYS),
-    number(
-        "iqm",
-        "interquartile mean",
-        share,
-        legend="Mean of the middle half of all scores; 0 is the worst mean of a task and 1 the best.",
-        weight=ALWAYS,
-    ),
-    interval("low", "high", "95 % interval", share, legend="Bootstrap over the seeds of each task.", weight=80),
-    number("num_runs", "runs", weight=40),
-)
-
-PAIRS = (
-    text("regularizer", "better", weight=ALWAYS),
-    text("rival", weight=ALWAYS),
-    number(
-        "win_rate",
-        show=share,
-        legend="Probability that a run of the first is better than one of the rival, mean over their common tasks.",
-        weight=ALWAYS,
-    ),
-    number("num_tasks", "tasks", weight=40),
-)
-
-BAYES = (
-    text("regularizer", weight=ALWAYS),
-    text("rival", weight=ALWAYS),
-    number("better", show=share, legend="Probability that the first is better than the rival.", weight=ALWAYS),
-    number("equivalent", show=share, legend="Probability that they are within 0.01 of accuracy.", weight=ALWAYS),
-    number("worse", show=share, legend="Probability that the first is worse than the rival.", weight=ALWAYS),
-    number("num_tasks", "tasks", weight=40),
-)
-
-INTERACTIONS = (
-    text("task", weight=ALWAYS),
-    text("regularizer", "combination", weight=ALWAYS),
-    number("effect", show=signed, legend="How much the combination is better than none.", weight=70),
-    number("sum_of_effects", "sum of parts", signed, legend="Sum of the effects of its parts alone.", weight=70),
-    number("interaction", show=signed, legend="Effect less the sum of the parts.", weight=ALWAYS),
-    interval(
-        "interval_low",
-        "interval_high",
-        "95 % interval",
-        signed,
-        legend="Student's t interval of the interaction.",
-        weight=60,
-    ),
-    Column(
-        name="outcome",
-        heading="outcome (p)",
-        make=lambda row: _with_p(row["outcome"], row["p_holm"]),
-        legend="More or less than the sum if significant after Holm's correction, additive otherwise.",
-        weight=80,
-    ),
-    number("num_seeds", "seeds", weight=40),
-)
-
-VARIANCES = (
-    text("task", weight=ALWAYS),
-    text("regularizer", weight=ALWAYS),
-    text("source", weight=ALWAYS),
-    number("std", "standard deviation", spread, legend="Of the test value due to this source.", weight=ALWAYS),
-    number("share", "share of variance", share, legend="Of the sum over all sources.", weight=80),
-    number("num_levels", "levels", legend="Number of distinct seeds, splits or campaigns.", weight=60),
-    number("num_trials", "trials", weight=50),
-)
-
-LOOKS = (
-    text("dataset", "data set", weight=ALWAYS),
-    number("num_looks", "looks", count, legend="Trials evaluated on the test split.", weight=ALWAYS),
-    number(
-        "num_settings",
-        "settings",
-        count,
-        legend="Distinct combinations of task, regularizer and hyperparameters among them.",
-        weight=ALWAYS,
-    ),
-    number("num_tasks", "tasks", weight=60),
-    text("first", weight=30),
-    text("last", weight=30),
-    text("dataset_fingerprint", "fingerprint", weight=20),
-)
-
-TUNING_COSTS = (
-    text("regularizer", weight=ALWAYS),
-    number("seconds", "training, s", legend="Training time of all tune trials, failed ones included.", weight=ALWAYS),
-    number("seconds_per_trial", "s per trial", weight=60),
-    number("num_trials", "trials", weight=70),
-    number("num_failed", "failed", count, weight=50),
-    number("num_tasks", "tasks", weight=40),
-)
-
-TIME_TO_TARGET = (
-    text("task", weight=ALWAYS),
-    text("regularizer", weight=ALWAYS),
-    number(
-        "target",
-        legend="The validation score to be reached: the best that most trials of none reach at the end.",
-        weight=70,
-    ),
-    number(
-        "epochs",
-        legend="Epochs until more than half of the trials have reached the target; a dash if half or more never do.",
-        weight=ALWAYS,
-    ),
-    interval(
-        "epochs_low",
-        "epochs_high",
-        "range",
-        legend="Epochs of the first and the last trial; a dash for the last if not all reach the target.",
-        weight=60,
-    ),
-    number("epochs_ratio", "times none's epochs", legend="Epochs divided by those of none.", weight=80),
-    number(
-        "train_seconds",
-        "training, s",
-        legend="Training time until more than half of the trials have reached the target. Other trials may have run on "
-        "the machine meanwhile.",
-        weight=50,
-    ),
-    Column(
-        name="num_reached",
-        heading="reached/trials",
-        make=lambda row: f"{row['num_reached']} / {row['num_trials']}",
-        legend="Number of trials that reach the target, and of all trials.",
-        weight=90,
-        numeric=True,
-    ),
-    text("hardware_key", "hardware", weight=10),
-)  # fmt: skip
-
-SCORE_COST = (
-    text("task", weight=ALWAYS),
-    text("regularizer", weight=ALWAYS),
-    number("score", legend="Mean test value of the ranked trials.", weight=ALWAYS),
-    interval("interval_low", "interval_high", "95 % interval", legend="Student's t interval of the mean.", weight=60),
-    number("cost", "cost, times none", legend="Time of a training divided by that of none.", weight=ALWAYS),
-    number("step_ratio", "time per step", legend="Time of a training step divided by that of none.", weight=40),
-    number("epochs_ratio", "epochs run", legend="Epochs that were run divided by those of none.", weight=30),
-    Column(
-        name="is_on_front",
-        heading="Pareto front",
-        make=lambda row: "yes" if row["is_on_front"] else "–",
-        legend="Whether no other contestant is as good and as cheap, and better in one of the two.",
-        weight=90,
-    ),
-    text("cost_from", "cost from", legend="Timing trials, or else ranked trials, which may have shared the machine.",
-         weight=50),
-    text("hardware_key", "hardware", weight=10),
-)  # fmt: skip
-
-BEST_SO_FAR = (
-    text("task", weight=ALWAYS),
-    text("regularizer", weight=ALWAYS),
-    number("num_trials", "trials", weight=ALWAYS),
-    number("best_validation", legend="The best validation value among these trials.", weight=ALWAYS),
-    number("seconds", "training, s", legend="Training time of these trials.", weight=80),
 )
 
 OVERALL = (  # the overall rows of a `ranking_table`
@@ -408,13 +220,6 @@ SKIPPED = (text("regularizer", weight=ALWAYS), text("task", weight=ALWAYS), text
 def optimism(tasks: Iterable[str]) -> tuple[Column, ...]:
     """Selection optimism: one row per regularizer and one column per task."""
     return (text("regularizer", weight=ALWAYS), *(number(task, task, signed) for task in tasks))
-
-
-def profiles(thresholds: Iterable[str]) -> tuple[Column, ...]:
-    """Performance profiles: one row per regularizer and one column per threshold."""
-    legend = "Share of the runs with a larger normalized score; 0 is the worst mean of a task and 1 the best."
-    columns = (number(each, f"above {each}", share, legend=legend) for each in thresholds)
-    return (text("regularizer", weight=ALWAYS), *columns)
 
 
 def counts(statuses: Iterable[str]) -> tuple[Column, ...]:

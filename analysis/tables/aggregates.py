@@ -7,12 +7,16 @@ import pandas as pd
 from scipy import stats
 
 from analysis.rows.notes import notes_of, with_notes
+from analysis.shown.column import ALWAYS, interval, number, text
+from analysis.shown.formats import place, share
 from analysis.tables.common_tasks import common_block
 from analysis.tables.cubes import Cube, cubes_of
 from analysis.tables.scores import scores_table
+from analysis.tables.statistic import Statistic
 
 RANK_INTERVAL_COLUMNS = ("scale", "regularizer", "mean_rank", "low", "high", "num_tasks")
 IQM_COLUMNS = ("scale", "regularizer", "iqm", "low", "high", "num_runs")
+_THRESHOLDS = (0.25, 0.5, 0.75, 0.9)  # of the displayed performance profiles
 PROFILE_COLUMNS = ("scale", "regularizer", "threshold", "share")
 
 
@@ -138,3 +142,62 @@ def _iqm(cube: Cube) -> np.ndarray:
     is_middle = (place >= cut) & (place < num_runs - cut)
     means: np.ndarray = np.where(is_middle, runs, 0.0).sum(axis=1) / is_middle.sum(axis=1)
     return means
+
+
+RANKS = Statistic(
+    title="mean ranks",
+    source="Percentile bootstrap over tasks and seeds (Efron and Tibshirani 1993, section 13.3).",
+    make=rank_intervals,
+    columns=(
+        text("regularizer", weight=ALWAYS),
+        number("mean_rank", show=place, legend="Over the tasks that the contestants have in common.", weight=ALWAYS),
+        interval("low", "high", "95 % interval", place, legend="Bootstrap over tasks and seeds.", weight=80),
+        number("num_tasks", "tasks", weight=40),
+    ),
+)
+
+
+INTERQUARTILE_MEANS = Statistic(
+    title="interquartile means of normalized scores",
+    source="Interquartile mean with stratified bootstrap (Agarwal et al. 2021, section 4.3).",
+    make=interquartile_means,
+    columns=(
+        text("regularizer", weight=ALWAYS),
+        number(
+            "iqm",
+            "interquartile mean",
+            share,
+            legend="Mean of the middle half of all scores; 0 is the worst mean of a task and 1 the best.",
+            weight=ALWAYS,
+        ),
+        interval("low", "high", "95 % interval", share, legend="Bootstrap over the seeds of each task.", weight=80),
+        number("num_runs", "runs", weight=40),
+    ),
+)
+
+
+def _side_by_side(profiles: pd.DataFrame) -> pd.DataFrame:
+    """One row per contestant and one column for each of `_THRESHOLDS`, sorted by the share above the second one."""
+    named = profiles.assign(threshold=profiles["threshold"].map(str))
+    wide = named.pivot_table(index="regularizer", columns="threshold", values="share").reset_index()
+    return wide.sort_values([str(_THRESHOLDS[1]), "regularizer"], ascending=[False, True], ignore_index=True)
+
+
+PROFILES = Statistic(
+    title="performance profiles",
+    source="Run-score distributions (Agarwal et al. 2021, section 4.2; Dolan and Moré 2002).",
+    make=performance_profiles,
+    columns=(
+        text("regularizer", weight=ALWAYS),
+        *(
+            number(
+                str(each),
+                f"above {each}",
+                share,
+                legend="Share of the runs with a larger normalized score; 0 is the worst mean of a task, 1 the best.",
+            )
+            for each in _THRESHOLDS
+        ),
+    ),
+    view=_side_by_side,
+)

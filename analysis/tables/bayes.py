@@ -9,8 +9,11 @@ import pandas as pd
 
 from analysis.rows.bounds import bounds_of
 from analysis.rows.notes import notes_of, with_notes
+from analysis.shown.column import ALWAYS, number, text
+from analysis.shown.formats import share
 from analysis.tables.cubes import cubes_of
 from analysis.tables.scores import scores_table
+from analysis.tables.statistic import Statistic
 
 BAYES_COLUMNS = ("scale", "regularizer", "rival", "better", "equivalent", "worse", "rope", "num_tasks")
 ROPE = 0.01  # one point of accuracy, as in Benavoli et al. 2017
@@ -82,3 +85,31 @@ def _largest(z: np.ndarray, weights: np.ndarray, rope: float) -> tuple[float, fl
     is_largest = thetas >= thetas.max(axis=0) - 1e-12
     better, equivalent, worse = (is_largest / is_largest.sum(axis=0)).mean(axis=1)
     return float(better), float(equivalent), float(worse)
+
+
+def _likelier_ones(pairs: pd.DataFrame) -> pd.DataFrame:
+    """One row per pair, with the contestant first that is more probably better; sorted by that probability."""
+    turned = pairs.rename(
+        columns={"regularizer": "rival", "rival": "regularizer", "better": "worse", "worse": "better"}
+    )
+    ahead = pairs["better"] >= pairs["worse"]
+    both = pd.concat([pairs[ahead], turned[~ahead][pairs.columns]])
+    return both.sort_values(["better", "regularizer", "rival"], ascending=[False, True, True])
+
+
+BAYES = Statistic(
+    title="Bayesian signed-rank test",
+    source="Posterior probabilities that one is better, or that both are within one point of accuracy (Benavoli et "
+    "al. 2014 and 2017).",
+    make=signed_rank_probabilities,
+    columns=(
+        text("regularizer", weight=ALWAYS),
+        text("rival", weight=ALWAYS),
+        number("better", show=share, legend="Probability that the first is better than the rival.", weight=ALWAYS),
+        number("equivalent", show=share, legend="Probability that they are within 0.01 of accuracy.", weight=ALWAYS),
+        number("worse", show=share, legend="Probability that the first is worse than the rival.", weight=ALWAYS),
+        number("num_tasks", "tasks", weight=40),
+    ),
+    view=_likelier_ones,
+    absent="No two contestants ran together on two tasks that measure accuracy.",
+)

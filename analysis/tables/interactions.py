@@ -11,7 +11,10 @@ import pandas as pd
 from analysis.rows.cells import Cell
 from analysis.rows.current import current_rows
 from analysis.rows.notes import notes_of, with_notes
+from analysis.shown.column import ALWAYS, Column, interval, number, text
+from analysis.shown.formats import signed, with_p
 from analysis.tables.ranking import TaskCells, tasks_of
+from analysis.tables.statistic import Statistic
 from analysis.tables.statistics import holm, mean_interval, paired_p_value
 
 INTERACTION_COLUMNS = (
@@ -107,3 +110,36 @@ def _outcome(p_holm: float, interaction: float, level: float) -> str:
     if p_holm >= level:
         return "additive"
     return "more" if interaction > 0 else "less"
+
+
+INTERACTIONS = Statistic(
+    title="interactions in combinations",
+    source="Effect of a combination less the sum of the effects of its parts: the interaction contrast of a two by "
+    "two factorial design, paired by seed (Montgomery, chapter 5).",
+    make=interaction_table,
+    takes_scores=False,
+    columns=(
+        text("task", weight=ALWAYS),
+        text("regularizer", "combination", weight=ALWAYS),
+        number("effect", show=signed, legend="How much the combination is better than none.", weight=70),
+        number("sum_of_effects", "sum of parts", signed, legend="Sum of the effects of its parts alone.", weight=70),
+        number("interaction", show=signed, legend="Effect less the sum of the parts.", weight=ALWAYS),
+        interval(
+            "interval_low",
+            "interval_high",
+            "95 % interval",
+            signed,
+            legend="Student's t interval of the interaction.",
+            weight=60,
+        ),
+        Column(
+            name="outcome",
+            heading="outcome (p)",
+            make=lambda row: with_p(row["outcome"], row["p_holm"]),
+            legend="More or less than the sum if significant after Holm's correction, additive otherwise.",
+            weight=80,
+        ),
+        number("num_seeds", "seeds", weight=40),
+    ),
+    absent="No combination ran on a task together with all its parts and none.",
+)

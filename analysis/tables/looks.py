@@ -6,6 +6,9 @@ import pandas as pd
 
 from analysis.rows.current import require_trials, rule_notes
 from analysis.rows.notes import notes_of, with_notes
+from analysis.shown.column import ALWAYS, number, text
+from analysis.shown.formats import count
+from analysis.tables.statistic import Statistic
 from harness.records import HYPERPARAMETER_PREFIX
 
 LOOK_COLUMNS = ("dataset", "dataset_fingerprint", "num_looks", "num_settings", "num_tasks", "first", "last")
@@ -49,3 +52,28 @@ def looks_at_test_data(trials: pd.DataFrame) -> pd.DataFrame:
     order = ["num_looks", "dataset", "dataset_fingerprint"]
     ordered = table.reset_index().sort_values(order, ascending=[False, True, True], ignore_index=True)
     return with_notes(ordered[list(LOOK_COLUMNS)], notes_of(trials), rule_notes(trials))
+
+
+LOOKS = Statistic(
+    title="looks at the test data",
+    source="The more settings are evaluated on one test set, the more the best of them is ahead by chance (Dwork "
+    "et al. 2015).",
+    make=looks_at_test_data,
+    takes_scores=False,
+    columns=(
+        text("dataset", "data set", weight=ALWAYS),
+        number("num_looks", "looks", count, legend="Trials evaluated on the test split.", weight=ALWAYS),
+        number(
+            "num_settings",
+            "settings",
+            count,
+            legend="Distinct combinations of task, regularizer and hyperparameters among them.",
+            weight=ALWAYS,
+        ),
+        number("num_tasks", "tasks", weight=60),
+        text("first", weight=30),
+        text("last", weight=30),
+        text("dataset_fingerprint", "fingerprint", weight=20),
+    ),
+    absent="No trial has looked at test data.",
+)

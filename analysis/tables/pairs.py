@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.rows.notes import notes_of, with_notes
+from analysis.shown.column import ALWAYS, interval, number, text
+from analysis.shown.formats import points, share
 from analysis.tables.cubes import Cube, cubes_of
 from analysis.tables.scores import scores_table
+from analysis.tables.statistic import Statistic
 
 PAIR_COLUMNS = ("scale", "regularizer", "rival", "win_rate", "num_tasks")
 STRENGTH_COLUMNS = ("scale", "regularizer", "strength", "strength_low", "strength_high", "num_tasks")
@@ -101,3 +104,55 @@ def _bradley_terry(wins: np.ndarray, met: np.ndarray) -> np.ndarray:
         strength = renewed
     points: np.ndarray = ELO_POINTS * np.log10(strength)
     return points
+
+
+STRENGTHS = Statistic(
+    title="Bradley-Terry strengths",
+    source="Model of the win rates (Bradley and Terry 1952), fitted by the algorithm of Hunter (2004), in Elo "
+    "points with mean 0.",
+    make=strengths,
+    columns=(
+        text("regularizer", weight=ALWAYS),
+        number(
+            "strength",
+            "strength, Elo points",
+            points,
+            legend="Of the Bradley-Terry model, with mean 0; a lead of 400 points means odds of 10 to 1.",
+            weight=ALWAYS,
+        ),
+        interval(
+            "strength_low",
+            "strength_high",
+            "95 % interval",
+            points,
+            legend="Bootstrap over tasks and seeds.",
+            weight=80,
+        ),
+        number("num_tasks", "tasks", weight=40),
+    ),
+)
+
+
+def _better_ones(pairs: pd.DataFrame) -> pd.DataFrame:
+    """One row per pair, with the better contestant first; sorted by win rate, the largest first."""
+    ahead = pairs["win_rate"].gt(0.5) | (pairs["win_rate"].eq(0.5) & (pairs["regularizer"] < pairs["rival"]))
+    return pairs[ahead].sort_values(["win_rate", "regularizer", "rival"], ascending=[False, True, True])
+
+
+PAIRS = Statistic(
+    title="win rates of pairs",
+    source="Probability of improvement (Agarwal et al. 2021, section 4.3), mean over common tasks.",
+    make=win_rates,
+    columns=(
+        text("regularizer", "better", weight=ALWAYS),
+        text("rival", weight=ALWAYS),
+        number(
+            "win_rate",
+            show=share,
+            legend="Probability that a run of the first is better than one of the rival, mean over their common tasks.",
+            weight=ALWAYS,
+        ),
+        number("num_tasks", "tasks", weight=40),
+    ),
+    view=_better_ones,
+)

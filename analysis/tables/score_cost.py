@@ -11,7 +11,9 @@ import pandas as pd
 from analysis.rows.comparable import RANKED_ROLES
 from analysis.rows.current import current_rows, succeeded
 from analysis.rows.notes import notes_of, with_notes
+from analysis.shown.column import ALWAYS, Column, interval, number, text
 from analysis.tables.ranking import OVERALL, ranking_table
+from analysis.tables.statistic import Statistic
 from analysis.tables.timing import timing_table
 
 SCORE_COST_COLUMNS = (
@@ -32,7 +34,7 @@ def score_against_cost(trials: pd.DataFrame, baseline: str = "none") -> pd.DataF
     must all have run on one kind of machine.
 
     A contestant is on the Pareto front if no other is at least as good and at least as cheap, and better in one of the
-    two (Pareto efficiency; Branke et al. 2008, "Multiobjective Optimization", section 1.2). The front is that of the
+    two (Pareto efficiency; Branke et al. 2008, "Multiobjective Optimization"). The front is that of the
     means: neighbours on it need not differ significantly.
 
     The columns:
@@ -127,3 +129,38 @@ def on_front(loss: np.ndarray, cost: np.ndarray) -> np.ndarray:
         better = (loss[:, None] < loss) | (cost[:, None] < cost)
     known: np.ndarray = ~(np.isnan(loss) | np.isnan(cost))
     return known & ~(no_worse & better).any(axis=0)
+
+
+SCORE_COST = Statistic(
+    title="score against cost",
+    source="Mean test value, and time per step times epochs relative to none. The Pareto front has the contestants "
+    "than which no other is both as good and as cheap (Branke et al. 2008).",
+    make=score_against_cost,
+    takes_scores=False,
+    columns=(
+        text("task", weight=ALWAYS),
+        text("regularizer", weight=ALWAYS),
+        number("score", legend="Mean test value of the ranked trials.", weight=ALWAYS),
+        interval(
+            "interval_low", "interval_high", "95 % interval", legend="Student's t interval of the mean.", weight=60
+        ),
+        number("cost", "cost, times none", legend="Time of a training divided by that of none.", weight=ALWAYS),
+        number("step_ratio", "time per step", legend="Time of a training step divided by that of none.", weight=40),
+        number("epochs_ratio", "epochs run", legend="Epochs that were run divided by those of none.", weight=30),
+        Column(
+            name="is_on_front",
+            heading="Pareto front",
+            make=lambda row: "yes" if row["is_on_front"] else "–",
+            legend="Whether no other contestant is as good and as cheap, and better in one of the two.",
+            weight=90,
+        ),
+        text(
+            "cost_from",
+            "cost from",
+            legend="Timing trials, or else ranked trials, which may have shared the machine.",
+            weight=50,
+        ),
+        text("hardware_key", "hardware", weight=10),
+    ),
+    is_long=True,
+)

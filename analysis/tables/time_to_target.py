@@ -11,6 +11,8 @@ import pandas as pd
 from analysis.rows.comparable import RANKED_ROLES
 from analysis.rows.current import current_rows
 from analysis.rows.notes import notes_of, with_notes
+from analysis.shown.column import ALWAYS, Column, interval, number, text
+from analysis.tables.statistic import Statistic
 from harness.records import SUCCESSES
 
 TARGET_COLUMNS = (
@@ -154,3 +156,53 @@ def _median(times: np.ndarray, has_reached: np.ndarray) -> float:
     ordered = np.sort(np.where(has_reached, times, math.inf))
     median = float(ordered[len(ordered) // 2])
     return median if math.isfinite(median) else math.nan
+
+
+TIME_TO_TARGET = Statistic(
+    title="time to a validation score",
+    source="Median of the epochs until a trial reaches the score that most trials of none have at the end; a trial "
+    "that never does is censored and counts as infinite (Kaplan and Meier 1958; Dahl et al. 2023).",
+    make=time_to_target,
+    takes_scores=False,
+    takes_curves=True,
+    columns=(
+        text("task", weight=ALWAYS),
+        text("regularizer", weight=ALWAYS),
+        number(
+            "target",
+            legend="The validation score to be reached: the best that most trials of none reach at the end.",
+            weight=70,
+        ),
+        number(
+            "epochs",
+            legend="Epochs until more than half of the trials have reached the target; a dash if half or more do not.",
+            weight=ALWAYS,
+        ),
+        interval(
+            "epochs_low",
+            "epochs_high",
+            "range",
+            legend="Epochs of the first and the last trial; a dash for the last if not all reach the target.",
+            weight=60,
+        ),
+        number("epochs_ratio", "times none's epochs", legend="Epochs divided by those of none.", weight=80),
+        number(
+            "train_seconds",
+            "training, s",
+            legend="Training time until more than half of the trials have reached the target. Other trials may have "
+            "run on the machine meanwhile.",
+            weight=50,
+        ),
+        Column(
+            name="num_reached",
+            heading="reached/trials",
+            make=lambda row: f"{row['num_reached']} / {row['num_trials']}",
+            legend="Number of trials that reach the target, and of all trials.",
+            weight=90,
+            numeric=True,
+        ),
+        text("hardware_key", "hardware", weight=10),
+    ),
+    absent="No task has validation curves and a trial of the baseline with a value.",
+    is_long=True,
+)

@@ -7,6 +7,9 @@ import pandas as pd
 
 from analysis.rows.current import current_rows
 from analysis.rows.notes import notes_of, with_notes
+from analysis.shown.column import ALWAYS, number, text
+from analysis.shown.formats import count
+from analysis.tables.statistic import Statistic
 from harness.records import INTENDED, SUCCESSES
 
 SO_FAR_COLUMNS = ("scale", "task", "regularizer", "num_trials", "seconds", "best_validation")
@@ -76,3 +79,47 @@ def _tune_rows(trials: pd.DataFrame) -> pd.DataFrame:
     tune = current.loc[current["role"] == "tune", list(_USED)]  # few of a hundred columns: sorting copies them
     tune = tune.sort_values([*_CELL, "tune_index", "trial_id"], ignore_index=True)
     return with_notes(tune, notes_of(current))
+
+
+COSTS = Statistic(
+    title="cost of tuning",
+    source="Training time of the tune trials of all tasks.",
+    make=tuning_costs,
+    takes_scores=False,
+    columns=(
+        text("regularizer", weight=ALWAYS),
+        number(
+            "seconds", "training, s", legend="Training time of all tune trials, failed ones included.", weight=ALWAYS
+        ),
+        number("seconds_per_trial", "s per trial", weight=60),
+        number("num_trials", "trials", weight=70),
+        number("num_failed", "failed", count, weight=50),
+        number("num_tasks", "tasks", weight=40),
+    ),
+    absent="Nothing was tuned here.",
+)
+
+
+def _at_powers_of_two(so_far: pd.DataFrame) -> pd.DataFrame:
+    """The rows after 1, 2, 4, ... tune trials, and after the last."""
+    number = so_far["num_trials"]
+    last = number.eq(number.groupby([so_far["task"], so_far["regularizer"]]).transform("max"))
+    return so_far[last | number.map(lambda each: each & (each - 1) == 0).astype(bool)]
+
+
+SO_FAR = Statistic(
+    title="best validation value so far",
+    source="The best among the first 1, 2, 4, ... tune trials in the order of proposals, and among all.",
+    make=best_so_far,
+    takes_scores=False,
+    columns=(
+        text("task", weight=ALWAYS),
+        text("regularizer", weight=ALWAYS),
+        number("num_trials", "trials", weight=ALWAYS),
+        number("best_validation", legend="The best validation value among these trials.", weight=ALWAYS),
+        number("seconds", "training, s", legend="Training time of these trials.", weight=80),
+    ),
+    view=_at_powers_of_two,
+    absent="Nothing was tuned here.",
+    is_long=True,
+)

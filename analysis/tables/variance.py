@@ -11,6 +11,9 @@ import pandas as pd
 from analysis.rows.bounds import worst_value
 from analysis.rows.current import rows_of_each_search
 from analysis.rows.notes import notes_of, with_notes
+from analysis.shown.column import ALWAYS, number, text
+from analysis.shown.formats import share, spread
+from analysis.tables.statistic import Statistic
 from harness.records import SUCCESSES
 
 VARIANCE_COLUMNS = ("scale", "task", "regularizer", "source", "variance", "std", "share", "num_levels", "num_trials")
@@ -117,3 +120,21 @@ def components(values: np.ndarray, tuning: np.ndarray, split: np.ndarray, seed: 
     else:
         found |= {"split": other_split, "seed": other_seed}
     return {name: max(0.0, value) for name, value in found.items() if np.isfinite(value)}
+
+
+VARIANCES = Statistic(
+    title="sources of variance",
+    source="Variance components by the method of moments (Searle et al. 1992; Bouthillier et al. 2021). --splits "
+    "adds the splits, campaigns with other --seed add the tuning.",
+    make=variance_table,
+    takes_scores=False,
+    columns=(
+        text("task", weight=ALWAYS),
+        text("regularizer", weight=ALWAYS),
+        text("source", weight=ALWAYS),
+        number("std", "standard deviation", spread, legend="Of the test value due to this source.", weight=ALWAYS),
+        number("share", "share of variance", share, legend="Of the sum over all sources.", weight=80),
+        number("num_levels", "levels", legend="Number of distinct seeds, splits or campaigns.", weight=60),
+        number("num_trials", "trials", weight=50),
+    ),
+)

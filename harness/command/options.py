@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from analysis.tables.over_tasks import STATISTICS
 from harness.errors import BadInput
 from harness.execution import CHECKPOINT_SECONDS
 from harness.results.location_rule import check_location
@@ -101,24 +102,6 @@ class ExportFormat(StrEnum):
     optuna = "optuna"
 
 
-class StatisticName(StrEnum):
-    """What `stats` can show; `analysis.tables.over_tasks` has the same names."""
-
-    ranks = "ranks"
-    strengths = "strengths"
-    pairs = "pairs"
-    bayes = "bayes"
-    iqm = "iqm"
-    profiles = "profiles"
-    interactions = "interactions"
-    variance = "variance"
-    looks = "looks"
-    costs = "costs"
-    so_far = "so-far"
-    time_to_target = "time-to-target"
-    score_cost = "score-cost"
-
-
 def names_in(*tables: str) -> Callable[[str], list[str]]:
     """A function for shell completion that offers the names of these tables ("tasks", "suites", ...)."""
 
@@ -158,6 +141,13 @@ Folders = Annotated[
 ]
 Folder = Annotated[
     str, typer.Argument(metavar="DIR", help="A results folder, or a URI such as s3://...", callback=a_location)
+]
+StatisticName = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Show only this table, with all rows: {', '.join(STATISTICS)}. [default: most, abridged]",
+        autocompletion=lambda incomplete: [name for name in STATISTICS if name.startswith(incomplete)],
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]

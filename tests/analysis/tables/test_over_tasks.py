@@ -10,13 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 from result_rows import confirmed, row, write
 from scipy import stats
+from typer.testing import CliRunner
 
 import analysis
 from analysis.tables.cubes import cubes_of
 from analysis.tables.over_tasks import STATISTICS, statistics_of
 from analysis.tables.scores import scores_table
+from harness.cli import app
 from harness.cli import stats as stats_command
-from harness.command.options import StatisticName
 from harness.command.screens import show_statistics
 from harness.errors import BadInput
 from harness.records import CURVE_SCHEMA
@@ -49,8 +50,11 @@ def curves(trials):
     return pd.DataFrame(points)
 
 
-def test_the_command_offers_every_statistic():
-    assert [each.value for each in StatisticName] == list(STATISTICS)
+def test_the_command_offers_every_statistic_and_refuses_others(tmp_path):
+    asked = CliRunner().invoke(app, ["stats", "--help"])
+    assert ", ".join(STATISTICS) in " ".join(asked.output.split())
+    with pytest.raises(BadInput, match="There is no statistic 'rank'; did you mean 'ranks'"):
+        stats_command(folders=[str(tmp_path)], table="rank")
 
 
 @pytest.mark.parametrize("columns", [80, 140])
@@ -80,7 +84,7 @@ def test_the_command_reads_the_curves_for_the_table_that_needs_them(tmp_path, ca
     (tmp_path / "curves").mkdir()
     table = pa.Table.from_pylist([point | {"trial_id": each} for each in ids], schema=CURVE_SCHEMA)
     pq.write_table(table, tmp_path / "curves" / "points.parquet")
-    stats_command(folders=[str(rows)], table=StatisticName.time_to_target, as_json=True)
+    stats_command(folders=[str(rows)], table="time-to-target", as_json=True)
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["target"], found["epochs"], found["train_seconds"], found["num_reached"]) == (0.5, 3, 6.0, 2)
 
