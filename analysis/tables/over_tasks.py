@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from harness.records import CURVE_COLUMNS
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -69,6 +67,7 @@ def statistics_of(
     import pandas as pd
 
     from analysis.tables.scores import scores_table
+    from harness.records import CURVE_COLUMNS
 
     scores: pd.DataFrame | None = None
     curves = pd.DataFrame(columns=CURVE_COLUMNS) if curves is None else curves

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
 WEIGHT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -155,13 +154,15 @@ class _Recorder(TorchFunctionMode):
     @contextlib.contextmanager
     def watching_modules(self) -> Iterator[None]:
         """A context in which the calls of all modules are noted."""
-        before = register_module_forward_pre_hook(self._before)
-        after = register_module_forward_hook(self._after, with_kwargs=True)
+        hooks = []  # not torch's hooks of all modules: it never forgets those with keyword arguments (2.14)
+        for module in self._root.modules():
+            hooks.append(module.register_forward_pre_hook(self._before))
+            hooks.append(module.register_forward_hook(self._after, with_kwargs=True))
         try:
             yield
         finally:
-            before.remove()
-            after.remove()
+            for hook in hooks:
+                hook.remove()
 
     def _before(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         self._stack.append((module, self.num_calls[module]))

@@ -74,7 +74,7 @@ def test_adam_steps_by_its_formula() -> None:
 
 
 def test_an_optimizer_that_there_is_not_is_refused() -> None:
-    with pytest.raises(ValueError, match="must be one of sgd, adam, got 'lion'"):
+    with pytest.raises(ValueError, match="must be one of sgd, adam, adamw, got 'lion'"):
         small_training(protocol=replace(PROTOCOL, optimizer="lion"))
 
 
