@@ -13,6 +13,7 @@ import analysis
 NAMES = ("none", "a", "b", "c")
 TASKS = ("t1", "t2")
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(FEW, max_examples=8)
 NUMBERS = [
     "rank", "mean", "std", "interval_low", "interval_high", "num_seeds", "num_failed", "p_value", "p_holm", "outcome",
     "mean_rank", "wins", "ties", "losses", "untested",
@@ -60,7 +61,7 @@ def test_rows_of_another_group_never_change_the_numbers_of_a_group(values, other
     pd.testing.assert_frame_equal(table_of(base + added), table_of(base))
 
 
-@FEW
+@QUICK
 @given(campaign.filter(is_ranked), st.integers(0, 1000))
 def test_the_order_of_rows_changes_nothing(values, seed):
     rows = [*rows_of(values), row("t1", "a", "tune", tune_index=1, validation=0.5)]
@@ -68,7 +69,7 @@ def test_the_order_of_rows_changes_nothing(values, seed):
     pd.testing.assert_frame_equal(table_of([rows[place] for place in order]), table_of(rows))
 
 
-@FEW
+@QUICK
 @pytest.mark.parametrize("metric", slow_but(["accuracy", "excess_objective"], ["accuracy"]))
 @given(values=campaign.filter(is_ranked), name=st.sampled_from(NAMES), status=st.sampled_from(["diverged", "timeout"]))
 def test_a_failed_trial_never_improves_a_rank(metric, values, name, status):

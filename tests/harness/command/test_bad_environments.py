@@ -19,6 +19,7 @@ import warnings
 
 import pytest
 from arena import COMMAND
+from slow_params import slow_but
 
 from harness.cli import main
 from harness.command.causes import in_words
@@ -350,7 +351,9 @@ def busy_store():
 
 
 @pytest.mark.usefixtures("_nothing_runs")
-@pytest.mark.parametrize("arguments", [["rank"], ["verify"], PLAN], ids=lambda arguments: arguments[0])
+@pytest.mark.parametrize(
+    "arguments", slow_but([["rank"], ["verify"], PLAN], [["rank"]]), ids=lambda arguments: arguments[0]
+)
 def test_an_object_store_that_is_busy(arguments, busy_store, monkeypatch, capsys):
     code, error = called(monkeypatch, capsys, *arguments, busy_store)
     assert code in (1, 2)
