@@ -7,7 +7,7 @@ DONE := .venv/.installed
 # it for that: hence no extra, and no dependencies. Without it those tests are skipped.
 ORACLE := torchattacks==3.5.1
 
-.PHONY: quickstart test test-all coverage terminal check fix bench docs chaos clean
+.PHONY: quickstart test test-all coverage terminal check fix bench gpu-check docs chaos clean
 
 quickstart: $(DONE)  ## a whole small campaign on real data: tune, confirm, rank
 	$(BIN)/regarena run quickstart
@@ -40,6 +40,9 @@ fix: $(DONE)  ## format, and mend what lint can mend
 
 bench: $(DONE)  ## speed as ratios, each pair interleaved in one run
 	$(BIN)/python -m benchmarks
+
+gpu-check: $(DONE)  ## what only a GPU shows, beside what is expected; without one a rehearsal
+	$(BIN)/python -m benchmarks gpu
 
 docs: $(DONE)  ## the documentation, as pages in build/docs; warnings are errors
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[docs]"

@@ -11,6 +11,7 @@ NAMES = (
     "tables",
     "report",
     "execution",
+    "gpu",
     "masks",
     "thresholding",
     "many_seeds",
