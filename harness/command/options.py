@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from analysis.tables.over_tasks import STATISTICS
 from harness.errors import BadInput
 from harness.execution import CHECKPOINT_SECONDS
 from harness.results.location_rule import check_location
@@ -113,6 +112,13 @@ def names_in(*tables: str) -> Callable[[str], list[str]]:
     return complete
 
 
+def statistics_in(incomplete: str) -> list[str]:
+    """The names of statistics that begin so, for shell completion."""
+    from analysis.tables.over_tasks import STATISTICS
+
+    return [name for name in STATISTICS if name.startswith(incomplete)]
+
+
 def a_location(parameter: typer.CallbackParam, value: str | Sequence[str] | None) -> Any:
     """A callback of Typer for options and arguments with folders or URIs: checks them and returns the value.
 
@@ -145,8 +151,8 @@ Folder = Annotated[
 StatisticName = Annotated[
     str | None,
     typer.Option(
-        help=f"Show only this table, with all rows: {', '.join(STATISTICS)}. [default: most, abridged]",
-        autocompletion=lambda incomplete: [name for name in STATISTICS if name.startswith(incomplete)],
+        help="Show only the table of this name, such as ranks, with all rows. [default: most, abridged]",
+        autocompletion=statistics_in,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
