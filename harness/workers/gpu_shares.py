@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import socket
 import time
@@ -62,10 +63,11 @@ _DOOR = "door"  # whoever takes slots holds it, so that nobody overtakes a trial
 
 def _hold(slot: int | str, held: contextlib.ExitStack) -> bool:
     """Take a slot until `held` is closed; False if another process has it."""
-    devices = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "all")  # hashed, since a name has at most 107 characters
+    devices = hashlib.sha256(named.encode()).hexdigest()[:16]
     taken = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        taken.bind(f"\0regarena-{os.getuid()}-gpu-{devices}-{slot}"[:100])
+        taken.bind(f"\0regarena-{os.getuid()}-gpu-{devices}-{slot}")
     except OSError as error:
         taken.close()
         return error.errno != errno.EADDRINUSE  # a system without such names has no slots to wait for

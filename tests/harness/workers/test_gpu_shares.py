@@ -72,6 +72,13 @@ def test_a_trial_that_needs_all_slots_waits_for_the_others_and_is_not_overtaken(
     later.leave()
 
 
+def test_slots_are_told_apart_however_long_the_list_of_gpus(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(f"GPU-{number:036d}" for number in range(8)))
+    alone = Holder(all_slots(0.25))
+    assert alone.has_them.wait(LONG)
+    alone.leave()
+
+
 def test_a_killed_process_leaves_its_slots_to_others():
     script = "from harness.workers.gpu_shares import all_slots\nwith all_slots(0.5): print('held', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", script], stdin=-1, stdout=-1, text=True) as process:
