@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+_DOOR = "door"  # whoever takes slots holds it, so that nobody overtakes a trial that waits for all of them
 GPUS_FOLDER = Path("/proc/driver/nvidia/gpus")
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 3600.0  # then a trial runs without its slot: another user of the machine may hold the name
@@ -56,9 +57,6 @@ def num_gpus() -> int:
     with contextlib.suppress(OSError):
         return len(list(GPUS_FOLDER.iterdir()))
     return 0
-
-
-_DOOR = "door"  # whoever takes slots holds it, so that nobody overtakes a trial that waits for all of them
 
 
 def _hold(slot: int | str, held: contextlib.ExitStack) -> bool:
