@@ -57,6 +57,7 @@ def test_the_example_competes_beside_the_baseline_once_its_package_is_installed(
     assert "input_noise" in run.stdout
 
 
+@pytest.mark.slow
 def test_the_example_keeps_the_laws_of_contestants(installed, tmp_path):
     check = subprocess.run(
         [sys.executable, "-m", "harness.cli", "check", "input_noise"],

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from slow_params import slow_but
 
 from harness.cli import main
 from harness.contestants import Contestant
@@ -95,7 +96,10 @@ CONTESTANTS = {  # what is wrong: (source, what the sentence says of it)
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", CONTESTANTS)
+QUICK = ["a module that cannot be imported", "a field that is a list", "a hook with another name"]
+
+
+@pytest.mark.parametrize("what", slow_but(CONTESTANTS, QUICK))
 def test_a_broken_contestant_is_named_in_one_sentence(what: str, install: Install, call: Call) -> None:
     source, fault = CONTESTANTS[what]
     install("some-package", {"regularizers": {"mine": "Mine"}, "suites": {"some": "some_suites:SOME"}}, source)
@@ -247,7 +251,7 @@ SPACES_AT_FAULT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", SPACES_AT_FAULT)
+@pytest.mark.parametrize("what", slow_but(SPACES_AT_FAULT, ["a key that is no field", "no options"]))
 def test_a_space_that_does_not_fit_is_refused_at_the_first_look(what: str, install: Install, call: Call) -> None:
     space, fault = SPACES_AT_FAULT[what]
     groups = {"regularizers": {"mine": "Mine"}, "search_spaces": {"mine": "some_space:SPACE"}}

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from slow_params import slow_but
 from tiny_tasks import TINY_TASKS, prepared
 
 from tasks.calculation import Calculation
@@ -127,7 +128,7 @@ def test_the_sizes_that_a_data_set_states_are_those_of_its_splits(name: str) -> 
         assert (len(splits.train) + len(splits.validation), len(splits.test)) == sizes
 
 
-@pytest.mark.parametrize("name", OF_EACH_KIND)
+@pytest.mark.parametrize("name", slow_but(OF_EACH_KIND, lambda name: "imagenet" not in name))
 def test_every_kind_of_task_can_be_rehearsed_without_its_files(name: str) -> None:
     task = TASKS[name]
     regularizers = [("dropout", Dropout(drop_rate=0.5))]

@@ -220,7 +220,8 @@ def test_failed_trials_are_kept_until_they_are_asked_to_run_again(tmp_path):
     assert row["status"] == "completed"
 
 
-@pytest.mark.parametrize("how", [pytest.param("missing", marks=pytest.mark.slow), "truncated"])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["missing", "truncated"])
 def test_data_that_is_not_whole_is_refused_before_anything_runs(tmp_path, how):
     arena = Arena(tmp_path)
     raw = tmp_path / "data" / "MNIST" / "raw"

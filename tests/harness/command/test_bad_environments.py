@@ -19,7 +19,6 @@ import warnings
 
 import pytest
 from arena import COMMAND
-from slow_params import slow_but
 
 from harness.cli import main
 from harness.command.causes import in_words
@@ -350,10 +349,9 @@ def busy_store():
         server.shutdown()
 
 
+@pytest.mark.slow  # the client waits between its tries
 @pytest.mark.usefixtures("_nothing_runs")
-@pytest.mark.parametrize(
-    "arguments", slow_but([["rank"], ["verify"], PLAN], [["rank"]]), ids=lambda arguments: arguments[0]
-)
+@pytest.mark.parametrize("arguments", [["rank"], ["verify"], PLAN], ids=lambda arguments: arguments[0])
 def test_an_object_store_that_is_busy(arguments, busy_store, monkeypatch, capsys):
     code, error = called(monkeypatch, capsys, *arguments, busy_store)
     assert code in (1, 2)
@@ -421,6 +419,7 @@ def test_a_user_without_home_gets_the_message_of_a_failure(monkeypatch):
     assert failure_values(ValueError("in /root/x"))["error_message"] == "in /root/x"
 
 
+@pytest.mark.slow
 def test_what_a_trial_prints_is_no_output_of_the_command(tmp_path):
     program = (
         "import os, sys\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from slow_params import slow_but
 
 from harness.checks import architectures, contestants, datasets, suites, tasks
 from harness.checks.architectures import CheckedArchitecture
@@ -193,7 +194,7 @@ BROKEN_TASKS = {
 }
 
 
-@pytest.mark.parametrize("what", BROKEN_TASKS)
+@pytest.mark.parametrize("what", slow_but(BROKEN_TASKS, ["network", "draws"]))
 def test_a_law_that_a_task_breaks_is_told(what: str, install: Install) -> None:
     change, expected = BROKEN_TASKS[what]
     source = f"""

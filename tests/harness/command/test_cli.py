@@ -13,6 +13,7 @@ from typing import Literal
 
 import pytest
 from arena import COMMAND, Arena, rows
+from slow_params import slow_but
 from typer.testing import CliRunner
 
 from harness.cli import app, main
@@ -99,7 +100,10 @@ def test_a_list_holds_every_name_as_text_json_and_csv(table, monkeypatch, capsys
     assert [entry["name"] for entry in csv.DictReader(io.StringIO(text))] == names
 
 
-@pytest.mark.parametrize("name", [name for table in TABLES.values() for name in table])
+FIRST_OF_EACH_TABLE = [name for table in TABLES.values() for name in list(table)[:6]]
+
+
+@pytest.mark.parametrize("name", slow_but([name for table in TABLES.values() for name in table], FIRST_OF_EACH_TABLE))
 def test_every_name_of_every_table_has_a_card(name, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     code, text, error = call(monkeypatch, capsys, "show", name)
@@ -108,7 +112,7 @@ def test_every_name_of_every_table_has_a_card(name, monkeypatch, capsys, tmp_pat
     assert len(text.splitlines()) > 3
 
 
-@pytest.mark.parametrize("name", [*TASKS, *SUITES])
+@pytest.mark.parametrize("name", slow_but([*TASKS, *SUITES], [*list(TASKS)[:20], *list(SUITES)[:10]]))
 def test_the_example_of_a_card_names_the_data_that_it_needs(name, monkeypatch, capsys):
     _, text, _ = call(monkeypatch, capsys, "show", name)
     names = [name] if name in TASKS else [task for task, _ in SUITES[name].cells()]
@@ -322,12 +326,10 @@ def test_a_command_line_that_is_no_command_ends_with_exit_code_2(arguments, monk
     assert "Traceback" not in error
 
 
-LARGE = {"leaderboard": pytest.mark.slow}  # every contestant on every architecture
+QUICK_TO_PLAN = ["quickstart", "cifar-demo", "theory", "thesis-table4-1", "localdrop-table5", "distortion-table3"]
 
 
-@pytest.mark.parametrize(
-    "suite", [pytest.param(name, marks=LARGE.get(name, ())) for name in SUITES if name != "mnist-demo"]
-)
+@pytest.mark.parametrize("suite", slow_but([name for name in SUITES if name != "mnist-demo"], QUICK_TO_PLAN))
 def test_a_plan_of_every_suite_runs_nothing_and_writes_nothing(suite, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     code, text, _ = call(monkeypatch, capsys, "plan", suite, "--json")

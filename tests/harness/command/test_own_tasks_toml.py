@@ -122,6 +122,7 @@ def test_own_tasks_stand_beside_those_of_the_table(folder: Path) -> None:
     assert {cell.task_name for cell in plan.cells} == {"net", "digits-mlp"}
 
 
+@pytest.mark.slow
 def test_whatever_a_task_is_made_of_is_part_of_its_trials_identity(folder: Path) -> None:
     known = trial_ids(FILE)
     assert len(known) == 2

@@ -62,7 +62,6 @@ ASKED = [
     "hog",
     "hog_shared",
     "crash_once",
-    "kill_fork_server_once",
     "ask_for_memory_again",
     "leave_a_file",
     "idle",
@@ -174,12 +173,19 @@ def test_a_process_that_ends_without_a_result_crashed_after_two_attempts(row_of,
     assert row["error_message"] == f"The trial's process ended without a result ({how})."
 
 
-@pytest.mark.parametrize("asked", ["crash_once", "kill_fork_server_once"])
-def test_an_accident_is_made_good_by_the_second_attempt(row_of, asked):
-    row = row_of(asked)
+def test_an_accident_is_made_good_by_the_second_attempt(row_of):
+    row = row_of("crash_once")
     assert (row["status"], row["attempts"]) == ("completed", 2)
-    undisturbed = row_of("none")
-    assert row["test_value"] == undisturbed["test_value"]
+    assert row["test_value"] == row_of("none")["test_value"]
+
+
+@pytest.mark.slow
+def test_a_fork_server_that_is_killed_is_started_again(arena, row_of):
+    answers = map(json.loads, arena.python(RUN, "kill_fork_server_once", "none").splitlines())
+    killed, after = (answer["row"] for answer in answers)
+    assert (killed["status"], killed["attempts"]) == ("completed", 2)
+    assert (after["status"], after["attempts"]) == ("completed", 1)
+    assert killed["test_value"] == after["test_value"] == row_of("none")["test_value"]
 
 
 @pytest.mark.parametrize("asked", ["hog", "hog_shared"])
@@ -209,6 +215,7 @@ def test_nothing_outlives_the_process_that_asked_but_what_a_trial_left_on_purpos
     await_that(lambda: not processes_of(arena), "fork servers and trials end with their parent")
 
 
+@pytest.mark.slow
 def test_a_trial_dies_with_the_process_that_asked_for_it_even_by_sigkill(tmp_path):
     arena = Arena(tmp_path)
     asking = subprocess.Popen(

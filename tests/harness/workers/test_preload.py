@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import json, signal, sys
 import harness.workers.preload
@@ -25,6 +27,7 @@ print(json.dumps([record.status, sorted(set(sys.modules) - before)]))
 """
 
 
+@pytest.mark.slow
 def test_a_trial_imports_nothing_that_the_fork_server_could_have_imported():
     """Every child would import it anew; pandas alone takes longer than an empty trial."""
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)

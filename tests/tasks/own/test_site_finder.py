@@ -98,7 +98,7 @@ def test_a_transformer_has_a_site_at_every_place_of_its_blocks() -> None:
     assert (dense.front, dense.next_layer) == tuple(f"{attention.module[:-14]}mlp.{place}" for place in (0, 3))
 
 
-@pytest.mark.parametrize("name", ["resnet18", "vit", "vgg11"])
+@pytest.mark.parametrize("name", slow_but(["resnet18", "vit", "vgg11"], ["vit"]))
 def test_sites_change_no_score_and_no_name_of_a_parameter(name: str) -> None:
     torch.manual_seed(0)
     plain = small(name).eval()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from slow_params import slow_but
 from torch import Tensor
 
 from tasks.regularizers.spectra import large as large_spectra
@@ -36,7 +37,7 @@ def relative_error(weight: Tensor, shrunk: Shrunk, update: Tensor) -> float:
     return float((weight.double() - shrunk.weight.double() - update).norm() / update.norm())
 
 
-@pytest.fixture(params=["portable", "compiled"])
+@pytest.fixture(params=slow_but(["portable", "compiled"], ["portable"]))
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways of rotating: by tensor operations, and by compiled loops (of 3x3 matrices)."""
     monkeypatch.setattr(small_spectra, "MIN_COMPILED", 1 if request.param == "compiled" else math.inf)
