@@ -34,7 +34,9 @@ def stochastic_gradient_descent(network: nn.Module, settings: OptimizerSettings)
         momentum=settings.momentum,
         nesterov=settings.nesterov and settings.momentum > 0,
     )
-    optimizer.register_step_pre_hook(_fuse_where_safe)
+    fuse = _FuseWhereSafe()
+    optimizer.register_step_pre_hook(fuse)
+    optimizer.register_load_state_dict_post_hook(fuse.forget)
     return optimizer
 
 
@@ -68,19 +70,46 @@ def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str,
     return [*groups, {"params": others, "weight_decay": 0.0}] if others else groups
 
 
-def _fuse_where_safe(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-    """Use the fused step for parameter groups where it is correct, and torch's default elsewhere.
+class _FuseWhereSafe:
+    """Uses the fused step for parameter groups where it is correct, and torch's default elsewhere.
 
     The fused step assumes the same memory layout for a weight, its gradient and its momentum, and does not check it
     (torch 2.14). A regularizer can break this by replacing one of them, for example by a transposed tensor. The fused
-    step also needs momentum buffers for all weights of a group or for none.
+    step also needs momentum buffers for all weights of a group or for none. What was found is kept until a layout
+    changes, since the whole check takes as long as several small kernels for each weight.
     """
-    for group in optimizer.param_groups:
-        stepped = [parameter for parameter in group["params"] if parameter.grad is not None]
-        momenta = [optimizer.state.get(parameter, {}).get("momentum_buffer") for parameter in stepped]
-        begun = {momentum is not None for momentum in momenta}
-        is_safe = len(begun) == 1 and all(map(_can_fuse, stepped, momenta))
-        group["fused"] = is_safe or None
+
+    def __init__(self) -> None:
+        self._checked: _Layouts | None = None
+
+    def __call__(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        """Called before each step."""
+        layouts = [
+            None if parameter.grad is None else (parameter.stride(), parameter.grad.stride())
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+        ]
+        if layouts == self._checked:
+            return
+        is_settled = all([_choose_step(optimizer, group) for group in optimizer.param_groups])
+        self._checked = layouts if is_settled else None
+
+    def forget(self, optimizer: torch.optim.Optimizer) -> None:
+        """Called after a state was loaded, whose momenta may lie in memory in another way."""
+        self._checked = None
+
+
+_Layouts = list[tuple[tuple[int, ...], tuple[int, ...]] | None]
+
+
+def _choose_step(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> bool:
+    """Set `fused` of a parameter group; returns whether it has all momentum buffers that it will have."""
+    stepped = [parameter for parameter in group["params"] if parameter.grad is not None]
+    momenta = [optimizer.state.get(parameter, {}).get("momentum_buffer") for parameter in stepped]
+    begun = {momentum is not None for momentum in momenta}
+    is_safe = len(begun) == 1 and all(map(_can_fuse, stepped, momenta))
+    group["fused"] = is_safe or None
+    return begun <= {True} or not group["momentum"]
 
 
 def _can_fuse(parameter: Tensor, momentum: Tensor | None) -> bool:
@@ -143,10 +172,11 @@ class ScaledDescent(Descent):
     def gradients(self, objective: Tensor, variables: Sequence[Tensor]) -> Sequence[Tensor | None]:
         """Unscaled gradients; all None, and the scale halved, if one of them overflowed."""
         scaled = super().gradients(objective * self.scale, variables)
-        if not _are_finite([gradient for gradient in scaled if gradient is not None]):
-            self._halve_scale()
-            return [None] * len(scaled)
-        return [None if gradient is None else gradient / self.scale for gradient in scaled]
+        unscaled = [None if gradient is None else gradient / self.scale for gradient in scaled]
+        if _are_finite([gradient for gradient in unscaled if gradient is not None]):
+            return unscaled
+        self._halve_scale()
+        return [None] * len(unscaled)
 
     def step(self) -> None:
         """Move the weights if all gradients are finite."""
@@ -172,5 +202,14 @@ def descent_by(switches: Switches, optimizer: torch.optim.Optimizer) -> Descent:
 
 
 def _are_finite(gradients: Sequence[Tensor]) -> bool:
-    finite = [gradient.isfinite().all() for gradient in gradients]
-    return not finite or bool(torch.stack(finite).all())  # one transfer for all: each one waits for the device
+    """Whether all numbers are finite: one kernel for dozens of gradients, and one wait for the device.
+
+    The operator is that of torch's GradScaler; it also multiplies by a scale, here 1. The gradients are dense.
+    """
+    if not gradients:
+        return True
+    one, overflowed = gradients[0].new_ones(1, dtype=torch.float32), gradients[0].new_zeros(1, dtype=torch.float32)
+    for dtype in {gradient.dtype for gradient in gradients}:
+        of_dtype = [gradient for gradient in gradients if gradient.dtype == dtype]
+        torch._amp_foreach_non_finite_check_and_unscale_(of_dtype, overflowed, one)
+    return not bool(overflowed)

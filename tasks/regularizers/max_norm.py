@@ -67,12 +67,15 @@ class _Projector(Hooks):
 
     @torch.no_grad()
     def after_step(self, step: Step) -> None:
-        for layer in self.layers:
-            weight = layer.weight
-            norms = weight.flatten(1).norm(dim=1)
-            self.num_projections += (norms > self.limit).sum()
-            factors = (self.limit / norms.clamp(min=torch.finfo(norms.dtype).tiny)).clamp(max=1)
-            weight.mul_(factors.view(-1, *[1] * (weight.dim() - 1)))
+        if not self.layers:
+            return
+        weights = [layer.weight for layer in self.layers]
+        norms = torch.cat([weight.flatten(1).norm(dim=1) for weight in weights])  # of all units of all layers
+        self.num_projections += (norms > self.limit).sum()
+        factors = (self.limit / norms.clamp(min=torch.finfo(norms.dtype).tiny)).clamp(max=1)
+        of_layers = factors.split([len(weight) for weight in weights])
+        broadcast = [each.view(-1, *[1] * (w.dim() - 1)) for each, w in zip(of_layers, weights, strict=True)]
+        torch._foreach_mul_(weights, broadcast)
 
     def after_epoch(self, epoch: int, network: nn.Module) -> dict[str, float]:
         count = float(self.num_projections)

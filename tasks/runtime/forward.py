@@ -45,6 +45,12 @@ def execute_by(switches: Switches, network: nn.Module, device: torch.device, bac
         network.forward = _Forward(network.forward, switches, device, backend)
 
 
+def plain_forward(network: nn.Module) -> Forward:
+    """The forward pass of `network` as the architecture has it, without number format, memory layout or compiler."""
+    forward = network.forward
+    return forward.plain if isinstance(forward, _Forward) else forward
+
+
 def _set_arithmetic(switches: Switches) -> None:
     """Set what torch keeps for the whole process: TF32, which it allows convolutions by default, and determinism."""
     torch.backends.cudnn.allow_tf32 = switches.tf32
@@ -60,7 +66,7 @@ class _Forward:
     def __init__(
         self, plain: Callable[[Tensor], Tensor], switches: Switches, device: torch.device, backend: str
     ) -> None:
-        self._plain, self._switches, self._device, self._backend = plain, switches, device, backend
+        self.plain, self._switches, self._device, self._backend = plain, switches, device, backend
         self._forward = _compiled(plain, switches, backend) if switches.compile else plain
 
     def __call__(self, inputs: Tensor) -> Tensor:
@@ -75,7 +81,7 @@ class _Forward:
     def __deepcopy__(self, memo: dict[int, Any]) -> _Forward:
         """The `forward` of a copied network, without compilation: compiled code belongs to one network."""
         switches = replace(self._switches, compile=False, cuda_graphs=False)
-        return _Forward(copy.deepcopy(self._plain, memo), switches, self._device, self._backend)
+        return _Forward(copy.deepcopy(self.plain, memo), switches, self._device, self._backend)
 
 
 def _compiled(forward: Forward, switches: Switches, backend: str) -> Forward:

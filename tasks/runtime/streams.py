@@ -36,8 +36,12 @@ def numpy_stream(seed: int, name: str) -> np.random.Generator:
 
 
 def torch_stream(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Generator:
-    """The torch generator of the stream `name` on `device`."""
-    return torch.Generator(device=device).manual_seed(stream_seed(seed, name))
+    """The torch generator of the stream `name` on `device`.
+
+    Torch's `meta` device, whose tensors have shapes but no values, takes generators of the CPU.
+    """
+    where = torch.device(device)
+    return torch.Generator("cpu" if where.type == "meta" else where).manual_seed(stream_seed(seed, name))
 
 
 class MaskStream:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tasks.optimizer import ScaledDescent, optimizer_by, stochastic_gradient_descent
+import tasks.optimizer
+from tasks.optimizer import ScaledDescent, _are_finite, optimizer_by, stochastic_gradient_descent
 from tasks.regularizers.base import OptimizerSettings
 
 RATE, MOMENTUM, DECAY, STEPS = 0.1, 0.9, 0.01, 4
@@ -69,6 +70,38 @@ def test_weights_as_layers_hold_them_take_the_fused_step() -> None:
         network(torch.randn(5, 3, 3, 3)).sum().backward()
         optimizer.step()
         assert [group["fused"] for group in optimizer.param_groups] == [True]
+
+
+def test_layouts_are_compared_again_only_where_one_of_them_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+    compare = tasks.optimizer._can_fuse
+    monkeypatch.setattr(tasks.optimizer, "_can_fuse", lambda *pair: compared.append(1) or compare(*pair))
+    layer = nn.Conv2d(3, 4, 2, bias=False)
+    optimizer = stochastic_gradient_descent(layer, OptimizerSettings(learning_rate=RATE, momentum=MOMENTUM))
+
+    def comparisons_of_a_step(layout: str) -> int:
+        layer.weight.grad = LAYOUTS[layout](torch.ones(4, 3, 2, 2))
+        before = len(compared)
+        optimizer.step()
+        return len(compared) - before
+
+    assert [comparisons_of_a_step("rows first") for _ in range(4)] == [1, 1, 0, 0]  # the second one has momenta
+    assert [comparisons_of_a_step("transposed") for _ in range(3)] == [1, 0, 0]
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert comparisons_of_a_step("transposed") == 1
+
+
+@pytest.mark.parametrize("bad", [math.inf, math.nan])
+@pytest.mark.parametrize("dtypes", [[torch.float32] * 3, [torch.float32, torch.float64, torch.float16]], ids=str)
+def test_one_number_that_is_not_finite_is_found_among_all_gradients(dtypes: list[torch.dtype], bad: float) -> None:
+    gradients = [torch.ones(2, 3, dtype=dtype) for dtype in dtypes]
+    assert _are_finite(gradients)
+    assert _are_finite([])
+    for gradient in gradients:
+        gradient[1, 1] = bad
+        assert not _are_finite(gradients)
+        gradient[1, 1] = 1
+    assert all(bool((gradient == 1).all()) for gradient in gradients)
 
 
 def test_a_weight_whose_gradients_begin_later_stays_until_then() -> None:
