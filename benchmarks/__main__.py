@@ -11,6 +11,7 @@ NAMES = (
     "tables",
     "report",
     "execution",
+    "launches",
     "gpu",
     "masks",
     "thresholding",

@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 
 import torch
 import torch._dynamo
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.sizes import sized
@@ -29,9 +29,7 @@ from tasks.task import Setting
 from tasks.training import Training
 
 META = torch.device("meta")
-NETWORKS = sized(
-    ("cifar10-resnet56", "cifar10-preact_resnet18", "cifar10-lenet", "cifar10-zhai"), ("digits-convnet",)
-)
+NETWORKS = sized(("cifar10-resnet56", "cifar10-preact_resnet18", "cifar10-lenet", "cifar10-zhai"), ("digits-convnet",))
 CONTESTANTS = sized(tuple(REGULARIZERS), ("none", "dropout", "l1"))
 MASKS = (
     "dropout",
@@ -166,8 +164,8 @@ def _measured(task: str, name: str, twin: Counter[Phase], twin_graphs: Graphs) -
         if name in MASKS:
             row["goal_per_site"] = f"<={GOAL_PER_SITE}"
     own = compiled_of(training_of(task, name))
-    row |= {"graphs": own.num_graphs, "layers_in_graphs": own.num_layers}
-    return row | {"twin_graphs": twin_graphs.num_graphs, "twin_layers_in_graphs": twin_graphs.num_layers}
+    row |= {"graphs": own.num_graphs, "layers_in_graphs": own.layers_in_graphs}
+    return row | {"twin_graphs": twin_graphs.num_graphs, "twin_layers_in_graphs": twin_graphs.layers_in_graphs}
 
 
 def _batch(training: Training) -> Batch:

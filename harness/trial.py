@@ -215,6 +215,8 @@ def _timed(spec: TrialSpec, execution: Execution, started: float) -> Outcome:
         "epochs_run": timed.num_steps // steps_per_epoch,
         "dataset_fingerprint": task.dataset_fingerprint(execution.data_folder_of(spec.task)),
         "peak_memory_bytes": None,  # the twin has its part in it
+        **_graphs("", regularized),
+        **_graphs("twin_", twin),
     }
     metrics = {
         "twin_seconds_per_step": timed.twin_seconds_per_step,
@@ -227,6 +229,11 @@ def _timed(spec: TrialSpec, execution: Execution, started: float) -> Outcome:
         "minutes_per_100_epochs": timed.seconds_per_step * steps_per_epoch * 100 / 60,
     }
     return values, metrics, ()
+
+
+def _graphs(whose: str, training: Training) -> dict[str, Any]:
+    graphs = training.graphs()
+    return {} if graphs is None else {f"{whose}{name}": value for name, value in graphs._asdict().items()}
 
 
 def prepare(spec: TrialSpec, execution: Execution, regularizers: Regularizers | None = None) -> tuple[Task, Training]:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor, nn
 
-from tasks.runtime.eager import eager
+from tasks.runtime.operators import apply_operator, make_operator
 
 SiteKind = Literal["input", "conv", "dense", "branch", "hidden"]
 SITE_KINDS: tuple[str, ...] = get_args(SiteKind)
@@ -72,19 +72,20 @@ class Site(nn.Module):
     def fill(self, module: nn.Module) -> None:
         """Append `module` to the fillings."""
         self.fillings.append(module)
+        make_operator(module)
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Of a copy, whose fillings are copies, too."""
+        super().__setstate__(state)
+        for filling in self.fillings:
+            make_operator(filling)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the fillings in the order in which they were added."""
         for filling in self.fillings:
-            x = _apply_eagerly(filling, x) if self.training else filling(x)
+            is_traced = self.training and torch.compiler.is_compiling()
+            x = apply_operator(filling, x) if is_traced else filling(x)
         return x
-
-
-@eager
-def _apply_eagerly(filling: nn.Module, x: Tensor) -> Tensor:
-    """Fillings draw random numbers during training, which stays outside of compiled graphs."""
-    y: Tensor = filling(x)
-    return y
 
 
 def sites_of(network: nn.Module, kinds: Iterable[str] = SITE_KINDS) -> list[Site]:

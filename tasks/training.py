@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -20,6 +20,7 @@ from tasks.protocols import Protocol
 from tasks.regularizers.base import Batch, Chain, Context, History, Regularizer, Step
 from tasks.runtime.checkpointing import NOWHERE, Checkpoints
 from tasks.runtime.forward import execute_by
+from tasks.runtime.graphs import Graphs, graphs_of
 from tasks.runtime.state import State, Stateful, attributes_of, restore_attributes
 from tasks.runtime.streams import Streams
 from tasks.runtime.switches import Switches
@@ -208,13 +209,25 @@ class Training:
 
     def warm_up(self) -> None:
         """Run one training step and one batch in eval mode, so that all code is compiled, then restore the state."""
-        before = copy.deepcopy(self.state(Trained()))
-        for batch in itertools.islice(self.batches.epoch(), 1):
+        for batch in self._rehearsed_batch():
             self.network.eval()
             with torch.no_grad():
                 self.network(self.batches.normalised(batch.inputs))
             self.network.train()
             self.step(batch, epoch=1)
+
+    def graphs(self) -> Graphs | None:
+        """The graphs of a training pass, None without `--compile`; leaves the state as it is."""
+        found = None
+        for batch in self._rehearsed_batch() if self.protocol.switches.compile else ():
+            self.network.train()
+            found = graphs_of(self.network, self.batches.normalised(batch.inputs))
+        return found
+
+    def _rehearsed_batch(self) -> Iterator[Batch]:
+        """One batch; after what is done with it the state is restored."""
+        before = copy.deepcopy(self.state(Trained()))
+        yield from itertools.islice(self.batches.epoch(), 1)
         self.restore(before)
 
     def state(self, trained: Trained) -> State:

@@ -23,14 +23,17 @@ _RANGES = {
     "seconds": (f"{METRIC_PREFIX}twin_seconds_low", f"{METRIC_PREFIX}twin_seconds_high"),
 }
 _SECONDS = ["seconds_per_step", "twin_seconds_per_step", "minutes_per_100_epochs"]
-_READ = {_TWIN, _RATIO, _MINUTES, *_RANGES["ratio"], *_RANGES["seconds"]}
+_COMPILED = {"num_graphs": "twin_num_graphs", "layers_in_graphs": "twin_layers_in_graphs"}
+_READ = {*_COMPILED, *_COMPILED.values(), _TWIN, _RATIO, _MINUTES, *_RANGES["ratio"], *_RANGES["seconds"]}
 
 
 def timing_table(trials: pd.DataFrame) -> pd.DataFrame:
     """Times per training step: one row per cell and machine. Empty without timing trials.
 
     A timing trial trains the network with the regularizer and its twin, the same network without it, in turns in one
-    process. Trials that failed, or that shared the device with other trials, are left out, with a note.
+    process. Trials that failed, or that shared the device with other trials, are left out, with a note. So are trials
+    in which `torch.compile` compiled more of the one network than of the other, or in more graphs: their ratio would
+    be that of two kinds of execution.
 
     Each trial also has a range over its chunks of steps. If the ranges of two trials of one row do not overlap, the
     machine was faster or slower in one of them (drift), and the trials are not averaged: if the ratios drifted, the row
@@ -55,7 +58,8 @@ def timing_table(trials: pd.DataFrame) -> pd.DataFrame:
     finished = succeeded(timed).reindex(columns=[*trials.columns, *(_READ - set(trials.columns))])
     finished = finished.assign(ratio=finished[_RATIO].fillna(finished["seconds_per_step"] / finished[_TWIN]))
     alone = finished[finished["exclusive"].astype("boolean").fillna(False).astype(bool)]
-    usable = alone.dropna(subset=["ratio", "hardware_key"])
+    known = alone.dropna(subset=["ratio", "hardware_key"])
+    usable = known[_compiled_alike(known)]
     grouped = usable.groupby(_KEYS, sort=True)
     drifted = {what: _apart(usable, *bounds) for what, bounds in _RANGES.items()}
     table = grouped.agg(
@@ -75,7 +79,8 @@ def timing_table(trials: pd.DataFrame) -> pd.DataFrame:
         notes_of(timed),
         _left_out(len(timed) - len(finished), "failed"),
         _left_out(len(finished) - len(alone), "shared the device with something else"),
-        _left_out(len(alone) - len(usable), "name no hardware or no twin"),
+        _left_out(len(alone) - len(known), "name no hardware or no twin"),
+        _unlike_notes(known[~_compiled_alike(known)]),
         _drift_notes(drifted["ratio"], "step ratios", "the row is left out"),
         _drift_notes(drifted["seconds"] & ~drifted["ratio"], "twins' seconds per step", "only the ratio is shown"),
     )
@@ -85,6 +90,21 @@ def _apart(usable: pd.DataFrame, low: str, high: str) -> pd.Series:
     """Whether the ranges of two trials of a row do not overlap; missing ranges overlap with all."""
     grouped = usable.groupby(_KEYS, sort=True)
     return grouped[low].max() > grouped[high].min()
+
+
+def _compiled_alike(timed: pd.DataFrame) -> pd.Series:
+    """Whether as much of the network was compiled as of its twin; rows without such counts are not compiled."""
+    unlike = [timed[own].notna() & (timed[own] != timed[twin]) for own, twin in _COMPILED.items()]
+    return ~(unlike[0] | unlike[1])
+
+
+def _unlike_notes(timed: pd.DataFrame) -> list[str]:
+    counts = timed.groupby([*_KEYS, *_COMPILED, *_COMPILED.values()], sort=True).size()
+    return [
+        f"{regularizer} on {task} ({scale}, {hardware}): {count} timing trial(s) left out: torch.compile made "
+        f"{graphs:.0f} graph(s) with {layers:.0f} layer(s), and {twin_graphs:.0f} with {twin_layers:.0f} of the twin."
+        for (scale, task, regularizer, hardware, graphs, layers, twin_graphs, twin_layers), count in counts.items()
+    ]
 
 
 def _drift_notes(drifted: pd.Series, what: str, consequence: str) -> list[str]:

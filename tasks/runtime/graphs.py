@@ -17,7 +17,7 @@ class Graphs(NamedTuple):
     """The graphs that one pass runs. A network that is compiled whole has one, with all its layers."""
 
     num_graphs: int
-    num_layers: int  # conv and dense layers that they compute
+    layers_in_graphs: int  # conv and dense layers that they compute
 
 
 def graphs_of(network: nn.Module, inputs: Tensor) -> Graphs:

@@ -41,6 +41,27 @@ def test_failed_and_nameless_timing_trials_are_counted_in_notes(tmp_path):
     assert why == ["they failed.", "they name no hardware or no twin."]
 
 
+def test_a_ratio_of_two_kinds_of_execution_is_refused(tmp_path):
+    def compiled(name, graphs, layers, **more):
+        counts = {"num_graphs": graphs, "layers_in_graphs": layers, "twin_num_graphs": 1, "twin_layers_in_graphs": 6}
+        return timed(name, 1.5, **counts, **more)
+
+    rows = [
+        compiled("whole", 1, 6),
+        compiled("in_parts", 4, 6),
+        *(compiled("partly", 1, 3, seed=seed) for seed in range(2)),
+        timed("plain", 1.5),
+    ]
+    table = analysis.timing_table(frame(tmp_path, rows))
+    assert set(table["regularizer"]) == {"whole", "plain"}
+    why = {note.split(" ")[0]: note.partition("cpu-a): ")[2] for note in analysis.notes_of(table)}
+    of_twin = "and 1 with 6 of the twin."
+    assert why == {
+        "in_parts": f"1 timing trial(s) left out: torch.compile made 4 graph(s) with 6 layer(s), {of_twin}",
+        "partly": f"2 timing trial(s) left out: torch.compile made 1 graph(s) with 3 layer(s), {of_twin}",
+    }
+
+
 def test_trials_that_differ_by_more_than_their_own_spread_are_drift_and_no_mean(tmp_path):
     rows = [
         *(timed("steady", ratio, seed=seed, spread=0.05) for seed, ratio in enumerate((1.2, 1.25))),

@@ -13,8 +13,14 @@ from torch import Tensor
 
 from tasks.regularizers import REGULARIZERS
 from tasks.runtime.eager import eager
+from tasks.runtime.graphs import graphs_of
 
 FORWARD = [name for name in sorted(REGULARIZERS) if REGULARIZERS[name].acts_on]
+MASKS = [
+    "dropout", "curriculum_dropout", "lazy_dropout", "gaussian_dropout", "spatial_dropout", "dropblock",
+    "dropblock_sample", "drop_path", "shakedrop", "feature_map_distortion", "block_feature_map_distortion", "localdrop",
+    "adaptive_dropout_rc", "concrete_dropout",
+]  # fmt: skip
 NUM_STEPS = 2
 
 
@@ -27,13 +33,36 @@ def fresh_compiler() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", slow_but(FORWARD, ["dropout", "dropblock", "localdrop"]))
-def test_a_compiled_network_gives_the_same_outputs_and_gradients_bit_for_bit(name: str) -> None:
+@pytest.mark.parametrize("backend", ["eager", pytest.param("aot_eager", marks=pytest.mark.slow)])
+def test_a_compiled_network_gives_the_same_outputs_and_gradients_bit_for_bit(name: str, backend: str) -> None:
+    """The second backend traces the backward pass, too."""
     plain = outputs_and_gradients(name, lambda network: network)
-    compiled = outputs_and_gradients(name, lambda network: torch.compile(network, backend="eager"))
+    compiled = outputs_and_gradients(name, lambda network: torch.compile(network, backend=backend))
     assert torch._dynamo.utils.counters["frames"]["ok"] > 0
     assert len(plain) == len(compiled)
     for expected, tensor in zip(plain, compiled, strict=True):
         assert torch.equal(expected, tensor)
+
+
+@pytest.mark.parametrize("name", slow_but(MASKS, ["dropout", "dropblock", "localdrop"]))
+def test_masks_leave_the_network_in_one_graph(name: str) -> None:
+    graphs = []
+    for contestant in ("none", name):
+        task = home_of(name)
+        training = prepared(task, (contestant, with_pins(REGULARIZERS[contestant](), task)))
+        training.network.train()
+        graphs.append(graphs_of(training.network, training.batches.normalised(next(training.batches.epoch()).inputs)))
+        torch._dynamo.reset()
+    assert graphs[0] == graphs[1]
+    assert graphs[0].num_graphs == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dropout", "dropblock", "concrete_dropout"])
+def test_the_compilers_back_end_gives_the_same_outputs_and_gradients_but_for_rounding(name: str) -> None:
+    plain = outputs_and_gradients(name, lambda network: network)
+    compiled = outputs_and_gradients(name, lambda network: torch.compile(network, fullgraph=True))
+    torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_eager_runs_untraced_in_the_middle_of_a_compiled_function() -> None:

@@ -1,0 +1,131 @@
+"""Modules that run as one operator within a network under `torch.compile`.
+
+Masks come from numpy's generators and from streams with a state, at rates that a schedule changes. A compiler that
+traced them would have to trace numpy, and recompile whenever a rate changes; leaving them out would cut the network
+into a graph for each mask. As an operator, a module is one node of the graph: the compiler knows shapes alone, and at
+run time its code is executed as without a compiler, so that a compiled network draws the same numbers.
+
+The operator differentiates the module itself. Its forward pass keeps the graph of autograd until its backward pass
+takes it; of passes that nobody differentiates, the last ones are kept, NUM_KEPT for each module.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
+
+import torch
+from torch import Tensor, nn
+
+NUM_KEPT = 4  # more passes than any training step makes before it differentiates them
+
+_LIBRARY = torch.library.Library("regarena", "DEF")
+_TAGS = tuple(
+    getattr(torch.Tag, name)
+    # Never removed or computed twice; the memory layout is the eager one; CUDA graphs would replay one draw for ever.
+    for name in ("nondeterministic_seeded", "needs_exact_strides", "needs_fixed_stride_order", "cudagraph_unsafe")
+    if hasattr(torch.Tag, name)
+)
+_PLAIN_KEYS = torch._C._dispatch_tls_local_include_set(), torch._C._dispatch_tls_local_exclude_set()
+_modules: WeakValueDictionary[int, nn.Module] = WeakValueDictionary()  # by id
+_tickets = itertools.count()
+_passes: dict[int, _Pass] = {}  # by ticket: what waits for its backward pass
+_tickets_of: dict[int, deque[int]] = defaultdict(deque)  # by module
+
+
+class _Pass(NamedTuple):
+    inputs: list[Tensor]
+    output: Tensor
+
+
+def make_operator(module: nn.Module) -> None:
+    """Let `apply_operator` know the module, which keeps shape, number format and memory layout of its input."""
+    _modules[id(module)] = module
+
+
+def apply_operator(module: nn.Module, x: Tensor) -> Tensor:
+    """`module(x)` as one operator; for code that is being compiled."""
+    parameters = list(module.parameters())
+    needs_gradient = torch.is_grad_enabled() and (x.requires_grad or any(p.requires_grad for p in parameters))
+    if not needs_gradient:
+        y, _ = torch.ops.regarena.run_module(x, parameters, id(module), False)
+        return y
+    return _Operator.apply(id(module), x, *parameters)  # type: ignore[no-any-return]  # of torch
+
+
+class _Operator(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, module: int, x: Tensor, *parameters: Tensor) -> Tensor:
+        y, ticket = torch.ops.regarena.run_module(x, list(parameters), module, True)
+        ctx.save_for_backward(ticket, *parameters)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        ticket, *parameters = ctx.saved_tensors
+        return None, *torch.ops.regarena.differentiate_module(gradient, ticket, parameters)
+
+
+def _run_module(x: Tensor, parameters: Sequence[Tensor], module: int, needs_gradient: bool) -> tuple[Tensor, Tensor]:
+    """The output, and the ticket by which the backward pass finds its graph: a number on the CPU, -1 without one."""
+    run = _modules[module]
+    # Compiled code excludes autograd while it runs; modules record their own graph.
+    with torch._C._ForceDispatchKeyGuard(*_PLAIN_KEYS), torch.set_grad_enabled(needs_gradient):
+        own = x.detach().requires_grad_(needs_gradient)
+        y = run(own)
+    ticket = -1
+    if needs_gradient:
+        ticket = next(_tickets)
+        _passes[ticket] = _Pass([own, *run.parameters()], y)
+        tickets = _tickets_of[module]
+        tickets.append(ticket)
+        if len(tickets) > NUM_KEPT:
+            _passes.pop(tickets.popleft(), None)
+    return _like(y.detach(), x), torch.tensor(ticket)
+
+
+def _differentiate_module(gradient: Tensor, ticket: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+    """The gradients of the input and of the parameters."""
+    done = _passes.pop(int(ticket), None)
+    if done is None:
+        raise RuntimeError(
+            f"A compiled network was differentiated twice, or after more than {NUM_KEPT} other passes; keep "
+            "the passes between forward and backward to that number, or do not compile."
+        )
+    needed = [each for each in done.inputs if each.requires_grad]
+    found = iter(torch.autograd.grad(done.output, needed, gradient, allow_unused=True))
+    gradients = [next(found) if each.requires_grad else None for each in done.inputs]
+    likes = [gradient, *parameters]
+    return [
+        torch.zeros_like(like) if own is None else _like(own, like) for own, like in zip(gradients, likes, strict=True)
+    ]
+
+
+def _like(tensor: Tensor, like: Tensor) -> Tensor:
+    """The tensor in memory of its own, with the number format and memory layout of `like`."""
+    is_apart = tensor.untyped_storage().data_ptr() != like.untyped_storage().data_ptr()
+    if is_apart and tensor.dtype == like.dtype and tensor.stride() == torch.empty_like(like, device="meta").stride():
+        return tensor
+    return torch.empty_like(like).copy_(tensor)
+
+
+_LIBRARY.define(
+    "run_module(Tensor x, Tensor[] parameters, int module, bool needs_gradient) -> (Tensor, Tensor)", tags=_TAGS
+)
+_LIBRARY.define("differentiate_module(Tensor gradient, Tensor ticket, Tensor[] parameters) -> Tensor[]", tags=_TAGS)
+for _name, _implementation in (("run_module", _run_module), ("differentiate_module", _differentiate_module)):
+    _LIBRARY.impl(_name, _implementation, "CompositeExplicitAutograd")
+    _LIBRARY.impl(_name, torch.library.fallthrough_kernel, "Autograd")  # `_Operator` differentiates
+
+
+@torch.library.register_fake("regarena::run_module", lib=_LIBRARY)
+def _(x: Tensor, parameters: Sequence[Tensor], module: int, needs_gradient: bool) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(x), torch.empty((), dtype=torch.int64, device="cpu")
+
+
+@torch.library.register_fake("regarena::differentiate_module", lib=_LIBRARY)
+def _(gradient: Tensor, ticket: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+    return [torch.empty_like(each) for each in (gradient, *parameters)]
