@@ -107,11 +107,11 @@ def compiled_of(training: Training) -> Graphs:
     return graphs_of(training.network, training.batches.normalised(_batch(training).inputs))
 
 
-class KernelCounter(TorchDispatchMode):
+class KernelCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch
     """Counts the kernels that operators would launch within it, by phase."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # of torch
         self.counts: Counter[Phase] = Counter()
         self._phase: Phase = "rest"
 

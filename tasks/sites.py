@@ -76,7 +76,7 @@ class Site(nn.Module):
 
     def __setstate__(self, state: dict[str, object]) -> None:
         """Of a copy, whose fillings are copies, too."""
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]  # of torch
         for filling in self.fillings:
             make_operator(filling)
 

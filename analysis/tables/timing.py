@@ -103,7 +103,9 @@ def _unlike_notes(timed: pd.DataFrame) -> list[str]:
     return [
         f"{regularizer} on {task} ({scale}, {hardware}): {count} timing trial(s) left out: torch.compile made "
         f"{graphs:.0f} graph(s) with {layers:.0f} layer(s), and {twin_graphs:.0f} with {twin_layers:.0f} of the twin."
-        for (scale, task, regularizer, hardware, graphs, layers, twin_graphs, twin_layers), count in counts.items()
+        for (scale, task, regularizer, hardware, graphs, layers, twin_graphs, twin_layers), count in zip(
+            counts.index.to_list(), counts, strict=True
+        )
     ]
 
 

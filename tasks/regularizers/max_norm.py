@@ -73,7 +73,7 @@ class _Projector(Hooks):
         norms = torch.cat([weight.flatten(1).norm(dim=1) for weight in weights])  # of all units of all layers
         self.num_projections += (norms > self.limit).sum()
         factors = (self.limit / norms.clamp(min=torch.finfo(norms.dtype).tiny)).clamp(max=1)
-        of_layers = factors.split([len(weight) for weight in weights])
+        of_layers = torch.split(factors, [len(weight) for weight in weights])
         broadcast = [each.view(-1, *[1] * (w.dim() - 1)) for each, w in zip(of_layers, weights, strict=True)]
         torch._foreach_mul_(weights, broadcast)
 

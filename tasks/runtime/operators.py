@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 NUM_KEPT = 4  # more passes than any training step makes before it differentiates them
 
-_LIBRARY = torch.library.Library("regarena", "DEF")
+_LIBRARY: Any = torch.library.Library("regarena", "DEF")  # type: ignore[no-untyped-call]  # of torch
 _TAGS = tuple(
     getattr(torch.Tag, name)
     # Never removed or computed twice; the memory layout is the eager one; CUDA graphs would replay one draw for ever.
@@ -51,15 +51,17 @@ def apply_operator(module: nn.Module, x: Tensor) -> Tensor:
     parameters = list(module.parameters())
     needs_gradient = torch.is_grad_enabled() and (x.requires_grad or any(p.requires_grad for p in parameters))
     if not needs_gradient:
-        y, _ = torch.ops.regarena.run_module(x, parameters, id(module), False)
+        y: Tensor = torch.ops.regarena.run_module(x, parameters, id(module), False)[0]
         return y
-    return _Operator.apply(id(module), x, *parameters)  # type: ignore[no-any-return]  # of torch
+    differentiable: Tensor = _Operator.apply(id(module), x, *parameters)
+    return differentiable
 
 
 class _Operator(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, module: int, x: Tensor, *parameters: Tensor) -> Tensor:
-        y, ticket = torch.ops.regarena.run_module(x, list(parameters), module, True)
+        outputs: tuple[Tensor, Tensor] = torch.ops.regarena.run_module(x, list(parameters), module, True)
+        y, ticket = outputs
         ctx.save_for_backward(ticket, *parameters)
         return y
 
@@ -121,11 +123,15 @@ for _name, _implementation in (("run_module", _run_module), ("differentiate_modu
     _LIBRARY.impl(_name, torch.library.fallthrough_kernel, "Autograd")  # `_Operator` differentiates
 
 
-@torch.library.register_fake("regarena::run_module", lib=_LIBRARY)
-def _(x: Tensor, parameters: Sequence[Tensor], module: int, needs_gradient: bool) -> tuple[Tensor, Tensor]:
+def _run_module_fake(
+    x: Tensor, parameters: Sequence[Tensor], module: int, needs_gradient: bool
+) -> tuple[Tensor, Tensor]:
     return torch.empty_like(x), torch.empty((), dtype=torch.int64, device="cpu")
 
 
-@torch.library.register_fake("regarena::differentiate_module", lib=_LIBRARY)
-def _(gradient: Tensor, ticket: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+def _differentiate_module_fake(gradient: Tensor, ticket: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
     return [torch.empty_like(each) for each in (gradient, *parameters)]
+
+
+torch.library.register_fake("regarena::run_module", _run_module_fake, lib=_LIBRARY)
+torch.library.register_fake("regarena::differentiate_module", _differentiate_module_fake, lib=_LIBRARY)

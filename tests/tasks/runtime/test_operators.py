@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -49,11 +49,11 @@ def network_with(*modules: nn.Module) -> nn.Sequential:
     return nn.Sequential(nn.Linear(3, 4), site, nn.ReLU(), nn.Linear(4, 2))
 
 
-def compiled(network: nn.Module) -> nn.Module:
+def compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
     return torch.compile(network, backend="aot_eager", fullgraph=True)
 
 
-def passes(network: nn.Module, forward: nn.Module, num_passes: int = 3) -> list[Tensor]:
+def passes(network: nn.Module, forward: Callable[[Tensor], Tensor], num_passes: int = 3) -> list[Tensor]:
     """Outputs and gradients of some passes, those of the input among them."""
     found = []
     for index in range(num_passes):
@@ -122,7 +122,7 @@ def test_layers_outside_of_graphs_are_not_counted() -> None:
             super().__init__()
             self.first, self.hidden, self.last = nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3)
 
-        @torch.compiler.disable
+        @torch.compiler.disable  # type: ignore[untyped-decorator]  # of torch
         def outside(self, x: Tensor) -> Tensor:
             return self.hidden(x)
 
