@@ -55,12 +55,13 @@ def compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
 
 def passes(network: nn.Module, forward: Callable[[Tensor], Tensor], num_passes: int = 3) -> list[Tensor]:
     """Outputs and gradients of some passes, those of the input among them."""
-    found = []
+    found: list[Tensor] = []
     for index in range(num_passes):
         x = torch.linspace(-1, 2, 15).view(5, 3).add(index).requires_grad_()
         network.zero_grad()
         y = forward(x)
         y.square().sum().backward()
+        assert x.grad is not None
         found += [y.detach(), x.grad, *(parameter.grad.clone() for parameter in network.parameters())]
     return found
 
