@@ -49,9 +49,10 @@ from analysis.tables import campaign
 from analysis.tables.importances import importance_table
 from analysis.tables.over_tasks import STATISTICS, statistics_of
 from analysis.tables.overall import friedman_by_scale, significance_of
-from analysis.tables.ranking import OVERALL, ranking_table
+from analysis.tables.ranking import ranking_table
 from analysis.tables.sweeps import sweeps_of
 from analysis.tables.timing import timing_table
+from harness.records import OVERALL
 from harness.records.duplicates import OnConflict
 from harness.records.folders import Folder, Results, open_folder, open_folders
 
