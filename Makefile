@@ -7,6 +7,9 @@ DONE := .venv/.installed
 # it for that: hence no extra, and no dependencies. Without it those tests are skipped.
 ORACLE := torchattacks==3.5.1
 
+# What tests of the page ask whether a screen reader and a keyboard can use it. Without npm those tests are skipped.
+AXE := axe-core@4.14.1
+
 .PHONY: quickstart test test-all coverage terminal check fix bench gpu-check docs chaos clean
 
 quickstart: $(DONE)  ## a whole small campaign on real data: tune, confirm, rank
@@ -60,4 +63,5 @@ $(DONE): pyproject.toml
 	test -d .venv || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(ORACLE)
+	if command -v npm >/dev/null; then npm install --silent --no-save --prefix .venv $(AXE); fi
 	touch $(DONE)

@@ -14,59 +14,46 @@ import pandas as pd
 from analysis.exports.exported import Exported
 from analysis.exports.tables import NamedTable, tables_of
 from analysis.page.file_names import FileNames
+from analysis.shown.markup import latex, markdown, visible
 from analysis.shown.spreadsheet import csv_of_records
 from harness.records.folders import Folder
 
-_LATEX = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        **{each: f"\\{each}" for each in "&%$#_"},
-        "–": "--",
-        "…": r"\dots{}",
-    }
-)
-_MARKDOWN = re.compile(r"[\\`*\[\]<>|]|(?<![^\W_])_|_(?![^\W_])")  # "_" within a word is no markup
 
-
-def write_csv(trials: pd.DataFrame, folder: Folder, curves: pd.DataFrame) -> Exported:
+def write_csv(trials: pd.DataFrame, folder: Folder) -> Exported:
     """One CSV file for each table; cells that a spreadsheet would run as formulas begin with an apostrophe."""
-    return _write(tables_of(trials, curves), folder, ".csv", csv_text)
+    return _write(trials, folder, ".csv", csv_text)
 
 
-def write_latex(trials: pd.DataFrame, folder: Folder, curves: pd.DataFrame) -> Exported:
-    r"""One file for each table, for `\input` in a document that loads the package booktabs; notes are comments."""
-    return _write(tables_of(trials, curves), folder, ".tex", latex_text)
+def write_latex(trials: pd.DataFrame, folder: Folder) -> Exported:
+    r"""One file for each table, for `\\input` in a document that loads the package booktabs; notes are comments."""
+    return _write(trials, folder, ".tex", latex_text)
 
 
-def write_markdown(trials: pd.DataFrame, folder: Folder, curves: pd.DataFrame) -> Exported:
+def write_markdown(trials: pd.DataFrame, folder: Folder) -> Exported:
     """One file for each table in GitHub's Markdown, with its title and notes."""
-    return _write(tables_of(trials, curves), folder, ".md", markdown_text)
+    return _write(trials, folder, ".md", markdown_text)
 
 
 def csv_text(table: NamedTable) -> str:
     """The headings and cells."""
-    headings = [_visible(column.heading) for column in table.columns]
-    return csv_of_records([dict(zip(headings, map(_visible, row), strict=True)) for row in table.rows])
+    headings = [visible(column.heading) for column in table.columns]
+    return csv_of_records([dict(zip(headings, map(visible, row), strict=True)) for row in table.rows])
 
 
 def latex_text(table: NamedTable) -> str:
     """A `table` environment with a caption and the label `tab:NAME`, without columns that are empty."""
     table = table.without_empty_columns()
-    headings = [_latex(column.heading) for column in table.columns]
-    frame = pd.DataFrame([list(map(_latex, row)) for row in table.rows], columns=headings)
+    headings = [latex(column.heading) for column in table.columns]
+    frame = pd.DataFrame([list(map(latex, row)) for row in table.rows], columns=headings)
     text: str = frame.to_latex(
         index=False,
         escape=False,  # the cells are escaped already, and so are caption and headings, which pandas leaves alone
         column_format="".join("r" if column.numeric else "l" for column in table.columns),
-        caption=_latex(table.title),
+        caption=latex(table.title),
         label=f"tab:{re.sub('[^A-Za-z0-9.-]+', '-', '-'.join(table.name))}",
         position="htbp",
     )
-    return text + "".join(f"% {_visible(note)}\n" for note in table.notes)
+    return text + "".join(f"% {visible(note)}\n" for note in table.notes)
 
 
 def markdown_text(table: NamedTable) -> str:
@@ -74,19 +61,19 @@ def markdown_text(table: NamedTable) -> str:
     table = table.without_empty_columns()
     rules = ["---:" if column.numeric else "---" for column in table.columns]
     cells = [
-        [_markdown(column.heading) for column in table.columns],
+        [markdown(column.heading) for column in table.columns],
         rules,
-        *(map(_markdown, row) for row in table.rows),
+        *(map(markdown, row) for row in table.rows),
     ]
     lines = [f"| {' | '.join(row)} |" for row in cells]
-    notes = [f"- {_markdown(note)}" for note in table.notes]
-    return "\n".join([f"### {_markdown(table.title)}", "", *lines, *([""] if notes else []), *notes]) + "\n"
+    notes = [f"- {markdown(note)}" for note in table.notes]
+    return "\n".join([f"### {markdown(table.title)}", "", *lines, *([""] if notes else []), *notes]) + "\n"
 
 
-def _write(tables: Iterable[NamedTable], folder: Folder, extension: str, text: Callable[[NamedTable], str]) -> Exported:
+def _write(trials: pd.DataFrame, folder: Folder, extension: str, text: Callable[[NamedTable], str]) -> Exported:
     names = FileNames()
     num_tables = 0
-    for table in _some(tables):
+    for table in _some(tables_of(trials)):
         folder.write(f"{names.of(*table.name)}{extension}", text(table).encode("utf-8", "backslashreplace"))
         num_tables += 1
     return Exported(where=folder.name, what="tables", num_written=num_tables)
@@ -104,16 +91,3 @@ def _some(tables: Iterable[NamedTable]) -> Iterable[NamedTable]:
         yield table
     if empty:
         raise ValueError("No table has rows yet: no trial of these results can be ranked, timed or named.")
-
-
-def _visible(text: str) -> str:
-    """The text in one line, with control characters written out."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
-
-
-def _latex(text: str) -> str:
-    return _visible(text).translate(_LATEX)
-
-
-def _markdown(text: str) -> str:
-    return _MARKDOWN.sub(lambda found: f"\\{found[0]}", _visible(text)).strip()

@@ -68,7 +68,7 @@ def plot_curve_means(points: pd.DataFrame, task: str, looks: Styles, splits: Seq
         if log:
             axis.set_yscale("log")
         else:
-            axis.set_ylim(*_limits(points[points["split"] == split]))
+            axis.set_ylim(*limits_of(points[points["split"] == split]))
     axes[-1].set_xlabel("epoch")
     # The legend is below the axes, because it may have many entries and would cover the lines.
     handles, labels = axes[0].get_legend_handles_labels()
@@ -84,14 +84,9 @@ def interactive_learning_curves(
     It has one panel: the test split, or the last of "train", "validation" and "test" that was recorded. Names are
     escaped, because plotly interprets text as HTML.
     """
-    points = curve_means(trials, curves, task, scale)
-    return interactive_curve_means(points, task, looks or styles_by_regularizer(trials["regularizer"]))
-
-
-def interactive_curve_means(points: pd.DataFrame, task: str, looks: Styles) -> go.Figure:
-    """`interactive_learning_curves` of the `curve_means` of a task."""
     import plotly.graph_objects as go
 
+    points, looks = curve_means(trials, curves, task, scale), looks or styles_by_regularizer(trials["regularizer"])
     figure = go.Figure()
     split = next((name for name in reversed(SPLITS) if name in set(points["split"])), SPLITS[0])
     for name, line in points[points["split"] == split].groupby("regularizer"):
@@ -110,7 +105,7 @@ def interactive_curve_means(points: pd.DataFrame, task: str, looks: Styles) -> g
     if spans_decades(points["mean"].min(), points["mean"].max()):
         figure.update_yaxes(type="log")
     else:
-        figure.update_yaxes(range=_limits(points[points["split"] == split]))
+        figure.update_yaxes(range=limits_of(points[points["split"] == split]))
     return figure
 
 
@@ -179,7 +174,8 @@ def _means(points: pd.DataFrame, trials: list[str], failed: set[str], worst: flo
     return {"epoch": epochs, "mean": mean, "std": spread, "num_seeds": num_seeds}
 
 
-def _limits(points: pd.DataFrame) -> tuple[float, float]:
+def limits_of(points: pd.DataFrame) -> tuple[float, float]:
+    """The range of a linear axis: that of the means after the first quarter of the epochs, with a margin."""
     late = points[points["epoch"] >= _WARM_UP_FRACTION * points["epoch"].max()]
     low, high = float(late["mean"].min()), float(late["mean"].max())
     margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0

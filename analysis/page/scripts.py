@@ -2,7 +2,7 @@
 
 Text from rows and plug-ins is on the page as escaped text or as data, never in a script. If a bug turned such text into
 markup, the policy would still block it: only scripts with known digests run, nothing is fetched, no form is submitted,
-and no base URL can be set. Styles are not restricted, because plotly creates some; they can neither run code nor fetch
+and no base URL can be set. Styles are not restricted, because the charts set some; they can neither run code nor fetch
 anything under this policy.
 """
 
@@ -11,29 +11,19 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from importlib.resources import files
 
 from markupsafe import Markup
 
-DRAW = """
-const near = new IntersectionObserver((entries) => {
-  for (const { target: place, isIntersecting } of entries) {
-    if (!isIntersecting) continue;
-    near.unobserve(place);
-    const figure = JSON.parse(place.querySelector("script").textContent);
-    place.textContent = "";
-    Plotly.newPlot(place, figure.data, figure.layout, {displayModeBar: false, responsive: true});
-  }
-}, {rootMargin: "1000px"});
-for (const place of document.querySelectorAll("div.plot")) near.observe(place);
-"""
-"""Draws each plotly figure where its data stand, when it comes near the window: a long page opens sooner."""
+LIBRARY = ("library/d3-7.9.0.min.js", "library/plot-0.6.17.min.js")  # Observable Plot, and D3, which it needs
+_OWN = ("tables.js", "charts.js")
 
 
-def plotly_library() -> str:
-    """The text of plotly.js with line ends as a browser normalizes them, because digests are computed after that."""
-    from plotly.offline import get_plotlyjs
-
-    return str(get_plotlyjs()).replace("\r\n", "\n").replace("\r", "\n")
+def texts() -> list[str]:
+    """The scripts in their order, with line ends as a browser normalizes them: digests are computed after that."""
+    folder = files("analysis.page")
+    read = [folder.joinpath(name).read_text(encoding="utf-8") for name in (*LIBRARY, *_OWN)]
+    return [text.replace("\r\n", "\n").replace("\r", "\n") for text in read]
 
 
 def policy(scripts: Sequence[str]) -> str:
@@ -53,7 +43,7 @@ def as_markup(script: str) -> Markup:
     """
     if "</script" in script.lower() or "<!--" in script:
         raise ValueError("A script may not hold </script or <!--, which end or change its element.")
-    return Markup(script)  # constants of ours and plotly's library
+    return Markup(script)  # constants of ours and the libraries
 
 
 def _digest(script: str) -> str:

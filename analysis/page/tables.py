@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.rows.notes import notes_of
 from analysis.shown import tables as shown
-from analysis.shown.column import Column
+from analysis.shown.column import Column, is_blank
 
 MOST_ROWS = 100  # of long tables on the page; the CSV files have all
 
@@ -23,17 +23,24 @@ class Table:
     notes: list[str]
 
 
-def table_of(frame: pd.DataFrame, columns: Iterable[Column]) -> Table:
-    """Format the rows of a frame by these columns."""
+def table_of(
+    frame: pd.DataFrame, columns: Iterable[Column], *, without_empty: bool = False, known_notes: Iterable[str] = ()
+) -> Table:
+    """Format the rows of a frame by these columns.
+
+    Args:
+        frame: its rows are those of the table.
+        columns: of the table.
+        without_empty: leave out columns that have a value in no row.
+        known_notes: notes of the frame that stand elsewhere on the page.
+    """
     columns = tuple(columns)
     rows = [[column.make(row) for column in columns] for row in frame.to_dict("records")]
-    return Table(columns=columns, rows=rows, notes=notes_of(frame))
-
-
-def optimism(table: pd.DataFrame) -> Table:
-    """Selection optimism, one row per regularizer and one column per task."""
-    pivot = table.pivot_table(index="regularizer", columns="task", values="selection_optimism").reset_index()
-    return table_of(pivot, shown.optimism(map(str, pivot.columns[1:])))
+    if without_empty and rows:
+        kept = [place for place in range(len(columns)) if any(not is_blank(row[place]) for row in rows)]
+        columns, rows = tuple(columns[place] for place in kept), [[row[place] for place in kept] for row in rows]
+    known = set(known_notes)
+    return Table(columns=columns, rows=rows, notes=[note for note in notes_of(frame) if note not in known])
 
 
 def counts(rows: pd.DataFrame) -> Table:

@@ -74,6 +74,15 @@ def interval(low: str, high: str, heading: str, show: Format = digits, *, legend
     )
 
 
+def is_blank(cell: str) -> bool:
+    """Whether the text of a cell says that there is no value.
+
+    >>> is_blank(""), is_blank("–"), is_blank("0")
+    (True, True, False)
+    """
+    return cell in ("", "–")
+
+
 def spaced(name: str) -> str:
     """The heading for a column of the frame.
 

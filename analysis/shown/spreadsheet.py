@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def harmless(value: Any) -> Any:
@@ -24,7 +24,7 @@ def harmless(value: Any) -> Any:
     >>> harmless("=cmd|' /C calc'!A0"), harmless("-x"), harmless("-1.5e-3"), harmless(-1.5), harmless("dropout")
     ("'=cmd|' /C calc'!A0", "'-x", '-1.5e-3', -1.5, 'dropout')
     """
-    if not isinstance(value, str) or not value.startswith(_FORMULA_STARTS):
+    if not isinstance(value, str) or not value.startswith(FORMULA_STARTS):
         return value
     try:
         float(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from analysis.shown.column import ALWAYS, Column, Row, interval, number, spaced, text
+from analysis.shown.drawing import Drawing
 from analysis.shown.formats import (
     count,
     digits,
@@ -37,6 +38,12 @@ def _remark(row: Row) -> str:
         return "" if row["role"] == "confirm" else "default hyperparameters"
     status = str(row["status"]).replace("_", " ")
     return f"{status}: {row['reason']}" if row["reason"] else status
+
+
+def _named(columns: Sequence[Column], *names: str) -> tuple[Column, ...]:
+    """The columns of these names, in this order."""
+    of_name = {column.name: column for column in columns}
+    return tuple(of_name[name] for name in names)
 
 
 CONTESTANT = Column(name="regularizer", heading="regularizer", make=_starred, weight=ALWAYS)
@@ -90,6 +97,28 @@ RANKING = (  # one task of a `ranking_table`
     text("left_out", legend="Trials that are not comparable: other data, code or switches.", weight=5, wide=True),
 )
 
+RANKING_DRAWING = Drawing(
+    kind="intervals",
+    value="mean",
+    low="interval_low",
+    high="interval_high",
+    is_per_task=True,
+    figure="analysis.figures.ranking:plot_ranking",
+)
+
+COST = number(
+    "cost", "cost, times none", legend="Time of a training divided by that of none, on the same machine.", weight=65
+)
+
+LEADERBOARD = (  # all tasks of a `ranking_table`, with the kinds of the contestants and their costs, on the page
+    CONTESTANT,
+    text("task", weight=ALWAYS),
+    text("kind", legend="What it acts on: the kinds of sites in the network, or none of them.", weight=30),
+    *_named(RANKING, "rank", "mean", "interval_low", "std", "num_seeds", "outcome"),
+    COST,
+    *_named(RANKING, "default_mean", "selection_optimism", "budget", "survivors_mean", "status", "left_out"),
+)
+
 OVERALL = (  # the overall rows of a `ranking_table`
     CONTESTANT,
     number("rank", show=place, weight=ALWAYS),
@@ -110,6 +139,17 @@ OVERALL = (  # the overall rows of a `ranking_table`
         numeric=True,
     ),
     SEEDS,
+)
+
+TIMING_DRAWING = Drawing(
+    kind="intervals",
+    value="ratio",
+    low="ratio_low",
+    high="ratio_high",
+    label="time of a step, times the unregularized twin",
+    reference=1.0,
+    is_per_task=True,
+    figure="analysis.figures.ranking:plot_overhead",
 )
 
 TIMING = (  # a `timing_table`
@@ -199,6 +239,14 @@ CLAIMS = (  # a `claims_table`, without what was not run
     text("scale", weight=50),
 )
 
+CONTESTANT_TASKS = (  # the tasks of one contestant, on the page
+    text("task", weight=ALWAYS),
+    *_named(RANKING, "rank", "mean", "interval_low", "num_seeds", "outcome", "default_mean", "selection_optimism"),
+    COST,
+    text("hyperparameters", "best settings", legend="Of the winner of the search.", wide=True),
+    *_named(RANKING, "status"),
+)
+
 FROZEN = (  # the winners' hyperparameters
     text("regularizer", weight=ALWAYS),
     text("task", weight=ALWAYS),
@@ -211,15 +259,11 @@ FAILED = (
     text("regularizer", weight=ALWAYS),
     text("task", weight=ALWAYS),
     *map(text, ("role", "seed", "status", "error_type")),
+    text("reason", legend="Where it failed, if that is known.", weight=30, wide=True),
     text("error_message", wide=True),
 )
 
 SKIPPED = (text("regularizer", weight=ALWAYS), text("task", weight=ALWAYS), text("reason", wide=True))
-
-
-def optimism(tasks: Iterable[str]) -> tuple[Column, ...]:
-    """Selection optimism: one row per regularizer and one column per task."""
-    return (text("regularizer", weight=ALWAYS), *(number(task, task, signed) for task in tasks))
 
 
 def counts(statuses: Iterable[str]) -> tuple[Column, ...]:

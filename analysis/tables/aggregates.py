@@ -8,6 +8,7 @@ from scipy import stats
 
 from analysis.rows.notes import notes_of, with_notes
 from analysis.shown.column import ALWAYS, interval, number, text
+from analysis.shown.drawing import Drawing
 from analysis.shown.formats import place, share
 from analysis.tables.common_tasks import common_block
 from analysis.tables.cubes import Cube, cubes_of
@@ -154,6 +155,7 @@ RANKS = Statistic(
         interval("low", "high", "95 % interval", place, legend="Bootstrap over tasks and seeds.", weight=80),
         number("num_tasks", "tasks", weight=40),
     ),
+    drawing=Drawing(kind="intervals", value="mean_rank", low="low", high="high", label="mean rank (1 is best)"),
 )
 
 
@@ -172,6 +174,9 @@ INTERQUARTILE_MEANS = Statistic(
         ),
         interval("low", "high", "95 % interval", share, legend="Bootstrap over the seeds of each task.", weight=80),
         number("num_runs", "runs", weight=40),
+    ),
+    drawing=Drawing(
+        kind="intervals", value="iqm", low="low", high="high", label="interquartile mean of normalized scores"
     ),
 )
 
@@ -200,4 +205,12 @@ PROFILES = Statistic(
         ),
     ),
     view=_side_by_side,
+    drawing=Drawing(
+        kind="lines",
+        value="share",
+        across="threshold",
+        label="share of runs above",
+        across_label="normalized score",
+        is_step=True,
+    ),
 )

@@ -11,8 +11,8 @@ from analysis.rows.current import current_rows, winners
 from harness.records import HYPERPARAMETER_PREFIX, INTENDED, ROLES, STATUSES
 
 FAILURE_COLUMNS = (
-    "scale", "task", "regularizer", "role", "seed", "tune_index", "status", "error_type", "error_message", "attempts",
-    "trial_id",
+    "scale", "task", "regularizer", "role", "seed", "tune_index", "status", "error_type", "reason", "error_message",
+    "attempts", "trial_id",
 )  # fmt: skip
 _VERSIONS = ("regarena", "torch", "ray", "optuna", "python")
 

@@ -55,7 +55,10 @@ STATISTICS: Mapping[str, Statistic] = _Statistics(
 
 
 def statistics_of(
-    trials: pd.DataFrame, names: Iterable[str], curves: pd.DataFrame | None = None
+    trials: pd.DataFrame,
+    names: Iterable[str],
+    curves: pd.DataFrame | None = None,
+    scores: pd.DataFrame | None = None,
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """The name and the whole table of each of these statistics; the scores are computed once for all of them.
 
@@ -63,13 +66,13 @@ def statistics_of(
         trials: from `load_trials`.
         names: keys of `STATISTICS`.
         curves: from `load_curves`, for the statistics that take them.
+        scores: the `scores_table` of the trials, if it is known.
     """
     import pandas as pd
 
     from analysis.tables.scores import scores_table
     from harness.records import CURVE_COLUMNS
 
-    scores: pd.DataFrame | None = None
     curves = pd.DataFrame(columns=CURVE_COLUMNS) if curves is None else curves
     for name in names:
         statistic = STATISTICS[name]

@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.rows.notes import notes_of, with_notes
 from analysis.shown.column import ALWAYS, interval, number, text
+from analysis.shown.drawing import Drawing
 from analysis.shown.formats import points, share
 from analysis.tables.cubes import Cube, cubes_of
 from analysis.tables.scores import scores_table
@@ -130,6 +131,14 @@ STRENGTHS = Statistic(
         ),
         number("num_tasks", "tasks", weight=40),
     ),
+    drawing=Drawing(
+        kind="intervals",
+        value="strength",
+        low="strength_low",
+        high="strength_high",
+        label="strength, Elo points (higher is better)",
+        reference=0.0,
+    ),
 )
 
 
@@ -155,4 +164,10 @@ PAIRS = Statistic(
         number("num_tasks", "tasks", weight=40),
     ),
     view=_better_ones,
+    drawing=Drawing(
+        kind="matrix",
+        value="win_rate",
+        across="rival",
+        caption="Blue: the row is more often better than the column; orange: more often worse.",
+    ),
 )

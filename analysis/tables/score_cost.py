@@ -12,10 +12,10 @@ from analysis.rows.comparable import RANKED_ROLES
 from analysis.rows.current import current_rows, succeeded
 from analysis.rows.notes import notes_of, with_notes
 from analysis.shown.column import ALWAYS, Column, interval, number, text
-from analysis.tables.ranking import ranking_table
+from analysis.shown.drawing import Drawing
+from analysis.tables.ranking import OVERALL, ranking_table
 from analysis.tables.statistic import Statistic
 from analysis.tables.timing import timing_table
-from harness.records import OVERALL
 
 SCORE_COST_COLUMNS = (
     "scale", "task", "regularizer", "score", "interval_low", "interval_high", "cost", "step_ratio", "epochs_ratio",
@@ -164,4 +164,18 @@ SCORE_COST = Statistic(
         text("hardware_key", "hardware", weight=10),
     ),
     is_long=True,
+    drawing=Drawing(
+        kind="points",
+        value="score",
+        across="cost",
+        low="interval_low",
+        high="interval_high",
+        label="mean test value",
+        across_label="time of a training, times none",
+        caption="Vertical lines are 95 % intervals; the steps are the Pareto front, whose contestants are named.",
+        reference=1.0,
+        front="is_on_front",
+        is_per_task=True,
+        figure="analysis.figures.training_costs:plot_score_against_cost",
+    ),
 )

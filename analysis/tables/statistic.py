@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.shown.column import Column
+from analysis.shown.drawing import Drawing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class Statistic:
         view: selects the displayed rows from the whole table of one scale.
         absent: the sentence displayed for an empty table.
         is_long: whether it has many rows per task, so that it is displayed on request only.
+        drawing: how the whole table is drawn; None if it is not.
     """
 
     title: str
@@ -35,6 +37,7 @@ class Statistic:
     takes_curves: bool = False
     absent: str = "No trial can be ranked yet."
     is_long: bool = False
+    drawing: Drawing | None = None
 
     def views(self, table: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
         """Each scale of the whole table ("" if it has no scales), with the displayed rows."""

@@ -235,4 +235,4 @@ def spans_decades(smallest: float, largest: float, decades: float = 2.0) -> bool
     >>> spans_decades(1e-6, 0.1), spans_decades(0.9, 0.95), spans_decades(0.0, 1.0)
     (True, False, False)
     """
-    return smallest > 0 and largest / smallest > 10**decades
+    return bool(smallest > 0 and largest / smallest > 10**decades)

@@ -11,8 +11,8 @@ import pandas as pd
 from analysis.rows.comparable import RANKED_ROLES
 from analysis.rows.current import current_rows
 from analysis.rows.notes import notes_of, with_notes
-from analysis.rows.task_cells import only_measures
 from analysis.shown.column import ALWAYS, Column, interval, number, text
+from analysis.shown.drawing import Drawing
 from analysis.tables.statistic import Statistic
 from harness.records import SUCCESSES
 
@@ -96,7 +96,8 @@ def time_to_target(
 def _ranked(current: pd.DataFrame) -> pd.DataFrame:
     """The confirm trials of each cell, or its default trials if there are none; with the metric of the task."""
     rows = current[current["role"].isin(RANKED_ROLES) & current["status"].ne("skipped")]
-    rows = rows[~only_measures(rows)]
+    if "only_measures" in rows:
+        rows = rows[~rows["only_measures"].astype("boolean").fillna(False).astype(bool)]
     is_confirm = rows["role"].eq("confirm")
     rows = rows[is_confirm | ~is_confirm.groupby([rows[name] for name in _CELL]).transform("any")]
     known = rows.dropna(subset=["metric", "higher_is_better"]).drop_duplicates(_TASK)
@@ -205,4 +206,14 @@ TIME_TO_TARGET = Statistic(
     ),
     absent="No task has validation curves and a trial of the baseline with a value.",
     is_long=True,
+    drawing=Drawing(
+        kind="intervals",
+        value="epochs",
+        low="epochs_low",
+        high="epochs_high",
+        label="epochs until the target",
+        caption="Median, first and last trial; an arrow stands for trials that never reach the target.",
+        is_per_task=True,
+        figure="analysis.figures.training_costs:plot_time_to_target",
+    ),
 )

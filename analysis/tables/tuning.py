@@ -8,6 +8,7 @@ import pandas as pd
 from analysis.rows.current import current_rows
 from analysis.rows.notes import notes_of, with_notes
 from analysis.shown.column import ALWAYS, number, text
+from analysis.shown.drawing import Drawing
 from analysis.shown.formats import count
 from analysis.tables.statistic import Statistic
 from harness.records import INTENDED, SUCCESSES
@@ -122,4 +123,13 @@ SO_FAR = Statistic(
     view=_at_powers_of_two,
     absent="Nothing was tuned here.",
     is_long=True,
+    drawing=Drawing(
+        kind="lines",
+        value="best_validation",
+        across="num_trials",
+        label="best validation value so far",
+        across_label="tune trials",
+        is_per_task=True,
+        is_step=True,
+    ),
 )

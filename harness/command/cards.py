@@ -25,6 +25,7 @@ SMALL_SUITE = "zoo"  # the suite in which every contestant has a small task that
 _GAP = re.compile(r"(?<=\S) {2,}(?=\S)")  # between the columns of a line
 DOCSTRING_COLUMNS = 120  # the length of the longest lines in docstrings
 _BULLETS = ("* ", "- ")
+NO_SITE = "no site"
 SITES_HEADING = "sites         (kind, group, shape; how many; from the first to the last of them)"
 
 
@@ -117,11 +118,31 @@ def _regularizer(name: str, cls: Any, results: Sequence[str] | None) -> Iterator
     yield f"formula   {cls.formula}"
     yield f"source    {cls.source}"
     places = [", ".join(cls.acts_on), cls.also_acts_on]
-    yield f"acts on   {'; '.join(filter(None, places)) or 'no site: the loss, the batch or the optimizer'}"
+    yield f"acts on   {'; '.join(filter(None, places)) or f'{NO_SITE}: the loss, the batch or the optimizer'}"
     yield from filter(None, [_idleness(name, cls)])
     yield from _fields(name, cls)
     yield f"cost      {_cost(name, results)}"
     yield f"example   regarena tune {_task_for(cls)} --regularizer {name} --tune-trials 5 --scale smoke"
+
+
+def facts(contestant: str) -> dict[str, str] | None:
+    """What the report says of a contestant: "summary", "formula", "source" and "kind" (the kinds of sites it needs).
+
+    Of a combination they are those of its parts, in their order. None for a name that is not in the table, or whose
+    package cannot be used here: rows may come from elsewhere.
+    """
+    table = TABLES["regularizers"]
+    try:
+        classes = [table[part] for part in contestant.split("+")]
+    except (BrokenEntryError, UnknownNameError):
+        return None
+    kinds = dict.fromkeys(kind for cls in classes for kind in cls.acts_on)
+    return {
+        "summary": " ".join(_first_line(inspect.getmodule(cls)) for cls in classes),
+        "formula": "; ".join(cls.formula for cls in classes if cls.formula),
+        "source": "; ".join(cls.source for cls in classes if cls.source),
+        "kind": ", ".join(kinds) or NO_SITE,
+    }
 
 
 def _idleness(name: str, cls: Any) -> str:

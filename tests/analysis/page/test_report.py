@@ -12,7 +12,7 @@ import pytest
 from result_rows import confirmed, row, timed, write
 
 import analysis
-from analysis.page.report import MOST_BYTES, _with_palette
+from analysis.page.pictures import _with_palette
 from analysis.shown import tables as shown
 from analysis.tables.over_tasks import STATISTICS
 from harness.records import CURVE_SCHEMA
@@ -41,6 +41,9 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if not {"script", "style"} & set(self.open):
             self.words.append(data)
+
+
+EMPTY = ("kind", "left_out", "default_mean", "selection_optimism")  # columns without a value in the campaign below
 
 
 def campaign(folder):
@@ -92,7 +95,7 @@ def test_the_page_fetches_nothing_and_forbids_to(page):
 
 def test_the_page_is_well_formed_small_enough_and_made_for_a_phone(folder, page):
     assert page.open == []
-    assert (folder / "report.html").stat().st_size <= MOST_BYTES
+    assert (folder / "report.html").stat().st_size < 1_500_000
     assert any(meta.get("name") == "viewport" and "width=device-width" in meta["content"] for meta in page.metas)
 
 
@@ -117,7 +120,11 @@ def test_the_page_shows(page, words):
     assert words in "".join(page.words)
 
 
-@pytest.mark.parametrize("column", [each for each in shown.RANKING if each.legend], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "column",
+    [each for each in shown.LEADERBOARD if each.legend and each.name not in EMPTY],
+    ids=lambda each: each.name,
+)
 def test_what_a_column_means_is_its_tool_tip_and_stands_among_the_explanations(folder, column):
     text = html.unescape((folder / "report.html").read_text())
     assert f' title="{column.legend}">{column.heading}</th>' in text
@@ -136,18 +143,11 @@ def test_tables_and_figures_lie_beside_the_page(folder):
     names = {path.name for path in (folder / "figures").iterdir()}
     assert names == {
         "curves-digits-smoke.png",
-        "overhead-digits-smoke-0.png",
+        "overhead-digits-smoke.png",
         "ranking-digits-smoke.png",
         "score-cost-digits-smoke.png",
     }
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (folder / "figures").iterdir())
-
-
-@pytest.mark.slow
-def test_curves_are_interactive_unless_asked_not_to(folder, tmp_path):
-    assert "Plotly.newPlot" in (folder / "report.html").read_text()
-    plain = analysis.write_report(folder, out=tmp_path, interactive=False)
-    assert "Plotly" not in Path(plain).read_text()
 
 
 @pytest.mark.slow
@@ -182,12 +182,12 @@ def test_cells_of_the_papers_are_shown_beside_them_and_labelled_with_the_scale(t
 
 
 def test_the_page_says_which_figures_it_leaves_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("analysis.page.report.MOST_DRAWN", 2)
+    monkeypatch.setattr("analysis.page.files.MOST_DRAWN", 2)
     rows = [each for task in ("a", "b", "c") for each in confirmed("none", [0.5], task)]
     page = Path(analysis.write_report(write(tmp_path, rows))).read_text()
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"ranking-a-smoke.png", "ranking-b-smoke.png"}
-    assert "The page has the figures of the first 2 tasks; analysis.plot_ranking draws the other 1." in page
-    assert all(f"<h3>{task}</h3>" in page for task in "abc"), "the tables are there for all"
+    assert "figures/ranking-*.png are of the first 2 tasks; analysis.plot_ranking draws the other 1." in page
+    assert all(f"<td>{task}</td>" in page for task in "abc"), "the tables are there for all"
 
 
 def test_a_report_on_a_full_disk_leaves_nothing_unfinished(tmp_path, monkeypatch):
@@ -239,8 +239,8 @@ def test_statistics_over_tasks_stand_on_the_page_with_their_sources(tmp_path):
     path = Path(analysis.write_report(write(tmp_path, rows)))
     words = " ".join("".join(Page(path.read_text()).words).split())
     short = {name: each for name, each in STATISTICS.items() if not each.is_long}
-    titles = [each.title for name, each in short.items() if name not in ("costs", "interactions")]
-    assert [title for title in titles if title not in words] == []
+    titles = [each.title for each in short.values()]
+    assert [title for title in titles if title.lower() not in words.lower()] == []
     assert all(STATISTICS[name].source in words for name in ("ranks", "strengths", "pairs", "bayes", "iqm", "profiles"))
     assert (tmp_path / "figures" / "critical-difference-smoke.png").exists()
     assert "0.7000 (-0.35)" in words, "the mean of the survivors and what the failures did to it"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import subprocess
 import sys
 import tomllib
@@ -16,12 +15,11 @@ from plugins import forget
 from slow_params import slow_but
 
 from harness.checks import contestants
-from harness.checks.contestant_trainings import ends_in_finite_values_with_its_defaults
 from harness.checks.law import findings
 from harness.cli import main
 from harness.command.check import check
 from harness.command.new import _write, check_name, class_name
-from harness.command.parameters import NewKind
+from harness.command.options import NewKind
 from harness.errors import BadInput
 from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
@@ -100,7 +98,7 @@ def test_a_regularizer_keeps_the_laws_that_need_no_training(
     installed(Path("brand_new"))
     assert REGULARIZERS.package("brand_new") == "brand-new"
     laws = contestants.LAWS[:10]
-    assert ends_in_finite_values_with_its_defaults not in laws
+    assert contestants.ends_in_finite_values_with_its_defaults not in laws
     assert list(findings(contestants.Entrant.of("brand_new"), laws)) == []
 
 
@@ -154,8 +152,7 @@ REFUSED = {  # arguments -> what the sentence says
     "regularizer lambda": "a module 'lambda', which is a word of Python",
     "task torch": "a module 'torch', which is a word of Python or an installed module",
     f"task {'a' * 61}": "at most 60 lower-case letters",
-    "task overall": "Rankings name their rows over all tasks 'overall'; choose another name.",
-    "optimizer mine": "Invalid value for 'KIND': 'optimizer' is not one of 'regularizer', 'task', 'dataset'",
+    "optimizer mine": "'optimizer' is not one of 'regularizer', 'task', 'dataset'",
     "task mine --hook fill": "--hook is for regularizers; a task has none.",
     "task mine --into s3://bucket/folder": "--into takes a folder of this machine, got s3://bucket/folder.",
     "task mine --into /proc/mine": "The folder /proc/mine cannot be written",
@@ -202,16 +199,5 @@ def test_nothing_is_left_if_a_file_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_the_name_of_the_class_is_no_name_that_the_module_imports() -> None:
-    templates = ROOT / "harness" / "command" / "templates" / "regularizer"
-    imports = [
-        line
-        for path in templates.glob("*/module.py.j2")
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if line.startswith("from ")
-    ]
-    imported = {name for line in imports for name in line.partition(" import ")[2].split(", ")}
-    assert {"Tensor", "MaskStream", "Step"} <= imported
-    for name in imported:
-        assert class_name(re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()) not in imported
     assert class_name("step") == "StepRegularizer"
     assert class_name("my_step_2") == "MyStep2"

@@ -1,0 +1,46 @@
+"""The answer: the verdict over all tasks and per task in words, and the figures that show it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from analysis.page.charts import chart_of, ranking_chart
+from analysis.page.files import Files
+from analysis.page.source import Source
+from analysis.page.tables import table_of
+from analysis.rows.notes import notes_of
+from analysis.shown import tables as shown
+from analysis.tables.over_tasks import STATISTICS
+from analysis.tables.overall import significance_of
+from analysis.tables.ranking import OVERALL
+from analysis.tables.verdicts import overall_sentences
+
+
+def answer(source: Source, files: Files) -> dict[str, Any]:
+    """Sentences and overall tables by scale, the verdicts, and the charts of mean ranks and of means per task."""
+    ranking, ranks = source.ranking, source.statistics["ranks"]
+    significance = significance_of(ranking)
+    for name, table in (("ranking", ranking), ("significance", significance), ("verdicts", source.verdicts)):
+        files.table(name, table)
+    files.drawn("ranking", source.of_tasks, shown.RANKING_DRAWING)
+    sentences, overall = overall_sentences(ranking), ranking[ranking["task"] == OVERALL]
+    drawing = STATISTICS["ranks"].drawing
+    several = ranks[ranks["num_tasks"] > 1]
+    return {
+        "overall": [
+            {
+                "scale": row["scale"],
+                "sentences": sentences.get(row["scale"], [row["sentence"]]),
+                "differences": row["different_pairs"],
+                "table": table_of(overall[overall["scale"] == row["scale"]], shown.OVERALL, known_notes=source.notes),
+            }
+            for row in significance.to_dict("records")
+        ],
+        "verdicts": [
+            {"task": row["task"], "scale": row["scale"], "sentence": row["sentence"]}
+            for row in source.verdicts.to_dict("records")
+        ],
+        "ranks_chart": chart_of(several, drawing),
+        "ranking_chart": ranking_chart(source.of_tasks, shown.RANKING_DRAWING),
+        "overall_notes": [note for note in notes_of(significance) if note not in source.notes],
+    }

@@ -1,0 +1,123 @@
+"""One section per contestant: what it is, where it wins and loses, its best settings, and their sensitivity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.figures.canvas import BASELINE
+from analysis.page.charts import numbers
+from analysis.page.files import Files
+from analysis.page.sections.leaderboard import with_costs
+from analysis.page.source import Source
+from analysis.page.tables import table_of
+from analysis.rows.current import current_rows, succeeded
+from analysis.shown import tables as shown
+from analysis.tables import campaign
+from analysis.tables.statistics import spans_decades
+from analysis.tables.verdicts import listed
+from harness.records import HYPERPARAMETER_PREFIX
+
+MOST_POINTS = 20_000  # of all charts of settings together; each has at least 20
+_CELL = ["scale", "task", "regularizer"]
+
+
+def contestants(source: Source, files: Files) -> dict[str, Any]:
+    """The contestants, the best first."""
+    frozen = campaign.frozen_winners(source.trials)[[*_CELL, "hyperparameters"]]
+    rows = with_costs(source).merge(frozen, on=_CELL, how="left")
+    of_name = {str(name): table for name, table in rows.groupby("regularizer", sort=False)}
+    settings = _settings_by_name(source.trials)
+    rivals = _rivals(source)
+    curved = {str(name) for points in source.curve_means.values() for name in points["regularizer"]}
+    return {
+        "contestants": [
+            {
+                "name": name,
+                "facts": source.facts[name],
+                "sentences": [*_record(name, of_name[name]), *rivals.get(name, [])],
+                "table": table_of(of_name[name], shown.CONTESTANT_TASKS, without_empty=True, known_notes=source.notes),
+                "settings": settings.get(name),
+                "has_curves": name in curved,
+                "initial": list(dict.fromkeys([name, BASELINE])),
+            }
+            for name in source.best_first
+            if name in of_name
+        ]
+    }
+
+
+def _record(name: str, rows: pd.DataFrame) -> Iterator[str]:
+    """Where it wins and loses against the baseline, and where it is best."""
+    best = [str(task) for task in rows.loc[rows["rank"].eq(1), "task"]]
+    if best:
+        yield f"Best on {listed(best)}."
+    if name == BASELINE:
+        return
+    words = {"win": "Significantly better than", "loss": "Significantly worse than", "equivalent": "Equivalent to"}
+    for outcome, said in words.items():
+        tasks = [str(task) for task in rows.loc[rows["outcome"].eq(outcome), "task"]]
+        if tasks:
+            yield f"{said} {BASELINE} on {listed(tasks)}."
+    tested = rows["outcome"].isin(["win", "loss", "tie", "equivalent"]).sum()
+    if tested and not rows["outcome"].isin(list(words)).any():
+        yield f"On no task is the difference to {BASELINE} significant."
+
+
+def _rivals(source: Source) -> dict[str, list[str]]:
+    """For each contestant: against which others its runs are usually better, and against which worse."""
+    pairs = source.statistics["pairs"].sort_values("win_rate", kind="stable")
+    sentences = {}
+    for name, rows in pairs.groupby("regularizer", sort=False):
+        ahead = [str(each) for each in rows.loc[rows["win_rate"] > 0.5, "rival"]][::-1]
+        behind = [str(each) for each in rows.loc[rows["win_rate"] < 0.5, "rival"]]
+        said = [f"Its runs are more often better than those of {listed(ahead)}."] if ahead else []
+        sentences[str(name)] = [
+            *said,
+            *([f"They are more often worse than those of {listed(behind)}."] if behind else []),
+        ]
+        if behind and not ahead:
+            sentences[str(name)] = [f"Its runs are more often worse than those of {listed(behind)}."]
+    return sentences
+
+
+def _settings_by_name(trials: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """For each contestant the chart of its tune trials: validation values over each hyperparameter that varies."""
+    current = current_rows(trials)
+    tuned = succeeded(current[current["role"] == "tune"])
+    tuned = tuned[np.isfinite(tuned["validation_value"].astype(float))]
+    names = [name for name in tuned.columns if name.startswith(HYPERPARAMETER_PREFIX)]
+    cells = list(tuned.groupby(_CELL, sort=True))
+    most = max(20, MOST_POINTS // max(1, len(cells)))
+    panels: dict[str, list[dict[str, Any]]] = {}
+    for (scale, task, regularizer), rows in cells:
+        if len(rows) > most:
+            rows = rows.iloc[np.linspace(0, len(rows) - 1, most).round().astype(int)]
+        known = rows[names].notna().to_numpy().any(axis=0)
+        for name in np.array(names, dtype=object)[known]:
+            panel = _settings(rows, str(name))
+            if panel is not None:
+                title = f"{task} ({scale}): {str(name).removeprefix(HYPERPARAMETER_PREFIX)}"
+                panels.setdefault(str(regularizer), []).append({"name": title, **panel})
+    return {
+        name: {"kind": "settings", "label": "", "across": "", "step": False, "initial": [], "panels": each}
+        for name, each in panels.items()
+    }
+
+
+def _settings(rows: pd.DataFrame, name: str) -> dict[str, Any] | None:
+    values = rows[name]
+    if values.nunique() < 2:
+        return None
+    parsed = pd.to_numeric(values, errors="coerce")
+    is_number = bool(parsed.notna().all()) and not any(isinstance(value, bool) for value in values)
+    across = numbers(parsed) if is_number else [str(value) for value in values]
+    return {
+        "label": f"validation {str(rows['metric'].iloc[0]).replace('_', ' ')}",
+        "across": name.removeprefix(HYPERPARAMETER_PREFIX),
+        "log": is_number and spans_decades(float(parsed.min()), float(parsed.max()), 1.5),
+        "rows": {"across": across, "value": numbers(rows["validation_value"])},
+    }

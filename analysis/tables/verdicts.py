@@ -1,0 +1,215 @@
+"""Verdicts: for each task and over all tasks, which contestant is best, and from which the seeds do not separate it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.shown.formats import digits, place, probability, signed
+from analysis.tables.overall import FEWEST, friedman_by_scale, significance_of
+from analysis.tables.ranking import OVERALL
+from analysis.tables.statistics import holm, paired_p_value
+
+VERDICT_COLUMNS = (
+    "scale", "task", "best", "mean", "interval_low", "interval_high", "num_seeds", "metric", "higher_is_better",
+    "gain", "outcome", "p_holm", "winners", "alike", "is_tested", "cheapest", "cost", "sentence",
+)  # fmt: skip
+LEVEL = 0.05
+_Scores = Mapping[str, Mapping[int, float]]  # by contestant and seed
+
+
+def verdicts(ranking: pd.DataFrame, scores: pd.DataFrame, costs: pd.DataFrame, baseline: str = "none") -> pd.DataFrame:
+    """One row per task of a `ranking_table`: its best contestant, and what the seeds say about the others.
+
+    The best contestant has rank 1 among those with the commonest budget. Each of the others is compared with it by the
+    paired t-test over common seeds, with Holm's correction over the task. The best one was chosen by the same seeds, so
+    that the test is too liberal (Hsu 1996, "Multiple Comparisons", chapter 4): a contestant that it does not separate
+    from the best may be as good, but one that it separates need not be worse.
+
+    The columns:
+
+    - `scale`, `task`
+    - `best`: the contestant with rank 1; with several the first by name, and the others are in `alike`
+    - `mean`, `interval_low`, `interval_high`, `num_seeds`, `metric`, `higher_is_better`: of the best one
+    - `gain`: how much better its mean is than that of the baseline, in the unit of the metric; NaN without both
+    - `outcome`, `p_holm`: of the best one against the baseline, as in the ranking
+    - `winners`: text, the contestants that are significantly better than the baseline
+    - `alike`: text, the contestants that the test does not separate from the best
+    - `is_tested`: whether any contestant has two or more seeds in common with the best
+    - `cheapest`, `cost`: of the best one and those in `alike`, the one with the shortest training, and its time
+      relative to the baseline's; "" and NaN if the costs are not known
+    - `sentence`: all of this in words
+
+    Args:
+        ranking: from `ranking_table`.
+        scores: from `scores_table`.
+        costs: from `score_against_cost`.
+        baseline: the name of the unregularized contestant.
+    """
+    of_task = {key: _by_seed(rows) for key, rows in scores.groupby(["scale", "task"], sort=False)}
+    cost_of = {
+        (str(scale), str(task), str(name)): float(cost)
+        for scale, task, name, cost in costs[["scale", "task", "regularizer", "cost"]].itertuples(index=False)
+    }
+    rows = []
+    for key, table in ranking[ranking["task"] != OVERALL].groupby(["scale", "task"], sort=False):
+        ranked = table[table["is_main_budget"].astype(bool) & table["rank"].notna() & table["mean"].notna()]
+        if len(ranked):
+            rows.append(_verdict(ranked, of_task.get(key, {}), cost_of, baseline))
+    return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+
+
+def overall_sentences(ranking: pd.DataFrame, baseline: str = "none") -> dict[str, list[str]]:
+    """For each scale with two or more common tasks: the best mean rank, the test of its lead, and the record in words.
+
+    Args:
+        ranking: from `ranking_table`.
+        baseline: as in `verdicts`.
+    """
+    tested = significance_of(ranking).set_index("scale")["sentence"]
+    sentences: dict[str, list[str]] = {}
+    for scale, result in friedman_by_scale(ranking).items():
+        means = result.mean_ranks
+        if result.num_tasks < 2 or len(means) < 2:
+            continue
+        leaders = [str(name) for name, mean in means.items() if math.isclose(mean, means.iloc[0])]
+        verb = "has" if len(leaders) == 1 else "share"
+        said = [
+            f"Over the {result.num_tasks} tasks that {len(means)} contestants have in common, {listed(leaders)} {verb} "
+            f"the best mean rank ({place(means.iloc[0])}; 1 is best)."
+        ]
+        if math.isnan(result.p_value):
+            said.append(str(tested[scale]) if result.num_tasks < FEWEST or len(means) < FEWEST else _ALL_TIED)
+        elif result.p_value >= LEVEL:
+            said.append(
+                f"The mean ranks do not differ significantly (Friedman's test, {_p(result.p_value)}), so "
+                "this order may be chance."
+            )
+        else:
+            said.append(_behind(leaders[0], result.different_pairs))
+        said += _record(ranking[(ranking["scale"] == scale) & (ranking["task"] == OVERALL)], leaders[0], baseline)
+        sentences[scale] = said
+    return sentences
+
+
+_ALL_TIED = "All contestants are tied on all tasks, so Friedman's test cannot be computed."
+
+
+def listed(names: list[str], most: int = 6) -> str:
+    """Names in a sentence; after `most` of them how many more there are.
+
+    >>> listed(["a"]), listed(["a", "b", "c"]), listed(["a", "b", "c", "d"], most=2)
+    ('a', 'a, b and c', 'a, b and 2 more')
+    """
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def _behind(leader: str, pairs: list[tuple[str, str]]) -> str:
+    behind = [worse for better, worse in pairs if better == leader]
+    test = "Nemenyi's test, 5 %"
+    if behind:
+        return f"It is significantly better than {listed(behind)} ({test}); from the others it is not separated."
+    return f"The mean ranks differ significantly, but {leader} is not separated from any single contestant ({test})."
+
+
+def _record(overall: pd.DataFrame, leader: str, baseline: str) -> list[str]:
+    rows = overall[overall["regularizer"] == leader].to_dict("records")
+    if leader == baseline or not rows or not rows[0]["num_tasks"]:
+        return []
+    row = rows[0]
+    return [
+        f"Against {baseline}, {leader} wins significantly on {row['wins']} of {row['num_tasks']} tasks and loses on "
+        f"{row['losses']}."
+    ]
+
+
+def _by_seed(rows: pd.DataFrame) -> _Scores:
+    return {
+        str(name): dict(zip(cell["seed"].tolist(), cell["score"].tolist(), strict=True))
+        for name, cell in rows.groupby("regularizer", sort=True)
+    }
+
+
+def _verdict(
+    ranked: pd.DataFrame, scores: _Scores, cost_of: Mapping[tuple[str, str, str], float], baseline: str
+) -> dict[str, Any]:
+    records = ranked.sort_values(["rank", "regularizer"]).to_dict("records")
+    best = records[0]
+    name, others = str(best["regularizer"]), [str(row["regularizer"]) for row in records[1:]]
+    raw = [_p_value(scores, name, other) for other in others]
+    corrected = holm(raw)
+    alike = [other for other, p in zip(others, corrected, strict=True) if p >= LEVEL]
+    costs = {each: cost_of.get((str(best["scale"]), str(best["task"]), each), math.nan) for each in [name, *alike]}
+    known = {each: cost for each, cost in costs.items() if not math.isnan(cost)}
+    cheapest = min(known, key=lambda each: (known[each], each), default="")
+    base = next((row["mean"] for row in records if row["regularizer"] == baseline), math.nan)
+    sign = 1 if best["higher_is_better"] else -1
+    verdict = {
+        **{column: best.get(column) for column in VERDICT_COLUMNS},
+        "best": name,
+        "gain": sign * (best["mean"] - base) if math.isfinite(best["mean"]) and math.isfinite(base) else math.nan,
+        "winners": ", ".join(str(row["regularizer"]) for row in records if row["outcome"] == "win"),
+        "alike": ", ".join(alike),
+        "is_tested": any(not math.isnan(p) for p in raw),
+        "cheapest": cheapest,
+        "cost": known.get(cheapest, math.nan),
+    }
+    winners = [str(row["regularizer"]) for row in records if row["outcome"] == "win"]
+    return verdict | {"sentence": " ".join(_sentences(verdict, alike, winners, len(others), baseline))}
+
+
+def _p_value(scores: _Scores, first: str, second: str) -> float:
+    one, other = scores.get(first, {}), scores.get(second, {})
+    seeds = [seed for seed in one if seed in other]
+    return paired_p_value([one[seed] for seed in seeds], [other[seed] for seed in seeds])
+
+
+def _sentences(
+    verdict: Mapping[str, Any], alike: list[str], winners: list[str], num_others: int, baseline: str
+) -> list[str]:
+    name, metric = verdict["best"], str(verdict["metric"]).replace("_", " ")
+    said = f"{name} has the best mean {metric}, {digits(verdict['mean'])}"
+    if not math.isnan(verdict["interval_low"]):
+        said += f" (95 % interval {digits(verdict['interval_low'])} … {digits(verdict['interval_high'])})"
+    sentences = [f"{said}{_against(verdict, baseline)}."]
+    if not num_others:
+        return [*sentences, "There is no other contestant to compare it with."]
+    if not verdict["is_tested"]:
+        return [*sentences, "Nothing can be tested, because contestants have fewer than two seeds in common."]
+    if winners != [name]:
+        better = [each for each in winners if each != name]
+        sentences.append(
+            f"{'Also s' if name in winners else 'S'}ignificantly better than {baseline}: {listed(better)}."
+            if better
+            else f"No contestant is significantly better than {baseline}."
+        )
+    if alike:
+        sentences.append(f"The seeds do not separate it from {listed(alike)}.")
+        if verdict["cheapest"]:
+            time = f", with {digits(verdict['cost'])} times the training time of {baseline}"
+            sentences.append(
+                f"The cheapest of these is {verdict['cheapest']}{time * (verdict['cheapest'] != baseline)}."
+            )
+    else:
+        sentences.append("The seeds separate it from all others.")
+    return sentences
+
+
+def _against(verdict: Mapping[str, Any], baseline: str) -> str:
+    if verdict["best"] == baseline or math.isnan(verdict["gain"]):
+        return ""
+    words = {
+        "win": f"significant, {_p(verdict['p_holm'])}",
+        "tie": f"not significant, {_p(verdict['p_holm'])}",
+    }.get(str(verdict["outcome"]), "not tested")
+    return f", better than {baseline} by {signed(verdict['gain']).lstrip('+')} ({words})"
+
+
+def _p(value: float) -> str:
+    shown = probability(value)
+    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"

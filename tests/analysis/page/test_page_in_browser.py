@@ -1,0 +1,291 @@
+"""The page in a real Chromium: used by clicks and keys, in two widths, light and dark."""
+
+import itertools
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from browser import AXE, browser, needs_axe, needs_browser, set_window, show_charts
+from result_rows import confirmed, row, timed, write
+
+import analysis
+from analysis.exports.table_files import csv_text, latex_text, markdown_text
+from analysis.exports.tables import NamedTable
+from analysis.shown import tables as shown
+from harness.records import CURVE_SCHEMA
+
+pytestmark = [needs_browser, pytest.mark.slow]
+
+CONTESTANTS = ("none", "dropout", "dropblock", "weight_decay", "a_regularizer_with_a_very_long_name_from_elsewhere")
+TASKS = ("digits-mlp", "digits-200-convnet", "a-task-with-a-rather-long-name-of-somebody-else")
+FACTS = {"summary": "It does something.", "formula": "y = m x <b>", "source": "Somebody 2020", "kind": "conv, dense"}
+ODD = "-=50_% & <b>|[x](y)\\~^é…"
+
+
+CUT = """
+return [...document.querySelectorAll(".scroll, .drawing")].filter(each => each.scrollWidth > each.clientWidth + 1)
+  .map(each => `${each.scrollWidth} > ${each.clientWidth}: ${each.textContent.slice(0, 80)}`);
+"""
+OVERLAPPING = """
+return [...document.querySelectorAll(".drawing svg")].flatMap(drawing => {
+  const labels = [...drawing.querySelectorAll("text")].filter(each => each.textContent)
+    .map(each => [each.textContent, each.getBoundingClientRect()]);
+  const found = [];
+  for (let i = 0; i < labels.length; i++) for (let j = 0; j < i; j++) {
+    const [a, one] = labels[i], [b, other] = labels[j];
+    const width = Math.min(one.right, other.right) - Math.max(one.left, other.left);
+    const height = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top);
+    if (width > 1 && height > 4) found.push(`${drawing.getAttribute("aria-label")}: ${a} on ${b}`);
+  }
+  return found;
+});
+"""
+VIOLATIONS = """
+const done = arguments[0];
+axe.run({resultTypes: ["violations"]}).then(found => done(found.violations.map(each =>
+  [each.id, each.help, each.nodes.length, each.nodes[0].html.slice(0, 200), each.nodes[0].failureSummary])));
+"""
+
+
+def campaign(folder):
+    """Five contestants on three tasks, tuned, confirmed and timed, with curves."""
+    rng, rows, points = np.random.default_rng(0), [], []
+    for (place, name), task in itertools.product(enumerate(CONTESTANTS), TASKS):
+        tuned = [
+            row(task, name, "tune", tune_index=trial, validation=float(rng.uniform(0.6, 0.9)),
+                hp={"drop_rate": trial / 10, "learning_rate": 10.0 ** -(trial % 4)}, train_seconds=1.0)
+            for trial in range(6)
+        ]  # fmt: skip
+        winner = max(tuned, key=lambda each: each["validation_value"])
+        values = [0.6 + 0.05 * place + float(rng.normal(0, 0.02)) for _ in range(4)]
+        ran = confirmed(
+            name,
+            values,
+            task,
+            frozen_from=winner["trial_id"],
+            validation=0.6 + place / 100,
+            train_seconds=2.0,
+            epochs_run=5,
+        )
+        rows += [*tuned, *ran, timed(name, 1 + 0.2 * place, task=task)]
+        points += [
+            {"trial_id": each["trial_id"], "epoch": epoch, "split": split, "metric": "accuracy",
+             "value": 0.2 + 0.1 * epoch + 0.01 * place, "train_seconds": float(epoch)}
+            for each in ran for epoch in range(1, 6) for split in ("train", "validation", "test")
+        ]  # fmt: skip
+    rows += [row(TASKS[0], ODD, role="default", status="skipped", reason=ODD)]
+    write(folder, rows)
+    (folder / "curves").mkdir()
+    pq.write_table(pa.Table.from_pylist(points, schema=CURVE_SCHEMA), folder / "curves" / "points.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = campaign(tmp_path_factory.mktemp("campaign"))
+    return Path(analysis.write_report(folder, describe=lambda name: FACTS if name in CONTESTANTS[1:3] else None))
+
+
+@pytest.fixture(scope="module")
+def driver(page, tmp_path_factory):
+    with browser(tmp_path_factory.mktemp("downloads")) as driver:
+        driver.downloads = tmp_path_factory.getbasetemp() / "downloads0"
+        yield driver
+
+
+@pytest.fixture
+def opened(page, driver):
+    set_window(driver, 1280)
+    driver.get(page.as_uri())
+    return driver
+
+
+def column(driver, name):
+    """The texts of a column of the leaderboard, in the rows that are shown."""
+    return driver.execute_script(
+        "const table = document.querySelector('#leaderboard-table table');"
+        "const place = [...table.tHead.rows[0].cells].findIndex(cell => cell.dataset.name === arguments[0]);"
+        "return [...table.tBodies[0].rows].filter(row => !row.hidden).map(row => row.cells[place].textContent)",
+        name,
+    )
+
+
+def heading(driver, name):
+    return driver.find_element("css selector", f"#leaderboard-table th[data-name={name}] button")
+
+
+def test_it_begins_with_the_answer_and_draws_it_without_a_complaint(opened):
+    headings = [each.text for each in opened.find_elements("css selector", "h2")]
+    assert headings[:2] == ["Which one is best?", "Leaderboard"]
+    answer = opened.find_element("css selector", ".answer").text
+    assert f"Over the 3 tasks that 5 contestants have in common, {CONTESTANTS[-1]} has the best mean rank (1;" in answer
+    show_charts(opened)
+    assert not [entry for entry in opened.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_a_heading_sorts_by_its_numbers_and_once_more_the_other_way_round(opened):
+    for turn, sign in (("ascending", 1), ("descending", -1)):
+        heading(opened, "mean").click()
+        means = column(opened, "mean")
+        numbers = [float(each) for each in means if each != "–"]
+        assert numbers == sorted(numbers, key=lambda each: sign * each)
+        assert "–" not in means[: len(numbers)], "missing values are last in both directions"
+        assert opened.find_element("css selector", "#leaderboard-table th[data-name=mean]").get_attribute(
+            "aria-sort"
+        ) == turn  # fmt: skip
+
+
+def test_the_leaderboard_is_filtered_by_task_kind_cost_and_name(opened):
+    from selenium.webdriver.support.select import Select
+
+    everything = len(column(opened, "task"))
+    Select(opened.find_element("name", "task")).select_by_visible_text(TASKS[1])
+    assert set(column(opened, "task")) == {TASKS[1]}
+    Select(opened.find_element("name", "kind")).select_by_visible_text("conv")
+    assert column(opened, "regularizer") == ["dropblock", "dropout"]
+    opened.find_element("name", "cost").send_keys("1.3")
+    assert column(opened, "regularizer") == ["dropout"]
+    assert opened.find_element("id", "num-shown").text.startswith("1 of ")
+    opened.find_element("css selector", "#filters button[type=reset]").click()
+    opened.find_element("name", "name").send_keys("DROP")
+    assert set(column(opened, "regularizer")) == {"dropout", "dropblock"}
+    opened.find_element("css selector", "#filters button[type=reset]").click()
+    opened.execute_async_script("setTimeout(arguments[0], 50)")
+    assert len(column(opened, "task")) == everything
+
+
+@pytest.mark.parametrize("by", ["the pointer", "the keyboard"])
+def test_a_heading_says_what_its_column_is_to(opened, by):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    button, tip = heading(opened, "mean"), opened.find_element("id", "tip")
+    assert not tip.is_displayed()
+    if by == "the pointer":
+        ActionChains(opened).move_to_element(button).perform()
+    else:
+        opened.execute_script("arguments[0].focus()", heading(opened, "rank"))
+        ActionChains(opened).send_keys(Keys.TAB).perform()
+        assert opened.switch_to.active_element == button
+    legend = next(each.legend for each in shown.LEADERBOARD if each.name == "mean")
+    assert tip.text == legend
+    assert button.get_attribute("aria-describedby") == "tip"
+    ActionChains(opened).send_keys(Keys.ESCAPE).perform()
+    assert not tip.is_displayed()
+
+
+def downloaded(driver, name):
+    path = driver.downloads / name
+    path.unlink(missing_ok=True)
+    place = driver.find_element("css selector", "[data-downloads=leaderboard]")
+    place.find_element("css selector", f"[data-format={path.suffix[1:]}]").click()
+    for _ in range(100):
+        if path.exists() and path.stat().st_size:
+            return path.read_bytes().decode()
+        time.sleep(0.05)
+    raise AssertionError(f"{name} was not downloaded within 5 s.")
+
+
+@pytest.mark.parametrize(("ending", "text"), [("csv", csv_text), ("tex", latex_text), ("md", markdown_text)])
+def test_a_download_is_what_the_export_writes_of_the_rows_that_are_shown(opened, ending, text):
+    names = opened.execute_script(
+        "return [...document.querySelectorAll('#leaderboard-table th')].map(each => each.dataset.name)"
+    )
+    of_name = {each.name: each for each in shown.LEADERBOARD}
+    cells = [column(opened, name) for name in names]
+    table = NamedTable(
+        name=("leaderboard",), title="Leaderboard", columns=tuple(of_name[name] for name in names),
+        rows=[list(each) for each in zip(*cells, strict=True)],
+    )  # fmt: skip
+    assert ODD in cells[names.index("regularizer")]
+    assert downloaded(opened, f"leaderboard.{ending}") == text(table)
+
+
+def test_a_contestant_opens_and_shows_its_formula_its_settings_and_its_curves(opened):
+    (place,) = [
+        each
+        for each in opened.find_elements("css selector", "details.contestant")
+        if each.find_element("css selector", "summary").text.startswith("dropout:")
+    ]
+    place.find_element("css selector", "summary").click()
+    show_charts(opened)
+    assert "y = m x <b>" in place.text
+    assert "Somebody 2020" in place.text
+    assert "Where it wins and loses" in place.text
+    assert "drop_rate = " in place.text
+    assert len(place.find_elements("css selector", ".drawing svg")) == 2
+    legend = [each.text for each in place.find_elements("css selector", ".legend [aria-pressed=true]")]
+    assert sorted(legend) == ["dropout", "none"]
+    identifier = place.get_attribute("id")
+    opened.get(f"{opened.current_url.partition('#')[0]}#{identifier}")
+    opened.refresh()
+    assert opened.find_element("id", identifier).get_attribute("open") is not None, "a link to it opens it"
+
+
+def test_the_legend_and_the_choice_of_a_task_change_a_chart(opened):
+    from selenium.webdriver.support.select import Select
+
+    show_charts(opened)
+    figure = opened.find_element("css selector", "#curves ~ figure")
+    before = figure.find_element("css selector", "svg").get_attribute("outerHTML")
+    label = figure.find_element("css selector", "svg").get_attribute("aria-label")
+    figure.find_element("css selector", ".legend button").click()
+    without = figure.find_element("css selector", "svg").get_attribute("outerHTML")
+    assert before.count("<path") > without.count("<path")
+    Select(figure.find_element("css selector", "select")).select_by_index(1)
+    assert figure.find_element("css selector", "svg").get_attribute("aria-label") != label
+
+
+def open_all(driver):
+    driver.execute_script("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    show_charts(driver)
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_nothing_is_cut_and_no_labels_overlap(page, driver, width):
+    set_window(driver, width)
+    driver.get(page.as_uri())
+    open_all(driver)
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+    cut = driver.execute_script(CUT)
+    assert cut == []
+    overlapping = driver.execute_script(OVERLAPPING)
+    assert overlapping == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_figures_have_the_colours_of_the_page(page, driver, dark):
+    set_window(driver, 1280, dark)
+    driver.get(page.as_uri())
+    show_charts(driver)
+    text, ground = driver.execute_script(
+        "const colours = getComputedStyle(document.querySelector('.drawing svg text'));"
+        "return [colours.fill, getComputedStyle(document.body).backgroundColor]"
+    )
+    light = [sum(json.loads(f"[{each.partition('(')[2].rstrip(')')}]")[:3]) / 3 for each in (text, ground)]
+    assert (light[0] > 128, light[1] > 128) == (dark, not dark)
+
+
+@needs_axe
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_axe_finds_no_barrier(page, driver, width, dark):
+    set_window(driver, width, dark)
+    driver.get(page.as_uri())
+    open_all(driver)
+    driver.execute_script(AXE.read_text(encoding="utf-8"))
+    assert driver.execute_async_script(VIOLATIONS) == []
+
+
+def test_the_page_is_small_and_reaches_nothing_else(page, driver, opened):
+    assert page.stat().st_size < 1_500_000
+    assert (
+        opened.execute_script(
+            "return performance.getEntriesByType('resource').filter(each => !each.name.startsWith('data:')).length"
+        )
+        == 0
+    )

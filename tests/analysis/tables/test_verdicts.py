@@ -1,0 +1,103 @@
+"""Verdicts: the best contestant of each task, and whom the seeds do not separate from it."""
+
+import re
+
+import numpy as np
+import pytest
+from result_rows import confirmed, frame, one_file, timed
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+import analysis
+from analysis.tables.scores import scores_table
+from analysis.tables.verdicts import overall_sentences, verdicts
+
+VALUES = {
+    "none": [0.50, 0.54, 0.47, 0.52, 0.49],
+    "far": [0.20, 0.31, 0.25, 0.18, 0.28],
+    "near": [0.79, 0.83, 0.78, 0.80, 0.85],
+    "first": [0.81, 0.82, 0.80, 0.84, 0.83],
+}
+
+
+def verdicts_of(trials):
+    return verdicts(analysis.ranking_table(trials), scores_table(trials), analysis.score_against_cost(trials))
+
+
+def test_whom_the_seeds_separate_from_the_best_is_what_scipy_and_statsmodels_find(tmp_path):
+    trials = frame(tmp_path, [each for name, values in VALUES.items() for each in confirmed(name, values)])
+    (verdict,) = verdicts_of(trials).to_dict("records")
+    others = [name for name in VALUES if name != "first"]
+    raw = [stats.ttest_rel(VALUES["first"], VALUES[name]).pvalue for name in others]
+    apart = dict(zip(others, multipletests(raw, method="holm")[0], strict=True))
+    assert apart == {"none": True, "far": True, "near": False}
+    assert (verdict["best"], verdict["alike"]) == ("first", "near")
+    assert verdict["gain"] == pytest.approx(np.mean(VALUES["first"]) - np.mean(VALUES["none"]))
+    assert "Also significantly better than none: near." in verdict["sentence"]
+    assert "do not separate it from near." in verdict["sentence"]
+
+
+def test_where_lower_is_better_the_gain_is_positive_too(tmp_path):
+    rows = [
+        each
+        for name, values in (("none", [2.0, 2.1, 2.2]), ("a", [1.0, 1.1, 1.2]))
+        for each in confirmed(name, values, metric="rmse", higher=False)
+    ]
+    (verdict,) = verdicts_of(frame(tmp_path, rows)).to_dict("records")
+    assert (verdict["best"], verdict["gain"]) == ("a", pytest.approx(1.0))
+    assert "better than none by 1 (significant" in verdict["sentence"]
+
+
+def test_of_those_that_are_alike_the_cheapest_is_named(tmp_path):
+    rows = [each for name, values in VALUES.items() for each in confirmed(name, values)]
+    rows += [timed("none", 1.0), timed("far", 0.1), timed("near", 1.2), timed("first", 3.0)]
+    (verdict,) = verdicts_of(frame(tmp_path, rows)).to_dict("records")
+    assert (verdict["cheapest"], verdict["cost"]) == ("near", pytest.approx(1.2))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"none": [0.5]}, "There is no other contestant to compare it with."),
+        ({"none": [0.5], "a": [0.6]}, "Nothing can be tested"),
+        ({"none": [0.5, 0.6, 0.7], "a": [0.6, 0.5, 0.7]}, "No contestant is significantly better than none."),
+        ({"none": [0.9, 0.91, 0.92], "a": [0.1, 0.12, 0.1]}, "The seeds separate it from all others."),
+    ],
+)
+def test_the_sentence_claims_no_more_than_the_seeds_show(tmp_path, values, words):
+    trials = frame(tmp_path, [each for name, seeds in values.items() for each in confirmed(name, seeds)])
+    (verdict,) = verdicts_of(trials).to_dict("records")
+    assert words in verdict["sentence"]
+    assert not re.search(r"nan|None|inf\b", verdict["sentence"])
+
+
+def test_a_task_on_which_all_failed_has_no_verdict(tmp_path):
+    rows = [*confirmed("none", [None, None]), *confirmed("a", [None, None])]
+    assert verdicts_of(frame(tmp_path, rows)).empty
+
+
+def tasks(values, num_tasks):
+    return [
+        each
+        for place in range(num_tasks)
+        for name, mean in values.items()
+        for each in confirmed(name, [mean, mean + 0.01 * (place + 1)], f"task-{place}")
+    ]
+
+
+def test_over_tasks_a_lead_is_called_significant_only_if_nemenyis_test_says_so(tmp_path):
+    values = {"none": 0.5, "a": 0.6, "b": 0.7, "c": 0.8, "d": 0.9}
+    for num_tasks, is_significant in ((2, False), (12, True)):
+        ranking = analysis.ranking_table(one_file(tmp_path / str(num_tasks), tasks(values, num_tasks)))
+        said = " ".join(overall_sentences(ranking)["smoke"])
+        assert f"Over the {num_tasks} tasks that 5 contestants have in common, d has the best mean rank (1;" in said
+        assert ("It is significantly better than" in said) == is_significant
+    reach = stats.studentized_range.ppf(0.95, 5, np.inf) / np.sqrt(2) * np.sqrt(5 * 6 / (6 * 12))
+    behind = [name for rank, name in enumerate(("d", "c", "b", "a", "none"), 1) if rank - 1 > reach]
+    named = re.search(r"significantly better than (.*?) \(Nemenyi", said)
+    assert named is not None
+    assert sorted(re.split(", | and ", named[1])) == sorted(behind)
+
+
+def test_one_task_has_no_sentence_over_tasks(tmp_path):
+    assert overall_sentences(analysis.ranking_table(frame(tmp_path, tasks({"none": 0.5, "a": 0.6}, 1)))) == {}
