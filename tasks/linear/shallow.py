@@ -39,7 +39,7 @@ SHALLOW_LINEAR = Protocol(
     evaluate_every_epochs=5,
     scales={
         "short": {"epochs": 200, "batch_size": 20, "learning_rate": 5e-5, "evaluate_every_epochs": 10},
-        "smoke": {"epochs": 60, "batch_size": 50, "learning_rate": 5e-5, "evaluate_every_epochs": 6},
+        "smoke": {"epochs": 60, "batch_size": 50, "learning_rate": 5e-5, "evaluate_every_epochs": 15},
     },
 )
 
