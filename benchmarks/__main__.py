@@ -14,6 +14,7 @@ NAMES = (
     "launches",
     "gpu",
     "masks",
+    "small_nets",
     "thresholding",
     "many_seeds",
     "matrix_completion",

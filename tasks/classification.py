@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from tasks.architectures import ARCHITECTURES
@@ -23,7 +24,7 @@ from tasks.regularizers.base import Scalar
 from tasks.runtime.streams import stream_seed
 from tasks.sites import measure_sites
 from tasks.task import Regularizers, Rehearsal, Setting
-from tasks.training import Training
+from tasks.training import LossFunction, Training
 from tasks.workload import Workload
 
 MAX_TRAIN_EVALUATED = 10_000  # training images whose accuracy is read, at the end or with each evaluation
@@ -89,11 +90,17 @@ class Classification(DatasetTask):
             protocol=protocol,
             learning_rate=setting.learning_rate,
             seed=setting.seed,
+            loss_of_labels=self._loss_of_labels,
             evaluate_at_end=lambda trained: {
                 **self._under_attack(trained, seen, setting),
                 "train": evaluate(trained, seen_of_train, self.metrics),
             },
         )
+
+    @property
+    def _loss_of_labels(self) -> LossFunction | None:
+        """`cross_entropy` of labels; none for the margin of a single output."""
+        return None if self.num_outputs == 1 else F.cross_entropy
 
     def measured(self, network: nn.Module, samples: Samples, setting: Setting) -> dict[str, float]:
         """The metrics of `network`, in eval mode, on one split; subclasses may add some to `metrics`."""
@@ -146,6 +153,7 @@ class Classification(DatasetTask):
             protocol=protocol,
             learning_rate=setting.learning_rate,
             seed=setting.seed,
+            loss_of_labels=self._loss_of_labels,
         )
         return Rehearsal(training=training, num_evaluated=batch_size)
 

@@ -80,6 +80,13 @@ class Site(nn.Module):
         for filling in self.fillings:
             make_operator(filling)
 
+    def __call__(self, x: Tensor) -> Tensor:
+        """As for every module; an empty site takes no part of torch's call, which small networks would feel."""
+        if self.fillings or self._forward_pre_hooks or self._forward_hooks or self._backward_hooks:
+            y: Tensor = super().__call__(x)
+            return y
+        return x
+
     def forward(self, x: Tensor) -> Tensor:
         """Apply the fillings in the order in which they were added."""
         for filling in self.fillings:
@@ -110,6 +117,22 @@ def watch_mask(site: Site) -> Callable[[], Tensor | None]:
         return mask
 
     return current
+
+
+def kind_of(network: nn.Module) -> str | None:
+    """What a network is built of: `attention`, `residual`, `conv` or `dense`; None if of none of these. Sites measured.
+
+    A network with an attention layer, or with sites that hold tokens, is `attention`; one with two branch sites or more
+    `residual`; one with a conv layer `conv`; one with a dense layer `dense`.
+    """
+    modules = list(network.modules())
+    sites = [module for module in modules if isinstance(module, Site)]
+    if any(isinstance(each, nn.MultiheadAttention) for each in modules) or any(site.holds_tokens for site in sites):
+        return "attention"
+    if sum(site.kind == "branch" for site in sites) >= 2:
+        return "residual"
+    layers = {nn.Conv2d: "conv", nn.Linear: "dense"}
+    return next((kind for layer, kind in layers.items() if any(isinstance(each, layer) for each in modules)), None)
 
 
 class MaskLaw(NamedTuple):

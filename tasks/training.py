@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -52,6 +53,8 @@ class Training:
         own_step: returns a kernel of the task that makes the same step as the optimizer, masks of the sites included;
             or None where it does not support their fillings. The kernel is used if no regularizer adds to the loss or
             changes the gradients or the optimizer's settings; all other hooks are called.
+        loss_of_labels: the same loss of outputs and labels (B,), int64, up to rounding: it is faster, and used while
+            all targets are one class with certainty.
     """
 
     def __init__(
@@ -68,11 +71,14 @@ class Training:
         seed: int,
         evaluate_at_end: Evaluate | None = None,
         own_step: MakeOwnStep | None = None,
+        loss_of_labels: LossFunction | None = None,
     ) -> None:
         batches = PseudoEpochs(batches, protocol.steps_per_epoch) if protocol.steps_per_epoch else batches
         self.network, self.batches, self.protocol = network, batches, protocol
         self.num_parameters = sum(each.numel() for each in network.parameters() if each.requires_grad)
         self._loss, self._evaluate, self._selection = loss, evaluate, selection
+        self._loss_of_labels = loss_of_labels if batches.have_labels else None
+        self._labels: _Labels | None = None  # of this step
         self._evaluate_at_end = evaluate_at_end
         self._num_steps = protocol.epochs * len(batches)
         self._evaluated_epochs = protocol.evaluated_epochs()
@@ -91,6 +97,9 @@ class Training:
             input_space=batches.input_space,
         )
         self.hooks = Chain.attach(regularizers, network, context)  # hook 1: attach to the network
+        self._shows_batch = own_step is not None or self.hooks.listen_to("penalty", "compute_gradients", "after_step")
+        if not self.hooks.listen_to("transform_raw"):
+            batches.normalise_ahead()
         execute_by(protocol.switches, network, batches.device)
         self.optimizer_settings = self.hooks.optimizer_settings(protocol.optimizer_settings(learning_rate))  # hook 2
         self._optimizer = optimizer_by(self.optimizer_settings, network)
@@ -187,9 +196,12 @@ class Training:
             gradients=self._descent.gradients,
         )
         inputs = self.hooks.transform_raw(raw.inputs, step)  # hook 4: augment images while they are bytes
+        if self._loss_of_labels is not None:
+            self._labels = _Labels.of(raw.targets)
         batch = Batch(self.batches.normalised(inputs), raw.targets)
         batch = self.hooks.transform_batch(batch, step)  # hook 5: augment, soften, attack
-        step = Step(**{**vars(step), "batch": batch})
+        if self._shows_batch:
+            step = Step(**{**vars(step), "batch": batch})
 
         def backward() -> Tensor:
             self._optimizer.zero_grad(set_to_none=True)
@@ -279,7 +291,10 @@ class Training:
         return trained
 
     def _batch_loss(self, batch: Batch) -> Tensor:
-        return self._loss(self.network(batch.inputs), batch.targets)
+        outputs = self.network(batch.inputs)
+        if self._loss_of_labels is not None and self._labels is not None and self._labels.are_those_of(batch.targets):
+            return self._loss_of_labels(outputs, self._labels.labels)
+        return self._loss(outputs, batch.targets)
 
     def _set_learning_rate(self, progress: float) -> None:
         learning_rate = self.optimizer_settings.learning_rate * self.protocol.learning_rate_factor(progress)
@@ -307,6 +322,23 @@ class Training:
         for split, metrics in self._evaluate_at_end(self.network).items():
             trained.final = {**trained.final, split: {**trained.final.get(split, {}), **metrics}}
         trained.evaluation_seconds += time.perf_counter() - started
+
+
+class _Labels(NamedTuple):
+    """Certain targets as labels, until a regularizer replaces or changes the targets."""
+
+    targets: Tensor
+    version: int  # of the targets' content
+    labels: Tensor
+
+    @classmethod
+    def of(cls, targets: Tensor) -> _Labels:
+        """The labels of targets (B, K)."""
+        return cls(targets, targets._version, targets.argmax(1))
+
+    def are_those_of(self, targets: Tensor) -> bool:
+        """Whether these targets are still the ones that the labels were read from."""
+        return targets is self.targets and targets._version == self.version
 
 
 _NO_STREAM = np.random.default_rng(0)  # replaced by each regularizer's own stream before a hook sees it

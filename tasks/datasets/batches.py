@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tasks.datasets.augmentation import Moves, draw_moves, moved
-from tasks.datasets.preprocessing import Preprocessing
+from tasks.datasets.preprocessing import ChannelNormalisation, Preprocessing
 from tasks.input_space import InputSpace
 from tasks.regularizers.base import Batch
 from tasks.runtime import compiled
@@ -23,6 +23,7 @@ from tasks.runtime.state import State
 from tasks.runtime.streams import torch_stream
 
 EVALUATION_BATCH_SIZE = 250  # larger ones exceed the processor's caches and take twice as long
+MOST_NORMALISED_BYTES = 2**26  # of a split whose images are held as floats, too
 MIN_COMPILED = 10_000  # images: with fewer, a usual training does not make up for numba's import, half a second
 
 
@@ -113,7 +114,10 @@ class TrainingData(ABC):
         num_samples: samples of the training split.
         batch_size: samples of one step; a last, smaller batch of an epoch is dropped, so that all steps cost the same.
         device: the device of the batches.
+        have_labels: whether each target is one class with certainty, as far as is known.
     """
+
+    have_labels: bool = False
 
     num_samples: int
     batch_size: int
@@ -136,6 +140,9 @@ class TrainingData(ABC):
     def normalised(self, inputs: Tensor) -> Tensor:
         """Raw inputs as the network takes them."""
 
+    def normalise_ahead(self) -> None:  # noqa: B027  # optional
+        """Normalise all inputs now, where that takes little memory and nobody changes them before."""
+
     @abstractmethod
     def state(self) -> State:
         """The state between two epochs that the next epochs depend on, on the CPU."""
@@ -156,6 +163,14 @@ class Batches(TrainingData):
         self._order = torch_stream(seed, "order")
         self._draws = torch_stream(seed, "augmentation", split.inputs.device)
         self._loops = _loops_for(split.inputs) if self.augmentation else None
+        self._inputs = split.inputs
+        self.have_labels = _are_one_hot(split.targets)
+
+    def normalise_ahead(self) -> None:
+        """Normalise all images of a small split that is not augmented."""
+        is_small = 4 * self.split.inputs.numel() <= MOST_NORMALISED_BYTES
+        if is_small and not self.augmentation and isinstance(self.split.preprocessing, ChannelNormalisation):
+            self._inputs = self.split.normalised(self.split.inputs)
 
     def state(self) -> State:
         """The states of the generators of the order and of the augmentation."""
@@ -183,16 +198,23 @@ class Batches(TrainingData):
         order = torch.randperm(len(self.split), generator=self._order).to(self.split.inputs.device)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             chosen = order[start : start + self.batch_size]
-            yield Batch(self._moved(chosen), self.split.targets[chosen])
+            yield Batch(self._moved(chosen), self.split.targets.index_select(0, chosen))
 
     def _moved(self, chosen: Tensor) -> Tensor:
         """The images at these indices, augmented."""
         if not self.augmentation:
-            return self.split.inputs[chosen]
+            return self._inputs.index_select(0, chosen)  # which copies whole images, unlike an index in brackets
         moves = draw_moves(self.augmentation, len(chosen), self._draws)
         if self._loops is not None:
             return self._loops(self.split.inputs, chosen, moves)
-        return moved(self.split.inputs[chosen], moves)
+        return moved(self.split.inputs.index_select(0, chosen), moves)
+
+
+def _are_one_hot(targets: Tensor) -> bool:
+    """Whether each row has a 1 in one place of several, and 0 elsewhere."""
+    if targets.is_meta or targets.dim() != 2 or targets.shape[1] < 2 or not targets.is_floating_point():
+        return False
+    return bool(((targets == 0) | (targets == 1)).all() & (targets.sum(1) == 1).all())
 
 
 def _loops_for(images: Tensor) -> Callable[[Tensor, Tensor, Moves], Tensor] | None:

@@ -24,7 +24,7 @@ class PseudoEpochs(TrainingData):
         if num_steps < 1:
             raise ValueError(f"steps_per_epoch must be >= 1 (None: a pass over the training data), got {num_steps}.")
         self.num_samples, self.batch_size, self.device = data.num_samples, data.batch_size, data.device
-        self._data, self._num_steps = data, num_steps
+        self._data, self._num_steps, self.have_labels = data, num_steps, data.have_labels
         self._begin_pass()
 
     def __len__(self) -> int:
@@ -47,6 +47,10 @@ class PseudoEpochs(TrainingData):
     def normalised(self, inputs: Tensor) -> Tensor:
         """Raw inputs as the network takes them."""
         return self._data.normalised(inputs)
+
+    def normalise_ahead(self) -> None:
+        """Normalise the inputs of the data."""
+        self._data.normalise_ahead()
 
     def state(self) -> State:
         """The state at the beginning of the current pass, and the number of its batches that were used."""

@@ -204,6 +204,11 @@ class Hooks:
         restore_attributes(self, state)
 
 
+def overrides(hooks: Hooks, name: str) -> bool:
+    """Whether these hooks have their own form of the hook `name`; the others need not be called in every step."""
+    return getattr(type(hooks), name) is not getattr(Hooks, name)
+
+
 _INTERFACES: list[type] = [Hooks]  # the classes whose public names `check_names` compares with a subclass's
 
 
@@ -314,8 +319,11 @@ class Chain(Hooks):
     @property
     def leaves_gradients_alone(self) -> bool:
         """Whether no part adds to the loss or changes the gradient step: then a step needs no graph of the loss."""
-        changing = ("penalty", "compute_gradients")
-        return all(getattr(type(part), name) is getattr(Hooks, name) for part in self.parts for name in changing)
+        return not self.listen_to("penalty", "compute_gradients")
+
+    def listen_to(self, *names: str) -> bool:
+        """Whether any part has its own form of one of these hooks."""
+        return any(overrides(part, name) for part in self.parts for name in names)
 
     def optimizer_settings(self, settings: OptimizerSettings) -> OptimizerSettings:
         """Each part sees what the one before it returned."""
@@ -331,13 +339,15 @@ class Chain(Hooks):
     def transform_raw(self, inputs: Tensor, step: Step) -> Tensor:
         """Each part transforms what the one before it returned."""
         for part, rng in zip(self.parts, self.rngs, strict=True):
-            inputs = part.transform_raw(inputs, replace(step, rng=rng))
+            if overrides(part, "transform_raw"):
+                inputs = part.transform_raw(inputs, replace(step, rng=rng))
         return inputs
 
     def transform_batch(self, batch: Batch, step: Step) -> Batch:
         """Each part transforms what the one before it returned."""
         for part, rng in zip(self.parts, self.rngs, strict=True):
-            batch = part.transform_batch(batch, replace(step, rng=rng))
+            if overrides(part, "transform_batch"):
+                batch = part.transform_batch(batch, replace(step, rng=rng))
         return batch
 
     def penalty(self, step: Step) -> Tensor | None:
@@ -348,7 +358,8 @@ class Chain(Hooks):
     def compute_gradients(self, backward: Callable[[], Tensor], step: Step) -> Tensor:
         """The first part wraps the second, and so on."""
         for part in reversed(self.parts):
-            backward = _wrapped(part, backward, step)
+            if overrides(part, "compute_gradients"):
+                backward = _wrapped(part, backward, step)
         return backward()
 
     def after_step(self, step: Step) -> None:

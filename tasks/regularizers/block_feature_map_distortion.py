@@ -92,9 +92,11 @@ class BlockDistortion(nn.Module):
         num_samples, channels, height, width = x.shape
         block_size, step_size = self._settings.block_size, self._settings.step_size
         keep = block_mask(self._stream, (num_samples, channels, height, width), self.drop_rate, block_size)
-        scale = realised_scale(keep)
-        if self._settings.scaling == "expected":
-            scale = 1 / keep_matrix(self.drop_rate, block_size, height, width).to(x)
+        scale = (
+            realised_scale(keep)
+            if self._settings.scaling == "realised"
+            else 1 / keep_matrix(self.drop_rate, block_size, height, width).to(x)
+        )
         y = distorted(x, keep, scale, lambda num: self._law(x, num, self._weights(), self._stream), step_size)
         if self._settings.lam == 0 or step_size == 0:
             return y

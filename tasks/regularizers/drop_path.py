@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
 from tasks.regularizers.parts.checks import check_choice, check_rate
-from tasks.regularizers.parts.masking import apply_mask
+from tasks.regularizers.parts.masking import masked
 from tasks.runtime.streams import MaskStream
 
 Growth = Literal["linear", "constant"]
@@ -56,8 +56,7 @@ class PathMask(nn.Module):
         """Masked and rescaled in training, `x` itself in eval mode and at drop rate 0."""
         if not self.training or self.drop_rate == 0:
             return x
-        keep_rate = 1 - self.drop_rate
-        return apply_mask(x, self._stream.bernoulli((len(x), *[1] * (x.dim() - 1)), keep_rate), 1 / keep_rate)
+        return masked(x, self._stream, 1 - self.drop_rate, (len(x), *[1] * (x.dim() - 1)))
 
 
 def rates_by_depth(drop_rate: float, num_branches: int, growth: Growth) -> list[float]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
 from tasks.regularizers.parts.checks import check_choice, check_count, check_factor, check_rate
-from tasks.regularizers.parts.masking import apply_mask, block_mask, realised_scale
+from tasks.regularizers.parts.masking import apply_mask, block_factors, block_mask, realised_scale, takes_factors
 from tasks.regularizers.parts.places import rates_by_group
 from tasks.runtime.streams import MaskStream
 from tasks.theory.drop_rates import keep_matrix
@@ -80,8 +80,13 @@ class BlockMask(nn.Module):
         """Masked and rescaled in training, `x` itself in eval mode and at drop rate 0."""
         if not self.training or self.drop_rate == 0:
             return x
-        map_shape = tuple(x.shape) if x.dim() == 4 else (len(x), 1, 1, x.shape[1])
-        keep = block_mask(self._stream, map_shape, self.drop_rate, self._block_size)  # type: ignore[arg-type]  # four sizes
+        map_shape: tuple[int, int, int, int] = (
+            tuple(x.shape) if x.dim() == 4 else (len(x), 1, 1, x.shape[1])  # type: ignore[assignment]  # four sizes
+        )
+        if self._scaling == "realised" and takes_factors(x, x.numel()):
+            factors, _ = block_factors(self._stream, map_shape, self.drop_rate, self._block_size, x.dtype)
+            return x * factors.view(x.shape)
+        keep = block_mask(self._stream, map_shape, self.drop_rate, self._block_size)
         if self._scaling == "realised":
             return apply_mask(x, keep.view(x.shape), realised_scale(keep))
         rate = torch.full((), self.drop_rate, dtype=torch.float64, device=x.device)  # filled there, not copied

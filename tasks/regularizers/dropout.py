@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
+import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Regularizer, Scalar
 from tasks.regularizers.parts.checks import check_choice, check_rate
-from tasks.regularizers.parts.masking import apply_mask
+from tasks.regularizers.parts.masking import MAX_FACTORS, apply_mask, element_factors, takes_factors
 from tasks.regularizers.parts.places import PLACES, UNIT_SITES, Where, sites_at
 from tasks.runtime.streams import MaskStream
 from tasks.sites import Site, sites_of
@@ -92,7 +94,15 @@ class ElementMask(nn.Module):
         """
         if self.drop_rate == 0:
             return None
-        mask = self._stream.bernoulli((1, *shape[1:]) if self.is_shared else shape, 1 - self.drop_rate)
+        shape = (1, *shape[1:]) if self.is_shared else shape
+        if self._stream.device.type != "cpu" or math.prod(shape) > MAX_FACTORS:
+            return self._watched(self._stream.bernoulli(shape, 1 - self.drop_rate))
+        return self._watched(self._next_factors(shape, torch.float32) != 0)
+
+    def _next_factors(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        return element_factors(self._stream, shape, 1 - self.drop_rate, 1 / self.divisor, dtype)
+
+    def _watched(self, mask: Tensor) -> Tensor:
         if self.is_watched:
             self.current_mask = mask[0].clone()
         return mask
@@ -101,5 +111,13 @@ class ElementMask(nn.Module):
         """Masked in training; in eval mode, the mean over masks. `x` itself at drop rate 0."""
         if not self.training:
             return x if self.is_inverted else x * (1 - self.drop_rate)
-        mask = self.next_mask(tuple(x.shape))
+        if self.drop_rate == 0:
+            return x
+        shape = (1, *x.shape[1:]) if self.is_shared else tuple(x.shape)
+        if takes_factors(x, math.prod(shape)):
+            factors = self._next_factors(shape, x.dtype)
+            if self.is_watched:
+                self._watched(factors != 0)
+            return x * factors
+        mask = self.next_mask(shape)
         return x if mask is None else apply_mask(x, mask, 1 / self.divisor)

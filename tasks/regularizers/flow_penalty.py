@@ -38,8 +38,9 @@ class FlowPenalty(Regularizer):
         check_choice(self, "where", PLACES)
 
     def chosen_sites(self, network: nn.Module) -> list[Site]:
-        """The sites that `where` names and a dense layer reads."""
-        return [site for site in sites_at(network, self.where) if isinstance(site.next_layer, nn.Linear)]
+        """The sites of units that `where` names and a dense layer reads; it reads a map only after pooling."""
+        sites = sites_at(network, self.where)
+        return [site for site in sites if isinstance(site.next_layer, nn.Linear) and not site.is_spatial]
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """The penalty at these sites."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Regularizer, Scalar
 from tasks.regularizers.parts.checks import check_rate
-from tasks.regularizers.parts.masking import apply_mask
+from tasks.regularizers.parts.masking import masked
 from tasks.runtime.streams import MaskStream
 from tasks.sites import Site
 
@@ -49,5 +49,4 @@ class ChannelMask(nn.Module):
         """Masked and rescaled in training, `x` itself in eval mode and at drop rate 0."""
         if not self.training or self.drop_rate == 0:
             return x
-        keep_rate = 1 - self.drop_rate
-        return apply_mask(x, self._stream.bernoulli((*x.shape[:2], 1, 1), keep_rate), 1 / keep_rate)
+        return masked(x, self._stream, 1 - self.drop_rate, (*x.shape[:2], 1, 1))

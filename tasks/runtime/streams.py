@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tasks.runtime.eager import eager
 from tasks.runtime.state import State, attributes_of, restore_attributes
+
+LARGEST_IN_16_BITS = 2**15  # elements of a mask
+RATE_OF_HUGE_GAPS = 1e-6  # above it, gaps are shorter than 50 / rate, more than which no generator of doubles gives
+MOST_AHEAD = 2**18  # elements, of four bytes at most, that are drawn at once
+
+Key = tuple[float | str, ...]
 
 
 def stream_seed(seed: int, name: str) -> int:
@@ -52,10 +60,22 @@ class MaskStream:
     """
 
     def __init__(self, seed: int, name: str, device: torch.device | str) -> None:
-        self.device = torch.device(device)
-        self._numpy = numpy_stream(seed, name)
-        self._torch = torch_stream(seed, name, self.device)
-        self._aside = numpy_stream(seed, f"{name}/aside"), torch_stream(seed, f"{name}/aside", self.device)
+        self.device, self._seed = torch.device(device), seed
+        self._begin(f"{name}/aside")
+        self._aside = self._current()
+        self._begin(name)
+
+    def _begin(self, name: str) -> None:
+        self._numpy, self._torch = numpy_stream(self._seed, name), torch_stream(self._seed, name, self.device)
+        self._ahead_of: Key = ()  # what `_ahead` was drawn for
+        self._ahead: list[Any] = []  # draws for the next calls, the last one first
+        self._bits: NDArray[Any] = np.empty(0, dtype=np.uint16)  # random integers that were not used yet
+        self._event_rate, self._until_event = 0.0, 0  # see `_next_events`
+
+    def _current(self) -> tuple[Any, ...]:
+        """Generators, and what was drawn from them for later calls."""
+        drawn = self._ahead_of, self._ahead, self._bits, self._event_rate, self._until_event
+        return self._numpy, self._torch, *drawn
 
     def state(self) -> State:
         """The states of all generators."""
@@ -63,49 +83,105 @@ class MaskStream:
 
     def swap(self) -> None:
         """Switch to the second pair of generators, or back: see `Streams.aside`."""
-        here = self._numpy, self._torch
-        (self._numpy, self._torch), self._aside = self._aside, here
+        here = self._current()
+        self._numpy, self._torch, self._ahead_of, self._ahead, self._bits, *events = self._aside
+        (self._event_rate, self._until_event), self._aside = events, here
 
     def restore(self, state: State) -> None:
         """Set the states of all generators."""
         restore_attributes(self, state)
 
+    def ahead(
+        self, key: Key, draw: Callable[[int], Sequence[Any]], num_elements: int, at_most: int = MOST_AHEAD
+    ) -> Any:
+        """The next of independent draws, several of which are made at once while `key` stays the same.
+
+        In small networks a mask costs more by its number of calls than by its number of elements.
+
+        Args:
+            key: all that the draws depend on; numbers and texts.
+            draw: returns the given number of draws.
+            num_elements: of one draw, so that those made at once have at most MOST_AHEAD.
+            at_most: draws that are made at once.
+        """
+        if key != self._ahead_of:  # e.g. a schedule changes the rate in every step: nothing is drawn in vain
+            self._ahead_of, self._ahead = key, []
+            return draw(1)[0]
+        if not self._ahead:
+            self._ahead = list(draw(max(1, min(at_most, MOST_AHEAD // max(1, num_elements)))))
+            self._ahead.reverse()
+        return self._ahead.pop()
+
     @eager
     def bernoulli(self, shape: tuple[int, ...], rate: float | Tensor) -> Tensor:
         """Boolean tensor of `shape`, each element True with probability `rate` in [0, 1], a scalar, independently.
 
-        One random byte usually decides: with T = floor(256 rate), a byte below T is True and one above is False. For a
-        byte equal to T (one in 256) a uniform number is compared with the remainder 256 rate - T, so that the
-        probability is exact to double precision.
+        A random integer usually decides: of 16 bits, or of 8 for large masks, whose random bits cost more than what
+        follows. With M = 2^bits and T = floor(M r) for the smaller r of `rate` and 1 - rate, integers below T are
+        events. T / M falls short of r, so every element is also made an event with probability
+        q = (r - T / M) / (1 - T / M) < 1 / (M / 2), independently, which makes r exact to double precision; these few
+        are found by their gaps (`positions`).
         """
         if self.device.type != "cpu":
             return torch.rand(shape, generator=self._torch, device=self.device) < rate
         size, rate = math.prod(shape), float(rate)
-        threshold = min(math.floor(256 * rate), 255)
-        words = self._numpy.bit_generator.random_raw(-(-size // 8))
-        draws = np.asarray(words, dtype=np.uint64).view(np.uint8)[:size]
-        mask = draws < threshold
-        remainder = 256 * rate - threshold
-        if remainder > 0:
-            ties = _sparse_positions(draws == threshold)
-            mask[ties] = self._numpy.random(len(ties)) < remainder
-        return torch.from_numpy(mask).view(shape)
+        rate_of_events = min(rate, 1 - rate)
+        is_small = size <= LARGEST_IN_16_BITS
+        draws = self._integers_ahead(size) if is_small else self._integers(size, num_bytes=1)
+        num_values = 65536 if is_small else 256
+        threshold = int(num_values * rate_of_events)
+        mask = draws < threshold if rate <= 0.5 else draws >= threshold
+        missing = num_values * rate_of_events - threshold
+        if missing > 0:
+            added = missing / (num_values - threshold)
+            mask[self._next_events(size, added) if is_small else self._positions(size, added)] = rate <= 0.5
+        return torch.from_numpy(mask.reshape(shape))
+
+    def _integers_ahead(self, size: int) -> NDArray[Any]:
+        """Integers of 16 bits, drawn in bulk."""
+        if len(self._bits) < size:
+            self._bits = self._integers(max(size, LARGEST_IN_16_BITS), num_bytes=2)
+        draws, self._bits = self._bits[:size], self._bits[size:]
+        return draws
+
+    def _next_events(self, size: int, rate: float) -> list[int]:
+        """`positions` for rates at which there is rarely one: the distance of the next one is remembered.
+
+        It does not depend on how long one has waited for it, so that it may be drawn anew when the rate changes.
+        """
+        if rate != self._event_rate:
+            self._event_rate, self._until_event = rate, int(self._numpy.geometric(rate)) - 1
+        found = []
+        at = self._until_event
+        while at < size:
+            found.append(at)
+            at += int(self._numpy.geometric(rate))
+        self._until_event = at - size
+        return found
 
     @eager
     def bernoulli_each(self, num_samples: int, rates: Tensor) -> Tensor:
-        """Boolean tensor (num_samples, *rates.shape), each element True with its own probability; see `bernoulli`."""
+        """Boolean tensor (num_samples, *rates.shape), each element True with its own probability.
+
+        A random integer below T = floor(65536 rate) is a success, one above is none. Where it is equal to T, a uniform
+        number is compared with 65536 rate - T, so that the probability is exact to double precision.
+        """
         if self.device.type != "cpu":
             return torch.rand((num_samples, *rates.shape), generator=self._torch, device=self.device) < rates
-        scaled = 256 * rates.detach().numpy().astype(np.float64).reshape(-1)
-        thresholds = np.minimum(np.floor(scaled), 255).astype(np.uint8)
-        size = num_samples * len(scaled)
-        words = self._numpy.bit_generator.random_raw(-(-size // 8))
-        draws = np.asarray(words, dtype=np.uint64).view(np.uint8)[:size].reshape(num_samples, len(scaled))
+        scaled = 65536 * rates.detach().numpy().astype(np.float64).reshape(-1)
+        thresholds = np.minimum(scaled, 65535).astype(np.uint16)
+        draws = self._integers_ahead(num_samples * len(scaled)).reshape(num_samples, len(scaled))
         mask = draws < thresholds
-        ties = np.flatnonzero(draws == thresholds)
-        remainders = (scaled - thresholds)[ties % len(scaled)]
-        mask.reshape(-1)[ties] = self._numpy.random(len(ties)) < remainders
-        return torch.from_numpy(mask).view(num_samples, *rates.shape)
+        are_ties = draws == thresholds
+        if are_ties.any():
+            _, units = ties = np.nonzero(are_ties)
+            mask[ties] = self._numpy.random(len(units)) < (scaled - thresholds)[units]
+        return torch.from_numpy(mask.reshape(num_samples, *rates.shape))
+
+    def _integers(self, size: int, num_bytes: Literal[1, 2]) -> NDArray[Any]:
+        """Independent uniform integers of 8 or 16 bits."""
+        words = np.asarray(self._numpy.bit_generator.random_raw(-(-size * num_bytes // 8)), dtype=np.uint64)
+        return words.view(np.uint8 if num_bytes == 1 else np.uint16)[:size]
 
     @eager
     def normal(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
@@ -134,17 +210,26 @@ class MaskStream:
         """
         if self.device.type != "cpu":
             return torch.rand(size, generator=self._torch, device=self.device).lt(rate).nonzero().squeeze(1)
+        return torch.from_numpy(self._positions(size, rate))
+
+    def _positions(self, size: int, rate: float) -> NDArray[np.int64]:
+        """`positions` on a CPU."""
         if rate <= 0:
-            return torch.empty(0, dtype=torch.int64)
+            return np.empty(0, dtype=np.int64)
         expected = size * rate
-        num_gaps = math.ceil(expected + 5 * math.sqrt(expected)) + 10  # nearly always enough
-        parts, last = [np.empty(0, dtype=np.int64)], -1
-        while last < size:
-            gaps = np.minimum(self._numpy.geometric(rate, num_gaps), size + 1)  # at tiny rates their sum could overflow
-            parts.append(last + np.cumsum(gaps))
-            last = int(parts[-1][-1])
-        positions = np.concatenate(parts)
-        return torch.from_numpy(positions[: np.searchsorted(positions, size)])
+        num_gaps = int(expected + 5 * math.sqrt(expected)) + 10  # nearly always enough
+        found = self._successes(num_gaps, size, rate)
+        while found[-1] < size:
+            found = np.concatenate([found, found[-1] + 1 + self._successes(num_gaps, size, rate)])
+        return found[: found.searchsorted(size)]
+
+    def _successes(self, num_gaps: int, size: int, rate: float) -> NDArray[np.int64]:
+        """Positions of the next `num_gaps` successes, from 0; huge gaps are cut, or their sum could overflow."""
+        gaps = self._numpy.geometric(rate, num_gaps)
+        if rate < RATE_OF_HUGE_GAPS:
+            np.minimum(gaps, size + 1, out=gaps)
+        gaps[0] -= 1
+        return gaps.cumsum(out=gaps)
 
 
 class Streams:
@@ -191,12 +276,3 @@ class Streams:
 def _drawn_in(dtype: torch.dtype) -> torch.dtype:
     """`dtype` if it has 32 bits or more, else float32."""
     return torch.promote_types(dtype, torch.float32)
-
-
-def _sparse_positions(flags: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """`np.flatnonzero(flags)` for flags that are mostly False: skips words of eight False flags."""
-    in_words = len(flags) - len(flags) % 8
-    words = flags[:in_words].view(np.uint64)
-    occupied = np.flatnonzero(words != 0)
-    hits = np.flatnonzero(words[occupied].view(np.bool_))
-    return np.concatenate([8 * occupied[hits // 8] + hits % 8, in_words + np.flatnonzero(flags[in_words:])])

@@ -94,7 +94,12 @@ def coverage_counts(block_size: int, height: int, width: int) -> Tensor:
 
 
 def keep_matrix(
-    drop_rate: float | Tensor, block_size: int, height: int, width: int, form: KeepForm = "exact"
+    drop_rate: float | Tensor,
+    block_size: int,
+    height: int,
+    width: int,
+    form: KeepForm = "exact",
+    counts: Tensor | None = None,
 ) -> Tensor:
     """Probability with which DropBlock keeps each pixel.
 
@@ -110,6 +115,8 @@ def keep_matrix(
         height: rows h >= 1 of the map.
         width: columns w >= 1 of the map.
         form: "exact", or "union" for the entries that the paper prints.
+        counts: what `coverage_counts` returns for these sizes, in the dtype and on the device of the result, if it is
+            at hand: learned rates need it again and again.
 
     Returns:
         Keep rates: (height, width) in float64 if `drop_rate` is a number, else (..., height, width) in its dtype.
@@ -129,7 +136,8 @@ def keep_matrix(
         raise ValueError(f"form must be 'exact' or 'union', got {form!r}.")
     rate = seed_rate(drop_rate, block_size, height, width)
     gamma = rate if isinstance(rate, Tensor) else torch.tensor(rate, dtype=torch.float64)
-    counts = send(coverage_counts(block_size, height, width).to(gamma.dtype), gamma.device)
+    if counts is None:
+        counts = send(coverage_counts(block_size, height, width).to(gamma.dtype), gamma.device)
     gamma = gamma[..., None, None]
     return (1 - gamma) ** counts if form == "exact" else _clip_to_unit_interval(1 - counts * gamma)
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
-from tiny_tasks import TINY_TASKS, prepared, tiny, trained, trained_in_two_parts, weights_of
+from tiny_tasks import IMAGE_TASK, TINY_TASKS, prepared, tiny, trained, trained_in_two_parts, weights_of
 from torch import Tensor, nn
 
 from tasks.datasets.batches import Split
@@ -19,7 +20,7 @@ from tasks.input_space import InputSpace
 from tasks.metrics import cross_entropy
 from tasks.optimizer import optimizer_by
 from tasks.protocols import Protocol
-from tasks.regularizers.base import Batch, OptimizerSettings, Regularizer, Step
+from tasks.regularizers.base import Batch, Chain, Hooks, OptimizerSettings, Regularizer, Step
 from tasks.regularizers.dropout import Dropout
 from tasks.regularizers.l1 import L1
 from tasks.regularizers.max_norm import MaxNorm
@@ -234,3 +235,31 @@ def test_the_training_tells_its_contestants_the_units() -> None:
     small_training(Curious())
     prepared(TINY_TASKS["digits-mlp"], Curious())
     assert Curious.found == [InputSpace(), TINY_TASKS["digits-mlp"].input_space]
+
+
+@pytest.mark.parametrize("how", ["in place", "anew"])
+def test_the_loss_is_that_of_the_targets_as_a_hook_leaves_them(how: str) -> None:
+    """Although labels, which are read from the targets before, have a faster loss."""
+
+    class Flat(Hooks):
+        def transform_batch(self, batch: Batch, step: Step) -> Batch:
+            flat = torch.full_like(batch.targets, 1 / batch.targets.shape[1])
+            return batch._replace(targets=batch.targets.copy_(flat) if how == "in place" else flat)
+
+    training = prepared(IMAGE_TASK)
+    training.hooks = Chain([Flat()], [np.random.default_rng(0)])
+    (batch, *_) = training.batches.epoch()
+    training.network.train()
+    with torch.no_grad():
+        scores = training.network(training.batches.normalised(batch.inputs))
+        expected = -scores.log_softmax(1).mean()  # every class has the same probability
+    assert float(training.step(batch, epoch=1)) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_loss_of_labels_is_that_of_the_targets() -> None:
+    training = prepared(IMAGE_TASK)
+    (batch, *_) = training.batches.epoch()
+    assert training.batches.have_labels
+    outputs = torch.randn(batch.targets.shape, generator=torch.Generator().manual_seed(0))
+    by_labels = training._loss_of_labels(outputs, batch.targets.argmax(1))
+    torch.testing.assert_close(by_labels, training._loss(outputs, batch.targets))

@@ -7,13 +7,15 @@ element.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks.regularizers.parts.masking import apply_mask, dropped_positions
+from tasks.regularizers.parts.masking import NUMPY_DTYPES, apply_mask, dropped_positions
 from tasks.runtime.streams import MaskStream
 from tasks.sites import Site, WeightLayer
 
@@ -113,9 +115,11 @@ def distorted(
     if step_size == 0:
         return y
 
+    size = step_size * deviation(x.detach()) * scale
+
     def sized(num_elements: int) -> Noise:
         drawn = noise(num_elements)
-        return drawn._replace(table=(drawn.table * (step_size * x.std(correction=0)) * scale).to(x.dtype))
+        return drawn._replace(table=(drawn.table * size).to(x.dtype))
 
     return distorted_where_dropped(y, keep, sized) if x.device.type == "cpu" else distorted_everywhere(y, keep, sized)
 
@@ -125,17 +129,38 @@ def distorted_where_dropped(y: Tensor, keep: Tensor, noise: Callable[[int], Nois
     """`y`, the masked features (B, ...), with noise in place of its zeros, drawn for these elements only."""
     dropped = dropped_positions(keep)
     table, per_element, per_sample = noise(len(dropped))
-    values = table.expand(y.shape[1:]).reshape(-1)[dropped % y[0].numel()]
+    values = _entries(table, dropped, y.shape)
     if per_element is not None:
-        values = values * per_element
+        values = values.mul_(per_element)
     if per_sample is not None:
-        values = values * per_sample[dropped // y[0].numel()]
+        values = values.mul_(per_sample[dropped // y[0].numel()])
     constants = y.detach()  # shares memory with y, so that writing here replaces the zeros of y without a gradient
     if y.is_contiguous():
-        constants.view(-1)[dropped] = values
+        constants.view(-1).scatter_(0, dropped, values)
     else:  # `dropped` are positions in the order of the indices, not of the memory
         constants.masked_scatter_(keep.logical_not(), values)
     return y
+
+
+def _entries(table: Tensor, positions: Tensor, shape: torch.Size) -> Tensor:
+    """The entries of a table, which broadcasts to one sample, at positions of a batch of this shape; on a CPU."""
+    at, num_pixels = positions.numpy(), math.prod(shape[2:])
+    if num_pixels > 1 and table.dim() == len(shape) - 1 and table.numel() == shape[1]:  # one for each channel
+        entries, places = table.reshape(-1).repeat(shape[0]), at // num_pixels
+    else:
+        entries = table.expand(shape[1:]).reshape(-1)
+        places = at - at // len(entries) * len(entries)  # numpy divides by a constant faster than torch
+    return entries.index_select(0, torch.from_numpy(places))
+
+
+def deviation(x: Tensor) -> float | Tensor:
+    """`x.std(correction=0)`; on a CPU by numpy, where torch's own takes several times as long."""
+    if x.device.type != "cpu" or x.dtype not in NUMPY_DTYPES or not x.is_contiguous():
+        return x.std(correction=0)
+    values = x.numpy().reshape(-1)
+    with np.errstate(all="ignore"):  # the training loop reports a diverged network
+        centred = values - values.mean()
+        return math.sqrt(centred.dot(centred) / len(centred))
 
 
 def distorted_everywhere(y: Tensor, keep: Tensor, noise: Callable[[int], Noise]) -> Tensor:

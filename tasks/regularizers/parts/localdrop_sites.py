@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from tasks.regularizers.parts.masking import apply_mask, block_mask
+from tasks.regularizers.parts.masking import apply_mask, block_factors, block_mask, factors_of, takes_factors
 from tasks.runtime.streams import MaskStream
 from tasks.sites import Site
-from tasks.theory.drop_rates import KeepForm, keep_matrix
+from tasks.theory.drop_rates import KeepForm, coverage_counts, keep_matrix
 
 KeepScaling = Literal["none", "start"]
 
 MIN_KEEP_RATE = 1e-3  # a unit that is never kept has no gradient and could not come back
 MAX_BLOCK_DROP_RATE = 0.5
+STEPS_AHEAD = 8  # for which masks of units are drawn at once; their rates change every ten steps by default
 
 
 class Keep(nn.Module, ABC):
@@ -51,8 +54,12 @@ class Keep(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Masked in training, multiplied by the rates in eval mode."""
         if self.training:
-            return apply_mask(x, self.sample(x), 1 / self._divisor)
+            return self.masked(x)
         return x * (self.rates() / self._divisor)
+
+    def masked(self, x: Tensor) -> Tensor:
+        """`x` times a sampled mask, divided by `divisor`."""
+        return apply_mask(x, self.sample(x), 1 / self._divisor)
 
     @torch.no_grad()
     def descend(self, gradient: Tensor | None, learning_rate: float) -> None:
@@ -80,6 +87,19 @@ class UnitKeep(Keep):
         """Ber(rate of the unit) for every sample."""
         return self._stream.bernoulli_each(len(x), self.variable)
 
+    def masked(self, x: Tensor) -> Tensor:
+        """As `Keep.masked`; small masks are drawn ahead until the rates change."""
+        if not takes_factors(x, x.numel()):
+            return super().masked(x)
+        rates = hashlib.blake2b(self.variable.detach().numpy().tobytes(), digest_size=16).hexdigest()
+
+        def draw(num: int) -> Sequence[Tensor]:
+            keep = self._stream.bernoulli_each(num * len(x), self.variable).view(num, *x.shape)
+            return factors_of(keep, 1 / self._divisor, x.dtype).unbind()
+
+        factors: Tensor = self._stream.ahead(("units", *x.shape, rates), draw, x.numel(), STEPS_AHEAD)
+        return x * factors
+
     def project(self, variable: Tensor) -> Tensor:
         """Clamp to [MIN_KEEP_RATE, 1]."""
         return variable.clamp(MIN_KEEP_RATE, 1)
@@ -98,15 +118,26 @@ class BlockKeep(Keep):
         self._height, self._width = site.shape[-2:]
         self._block_size, self._form = block_size, form
         self.register_buffer("variable", torch.zeros((), device=device))
+        self._counts = coverage_counts(block_size, self._height, self._width).to(device, self.variable.dtype)
 
     def rates(self) -> Tensor:
         """The keep matrix (H, W) of the learned rate."""
-        return keep_matrix(self.variable, self._block_size, self._height, self._width, self._form)
+        return keep_matrix(self.variable, self._block_size, self._height, self._width, self._form, self._counts)
 
     def forward(self, x: Tensor) -> Tensor:
         """As `Keep.forward`; a CPU draws nothing at rate 0 (on a GPU, reading the rate would wait for the device)."""
         is_idle = self.training and self.variable.device.type == "cpu" and float(self.variable) == 0
         return x if is_idle else super().forward(x)
+
+    def masked(self, x: Tensor) -> Tensor:
+        """As `Keep.masked`; small masks are drawn ahead until the rate changes."""
+        if not takes_factors(x, x.numel()):
+            return super().masked(x)
+        shape: tuple[int, int, int, int] = tuple(x.shape)  # type: ignore[assignment]  # four sizes
+        factors, _ = block_factors(
+            self._stream, shape, float(self.variable), self._block_size, x.dtype, is_rescaled=False
+        )
+        return x * factors
 
     def sample(self, x: Tensor) -> Tensor:
         """DropBlock masks at the learned rate."""

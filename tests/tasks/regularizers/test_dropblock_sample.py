@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable, Sequence
 from typing import get_args
 
 import pytest
@@ -12,7 +13,7 @@ from tiny_tasks import IMAGE_TASK, binomial_bound, prepared
 from torch import Tensor
 
 from tasks.regularizers.dropblock_sample import Blocks, DropBlockSample, GridMask
-from tasks.runtime.streams import MaskStream
+from tasks.runtime.streams import Key, MaskStream
 from tasks.sites import sites_of
 from tasks.theory.structured import dropblock_objective
 
@@ -30,6 +31,9 @@ class GivenSeeds:
         assert shape[0] == len(self.seeds)
         self.rate = rate
         return self.seeds.view(shape)
+
+    def ahead(self, key: Key, draw: Callable[[int], Sequence[Tensor]], num_elements: int) -> Tensor:
+        return draw(1)[0]
 
 
 def moments_of(blocks: Blocks, block_size: int, shape: tuple[int, ...], num_seeds: int) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from tasks.regularizers.k_support_norm import KSupportNorm
 from tasks.regularizers.l1 import L1
 from tasks.regularizers.nuclear_norm import NuclearNorm
 from tasks.regularizers.path_norm import PathNorm
-from tasks.runtime.streams import torch_stream
+from tasks.runtime.streams import Key, torch_stream
 from tasks.sites import measure_sites
 from tasks.theory.flows import relu_regularizer
 from tasks.theory.structured import dropblock_factors, dropblock_objective, dropout_objective
@@ -91,6 +92,9 @@ class GivenMask:
 
     def bernoulli(self, shape: tuple[int, ...], rate: float) -> Tensor:
         return self.mask.expand(shape)
+
+    def ahead(self, key: Key, draw: Callable[[int], Sequence[Tensor]], num_elements: int) -> Tensor:
+        return draw(1)[0]
 
 
 def mean_loss_over_masks(block_size: int) -> float:

@@ -44,18 +44,21 @@ def test_it_is_the_product_in_the_precision_of_the_values(name: str, dtype: torc
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize("name", ["units", "maps", "a scale as a tensor"])
-def test_the_compiled_loop_gives_the_same_bits(name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_factors_and_the_compiled_loop_give_the_same_bits(
+    name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
     x, keep, scale = case(name, dtype)
     x.view(-1)[:4] = torch.tensor([math.inf, -math.inf, math.nan, -0.0])
     results = []
-    for min_compiled in (math.inf, 1):
+    for max_factors, min_compiled in ((math.inf, math.inf), (0, math.inf), (0, 1)):
+        monkeypatch.setattr(masking, "MAX_FACTORS", max_factors)
         monkeypatch.setattr(masking, "MIN_COMPILED", min_compiled)
         leaf = x.clone().requires_grad_()
         y = apply_mask(leaf, keep, scale)
         y.backward(torch.arange(x.numel(), dtype=dtype).view(x.shape) / 7)
         results.append([tensor.detach().numpy().tobytes() for tensor in (y, leaf.grad)])
     assert "tasks.regularizers.parts.masking_compiled" in sys.modules
-    assert results[0] == results[1]
+    assert results[0] == results[1] == results[2]
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
@@ -65,6 +68,7 @@ def test_large_values_take_another_way_to_the_same_bits(
 ) -> None:
     x, keep, scale = case(name, dtype)
     weights, found = torch.randn(x.shape, dtype=dtype, generator=torch.Generator().manual_seed(1)), []
+    monkeypatch.setattr(masking, "MAX_FACTORS", 0)
     for largest_kept_bytes in (0, 2**60):
         monkeypatch.setattr(masking, "LARGEST_KEPT_BYTES", largest_kept_bytes)
         values = x.clone().requires_grad_()
@@ -74,16 +78,22 @@ def test_large_values_take_another_way_to_the_same_bits(
     assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
 
 
+@pytest.mark.parametrize("max_factors", [0, math.inf])
 @pytest.mark.parametrize("name", SHAPES)
-def test_its_gradients_match_finite_differences_to_second_order(name: str) -> None:
+def test_its_gradients_match_finite_differences_to_second_order(
+    name: str, max_factors: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(masking, "MAX_FACTORS", max_factors)
     x, keep, scale = case(name, torch.float64)
     x.requires_grad_()
     assert torch.autograd.gradcheck(lambda values: apply_mask(values, keep, scale), x)
     assert torch.autograd.gradgradcheck(lambda values: apply_mask(values, keep, scale).pow(3), x)
 
 
+@pytest.mark.parametrize("max_factors", [0, math.inf])
 @pytest.mark.parametrize("name", ["maps", "a scale for every pixel"])
-def test_the_layout_in_memory_is_of_no_account(name: str) -> None:
+def test_the_layout_in_memory_is_of_no_account(name: str, max_factors: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masking, "MAX_FACTORS", max_factors)
     x, keep, scale = case(name, torch.float32)
     scattered = x.to(memory_format=torch.channels_last).requires_grad_()
     packed = x.clone().requires_grad_()
