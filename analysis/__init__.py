@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from analysis.tables.pairs import strengths, win_rates
     from analysis.tables.power import power_notes
     from analysis.tables.ranking import ranking_table
+    from analysis.tables.recommendation import recommend
     from analysis.tables.score_cost import score_against_cost
     from analysis.tables.sensitivity import sensitivity_table
     from analysis.tables.time_to_target import time_to_target
@@ -86,6 +87,7 @@ _HOMES: dict[str, str] = {
     "plot_theory": "analysis.papers.theory_figures",
     "plot_time_to_target": "analysis.figures.training_costs",
     "ranking_table": "analysis.tables.ranking",
+    "recommend": "analysis.tables.recommendation",
     "power_notes": "analysis.tables.power",
     "score_against_cost": "analysis.tables.score_cost",
     "sensitivity_table": "analysis.tables.sensitivity",
@@ -132,6 +134,7 @@ __all__ = [
     "power_notes",
     "rank_intervals",
     "ranking_table",
+    "recommend",
     "score_against_cost",
     "sensitivity_table",
     "signed_rank_probabilities",

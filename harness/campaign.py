@@ -17,8 +17,12 @@ from harness.plan import Plan, make_plan
 from harness.progress import Progress
 from harness.provenance import code_hash, software
 from harness.records import TrialRecord, TrialSpec, utc_now
+from harness.records.folders import TRIALS, Folder, open_folders
+from harness.records.sources import KEY as FROM
+from harness.records.sources import as_written, named_sources, opened_sources, with_sources
 from harness.request import Outcome, Request
 from harness.results.campaign_file import CAMPAIGN_FILE, read_campaign
+from harness.results.differences import differences_from_sources
 from harness.results.store import Store
 from harness.results.trial_summary import TrialSummary
 from harness.schedule import CellProgress, Schedule
@@ -30,6 +34,28 @@ from harness.workers.processors import usable_cpus
 from tasks.errors import DataError
 
 KEPT = "What is finished is kept; the same command resumes."
+
+
+def store_of(request: Request) -> Store:
+    """The results folder of a request, with the folders whose trials it uses: those asked for, or else those of before.
+
+    Raises:
+        BadInput: if one of these holds no trials, or is the results folder itself.
+    """
+    store = Store(request.results)
+    if not request.sources:
+        return Store(request.results, _and_theirs(opened_sources(store.folder, named_sources(read_campaign(store)))))
+    folders = open_folders(request.sources)
+    for folder in folders:
+        if folder.path == store.folder.path:
+            raise BadInput(f"--from takes another folder than that of the results, got {folder.name}.")
+        if not folder.parquet_files(TRIALS):
+            raise BadInput(f"--from must be a results folder with rows below {TRIALS}/, got {folder.name}.")
+    return Store(request.results, _and_theirs(folders))
+
+
+def _and_theirs(folders: Sequence[Folder]) -> list[Folder]:
+    return with_sources(folders) if folders else []
 
 
 def plan_campaign(request: Request, store: Store) -> Plan:
@@ -49,7 +75,7 @@ def plan_campaign(request: Request, store: Store) -> Plan:
     return make_plan(
         request.suite_name,
         request.suite,
-        dataclasses.replace(request.budget, tune_width=_tune_width(request, known)),
+        dataclasses.replace(request.budget, tune_width=_tune_width(request, store)),
         campaign_id,
         only=request.only,
         skip=request.skip,
@@ -58,34 +84,43 @@ def plan_campaign(request: Request, store: Store) -> Plan:
     )
 
 
-def _tune_width(request: Request, known: Mapping[str, Any] | None) -> int:
-    """The width of the studies: the one that the campaign began to tune with, or else the requested one.
+def _tune_width(request: Request, store: Store) -> int:
+    """The width of the studies: the one that the campaign, or that of a source, began with, else the requested one.
 
     Raises:
         BadInput: if another width or halving is requested than the campaign has, or campaign.json holds no valid width.
     """
     wanted = request.budget.tune_width
-    begun = [each for each in known["requests"] if each.get("tune_trials")] if known else []
+    where, begun = _begun_searches(store)
     if not begun or not request.budget.tune_trials:
         return wanted
     if bool(begun[-1].get("halving", False)) != request.budget.halving:
         how = "without" if request.budget.halving else "with"
         raise BadInput(
-            f"The searches of the campaign in {request.results} began {how} --halving, and would propose other trials "
+            f"The searches of the campaign in {where} began {how} --halving, and would propose other trials "
             f"now; go on {how} it, or choose another folder with --results."
         )
     width = begun[-1].get("tune_width", 1)  # older versions wrote none
     if not isinstance(width, int) or isinstance(width, bool) or width < 1:
         raise BadInput(
-            f"{request.results}/{CAMPAIGN_FILE} must hold whole numbers of at least 1 as 'tune_width', got {width!r}; "
+            f"{where}/{CAMPAIGN_FILE} must hold whole numbers of at least 1 as 'tune_width', got {width!r}; "
             "correct it, or remove the file: the trials are kept, and the next run writes a new one."
         )
     if request.tune_width_is_asked and wanted != width:
         raise BadInput(
-            f"The studies of the campaign in {request.results} have width {width}, and --tune-width {wanted} would "
+            f"The studies of the campaign in {where} have width {width}, and --tune-width {wanted} would "
             "propose other trials; leave it out, or choose another folder with --results."
         )
     return width
+
+
+def _begun_searches(store: Store) -> tuple[str, list[Mapping[str, Any]]]:
+    """The requests with searches in the campaign's folder, or else in the first source that has some, and its name."""
+    for location in (store.location, *(source.name for source in store.sources)):
+        known = read_campaign(Store(location))
+        if begun := [each for each in known["requests"] if each.get("tune_trials")] if known else []:
+            return location, begun
+    return store.location, []
 
 
 def run_campaign(request: Request, announce: Callable[[str], None] = tell) -> Outcome:
@@ -98,13 +133,15 @@ def run_campaign(request: Request, announce: Callable[[str], None] = tell) -> Ou
     Raises:
         BadInput, CampaignLocked, Interrupted, ResultsError: see harness.errors.
     """
-    store = Store(request.results)
+    store = store_of(request)
     plan = plan_campaign(request, store)
     for sentence in plan.left_out:
         announce(sentence)
     with saying(KEPT), interruptible():
         request = dataclasses.replace(request, execution=_execution(request, plan, store))
         _check_data(plan, request, announce)
+        for sentence in differences_from_sources(plan, store, request.execution):
+            announce(sentence)
         store.prepare()
         with store.lock() as notice:
             if notice:
@@ -128,9 +165,9 @@ def _run_missing(request: Request, plan: Plan, store: Store, announce: Callable[
         for name in store.damaged:
             announce(f"{name} is damaged: it was renamed to *.damaged, and its trials run again.")
         if request.retry_failed:
-            failed = [trial_id for trial_id, done in stored.items() if done.is_failure]
+            failed = {id_ for id_, done in stored.items() if done.is_failure and id_ not in store.borrowed}
             store.forget(failed)
-            stored = {trial_id: done for trial_id, done in stored.items() if trial_id not in set(failed)}
+            stored = {trial_id: done for trial_id, done in stored.items() if trial_id not in failed}
         store.drop_checkpoints([trial_id for trial_id, done in stored.items() if done.status != "pruned"])
         _note_request(store, plan, request)
         _write_skipped(store, plan, stored)
@@ -152,7 +189,9 @@ def _run(
     known = known_trials(plan, schedule.cells)
     num_done = sum(trial_id in stored for trial_id in known)
     if num_done:
-        announce(f"{num_done} trials of this campaign are finished already.")
+        borrowed = len(store.borrowed.intersection(known))
+        where = f", {borrowed} of them in {' and '.join(each.name for each in store.sources)}" if borrowed else ""
+        announce(f"{num_done} trials of this campaign are finished already{where}.")
     progress = Progress(plan, num_workers=1)
     progress.already(known, stored)
     with progress, Account(store, plan.suite, progress.standing) as account, _stopped_by_request(account.requests):
@@ -246,6 +285,7 @@ def _note_request(store: Store, plan: Plan, request: Request) -> None:
         "switches": dict(plan.switches),
         "software": software(),
         **({"file": request.file_text} if request.file_text else {}),
+        **({FROM: [as_written(store.folder, each) for each in store.sources]} if store.sources else {}),
     }
     known["requests"].append(asked)
     store.write_json(CAMPAIGN_FILE, known)

@@ -19,6 +19,7 @@ from harness.command.options import (
     Folder,
     Folders,
     HookName,
+    NetworkKind,
     NewKind,
     OnConflict,
     RunOptions,
@@ -263,6 +264,57 @@ def stats(
     trials = _trials(folders, on_conflict)
     curves = _curves(folders, on_conflict) if table is not None and STATISTICS[table].takes_curves else None
     show_statistics(trials, table, as_json, as_csv, curves)
+
+
+@app.command()
+def recommend(
+    kind: Annotated[NetworkKind | None, typer.Option(help="What the network is built of.")] = None,
+    images: Annotated[int | None, typer.Option(help="Number of training images.")] = None,
+    label_noise: Annotated[
+        float | None, typer.Option(help="Share of training images with a wrong label, such as 0.2.")
+    ] = None,
+    overhead: Annotated[
+        float | None, typer.Option(help="Largest time of a step relative to that without a regularizer, such as 1.2.")
+    ] = None,
+    from_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="A results folder with the evidence; may be repeated. [default: gallery/arena, else results/*]",
+            callback=a_location,
+        ),
+    ] = None,
+    on_conflict: OnConflict = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Recommend regularizers for a kind of network and amount of data: expected gain, cost, and the evidence."""
+    import analysis
+    from harness.command.screens import show_recommendation
+
+    trials = _trials(from_ or _folders_with_evidence(), on_conflict)
+    try:
+        table = analysis.recommend(trials, kind.value if kind else None, images, label_noise, overhead)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    show_recommendation(table, as_json, as_csv)
+
+
+def _folders_with_evidence() -> list[str]:
+    """The published leaderboard if the present folder has it, else all results folders in `results`.
+
+    Raises:
+        BadInput: if there is neither.
+    """
+    published = Path("gallery/arena")
+    found = [published] if (published / "trials").is_dir() else sorted(Path("results").glob("*/trials"))
+    if not found:
+        raise BadInput(
+            f"Neither {published} nor results/ holds trials here; give a results folder with --from, such as the "
+            f"{published} of a checkout."
+        )
+    return [str(folder if folder == published else folder.parent) for folder in found]
 
 
 @app.command()

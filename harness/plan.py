@@ -39,6 +39,7 @@ class Budget:
     seed: int = 0  # of the campaign
     tune_width: int = 1  # of the studies; see CellStudy
     splits: int = 1  # ways of holding out validation data; every seed runs on each
+    default_seeds: int | None = None  # default trials of each cell, if fewer than `seeds`
     halving: bool = False  # whether tune trials with worse values stop early
 
     def __post_init__(self) -> None:
@@ -74,6 +75,11 @@ class Budget:
                 f"With --halving a bracket of {BRACKET} trials is compared at once: --tune-width must be at least "
                 f"{BRACKET}, got {self.tune_width}."
             )
+
+    @property
+    def num_default_seeds(self) -> int:
+        """Default trials of each cell, at each point of its grid."""
+        return self.seeds if self.default_seeds is None else min(self.default_seeds, self.seeds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +140,7 @@ class Plan:
 
     def default_specs(self, cell: Cell) -> list[TrialSpec]:
         """A default trial for each seed, split and point of the cell's grid (without one: the paper's values)."""
-        seeds = range(self.budget.seeds)
+        seeds = range(self.budget.num_default_seeds)
         specs = [
             self.spec(cell, "default", index, point, split=split)
             for index in seeds

@@ -29,6 +29,7 @@ class Request:
     suite_name: str
     suite: Suite
     results: str
+    sources: Sequence[str] = ()  # other results folders, whose trials count as finished; () means those of before
     budget: Budget
     tune_width_is_asked: bool = False  # if False, a campaign keeps the width that it began with
     only: Sequence[str] = ()

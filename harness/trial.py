@@ -29,6 +29,7 @@ from tasks.lookup import task_of
 from tasks.runtime.checkpointing import NOWHERE, Checkpoints
 from tasks.runtime.switches import Switches
 from tasks.runtime.trained import Trained
+from tasks.sites import kind_of
 from tasks.task import Regularizers, Setting, Task
 from tasks.training import Training
 
@@ -108,6 +109,7 @@ def base_values(spec: TrialSpec, execution: Execution) -> dict[str, Any]:
     return {
         "dataset": task.dataset,
         "architecture": task.architecture,
+        "label_noise": task.label_noise,
         "only_measures": Contestant(spec.regularizer).only_measures,
         "metric": task.metric,
         "higher_is_better": task.higher_is_better,
@@ -210,6 +212,8 @@ def _timed(spec: TrialSpec, execution: Execution, started: float) -> Outcome:
         "seconds_per_step": timed.seconds_per_step,
         "samples_per_second": regularized.batches.batch_size / timed.seconds_per_step,
         "num_parameters": regularized.num_parameters,
+        "num_train_samples": regularized.batches.num_samples,
+        "network_kind": kind_of(regularized.network),
         "train_seconds": timed.total_seconds,
         "setup_seconds": setup_seconds,
         "epochs_run": timed.num_steps // steps_per_epoch,
@@ -277,6 +281,8 @@ def _values(
         "train_value": final.get("train", {}).get(task.metric),
         "epochs_run": trained.epochs_run,
         "num_parameters": training.num_parameters,
+        "num_train_samples": training.batches.num_samples,
+        "network_kind": kind_of(training.network),
         "train_seconds": trained.train_seconds,
         "evaluation_seconds": trained.evaluation_seconds,
         "seconds_per_step": seconds_per_step,

@@ -67,6 +67,11 @@ class DatasetTask(ProtocolTask):
         return self.data.input_space(self.protocol.preprocessing)
 
     @property
+    def label_noise(self) -> float:
+        """That of the data set."""
+        return self.data.label_noise
+
+    @property
     def streams_data(self) -> bool:
         """Whether the data set is too large to be held in memory."""
         return self.data.is_streamed

@@ -38,11 +38,11 @@ class Suite:
 
     Every cell, the baseline included, gets `tune_trials` tune trials. Up to `tune_width` of them run at once (a wider
     search proposes with fewer known outcomes), and with `halving` the worse ones stop early. `seeds` is the number of
-    default trials of a cell (at each point of its grid) and of confirm trials. `timing_tasks` are those whose cells are
-    timed against the unregularized network, `timing_repeats` times each: at least three, to estimate a spread.
-    `definitions` has the texts of the tasks that are not in the table but in a campaign's file, by name (see
-    `tasks.own.definition`). `tune_trials_at`, `seeds_at` and `timing_repeats_at` map a scale to its number where that
-    differs.
+    default trials of a cell (at each point of its grid) and of confirm trials; `default_seeds` that of default trials
+    where they are to be fewer. `timing_tasks` are those whose cells are timed against the unregularized network,
+    `timing_repeats` times each: at least three, to estimate a spread. `definitions` has the texts of the tasks that are
+    not in the table but in a campaign's file, by name (see `tasks.own.definition`). `tune_trials_at`, `seeds_at` and
+    `timing_repeats_at` map a scale to its number where that differs.
     """
 
     groups: tuple[Group, ...]
@@ -52,6 +52,7 @@ class Suite:
     halving: bool = False
     seeds: int = 5
     tune_trials_at: Mapping[str, int] = field(default_factory=dict)
+    default_seeds: int | None = None
     seeds_at: Mapping[str, int] = field(default_factory=dict)
     timing_tasks: tuple[str, ...] = ()
     timing_repeats: int = 3

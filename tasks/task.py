@@ -93,6 +93,11 @@ class Task(ABC):
         return False
 
     @property
+    def label_noise(self) -> float | None:
+        """Share of the training samples with a wrong label, in [0, 1]; None where there are no labels."""
+        return None
+
+    @property
     def input_space(self) -> InputSpace | None:
         """The units of the inputs; None where they are unknown."""
         return None

@@ -14,6 +14,7 @@ from harness.records import CURVE_SCHEMA, HYPERPARAMETER_PREFIX, METRIC_PREFIX, 
 from harness.records.duplicates import ConflictingResultsError, OnConflict, unique_points, unique_trials
 from harness.records.folders import CURVES, TRIALS, Kind, Results, open_folders
 from harness.records.reading import DamagedResultsError, Fault, NewerResultsError, Part, named, raise_for, read_parts
+from harness.records.sources import with_sources
 
 __all__ = ["ConflictingResultsError", "DamagedResultsError", "NewerResultsError", "load_curves", "load_trials"]
 
@@ -34,7 +35,8 @@ def load_trials(results: Results, on_damage: OnDamage = "raise", on_conflict: On
     once for each machine.
 
     Args:
-        results: a folder, a URI such as `s3://bucket/folder`, or a list of these.
+        results: a folder, a URI such as `s3://bucket/folder`, or a list of these. A folder that was made with
+            `regarena run --from` brings along the rows of the folders named there.
         on_damage: "warn" names damaged and foreign files in a warning and loads the rest.
         on_conflict: which rows to keep if several files have different values for one trial: "first" or "last", in
             the order of the folders and, within a folder, of the file names; "raise" refuses them.
@@ -70,7 +72,7 @@ def _parts(results: Results, kind: Kind, on_damage: OnDamage) -> list[Part]:
         raise ValueError(f"on_damage must be 'raise' or 'warn', got {on_damage!r}.")
     parts: list[Part] = []
     faults: list[Fault] = []
-    for folder in open_folders(results):
+    for folder in with_sources(open_folders(results)):
         read = read_parts(folder, kind)
         if kind == TRIALS and not (read.parts or read.damaged or read.foreign):
             raise FileNotFoundError(

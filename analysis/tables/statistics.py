@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 from scipy import special, stats
@@ -207,6 +208,33 @@ def difference_of_means(
     errors = np.maximum(errors, smallest)  # the lower bound of the standard deviation, as in paired_p_value
     freedom = float(errors.sum() ** 2 / (errors**2 / [len(one) - 1, len(other) - 1]).sum())
     error = math.sqrt(errors.sum())
+    half = _quantile((1 + confidence) / 2, freedom) * error
+    p_value = 2 * _tail(abs(mean) / error, freedom)
+    return Difference(mean=mean, low=mean - half, high=mean + half, p_value=p_value, error=error, freedom=freedom)
+
+
+def mean_of_differences(parts: Sequence[Difference], confidence: float = 0.95) -> Difference:
+    """The mean of independent paired differences, of K tasks for example, which are given and not drawn at random.
+
+    `m = mean of m_k`, `e^2 = sum of e_k^2 / K^2`, with Satterthwaite's `(sum e_k^2)^2 / sum(e_k^4 / f_k)` degrees of
+    freedom for standard errors e_k with f_k degrees of freedom; each e_k is at least what the lower bound of the
+    standard deviation, `SMALLEST_SPREAD` times |m_k|, gives. NaN without parts, and if one of them has no error.
+
+    >>> one = difference_of_means({0: 1.0, 1: 2.0, 2: 4.0}, {0: 0.5, 1: 0.5, 2: 0.5})
+    >>> both = mean_of_differences([one, one])
+    >>> both.mean == one.mean, round(one.error / both.error, 4), both.freedom
+    (True, 1.4142, 4.0)
+    """
+    if not parts or any(math.isnan(part.error) for part in parts):
+        return Difference(mean=math.nan, low=math.nan, high=math.nan, p_value=math.nan)
+    mean = fmean(part.mean for part in parts)
+    freedoms = np.array([part.freedom for part in parts])
+    smallest = np.array([SMALLEST_SPREAD * abs(part.mean) for part in parts]) / np.sqrt(freedoms + 1)
+    variances = np.maximum([part.error for part in parts], smallest) ** 2
+    if not variances.any():
+        return Difference(mean=mean, low=mean, high=mean, p_value=1.0, error=0.0)
+    freedom = float(variances.sum() ** 2 / (variances**2 / freedoms).sum())
+    error = math.sqrt(variances.sum()) / len(parts)
     half = _quantile((1 + confidence) / 2, freedom) * error
     p_value = 2 * _tail(abs(mean) / error, freedom)
     return Difference(mean=mean, low=mean - half, high=mean + half, p_value=p_value, error=error, freedom=freedom)

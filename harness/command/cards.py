@@ -260,7 +260,9 @@ def _suite(name: str, suite: Any, results: Sequence[str] | None) -> Iterator[str
         yield f"regularizers  {', '.join(group.regularizers)}"
         yield from (f"  {name} in {', '.join(map(str, values))}" for name, values in group.grid.items())
     width = f" ({suite.tune_width} at once{', halving' * suite.halving})" if suite.tune_trials else ""
-    yield f"budget        {suite.tune_trials} tune trials{width} and {suite.seeds} seeds a cell, at scale {suite.scale}"
+    untuned = "" if suite.default_seeds is None else f" ({suite.default_seeds} untuned)"
+    budget = f"{suite.tune_trials} tune trials{width} and {suite.seeds} seeds{untuned} a cell"
+    yield f"budget        {budget}, at scale {suite.scale}"
     yield f"source        {suite.source}"
     tasks = [TABLES["tasks"][task] for group in suite.groups for task in group.tasks]
     yield f"example       regarena run {name}{_data_option(tasks)}"

@@ -90,6 +90,15 @@ class HookName(StrEnum):
     fill = "fill"
 
 
+class NetworkKind(StrEnum):
+    """What a network is built of; `harness.records.NETWORK_KINDS` has the same names."""
+
+    attention = "attention"
+    residual = "residual"
+    conv = "conv"
+    dense = "dense"
+
+
 class ExportFormat(StrEnum):
     """What `export` writes; `analysis.exports.export` has the same names."""
 
@@ -221,6 +230,10 @@ class RunOptions:
         "Without these tasks or regularizers, comma-separated.", of=_OF_A_SUITE,
         takes="names of tasks or regularizers, separated by commas",
     )  # fmt: skip
+    sources: list[str] | None = option(  # noqa: RUF009  # a field
+        "Use the trials of this results folder, which is only read; may be repeated.", "--from", of=_OF_A_SUITE,
+        unset="those of the run before", metavar="DIR", callback=a_location,
+    )  # fmt: skip
     data: str | None = option("Folder of data sets in torchvision's layout.", metavar="DIR", callback=a_location)
     download: bool = option(
         "Fetch data sets that are missing into that folder.", "--download", default=False, of=_RUNNING
@@ -343,10 +356,12 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
         suite_name=name,
         suite=suite,
         results=options.results or str(Path("results") / name),
+        sources=tuple(options.sources or ()),
         budget=Budget(
             scale=scale,  # type: ignore[arg-type]  # Budget checks it
             tune_trials=tune_trials if options.tune_trials is None else options.tune_trials,
             seeds=suite.seeds_for(scale) if options.seeds is None else options.seeds,
+            default_seeds=suite.default_seeds,
             timing_repeats=suite.timing_repeats_for(scale),
             splits=options.splits,
             seed=options.seed,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from harness.campaign import plan_campaign
+from harness.campaign import plan_campaign, store_of
 from harness.cells import Cell
 from harness.errors import BadInput
 from harness.execution import Execution, placed
@@ -14,6 +14,7 @@ from harness.plan import Plan
 from harness.records import ROLES, Role, TrialSpec
 from harness.records.folders import TRIALS
 from harness.request import Request
+from harness.results.differences import differences_from_sources
 from harness.results.store import Store
 from harness.results.trial_summary import Proposals, TrialSummary
 from harness.schedule import CellProgress
@@ -40,7 +41,7 @@ def plan_table(request: Request, timings: Sequence[str] = (), calibrate: bool = 
     """
     import pandas as pd
 
-    store = Store(request.results)
+    store = store_of(request)
     plan = plan_campaign(request, store)
     stored: dict[tuple[str, str], dict[str, TrialSummary]] = defaultdict(dict)
     for trial_id, done in store.finished(set_aside=False).items():
@@ -63,7 +64,7 @@ def plan_table(request: Request, timings: Sequence[str] = (), calibrate: bool = 
     notes = [f"{name} is damaged: its trials will run again." for name in dict.fromkeys(store.damaged)]
     if unused := sum(row["unused"] for row in rows):
         notes.append(f"{unused} {UNUSED}: this plan does not use them.")
-    notes += plan.left_out
+    notes += [*plan.left_out, *differences_from_sources(plan, store, execution)]
     notes += totals(forecasts, execution, workers, plan.budget.tune_width)
     if any(cell.task.needs_data and not execution.data_folder_of(cell.task_name) for cell in plan.running_cells):
         notes.append("`run` needs --data DIR here: some of the data sets are read from files.")

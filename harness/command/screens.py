@@ -102,6 +102,22 @@ def show_timing(trials: Any, as_json: bool = False, as_csv: bool = False, known_
     print_notes(note for note in analysis.notes_of(table) if note not in known_notes)
 
 
+def show_recommendation(table: Any, as_json: bool = False, as_csv: bool = False) -> None:
+    """What to expect of each contestant on tasks like the one described, and on what evidence."""
+    import analysis
+    from analysis.tables.recommendation import RECOMMENDATION
+
+    if show_frame(table, as_json, as_csv):
+        return
+    if len(table):
+        records = table.to_dict("records")
+        print_table("what to expect, against the tuned baseline", RECOMMENDATION, records)
+        print_notes([f"Evidence: {', '.join(dict.fromkeys(', '.join(table['tasks']).split(', ')))}."])
+        if not (table["verdict"] == "better").any():
+            print_notes(["No contestant is significantly better than the tuned baseline there."])
+    print_notes(analysis.notes_of(table))
+
+
 def show_importances(trials: Any, as_json: bool = False, as_csv: bool = False) -> None:
     """Print the importance of hyperparameters, one table per tuned or swept cell."""
     import analysis

@@ -36,7 +36,7 @@ class Requests:
         failed = {
             trial_id: done
             for trial_id, done in stored.items()
-            if done.is_failure and done.role != "timing" and trial_id not in out
+            if done.is_failure and done.role != "timing" and trial_id not in out and trial_id not in store.borrowed
         }
         store.forget(failed)
         progress.forgotten(failed.values())

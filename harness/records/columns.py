@@ -32,6 +32,7 @@ STATUSES: tuple[str, ...] = get_args(Status)
 SUCCESSES: tuple[str, ...] = ("completed", "stopped_early")
 INTENDED: tuple[str, ...] = (*SUCCESSES, "skipped", "pruned")
 """Statuses that are no failure. Nor is `diverged` for a tune trial: a search may propose values that diverge."""
+NETWORK_KINDS: tuple[str, ...] = ("attention", "residual", "conv", "dense")
 ANSWERS: tuple[str, ...] = (*SUCCESSES, "diverged")
 """Statuses that the training itself determines. Others may be due to the machine: a second try may end differently."""
 
@@ -111,6 +112,10 @@ TRIAL_TABLE: tuple[Column, ...] = (
     Column("task", TEXT, "identity", "the task"),
     Column("dataset", TEXT, "identity", "the task's data set"),
     Column("architecture", TEXT, "identity", 'the task\'s network; "" where the task brings its own model'),
+    Column("network_kind", TEXT, "identity", "attention, residual (two branches or more), conv or dense", since=2,
+           allowed=NETWORK_KINDS),
+    Column("label_noise", REAL, "identity", "share of the training samples with a wrong label",
+           since=2, at_least=0, at_most=1),
     Column("regularizer", TEXT, "identity", "the contestant; several joined by +"),
     Column("only_measures", TRUTH, "identity", "whether the contestant changes nothing and is not ranked",
            since=2, repeats=False),
@@ -170,6 +175,7 @@ TRIAL_TABLE: tuple[Column, ...] = (
            since=2, at_least=0, repeats=False),
     Column("seeds_together", SMALL, "effort", "trials trained at once in one process; times are equal shares of theirs",
            since=2, at_least=0, repeats=False),
+    Column("num_train_samples", WHOLE, "effort", "samples of the training split at this scale", since=2, at_least=0),
     Column("validation_fraction", REAL, "effort", "share of the official training set that was held out",
            since=2, at_least=0, at_most=1),
     Column("device", TEXT, "machine", "torch's name of the device", repeats=False),

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInput
+from harness.records.sources import CAMPAIGN_FILE
 
 if TYPE_CHECKING:
     from harness.results.store import Store
 
-CAMPAIGN_FILE = "campaign.json"
+__all__ = ["CAMPAIGN_FILE", "read_campaign"]
+
 _ADVICE = "Remove it: the trials are kept, and the next run writes a new one."
 
 

@@ -30,6 +30,7 @@ from harness.records.folders import (
     CHECKPOINTS,
     CURVES,
     TRIALS,
+    Folder,
     Kind,
     check_no_links,
     first_line,
@@ -46,6 +47,7 @@ from harness.results.trial_summary import FINISHED_COLUMNS, Proposals, TrialSumm
 
 COMPACTED_PREFIX = "compacted-"
 FOREIGN_ADVICE = "Move what regarena did not write out of the folder."
+SOURCE_ADVICE = "Get a whole copy of that folder; this run only reads it."
 _UNIQUE = {TRIALS: unique_trials, CURVES: unique_points}
 
 
@@ -54,18 +56,20 @@ class Store:
 
     Args:
         location: a local folder, which `prepare` creates if needed, or a URI ("s3://bucket/folder").
+        sources: other results folders, whose trials count as finished; they are only read.
 
     Raises:
         BadInput: if the location cannot be opened.
     """
 
-    def __init__(self, location: str | os.PathLike[str]) -> None:
-        self.location = str(location)
+    def __init__(self, location: str | os.PathLike[str], sources: Sequence[Folder] = ()) -> None:
+        self.location, self.sources = str(location), tuple(sources)
         self.folder = open_folder(self.location)
         self.is_local = "://" not in self.location
         self._fs, self.root = self.folder.filesystem, self.folder.path
         self.damaged: list[str] = []  # files that `finished` or `compact` could not read
         self.proposals: Proposals = {}  # of the tune trials that `finished` read
+        self.borrowed: frozenset[str] = frozenset()  # ids of the trials that `finished` found in the sources alone
 
     @property
     def address(self) -> str:
@@ -131,7 +135,8 @@ class Store:
     def finished(self, set_aside: bool = True) -> dict[str, TrialSummary]:
         """Every trial that ended, by id.
 
-        Damaged files are listed in `damaged`, and renamed to `*.damaged` if `set_aside`; their trials run again.
+        Damaged files are listed in `damaged`, and renamed to `*.damaged` if `set_aside`; their trials run again. In a
+        source they are an error.
 
         Raises:
             NewerResultsError, DamagedResultsError, ConflictingResultsError, UnreadableResultsError: when there are rows
@@ -152,10 +157,14 @@ class Store:
 
     def _unique(self, set_aside: bool) -> pa.Table:
         """Each trial once."""
-        read = self._read(TRIALS)
-        table = unique_trials(read.parts).table
+        read, others = self._read(TRIALS), [read_parts(source, TRIALS) for source in self.sources]
+        raise_for([fault for other in others for fault in (*other.damaged, *other.foreign)], SOURCE_ADVICE)
+        unique = unique_trials([*read.parts, *(part for other in others for part in other.parts)])
         self._note_damage(read, set_aside)
-        return table
+        if others:
+            of_others = pa.array(unique.sources >= len(read.parts))
+            self.borrowed = frozenset(unique.table.column("trial_id").filter(of_others).to_pylist())
+        return unique.table
 
     def forget(self, trial_ids: Iterable[str]) -> None:
         """Remove the rows and curves of these trials, so that they run again."""

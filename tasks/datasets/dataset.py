@@ -106,6 +106,11 @@ class Dataset(ABC):
         return False
 
     @property
+    def label_noise(self) -> float:
+        """Share of the training samples that were given a wrong label, in [0, 1]."""
+        return 0.0
+
+    @property
     def splits_in_words(self) -> str:
         """The training, validation and test splits, in words."""
         share = f"{100 * self.validation_fraction:.3g} %"

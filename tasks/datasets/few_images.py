@@ -78,6 +78,11 @@ class FewImages(Dataset):
             fingerprint=self._fingerprint(everything.fingerprint),
         )
 
+    @property
+    def label_noise(self) -> float:
+        """`wrong_labels`."""
+        return self.wrong_labels
+
     def notice(self, data_dir: Path | None) -> str | None:
         """The notice of the larger data set."""
         return self.whole.notice(data_dir)

@@ -302,3 +302,15 @@ def test_contestants_of_a_task_have_shared_code_in_common_and_each_its_own():
     assert len({spec.shared_code_hash for spec in specs}) == 1
     assert len({spec.code_hash for spec in specs}) == 3
     assert replace(specs[0], shared_code_hash="").trial_id == specs[0].trial_id
+
+
+def test_default_trials_may_be_fewer_than_confirm_trials_and_are_never_more_than_the_seeds():
+    def numbers(seeds):
+        budget = Budget(scale="smoke", tune_trials=3, seeds=seeds, timing_repeats=0, default_seeds=2)
+        plan = make_plan("suite", SUITE, budget, "campaign", only=("digits-mlp", "none"))
+        specs = Counter(spec.role for spec in run_to_the_end(plan))
+        assert sum(specs.values()) == plan.num_trials(plan.cells[0])
+        return specs["default"], specs["confirm"]
+
+    assert numbers(seeds=4) == (2, 4)
+    assert numbers(seeds=1) == (1, 1)

@@ -1,0 +1,90 @@
+"""Folders whose rows a campaign uses without owning them: those of `regarena run --from`.
+
+They are named in campaign.json, by the last request: the path relative to the results folder, or the URI. Every reader
+of the campaign's rows reads theirs too; nobody writes to them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from harness.errors import BadInput
+from harness.records.folders import TRIALS, Folder, open_folder
+
+CAMPAIGN_FILE = "campaign.json"
+KEY = "from"  # of a request in campaign.json
+
+
+def named_sources(campaign: Mapping[str, Any] | None) -> list[str]:
+    """The folders that the last request of a campaign.json names, as written there; none if it names none."""
+    requests = campaign.get("requests") if campaign else None
+    last = requests[-1] if isinstance(requests, list) and requests else None
+    named = last.get(KEY) if isinstance(last, Mapping) else None
+    return [name for name in named if isinstance(name, str) and name] if isinstance(named, list) else []
+
+
+def opened_sources(folder: Folder, names: Iterable[str]) -> list[Folder]:
+    """The folders that `folder` names in its campaign.json.
+
+    Raises:
+        BadInput: if one holds no trials. If it is a URI: a file must not decide to which server a program connects.
+    """
+    found = []
+    for name in names:
+        if "://" in name or not folder.is_local:
+            raise BadInput(
+                f"{folder.name} uses rows of {name}, which is opened only if you name it: give both folders, or for a "
+                f"run --from {name}."
+            )
+        source = open_folder(os.path.relpath(posixpath.join(folder.path, name)))
+        if not source.parquet_files(TRIALS):
+            raise BadInput(
+                f"{folder.name} uses rows of {source.name}, where there are none (any more). Put that folder back, or "
+                f"correct the last {KEY!r} in {folder.name}/{CAMPAIGN_FILE}."
+            )
+        found.append(source)
+    return found
+
+
+def with_sources(folders: Sequence[Folder]) -> list[Folder]:
+    """These folders, then those whose rows they use, and theirs; each once.
+
+    Raises:
+        BadInput: as `opened_sources`; not for a URI that is among `folders`.
+    """
+    found, waiting = {_place(folder): folder for folder in folders}, list(folders)
+    given = {folder.name for folder in folders}
+    while waiting:
+        folder = waiting.pop(0)
+        names = [name for name in named_sources(_campaign(folder)) if name not in given]
+        new = {_place(source): source for source in opened_sources(folder, names)}
+        new = {place: source for place, source in new.items() if place not in found}
+        found |= new
+        waiting += new.values()
+    return list(found.values())
+
+
+def as_written(folder: Folder, source: Folder) -> str:
+    """How campaign.json of `folder` names a source: without names of users, wherever the two are moved together."""
+    if source.is_local and folder.is_local:
+        return os.path.relpath(source.path, folder.path).replace(os.sep, "/")
+    return source.name
+
+
+def _place(folder: Folder) -> str:
+    return f"{type(folder.filesystem).__name__}:{os.path.realpath(folder.path) if folder.is_local else folder.name}"
+
+
+def _campaign(folder: Folder) -> Mapping[str, Any] | None:
+    """The content of campaign.json; None if there is none, or none that can be read: `regarena verify` says so."""
+    try:
+        content = json.loads(folder.read(posixpath.join(folder.path, CAMPAIGN_FILE)).to_pybytes())
+    except (OSError, ValueError, pa.ArrowException):
+        return None
+    return content if isinstance(content, Mapping) else None
