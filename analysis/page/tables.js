@@ -45,6 +45,7 @@
     const keyed = [...body.rows].map((row) => ({ row, key: keyOf(row.cells[place], heading.matches(".number")) }));
     keyed.sort((a, b) => (a.key === null) - (b.key === null) || (a.key === b.key ? 0 : a.key < b.key ? -sign : sign));
     body.append(...keyed.map((each) => each.row));
+    table.dispatchEvent(new Event("sorted"));
   };
   for (const table of all("table")) {
     const sortable = table.tBodies[0].rows.length > 1;
@@ -92,26 +93,37 @@
     const table = document.querySelector("#leaderboard-table table");
     const names = [...table.tHead.rows[0].cells].map((cell) => cell.dataset.name);
     const place = Object.fromEntries(names.map((name, number) => [name, number]));
-    const rows = [...table.tBodies[0].rows].map((row) => ({
-      row,
+    const more = document.getElementById("more");
+    let most = Number(more.dataset.most); // of the rows that fit, until all are asked for
+    const known = new Map([...table.tBodies[0].rows].map((row) => [row, {
       task: text(row.cells[place.task]),
       name: text(row.cells[place.regularizer]).toLowerCase(),
       kinds: "kind" in place ? text(row.cells[place.kind]).split(", ") : [],
       cost: "cost" in place ? keyOf(row.cells[place.cost], true) : null,
-    }));
+    }]));
     const filter = () => {
       const wanted = new FormData(form);
       const [task, kind, name] = ["task", "kind", "name"].map((key) => wanted.get(key) ?? "");
-      const most = wanted.get("cost") ? Number(wanted.get("cost")) : Infinity;
+      const highest = wanted.get("cost") ? Number(wanted.get("cost")) : Infinity;
       let count = 0;
-      for (const each of rows) {
+      for (const row of table.tBodies[0].rows) {
+        const each = known.get(row);
         const fits = (!task || each.task === task) && (!kind || each.kinds.includes(kind))
-          && each.name.includes(name.toLowerCase()) && (most === Infinity || (each.cost !== null && each.cost <= most));
-        each.row.hidden = !fits;
+          && each.name.includes(name.toLowerCase())
+          && (highest === Infinity || (each.cost !== null && each.cost <= highest));
         count += fits;
+        row.hidden = !fits;
+        row.classList.toggle("beyond", fits && count > most);
       }
-      document.getElementById("num-shown").textContent = `${count} of ${rows.length} rows`;
+      document.getElementById("num-shown").textContent = `${count} of ${known.size} rows`;
+      more.textContent = `Show all ${count} rows`;
+      more.hidden = count <= most;
     };
+    more.addEventListener("click", () => {
+      most = Infinity;
+      filter();
+    });
+    table.addEventListener("sorted", filter);
     for (const event of ["input", "change"]) form.addEventListener(event, filter);
     form.addEventListener("reset", () => setTimeout(filter));
     form.addEventListener("submit", (event) => event.preventDefault());

@@ -13,6 +13,7 @@ from analysis.rows.notes import with_notes
 from analysis.shown import tables as shown
 from analysis.shown.column import text
 
+MOST_SHOWN = 50  # rows, until a reader asks for all
 _CELL = ["scale", "task", "regularizer"]
 
 
@@ -24,6 +25,7 @@ def leaderboard(source: Source, files: Files) -> dict[str, Any]:
     kinds = {part.strip() for kind in rows["kind"] for part in kind.split(",")} - {""}
     return {
         "leaderboard": table_of(rows, columns, without_empty=True),
+        "most_shown": MOST_SHOWN,
         "filters": {
             "tasks": list(dict.fromkeys(map(str, rows["task"]))),
             "kinds": sorted(kinds),

@@ -23,6 +23,7 @@ pytestmark = [needs_browser, pytest.mark.slow]
 CONTESTANTS = ("none", "dropout", "dropblock", "weight_decay", "a_regularizer_with_a_very_long_name_from_elsewhere")
 TASKS = ("digits-mlp", "digits-200-convnet", "a-task-with-a-rather-long-name-of-somebody-else")
 FACTS = {"summary": "It does something.", "formula": "y = m x <b>", "source": "Somebody 2020", "kind": "conv, dense"}
+MOST_SHOWN = 10  # rows of the leaderboard, until all are asked for
 ODD = "-=50_% & <b>|[x](y)\\~^é…"
 
 
@@ -87,7 +88,9 @@ def campaign(folder):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = campaign(tmp_path_factory.mktemp("campaign"))
-    return Path(analysis.write_report(folder, describe=lambda name: FACTS if name in CONTESTANTS[1:3] else None))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("analysis.page.sections.leaderboard.MOST_SHOWN", MOST_SHOWN)
+        return Path(analysis.write_report(folder, describe=lambda name: FACTS if name in CONTESTANTS[1:3] else None))
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +108,7 @@ def opened(page, driver):
 
 
 def column(driver, name):
-    """The texts of a column of the leaderboard, in the rows that are shown."""
+    """The texts of a column of the leaderboard, in the rows that fit the filters."""
     return driver.execute_script(
         "const table = document.querySelector('#leaderboard-table table');"
         "const place = [...table.tHead.rows[0].cells].findIndex(cell => cell.dataset.name === arguments[0]);"
@@ -156,6 +159,20 @@ def test_the_leaderboard_is_filtered_by_task_kind_cost_and_name(opened):
     opened.find_element("css selector", "#filters button[type=reset]").click()
     opened.execute_async_script("setTimeout(arguments[0], 50)")
     assert len(column(opened, "task")) == everything
+
+
+def test_a_long_leaderboard_shows_its_first_rows_in_the_present_order_and_all_when_asked(opened):
+    def shown_means():
+        rows = opened.find_elements("css selector", "#leaderboard-table tbody tr")
+        return [row.find_elements("css selector", "td")[4].text for row in rows if row.is_displayed()]
+
+    means = column(opened, "mean")
+    assert shown_means() == means[:MOST_SHOWN]
+    heading(opened, "mean").click()
+    assert shown_means() == sorted(means)[:MOST_SHOWN], "the lowest first, a missing one would be last"
+    opened.find_element("id", "more").click()
+    assert len(shown_means()) == len(means)
+    assert not opened.find_element("id", "more").is_displayed()
 
 
 @pytest.mark.parametrize("by", ["the pointer", "the keyboard"])
