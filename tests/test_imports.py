@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,10 @@ def is_for_types(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
 
 
-IMPORTS = [found for module, path in modules().items() for found in imports_of(module, path)]
+@cache
+def all_imports() -> list[Import]:
+    """Of all modules; reading them takes seconds, which other tests need not wait for."""
+    return [found for module, path in modules().items() for found in imports_of(module, path)]
 
 
 def inside(name: str, *parents: str) -> bool:
@@ -81,17 +85,17 @@ def violations(importer: str, *allowed: str) -> list[str]:
     """Imports of ours in one package that stand neither in it nor among what is allowed."""
     return [
         f"{found.module} imports {found.imported}"
-        for found in IMPORTS
+        for found in all_imports()
         if inside(found.module, importer) and found.package in OURS and not inside(found.imported, importer, *allowed)
     ]
 
 
 def test_the_reader_of_imports_sees_ours() -> None:
-    assert len(IMPORTS) > 200
+    assert len(all_imports()) > 200
     assert any(
-        found.module == "tasks.training" and inside(found.imported, "tasks.datasets.batches") for found in IMPORTS
+        found.module == "tasks.training" and inside(found.imported, "tasks.datasets.batches") for found in all_imports()
     )
-    assert {found.at_load for found in IMPORTS} == {True, False}
+    assert {found.at_load for found in all_imports()} == {True, False}
 
 
 @pytest.mark.parametrize("package", ["search_spaces", "tasks"])
@@ -100,13 +104,13 @@ def test_search_spaces_and_tasks_import_nothing_of_ours_but_themselves(package: 
 
 
 def test_the_harness_imports_tasks_and_search_spaces_and_the_command_line_all() -> None:
-    for found in IMPORTS:
+    for found in all_imports():
         if inside(found.module, "harness") and inside(found.imported, "analysis"):
             assert inside(found.module, *COMMAND_LINE), f"{found.module} imports {found.imported}"
 
 
 def test_what_belongs_to_the_command_line_is_imported_by_it_alone() -> None:
-    for found in IMPORTS:
+    for found in all_imports():
         if inside(found.imported, *COMMAND_LINE):
             assert inside(found.module, *COMMAND_LINE), f"{found.module} imports {found.imported}"
 
@@ -121,7 +125,7 @@ SHELVES = ("rows", "shown", "tables", "figures", "papers", "page", "exports")
 def test_each_part_of_the_analysis_imports_only_those_before_it() -> None:
     for place, shelf in enumerate(SHELVES):
         later = [f"analysis.{other}" for other in SHELVES[place + 1 :]]
-        assert [f for f in IMPORTS if inside(f.module, f"analysis.{shelf}") and inside(f.imported, *later)] == []
+        assert [f for f in all_imports() if inside(f.module, f"analysis.{shelf}") and inside(f.imported, *later)] == []
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
@@ -146,7 +150,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 
 
 def test_nobody_imports_the_command_line() -> None:
-    assert [found for found in IMPORTS if inside(found.imported, "harness.cli")] == []
+    assert [found for found in all_imports() if inside(found.imported, "harness.cli")] == []
 
 
 @pytest.mark.parametrize(
@@ -159,7 +163,7 @@ def test_nobody_imports_the_command_line() -> None:
     ids=["search_spaces", "tasks", "analysis"],
 )
 def test_a_package_knows_nothing_of_what_is_not_its_subject(package: str, strangers: tuple[str, ...]) -> None:
-    assert [f for f in IMPORTS if inside(f.module, package) and f.package in strangers] == []
+    assert [f for f in all_imports() if inside(f.module, package) and f.package in strangers] == []
 
 
 @pytest.mark.parametrize(
@@ -173,13 +177,13 @@ def test_a_package_knows_nothing_of_what_is_not_its_subject(package: str, strang
 def test_the_analysis_needs_other_tools_in_few_modules_and_not_before_they_are_asked_for(
     package: str, homes: set[str]
 ) -> None:
-    found = [each for each in IMPORTS if inside(each.module, "analysis") and each.package == package]
+    found = [each for each in all_imports() if inside(each.module, "analysis") and each.package == package]
     assert {each.module for each in found} == homes
     assert not any(each.at_load for each in found)
 
 
 def test_ray_is_imported_by_one_module_alone() -> None:
-    assert {found.module for found in IMPORTS if found.package == "ray"} == {"harness.tuner"}
+    assert {found.module for found in all_imports() if found.package == "ray"} == {"harness.tuner"}
 
 
 def test_protocols_that_are_checked_at_run_time_have_methods_alone() -> None:
@@ -211,12 +215,12 @@ def test_nothing_slow_is_loaded_on_the_way_to_the_help_of_the_command() -> None:
         module = waiting.pop()
         loaded.add(module)
         parents = [module.rpartition(".")[0]] if "." in module else []
-        named = [found.imported for found in IMPORTS if found.module == module and found.at_load]
+        named = [found.imported for found in all_imports() if found.module == module and found.at_load]
         ours = [prefix for name in named for prefix in (name, name.rpartition(".")[0])]
         waiting += [name for name in {*parents, *ours} if name in modules() and name not in loaded]
     slow = [
         f"{found.module} imports {found.imported}"
-        for found in IMPORTS
+        for found in all_imports()
         if found.module in loaded and found.at_load and found.package in SLOW
     ]
     assert {"harness", "harness.cli", "harness.errors"} <= loaded
@@ -225,7 +229,9 @@ def test_nothing_slow_is_loaded_on_the_way_to_the_help_of_the_command() -> None:
 
 @pytest.mark.parametrize("package", [module for module, path in modules().items() if path.name == "__init__.py"])
 def test_a_package_holds_tables_and_prose_and_loads_nothing_slow(package: str) -> None:
-    assert [f for f in IMPORTS if f.module == package and f.at_load and f.package in (*SLOW, "numpy", "pyarrow")] == []
+    assert [
+        f for f in all_imports() if f.module == package and f.at_load and f.package in (*SLOW, "numpy", "pyarrow")
+    ] == []
 
 
 def test_no_folder_of_tests_is_a_package_and_no_two_tests_share_a_name() -> None:

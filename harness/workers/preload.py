@@ -59,8 +59,8 @@ def _end_without_parent(number: int, frame: FrameType | None) -> None:
 
 if FOLDER_VARIABLE in os.environ:  # the fork server, not a process that imports this module only
     atexit.register(_remove_folder_of_parent)
-signal.signal(signal.SIGALRM, _end_without_parent)
-signal.setitimer(signal.ITIMER_REAL, _WATCH_SECONDS, _WATCH_SECONDS)  # a fork does not inherit the timer
+    signal.signal(signal.SIGALRM, _end_without_parent)
+    signal.setitimer(signal.ITIMER_REAL, _WATCH_SECONDS, _WATCH_SECONDS)  # a fork does not inherit the timer
 
 torch.set_num_threads(1)
 software()  # asks git, which costs more than a small trial; children inherit the answer

@@ -7,9 +7,8 @@ import sys
 import pytest
 
 SCRIPT = """
-import json, signal, sys
+import json, sys
 import harness.workers.preload
-signal.setitimer(signal.ITIMER_REAL, 0)  # of the fork server, which ends after its parent
 from harness.contestants import Contestant
 from harness.execution import Execution
 from harness.records import TrialSpec
