@@ -1,5 +1,6 @@
 import os
 
+import pytest
 import torch
 from plugins import install
 
@@ -9,3 +10,13 @@ __all__ = ["install"]  # a fixture for all tests
 torch.set_num_threads(1)
 # Workers of pytest-xdist have the width of the window in their environment; output into a pipe has none.
 os.environ.pop("COLUMNS", None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests marked `cuda` on machines without a GPU."""
+    if torch.cuda.is_available():
+        return
+    left_out = [item for item in items if item.get_closest_marker("cuda")]
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.launches import KernelCounter, kernels_of, training_of
+from benchmarks.launches import GOAL_PER_SITE, MASKS, KernelCounter, kernels_of, training_of
+from tasks.experiments import TASKS
+from tasks.regularizers import REGULARIZERS
+from tasks.regularizers.fused.choice import fused_on_meta, is_available
+from tasks.sites import Site
 
 META = torch.device("meta")
 
@@ -37,3 +41,19 @@ def test_directions_are_counted_apart() -> None:
     assert kernels["forward"] == num_layers + (num_layers - 1)  # addmm, relu
     loss = 2  # of softmax and of its product with the targets, at least
     assert kernels["backward"] >= loss + 3 * num_layers - 1 + (num_layers - 1)
+
+
+@pytest.mark.skipif(not is_available(), reason="needs Triton")
+@pytest.mark.parametrize("name", MASKS)
+def test_fused_masks_add_at_most_two_kernels_a_site_and_direction(name: str) -> None:
+    regularizer = REGULARIZERS[name]()
+    task = next(task for task in ("cifar10-lenet", "cifar10-resnet56") if not TASKS[task].skip_reason(regularizer))
+    with fused_on_meta():
+        twin, training = training_of(task, "none"), training_of(task, name)
+        num_sites = sum(len(site.fillings) > 0 for site in training.network.modules() if isinstance(site, Site))
+        more = kernels_of(training)
+        more.subtract(kernels_of(twin))
+    assert num_sites > 0
+    assert 0 < more["forward"] <= GOAL_PER_SITE * num_sites
+    assert 0 < more["backward"] <= GOAL_PER_SITE * num_sites
+    assert more["rest"] == 0

@@ -10,8 +10,17 @@ from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
 from tasks.regularizers.dropblock import LinearSchedule, Scaling, Schedule
+from tasks.regularizers.fused.choice import has_fused_maps
+from tasks.regularizers.fused.masks import distorted_blocks
 from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_factor, check_rate
-from tasks.regularizers.parts.distortion import NoiseLaw, distorted, official_noise, paper_noise, weights_behind
+from tasks.regularizers.parts.distortion import (
+    NoiseLaw,
+    distorted,
+    layer_behind,
+    official_noise,
+    paper_noise,
+    weights_behind,
+)
 from tasks.regularizers.parts.masking import apply_mask, block_mask, realised_scale
 from tasks.regularizers.parts.places import rates_by_group
 from tasks.runtime.streams import MaskStream
@@ -83,12 +92,26 @@ class BlockDistortion(nn.Module):
         super().__init__()
         self.drop_rate = settings.distortion_rate
         self._settings, self._law = settings, NOISE_LAWS[settings.mode]
+        self._behind = (layer_behind(site, nn.Conv2d),)  # in a tuple, so that it is no submodule here
         self._weights, self._stream = weights_behind(site, nn.Conv2d), stream
 
     def forward(self, x: Tensor) -> Tensor:
         """Distorted and rescaled in training, `x` itself in eval mode and at rate 0."""
         if not self.training or self.drop_rate == 0:
             return x
+        settings = self._settings
+        is_plain = settings.scaling == "realised" and settings.lam == 0 and settings.step_size > 0
+        if is_plain and has_fused_maps(x, overlap=settings.block_size > 1):
+            return distorted_blocks(
+                x,
+                self._stream,
+                self.drop_rate,
+                settings.block_size,
+                step_size=settings.step_size,
+                layer=self._behind[0],
+                is_official=settings.mode == "official",
+                is_realised=True,
+            )
         num_samples, channels, height, width = x.shape
         block_size, step_size = self._settings.block_size, self._settings.step_size
         keep = block_mask(self._stream, (num_samples, channels, height, width), self.drop_rate, block_size)

@@ -8,6 +8,8 @@ from typing import ClassVar, Literal, get_args
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
+from tasks.regularizers.fused.choice import is_fused
+from tasks.regularizers.fused.masks import masked_samples
 from tasks.regularizers.parts.checks import check_choice, check_rate
 from tasks.regularizers.parts.masking import masked
 from tasks.runtime.streams import MaskStream
@@ -56,6 +58,8 @@ class PathMask(nn.Module):
         """Masked and rescaled in training, `x` itself in eval mode and at drop rate 0."""
         if not self.training or self.drop_rate == 0:
             return x
+        if is_fused(x):
+            return masked_samples(x, self._stream, 1 - self.drop_rate, 1 / (1 - self.drop_rate))
         return masked(x, self._stream, 1 - self.drop_rate, (len(x), *[1] * (x.dim() - 1)))
 
 

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
+from tasks.regularizers.fused.choice import has_fused_maps
+from tasks.regularizers.fused.masks import masked_blocks
 from tasks.regularizers.parts.checks import check_choice, check_count, check_factor, check_rate
 from tasks.regularizers.parts.masking import apply_mask, block_factors, block_mask, realised_scale, takes_factors
 from tasks.regularizers.parts.places import rates_by_group
@@ -80,6 +82,8 @@ class BlockMask(nn.Module):
         """Masked and rescaled in training, `x` itself in eval mode and at drop rate 0."""
         if not self.training or self.drop_rate == 0:
             return x
+        if self._scaling == "realised" and has_fused_maps(x, overlap=True):
+            return masked_blocks(x, self._stream, self.drop_rate, self._block_size, is_realised=True)
         map_shape: tuple[int, int, int, int] = (
             tuple(x.shape) if x.dim() == 4 else (len(x), 1, 1, x.shape[1])  # type: ignore[assignment]  # four sizes
         )

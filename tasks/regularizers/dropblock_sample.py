@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Regularizer, Scalar
+from tasks.regularizers.fused.choice import has_fused_maps
+from tasks.regularizers.fused.masks import masked_grid
 from tasks.regularizers.parts.checks import check_choice, check_count, check_rate
 from tasks.regularizers.parts.masking import apply_mask, factors_of, takes_factors
 from tasks.runtime.eager import eager
@@ -70,6 +72,8 @@ class GridMask(nn.Module):
         if not self.training or self.drop_rate == 0:
             return x
         keep_rate = 1 - self.drop_rate
+        if self._draw is separate_blocks and has_fused_maps(x, overlap=False):
+            return masked_grid(x, self._stream, keep_rate, 1 / keep_rate, self._block_size)
         axes = 2 if x.dim() == 4 else 1
         leading, spatial = tuple(x.shape[:-axes]), tuple(x.shape[-axes:])
         if not takes_factors(x, x.numel()):

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Regularizer, Scalar
+from tasks.regularizers.fused.choice import is_fused
+from tasks.regularizers.fused.masks import masked_alike, masked_elements
 from tasks.regularizers.parts.checks import check_choice, check_rate
 from tasks.regularizers.parts.masking import MAX_FACTORS, apply_mask, element_factors, takes_factors
 from tasks.regularizers.parts.places import PLACES, UNIT_SITES, Where, sites_at
@@ -113,6 +115,9 @@ class ElementMask(nn.Module):
             return x if self.is_inverted else x * (1 - self.drop_rate)
         if self.drop_rate == 0:
             return x
+        if is_fused(x) and not self.is_watched:
+            form = masked_alike if self.is_shared else masked_elements
+            return form(x, self._stream, 1 - self.drop_rate, 1 / self.divisor)
         shape = (1, *x.shape[1:]) if self.is_shared else tuple(x.shape)
         if takes_factors(x, math.prod(shape)):
             factors = self._next_factors(shape, x.dtype)

@@ -11,10 +11,13 @@ from torch import Tensor, nn
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
 from tasks.regularizers.block_feature_map_distortion import BlockDistortion, BlockFeatureMapDistortion, Mode
 from tasks.regularizers.dropblock import LinearSchedule, Scaling, Schedule
+from tasks.regularizers.fused.choice import has_fused_maps
+from tasks.regularizers.fused.masks import distorted_blocks
 from tasks.regularizers.parts.checks import check_at_least, check_choice, check_rate
 from tasks.regularizers.parts.distortion import (
     NoiseLaw,
     distorted,
+    layer_behind,
     official_unit_noise,
     paper_unit_noise,
     weights_behind,
@@ -108,12 +111,24 @@ class UnitDistortion(nn.Module):
         super().__init__()
         self.drop_rate = settings.distortion_rate
         self._step_size, self._scaling, self._law = settings.step_size, settings.scaling, UNIT_NOISE_LAWS[settings.mode]
+        self._behind = (layer_behind(site, nn.Linear),)  # in a tuple, so that it is no submodule here
         self._weights, self._stream = weights_behind(site, nn.Linear), stream
 
     def forward(self, x: Tensor) -> Tensor:
         """Distorted and rescaled in training, `x` itself in eval mode and at rate 0."""
         if not self.training or self.drop_rate == 0:
             return x
+        if self._step_size > 0 and x.dim() == 2 and has_fused_maps(x, overlap=False):
+            return distorted_blocks(
+                x,
+                self._stream,
+                self.drop_rate,
+                block_size=1,
+                step_size=self._step_size,
+                layer=self._behind[0],
+                is_official=self._law is official_unit_noise,
+                is_realised=self._scaling == "realised",
+            )
         keep_rate = 1 - self.drop_rate
         keep = self._stream.bernoulli(tuple(x.shape), keep_rate)
         scale = realised_scale(keep) if self._scaling == "realised" else 1 / keep_rate

@@ -9,6 +9,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Regularizer, Scalar
+from tasks.regularizers.fused.choice import is_fused
+from tasks.regularizers.fused.masks import noisy_elements
 from tasks.regularizers.parts.checks import check_choice, check_rate
 from tasks.regularizers.parts.places import PLACES, UNIT_SITES, Where, sites_at
 from tasks.runtime.streams import MaskStream
@@ -57,5 +59,7 @@ class GaussianNoise(nn.Module):
         """Noisy in training, `x` itself in eval mode and at variance 0."""
         if not self.training or self.variance == 0:
             return x
+        if is_fused(x):
+            return noisy_elements(x, self._stream, math.sqrt(self.variance))
         noise = self._stream.normal(tuple(x.shape), dtype=x.dtype)
         return x * noise.mul_(math.sqrt(self.variance)).add_(1)

@@ -8,6 +8,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Regularizer, Scalar
+from tasks.regularizers.fused.choice import is_fused
+from tasks.regularizers.fused.masks import masked_channels
 from tasks.regularizers.parts.checks import check_rate
 from tasks.regularizers.parts.masking import masked
 from tasks.runtime.streams import MaskStream
@@ -49,4 +51,6 @@ class ChannelMask(nn.Module):
         """Masked and rescaled in training, `x` itself in eval mode and at drop rate 0."""
         if not self.training or self.drop_rate == 0:
             return x
+        if is_fused(x):
+            return masked_channels(x, self._stream, 1 - self.drop_rate, 1 / (1 - self.drop_rate))
         return masked(x, self._stream, 1 - self.drop_rate, (*x.shape[:2], 1, 1))

@@ -52,6 +52,13 @@ def torch_stream(seed: int, name: str, device: torch.device | str = "cpu") -> to
     return torch.Generator("cpu" if where.type == "meta" else where).manual_seed(stream_seed(seed, name))
 
 
+class PhiloxKeys:
+    """The key of a counter-based generator, and how many draws were made with it."""
+
+    def __init__(self, key: int) -> None:
+        self.key, self.num_draws = key, 0
+
+
 class MaskStream:
     """Random draws for masks and noise on one device, from the stream (seed, name).
 
@@ -67,6 +74,7 @@ class MaskStream:
 
     def _begin(self, name: str) -> None:
         self._numpy, self._torch = numpy_stream(self._seed, name), torch_stream(self._seed, name, self.device)
+        self._keys = PhiloxKeys(stream_seed(self._seed, name))
         self._ahead_of: Key = ()  # what `_ahead` was drawn for
         self._ahead: list[Any] = []  # draws for the next calls, the last one first
         self._bits: NDArray[Any] = np.empty(0, dtype=np.uint16)  # random integers that were not used yet
@@ -75,7 +83,7 @@ class MaskStream:
     def _current(self) -> tuple[Any, ...]:
         """Generators, and what was drawn from them for later calls."""
         drawn = self._ahead_of, self._ahead, self._bits, self._event_rate, self._until_event
-        return self._numpy, self._torch, *drawn
+        return self._numpy, self._torch, self._keys, *drawn
 
     def state(self) -> State:
         """The states of all generators."""
@@ -84,12 +92,17 @@ class MaskStream:
     def swap(self) -> None:
         """Switch to the second pair of generators, or back: see `Streams.aside`."""
         here = self._current()
-        self._numpy, self._torch, self._ahead_of, self._ahead, self._bits, *events = self._aside
+        self._numpy, self._torch, self._keys, self._ahead_of, self._ahead, self._bits, *events = self._aside
         (self._event_rate, self._until_event), self._aside = events, here
 
     def restore(self, state: State) -> None:
         """Set the states of all generators."""
         restore_attributes(self, state)
+
+    def next_key(self) -> tuple[int, int]:
+        """For kernels with Philox inside: the key of this stream (63 bits), and the number of this draw."""
+        self._keys.num_draws += 1
+        return self._keys.key, self._keys.num_draws
 
     def ahead(
         self, key: Key, draw: Callable[[int], Sequence[Any]], num_elements: int, at_most: int = MOST_AHEAD

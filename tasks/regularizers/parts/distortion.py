@@ -48,12 +48,16 @@ def largest_weights(layer: WeightLayer) -> Tensor:
 
 def weights_behind(site: Site, layer_type: type[nn.Module]) -> Callable[[], Tensor | None]:
     """A function that returns the current K_M of the layer that reads `site`; None if it has another type or shape."""
+    layer = layer_behind(site, layer_type)
+    return lambda: None if layer is None else largest_weights(layer)
+
+
+def layer_behind(site: Site, layer_type: type[nn.Module]) -> WeightLayer | None:
+    """The layer that reads `site`; None if it has another type or reads more than the site, e.g. a concatenation."""
     layer, shape = site.next_layer, site.shape
     if layer is None or shape is None or not isinstance(layer, layer_type):
-        return lambda: None
-    if len(largest_weights(layer)) != shape[0]:  # e.g. it reads a concatenation
-        return lambda: None
-    return lambda: largest_weights(layer)
+        return None
+    return layer if len(largest_weights(layer)) == shape[0] else None
 
 
 def official_unit_noise(x: Tensor, num_elements: int, weights: Tensor | None, stream: MaskStream) -> Noise:

@@ -10,6 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from tasks.regularizers.fused.choice import has_fused_maps, is_fused
+from tasks.regularizers.fused.masks import masked_blocks, masked_elements
 from tasks.regularizers.parts.masking import apply_mask, block_factors, block_mask, factors_of, takes_factors
 from tasks.runtime.streams import MaskStream
 from tasks.sites import Site
@@ -89,6 +91,8 @@ class UnitKeep(Keep):
 
     def masked(self, x: Tensor) -> Tensor:
         """As `Keep.masked`; small masks are drawn ahead until the rates change."""
+        if is_fused(x):
+            return masked_elements(x, self._stream, self.variable, 1 / self._divisor)
         if not takes_factors(x, x.numel()):
             return super().masked(x)
         rates = hashlib.blake2b(self.variable.detach().numpy().tobytes(), digest_size=16).hexdigest()
@@ -131,6 +135,8 @@ class BlockKeep(Keep):
 
     def masked(self, x: Tensor) -> Tensor:
         """As `Keep.masked`; small masks are drawn ahead until the rate changes."""
+        if has_fused_maps(x, overlap=True):
+            return masked_blocks(x, self._stream, self.variable, self._block_size, is_realised=False)
         if not takes_factors(x, x.numel()):
             return super().masked(x)
         shape: tuple[int, int, int, int] = tuple(x.shape)  # type: ignore[assignment]  # four sizes

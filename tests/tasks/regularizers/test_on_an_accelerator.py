@@ -10,6 +10,7 @@ from tiny_tasks import TINY_TASKS, tasks_for, with_pins
 
 from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
+from tasks.regularizers.fused import choice
 from tasks.runtime.sending import send
 from tasks.runtime.switches import Switches
 from tasks.task import Setting, Task
@@ -20,6 +21,10 @@ ALLOWED = (
     "autoaugment.py: ",  # torchvision's operations make their matrices on the processor
 )
 DEEP = ("none", "dropblock", "localdrop", "block_feature_map_distortion", "shakedrop", "drop_path")
+FUSED = (
+    "dropout", "gaussian_dropout", "spatial_dropout", "dropblock", "dropblock_sample", "drop_path",
+    "feature_map_distortion", "block_feature_map_distortion", "localdrop",
+)  # fmt: skip
 CELLS = {f"{name} on {task}": (task, name) for name in REGULARIZERS for task in tasks_for(REGULARIZERS[name]())}
 SLOW = {"localdrop": pytest.mark.slow}  # it decomposes each of the 56 layers, which fake tensors make slow
 FAST = Switches(precision="bf16", channels_last=True)
@@ -41,6 +46,13 @@ def training_of(task: Task, name: str, switches: Switches | None, device: torch.
 )
 def test_a_step_keeps_to_its_device_and_never_waits_for_it(task: str, name: str) -> None:
     _look_at_steps(task, name, switches=None)
+
+
+@pytest.mark.parametrize("name", slow_but(FUSED, ["dropout", "block_feature_map_distortion"]))
+def test_so_does_a_step_without_fused_kernels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "is_available", lambda: False)
+    for task in tasks_for(REGULARIZERS[name]()):
+        _look_at_steps(task, name, switches=None)
 
 
 @pytest.mark.slow

@@ -1,0 +1,273 @@
+"""Triton kernels of masks and noise. Import this module only where Triton is installed.
+
+Random numbers come from Philox with 10 rounds (Salmon et al. 2011, section 5), with the stream's seed as key and as
+counter: the index of what is drawn (64 bits), the number of the draw in its stream, and what it is for. So the
+backward pass draws the same mask again and nothing is stored for it. The maps (N, C, H, W) of a tensor lie in memory
+with any strides; `plane` numbers them from 0 to N C - 1.
+"""
+
+from __future__ import annotations
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, misc"
+import triton
+import triton.language as tl
+
+MASK = tl.constexpr(0)  # purposes of draws
+SIGN_OF_TAP = tl.constexpr(1)
+SIGN_OF_SAMPLE = tl.constexpr(2)
+PATTERN = tl.constexpr(3)
+
+
+@triton.jit
+def _philox(seed, draw, purpose, index):
+    """Four random words of 32 bits for each index."""
+    low = index.to(tl.uint32)
+    high = (index >> 32).to(tl.uint32)
+    return tl.philox(seed, low, high, low * 0 + draw, low * 0 + purpose)
+
+
+@triton.jit
+def _normals(first, second):
+    """Two standard normal numbers from two words each."""
+    return tl.pair_uniform_to_normal(tl.uint_to_uniform_float(first), tl.uint_to_uniform_float(second))
+
+
+@triton.jit(do_not_specialize=["seed", "draw"])
+def mask_elements(
+    x, y, rates, seed, draw, size, num_rates, keep_rate, scale, IS_NOISE: tl.constexpr, IS_LEARNED: tl.constexpr,
+    BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Write y = x keep scale with keep ~ Ber(keep_rate) for each element, or y = x (1 + scale normal).
+
+    Element i of group g in program p takes the g-th word for the index p BLOCK + i. With IS_LEARNED element i of x is
+    kept at rates[i % num_rates].
+    """
+    program = tl.program_id(0).to(tl.int64)
+    column = tl.arange(0, BLOCK)
+    words = _philox(seed, draw, MASK, program * BLOCK + column)
+    if IS_NOISE:
+        a, b = _normals(words[0], words[1])
+        c, d = _normals(words[2], words[3])
+        factors = (1 + scale * a, 1 + scale * b, 1 + scale * c, 1 + scale * d)
+    else:
+        factors = words
+    for group in tl.static_range(4):
+        place = (program * 4 + group) * BLOCK + column
+        values = tl.load(x + place, mask=place < size, other=0.0)
+        factor = factors[group]
+        if not IS_NOISE:
+            rate = keep_rate
+            if IS_LEARNED:
+                rate = tl.load(rates + place % num_rates)
+            factor = tl.where(tl.uint_to_uniform_float(factor) < rate, scale, 0.0)
+        product = values.to(tl.float32) * factor
+        tl.store(y + place, product.to(y.dtype.element_ty), mask=place < size)
+
+
+@triton.jit(do_not_specialize=["seed", "draw"])
+def mask_rows(
+    x, y, seed, draw, num_rows, num_columns, rows_of_group, group_stride, row_stride, column_stride, group_size,
+    keep_rate, scale, BLOCK_ROWS: tl.constexpr, BLOCK_COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """Write y = x keep scale with one keep ~ Ber(keep_rate) for each row.
+
+    Row r lies in group r // rows_of_group; its element k is at (r % rows_of_group) row_stride + k column_stride in that
+    group, whose elements are `group_stride` apart from the next group's; what lies beyond `group_size` does not exist.
+    """
+    row = tl.program_id(0).to(tl.int64) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
+    column = tl.program_id(1) * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS)
+    words = _philox(seed, draw, MASK, row)
+    factor = tl.where(tl.uint_to_uniform_float(words[0]) < keep_rate, scale, 0.0)
+    within = (row % rows_of_group * row_stride)[:, None] + column[None, :] * column_stride
+    exists = (row < num_rows)[:, None] & (column < num_columns)[None, :] & (within < group_size)
+    place = (row // rows_of_group * group_stride)[:, None] + within
+    values = tl.load(x + place, mask=exists, other=0.0)
+    tl.store(y + place, (values.to(tl.float32) * factor[:, None]).to(y.dtype.element_ty), mask=exists)
+
+
+@triton.jit
+def _rate_of(learned, rate, IS_LEARNED: tl.constexpr):
+    """`rate`, or `rate` times the learned drop rate, at most 1."""
+    result = rate * 1.0
+    if IS_LEARNED:
+        result = tl.minimum(tl.load(learned).to(tl.float32) * rate, 1.0)
+    return result
+
+
+@triton.jit
+def _kept(
+    seed, draw, plane, rate, height, width, block_height, block_width, IS_GRID: tl.constexpr, ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """The keep mask (ROWS, COLUMNS) of one map, and two more random words for each pixel that the mask left over.
+
+    With IS_GRID each block of a fixed grid is kept at `rate`; a block of one pixel is a pixel. Otherwise seeds come at
+    `rate`, as the top left corners of blocks that lie inside the map, and the union of their blocks is dropped.
+    """
+    row = tl.arange(0, ROWS)
+    column = tl.arange(0, COLUMNS)
+    first = plane * height * width
+    if IS_GRID:
+        across = (width + block_width - 1) // block_width
+        block = (row // block_height)[:, None] * across + (column // block_width)[None, :]
+        words = _philox(seed, draw, MASK, first + block)
+        keep = tl.uint_to_uniform_float(words[0]) < rate
+    else:
+        words = _philox(seed, draw, MASK, first + row[:, None] * width + column[None, :])
+        inside = (row <= height - block_height)[:, None] & (column <= width - block_width)[None, :]
+        seeds = (tl.uint_to_uniform_float(words[0]) < rate) & inside
+        # Whether a window holds a seed, by products with banded matrices of 0 and 1: exact, and fast on any GPU.
+        to = tl.arange(0, COLUMNS)[None, :]
+        band = ((column[:, None] <= to) & (column[:, None] > to - block_width)).to(tl.float16)
+        across = tl.dot(seeds.to(tl.float16), band) > 0
+        down = tl.arange(0, ROWS)[:, None]
+        band = ((row[None, :] <= down) & (row[None, :] > down - block_height)).to(tl.float16)
+        keep = tl.dot(band, across.to(tl.float16)) == 0
+    return keep, words[1], words[2]
+
+
+@triton.jit(do_not_specialize=["seed", "draw"])
+def measure_maps(
+    x, counts, sums, squares, table, weight, learned, seed, draw, num_planes, channels, height, width, sample_stride,
+    channel_stride, row_stride, column_stride, rate, block_height, block_width, num_entries, entries_of_group,
+    outputs_of_group, output_stride, entry_stride, tap_stride, num_taps, table_factor, IS_GRID: tl.constexpr,
+    IS_LEARNED: tl.constexpr, HAS_MOMENTS: tl.constexpr, HAS_WEIGHT: tl.constexpr, SHARES_SIGNS: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, TAPS: tl.constexpr,
+):  # fmt: skip
+    """For each program: the number of kept pixels, and of its pixels the sum and the sum of squares about their mean.
+
+    With HAS_WEIGHT also the table of the noise's sizes: for each input unit or channel of the next layer the mean over
+    taps of its largest weight to any output of its group, with a random sign for each tap, times `table_factor`. With
+    SHARES_SIGNS all channels have the same signs.
+    """
+    program = tl.program_id(0)
+    row = tl.arange(0, ROWS)
+    column = tl.arange(0, COLUMNS)
+    rate = _rate_of(learned, rate, IS_LEARNED)
+    exists = (row < height)[:, None] & (column < width)[None, :]
+    of_map = (row * row_stride)[:, None] + (column * column_stride)[None, :]
+    kept = tl.zeros((), tl.float32)
+    number = tl.zeros((), tl.float32)
+    mean = tl.zeros((), tl.float32)
+    square = tl.zeros((), tl.float32)
+    for plane in range(program, num_planes, tl.num_programs(0)):
+        at = tl.cast(plane, tl.int64)
+        keep, _, _ = _kept(seed, draw, at, rate, height, width, block_height, block_width, IS_GRID, ROWS, COLUMNS)
+        kept += tl.sum(tl.where(keep & exists, 1.0, 0.0))
+        if HAS_MOMENTS:
+            place = at // channels * sample_stride + at % channels * channel_stride + of_map
+            values = tl.load(x + place, mask=exists, other=0.0).to(tl.float32)
+            size = height * width * 1.0
+            own_mean = tl.sum(values) / size
+            distance = tl.where(exists, values - own_mean, 0.0)
+            total = number + size
+            apart = own_mean - mean
+            square += tl.sum(distance * distance) + apart * apart * number * size / total  # Chan et al. 1979
+            mean += apart * size / total
+            number = total
+    tl.store(counts + program, kept)
+    if HAS_MOMENTS:
+        tl.store(sums + program, mean * number)
+        tl.store(squares + program, square)
+    if HAS_WEIGHT:
+        tap = tl.arange(0, TAPS)
+        for entry in range(program, num_entries, tl.num_programs(0)):
+            group = entry // entries_of_group
+            start = entry % entries_of_group * entry_stride + group * outputs_of_group * output_stride
+            largest = tl.full((TAPS,), float("-inf"), tl.float32)
+            for output in range(outputs_of_group):
+                taps = tl.load(weight + start + output * output_stride + tap * tap_stride, mask=tap < num_taps)
+                largest = tl.maximum(largest, taps.to(tl.float32))
+            of_entry = tl.cast(0 if SHARES_SIGNS else entry, tl.int64)
+            words = _philox(seed, draw, SIGN_OF_TAP, of_entry * num_taps + tap)
+            signed = tl.where(tl.uint_to_uniform_float(words[0]) < 0.5, largest, -largest)
+            mean_tap = tl.sum(tl.where(tap < num_taps, signed, 0.0)) / num_taps
+            tl.store(table + entry, mean_tap * table_factor)
+
+
+@triton.jit
+def _factor(counts, scale, num_planes, height, width, num_counts, IS_REALISED: tl.constexpr, COUNTS: tl.constexpr):
+    """`scale`, or with IS_REALISED the number of elements over that of the kept ones, 1 where nothing is kept."""
+    factor = scale * 1.0
+    if IS_REALISED:
+        number = tl.arange(0, COUNTS)
+        # Counts of a program are below 2^24, so exact; their sum is rounded to 24 bits.
+        kept = tl.sum(tl.load(counts + number, mask=number < num_counts, other=0.0))
+        size = num_planes * 1.0 * height * width
+        factor = tl.where(kept > 0, size / tl.maximum(kept, 1.0), 1.0)
+    return factor
+
+
+@triton.jit(do_not_specialize=["seed", "draw"])
+def mask_maps(
+    x, y, counts, learned, seed, draw, num_planes, channels, height, width, sample_stride, channel_stride, row_stride,
+    column_stride, rate, block_height, block_width, scale, num_counts, IS_GRID: tl.constexpr, IS_LEARNED: tl.constexpr,
+    IS_REALISED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, COUNTS: tl.constexpr,
+):  # fmt: skip
+    """Write y = x keep scale on maps; with IS_REALISED the scale is that of `_factor`."""
+    row = tl.arange(0, ROWS)
+    column = tl.arange(0, COLUMNS)
+    rate = _rate_of(learned, rate, IS_LEARNED)
+    exists = (row < height)[:, None] & (column < width)[None, :]
+    of_map = (row * row_stride)[:, None] + (column * column_stride)[None, :]
+    factor = _factor(counts, scale, num_planes, height, width, num_counts, IS_REALISED, COUNTS)
+    for plane in range(tl.program_id(0), num_planes, tl.num_programs(0)):
+        at = tl.cast(plane, tl.int64)
+        keep, _, _ = _kept(seed, draw, at, rate, height, width, block_height, block_width, IS_GRID, ROWS, COLUMNS)
+        place = at // channels * sample_stride + at % channels * channel_stride + of_map
+        values = tl.load(x + place, mask=exists, other=0.0).to(tl.float32)
+        masked = tl.where(keep, values * factor, 0.0)
+        tl.store(y + place, masked.to(y.dtype.element_ty), mask=exists)
+
+
+@triton.jit(do_not_specialize=["seed", "draw"])
+def distort_maps(
+    x, y, counts, sums, squares, table, seed, draw, num_planes, channels, height, width, sample_stride,
+    channel_stride, row_stride, column_stride, rate, block_height, block_width, scale, num_counts, step_size,
+    constant_size, IS_GRID: tl.constexpr, IS_REALISED: tl.constexpr, HAS_WEIGHT: tl.constexpr,
+    IS_OF_UNITS: tl.constexpr, SHARES_PATTERN: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    COUNTS: tl.constexpr,
+):  # fmt: skip
+    """Write y = x scale where kept, elsewhere scale step_size std(x) table normal, std over all of x.
+
+    The table has a size for each channel, or with IS_OF_UNITS for each column; without HAS_WEIGHT it is
+    `constant_size`. With SHARES_PATTERN all samples have the same normal numbers, each sample with its own sign.
+    """
+    row = tl.arange(0, ROWS)
+    column = tl.arange(0, COLUMNS)
+    exists = (row < height)[:, None] & (column < width)[None, :]
+    of_map = (row * row_stride)[:, None] + (column * column_stride)[None, :]
+    factor = _factor(counts, scale, num_planes, height, width, num_counts, IS_REALISED, COUNTS)
+    number = tl.arange(0, COUNTS)
+    has = number < num_counts
+    size = num_planes * 1.0 * height * width
+    sizes = tl.where(has, ((num_planes - number + num_counts - 1) // num_counts) * 1.0 * height * width, 1.0)
+    of_programs = tl.load(sums + number, mask=has, other=0.0)
+    distance = tl.where(has, of_programs / sizes - tl.sum(of_programs) / size, 0.0)
+    square = tl.sum(tl.load(squares + number, mask=has, other=0.0) + distance * distance * sizes)
+    noise_size = factor * step_size * tl.sqrt(square / size)
+    for plane in range(tl.program_id(0), num_planes, tl.num_programs(0)):
+        at = tl.cast(plane, tl.int64)
+        keep, first, second = _kept(
+            seed, draw, at, rate, height, width, block_height, block_width, IS_GRID, ROWS, COLUMNS
+        )
+        channel = at % channels
+        if SHARES_PATTERN:
+            index = channel * height * width + row[:, None] * width + column[None, :]
+            words = _philox(seed, draw, PATTERN, index)
+            normal, _ = _normals(words[0], words[1])
+            words = _philox(seed, draw, SIGN_OF_SAMPLE, at // channels)
+            normal = tl.where(tl.uint_to_uniform_float(words[0]) < 0.5, normal, -normal)
+        else:
+            normal, _ = _normals(first, second)
+        if HAS_WEIGHT:
+            if IS_OF_UNITS:
+                sized = tl.load(table + column, mask=column < width, other=0.0)[None, :] * normal
+            else:
+                sized = tl.load(table + channel) * normal
+        else:
+            sized = constant_size * normal
+        place = at // channels * sample_stride + channel * channel_stride + of_map
+        values = tl.load(x + place, mask=exists, other=0.0).to(tl.float32)
+        distorted = tl.where(keep, values * factor, sized * noise_size)
+        tl.store(y + place, distorted.to(y.dtype.element_ty), mask=exists)

@@ -1,0 +1,187 @@
+"""Masks and noise by the fused kernels, differentiable: what regularizers call where `choice.is_fused` says so.
+
+The laws are those of the portable form, the draws are not: they come from the stream's Philox key, not its generators.
+Nothing is kept for the backward pass but a few numbers; it draws the same mask again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tasks.regularizers.fused import operators
+from tasks.regularizers.parts.distortion import SHRINK_OF_1X1_KERNELS, SIZE_WITHOUT_NEXT_LAYER
+from tasks.runtime.streams import MaskStream
+from tasks.sites import WeightLayer
+from tasks.theory.drop_rates import seed_rate
+
+Masking = Callable[[Tensor], Tensor]
+
+
+def masked_elements(x: Tensor, stream: MaskStream, keep_rate: float | Tensor, scale: float) -> Tensor:
+    """The product x keep scale, keep ~ Ber(keep_rate) for each element; a tensor has a rate for each unit."""
+    x, (seed, draw) = _dense(x, rows_first=isinstance(keep_rate, Tensor)), stream.next_key()
+    rates, rate = (keep_rate.detach(), 1.0) if isinstance(keep_rate, Tensor) else (None, keep_rate)
+    return _linear(x, lambda each: operators.mask_elements(each, rates, seed, draw, rate, scale, False))
+
+
+def noisy_elements(x: Tensor, stream: MaskStream, deviation: float) -> Tensor:
+    """The product x (1 + deviation normal), one normal for each element."""
+    x, (seed, draw) = _dense(x), stream.next_key()
+    return _linear(x, lambda each: operators.mask_elements(each, None, seed, draw, 1.0, deviation, True))
+
+
+def masked_channels(x: Tensor, stream: MaskStream, keep_rate: float, scale: float) -> Tensor:
+    """The product x keep scale with one keep for each sample and channel of maps (B, C, H, W)."""
+    x = _dense(x)
+    channels, size = x.shape[1], math.prod(x.shape[2:])
+    row_stride, column_stride = (size, 1) if x.is_contiguous() else (1, channels)
+    per_sample = channels * size
+    rows = [len(x) * channels, size, channels, per_sample, row_stride, column_stride, per_sample]
+    return _masked_rows(x, stream, rows, keep_rate, scale)
+
+
+def masked_samples(x: Tensor, stream: MaskStream, keep_rate: float, scale: float) -> Tensor:
+    """The product x keep scale with one keep for each sample."""
+    x, size = _dense(x), x[0].numel()
+    return _masked_rows(x, stream, [len(x), size, 1, size, 0, 1, size], keep_rate, scale)
+
+
+def masked_alike(x: Tensor, stream: MaskStream, keep_rate: float, scale: float) -> Tensor:
+    """The product x keep scale with one keep for each element of a sample, the same for all samples of the batch."""
+    x, size = _dense(x), x[0].numel()
+    return _masked_rows(x, stream, [size, len(x), size, 0, 1, size, x.numel()], keep_rate, scale)
+
+
+def masked_grid(x: Tensor, stream: MaskStream, keep_rate: float, scale: float, block_size: int) -> Tensor:
+    """The product x keep scale with one keep for each block of a fixed grid, over units (B, D) or maps (B, C, H, W)."""
+    x, (seed, draw) = _dense(x), stream.next_key()
+    block = [block_size, block_size]
+    return _linear(x, lambda each: operators.mask_maps(each, None, None, seed, draw, keep_rate, block, True, scale))
+
+
+def masked_blocks(
+    x: Tensor, stream: MaskStream, drop_rate: float | Tensor, block_size: int, *, is_realised: bool
+) -> Tensor:
+    """The product x keep with the blocks of DropBlock dropped, divided by the fraction kept if `is_realised`.
+
+    See `tasks.regularizers.parts.masking.block_mask`.
+    """
+    x, (seed, draw) = _dense(x), stream.next_key()
+    law = _BlockLaw.of(x, drop_rate, block_size)
+    counts = None
+    if is_realised:
+        (counts,) = operators.measure_maps(
+            x.detach(), None, law.learned, seed, draw, law.rate, law.block, law.is_grid, False, False, 1, 1.0
+        )
+    return _linear(
+        x,
+        lambda each: operators.mask_maps(
+            each, counts, law.learned, seed, draw, law.rate, law.block, law.is_grid, scale=1.0
+        ),
+    )
+
+
+def distorted_blocks(
+    x: Tensor,
+    stream: MaskStream,
+    drop_rate: float,
+    block_size: int,
+    *,
+    step_size: float,
+    layer: WeightLayer | None,
+    is_official: bool,
+    is_realised: bool,
+) -> Tensor:
+    """`masked_blocks`, with the noise of feature map distortion in place of what is dropped.
+
+    Args:
+        x: units (B, D) or maps (B, C, H, W).
+        stream: of the draws.
+        drop_rate: rate of the blocks.
+        block_size: their side; 1 for single elements.
+        step_size: size of the noise.
+        layer: the next layer, whose largest weights give the sizes of the noise; None: 0.01 for all.
+        is_official: the noise of the released code; else that of the paper, divided by the batch size, with one pattern
+            for all samples and a sign for each.
+        is_realised: divide by the fraction kept; else by the expected one, for blocks of one element only.
+    """
+    x, (seed, draw) = _dense(x), stream.next_key()
+    law = _BlockLaw.of(x, drop_rate, block_size)
+    weight = None if layer is None else layer.weight.detach()
+    groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
+    has_one_tap = weight is not None and math.prod(weight.shape[2:]) == 1
+    shrink = SHRINK_OF_1X1_KERNELS if is_official and has_one_tap else 1.0
+    measures = operators.measure_maps(
+        x.detach(), weight, None, seed, draw, law.rate, law.block, law.is_grid, True, not is_official, groups, shrink
+    )
+    counts, scale = (measures[0], 1.0) if is_realised else (None, 1 / (1 - drop_rate))
+    size = step_size if is_official else step_size / len(x)
+    constant = SIZE_WITHOUT_NEXT_LAYER
+
+    def distort(each: Tensor) -> Tensor:
+        return operators.distort_maps(
+            each, measures, seed, draw, law.rate, law.block, law.is_grid, is_realised, scale, size, constant,
+            not is_official,
+        )  # fmt: skip
+
+    def mask(each: Tensor) -> Tensor:
+        return operators.mask_maps(each, counts, None, seed, draw, law.rate, law.block, law.is_grid, scale)
+
+    return _linear(x, distort, mask)
+
+
+class _BlockLaw(NamedTuple):
+    """How the kernels draw blocks: the rate of seeds, or of kept elements where a block is one element."""
+
+    rate: float  # with `learned`: its factor
+    block: list[int]
+    is_grid: bool
+    learned: Tensor | None = None  # a drop rate, 0-dim
+
+    @classmethod
+    def of(cls, x: Tensor, drop_rate: float | Tensor, block_size: int) -> _BlockLaw:
+        height, width = x.shape[2:] if x.dim() == 4 else (1, x.shape[1])
+        block = [min(block_size, height), min(block_size, width)]
+        if isinstance(drop_rate, Tensor):
+            least = 1e-9  # the rate of seeds is proportional to the drop rate, up to its clip at 1
+            return cls(seed_rate(least, block_size, height, width) / least, block, False, drop_rate.detach())
+        if block == [1, 1]:
+            return cls(1 - drop_rate, block, True)
+        return cls(seed_rate(drop_rate, block_size, height, width), block, False)
+
+
+def _masked_rows(x: Tensor, stream: MaskStream, rows: list[int], keep_rate: float, scale: float) -> Tensor:
+    seed, draw = stream.next_key()
+    return _linear(x, lambda each: operators.mask_rows(each, seed, draw, rows, keep_rate, scale))
+
+
+def _linear(x: Tensor, forward: Masking, backward: Masking | None = None) -> Tensor:
+    """`forward(x)`, whose derivative is `backward`: by default `forward` itself, which is linear and symmetric."""
+    y: Tensor = _Linear.apply(x, forward, backward or forward)
+    return y
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, forward: Masking, backward: Masking) -> Tensor:
+        ctx.backward_of_x, ctx.strides = backward, x.stride()
+        return forward(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        if gradient.stride() != ctx.strides:  # elements are drawn in the order of memory
+            ordered = gradient.new_empty_strided(gradient.shape, ctx.strides)
+            gradient = ordered.copy_(gradient)
+        return ctx.backward_of_x(gradient), None, None
+
+
+def _dense(x: Tensor, rows_first: bool = False) -> Tensor:
+    """The tensor as kernels take it: contiguous, or with channels last unless `rows_first`."""
+    if not rows_first and x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
+        return x
+    return x.contiguous()

@@ -1,0 +1,100 @@
+"""Where the fused kernels are used; their tests in Triton's interpreter, and their compilation for GPUs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasks.regularizers.fused import choice
+from tasks.regularizers.fused.choice import INTERPRETER, fused_on_meta, has_fused_maps, is_fused
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+has_triton = pytest.mark.skipif(not choice.is_available(), reason="needs Triton")
+
+
+def on_meta(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.empty(shape, device="meta", dtype=dtype)
+
+
+@has_triton
+def test_kernels_are_used_on_a_gpu_and_in_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(INTERPRETER, raising=False)
+    assert not is_fused(torch.ones(2))
+    assert not is_fused(on_meta(2))
+    with fused_on_meta():
+        assert is_fused(on_meta(2))
+        assert is_fused(on_meta(2, dtype=torch.bfloat16))
+        assert not is_fused(on_meta(2, dtype=torch.float64)), "kernels compute in 32 bits"
+        assert not is_fused(on_meta(0, 3))
+    assert not is_fused(on_meta(2))
+    monkeypatch.setenv(INTERPRETER, "1")
+    assert is_fused(torch.ones(2))
+
+
+@has_triton
+@pytest.mark.parametrize(
+    ("shape", "overlap", "fits"),
+    [
+        ((2, 3, 32, 32), True, True),
+        ((2, 3, 224, 224), True, False),
+        ((2, 3, 112, 112), False, True),
+        ((2, 3, 224, 224), False, False),
+        ((2, 4096), False, True),
+        ((2, 4096), True, False),
+        ((2, 5, 16), False, False),
+    ],
+)
+def test_larger_maps_than_a_program_holds_take_the_portable_form(
+    shape: tuple[int, ...], overlap: bool, fits: bool
+) -> None:
+    with fused_on_meta():
+        assert has_fused_maps(on_meta(*shape), overlap=overlap) == fits
+
+
+def test_without_triton_the_portable_form_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "is_available", lambda: False)
+    monkeypatch.setenv(INTERPRETER, "1")
+    with fused_on_meta():
+        assert not is_fused(torch.ones(2))
+        assert not is_fused(on_meta(2))
+
+
+def run(*command: str, **environment: str) -> str:
+    paths = os.pathsep.join(filter(None, sys.path))
+    ended = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": paths} | environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+@has_triton
+@pytest.mark.slow
+def test_the_kernels_have_the_laws_of_masks_in_the_interpreter() -> None:
+    tests = str(HERE / "test_fused_masks.py")
+    assert "skipped" not in run("-m", "pytest", "-q", "-p", "no:cacheprovider", tests, **{INTERPRETER: "1"})
+
+
+@has_triton
+@pytest.mark.slow
+def test_contestants_keep_their_laws_with_the_kernels_in_the_interpreter() -> None:
+    """Those whose kernels are quick there; blocks take a program for each map."""
+    tests, names = str(HERE / "test_contract.py"), "gaussian_dropout or curriculum_dropout or drop_path"
+    run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", "-k", names, tests, **{INTERPRETER: "1"})
+
+
+@has_triton
+@pytest.mark.slow
+def test_the_kernels_compile_for_gpus() -> None:
+    assert "cases compiled" in run(str(ROOT / "tests" / "compile_kernels.py"), **{INTERPRETER: "0"})

@@ -1,0 +1,289 @@
+"""The fused kernels in Triton's interpreter: the laws of the portable masks, and equal to them on the same draws.
+
+The interpreter must be chosen before Triton is loaded, so these tests run in a process of their own, which
+`test_fused_choice.py` starts.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from philox import philox, uniform
+from tiny_tasks import binomial_bound
+from torch import Tensor, nn
+
+from tasks.regularizers.fused import operators
+from tasks.regularizers.fused.choice import INTERPRETER, is_available
+from tasks.regularizers.fused.masks import (
+    distorted_blocks,
+    masked_alike,
+    masked_blocks,
+    masked_channels,
+    masked_elements,
+    masked_grid,
+    masked_samples,
+    noisy_elements,
+)
+from tasks.regularizers.parts.distortion import largest_weights
+from tasks.runtime.streams import MaskStream
+from tasks.theory.drop_rates import keep_matrix
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get(INTERPRETER) != "1" or not is_available(), reason=f"needs Triton and {INTERPRETER}=1"
+)
+KEEP = 0.7
+LAYOUTS = {"rows first": torch.contiguous_format, "channels last": torch.channels_last}
+
+
+def stream(seed: int = 0) -> MaskStream:
+    return MaskStream(seed, "here", "cpu")
+
+
+def ones(*shape: int, layout: str = "rows first") -> Tensor:
+    return torch.ones(shape).to(memory_format=LAYOUTS[layout])
+
+
+MASKS: dict[str, Callable[[Tensor, MaskStream], Tensor]] = {
+    "elements": lambda x, s: masked_elements(x, s, KEEP, 1 / KEEP),
+    "elements by learned rates": lambda x, s: masked_elements(x, s, torch.full(x.shape[1:], KEEP), 1 / KEEP),
+    "channels": lambda x, s: masked_channels(x, s, KEEP, 1 / KEEP),
+    "samples": lambda x, s: masked_samples(x, s, KEEP, 1 / KEEP),
+    "one for the batch": lambda x, s: masked_alike(x, s, KEEP, 1 / KEEP),
+    "blocks of a grid": lambda x, s: masked_grid(x, s, KEEP, 1 / KEEP, 2),
+    "blocks": lambda x, s: masked_blocks(x, s, 1 - KEEP, 2, is_realised=True),
+    "blocks at a learned rate": lambda x, s: masked_blocks(x, s, torch.tensor(1 - KEEP), 2, is_realised=False),
+}
+
+
+def test_philox_has_its_published_values() -> None:
+    assert philox([0, 0, 0, 0], 0) == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
+
+
+@pytest.mark.parametrize("seed", [7, 2**62 + 12345])
+def test_elements_are_kept_by_the_words_of_philox(seed: int) -> None:
+    size, draw, block = 200, 3, 64  # of four groups: the least power of 2 from 200 / 4 on
+    kept = operators.mask_elements(torch.ones(size), None, seed, draw, 0.4, 1.0, False)
+    words = [philox([i % block, 0, draw, 0], seed)[i // block] for i in range(size)]
+    assert kept.tolist() == [float(uniform(word) < np.float32(0.4)) for word in words]
+
+
+@pytest.mark.parametrize("name", [name for name in MASKS if not name.startswith("blocks at") and name != "blocks"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_is_kept_comes_at_its_rate_and_is_scaled(name: str, layout: str) -> None:
+    x = torch.rand(10, 6, 6, 6).add(1).to(memory_format=LAYOUTS[layout])
+    y = MASKS[name](x, stream())
+    kept = y != 0
+    torch.testing.assert_close(y, x * kept / KEEP)
+    sharing = {"channels": 36, "samples": 6 * 36, "one for the batch": 10, "blocks of a grid": 4}.get(name, 1)
+    assert abs(float(kept.double().mean()) - KEEP) <= float(binomial_bound(KEEP, x.numel() // sharing))
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_rates_0_and_1_are_exact(rate: float) -> None:
+    assert bool((masked_elements(ones(100, 100), stream(), rate, 1.0) == rate).all())
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_masks_are_shared_by_what_they_say(layout: str) -> None:
+    x = ones(8, 6, 5, 7, layout=layout)
+    channels, samples, alike, grid = (
+        MASKS[name](x, stream()) != 0 for name in ("channels", "samples", "one for the batch", "blocks of a grid")
+    )
+    assert torch.equal(channels, channels[:, :, :1, :1].expand_as(x))
+    assert 0 < int(channels[:, :, 0, 0].sum()) < 48
+    assert torch.equal(samples, samples[:, :1, :1, :1].expand_as(x))
+    assert torch.equal(alike, alike[:1].expand_as(x))
+    for axis in (2, 3):
+        blocks = grid.index_select(axis, torch.arange(0, x.shape[axis], 2)).repeat_interleave(2, axis)
+        assert torch.equal(grid, blocks.narrow(axis, 0, x.shape[axis]))
+
+
+def test_units_are_masked_in_blocks_along_a_sample() -> None:
+    kept = masked_grid(ones(60, 7), stream(), KEEP, 1.0, 3) != 0
+    assert torch.equal(kept, kept[:, [0, 3, 6]].repeat_interleave(3, 1)[:, :7])
+    rates = kept.double().mean(0)
+    assert bool(((rates - KEEP).abs() <= binomial_bound(KEEP, 60)).all())
+
+
+def test_learned_rates_belong_to_their_elements() -> None:
+    rates = torch.linspace(0, 1, 12)
+    shares = (masked_elements(ones(3000, 12), stream(), rates, 1.0) != 0).double().mean(0)
+    assert bool(((shares - rates).abs() <= binomial_bound(rates, 3000)).all())
+
+
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize(("size", "block_size"), [((6, 9), 3), ((5, 5), 1), ((4, 4), 7), ((17, 20), 5)])
+def test_pixels_are_kept_at_dropblocks_rates(size: tuple[int, int], block_size: int, learned: bool) -> None:
+    drop_rate, num_maps = 0.2, 100
+    rate = torch.tensor(drop_rate) if learned else drop_rate
+    kept = masked_blocks(ones(num_maps // 10, 10, *size), stream(), rate, block_size, is_realised=False) != 0
+    expected = keep_matrix(drop_rate, block_size, *size).double()
+    error = (kept.double().mean((0, 1)) - expected).abs()
+    assert bool((error <= binomial_bound(expected, num_maps, sigmas=5.5)).all())
+
+
+def test_blocks_are_the_portable_ones_of_the_same_seeds() -> None:
+    shape, rate, block, key = (10, 3, 9, 12), 0.03, [3, 4], 99
+    no_seed = operators.mask_maps(ones(*shape), None, None, key, 1, rate, [1, 1], False, 1.0)
+    seeds = (no_seed == 0)[:, :, : 9 - 3 + 1, : 12 - 4 + 1]
+    portable = F.max_pool2d(F.pad(seeds.float(), (3, 3, 2, 2)), (3, 4), stride=1) == 0
+    kept = operators.mask_maps(ones(*shape), None, None, key, 1, rate, block, False, 1.0) != 0
+    assert torch.equal(kept, portable)
+    assert 0.5 < float(kept.double().mean()) < 0.9
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("num_programs", [3, 256])
+def test_the_realised_scale_keeps_the_mean_of_a_constant_input(
+    num_programs: int, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operators, "MAX_PROGRAMS", num_programs)  # so that one measures several maps
+    y = masked_blocks(ones(5, 2, 6, 6, layout=layout), stream(), 0.3, 3, is_realised=True)
+    assert float(y.double().mean()) == pytest.approx(1, rel=1e-6)
+    assert bool((y == 0).any())
+
+
+def test_nothing_kept_is_no_division_by_zero() -> None:
+    assert bool((masked_blocks(ones(2, 2, 4, 4), stream(), 0.999, 4, is_realised=True) == 0).all())
+
+
+def test_gaussian_noise_has_mean_1_and_its_deviation() -> None:
+    factors = noisy_elements(ones(200, 200), stream(), 0.5).double()
+    assert float(factors.mean()) == pytest.approx(1, abs=5 * 0.5 / 200)
+    assert float(factors.std()) == pytest.approx(0.5, rel=5 / math.sqrt(2 * 40_000))
+    normals = ((factors - 1) / 0.5).flatten()
+    assert float((normals.abs() < 1).double().mean()) == pytest.approx(0.6827, abs=5 * 0.466 / 200)
+    quarters = normals.view(4, -1)  # the four words of a draw
+    assert float(torch.corrcoef(quarters).fill_diagonal_(0).abs().max()) < 5 / math.sqrt(quarters.shape[1])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", MASKS)
+def test_the_backward_pass_draws_the_same_mask(name: str, layout: str) -> None:
+    x = torch.rand(4, 3, 6, 6).add(1).to(memory_format=LAYOUTS[layout]).requires_grad_()
+    y = MASKS[name](x, stream())
+    for gradient_layout in LAYOUTS.values():
+        (gradient,) = torch.autograd.grad(y, x, torch.ones_like(x).to(memory_format=gradient_layout), retain_graph=True)
+        torch.testing.assert_close(gradient, (y / x).detach())
+        assert bool((gradient == 0).any())
+
+
+@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_16_bits_are_kept_and_have_the_masks_of_32(name: str, dtype: torch.dtype) -> None:
+    x = ones(4, 3, 6, 6)
+    half = MASKS[name](x.to(dtype), stream())  # the interpreter truncates where a GPU rounds
+    assert half.dtype == dtype
+    torch.testing.assert_close(half.float(), MASKS[name](x, stream()), rtol=2**-7, atol=0)
+
+
+def test_every_draw_of_a_stream_is_another_and_a_stream_resumes() -> None:
+    here = stream()
+    first = masked_elements(ones(50, 50), here, 0.5, 1.0)
+    before = here.state()
+    second = masked_elements(ones(50, 50), here, 0.5, 1.0)
+    here.restore(before)
+    assert torch.equal(second, masked_elements(ones(50, 50), here, 0.5, 1.0))
+    here.swap()
+    others = [first, second, masked_elements(ones(50, 50), here, 0.5, 1.0)]
+    others.append(masked_elements(ones(50, 50), stream(1), 0.5, 1.0))
+    for one in range(4):
+        for other in range(one):
+            agreement = float((others[one] == others[other]).double().mean())
+            assert abs(agreement - 0.5) <= float(binomial_bound(0.5, 2500))
+
+
+LAYERS = {
+    "no layer": lambda: None,
+    "1x1": lambda: nn.Conv2d(4, 5, 1),
+    "1x1 in groups": lambda: nn.Conv2d(4, 6, 1, groups=2),
+    "1x1, channels last": lambda: nn.Conv2d(4, 5, 1).to(memory_format=torch.channels_last),
+}
+
+
+def distorted(x: Tensor, layer: nn.Module | None, **options: object) -> Tensor:
+    how = {"step_size": 2.0, "is_official": True, "is_realised": True, "block_size": 2} | options
+    return distorted_blocks(x, stream(), 0.3, layer=layer, **how)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_noise_has_the_size_of_the_next_layers_largest_weights(layer: str) -> None:
+    torch.manual_seed(0)
+    behind = LAYERS[layer]()
+    x = 3 + 2 * torch.randn(15, 4, 6, 6)
+    y = distorted(x, behind)
+    scale = float((y / x).median())  # of what is kept
+    dropped = ((y / x) - scale).abs() > 1e-4
+    torch.testing.assert_close(y[~dropped], x[~dropped] * scale)
+    assert x.numel() / float((~dropped).sum()) == pytest.approx(scale, rel=1e-3)
+    sizes = torch.full((4,), 0.01) if behind is None else 0.1 * largest_weights(behind).flatten()
+    for channel in range(4):
+        noise = y[:, channel][dropped[:, channel]] / (2 * float(x.std(correction=0)) * scale)
+        assert float(noise.std()) == pytest.approx(abs(float(sizes[channel])), rel=5 / math.sqrt(2 * len(noise)))
+        assert abs(float(noise.mean())) <= 5 * float(noise.std()) / math.sqrt(len(noise))
+
+
+def test_signs_are_drawn_for_each_tap() -> None:
+    """The mean of taps with random signs has the variance of one tap over their number."""
+    behind = nn.Conv2d(60, 1, 3)
+    nn.init.constant_(behind.weight, 0.9)
+    table = operators.measure_maps(
+        torch.randn(1, 60, 2, 2), behind.weight.detach(), None, 5, 1, 1.0, [1, 1], True, True, False, 1, 1.0
+    )[-1]
+    assert {round(abs(float(size)), 4) for size in table} <= {0.1, 0.3, 0.5, 0.7, 0.9}
+    assert float(table.square().mean()) == pytest.approx(0.81 / 9, rel=5 * math.sqrt(2 / 60))
+
+
+def test_the_papers_noise_is_one_pattern_with_a_sign_for_each_sample_over_the_batch_size() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(12, 4, 6, 6)
+    behind = nn.Conv2d(4, 5, 1)
+    y = distorted(x, behind, is_official=False, block_size=1, step_size=30.0)
+    scale = x.numel() / float(((y / x - (y / x).median()).abs() < 1e-4).sum())
+    noise = torch.where((y / x - scale).abs() > 1e-3 * scale, y, math.nan)
+    magnitudes = noise.abs()
+    pattern = magnitudes.nanmedian(0).values
+    for sample in magnitudes:
+        where = ~sample.isnan()
+        torch.testing.assert_close(sample[where], pattern[where], rtol=1e-4, atol=1e-6)
+    ratios = (noise / noise[0]).flatten(1)
+    signs = [float(sample.nanmean().sign()) for sample in ratios]
+    for sample, sign in zip(ratios, signs, strict=True):
+        where = ~sample.isnan()
+        torch.testing.assert_close(sample[where], torch.full_like(sample[where], sign))
+    assert set(signs) == {1.0, -1.0}
+    sizes = largest_weights(behind).flatten().abs() * 30 / 12 * float(x.std(correction=0)) * scale
+    normals = (pattern / sizes[:, None, None]).flatten()
+    normals = normals[~normals.isnan()]
+    assert float(normals.square().mean()) == pytest.approx(1, rel=5 * math.sqrt(2 / len(normals)))
+
+
+@pytest.mark.parametrize("is_realised", [True, False])
+def test_units_are_distorted_by_the_next_dense_layer(is_realised: bool) -> None:
+    torch.manual_seed(0)
+    behind = nn.Linear(60, 3)
+    x = 3 + torch.randn(40, 60)
+    y = distorted(x, behind, block_size=1, is_realised=is_realised)
+    scale = float((y / x).median())
+    dropped = ((y / x) - scale).abs() > 1e-4
+    assert abs(float(dropped.double().mean()) - 0.3) <= float(binomial_bound(0.3, x.numel()))
+    assert scale == pytest.approx(float(x.numel() / (~dropped).sum()) if is_realised else 1 / 0.7, rel=1e-3)
+    normals = (y / (2 * float(x.std(correction=0)) * scale * 0.1 * largest_weights(behind)))[dropped]
+    assert float(normals.square().mean()) == pytest.approx(1, rel=5 * math.sqrt(2 / len(normals)))
+
+
+def test_no_gradient_flows_through_the_noise() -> None:
+    x = (3 + torch.randn(4, 4, 6, 6)).requires_grad_()
+    y = distorted(x, nn.Conv2d(4, 5, 1))
+    (gradient,) = torch.autograd.grad(y, x, torch.ones_like(y))
+    scale = float(gradient.max())
+    kept = gradient != 0
+    torch.testing.assert_close(gradient[kept], torch.full_like(gradient[kept], scale))
+    torch.testing.assert_close(y[kept], x[kept] * scale)
+    assert float(kept.double().mean()) == pytest.approx(1 / scale)

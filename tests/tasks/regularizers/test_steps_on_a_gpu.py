@@ -1,0 +1,84 @@
+"""What only a GPU shows of training steps and of the fused kernels; left out where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from philox import philox, uniform
+from test_on_an_accelerator import ALLOWED, CELLS, FAST, FUSED, training_of
+from tiny_tasks import TINY_TASKS, tasks_for
+
+from tasks.experiments import TASKS
+from tasks.regularizers import REGULARIZERS
+from tasks.regularizers.fused import choice, operators
+from tasks.runtime.switches import Switches
+
+pytestmark = pytest.mark.cuda
+
+DEVICE = torch.device("cuda")
+ASK_FOR_VALUES = ("autoaugment", "k_support_norm")  # see ALLOWED of the same test on the fake accelerator
+assert len(ASK_FOR_VALUES) == len(ALLOWED)
+
+
+@pytest.fixture(autouse=True)
+def watched_again() -> Iterator[None]:
+    yield
+    torch.cuda.set_sync_debug_mode("default")
+
+
+def look_at_steps(task_name: str, name: str, switches: Switches | None = None) -> None:
+    """Steps with and without work on keep rates; the first two may compile kernels and choose algorithms."""
+    training = training_of(TINY_TASKS.get(task_name) or TASKS[task_name], name, switches, DEVICE)
+    batch = next(iter(training.batches.epoch()))
+    training.network.train()
+    for index in (0, 9, 10, 19):  # keep rates have every tenth step
+        training.seek(index)
+        torch.cuda.set_sync_debug_mode("error" if index >= 10 else "default")
+        loss = training.step(batch, epoch=1)
+    torch.cuda.set_sync_debug_mode("default")
+    assert bool(loss.isfinite())
+
+
+@pytest.mark.parametrize(("task", "name"), [cell for cell in CELLS.values() if cell[1] not in ASK_FOR_VALUES])
+def test_no_step_waits_for_the_gpu(task: str, name: str) -> None:
+    look_at_steps(task, name)
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_no_step_waits_in_16_bits_with_channels_last(name: str) -> None:
+    for task in tasks_for(REGULARIZERS[name]()):
+        look_at_steps(task, name, FAST)
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_no_step_waits_without_the_fused_kernels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "is_available", lambda: False)
+    for task in tasks_for(REGULARIZERS[name]()):
+        look_at_steps(task, name)
+
+
+@pytest.mark.skipif(not choice.is_available(), reason="needs Triton")
+@pytest.mark.parametrize("size", [1, 1000, 100_003])
+def test_elements_are_kept_by_the_words_of_philox(size: int) -> None:
+    kept = operators.mask_elements(torch.ones(size, device=DEVICE), None, 2**62 + 5, 3, 0.4, 1.0, False).cpu()
+    block = min(operators.BLOCK, max(16, operators._power(-(-size // 4))))
+    for i in range(0, size, max(1, size // 100)):
+        program, group, column = i // (4 * block), i // block % 4, i % block
+        word = philox([program * block + column, 0, 3, 0], 2**62 + 5)[group]
+        assert bool(kept[i]) == (uniform(word) < 0.4)
+
+
+@pytest.mark.skipif(not choice.is_available(), reason="needs Triton")
+@pytest.mark.parametrize("shape", [(8, 16, 32, 32), (4, 3, 9, 12), (2, 4, 100, 65)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_blocks_are_the_portable_ones_of_the_same_seeds(
+    shape: tuple[int, int, int, int], layout: torch.memory_format
+) -> None:
+    x = torch.ones(shape, device=DEVICE).to(memory_format=layout)
+    no_seed = operators.mask_maps(x, None, None, 99, 1, 0.03, [1, 1], False, 1.0)
+    height, width = shape[2:]
+    seeds = (no_seed == 0)[:, :, : height - 2, : width - 3].float()
+    portable = torch.nn.functional.max_pool2d(torch.nn.functional.pad(seeds, (3, 3, 2, 2)), (3, 4), stride=1) == 0
+    assert torch.equal(operators.mask_maps(x, None, None, 99, 1, 0.03, [3, 4], False, 1.0) != 0, portable)
