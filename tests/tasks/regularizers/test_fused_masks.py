@@ -130,9 +130,10 @@ def test_pixels_are_kept_at_dropblocks_rates(size: tuple[int, int], block_size: 
 
 def test_blocks_are_the_portable_ones_of_the_same_seeds() -> None:
     shape, rate, block, key = (10, 3, 9, 12), 0.03, [3, 4], 99
-    no_seed = operators.mask_maps(ones(*shape), None, None, key, 1, rate, [1, 1], False, 1.0)
-    seeds = (no_seed == 0)[:, :, : 9 - 3 + 1, : 12 - 4 + 1]
-    portable = F.max_pool2d(F.pad(seeds.float(), (3, 3, 2, 2)), (3, 4), stride=1) == 0
+    words = [philox([pixel, 0, 1, 0], key)[0] for pixel in range(math.prod(shape))]
+    seeds = torch.tensor([uniform(word) < rate for word in words]).view(shape)
+    inside = seeds[:, :, : 9 - 3 + 1, : 12 - 4 + 1].float()
+    portable = F.max_pool2d(F.pad(inside, (3, 3, 2, 2)), (3, 4), stride=1) == 0
     kept = operators.mask_maps(ones(*shape), None, None, key, 1, rate, block, False, 1.0) != 0
     assert torch.equal(kept, portable)
     assert 0.5 < float(kept.double().mean()) < 0.9
@@ -154,13 +155,14 @@ def test_nothing_kept_is_no_division_by_zero() -> None:
 
 
 def test_gaussian_noise_has_mean_1_and_its_deviation() -> None:
-    factors = noisy_elements(ones(200, 200), stream(), 0.5).double()
-    assert float(factors.mean()) == pytest.approx(1, abs=5 * 0.5 / 200)
-    assert float(factors.std()) == pytest.approx(0.5, rel=5 / math.sqrt(2 * 40_000))
+    factors = noisy_elements(ones(256, 256), stream(), 0.5).double()
+    assert float(factors.mean()) == pytest.approx(1, abs=5 * 0.5 / 256)
+    assert float(factors.std()) == pytest.approx(0.5, rel=5 / math.sqrt(2 * 256**2))
     normals = ((factors - 1) / 0.5).flatten()
-    assert float((normals.abs() < 1).double().mean()) == pytest.approx(0.6827, abs=5 * 0.466 / 200)
-    quarters = normals.view(4, -1)  # the four words of a draw
-    assert float(torch.corrcoef(quarters).fill_diagonal_(0).abs().max()) < 5 / math.sqrt(quarters.shape[1])
+    assert float((normals.abs() < 1).double().mean()) == pytest.approx(0.6827, abs=5 * 0.466 / 256)
+    quarters = normals.view(-1, 4, operators.BLOCK).transpose(0, 1).flatten(1)  # each from other words of a draw
+    for numbers in (quarters, quarters.square()):
+        assert float(torch.corrcoef(numbers).fill_diagonal_(0).abs().max()) < 5 / math.sqrt(quarters.shape[1])
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -227,6 +229,18 @@ def test_noise_has_the_size_of_the_next_layers_largest_weights(layer: str) -> No
         noise = y[:, channel][dropped[:, channel]] / (2 * float(x.std(correction=0)) * scale)
         assert float(noise.std()) == pytest.approx(abs(float(sizes[channel])), rel=5 / math.sqrt(2 * len(noise)))
         assert abs(float(noise.mean())) <= 5 * float(noise.std()) / math.sqrt(len(noise))
+
+
+@pytest.mark.parametrize("num_programs", [3, 256])
+def test_noise_has_the_deviation_of_the_whole_batch(num_programs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operators, "MAX_PROGRAMS", num_programs)  # so that one measures several maps
+    torch.manual_seed(0)
+    alike = 100 + torch.randn(5, 2, 6, 6)
+    apart = alike + torch.arange(5).view(5, 1, 1, 1) * torch.tensor([3.0, -1]).view(1, 2, 1, 1)
+    dropped = (distorted(alike, None) / alike).abs() < 0.5
+    noises = [distorted(x, None)[dropped] for x in (alike, apart)]
+    ratio = float(apart.std(correction=0) / alike.std(correction=0))
+    torch.testing.assert_close(noises[1], noises[0] * ratio, rtol=1e-3, atol=1e-6)
 
 
 def test_signs_are_drawn_for_each_tap() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import pytest
 import torch
+import torch.nn.functional as F
 from philox import philox, uniform
 from test_on_an_accelerator import ALLOWED, CELLS, FAST, FUSED, training_of
 from tiny_tasks import TINY_TASKS, tasks_for
@@ -71,14 +73,14 @@ def test_elements_are_kept_by_the_words_of_philox(size: int) -> None:
 
 
 @pytest.mark.skipif(not choice.is_available(), reason="needs Triton")
-@pytest.mark.parametrize("shape", [(8, 16, 32, 32), (4, 3, 9, 12), (2, 4, 100, 65)])
+@pytest.mark.parametrize("shape", [(2, 16, 32, 32), (4, 3, 9, 12), (1, 2, 100, 65)])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
 def test_blocks_are_the_portable_ones_of_the_same_seeds(
     shape: tuple[int, int, int, int], layout: torch.memory_format
 ) -> None:
+    words = [philox([pixel, 0, 1, 0], 99)[0] for pixel in range(math.prod(shape))]
+    seeds = torch.tensor([float(uniform(word) < 0.03) for word in words], device=DEVICE).view(shape)
+    inside = seeds[:, :, : shape[2] - 2, : shape[3] - 3]
+    portable = F.max_pool2d(F.pad(inside, (3, 3, 2, 2)), (3, 4), stride=1) == 0
     x = torch.ones(shape, device=DEVICE).to(memory_format=layout)
-    no_seed = operators.mask_maps(x, None, None, 99, 1, 0.03, [1, 1], False, 1.0)
-    height, width = shape[2:]
-    seeds = (no_seed == 0)[:, :, : height - 2, : width - 3].float()
-    portable = torch.nn.functional.max_pool2d(torch.nn.functional.pad(seeds, (3, 3, 2, 2)), (3, 4), stride=1) == 0
     assert torch.equal(operators.mask_maps(x, None, None, 99, 1, 0.03, [3, 4], False, 1.0) != 0, portable)
