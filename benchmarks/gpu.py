@@ -29,6 +29,8 @@ from harness.times.timing import synchronise
 from harness.workers.isolation import run_isolated
 from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
+from tasks.regularizers.fused.choice import has_fused_maps
+from tasks.regularizers.fused.masks import masked_blocks
 from tasks.regularizers.parts.masking import apply_mask, block_mask
 from tasks.regularizers.spectra.thresholding import shrink_small_singular_values
 from tasks.runtime.streams import MaskStream
@@ -122,6 +124,13 @@ def laws() -> Iterator[Row]:
     marginals = block_mask(stream, (4096, 64, 8, 8), 0.1, 5).double().mean((0, 1)).cpu()
     error = float((marginals - keep_matrix(0.1, 5, 8, 8)).abs().max())
     yield {"check": "error of DropBlock's keep rates", "measured": error, "expected": "<=2e-3"}
+    maps = torch.ones(4096, 64, 8, 8, device=DEVICE)
+    if has_fused_maps(maps, overlap=True):
+        fused = masked_blocks(maps, stream, 0.1, 5, is_realised=False).double().mean((0, 1)).cpu()
+        error = float((fused - keep_matrix(0.1, 5, 8, 8)).abs().max())
+        yield {"check": "error of the fused DropBlock's keep rates", "measured": error, "expected": "<=2e-3"}
+    else:
+        yield {"check": "fused masks", "measured": "not used here", "expected": "used on a GPU with Triton"}
     values = (1 + torch.rand(8, 64, 32, 32, device=DEVICE)).bfloat16()
     keep = stream.bernoulli(tuple(values.shape), 0.9)
     mean = float(apply_mask(values, keep, 1 / 0.9).double().mean() / (values.double() * keep).mean() * 0.9)

@@ -20,12 +20,15 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor, nn
 
+from tasks.runtime.eager import eager
+
+_CAN_LEAVE_CUDA_GRAPHS = hasattr(torch.Tag, "cudagraph_unsafe")
 NUM_KEPT = 4  # more passes than any training step makes before it differentiates them
 
 _LIBRARY: Any = torch.library.Library("regarena", "DEF")  # type: ignore[no-untyped-call]  # of torch
 _TAGS = tuple(
     getattr(torch.Tag, name)
-    # Never removed or computed twice; the memory layout is the eager one; CUDA graphs would replay one draw for ever.
+    # Never computed twice; with the memory layout that it has without a compiler; not in a CUDA graph.
     for name in ("nondeterministic_seeded", "needs_exact_strides", "needs_fixed_stride_order", "cudagraph_unsafe")
     if hasattr(torch.Tag, name)
 )
@@ -47,7 +50,13 @@ def make_operator(module: nn.Module) -> None:
 
 
 def apply_operator(module: nn.Module, x: Tensor) -> Tensor:
-    """`module(x)` as one operator; for code that is being compiled."""
+    """`module(x)` as one operator; for code that is being compiled.
+
+    A version of torch that cannot keep operators out of CUDA graphs, which would replay one draw for ever, ends the
+    graph of the compiler instead.
+    """
+    if not _CAN_LEAVE_CUDA_GRAPHS:
+        return _outside(module, x)
     parameters = list(module.parameters())
     needs_gradient = torch.is_grad_enabled() and (x.requires_grad or any(p.requires_grad for p in parameters))
     if not needs_gradient:
@@ -55,6 +64,12 @@ def apply_operator(module: nn.Module, x: Tensor) -> Tensor:
         return y
     differentiable: Tensor = _Operator.apply(id(module), x, *parameters)
     return differentiable
+
+
+@eager
+def _outside(module: nn.Module, x: Tensor) -> Tensor:
+    y: Tensor = module(x)
+    return y
 
 
 class _Operator(torch.autograd.Function):
