@@ -52,14 +52,12 @@ def _move_uphill(parameters: list[nn.Parameter], rho: float) -> None:
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     length = get_total_norm(gradients)
     factor = rho / length.clamp(min=torch.finfo(length.dtype).tiny)  # at a stationary point nothing moves
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.add_(factor * gradient)
+    torch._foreach_add_(parameters, torch._foreach_mul(gradients, factor))
 
 
 @torch.no_grad()
 def _move_to(parameters: list[nn.Parameter], places: list[Tensor]) -> None:
-    for parameter, place in zip(parameters, places, strict=True):
-        parameter.copy_(place)
+    torch._foreach_copy_(parameters, places)
 
 
 @contextmanager
