@@ -8,7 +8,6 @@ with any strides; `plane` numbers them from 0 to N C - 1.
 
 from __future__ import annotations
 
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, misc"
 import triton
 import triton.language as tl
 

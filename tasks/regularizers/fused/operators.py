@@ -28,7 +28,9 @@ class Maps(NamedTuple):
     def of(cls, x: Tensor) -> Maps:
         """Maps (B, C, H, W) as they are; units (B, D) as maps of one row."""
         if x.dim() == 4:
-            return cls(*x.shape, x.stride())  # type: ignore[arg-type]  # four sizes
+            num_samples, channels, height, width = x.shape
+            by_sample, by_channel, by_row, by_column = x.stride()
+            return cls(num_samples, channels, height, width, (by_sample, by_channel, by_row, by_column))
         return cls(len(x), 1, 1, x.shape[1], (x.stride(0), 0, 0, x.stride(1)))
 
     @property
@@ -201,5 +203,5 @@ def num_warps(num_elements: int) -> int:
 def _launch(kernel: str, grid: tuple[int, ...], x: Tensor, *arguments: Any, **constants: int) -> None:
     from tasks.regularizers.fused import kernels  # imports Triton
 
-    with torch.cuda.device_of(x):  # on a processor it does nothing
+    with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]  # of torch; on a processor it does nothing
         getattr(kernels, kernel)[grid](x, *arguments, **constants)
