@@ -124,13 +124,15 @@ def distorted_blocks(
     constant = SIZE_WITHOUT_NEXT_LAYER
 
     def distort(each: Tensor) -> Tensor:
-        return operators.distort_maps(
+        y: Tensor = operators.distort_maps(
             each, measures, seed, draw, law.rate, law.block, law.is_grid, is_realised, scale, size, constant,
             not is_official,
         )  # fmt: skip
+        return y
 
     def mask(each: Tensor) -> Tensor:
-        return operators.mask_maps(each, counts, None, seed, draw, law.rate, law.block, law.is_grid, scale)
+        y: Tensor = operators.mask_maps(each, counts, None, seed, draw, law.rate, law.block, law.is_grid, scale)
+        return y
 
     return _linear(x, distort, mask)
 
