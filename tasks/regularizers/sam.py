@@ -38,7 +38,7 @@ class SAM(Regularizer):
         loss = backward()
         if self.rho == 0:
             return loss
-        moved = [parameter for parameter in step.network.parameters() if parameter.grad is not None]
+        moved: list[Tensor] = [parameter for parameter in step.network.parameters() if parameter.grad is not None]
         before = [parameter.detach().clone() for parameter in moved]
         _move_uphill(moved, self.rho)
         with _frozen_statistics(step.network):
@@ -48,7 +48,7 @@ class SAM(Regularizer):
 
 
 @torch.no_grad()
-def _move_uphill(parameters: list[nn.Parameter], rho: float) -> None:
+def _move_uphill(parameters: list[Tensor], rho: float) -> None:
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     length = get_total_norm(gradients)
     factor = rho / length.clamp(min=torch.finfo(length.dtype).tiny)  # at a stationary point nothing moves
@@ -56,7 +56,7 @@ def _move_uphill(parameters: list[nn.Parameter], rho: float) -> None:
 
 
 @torch.no_grad()
-def _move_to(parameters: list[nn.Parameter], places: list[Tensor]) -> None:
+def _move_to(parameters: list[Tensor], places: list[Tensor]) -> None:
     torch._foreach_copy_(parameters, places)
 
 
