@@ -14,9 +14,6 @@ from benchmarks.sizes import VARIABLE
 ROOT = Path(__file__).parent.parent
 
 
-QUICK = ("subnetworks",)
-
-
 def output_of(name):
     environment = os.environ | {VARIABLE: "tiny", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-m", "benchmarks", name]
@@ -30,7 +27,8 @@ def test_every_module_that_measures_is_named():
     assert set(NAMES) == measuring
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in NAMES])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
 def test_it_runs_to_its_end_and_measures_something(name):
     rows = re.search(rf"^{name}: .*\n((?:  .*\n)*)", output_of(name), re.MULTILINE)
     assert rows is not None

@@ -65,12 +65,14 @@ def opened(folder):
         yield driver
 
 
+@pytest.mark.slow
 @needs_browser
 def test_nothing_of_theirs_runs_in_a_browser(opened):
     assert opened.execute_script("return document.documentElement.dataset.hacked") is None
     assert opened.title.startswith("regarena: ")
 
 
+@pytest.mark.slow
 @needs_browser
 def test_their_names_stand_on_the_page_as_text(opened):
     text = opened.execute_script("return document.body.textContent")
@@ -90,6 +92,7 @@ def test_their_names_stand_on_the_page_as_text(opened):
     assert opened.execute_script(runs) == len(texts())
 
 
+@pytest.mark.slow
 @needs_browser
 def test_the_charts_are_drawn_by_the_scripts_that_the_policy_admits(opened):
     assert opened.execute_script("return document.querySelectorAll('.drawing svg').length") > 5
@@ -100,6 +103,7 @@ def test_the_charts_are_drawn_by_the_scripts_that_the_policy_admits(opened):
     assert not [entry for entry in opened.get_log("browser") if "Content Security Policy" in entry["message"]]
 
 
+@pytest.mark.slow
 @needs_browser
 def test_the_policy_refuses_what_a_fault_of_ours_would_let_in(opened):
     """The second line of defence: were a name written as markup, it would still not run."""

@@ -246,7 +246,7 @@ def test_laws_that_a_suite_breaks_are_told(install: Install) -> None:
 @pytest.mark.parametrize(
     ("statement", "finding"),
     [
-        ("time.sleep(1000)", "did not end within 3 seconds (--seconds)."),
+        pytest.param("time.sleep(1000)", "did not end within 3 seconds (--seconds).", marks=pytest.mark.slow),
         ("os._exit(0)", "ended its process: exit code 0."),
         ("os.kill(os.getpid(), 9)", "ended its process: killed by SIGKILL."),
     ],

@@ -6,6 +6,7 @@ import pytest
 from harness.command import doctor
 
 
+@pytest.mark.slow
 def test_the_quick_checks_find_this_machine_well():
     found = {name: (is_well, finding) for name, is_well, finding in islice(doctor.examine(), 7)}
     assert list(found) == [

@@ -352,9 +352,10 @@ def orthonormal_problem() -> tuple[Tensor, Tensor, Tensor]:
     return left @ torch.diag(spectrum) @ right @ X, X, spectrum
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("block_size", "width", "keep"),
-    [pytest.param(1, 3, 0.7, marks=pytest.mark.slow), (2, 6, 0.4), pytest.param(3, 6, 0.4, marks=pytest.mark.slow)],
+    [(1, 3, 0.7), (2, 6, 0.4), (3, 6, 0.4)],
 )
 def test_training_from_twenty_starts_reaches_the_global_minimum_and_never_beats_it(
     block_size: int, width: int, keep: float
