@@ -72,6 +72,11 @@ class Source:
         return list(dict.fromkeys([*map(str, overall), *map(str, alone)]))
 
     @cached_property
+    def anchors(self) -> Mapping[str, str]:
+        """The id of the section of each contestant."""
+        return {name: f"contestant-{place}" for place, name in enumerate(self.best_first, 1)}
+
+    @cached_property
     def facts(self) -> Mapping[str, Facts]:
         """What is known of each contestant."""
         return {name: self.describe(name) or {} for name in self.best_first}

@@ -16,15 +16,21 @@ MOST_ROWS = 100  # of long tables on the page; the CSV files have all
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table for the template: columns, texts of the cells, and the notes below."""
+    """A table for the template: columns, texts of the cells, the notes below, and where the first cells lead to."""
 
     columns: tuple[Column, ...]
     rows: list[list[str]]
     notes: list[str]
+    anchors: tuple[str, ...] = ()  # of each row: the id of an element of the page; none for all rows if empty
 
 
 def table_of(
-    frame: pd.DataFrame, columns: Iterable[Column], *, without_empty: bool = False, known_notes: Iterable[str] = ()
+    frame: pd.DataFrame,
+    columns: Iterable[Column],
+    *,
+    without_empty: bool = False,
+    known_notes: Iterable[str] = (),
+    anchors: Iterable[str] = (),
 ) -> Table:
     """Format the rows of a frame by these columns.
 
@@ -33,6 +39,7 @@ def table_of(
         columns: of the table.
         without_empty: leave out columns that have a value in no row.
         known_notes: notes of the frame that stand elsewhere on the page.
+        anchors: for each row the id of the element to which its first cell leads.
     """
     columns = tuple(columns)
     rows = [[column.make(row) for column in columns] for row in frame.to_dict("records")]
@@ -40,7 +47,8 @@ def table_of(
         kept = [place for place in range(len(columns)) if any(not is_blank(row[place]) for row in rows)]
         columns, rows = tuple(columns[place] for place in kept), [[row[place] for place in kept] for row in rows]
     known = set(known_notes)
-    return Table(columns=columns, rows=rows, notes=[note for note in notes_of(frame) if note not in known])
+    notes = [note for note in notes_of(frame) if note not in known]
+    return Table(columns=columns, rows=rows, notes=notes, anchors=tuple(anchors))
 
 
 def counts(rows: pd.DataFrame) -> Table:

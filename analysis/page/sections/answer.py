@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
+
 from analysis.page.charts import chart_of, ranking_chart
 from analysis.page.files import Files
 from analysis.page.source import Source
-from analysis.page.tables import table_of
+from analysis.page.tables import Table, table_of
 from analysis.rows.notes import notes_of
 from analysis.shown import tables as shown
 from analysis.tables.over_tasks import STATISTICS
@@ -32,7 +34,7 @@ def answer(source: Source, files: Files) -> dict[str, Any]:
                 "scale": row["scale"],
                 "sentences": sentences.get(row["scale"], [row["sentence"]]),
                 "differences": row["different_pairs"],
-                "table": table_of(overall[overall["scale"] == row["scale"]], shown.OVERALL, known_notes=source.notes),
+                "table": _overall(source, overall[overall["scale"] == row["scale"]]),
             }
             for row in significance.to_dict("records")
         ],
@@ -44,3 +46,8 @@ def answer(source: Source, files: Files) -> dict[str, Any]:
         "ranking_chart": ranking_chart(source.of_tasks, shown.RANKING_DRAWING),
         "overall_notes": [note for note in notes_of(significance) if note not in source.notes],
     }
+
+
+def _overall(source: Source, rows: pd.DataFrame) -> Table:
+    anchors = [source.anchors[str(name)] for name in rows["regularizer"]]
+    return table_of(rows, shown.OVERALL, known_notes=source.notes, anchors=anchors)

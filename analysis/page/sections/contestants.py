@@ -37,6 +37,7 @@ def contestants(source: Source, files: Files) -> dict[str, Any]:
         "contestants": [
             {
                 "name": name,
+                "anchor": source.anchors[name],
                 "facts": source.facts[name],
                 "sentences": [*_record(name, of_name[name]), *rivals.get(name, [])],
                 "table": table_of(of_name[name], shown.CONTESTANT_TASKS, without_empty=True, known_notes=source.notes),
@@ -45,7 +46,6 @@ def contestants(source: Source, files: Files) -> dict[str, Any]:
                 "initial": list(dict.fromkeys([name, BASELINE])),
             }
             for name in source.best_first
-            if name in of_name
         ]
     }
 

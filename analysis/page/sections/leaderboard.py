@@ -24,7 +24,7 @@ def leaderboard(source: Source, files: Files) -> dict[str, Any]:
     columns = (*shown.LEADERBOARD[:2], *([text("scale")] if several else []), *shown.LEADERBOARD[2:])
     kinds = {part.strip() for kind in rows["kind"] for part in kind.split(",")} - {""}
     return {
-        "leaderboard": table_of(rows, columns, without_empty=True),
+        "leaderboard": table_of(rows, columns, without_empty=True, anchors=_anchors(source, rows)),
         "most_shown": MOST_SHOWN,
         "filters": {
             "tasks": list(dict.fromkeys(map(str, rows["task"]))),
@@ -32,6 +32,10 @@ def leaderboard(source: Source, files: Files) -> dict[str, Any]:
             "has_costs": bool(rows["cost"].notna().any()),
         },
     }
+
+
+def _anchors(source: Source, rows: pd.DataFrame) -> list[str]:
+    return [source.anchors[str(name)] for name in rows["regularizer"]]
 
 
 def with_costs(source: Source) -> pd.DataFrame:

@@ -237,10 +237,20 @@ def test_a_contestant_opens_and_shows_its_formula_its_settings_and_its_curves(op
     assert len(place.find_elements("css selector", ".drawing svg")) == 2
     legend = [each.text for each in place.find_elements("css selector", ".legend [aria-pressed=true]")]
     assert sorted(legend) == ["dropout", "none"]
+
+
+def test_a_name_in_the_leaderboard_leads_to_the_section_of_the_contestant(opened):
+    first, *_ = links = opened.find_elements("css selector", "#leaderboard-table td a")
+    for link in links:
+        place = opened.find_element("css selector", link.get_dom_attribute("href"))
+        summary = place.find_element("css selector", "summary").get_property("textContent")
+        assert summary.partition(":")[0] == link.get_property("textContent")
+    place = opened.find_element("css selector", first.get_dom_attribute("href"))
+    first.click()
+    assert place.get_attribute("open") is not None
     identifier = place.get_attribute("id")
-    opened.get(f"{opened.current_url.partition('#')[0]}#{identifier}")
     opened.refresh()
-    assert opened.find_element("id", identifier).get_attribute("open") is not None, "a link to it opens it"
+    assert opened.find_element("id", identifier).get_attribute("open") is not None, "so does an address"
 
 
 def test_the_legend_and_the_choice_of_a_task_change_a_chart(opened):
