@@ -24,9 +24,13 @@ Masking = Callable[[Tensor], Tensor]
 
 def masked_elements(x: Tensor, stream: MaskStream, keep_rate: float | Tensor, scale: float) -> Tensor:
     """The product x keep scale, keep ~ Ber(keep_rate) for each element; a tensor has a rate for each unit."""
-    x, (seed, draw) = _dense(x, rows_first=isinstance(keep_rate, Tensor)), stream.next_key()
-    rates, rate = (keep_rate.detach(), 1.0) if isinstance(keep_rate, Tensor) else (None, keep_rate)
-    return _linear(x, lambda each: operators.mask_elements(each, rates, seed, draw, rate, scale, False))
+    x, (seed, draw) = _dense(x), stream.next_key()
+    if not isinstance(keep_rate, Tensor):
+        return _linear(x, lambda each: operators.mask_elements(each, None, seed, draw, keep_rate, scale, False))
+    rates = keep_rate.detach()
+    if not x.is_contiguous():  # channels last: rates in the order of memory
+        rates = rates.permute(1, 2, 0).contiguous()
+    return _linear(x, lambda each: operators.mask_elements(each, rates, seed, draw, 1.0, scale, False))
 
 
 def noisy_elements(x: Tensor, stream: MaskStream, deviation: float) -> Tensor:
@@ -182,8 +186,8 @@ class _Linear(torch.autograd.Function):
         return ctx.backward_of_x(gradient), None, None
 
 
-def _dense(x: Tensor, rows_first: bool = False) -> Tensor:
-    """The tensor as kernels take it: contiguous, or with channels last unless `rows_first`."""
-    if not rows_first and x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
+def _dense(x: Tensor) -> Tensor:
+    """The tensor as kernels take it: contiguous, or with channels last."""
+    if x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
         return x
     return x.contiguous()

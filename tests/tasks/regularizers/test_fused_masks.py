@@ -80,6 +80,7 @@ def test_what_is_kept_comes_at_its_rate_and_is_scaled(name: str, layout: str) ->
     y = MASKS[name](x, stream())
     kept = y != 0
     torch.testing.assert_close(y, x * kept / KEEP)
+    assert y.stride() == x.stride()
     sharing = {"channels": 36, "samples": 6 * 36, "one for the batch": 10, "blocks of a grid": 4}.get(name, 1)
     assert abs(float(kept.double().mean()) - KEEP) <= float(binomial_bound(KEEP, x.numel() // sharing))
 
@@ -113,8 +114,14 @@ def test_units_are_masked_in_blocks_along_a_sample() -> None:
 
 def test_learned_rates_belong_to_their_elements() -> None:
     rates = torch.linspace(0, 1, 12)
-    shares = (masked_elements(ones(3000, 12), stream(), rates, 1.0) != 0).double().mean(0)
-    assert bool(((shares - rates).abs() <= binomial_bound(rates, 3000)).all())
+    for shape, layout in (((12,), "rows first"), ((3, 2, 2), "rows first"), ((3, 2, 2), "channels last")):
+        shares = (
+            (masked_elements(ones(3000, *shape, layout=layout), stream(), rates.view(shape), 1.0) != 0)
+            .double()
+            .mean(0)
+            .flatten()
+        )
+        assert bool(((shares - rates).abs() <= binomial_bound(rates, 3000)).all())
 
 
 @pytest.mark.parametrize("learned", [False, True])
