@@ -98,8 +98,6 @@ class Training:
         )
         self.hooks = Chain.attach(regularizers, network, context)  # hook 1: attach to the network
         self._shows_batch = own_step is not None or self.hooks.listen_to("penalty", "compute_gradients", "after_step")
-        if not self.hooks.listen_to("transform_raw"):
-            batches.normalise_ahead()
         execute_by(protocol.switches, network, batches.device)
         self.optimizer_settings = self.hooks.optimizer_settings(protocol.optimizer_settings(learning_rate))  # hook 2
         self._optimizer = optimizer_by(self.optimizer_settings, network)
@@ -174,6 +172,8 @@ class Training:
             Diverged: when that loss is not finite.
         """
         started = time.perf_counter()
+        if not self.hooks.listen_to("transform_raw"):
+            self.batches.normalise_ahead()  # before the first of `batches` is made
         self.network.train()
         losses = [self.step(batch, epoch) for batch in batches]
         loss = float(torch.stack(losses).mean())  # waits for the device, once per epoch

@@ -167,7 +167,9 @@ class Batches(TrainingData):
         self.have_labels = _are_one_hot(split.targets)
 
     def normalise_ahead(self) -> None:
-        """Normalise all images of a small split that is not augmented."""
+        """Normalise all images of a small split that is not augmented, once."""
+        if self._inputs is not self.split.inputs:
+            return
         is_small = 4 * self.split.inputs.numel() <= MOST_NORMALISED_BYTES
         if is_small and not self.augmentation and isinstance(self.split.preprocessing, ChannelNormalisation):
             self._inputs = self.split.normalised(self.split.inputs)

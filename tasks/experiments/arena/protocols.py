@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tasks.protocols import Protocol
 
 FEW_DIGITS = Protocol(
@@ -23,9 +25,16 @@ FEW_IMAGES = Protocol(
     learning_rate=0.02,
     milestones=(0.5, 0.75),
     decay=0.2,
-    evaluate_every_epochs=10,
+    evaluate_every_epochs=20,  # the 10,000 test images take as long as four epochs
     scales={
         "short": {"epochs": 20},
         "smoke": {"epochs": 2, "max_evaluation_samples": 500, "evaluate_every_epochs": 1},
     },
+)
+
+FEW_IMAGES_BRIEFLY = replace(
+    FEW_IMAGES,
+    epochs=36,  # at most half a minute for each training
+    evaluate_every_epochs=18,
+    scales={**FEW_IMAGES.scales, "short": {"epochs": 12}},
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.classification import Classification
-from tasks.experiments.arena.protocols import FEW_DIGITS, FEW_IMAGES
+from tasks.experiments.arena.protocols import FEW_DIGITS, FEW_IMAGES, FEW_IMAGES_BRIEFLY
 from tasks.experiments.data_defaults import defaults_for
 from tasks.experiments.localdrop.tasks import DEEP_DEFAULTS
 
@@ -33,20 +33,30 @@ FASHION_1K_NOISY_LENET = Classification(
 )
 """LeNet on 1,000 images of Fashion-MNIST, 20 % of them with a wrong label."""
 
+FASHION_1K_CONVNET = Classification(
+    dataset="fashion_mnist_1k",
+    architecture="convnet_small",
+    options={"channels": 8},
+    protocol=FEW_IMAGES_BRIEFLY,
+    pins=PINS,
+)
+"""Small conv net with 8 channels on 1,000 images of Fashion-MNIST."""
+
 CIFAR10_1K_CONVNET = Classification(
     dataset="cifar10_1k",
     architecture="convnet_small",
-    protocol=FEW_IMAGES,
+    options={"channels": 8},
+    protocol=FEW_IMAGES_BRIEFLY,
     pins=PINS,
     defaults=defaults_for("cifar10"),
 )
-"""Small conv net on 1,000 images of CIFAR-10."""
+"""Small conv net with 8 channels on 1,000 images of CIFAR-10."""
 
 CIFAR10_1K_RESNET8 = Classification(
     dataset="cifar10_1k",
     architecture="resnet56",
     options={"blocks_per_group": 1, "channel_divisor": 2, "pooled_site": True},
-    protocol=FEW_IMAGES,
+    protocol=FEW_IMAGES_BRIEFLY,
     pins=PINS,
     defaults=defaults_for("cifar10", {**DEEP_DEFAULTS, "flow_penalty.where": "dense"}),
 )

@@ -298,3 +298,12 @@ def test_a_weight_that_layers_share_counts_once_in_l1() -> None:
     assert penalty is not None
     expected = 0.5 * sum(float(layer.weight.detach().abs().sum()) for layer in (network[0], network[3]))
     assert float(penalty.detach()) == pytest.approx(expected)
+
+
+def test_the_flow_penalty_leaves_out_maps_that_a_dense_layer_reads_behind_a_pooling_layer() -> None:
+    """Its flows are those of the units that the layer reads; a map has other ones."""
+    training = prepared(IMAGE_TASK, FlowPenalty(where="all"))
+    network = training.network
+    assert isinstance(network.joined.next_layer, nn.Linear)
+    assert FlowPenalty(where="all").chosen_sites(network) == [network.classifier[4]]
+    assert bool(training.step(next(iter(training.batches.epoch())), epoch=1).isfinite())
