@@ -26,7 +26,7 @@ from tasks.theory.drop_rates import seed_rate
 
 NUMPY_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
 MIN_COMPILED = 2**19  # elements: trainings with smaller maps are too short to make up for the import of numba
-MAX_FACTORS = 2**19  # elements: stored for the gradient, in four times the memory of a mask
+MAX_FACTORS = MIN_COMPILED - 1  # elements: stored for the gradient, in four times the memory of a mask
 MAX_TABLED = 2**17  # places of blocks whose pixels are looked up, one operation instead of six
 LARGEST_KEPT_BYTES = 2**25  # glibc returns larger blocks to the system, so that each new one causes page faults
 
