@@ -202,7 +202,8 @@ def _run(
         else:
             from harness import tuner
 
-            tuner.run(schedule, timing, store, request.execution, progress, request.cluster, account.requests)
+            run = schedule, timing, store, request.execution, progress, request.cluster, account.requests
+            tuner.run(*run, announce=announce)
     return Outcome(
         failures=progress.failures,
         num_rejected=progress.num_rejected,

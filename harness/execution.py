@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.errors import BadInput
 
 CHECKPOINT_SECONDS = 60.0
+AUTO = -1.0  # as a share of a GPU: by the memory that trials take
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,9 @@ class Execution:
     cpu_threads: int = 1
     cpus_per_trial: float = 1.0
     most_at_once: int | None = None  # trials on one machine; None: as many as its processors and GPUs hold
+    trials_at_once: int | None = None  # on this machine, as Ray's node counts them; None: by its processors and GPUs
     trial_seconds: float | None = None  # wall-clock limit of one trial; None is no limit
+    known_limit: bool = False  # whether trials without a limit get one from the times of their cell: `times.limits`
     memory_bytes: int | None = None  # limit of one trial's process, beyond its start; None: its share of the machine's
     exclusive: bool = False  # no other trial of the campaign runs on the machine
     checkpoint_location: str | None = None  # the results folder or URI; None is no checkpoints
@@ -67,11 +70,15 @@ def placed(execution: Execution, gpus_per_trial: float | None) -> Execution:
         gpus_per_trial: share of a GPU that was asked for, or None.
 
     Raises:
-        BadInput: if a GPU was asked for and there is none.
+        BadInput: if a GPU was asked for and there is none, or more than one.
     """
     import torch
 
     fraction = gpus_per_trial
+    if fraction == AUTO:  # one trial at a time has all of the GPU
+        fraction = 1.0
+    if fraction is not None and fraction > 1:
+        raise BadInput(f"A trial trains on one GPU: --gpus-per-trial must be at most 1, got {fraction:g}.")
     if fraction is None:
         fraction = execution.gpu_fraction if torch.cuda.is_available() else 0.0
     if fraction > 0 and not torch.cuda.is_available():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.control.requests import Requests
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # the workers import this module through the tuner, and must 
     from harness.schedule import Schedule
 
 MAX_WORKER_LOSSES = 2  # of one trial; after one more its row has the status "crashed"
+MAX_EVICTIONS = 50  # likewise, of nodes: a busy hour of spot instances is far from it, but a trial may end its nodes
 
 
 class InFlight:
@@ -33,23 +35,36 @@ class InFlight:
         execution: Execution,
         progress: Progress,
         requests: Requests | None = None,
+        room: Callable[[], float] = lambda: math.inf,
+        has_lost_node: Callable[[TrialSpec], bool] = lambda spec: False,
     ) -> None:
+        """See the class; `room` is how many packs may be out, `has_lost_node` whether a lost trial's node is gone."""
         self._schedule, self._store, self._execution, self._progress = schedule, store, execution, progress
         self._requests = requests or Requests()
+        self._room, self._has_lost_node = room, has_lost_node
         self._out: dict[str, Pack] = {}
         self._num_losses: Counter[str] = Counter()  # of workers, by trial_id
+        self._num_evictions: Counter[str] = Counter()  # of workers together with their nodes
         self.write_error = ""
+        self.node_problem = ""  # a sentence on a node that cannot run trials
         self.is_finished = False
 
     def give(self, tune_id: str) -> Pack | None:
-        """The next pack, for the Tune trial `tune_id` to run; None if none is ready or rows cannot be written."""
+        """The next pack, for the Tune trial `tune_id` to run; None if none is ready, or there is no room for it."""
         self._take_up_requests()
-        pack = None if self.write_error else self._schedule.next()
+        if self._out and len(self._out) >= self._room():
+            return None
+        is_over = bool(self.write_error or self.node_problem)
+        pack = None if is_over else self._schedule.next()
         if pack is not None:
             self._out[tune_id] = pack
             self._progress.given_out(pack)
-        self.is_finished = pack is None and not self._out and not self.write_error
+        self.is_finished = pack is None and not self._out and not is_over
         return pack
+
+    def trial_seconds(self, pack: Pack) -> float | None:
+        """The limit of time of each trial of a pack; None is no limit."""
+        return self._schedule.limited(self._execution, pack).trial_seconds
 
     def _take_up_requests(self) -> None:
         if not self._requests.retry.is_set():  # the usual case, which need not list the trials that are out
@@ -66,8 +81,10 @@ class InFlight:
         return bool(self._out)
 
     def count_loss(self, tune_id: str) -> None:
-        """Count a loss of the worker of the Tune trial `tune_id`."""
-        self._num_losses.update(spec.trial_id for spec in self._out.get(tune_id, ()))
+        """Count a loss of the worker of the Tune trial `tune_id`: against its trials, unless their node is lost."""
+        pack = self._out.get(tune_id, ())
+        counts = self._num_evictions if pack and self._has_lost_node(pack[0]) else self._num_losses
+        counts.update(spec.trial_id for spec in pack)
 
     def take(self, tune_id: str, result: dict[str, Any], was_lost: bool) -> None:
         """Take in how the Tune trial `tune_id` ended; Tune will not retry it.
@@ -82,12 +99,14 @@ class InFlight:
         if pack is None:
             return
         self.write_error = self.write_error or result.get("write_error", "")
+        self.node_problem = self.node_problem or result.get("node_problem", "")
         if "finished" in result:
             self._note(pack, [TrialSummary(**fields) for fields in json.loads(result["finished"])])
         elif was_lost:
-            num_losses = self._num_losses[pack[0].trial_id]
-            is_spent = len(pack) == 1 and num_losses > MAX_WORKER_LOSSES
-            self._note(pack, [record_lost_trial(pack[0], num_losses, self._store, self._execution)] if is_spent else [])
+            num_losses, num_evictions = (n[pack[0].trial_id] for n in (self._num_losses, self._num_evictions))
+            is_spent = len(pack) == 1 and (num_losses > MAX_WORKER_LOSSES or num_evictions > MAX_EVICTIONS)
+            num = num_losses + num_evictions
+            self._note(pack, [record_lost_trial(pack[0], num, self._store, self._execution)] if is_spent else [])
 
     def _note(self, pack: Pack, ends: Sequence[TrialSummary]) -> None:
         """Pass on how the trials ended; with an empty `ends` they will run again, one by one."""
@@ -98,6 +117,33 @@ class InFlight:
         if not ends:
             self._schedule.split(pack)
         self._progress.ended(pack, ends)
+
+
+class DriverOnly:
+    """A reference to the trials in flight that Tune can pickle; the unpickled copy is empty.
+
+    Tune pickles its searcher and its callbacks when it starts and in every snapshot. The trials in flight hold what
+    cannot be pickled (the terminal of the live view) and what grows with the campaign (the schedule). Snapshots are
+    never read.
+    """
+
+    def __init__(self, in_flight: InFlight | None) -> None:
+        self._in_flight = in_flight
+
+    @property
+    def in_flight(self) -> InFlight:
+        """The trials in flight; only the driver's own reference has it."""
+        if self._in_flight is None:
+            raise RuntimeError("This is a pickled copy of Tune's searcher or callback; only the driver's own works.")
+        return self._in_flight
+
+    def __reduce__(self) -> tuple[type[DriverOnly], tuple[None]]:
+        """Pickle as an empty reference."""
+        return DriverOnly, (None,)
+
+    def __deepcopy__(self, memo: object) -> DriverOnly:
+        """A copy within the driver refers to the same object."""
+        return self
 
 
 def record_lost_trial(spec: TrialSpec, num_losses: int, store: Store, execution: Execution) -> TrialSummary:

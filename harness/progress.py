@@ -90,7 +90,7 @@ class Progress:
             for cell in self.plan.running_cells
         }
         self._lock = threading.Lock()  # the live view is drawn by a thread of its own
-        self._out: list[Pack] = []
+        self._out: dict[str, Pack] = {}  # by the id of its first trial, in the order in which they were given out
         self._counted: set[str] = set()
         self._seconds = 0.0
         self._last_line = time.monotonic()
@@ -127,7 +127,7 @@ class Progress:
 
     def given_out(self, pack: Pack) -> None:
         """Count trials that were given to the workers, which run them in this order."""
-        self._out.append(pack)
+        self._out[pack[0].trial_id] = pack
 
     def all_lost(self) -> None:
         """Forget the trials that workers had: the workers are gone, and the trials will be given out again."""
@@ -135,7 +135,7 @@ class Progress:
 
     def ended(self, pack: Pack, ends: Sequence[TrialSummary]) -> None:
         """Count trials that ended; with an empty `ends` the pack failed, and its trials will run again one by one."""
-        self._out.remove(pack)
+        del self._out[pack[0].trial_id]
         for spec, finished in zip(pack, ends, strict=False):
             self._seconds += finished.seconds
             self.num_run += 1
@@ -197,7 +197,7 @@ class Progress:
     def _running(self) -> Counter[tuple[str, str]]:
         """Trials that workers have, by cell; trials beyond the number of workers are queued."""
         running: Counter[tuple[str, str]] = Counter()
-        for pack in self._out[: self.num_workers]:
+        for pack in list(self._out.values())[: self.num_workers]:
             running[pack[0].cell] += len(pack)
         return running
 

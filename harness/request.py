@@ -18,7 +18,10 @@ class Cluster:
     address: str | None = None
     max_workers: int | None = None  # most trials at once; None: as many as fit
     cpus_per_trial: float = 1.0
-    gpus_per_trial: float | None = None  # None: `Execution.gpu_fraction` where there are GPUs, else 0
+    gpus_per_trial: float | None = (
+        None  # or `execution.AUTO`; None: `Execution.gpu_fraction` where there are GPUs, else 0
+    )
+    wait_seconds: float = 0.0  # for a node that holds a trial to join; above 0 the cluster is one that starts nodes
     allow_no_token: bool = False  # whether a cluster without a token may be joined
 
 

@@ -8,19 +8,22 @@ run again one by one, so that a failure is recorded only for the trial that caus
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections import ChainMap, deque
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections import ChainMap, Counter, deque
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import replace
 
 from harness.cells import Cell
 from harness.contestants import Contestant
+from harness.execution import Execution
 from harness.plan import Plan
 from harness.records import Pack, TrialSpec
 from harness.results.trial_summary import Proposals, TrialSummary
 from harness.search.halving import BRACKET, rung_epochs, standing
 from harness.search.halving import NAME as HALVING
 from harness.search.selection import num_validation
+from harness.times.limits import known_limit
 from tasks.lookup import task_of
 from tasks.runtime.switches import Switches
 
@@ -51,12 +54,13 @@ class CellProgress:
         self._plan, self._out = plan, out
         self._stored = ChainMap[str, TrialSummary]({}, stored)  # type: ignore[arg-type]  # it only writes to the first
         self._seconds, self._num_timed = 0.0, 0
+        self.longest_seconds = 0.0  # of a trial that ended with a result, as if it had trained to the last epoch
+        self._rungs = rung_epochs(cell.task.epochs(cell.scale)) if plan.budget.halving else ()
         self._waiting = self._left(plan.default_specs(cell))
         self._study = plan.study(cell, proposals)
         self._single_trials: list[TrialSpec] = []  # of packs that failed
         self._proposals: list[TrialSpec] = []  # in the order of asking; one may be proposed twice
         self._places: dict[str, list[int]] = {}  # of each proposal among them, by trial_id
-        self._rungs = rung_epochs(cell.task.epochs(cell.scale)) if plan.budget.halving else ()
         self._brackets: list[list[TrialSpec]] = []  # of different proposals
         self._bracket_of: dict[str, int] = {}
         self._given: dict[str, int] = {}  # by trial_id, to which rung a proposal was made ready
@@ -203,6 +207,12 @@ class CellProgress:
 
     def _count_seconds(self, finished: TrialSummary) -> None:
         self._seconds, self._num_timed = self._seconds + finished.seconds, self._num_timed + 1
+        if finished.has_result or finished.status == "pruned":
+            rung = finished.rung
+            part = 1.0
+            if rung is not None and rung < len(self._rungs):
+                part = self._rungs[rung] / self.cell.task.epochs(self.cell.scale)
+            self.longest_seconds = max(self.longest_seconds, finished.seconds / part)
 
     def _left(self, specs: Sequence[TrialSpec]) -> list[TrialSpec]:
         """The trials that are neither stored nor with a worker; the seconds of the stored ones are counted."""
@@ -244,37 +254,60 @@ class Schedule:
         self._proposals: Proposals = {} if proposals is None else proposals
         self.cells = [CellProgress(plan, cell, stored, out, self._proposals) for cell in plan.running_cells]
         self._by_cell = {(p.cell.task_name, p.cell.regularizer): p for p in self.cells}
-        self._positions = {id(each): position for position, each in enumerate(self.cells)}
-        self._turn = 0
+        self._by_task: dict[str, list[CellProgress]] = {}
+        for each in self.cells:
+            self._by_task.setdefault(each.cell.task_name, []).append(each)
+        self._served = [0] * len(self.cells)  # when each was given a trial last, as a count
+        self._num_served = 0
+        self._searching = _Ready(lambda cell: cell.has_proposal, lambda cell: cell.tune_seconds_left)
+        self._others = _Ready(lambda cell: cell.has_other, lambda cell: cell.seconds_per_trial)
+        self._positions = {(p.cell.task_name, p.cell.regularizer): at for at, p in enumerate(self.cells)}
+        self._stopped: list[str] = []
+        for position in range(len(self.cells)):
+            self._note(position)
 
     def next(self) -> Pack | None:
         """The next trials to start, in one process; None if nothing is ready now."""
-        in_turn = [*self.cells[self._turn :], *self.cells[: self._turn]]
-        if searching := [cell for cell in in_turn if cell.has_proposal]:
-            return self._after_turn(max(searching, key=lambda cell: cell.tune_seconds_left)).next_tune()
-        if others := [cell for cell in in_turn if cell.has_other]:
-            return self._after_turn(max(others, key=lambda cell: cell.seconds_per_trial)).next_other()
+        for ready, give in ((self._searching, CellProgress.next_tune), (self._others, CellProgress.next_other)):
+            position = ready.first()
+            if position is not None:
+                pack = give(self.cells[position])
+                self._num_served += 1
+                self._served[position] = self._num_served
+                self._note(position)
+                return pack
         return None
 
-    def _after_turn(self, cell: CellProgress) -> CellProgress:
-        """Returns the cell; the next search for a cell begins behind it, so that equal cells take turns."""
-        self._turn = self._positions[id(cell)] + 1
-        return cell
+    def _note(self, position: int) -> None:
+        """Take in that a cell has other trials ready, or other times, than before."""
+        cell = self.cells[position]
+        for ready in (self._searching, self._others):
+            ready.note(position, cell, self._served[position])
+        self._stopped += cell.stopped
+        cell.stopped.clear()
 
     def record(self, spec: TrialSpec, finished: TrialSummary) -> None:
         """Note that a trial that `next` gave out has ended."""
         self._by_cell[spec.cell].record(spec, finished)
+        self._note(self._positions[spec.cell])
+
+    def limited(self, execution: Execution, pack: Pack) -> Execution:
+        """The settings for a pack, with a limit of time from what is known of its cell, where there is to be one."""
+        if execution.trial_seconds is not None or not execution.known_limit:
+            return execution
+        cell = self._by_cell[pack[0].cell]
+        of_task = max(each.longest_seconds for each in self._by_task[cell.cell.task_name])
+        return replace(execution, trial_seconds=known_limit(cell.longest_seconds, of_task))
 
     def take_stopped(self) -> list[str]:
         """Ids of the trials that ended at a rung of halving since the last call; they will not go on."""
-        stopped = [trial_id for cell in self.cells for trial_id in cell.stopped]
-        for cell in self.cells if stopped else ():
-            cell.stopped.clear()
+        stopped, self._stopped = self._stopped, []
         return stopped
 
     def split(self, pack: Pack) -> None:
         """Have `next` give out the trials of a pack that left no rows again, one by one."""
         self._by_cell[pack[0].cell].split(pack)
+        self._note(self._positions[pack[0].cell])
 
     def again(self, stored: Mapping[str, TrialSummary], out: Collection[str] = ()) -> Schedule:
         """A new schedule of the same plan, replayed over the trials that are stored now.
@@ -284,10 +317,38 @@ class Schedule:
         return Schedule(self.plan, stored, out, self._proposals)
 
 
+class _Ready:
+    """The cells that have a trial of one kind ready: the first has the highest priority.
+
+    Of equal ones it is the one that was served longest ago, and then the first in the order of the plan. A heap, whose
+    entries are replaced when a cell is noted again; old ones are dropped when they come to its top.
+    """
+
+    def __init__(self, has: Callable[[CellProgress], bool], priority: Callable[[CellProgress], float]) -> None:
+        self._has, self._priority = has, priority
+        self._heap: list[tuple[float, int, int, int]] = []  # -priority, when it was served, position, version
+        self._versions: Counter[int] = Counter()  # of the newest entry of each cell, by position
+
+    def note(self, position: int, cell: CellProgress, served: int) -> None:
+        """Replace the entry of the cell at this position."""
+        self._versions[position] += 1
+        if self._has(cell):
+            heapq.heappush(self._heap, (-self._priority(cell), served, position, self._versions[position]))
+
+    def first(self) -> int | None:
+        """The position of the first cell; None if no cell has a trial ready."""
+        while self._heap:
+            *_, position, version = self._heap[0]
+            if version == self._versions[position]:
+                return position
+            heapq.heappop(self._heap)
+        return None
+
+
 def next_pack(waiting: Sequence[TrialSpec]) -> Pack:
     """The first waiting trial, and those that can be trained at once with it in one process, in their order."""
     first = waiting[0]
-    alike = [spec for spec in waiting if replace(spec, seed=first.seed) == first]
+    alike = [spec for spec in waiting if spec is first or replace(spec, seed=first.seed) == first]
     switches = (
         Switches.of(first.switches) if first.switches else task_of(first.task, first.definition).switches(first.scale)
     )

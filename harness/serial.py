@@ -41,7 +41,7 @@ def run(
             pack = schedule.next()
             if pack is None:
                 break
-            ended = _run(pack, store, execution, progress)
+            ended = _run(pack, store, schedule.limited(execution, pack), progress)
             for spec, finished in zip(pack, ended, strict=False):
                 schedule.record(spec, finished)
             if stopped := schedule.take_stopped():
@@ -49,7 +49,7 @@ def run(
             if not ended:
                 schedule.split(pack)
         for spec in timing:
-            _run((spec,), store, execution.alone(), progress)
+            _run((spec,), store, schedule.limited(execution, (spec,)).alone(), progress)
 
 
 def _run(pack: Pack, store: Store, execution: Execution, progress: Progress) -> list[TrialSummary]:

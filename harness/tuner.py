@@ -15,32 +15,36 @@ import logging
 import math
 import os
 import secrets
-import signal
 import tempfile
-import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from harness.control.files import noted
+from harness.control.files import node_of, noted
 from harness.control.requests import Requests
 from harness.errors import BadInput, Interrupted, RegarenaError, ResultsError
-from harness.execution import Execution
-from harness.in_flight import MAX_WORKER_LOSSES, InFlight, record_lost_trial
+from harness.execution import AUTO, Execution
+from harness.in_flight import MAX_WORKER_LOSSES, DriverOnly, InFlight
 from harness.records import TrialSpec
 from harness.request import Cluster
 from harness.results.store import Store
 from harness.results.trial_summary import TrialSummary
+from harness.times.timing_nodes import TimingRun
 from harness.workers.cluster import environment_of_ours, environment_to_join, python_path
 from harness.workers.environment import environment
-from harness.workers.interrupts import ended_within, interruptible
+from harness.workers.interrupts import ended_by_signals, ended_within, interruptible
 from harness.workers.isolation import run_isolated, run_pack_isolated
+from harness.workers.node_check import NODES_FILE, NodeCheck, Seen, data_of, problem_of_late_node, seen_here
+from harness.workers.nodes import Limits, Node, Resources, num_held, unused_gpus
 from harness.workers.processors import usable_cpus
 from harness.workers.temporary_folders import short_folder, temporary_folder
 
 if TYPE_CHECKING:  # the workers import this module too, and must not import torch: their fork servers do
     from ray import tune
 
+    from harness.plan import Plan
     from harness.progress import Progress
     from harness.schedule import Schedule
 
@@ -48,7 +52,9 @@ _NOISY_LOGGERS = ("ray", "ray.tune.analysis.experiment_analysis", "ray.tune.tune
 _OBJECT_STORE_BYTES = 100 * 2**20  # no data travels through it
 _GRACE_SECONDS = 5.0  # for a clean end after a signal, which may also have ended Ray's own processes
 _METRIC = "has_ended"  # Tune aborts the whole run over a report without its metric; the values travel as text beside it
-_ROUNDING = 1e-9  # so that 0.3 CPUs hold three trials of 0.1, although 0.3 / 0.1 is below 3 in floating point
+_NO_LIMIT = 10**6
+_NODES_SECONDS = 5.0  # from one look at the cluster's nodes to the next
+_LOOK_SECONDS = 1800.0  # for a node to read its copy of the data
 _MAX_RELAUNCHES = 3  # of the Tune run itself, while it still brings new rows
 
 
@@ -60,12 +66,16 @@ def run(
     progress: Progress,
     cluster: Cluster,
     requests: Requests,
+    announce: Callable[[str], None],
 ) -> None:
-    """Run all that is left, then the timing trials one by one, with a node to themselves.
+    """Run all that is left, then the timing trials, each with a node to itself.
+
+    `announce` is called with each sentence for the user.
 
     Raises:
         BadInput: when the cluster cannot be joined or cannot hold a trial.
         Interrupted: on Ctrl-C or SIGTERM; finished trials are stored.
+        RegarenaError: when a node that joined later cannot run trials.
         ResultsError: when rows cannot be written.
     """
     with (
@@ -74,12 +84,21 @@ def run(
         _connected(cluster),
         interruptible(),
     ):
-        execution = _placed(execution, cluster)
+        nodes = _nodes_with_room(cluster, execution, announce)
+        cluster = _with_share(cluster, nodes, schedule.plan, store, execution, announce)
+        execution = _placed(execution, cluster, nodes, announce)
+        wanted = _resources(cluster, execution)
+        _check_room(nodes, wanted, cluster)  # again, since the share of a GPU is known only now
+        if notice := unused_gpus(nodes, wanted):
+            announce(notice)
+        check = None
         if cluster.address is None:  # a Ray of our own starts its workers in a folder of its own
             execution = replace(execution, working_folder=os.getcwd())
-        _check_nodes(cluster, store, execution)
-        _fit(schedule, store, execution, progress, cluster, requests)
-        _run_timing(timing, store, execution.alone(), progress)
+        else:
+            check = _checked([node for node in nodes if node.num_held(wanted)], schedule, store, execution)
+        _fit(schedule, store, execution, progress, cluster, requests, check)
+        alone = execution.alone()
+        TimingRun(_RayNodes(store, alone), store, alone, progress).run(timing)
 
 
 def cluster_resources(cluster: Cluster) -> dict[str, float]:
@@ -143,68 +162,144 @@ def _shutdown() -> None:
     ray.shutdown()
 
 
-def _placed(execution: Execution, cluster: Cluster) -> Execution:
+def _nodes() -> list[Node]:
+    import ray
+
+    return [Node.of(listed) for listed in ray.nodes()]
+
+
+def _nodes_with_room(cluster: Cluster, execution: Execution, announce: Callable[[str], None]) -> list[Node]:
+    """The cluster's nodes, as soon as one of them holds a trial.
+
+    Raises:
+        BadInput: if none does within the time that the user grants for nodes to join.
+    """
+    fraction = 1.0 if cluster.gpus_per_trial == AUTO else min(1.0, cluster.gpus_per_trial or 0.0)
+    wanted = {"CPU": cluster.cpus_per_trial, "GPU": fraction}
+    deadline = time.monotonic() + cluster.wait_seconds
+    if not num_held(_nodes(), wanted) and cluster.wait_seconds:
+        announce(f"No node has {_in_words(wanted)}; waiting up to {cluster.wait_seconds:g} s for one to join.")
+        _ask_for_nodes(wanted)
+    while not num_held(nodes := _nodes(), wanted) and time.monotonic() < deadline:
+        time.sleep(min(_NODES_SECONDS, cluster.wait_seconds))
+    if cluster.wait_seconds:
+        _ask_for_nodes({})
+    _check_room(nodes, wanted, cluster)
+    return nodes
+
+
+def _check_room(nodes: Sequence[Node], wanted: Resources, cluster: Cluster) -> None:
+    """Make sure that some node holds a trial with these resources.
+
+    Raises:
+        BadInput: if none does.
+    """
+    if num_held(nodes, wanted):
+        return
+    if wanted["GPU"] and cluster.address is None and not any(node.gpus for node in nodes):
+        raise BadInput(f"--gpus-per-trial {wanted['GPU']:g} was asked for, but this machine has no GPU.")
+    advice = "" if cluster.address is None else ", or wait for nodes that join later with --wait-for-nodes SECONDS"
+    raise BadInput(f"No node has {_in_words(wanted)}; lower --cpus-per-trial or --gpus-per-trial{advice}.")
+
+
+def _in_words(wanted: Resources) -> str:
+    return f"the {wanted['CPU']:g} CPUs and {wanted['GPU']:g} GPUs that one trial takes"
+
+
+def _ask_for_nodes(wanted: Resources) -> None:
+    """Ask an autoscaler, where there is one, for a node with these resources; without any, take the request back."""
+    from ray.autoscaler.sdk import request_resources
+
+    bundle = {name: math.ceil(amount) for name, amount in wanted.items() if amount > 0}
+    request_resources(bundles=[bundle] if bundle else [])
+
+
+def _with_share(
+    cluster: Cluster,
+    nodes: Sequence[Node],
+    plan: Plan,
+    store: Store,
+    execution: Execution,
+    announce: Callable[[str], None],
+) -> Cluster:
+    """The cluster with the share of a GPU that one trial takes, where it follows from the trials' memory.
+
+    Raises:
+        BadInput: if a trial is to have several GPUs, or does not fit on one.
+    """
+    asked = cluster.gpus_per_trial
+    if asked is None or 0 <= asked <= 1:
+        return cluster
+    from harness.times.gpu_share import needs_of, refused_several, share_of_gpu, smallest  # loads torch
+
+    needs = needs_of(plan, store, execution)
+    if asked > 1:
+        raise refused_several(asked, needs)
+    seen = _seen_on([node for node in nodes if node.is_alive and node.gpus], None, execution)
+    gpu_bytes = smallest({node.node_id: each.gpu_bytes for node, each in seen.items() if isinstance(each, Seen)})
+    share = share_of_gpu(needs, gpu_bytes)
+    announce(f"--gpus-per-trial auto: {share:g} of a GPU each" + (f", for {needs[0].text}." if needs else "."))
+    return replace(cluster, gpus_per_trial=share)
+
+
+def _placed(
+    execution: Execution, cluster: Cluster, nodes: Sequence[Node], announce: Callable[[str], None]
+) -> Execution:
     """The execution with device and GPU share, according to the cluster's GPUs.
 
     Raises:
-        BadInput: if a GPU was asked for and the cluster has none.
+        BadInput: if trials need a GPU and get none.
     """
-    import ray
+    has_gpu = any(node.gpus for node in nodes if node.is_alive)
+    if not has_gpu and cluster.gpus_per_trial is None and cluster.address is not None:
+        announce(
+            "The cluster has no GPU now, so trials run on processors. If GPU nodes are started on demand, give "
+            "--gpus-per-trial and --wait-for-nodes SECONDS."
+        )
+    wanted = execution.gpu_fraction if has_gpu else 0.0
+    return execution.placed(wanted if cluster.gpus_per_trial is None else cluster.gpus_per_trial)
 
-    total = float(ray.cluster_resources().get("GPU", 0))
-    wanted = execution.gpu_fraction if total else 0.0
-    fraction = wanted if cluster.gpus_per_trial is None else cluster.gpus_per_trial
-    if fraction > 0 and total == 0:
-        raise BadInput(f"--gpus-per-trial {fraction:g} was asked for, but the cluster has no GPU.")
-    return execution.placed(fraction)
+
+def _resources(cluster: Cluster, execution: Execution) -> dict[str, float]:
+    """What one trial takes of a node."""
+    return {"CPU": cluster.cpus_per_trial, "GPU": execution.gpu_fraction}
 
 
-def _check_nodes(cluster: Cluster, store: Store, execution: Execution) -> None:
-    """Make sure that some node can hold a trial, and that every node has our code and sees the results folder.
+def _checked(nodes: Sequence[Node], schedule: Schedule, store: Store, execution: Execution) -> NodeCheck:
+    """Make sure that every node has our code, sees the results folder and has the data; returns what was checked.
 
     Raises:
         BadInput: if not, with the node and what to change.
     """
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    nodes = [node for node in ray.nodes() if node["Alive"]]
-    roomy = [
-        node
-        for node in nodes
-        if node["Resources"].get("CPU", 0) >= cluster.cpus_per_trial
-        and node["Resources"].get("GPU", 0) >= execution.gpu_fraction
-    ]
-    if not roomy:
-        raise BadInput(
-            f"No node has the {cluster.cpus_per_trial:g} CPUs and {execution.gpu_fraction:g} GPUs that one trial "
-            "takes; lower --cpus-per-trial or --gpus-per-trial."
-        )
-    if cluster.address is None:
-        return
-    store.write_json(".nodes.json", {"campaign": secrets.token_hex(8)})
-    expected = store.read_json(".nodes.json")
-    for node in nodes:
-        strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        probe = ray.remote(_probe).options(num_cpus=0, scheduling_strategy=strategy)
-        try:
-            seen = ray.get(probe.remote(store.address), timeout=120)
-        except Exception as error:
+    campaign = secrets.token_hex(8)
+    store.write_json(NODES_FILE, {"campaign": campaign})
+    data = data_of({cell.task_name: (cell.task, cell.definition) for cell in schedule.plan.running_cells}, execution)
+    check = NodeCheck(location=store.address, written=campaign, data=data)
+    for node, seen in _seen_on(nodes, check, execution).items():
+        if isinstance(seen, Exception):
             raise BadInput(
-                f"The node {node['NodeManagerAddress']} cannot run trials ({type(error).__name__}); every node needs "
+                f"The node {node.address} cannot run trials ({type(seen).__name__}); every node needs "
                 "the same versions of Python, ray, torch and regarena."
-            ) from error
-        if seen != expected:
-            raise BadInput(
-                f"The node {node['NodeManagerAddress']} does not see the results folder {store.location}; give "
-                "--results a folder that all nodes share, or a URI such as s3://bucket/folder."
-            )
+            ) from seen
+        if seen.problem:
+            raise BadInput(f"The node {node.address} {seen.problem}.")
+    return replace(check, passed=frozenset(node.node_id for node in nodes))
 
 
-def _probe(location: str) -> dict[str, Any] | None:
-    import harness.trial  # noqa: F401  # the import itself is the check
+def _seen_on(nodes: Sequence[Node], check: NodeCheck | None, execution: Execution) -> dict[Node, Seen | Exception]:
+    """What each node sees of itself, all asked at once; an exception for one that does not answer."""
+    import ray
 
-    return Store(location).read_json(".nodes.json")
+    # The process ends afterwards: it would keep the memory that it took on a GPU.
+    look = ray.remote(num_cpus=0, max_calls=1, max_retries=0)(seen_here)
+    asked = {node: look.options(scheduling_strategy=_only_on(node)).remote(check, execution) for node in nodes}
+    seen: dict[Node, Seen | Exception] = {}
+    for node, answer in asked.items():
+        try:
+            seen[node] = ray.get(answer, timeout=_LOOK_SECONDS)
+        except Exception as error:
+            seen[node] = error
+    return seen
 
 
 def _fit(
@@ -214,11 +309,12 @@ def _fit(
     progress: Progress,
     cluster: Cluster,
     requests: Requests,
+    check: NodeCheck | None = None,
 ) -> None:
     """Run Tune until the schedule is empty; start it again after an abort, as long as each run brings new rows."""
     for relaunches_left in reversed(range(1 + _MAX_RELAUNCHES)):
         before = progress.num_run
-        error = _fit_once(schedule, store, execution, progress, cluster, requests)
+        error = _fit_once(schedule, store, execution, progress, cluster, requests, check)
         if error is None:
             return
         if progress.num_run == before or not relaunches_left:
@@ -234,18 +330,17 @@ def _fit_once(
     progress: Progress,
     cluster: Cluster,
     requests: Requests,
+    check: NodeCheck | None,
 ) -> Exception | None:
     """One Tune run; returns the error that ended it early, or None."""
-    import ray
-
-    in_flight = InFlight(schedule, store, execution, progress, requests)
-    resources = {"CPU": cluster.cpus_per_trial, "GPU": execution.gpu_fraction}
-    progress.num_workers = _num_workers(ray.nodes(), resources, cluster.max_workers)
+    resources = _resources(cluster, execution)
+    room = _Room(resources, Limits(most=cluster.max_workers, grows=cluster.wait_seconds > 0), progress)
+    in_flight = InFlight(
+        schedule, store, execution, progress, requests, room.given_out, _Evictions(store).has_lost_node
+    )
     with temporary_folder(tempfile.gettempdir()) as scratch:
-        tuner = _tuner_over(
-            in_flight, store, execution, resources, _num_given_out(progress.num_workers, cluster), scratch
-        )
-        with _ended_by_signals() as was_stopped:
+        tuner = _tuner_over(in_flight, store, execution, resources, check, scratch)
+        with ended_by_signals() as was_stopped:
             try:
                 tuner.fit()
             except Exception as error:
@@ -254,48 +349,67 @@ def _fit_once(
                 return error
     if in_flight.write_error:
         raise ResultsError(f"Rows could not be written to {store.location}: {in_flight.write_error}.")
+    if in_flight.node_problem:
+        raise RegarenaError(in_flight.node_problem)
     if not in_flight.is_finished:
         raise Interrupted("Stopped by a signal.")
     return None
 
 
-def _num_workers(nodes: Sequence[Mapping[str, Any]], resources: Mapping[str, float], most: int | None) -> int:
-    """How many trials with these resources the nodes can run at once, each on one node; at most `most`, at least 1."""
-    wanted = {name: amount for name, amount in resources.items() if amount > 0}
-    held: list[int] = [
-        min(math.floor(node["Resources"].get(name, 0) / amount + _ROUNDING) for name, amount in wanted.items())
-        for node in nodes
-        if node["Alive"]
-    ]
-    return max(1, min(sum(held), most or sum(held)))
+class _Room:
+    """How many trials Tune has at once, by the nodes that are there now: they come and go."""
+
+    def __init__(self, wanted: Resources, limits: Limits, progress: Progress) -> None:
+        self._wanted, self._limits, self._progress = wanted, limits, progress
+        self._held, self._looked_at = 0, -math.inf
+
+    def given_out(self) -> int:
+        """The number of trials that Tune may have; looks at the cluster's nodes every few seconds."""
+        now = time.monotonic()
+        if now - self._looked_at > _NODES_SECONDS:
+            self._looked_at, self._held = now, num_held(_nodes(), self._wanted)
+            self._progress.num_workers = self._limits.at_once(self._held)
+        return self._limits.given_out(self._held)
 
 
-def _num_given_out(num_workers: int, cluster: Cluster) -> int:
-    """How many trials Tune is given at once: two more than workers, so that a free actor always has work.
+class _Evictions:
+    """Tells whether a trial was lost because its node was: then it is not the trial's fault."""
 
-    With --workers there are no extra ones: Tune would start them where the cluster has room.
-    """
-    return num_workers + (2 if cluster.max_workers is None else 0)
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lost: set[str] = set()  # ids of nodes; an id never comes back
+
+    def has_lost_node(self, spec: TrialSpec) -> bool:
+        """Whether the node that a lost trial ran on is gone; also if it ran on none yet."""
+        node_id = node_of(self._store, spec)
+        if node_id is None or node_id in self._lost:
+            return True
+        if any(node.node_id == node_id and node.answers() for node in _nodes()):
+            return False
+        self._lost.add(node_id)
+        return True
 
 
 def _tuner_over(
     in_flight: InFlight,
     store: Store,
     execution: Execution,
-    resources: Mapping[str, float],
-    num_given_out: int,
+    resources: Resources,
+    check: NodeCheck | None,
     scratch: str,
 ) -> tune.Tuner:
     from ray import tune
 
     driver = DriverOnly(in_flight)
-    trainable = tune.with_parameters(_trainable, location=store.address, execution=execution)
+    trainable = tune.with_parameters(
+        _trainable, location=store.address, execution=execution, wanted=resources, check=check
+    )
     return tune.Tuner(
         tune.with_resources(trainable, {name.lower(): amount for name, amount in resources.items()}),
         tune_config=tune.TuneConfig(
             search_alg=_searcher_over(driver),
             num_samples=-1,  # until the searcher says that it is finished
-            max_concurrent_trials=num_given_out,
+            max_concurrent_trials=_NO_LIMIT,  # the searcher has its own, which follows the nodes
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
@@ -308,39 +422,23 @@ def _tuner_over(
     )
 
 
-@contextlib.contextmanager
-def _ended_by_signals() -> Iterator[Callable[[], bool]]:
-    """A context in which SIGTERM ends a Tune run as SIGINT does; it yields a function that tells whether it came.
-
-    Tune saves its state and returns normally on SIGINT and SIGUSR1, but dies at once on SIGTERM.
-    """
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
-    stopped = threading.Event()
-
-    def stop(*_: object) -> None:
-        stopped.set()
-        if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:  # Tune's own handler is not installed now
-            raise Interrupted("Stopped by SIGTERM.")
-        os.kill(os.getpid(), signal.SIGUSR1)
-
-    signal.signal(signal.SIGTERM, stop)
-    try:
-        yield stopped.is_set
-    finally:
-        for number, handler in previous.items():  # Tune leaves its own in place
-            signal.signal(number, handler)
-
-
-def _trainable(config: dict[str, Any], location: str, execution: Execution) -> None:
+def _trainable(
+    config: dict[str, Any], location: str, execution: Execution, wanted: Resources, check: NodeCheck | None
+) -> None:
     """What a Tune trial does: run a pack of our trials in a child process, then write their rows.
 
     Failures of trials become rows. A row that cannot be written is reported, not raised: on an exception Tune would run
-    the trials again, with the disk still full.
+    the trials again, with the disk still full. So is a node that cannot run trials.
     """
     from ray import tune
 
-    pack, store = tuple(TrialSpec(**fields) for fields in config["pack"]), Store(location)
-    with noted(store, pack, execution.gpu_fraction > 0):
+    pack, store, node = tuple(TrialSpec(**fields) for fields in config["pack"]), Store(location), _this_node()
+    if check is not None and (problem := problem_of_late_node(check, node.node_id)):
+        tune.report({_METRIC: 0, "node_problem": f"The node {node.address} {problem}."})
+        return
+    held = Limits(most=execution.most_at_once).at_once(node.num_held(wanted))
+    execution = replace(execution, trials_at_once=held, trial_seconds=config["trial_seconds"])
+    with noted(store, pack, execution.gpu_fraction > 0, node.node_id):
         records = run_pack_isolated(pack, execution)
     try:
         for record in records:
@@ -353,31 +451,13 @@ def _trainable(config: dict[str, Any], location: str, execution: Execution) -> N
     )
 
 
-class DriverOnly:
-    """A reference to the trials in flight that Tune can pickle; the unpickled copy is empty.
+@lru_cache(maxsize=1)
+def _this_node() -> Node:
+    """The node of this worker."""
+    import ray
 
-    Tune pickles its searcher and its callbacks when it starts and in every snapshot. The trials in flight hold what
-    cannot be pickled (the terminal of the live view) and what grows with the campaign (the schedule). Snapshots are
-    never read.
-    """
-
-    def __init__(self, in_flight: InFlight | None) -> None:
-        self._in_flight = in_flight
-
-    @property
-    def in_flight(self) -> InFlight:
-        """The trials in flight; only the driver's own reference has it."""
-        if self._in_flight is None:
-            raise RuntimeError("This is a pickled copy of Tune's searcher or callback; only the driver's own works.")
-        return self._in_flight
-
-    def __reduce__(self) -> tuple[type[DriverOnly], tuple[None]]:
-        """Pickle as an empty reference."""
-        return DriverOnly, (None,)
-
-    def __deepcopy__(self, memo: object) -> DriverOnly:
-        """A copy within the driver refers to the same object."""
-        return self
+    node_id = ray.get_runtime_context().get_node_id()
+    return next((node for node in _nodes() if node.node_id == node_id), Node(node_id=node_id))
 
 
 def _searcher_over(driver: DriverOnly) -> Any:
@@ -391,7 +471,8 @@ def _searcher_over(driver: DriverOnly) -> Any:
         def suggest(self, trial_id: str) -> Any:
             pack = driver.in_flight.give(trial_id)
             if pack is not None:
-                return {"pack": [dataclasses.asdict(spec) for spec in pack]}
+                seconds = driver.in_flight.trial_seconds(pack)
+                return {"pack": [dataclasses.asdict(spec) for spec in pack], "trial_seconds": seconds}
             return None if driver.in_flight.is_waiting else Searcher.FINISHED
 
         def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
@@ -417,34 +498,45 @@ def _counter_of_losses(driver: DriverOnly) -> Any:
     return CounterOfLosses()
 
 
-def _run_timing(timing: Sequence[TrialSpec], store: Store, execution: Execution, progress: Progress) -> None:
-    """Run the timing trials one at a time, each with a node to itself: all CPUs of the largest one, on a GPU of one.
+class _RayNodes:
+    """The nodes of Ray's cluster, for timing trials: see `NodesOfCluster`."""
 
-    Raises:
-        ResultsError: when a row cannot be written.
-    """
-    import ray
+    def __init__(self, store: Store, execution: Execution) -> None:
+        self._store, self._execution = store, execution
 
-    if not timing:
-        return
-    num_gpus = 1 if execution.gpu_fraction else 0
-    num_cpus = most_cpus(ray.nodes(), num_gpus)
-    timed = ray.remote(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=MAX_WORKER_LOSSES)(_time_one)
-    for spec in timing:
-        progress.given_out((spec,))
+    def nodes(self) -> list[Node]:
+        return _nodes()
+
+    def hardware(self, nodes: Sequence[Node]) -> Mapping[str, str]:
+        if len(nodes) == 1:
+            return {nodes[0].node_id: ""}
+        seen = _seen_on(nodes, None, self._execution)
+        return {node.node_id: each.hardware for node, each in seen.items() if isinstance(each, Seen)}
+
+    def start(self, spec: TrialSpec, node: Node, num_gpus: int) -> Any:
+        import ray
+
+        # Retries are ours: Ray would wait for a node that is lost.
+        timed = ray.remote(num_cpus=node.cpus, num_gpus=num_gpus, max_retries=0)(_time_one)
+        return timed.options(scheduling_strategy=_only_on(node)).remote(spec, self._store.address, self._execution)
+
+    def first_ended(self, tokens: Sequence[Any]) -> tuple[Any, TrialSummary | None]:
+        import ray
+
+        (ended, *_), _ = ray.wait(list(tokens))
         try:
-            finished = ray.get(timed.remote(spec, store.address, execution))
+            return ended, ray.get(ended)
         except ray.exceptions.RayTaskError as error:
-            raise ResultsError(f"A row could not be written to {store.location}: {error.cause}.") from error
+            raise ResultsError(f"A row could not be written to {self._store.location}: {error.cause}.") from error
         except ray.exceptions.RayError:
-            finished = record_lost_trial(spec, 1 + MAX_WORKER_LOSSES, store, execution)
-        progress.ended((spec,), [finished])
+            return ended, None
 
 
-def most_cpus(nodes: Sequence[Mapping[str, Any]], num_gpus: int) -> float:
-    """The most CPUs of a node that has so many GPUs: more would be waited for in vain."""
-    resources = [node["Resources"] for node in nodes if node["Alive"]]
-    return max((each.get("CPU", 1) for each in resources if each.get("GPU", 0) >= num_gpus), default=1)
+def _only_on(node: Node) -> Any:
+    """Ray's scheduling strategy for one node and no other."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(node.node_id, soft=False)
 
 
 def _time_one(spec: TrialSpec, location: str, execution: Execution) -> TrialSummary:

@@ -220,6 +220,8 @@ def _checked(path: Path, key: str, value: object, hint: Any, parameters: Mapping
     Raises:
         BadInput: if it is of another type, out of bounds, or not one of the choices.
     """
+    if parser := parameters.get("parser"):
+        return parser(value)
     kind = next(each for each in get_args(hint) if each is not type(None)) if get_origin(hint) in _UNIONS else hint
     if issubclass(kind, StrEnum):
         if value not in list(kind):

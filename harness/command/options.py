@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 import typer
 
 from harness.errors import BadInput
-from harness.execution import CHECKPOINT_SECONDS
+from harness.execution import AUTO, CHECKPOINT_SECONDS
 from harness.results.location_rule import check_location
+from harness.times.limits import IN_WORDS as LIMIT_IN_WORDS
 
 if TYPE_CHECKING:
     from harness.request import Request
@@ -199,6 +200,23 @@ def option(
     return field(default=default, metadata=metadata)
 
 
+def share_of_gpu(text: str | float) -> float:
+    """The value of `--gpus-per-trial`.
+
+    Raises:
+        BadInput: if it is neither a number of at least 0 nor auto.
+    """
+    if text in ("auto", AUTO):
+        return AUTO
+    try:
+        share = -math.inf if isinstance(text, bool) else float(text)
+    except (TypeError, ValueError):
+        share = -math.inf
+    if not 0 <= share < math.inf:
+        raise BadInput(f"--gpus-per-trial must be a number of at least 0, such as 0.25, or auto, got {text!r}.")
+    return share
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """The options of run, plan and tune: name, type and default of a field are the option's.
@@ -241,9 +259,13 @@ class RunOptions:
     address: str | None = option(
         "Join the Ray cluster at this address (HOST:PORT or auto).", of=_RUNNING, takes="HOST:PORT or auto"
     )
+    wait_for_nodes: float = option(
+        "Seconds to wait for a node that holds a trial to join, on a cluster that starts nodes on demand.",
+        default=0.0, of=_RUNNING, min=0,
+    )  # fmt: skip
     serial: bool = option("Run one trial after the other, without Ray; same values.", "--serial", default=False)
     workers: int | None = option("Most trials at once.", unset="as many as the machine or cluster holds", min=1)
-    trial_seconds: float | None = option("End a trial that runs longer.", of=_RUNNING, min=0.001)
+    trial_seconds: float | None = option("End a trial that runs longer.", unset=LIMIT_IN_WORDS, of=_RUNNING, min=0)
     trial_memory: float | None = option(
         "GiB a trial may take.", unset="its share of the machine's", of=_RUNNING, min=0.001, max=MAX_MEMORY_GIB
     )
@@ -251,8 +273,9 @@ class RunOptions:
         "Least time between checkpoints of one trial.", default=CHECKPOINT_SECONDS, of=_RUNNING, min=0
     )
     gpus_per_trial: float | None = option(
-        "GPUs of one trial, may be a fraction.", unset="0.25 if there are GPUs", min=0
-    )
+        "Share of a GPU of one trial; auto is by the memory that trials take.",
+        unset="0.25 if there are GPUs", parser=share_of_gpu, metavar="SHARE|auto",
+    )  # fmt: skip
     cpus_per_trial: float = option("CPUs of one trial, which are also its threads.", default=1.0, min=0.1)
     precision: PrecisionName | None = option("Number format.", unset="the protocol's")  # noqa: RUF009  # a field
     channels_last: bool = option("Lay images and conv layers out channels last.", "--channels-last", default=False)
@@ -378,13 +401,15 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
             max_workers=options.workers,
             cpus_per_trial=options.cpus_per_trial,
             gpus_per_trial=options.gpus_per_trial,
+            wait_seconds=options.wait_for_nodes,
             allow_no_token=options.allow_no_token,
         ),
         execution=Execution(
             data_dir=str(data.absolute()) if data else None,
             gpu_fraction=DEFAULT_GPU_FRACTION,
             cpu_threads=max(1, int(options.cpus_per_trial)),
-            trial_seconds=options.trial_seconds,
+            trial_seconds=options.trial_seconds or None,
+            known_limit=options.trial_seconds is None,
             memory_bytes=int(options.trial_memory * 2**30) if options.trial_memory else None,
             checkpoint_seconds=options.checkpoint_seconds,
         ),
@@ -399,6 +424,8 @@ def _check_together(options: RunOptions) -> None:
         raise BadInput("--serial runs without Ray; leave out --address and --allow-no-token, which join a Ray cluster.")
     if options.serial and options.workers is not None and options.workers > 1:
         raise BadInput(f"--serial runs one trial at a time; leave out --workers, got {options.workers}.")
+    if options.wait_for_nodes and options.address is None:
+        raise BadInput("--wait-for-nodes waits for nodes of a Ray cluster: give its --address as well.")
     if options.download and options.data is None:
         raise BadInput("--download needs the folder to put data sets into: --data DIR.")
 

@@ -13,11 +13,12 @@ import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
+from harness.errors import RegarenaError
 from harness.records import utc_now
 from harness.results.store import Store
 
 if TYPE_CHECKING:
-    from harness.records import Pack
+    from harness.records import Pack, TrialSpec
 
 CONTROL = "control"
 RUN_FILE = f"{CONTROL}/run.json"
@@ -38,10 +39,10 @@ def is_run_id(text: object) -> bool:
 
 
 @contextlib.contextmanager
-def noted(store: Store, pack: Pack, uses_gpu: bool = False) -> Iterator[None]:
+def noted(store: Store, pack: Pack, uses_gpu: bool = False, node_id: str = "") -> Iterator[None]:
     """A context in which a note says that this process runs these trials; none if it cannot be written."""
     first = pack[0]
-    name = f"{RUNNING}/{first.trial_id}.json"
+    name = _note_of(first)
     note = {
         "trial_ids": [spec.trial_id for spec in pack],
         "task": first.task,
@@ -51,6 +52,7 @@ def noted(store: Store, pack: Pack, uses_gpu: bool = False) -> Iterator[None]:
         "started_at": utc_now().isoformat(timespec="seconds"),
         "machine": socket.gethostname(),
         "pid": os.getpid(),
+        "node_id": node_id,
         "gpus": os.environ.get("CUDA_VISIBLE_DEVICES", "") if uses_gpu else "",
     }
     with contextlib.suppress(OSError):
@@ -59,3 +61,19 @@ def noted(store: Store, pack: Pack, uses_gpu: bool = False) -> Iterator[None]:
         yield
     finally:
         store.remove(name)
+
+
+def node_of(store: Store, spec: TrialSpec) -> str | None:
+    """The id of the cluster's node that ran a trial when its process was lost; None if no process had begun with it.
+
+    The note that the process left is removed, so that a later loss is not taken for this one.
+    """
+    with contextlib.suppress(OSError, RegarenaError):
+        note = store.read_json(_note_of(spec))
+        store.remove(_note_of(spec))
+        return None if note is None else str(note.get("node_id"))
+    return None
+
+
+def _note_of(spec: TrialSpec) -> str:
+    return f"{RUNNING}/{spec.trial_id}.json"

@@ -27,7 +27,7 @@ def gpu_input_warning(plan: Plan, request: Request) -> str | None:
 def _may_have_a_gpu(request: Request) -> bool:
     asked = request.cluster.gpus_per_trial
     if asked is not None:
-        return asked > 0
+        return asked != 0
     if request.cluster.address is not None and not request.serial:
         return True
     import torch

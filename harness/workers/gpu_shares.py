@@ -15,6 +15,7 @@ import errno
 import hashlib
 import os
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -57,6 +58,16 @@ def num_gpus() -> int:
     with contextlib.suppress(OSError):
         return len(list(GPUS_FOLDER.iterdir()))
     return 0
+
+
+def gpu_memory_bytes() -> int | None:
+    """Memory of this machine's smallest GPU as NVIDIA's tool tells it, without loading CUDA; None if it does not."""
+    command = ("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits")
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        return min(int(line) for line in told.split()) * 2**20
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
 
 
 def _hold(slot: int | str, held: contextlib.ExitStack) -> bool:

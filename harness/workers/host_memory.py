@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from harness.execution import Execution
 from harness.workers.gpu_shares import num_gpus, num_slots
 from harness.workers.processors import trials_at_once
 
+CGROUPS = Path("/sys/fs/cgroup")
+OWN_CGROUP = Path("/proc/self/cgroup")
 MEMORY_SHARE = 0.85  # of the machine's memory, divided among the trials that run at once
 CUDA_BYTES = 4 * 2**30  # least share of a trial on a GPU: CUDA's libraries and context alone take 1.5 to 3 GiB
 
@@ -15,20 +18,41 @@ CUDA_BYTES = 4 * 2**30  # least share of a trial on a GPU: CUDA's libraries and 
 def memory_limit(execution: Execution) -> int | None:
     """Bytes that a trial's process may take beyond what it has at its start; None if there is no limit.
 
-    What the user asked for, else an equal share of this machine's memory for each of the trials that its processors
-    and GPUs hold at once. On a cluster every machine has a share of its own.
+    What the user asked for, else an equal share of this machine's memory for each of the trials that it runs at once:
+    those that Ray's node counts, or that its processors and GPUs hold. In a container, and in a job of Slurm that
+    limits memory, the machine's memory is what these allow.
     """
     if execution.memory_bytes is not None:
         return execution.memory_bytes
     try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
         return None
-    share = int(total / (1 if execution.exclusive else _num_at_once(execution)))
+    share = int(MEMORY_SHARE * min([total, *cgroup_limits()]) / (1 if execution.exclusive else _num_at_once(execution)))
     return share if execution.device == "cpu" else max(share, CUDA_BYTES)
 
 
+def cgroup_limits() -> list[int]:
+    """Limits in bytes of this process's control groups (version 2), those of its parents included."""
+    try:
+        own = OWN_CGROUP.read_text().strip().splitlines()
+    except OSError:
+        return []
+    path = next((line[3:] for line in own if line.startswith("0::")), "/").strip("/")
+    folders = [CGROUPS / path, *(CGROUPS / path).parents]
+    limits = []
+    for folder in [folder for folder in folders if folder == CGROUPS or CGROUPS in folder.parents]:
+        try:
+            text = (folder / "memory.max").read_text().strip()
+        except OSError:
+            continue
+        limits += [int(text)] if text.isdecimal() else []  # else "max"
+    return limits
+
+
 def _num_at_once(execution: Execution) -> int:
+    if execution.trials_at_once is not None:
+        return execution.trials_at_once
     by_processor = trials_at_once(execution.cpus_per_trial, execution.most_at_once)
     if execution.device == "cpu":
         return by_processor

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -140,3 +140,26 @@ def ended_within(seconds: float) -> Iterator[ProcessGroupWatch]:
         os.close(tells)
         watcher.join()
         os.close(hears)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[Callable[[], bool]]:
+    """A context in which SIGTERM ends a Tune run as SIGINT does; it yields a function that tells whether it came.
+
+    Tune saves its state and returns normally on SIGINT and SIGUSR1, but dies at once on SIGTERM.
+    """
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    stopped = threading.Event()
+
+    def stop(*_: object) -> None:
+        stopped.set()
+        if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:  # Tune's own handler is not installed now
+            raise Interrupted("Stopped by SIGTERM.")
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield stopped.is_set
+    finally:
+        for number, handler in previous.items():  # Tune leaves its own in place
+            signal.signal(number, handler)

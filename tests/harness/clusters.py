@@ -1,4 +1,4 @@
-"""A cluster of two nodes with one processor each, on loopback."""
+"""Clusters on loopback: of two nodes with one processor each, or of a head that nodes join."""
 
 from __future__ import annotations
 
@@ -14,22 +14,43 @@ from arena import Arena, processes
 from faulty_contestants import FOLDER_VARIABLE, NODE_VARIABLE
 
 HEAD, OTHER = "on-the-head", "on-the-other"
+# Starts a head, prints the address, and adds a node for each line of its input: a name and its number of processors.
 _CLUSTER = f"""
 import sys
 from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=1, include_dashboard=False,
+cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=int(sys.argv[1]), include_dashboard=False,
                   env_vars={{"{NODE_VARIABLE}": "{HEAD}"}}))
-cluster.add_node(num_cpus=1, env_vars={{"{NODE_VARIABLE}": "{OTHER}"}})
-cluster.wait_for_nodes()
 print(cluster.address, flush=True)
-sys.stdin.read()
+for line in sys.stdin:
+    name, num_cpus = line.split()
+    cluster.add_node(num_cpus=int(num_cpus), env_vars={{"{NODE_VARIABLE}": name}})
+    cluster.wait_for_nodes()
+    print(name, flush=True)
 cluster.shutdown()
 """
 
 
+class GrowingCluster:
+    """A cluster on loopback that nodes can join."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.address = self._said()
+
+    def _said(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def add(self, name: str, num_cpus: int = 1) -> None:
+        """Add a node, and wait until it is there."""
+        assert self._process.stdin is not None
+        print(name, num_cpus, file=self._process.stdin, flush=True)
+        assert self._said() == name
+
+
 @contextlib.contextmanager
-def two_nodes(arena: Arena, token: str) -> Iterator[str]:
-    """The address of a cluster that is started from another folder than the arena's."""
+def growing_cluster(arena: Arena, token: str, head_cpus: int = 1) -> Iterator[GrowingCluster]:
+    """A cluster of a head alone, which is started from another folder than the arena's."""
     environment = arena.environment | {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": token,
@@ -39,7 +60,7 @@ def two_nodes(arena: Arena, token: str) -> Iterator[str]:
     }
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         process = subprocess.Popen(
-            [sys.executable, "-c", _CLUSTER],
+            [sys.executable, "-c", _CLUSTER, str(head_cpus)],
             cwd=scratch,
             env=environment | {"RAY_TMPDIR": scratch},
             stdin=subprocess.PIPE,
@@ -48,13 +69,20 @@ def two_nodes(arena: Arena, token: str) -> Iterator[str]:
             text=True,
             start_new_session=True,
         )
-        assert process.stdin is not None
-        assert process.stdout is not None
         try:
-            yield process.stdout.readline().strip()
+            yield GrowingCluster(process)
         finally:
+            assert process.stdin is not None
             process.stdin.close()
             process.wait()
+
+
+@contextlib.contextmanager
+def two_nodes(arena: Arena, token: str) -> Iterator[str]:
+    """The address of a cluster of two nodes with one processor each."""
+    with growing_cluster(arena, token) as cluster:
+        cluster.add(OTHER)
+        yield cluster.address
 
 
 def end_node(arena: Arena, name: str) -> int:

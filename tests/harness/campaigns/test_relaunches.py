@@ -1,4 +1,4 @@
-"""A Tune run that Ray aborts is started again as long as rows keep coming; how many trials run at once."""
+"""A Tune run that Ray aborts is started again as long as rows keep coming."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from harness.request import Cluster
 from harness.results.store import Store
 from harness.results.trial_summary import TrialSummary
 from harness.schedule import Schedule
+from harness.workers.interrupts import ended_by_signals
 from tasks.suites import Group, Suite
 
 SUITE = Suite(groups=(Group(tasks=("digits-mlp",), regularizers=("none",)),), scale="smoke", tune_trials=0)
@@ -62,28 +63,7 @@ def test_a_run_that_brings_nothing_ends_with_its_error(tmp_path, monkeypatch):
 def test_a_sigterm_before_tune_listens_is_an_interruption():
     """Tune is told by SIGUSR1, which ends a process that has no handler for it."""
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Interrupted, match="SIGTERM"), tuner._ended_by_signals() as was_stopped:
+    with pytest.raises(Interrupted, match="SIGTERM"), ended_by_signals() as was_stopped:
         signal.raise_signal(signal.SIGTERM)
     assert was_stopped()
     assert signal.getsignal(signal.SIGTERM) is before
-
-
-def node(**resources: float) -> dict[str, Any]:
-    return {"Alive": resources.pop("alive", True), "Resources": resources}
-
-
-@pytest.mark.parametrize(
-    ("nodes", "wanted", "at_once"),
-    [
-        ([node(CPU=16.0, GPU=1.0)], {"CPU": 1.0, "GPU": 0.25}, 4),
-        ([node(CPU=2.0, GPU=8.0)], {"CPU": 1.0, "GPU": 0.25}, 2),
-        ([node(CPU=3.0), node(CPU=3.0)], {"CPU": 2.0, "GPU": 0.0}, 2),
-        ([node(CPU=8.0), node(CPU=8.0, GPU=2.0)], {"CPU": 1.0, "GPU": 1.0}, 2),
-        ([node(CPU=1.0)], {"CPU": 0.1, "GPU": 0.0}, 10),
-        ([node(CPU=4.0), node(CPU=4.0, alive=False)], {"CPU": 1.0, "GPU": 0.0}, 4),
-    ],
-    ids=["GPU is short", "CPUs are short", "none across nodes", "only where there are GPUs", "tenths", "dead node"],
-)
-def test_so_many_trials_run_at_once_as_the_nodes_hold(nodes, wanted, at_once):
-    assert tuner._num_workers(nodes, wanted, most=None) == at_once
-    assert tuner._num_workers(nodes, wanted, most=2) == min(at_once, 2)

@@ -44,7 +44,8 @@ NUMBERS = {
 }
 BY_FLAG = {
     "--trial-memory": ["1e300", "1048577", "0", "0.0001"],
-    "--trial-seconds": ["0"],
+    "--trial-seconds": ["-1"],
+    "--gpus-per-trial": ["all", "Auto", "0.5,1"],
     "--tune-trials": [str(2**40)],
     "--seeds": [str(2**40)],
     "--seed": [str(2**40)],

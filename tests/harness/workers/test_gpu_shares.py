@@ -14,7 +14,6 @@ from harness.contestants import Contestant
 from harness.execution import Execution
 from harness.records import TrialRecord, TrialSpec
 from harness.trial import base_values, run_trial
-from harness.tuner import most_cpus
 from harness.workers import gpu_shares, host_memory, isolation
 from harness.workers.gpu_shares import all_slots, num_slots, one_slot
 from tasks.experiments import TASKS
@@ -171,24 +170,48 @@ def test_libraries_without_memory_are_out_of_memory(monkeypatch, message):
         (replace(ON_GPU, gpu_fraction=0.5), 85 / 4),  # two GPUs hold four such trials, though there are 16 processors
         (replace(ON_GPU, cpus_per_trial=8), 85 / 2),  # the processors hold two of the eight that the GPUs hold
         (replace(ON_GPU, gpu_fraction=0.01), 85 / 16),
+        (Execution(trials_at_once=40), 85 / 40),  # as many as Ray's node counts, whatever the processors
+        (replace(ON_GPU, trials_at_once=3), 85 / 3),
+        (Execution(trials_at_once=40).alone(), 85),
     ],
 )
 def test_the_memory_of_a_machine_is_shared_by_the_trials_that_it_holds(monkeypatch, execution, share):
     pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 100 * GIB // 4096}
     monkeypatch.setattr(os, "sysconf", pages.get)
+    monkeypatch.setattr(host_memory, "cgroup_limits", list)
     monkeypatch.setattr(host_memory, "num_gpus", lambda: 2)
     monkeypatch.setattr("harness.workers.processors.usable_cpus", lambda: 16)
     assert host_memory.memory_limit(execution) == pytest.approx(share * GIB, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({"job": "max"}, []),
+        ({"job": str(8 * GIB)}, [8 * GIB]),
+        ({"job": str(8 * GIB), "job/step": "max", ".": str(9 * GIB)}, [8 * GIB, 9 * GIB]),
+        ({"elsewhere": "1"}, []),
+    ],
+)
+def test_a_container_or_a_job_limits_the_memory_of_the_machine(monkeypatch, tmp_path, limits, expected):
+    (tmp_path / "job" / "step").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    for folder, text in limits.items():
+        (tmp_path / folder / "memory.max").write_text(f"{text}\n")
+    (tmp_path / "own").write_text("0::/job/step\n")
+    monkeypatch.setattr(host_memory, "CGROUPS", tmp_path)
+    monkeypatch.setattr(host_memory, "OWN_CGROUP", tmp_path / "own")
+    assert host_memory.cgroup_limits() == expected
+    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 100 * GIB // 4096}.get)
+    share = host_memory.memory_limit(Execution(trials_at_once=2))
+    assert share == pytest.approx(0.85 * min([100 * GIB, *expected]) / 2)
+
+
 def test_on_a_gpu_the_share_of_memory_holds_cudas_libraries(monkeypatch):
     monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2**16}.get)
+    monkeypatch.setattr(host_memory, "cgroup_limits", list)
     assert host_memory.memory_limit(ON_GPU) >= 3 * GIB
     assert host_memory.memory_limit(Execution()) <= 2**28
-
-
-def node(alive=True, **resources):
-    return {"Alive": alive, "Resources": resources}
 
 
 def test_a_row_tells_whether_a_gpu_rounds_to_tf32():
@@ -196,12 +219,6 @@ def test_a_row_tells_whether_a_gpu_rounds_to_tf32():
     assert base_values(spec, Execution())["tf32"] is None
     assert base_values(spec, ON_GPU)["tf32"] is False
     assert base_values(replace(spec, switches="tf32"), ON_GPU)["tf32"] is True
-
-
-def test_timing_trials_ask_for_the_processors_of_a_node_that_has_their_gpu():
-    nodes = [node(CPU=64), node(CPU=8, GPU=1), node(CPU=16, GPU=2), node(alive=False, CPU=128, GPU=8)]
-    assert most_cpus(nodes, num_gpus=1) == 16
-    assert most_cpus(nodes, num_gpus=0) == 64
 
 
 def test_a_timing_trial_says_that_it_has_a_whole_gpu():
