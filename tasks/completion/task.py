@@ -21,6 +21,7 @@ from tasks.metrics import squared_error
 from tasks.protocol_task import DatasetTask
 from tasks.protocols import Protocol
 from tasks.regularizers.base import Regularizer, Scalar
+from tasks.runtime import compiled
 from tasks.runtime.streams import torch_stream
 from tasks.sites import measure_sites
 from tasks.task import Regularizers, Rehearsal, Setting
@@ -63,6 +64,11 @@ class Completion(DatasetTask):
 
     def __hash__(self) -> int:
         return id(self)  # tasks are module constants; `_example_network` caches by task
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """The compiled loops of its steps, which import numba, where that is installed."""
+        return ("tasks.theory.completion_kernels_compiled",) if compiled.is_available() else ()
 
     def example_network(self) -> nn.Module:
         """The network with its sites measured, on torch's `meta` device: tensors have shapes but no values."""

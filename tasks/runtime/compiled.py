@@ -26,8 +26,7 @@ def is_available() -> bool:
 
 def compiled(function: Function) -> Function:
     """Compile a function of numpy arrays and numbers."""
-    import numba
-
+    numba = _whole_numba()
     with contextlib.suppress(RuntimeError):  # numba found no writable cache folder
         kept: Function = numba.njit(cache=True, **OPTIONS)(function)
         return kept
@@ -37,7 +36,16 @@ def compiled(function: Function) -> Function:
 
 def inlined(function: Function) -> Function:
     """Compile a function that is inlined into its callers, since loops with calls are not vectorised."""
-    import numba
-
-    part: Function = numba.njit(inline="always", **OPTIONS)(function)
+    part: Function = _whole_numba().njit(inline="always", **OPTIONS)(function)
     return part
+
+
+@cache
+def _whole_numba() -> Any:
+    """Numba with all the parts that the first call of a function imports: a fork server then imports them once."""
+    import numba
+    from numba.core.registry import cpu_target
+
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
+    return numba

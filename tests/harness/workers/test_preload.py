@@ -1,10 +1,14 @@
 """What the fork server imports before it forks a child for each trial."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+
+from harness.workers.isolation import MODULES_VARIABLE, PRELOAD_VARIABLE
+from tasks.experiments import TASKS
 
 SCRIPT = """
 import json, sys
@@ -15,7 +19,7 @@ from harness.records import TrialSpec
 from harness.trial import run_trial
 from tasks.experiments import TASKS
 
-name = "thesis-theorem7"
+name = sys.argv[1]
 values = Contestant("none").resolve(TASKS[name], "smoke")
 spec = TrialSpec(
     task=name, regularizer="none", hyperparameters=values, seed=0, role="default", scale="smoke", code_hash=""
@@ -27,7 +31,11 @@ print(json.dumps([record.status, sorted(set(sys.modules) - before)]))
 
 
 @pytest.mark.slow
-def test_a_trial_imports_nothing_that_the_fork_server_could_have_imported():
-    """Every child would import it anew; pandas alone takes longer than an empty trial."""
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
+@pytest.mark.parametrize("task", ["thesis-theorem7", "synthetic-ratings-factors"])
+def test_a_trial_imports_nothing_that_the_fork_server_could_have_imported(task):
+    """Every child would import it anew; pandas or numba alone take longer than an empty trial."""
+    wanted = {PRELOAD_VARIABLE: task, MODULES_VARIABLE: ",".join(TASKS[task].libraries)}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, task], capture_output=True, text=True, check=True, env=os.environ | wanted
+    )
     assert json.loads(done.stdout) == ["completed", []]
