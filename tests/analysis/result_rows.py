@@ -65,10 +65,10 @@ def row(
     return TrialRecord(spec=spec, status=status, values=values, metrics=metrics or {}).row()
 
 
-def confirmed(regularizer, test_values, task="digits", **more):
+def confirmed(regularizer, test_values, task="digits", role="confirm", **more):
     """Confirm rows on seeds 0, 1, …, one per value; None is a trial that diverged."""
     return [
-        row(task, regularizer, "confirm", seed, value, status="diverged" if value is None else "completed", **more)
+        row(task, regularizer, role, seed, value, status="diverged" if value is None else "completed", **more)
         for seed, value in enumerate(test_values)
     ]
 
