@@ -93,6 +93,11 @@ def _run_module(x: Tensor, parameters: Sequence[Tensor], module: int, needs_grad
     with torch._C._ForceDispatchKeyGuard(*_PLAIN_KEYS), torch.set_grad_enabled(needs_gradient):
         own = x.detach().requires_grad_(needs_gradient)
         y = run(own)
+    if y.shape != x.shape:
+        raise ValueError(
+            f"Under torch.compile what fills a site must keep the shape of its input, {tuple(x.shape)}; "
+            f"{type(run).__name__} returned {tuple(y.shape)}."
+        )
     ticket = -1
     if needs_gradient:
         ticket = next(_tickets)

@@ -110,6 +110,15 @@ def test_of_passes_that_nobody_differentiates_the_last_ones_are_kept() -> None:
         outputs[0].sum().backward()
 
 
+def test_a_module_that_changes_the_shape_is_refused() -> None:
+    class FirstSample(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:1]
+
+    with pytest.raises(ValueError, match=r"must keep the shape of its input, \(2, 4\); FirstSample returned \(1, 4\)"):
+        compiled(network_with(FirstSample()))(torch.ones(2, 3))
+
+
 def test_a_copy_of_a_network_uses_its_own_modules() -> None:
     network = network_with(Scaled())
     other = copy.deepcopy(network)
