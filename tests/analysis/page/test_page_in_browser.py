@@ -72,7 +72,10 @@ def campaign(folder):
             train_seconds=2.0,
             epochs_run=5,
         )
-        rows += [*tuned, *ran, timed(name, 1 + 0.2 * place, task=task)]
+        untuned = [
+            row(task, name, "default", seed, value - 0.01, epochs_run=5) for seed, value in enumerate(values[:2])
+        ]
+        rows += [*tuned, *untuned, *ran, timed(name, 1 + 0.2 * place, task=task)]
         points += [
             {"trial_id": each["trial_id"], "epoch": epoch, "split": split, "metric": "accuracy",
              "value": 0.2 + 0.1 * epoch + 0.01 * place, "train_seconds": float(epoch)}
