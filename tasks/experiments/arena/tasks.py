@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.classification import Classification
-from tasks.experiments.arena.protocols import FEW_DIGITS, FEW_IMAGES, FEW_IMAGES_BRIEFLY
+from tasks.experiments.arena.protocols import FEW_DIGITS, FEW_IMAGES, FEW_IMAGES_BRIEFLY, FEW_IMAGES_WITH_BATCH_NORM
 from tasks.experiments.data_defaults import defaults_for
 from tasks.experiments.localdrop.tasks import DEEP_DEFAULTS
 
@@ -56,7 +56,7 @@ CIFAR10_1K_RESNET8 = Classification(
     dataset="cifar10_1k",
     architecture="resnet56",
     options={"blocks_per_group": 1, "channel_divisor": 2, "pooled_site": True},
-    protocol=FEW_IMAGES_BRIEFLY,
+    protocol=FEW_IMAGES_WITH_BATCH_NORM,
     pins=PINS,
     defaults=defaults_for("cifar10", {**DEEP_DEFAULTS, "flow_penalty.where": "dense"}),
 )
