@@ -243,7 +243,7 @@ class Jitter(Regularizer):
         return batch._replace(inputs=batch.inputs + noise)
 
 
-SPACE = {"size": Real(0.01, 1.0, log=True)}
+SPACE = {"size": Real(low=0.01, high=1.0, log=True, source="a guess")}
 """
 
 
