@@ -230,7 +230,7 @@ def resumption() -> Iterator[Row]:
 def neighbours() -> Iterator[Row]:
     """Trials in processes of their own, alone and four on one GPU."""
     with ExitStack() as stack:
-        executors = [stack.enter_context(process(as_a_trial=False)) for _ in range(sized(4, 2))]
+        executors = [stack.enter_context(process(as_a_trial=False)) for _ in range(4 if HAS_GPU else 2)]
         for number in (1, len(executors)):
             started = time.perf_counter()
             futures = [executor.submit(_trial, seed) for seed, executor in enumerate(executors[:number])]
