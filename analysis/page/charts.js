@@ -26,8 +26,8 @@
     marginRight: 16, marginBottom: 46,
   });
   // Names of rows take at most two fifths of the width, and their labels are cut to fit.
-  const names = (list, width) => {
-    const most = Math.floor((0.4 * width) / 7);
+  const names = (list, width, share = 0.4) => {
+    const most = Math.floor((share * width) / 7);
     const longest = Math.min(most, Math.max(...list.map((name) => name.length)));
     return { marginLeft: 7 * longest + 16, tickFormat: (name) => clip(name, most) };
   };
@@ -132,11 +132,13 @@
     },
 
     matrix(panel, chart, width) {
-      const rows = objects(panel.rows), list = panel.order, { marginLeft, tickFormat } = names(list, Math.min(width, 500));
-      const side = Math.max(8, Math.min(46, (width - marginLeft - 16) / list.length));
+      const rows = objects(panel.rows), list = panel.order, { marginLeft, tickFormat } = names(list, Math.min(width, 500), list.length > 15 ? 0.25 : 0.4);
+      const side = Math.min(46, (width - marginLeft - 16) / list.length);
+      const fontSize = `${Math.min(13, 0.85 * side)}px`;
       const fill = (row) => tone(row.value > 0.5 ? "#0173b2" : "#de8f05");
       return plot({
-        ...base(marginLeft + 16 + side * list.length, marginLeft + side * list.length + 8), marginLeft, marginTop: marginLeft, marginBottom: 8, 
+        ...base(marginLeft + 16 + side * list.length, marginLeft + side * list.length + 8),
+        style: { fontSize, background: "none", overflow: "visible" }, marginLeft, marginTop: marginLeft, marginBottom: 8,
         x: { domain: list, label: null, axis: "top", tickRotate: -90, tickFormat, tickSize: 0 },
         y: { domain: list, label: null, tickFormat, tickSize: 0 },
         marks: [

@@ -287,6 +287,16 @@ def test_nothing_is_cut_and_no_labels_overlap(page, driver, width):
     assert overlapping == []
 
 
+def test_of_many_contestants_no_labels_overlap_on_a_telephone(driver, tmp_path):
+    names = ["none", *(f"regularizer_number_{place}" for place in range(24))]
+    rows = [each for place, name in enumerate(names) for each in confirmed(name, [0.5 + place / 100, 0.52])]
+    set_window(driver, 400)
+    driver.get(Path(analysis.write_report(write(tmp_path, rows))).as_uri())
+    open_all(driver)
+    assert driver.execute_script(CUT) == []
+    assert driver.execute_script(OVERLAPPING) == []
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_figures_have_the_colours_of_the_page(page, driver, dark):
     set_window(driver, 1280, dark)
