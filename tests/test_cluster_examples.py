@@ -153,6 +153,50 @@ def free_port():
                 return port
 
 
+RAY = """#!/usr/bin/env python3
+import signal, socket, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print("ray ends", flush=True), sys.exit(0)))
+listening = [socket.create_server(("127.0.0.2", int(a[7:]))) for a in sys.argv if a.startswith("--port=")]
+print("ray starts", flush=True)
+time.sleep(100)
+"""
+REGARENA = """#!/usr/bin/env python3
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
+print("regarena", *sys.argv[1:], flush=True)
+time.sleep(float(sys.argv[1]))
+sys.exit(int(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "code", "is_stopped", "expected"),
+    [(0.5, 0, False, 0), (0.5, 1, False, 1), (0.5, 130, False, 130), (60, 0, True, 130)],
+    ids=["completed", "failed", "stopped by regarena stop", "stopped by Slurm"],
+)
+def test_the_script_for_slurm_ends_as_the_campaign_does_and_leaves_nothing(
+    tmp_path, seconds, code, is_stopped, expected
+):
+    """All commands are stand-ins; only after Slurm's signal the job goes back into the queue."""
+    for name, text in (("srun", SRUN), ("scontrol", SCONTROL), ("ray", RAY), ("regarena", REGARENA)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    said, requeued = tmp_path / "said", tmp_path / "requeued"
+    environment = os.environ | {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_NODELIST": "127.0.0.[2-3]", "SLURM_JOB_ID": "7",
+        "REGARENA_PORT": str(free_port()), "REQUEUED": str(requeued),
+    }  # fmt: skip
+    with said.open("w") as output:
+        command = ["bash", str(EXAMPLES / "slurm.sh"), str(seconds), str(code)]
+        job = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    await_that(lambda: said.read_text().count("ray starts") == 2 and "regarena" in said.read_text(), "all start")
+    if is_stopped:
+        job.send_signal(signal.SIGTERM)
+    assert job.wait(PATIENCE_SECONDS) == expected, said.read_text()
+    assert said.read_text().count("ray ends") == 2
+    assert requeued.exists() == is_stopped
+
+
 @pytest.mark.slow
 def test_the_script_for_slurm_runs_on_two_nodes_and_resumes_after_slurm_stops_it(tmp_path):
     """The commands of Slurm are stand-ins: they start both nodes on loopback."""
