@@ -41,10 +41,10 @@ def draw_map(
         ax=axis,
         cmap="cividis" if higher_is_better else "cividis_r",
         annot=numbers.to_numpy() if numbers.notna().to_numpy().sum() <= MOST_ANNOTATED else False,
-        fmt=".2f",
+        fmt=".3g",
         annot_kws={"fontsize": 9},
-        xticklabels=[f"{value:.3g}" if isinstance(value, float) else str(value) for value in table.columns],
-        yticklabels=[str(name) for name in table.index],
+        xticklabels=False,  # seaborn would lay long names out vertically first, which may not fit
+        yticklabels=False,
         cbar=not by_row,
         cbar_kws=None if by_row else {"label": label},
     )
@@ -55,8 +55,10 @@ def draw_map(
         if is_best:
             column = int(loss[row].argmin())
             axis.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor=_FRAME, linewidth=2.5, clip_on=False))
-    axis.tick_params(axis="y", rotation=0)
-    axis.tick_params(axis="x", rotation=0)
+    names = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in table.columns]
+    axis.set_xticks(np.arange(len(names)) + 0.5, names)
+    axis.set_yticks(np.arange(len(table)) + 0.5, [str(name) for name in table.index])
+    axis.tick_params(length=0)
     axis.set_ylabel("")
     axis.grid(visible=False)
 

@@ -12,6 +12,8 @@ from analysis.figures.heatmaps import draw_map
 from analysis.tables.statistics import spans_decades
 from analysis.tables.sweeps import Sweep, short_name, value_text
 
+_INCHES_PER_LETTER = 0.1
+_COLOUR_BAR = 1.8  # inches, with its label
 _BLUE = sns.color_palette("colorblind").as_hex()[0]
 
 
@@ -20,17 +22,18 @@ def plot_sweep(sweep: Sweep) -> Figure:
     if len(sweep.names) == 1:
         return _line(sweep)
     table = sweep.laid_out()
-    figure, (axis,) = new_figure(
-        1, width=max(5.6, 2.6 + 0.62 * len(table.columns)), height=max(2.6, 1.6 + 0.36 * len(table))
-    )
+    title = _title(sweep)
+    beside = _INCHES_PER_LETTER * max(len(str(row)) for row in table.index) + _COLOUR_BAR
+    width = max(5.6, beside + 0.7 * len(table.columns), _INCHES_PER_LETTER * len(title))
+    figure, (axis,) = new_figure(1, width=width, height=max(2.6, 1.6 + 0.36 * len(table)))
     draw_map(axis, table, sweep.label, higher_is_better=sweep.higher_is_better, best="of all")
-    axis.set_title(f"{sweep.regularizer} on {sweep.task} ({sweep.scale} scale)", loc="left")
+    figure.suptitle(title, x=0.01, horizontalalignment="left")
     return figure
 
 
 def _line(sweep: Sweep) -> Figure:
     (name,) = sweep.names
-    figure, (axis,) = new_figure(1, height=3.4)
+    figure, (axis,) = new_figure(1, width=max(5.6, _INCHES_PER_LETTER * len(_title(sweep))), height=3.4)
     table = sweep.table
     places = pd.to_numeric(table[name], errors="coerce")
     positions = np.arange(len(table)) if places.isna().any() else places.to_numpy(dtype=float)
@@ -41,5 +44,9 @@ def _line(sweep: Sweep) -> Figure:
         axis.set_xscale("log")
     axis.set_xlabel(short_name(name))
     axis.set_ylabel(sweep.label)
-    axis.set_title(f"{sweep.regularizer} on {sweep.task} ({sweep.scale} scale)", loc="left")
+    figure.suptitle(_title(sweep), x=0.01, horizontalalignment="left")
     return figure
+
+
+def _title(sweep: Sweep) -> str:
+    return f"{sweep.regularizer} on {sweep.task} ({sweep.scale} scale)"

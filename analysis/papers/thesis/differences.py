@@ -42,9 +42,7 @@ def judge_differences(
         elsewhere: why a difference below `least` does not contradict the paper; empty if it does.
     """
     scale = min(rows["scale"], key=SCALES.index)
-    worst = min(differences, key=lambda name: differences[name].mean)
-    lowest = differences[worst]
-    low, high = min(each.low for each in differences.values()), lowest.high
+    low = min(each.low for each in differences.values())
     several = len(differences) > 1
     corrected = holm([each.p_value for each in differences.values()])
     sure = all(p < LEVEL and each.mean > least for p, each in zip(corrected, differences.values(), strict=True))
@@ -63,13 +61,18 @@ def judge_differences(
         reason = elsewhere or early
         verdict = f"not comparable: {reason}" if reason else FAILS
     else:
-        verdict = UNDECIDED
-    interval = "" if math.isnan(lowest.low) else f", 95 % interval {lowest.low:+.3f} to {high:+.3f}"
+        verdict = UNDECIDED + " after Holm's correction" * (several and least == 0)
+    # Shown is the difference that decides: one that contradicts, or the one with the lowest end of an interval.
+    end = (lambda each: each.high) if contradicted else (lambda each: each.low)
+    shown = min(differences, key=lambda name: differences[name].mean if math.isnan(low) else end(differences[name]))
+    decides = differences[shown]
+    interval = "" if math.isnan(decides.low) else f", 95 % interval {decides.low:+.3f} to {decides.high:+.3f}"
+    rest = f", the {'lowest' if contradicted or math.isnan(low) else 'least certain'} of {len(differences)}" * several
     return Judgement(
         verdict=verdict,
-        value=least - (lowest.mean if math.isnan(low) else low),
+        value=least - (decides.mean if math.isnan(low) else low),
         limit=0.0,
-        measured=f"{words}: {lowest.mean:+.3f}{interval} ({worst}{f', the smallest of {len(differences)}' * several})",
+        measured=f"{words}: {decides.mean:+.3f}{interval} ({shown}{rest})",
         num_trials=len(rows),
         scale=scale,
     )
