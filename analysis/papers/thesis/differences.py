@@ -63,8 +63,8 @@ def judge_differences(
     else:
         verdict = UNDECIDED + " after Holm's correction" * (several and least == 0)
     # Shown is the difference that decides: one that contradicts, or the one with the lowest end of an interval.
-    end = (lambda each: each.high) if contradicted else (lambda each: each.low)
-    shown = min(differences, key=lambda name: differences[name].mean if math.isnan(low) else end(differences[name]))
+    end = "mean" if math.isnan(low) else "high" if contradicted else "low"
+    shown = min(differences, key=lambda name: float(getattr(differences[name], end)))
     decides = differences[shown]
     interval = "" if math.isnan(decides.low) else f", 95 % interval {decides.low:+.3f} to {decides.high:+.3f}"
     rest = f", the {'lowest' if contradicted or math.isnan(low) else 'least certain'} of {len(differences)}" * several
