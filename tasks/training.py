@@ -18,7 +18,8 @@ from tasks.datasets.pseudo_epochs import PseudoEpochs
 from tasks.errors import Diverged
 from tasks.optimizer import descent_by, optimizer_by
 from tasks.protocols import Protocol
-from tasks.regularizers.base import Batch, Chain, Context, History, Regularizer, Step
+from tasks.regularizers.base import Batch, Context, History, Regularizer, Step
+from tasks.regularizers.chain import Chain
 from tasks.runtime.checkpointing import NOWHERE, Checkpoints
 from tasks.runtime.forward import execute_by
 from tasks.runtime.graphs import Graphs, graphs_of

@@ -8,7 +8,7 @@ import torch
 from tiny_tasks import IMAGE_TASK, layers_of, prepared, tiny, weights_of
 
 from harness.times.timing import CHUNK_SECONDS, MIN_CHUNKS, MIN_TIMED_SECONDS, expected_seconds, time_steps
-from tasks.regularizers.base import Chain
+from tasks.regularizers.chain import Chain
 from tasks.regularizers.dropblock import DropBlock
 from tasks.regularizers.localdrop import LocalDrop
 from tasks.regularizers.rademacher_probe import RademacherProbe

@@ -11,16 +11,8 @@ import torch
 from tiny_tasks import IMAGE_TASK, prepared, weights_after
 from torch import Tensor, nn
 
-from tasks.regularizers.base import (
-    Batch,
-    Chain,
-    Context,
-    History,
-    Hooks,
-    OptimizerSettings,
-    Regularizer,
-    Step,
-)
+from tasks.regularizers.base import Batch, Context, History, Hooks, OptimizerSettings, Regularizer, Step
+from tasks.regularizers.chain import Chain
 from tasks.regularizers.dropout import Dropout
 from tasks.regularizers.label_smoothing import LabelSmoothing
 from tasks.regularizers.weight_decay import WeightDecay

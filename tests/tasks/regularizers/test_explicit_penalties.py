@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from tasks.architectures.mlp import MLP
 from tasks.architectures.two_layer_relu import TwoLayerReLU
 from tasks.linear.networks import LinearPair
-from tasks.regularizers.base import Chain, Context, Hooks, Regularizer, Step
+from tasks.regularizers.base import Context, Hooks, Regularizer, Step
+from tasks.regularizers.chain import Chain
 from tasks.regularizers.dropblock_sample import DropBlockSample, GridMask
 from tasks.regularizers.flow_penalty import FlowPenalty
 from tasks.regularizers.k_support_norm import KSupportNorm
