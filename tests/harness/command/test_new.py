@@ -15,11 +15,12 @@ from plugins import forget
 from slow_params import slow_but
 
 from harness.checks import contestants
+from harness.checks.contestant_trainings import ends_in_finite_values_with_its_defaults
 from harness.checks.law import findings
 from harness.cli import main
 from harness.command.check import check
 from harness.command.new import _write, check_name, class_name
-from harness.command.options import NewKind
+from harness.command.parameters import NewKind
 from harness.errors import BadInput
 from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
@@ -98,7 +99,7 @@ def test_a_regularizer_keeps_the_laws_that_need_no_training(
     installed(Path("brand_new"))
     assert REGULARIZERS.package("brand_new") == "brand-new"
     laws = contestants.LAWS[:10]
-    assert contestants.ends_in_finite_values_with_its_defaults not in laws
+    assert ends_in_finite_values_with_its_defaults not in laws
     assert list(findings(contestants.Entrant.of("brand_new"), laws)) == []
 
 
