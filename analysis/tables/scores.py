@@ -7,7 +7,7 @@ import pandas as pd
 from analysis.rows.cells import RankedRole, Value
 from analysis.rows.current import current_rows
 from analysis.rows.notes import notes_of, with_notes
-from analysis.tables.ranking import tasks_of
+from analysis.rows.task_cells import tasks_of
 
 SCORE_COLUMNS = ("scale", "task", "metric", "regularizer", "seed", "score", "loss")
 

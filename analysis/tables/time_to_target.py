@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.rows.comparable import RANKED_ROLES
 from analysis.rows.current import current_rows
 from analysis.rows.notes import notes_of, with_notes
+from analysis.rows.task_cells import only_measures
 from analysis.shown.column import ALWAYS, Column, interval, number, text
 from analysis.shown.drawing import Drawing
 from analysis.tables.statistic import Statistic
@@ -96,8 +97,7 @@ def time_to_target(
 def _ranked(current: pd.DataFrame) -> pd.DataFrame:
     """The confirm trials of each cell, or its default trials if there are none; with the metric of the task."""
     rows = current[current["role"].isin(RANKED_ROLES) & current["status"].ne("skipped")]
-    if "only_measures" in rows:
-        rows = rows[~rows["only_measures"].astype("boolean").fillna(False).astype(bool)]
+    rows = rows[~only_measures(rows)]
     is_confirm = rows["role"].eq("confirm")
     rows = rows[is_confirm | ~is_confirm.groupby([rows[name] for name in _CELL]).transform("any")]
     known = rows.dropna(subset=["metric", "higher_is_better"]).drop_duplicates(_TASK)
