@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.command.new import write_package
-from harness.command.options import NewKind
+from harness.command.parameters import NewKind
 
 DOCS = Path(__file__).parent.parent / "docs"
 BLOCK = re.compile(

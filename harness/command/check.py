@@ -24,7 +24,7 @@ from harness.checks.suites import LAWS as SUITE_LAWS
 from harness.checks.suites import CheckedSuite
 from harness.checks.tasks import LAWS as TASK_LAWS
 from harness.checks.tasks import CheckedTask
-from harness.command.options import CHECK_SECONDS
+from harness.command.parameters import CHECK_SECONDS
 from harness.command.registries import TABLES
 from harness.contestants import Contestant
 from harness.errors import BadInput

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from harness.command.options import HookName, NewKind
+from harness.command.parameters import HookName, NewKind
 from harness.command.registries import TABLES
 from harness.errors import BadInput
 from harness.results.location_rule import check_location

@@ -1,6 +1,6 @@
-"""The options of the command. Heavy imports stand inside the functions, so that --help stays fast.
+"""The options of run, plan and tune, and the request that they make. Heavy imports stand inside the functions.
 
-To add an option to run, plan or tune, add a field to `RunOptions` and use it in `request_of`.
+To add an option, add a field to `RunOptions` and use it in `request_of`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -16,16 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from harness.command.parameters import a_location
 from harness.errors import BadInput
 from harness.execution import AUTO, CHECKPOINT_SECONDS
-from harness.results.location_rule import check_location
 from harness.times.limits import IN_WORDS as LIMIT_IN_WORDS
 
 if TYPE_CHECKING:
     from harness.request import Request
     from tasks.suites import Suite
-
-CHECK_SECONDS = 900.0  # for all laws of one entry; the slowest of ours takes a minute
 
 
 class ScaleName(StrEnum):
@@ -34,18 +32,6 @@ class ScaleName(StrEnum):
     paper = "paper"
     short = "short"
     smoke = "smoke"
-
-
-class WhoseRows(StrEnum):
-    """Which folder's row counts where several hold one trial with different values."""
-
-    first = "first"
-    last = "last"
-
-
-def rule(asked: WhoseRows | None) -> Literal["raise", "first", "last"]:
-    """The value of `--on-conflict` as the argument `on_conflict` of `load_trials`."""
-    return "raise" if asked is None else "first" if asked is WhoseRows.first else "last"
 
 
 class PrecisionName(StrEnum):
@@ -64,109 +50,6 @@ class RuleName(StrEnum):
     one_standard_error = "one_standard_error"
     oracle = "oracle"
 
-
-class TableName(StrEnum):
-    """What `list` lists."""
-
-    tasks = "tasks"
-    suites = "suites"
-    regularizers = "regularizers"
-    architectures = "architectures"
-    datasets = "datasets"
-
-
-class NewKind(StrEnum):
-    """What `new` writes a package for; `TableName` has the same words in the plural."""
-
-    regularizer = "regularizer"
-    task = "task"
-    dataset = "dataset"
-
-
-class HookName(StrEnum):
-    """The hook that the example of a new regularizer overrides."""
-
-    transform_batch = "transform_batch"
-    penalty = "penalty"
-    fill = "fill"
-
-
-class NetworkKind(StrEnum):
-    """What a network is built of; `harness.records.NETWORK_KINDS` has the same names."""
-
-    attention = "attention"
-    residual = "residual"
-    conv = "conv"
-    dense = "dense"
-
-
-class ExportFormat(StrEnum):
-    """What `export` writes; `analysis.exports.export` has the same names."""
-
-    csv = "csv"
-    latex = "latex"
-    markdown = "markdown"
-    mlflow = "mlflow"
-    tensorboard = "tensorboard"
-    optuna = "optuna"
-
-
-def names_in(*tables: str) -> Callable[[str], list[str]]:
-    """A function for shell completion that offers the names of these tables ("tasks", "suites", ...)."""
-
-    def complete(incomplete: str) -> list[str]:
-        from harness.command.registries import TABLES
-
-        return [name for table in tables for name in TABLES[table] if name.startswith(incomplete)]
-
-    return complete
-
-
-def statistics_in(incomplete: str) -> list[str]:
-    """The names of statistics that begin so, for shell completion."""
-    from analysis.tables.over_tasks import STATISTICS
-
-    return [name for name in STATISTICS if name.startswith(incomplete)]
-
-
-def a_location(parameter: typer.CallbackParam, value: str | Sequence[str] | None) -> Any:
-    """A callback of Typer for options and arguments with folders or URIs: checks them and returns the value.
-
-    Raises:
-        BadInput: if one of them cannot be the name of a folder.
-    """
-    what = parameter.opts[0] if parameter.param_type_name == "option" else str(parameter.metavar).rstrip(".")
-    for text in [value] if isinstance(value, str) else value or []:
-        check_location(text, what)
-    return value
-
-
-SuiteName = Annotated[
-    str,
-    typer.Argument(
-        metavar="SUITE", help="A name from `regarena list suites`, or FILE.toml.", autocompletion=names_in("suites")
-    ),
-]
-OnConflict = Annotated[
-    WhoseRows | None,
-    typer.Option(help="Where folders hold a trial with different values: take the first or last folder's row."),
-]
-Folders = Annotated[
-    list[str],
-    typer.Argument(metavar="DIR...", help="Results folders, or URIs such as s3://...", callback=a_location),
-]
-Folder = Annotated[
-    str, typer.Argument(metavar="DIR", help="A results folder, or a URI such as s3://...", callback=a_location)
-]
-StatisticName = Annotated[
-    str | None,
-    typer.Option(
-        help="Show only the table of this name, such as ranks, with all rows. [default: most, abridged]",
-        autocompletion=statistics_in,
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 
 DEFAULT_GPU_FRACTION = 0.25
 MAX_MEMORY_GIB = 2.0**20  # a pebibyte; the kernel cannot hold far larger limits

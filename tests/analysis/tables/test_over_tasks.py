@@ -15,8 +15,8 @@ import analysis
 from analysis.tables.cubes import cubes_of
 from analysis.tables.over_tasks import STATISTICS, statistics_of
 from analysis.tables.scores import scores_table
-from harness.cli import stats as stats_command
-from harness.command.options import statistics_in
+from harness.command.parameters import statistics_in
+from harness.command.result_commands import stats as stats_command
 from harness.command.screens import show_statistics
 from harness.errors import BadInput
 from harness.records import CURVE_SCHEMA

@@ -14,7 +14,7 @@ from result_rows import row, write
 from analysis.exports.export import FORMATS
 from harness.cli import main
 from harness.command.exports import search_ranges
-from harness.command.options import ExportFormat
+from harness.command.parameters import ExportFormat
 from search_spaces.dropout import SPACE
 
 Call = Callable[..., tuple[int, str, str]]
