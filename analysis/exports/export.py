@@ -27,14 +27,12 @@ class Format:
         write: "module:function" that writes it.
         file: what it writes by default into the folder of exports: a database's name; "" for a folder of its own.
         module, package: what it needs beyond regarena's dependencies; "" if nothing.
-        has_curves: whether it contains learning curves.
     """
 
     write: str
     file: str = ""
     module: str = ""
     package: str = ""
-    has_curves: bool = False
 
 
 FORMATS: Mapping[str, Format] = {
@@ -46,15 +44,13 @@ FORMATS: Mapping[str, Format] = {
         file="mlflow.db",
         module="mlflow",
         package="mlflow or mlflow-skinny",
-        has_curves=True,
     ),
     "tensorboard": Format(
         write="analysis.exports.tensorboard_events:write_events",
         module="tensorboard",
         package="tensorboard",
-        has_curves=True,
     ),
-    "optuna": Format(write="analysis.exports.optuna_studies:write_studies", file="optuna.db", has_curves=True),
+    "optuna": Format(write="analysis.exports.optuna_studies:write_studies", file="optuna.db"),
 }
 """The formats by the names that `regarena export --to` takes."""
 
@@ -109,12 +105,10 @@ def export(
     if chosen.module:
         require_package(chosen.module, chosen.package, to)
     place = _place(results, to, chosen, out)
-    trials = load_trials(results, on_conflict=on_conflict)
+    trials, curves = (load(results, on_conflict=on_conflict) for load in (load_trials, load_curves))
     given: dict[str, Any] = {"distributions": distributions} if to == "optuna" else {}
-    if chosen.has_curves:
-        given["curves"] = load_curves(results, on_conflict=on_conflict)
     module, _, function = chosen.write.partition(":")
-    exported: Exported = getattr(import_module(module), function)(trials, place, **given)
+    exported: Exported = getattr(import_module(module), function)(trials, place, curves, **given)
     return exported
 
 

@@ -67,7 +67,7 @@ def told_as_export_error(where: str, *kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        text = " ".join(str(error).split()) or type(error).__name__
+        text = " ".join(str(getattr(error, "orig", None) or error).split()) or type(error).__name__  # without the SQL
         if "Max retries exceeded" in text:  # of the library requests, in a message of many lines
             text = "no server answers there"
         shown = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."

@@ -53,8 +53,9 @@ def write_runs(trials: pd.DataFrame, place: str, curves: pd.DataFrame) -> Export
     with _quiet():
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
-        with told_as_export_error(place, MlflowException, OSError):
+        with told_as_export_error(place, MlflowException, SQLAlchemyError, OSError):
             uri, artifacts = _uri(place)
             experiments = _Experiments(MlflowClient(uri), artifacts)
             written = [experiments.put(run) for run in runs_of(trials, curves)]

@@ -19,19 +19,19 @@ from analysis.shown.spreadsheet import csv_of_records
 from harness.records.folders import Folder
 
 
-def write_csv(trials: pd.DataFrame, folder: Folder) -> Exported:
+def write_csv(trials: pd.DataFrame, folder: Folder, curves: pd.DataFrame) -> Exported:
     """One CSV file for each table; cells that a spreadsheet would run as formulas begin with an apostrophe."""
-    return _write(trials, folder, ".csv", csv_text)
+    return _write(tables_of(trials, curves), folder, ".csv", csv_text)
 
 
-def write_latex(trials: pd.DataFrame, folder: Folder) -> Exported:
-    r"""One file for each table, for `\\input` in a document that loads the package booktabs; notes are comments."""
-    return _write(trials, folder, ".tex", latex_text)
+def write_latex(trials: pd.DataFrame, folder: Folder, curves: pd.DataFrame) -> Exported:
+    r"""One file for each table, for `\input` in a document that loads the package booktabs; notes are comments."""
+    return _write(tables_of(trials, curves), folder, ".tex", latex_text)
 
 
-def write_markdown(trials: pd.DataFrame, folder: Folder) -> Exported:
+def write_markdown(trials: pd.DataFrame, folder: Folder, curves: pd.DataFrame) -> Exported:
     """One file for each table in GitHub's Markdown, with its title and notes."""
-    return _write(trials, folder, ".md", markdown_text)
+    return _write(tables_of(trials, curves), folder, ".md", markdown_text)
 
 
 def csv_text(table: NamedTable) -> str:
@@ -70,10 +70,10 @@ def markdown_text(table: NamedTable) -> str:
     return "\n".join([f"### {markdown(table.title)}", "", *lines, *([""] if notes else []), *notes]) + "\n"
 
 
-def _write(trials: pd.DataFrame, folder: Folder, extension: str, text: Callable[[NamedTable], str]) -> Exported:
+def _write(tables: Iterable[NamedTable], folder: Folder, extension: str, text: Callable[[NamedTable], str]) -> Exported:
     names = FileNames()
     num_tables = 0
-    for table in _some(tables_of(trials)):
+    for table in _some(tables):
         folder.write(f"{names.of(*table.name)}{extension}", text(table).encode("utf-8", "backslashreplace"))
         num_tables += 1
     return Exported(where=folder.name, what="tables", num_written=num_tables)

@@ -13,8 +13,9 @@ from analysis.shown import tables as shown
 from analysis.shown.column import Column, is_blank
 from analysis.tables import campaign
 from analysis.tables.over_tasks import STATISTICS, statistics_of
-from analysis.tables.ranking import OVERALL, ranking_table
+from analysis.tables.ranking import ranking_table
 from analysis.tables.timing import timing_table
+from harness.records import OVERALL
 
 NO_RANK = ("skipped", "missing")  # statuses of contestants that a ranking does not rank
 
@@ -47,7 +48,7 @@ class NamedTable:
         )
 
 
-def tables_of(trials: pd.DataFrame) -> Iterator[NamedTable]:
+def tables_of(trials: pd.DataFrame, curves: pd.DataFrame) -> Iterator[NamedTable]:
     """All tables that have rows."""
     ranking = ranking_table(trials)
     notes = notes_of(ranking)
@@ -66,12 +67,14 @@ def tables_of(trials: pd.DataFrame) -> Iterator[NamedTable]:
         name = ("timing", str(task), str(scale), str(hardware))
         columns = [column for column in shown.TIMING if column.name not in ("task", "hardware_key")]
         yield from _table(name, title, columns, rows, notes_of(timing))
-    for key, table in statistics_of(trials, STATISTICS):
-        statistic = STATISTICS[key]
+    for key, table in statistics_of(trials, STATISTICS, curves):
+        statistic, notes = STATISTICS[key], notes_of(table)
         for scale, rows in statistic.views(table):
             where = f" ({scale})" if scale else ""
             title = f"{statistic.title[:1].upper()}{statistic.title[1:]}{where}"
-            yield from _table((key, scale) if scale else (key,), title, statistic.columns, rows, [statistic.source])
+            yield from _table(
+                (key, scale) if scale else (key,), title, statistic.columns, rows, [statistic.source, *notes]
+            )
     compared = compare_with_papers(trials)
     measured = compared[compared["ours"].notna()]
     for (paper, experiment), rows in measured.groupby(["paper", "experiment"], sort=False):

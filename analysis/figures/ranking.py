@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.canvas import BASELINE, Styles, name_rows, new_figure, styles_by_regularizer
-from analysis.tables.ranking import OVERALL
 from analysis.tables.statistics import spans_decades
+from harness.records import OVERALL
 
 _ROW_HEIGHT = 0.34  # inches per contestant
 _FRAME_HEIGHT = 1.1  # inches for title and axis

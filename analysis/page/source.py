@@ -12,9 +12,10 @@ from analysis.figures.learning_curves import curve_means
 from analysis.rows.comparable import RANKED_ROLES
 from analysis.rows.notes import notes_of
 from analysis.tables.over_tasks import STATISTICS, statistics_of
-from analysis.tables.ranking import OVERALL, ranking_table
+from analysis.tables.ranking import ranking_table
 from analysis.tables.scores import scores_table
 from analysis.tables.verdicts import verdicts
+from harness.records import OVERALL
 
 Facts = Mapping[str, str]
 Describe = Callable[[str], Facts | None]

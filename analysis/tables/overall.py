@@ -12,8 +12,9 @@ from scipy import stats
 from analysis.rows.cells import RankedRole, Value
 from analysis.rows.notes import notes_of, with_notes
 from analysis.tables.common_tasks import common_block
-from analysis.tables.ranking import OVERALL, rank_matrix, ranking_table
+from analysis.tables.ranking import rank_matrix, ranking_table
 from analysis.tables.statistics import smallest_paired_p
+from harness.records import OVERALL
 
 SIGNIFICANCE_COLUMNS = (
     "scale", "num_tasks", "num_regularizers", "friedman_statistic", "friedman_p", "critical_difference",

@@ -13,11 +13,10 @@ from analysis.rows.notes import notes_of, with_notes
 from analysis.rows.task_cells import only_measures, tasks_of
 from analysis.tables.common_tasks import Block, common_block
 from analysis.tables.task_ranking import OUTCOMES, RANKING_COLUMNS, Budgets, RankingOptions, task_notes, task_table
-from harness.records import ROLES
+from harness.records import OVERALL, ROLES
 
-__all__ = ["NOT_COMPARABLE", "OVERALL", "RANKING_COLUMNS", "rank_matrix", "ranking_table"]
+__all__ = ["NOT_COMPARABLE", "RANKING_COLUMNS", "rank_matrix", "ranking_table"]
 
-OVERALL = "overall"
 NOT_COMPARABLE = "not comparable"
 
 

@@ -13,9 +13,10 @@ from analysis.rows.current import current_rows, succeeded
 from analysis.rows.notes import notes_of, with_notes
 from analysis.shown.column import ALWAYS, Column, interval, number, text
 from analysis.shown.drawing import Drawing
-from analysis.tables.ranking import OVERALL, ranking_table
+from analysis.tables.ranking import ranking_table
 from analysis.tables.statistic import Statistic
 from analysis.tables.timing import timing_table
+from harness.records import OVERALL
 
 SCORE_COST_COLUMNS = (
     "scale", "task", "regularizer", "score", "interval_low", "interval_high", "cost", "step_ratio", "epochs_ratio",

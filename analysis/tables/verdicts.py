@@ -10,8 +10,8 @@ import pandas as pd
 
 from analysis.shown.formats import digits, place, probability, signed
 from analysis.tables.overall import FEWEST, friedman_by_scale, significance_of
-from analysis.tables.ranking import OVERALL
 from analysis.tables.statistics import holm, paired_p_value
+from harness.records import OVERALL
 
 VERDICT_COLUMNS = (
     "scale", "task", "best", "mean", "interval_low", "interval_high", "num_seeds", "metric", "higher_is_better",

@@ -88,7 +88,7 @@ def _end_of_usage(error: typer.BadParameter) -> tuple[str, int]:
     if len(sys.argv) < 2 and error.ctx:
         say(error.ctx.get_help())
         return "", BadInput.exit_code
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".").replace(": Value error, ", ": ")  # pydantic's words
     return f"{message}; `{command} --help` says what is allowed.", BadInput.exit_code
 
 

@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from harness.command.parameters import HookName, NewKind
 from harness.command.registries import TABLES
 from harness.errors import BadInput
+from harness.records import OVERALL
 from harness.results.location_rule import check_location
 
 MAX_CHARACTERS = 60  # of a name
@@ -34,7 +35,9 @@ _EXAMPLES = {  # the method that a regularizer begins as
     HookName.penalty: "a penalty on the squares of the weights",
     HookName.fill: "noise that multiplies the units of dense layers",
 }
-_CLASSES_IN_TEMPLATES = ("Regularizer", "Batch", "Scalar", "Step", "Real", "Space", "ClassVar", "Context", "Site")
+_IMPORTED = (  # classes that the templates of regularizers import
+    "Batch", "ClassVar", "Context", "MaskStream", "Real", "Regularizer", "Scalar", "Site", "Space", "Step", "Tensor",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +115,8 @@ def check_name(kind: NewKind, name: str) -> None:
     """Check that an entry of this kind may have this name.
 
     Raises:
-        BadInput: for a name that is no identifier, is taken in one of regarena's tables, or is that of a module.
+        BadInput: for a name that is no identifier, is taken in one of regarena's tables or in rankings, or is that of a
+            module.
     """
     pattern, allowed = _PATTERNS[kind]
     if not pattern.fullmatch(name) or len(name) > MAX_CHARACTERS:
@@ -126,6 +130,8 @@ def check_name(kind: NewKind, name: str) -> None:
                     f"There is a {table.kind} named {entry!r} already (of the package {table.package(entry)}); choose "
                     "another name."
                 )
+    if kind is NewKind.task and name == OVERALL:
+        raise BadInput(f"Rankings name their rows over all tasks {OVERALL!r}; choose another name.")
     module = name.replace("-", "_")
     if keyword.iskeyword(module) or _is_installed(module):
         raise BadInput(
@@ -141,7 +147,7 @@ def class_name(name: str) -> str:
     ('InputNoise', 'BatchRegularizer')
     """
     words = "".join(word[:1].upper() + word[1:] for word in re.split("[_-]", name))
-    return f"{words}Regularizer" if words in _CLASSES_IN_TEMPLATES else words
+    return f"{words}Regularizer" if words in _IMPORTED else words
 
 
 def _groups(kind: NewKind, name: str) -> dict[str, dict[str, str]]:

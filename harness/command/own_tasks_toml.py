@@ -18,6 +18,7 @@ import torch
 
 from harness.command.toml_values import Value, check_keys, table_in
 from harness.errors import BadInput
+from harness.records import OVERALL
 from harness.workers.compiled_code import keep_compiled_code_apart
 from harness.workers.environment import make_importable
 from tasks.architectures import ARCHITECTURES
@@ -131,6 +132,10 @@ def _check_name(path: Path, name: str) -> None:
         )
     if name in TASKS or name in SUITES:
         raise BadInput(f"{path}: there is a task or suite named {name!r} already; choose another name for yours.")
+    if name == OVERALL:
+        raise BadInput(
+            f"{path}: rankings name their rows over all tasks {OVERALL!r}; choose another name for your task."
+        )
 
 
 def _checked(path: Path, where: str, definition: Definition) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.command.printing import Records, print_notes, print_table, say_entries, show_frame
 from harness.command.remarks import listed, remarks, split_sentences
+from harness.records import OVERALL
 from harness.terminal.text import say, tell
 
 MOST_ROWS = 20  # of each statistic, when all are shown
@@ -26,10 +27,10 @@ def show_ranking(trials: Any, as_json: bool = False, as_csv: bool = False) -> li
         return []
     if table.empty and len(trials) and (trials["role"] == "timing").all():
         print_notes(["Only timing trials here; see `regarena timing`."])
-    num_tasks = table.loc[table["task"] != "overall", "task"].nunique()
+    num_tasks = table.loc[table["task"] != OVERALL, "task"].nunique()
     for (scale, task), rows in table.groupby(["scale", "task"], sort=False):
         records = rows.to_dict("records")
-        if task != "overall":
+        if task != OVERALL:
             _show_task(f"{task} ({scale})", records)
         elif num_tasks > 1:  # with one task it would repeat that task's table
             print_table(f"overall ({scale})", shown.OVERALL, records)

@@ -36,6 +36,7 @@ NETWORK_KINDS: tuple[str, ...] = ("attention", "residual", "conv", "dense")
 ANSWERS: tuple[str, ...] = (*SUCCESSES, "diverged")
 """Statuses that the training itself determines. Others may be due to the machine: a second try may end differently."""
 
+OVERALL = "overall"  # stands for the task in the rows of a ranking over all tasks, so no task has this name
 HYPERPARAMETER_PREFIX = "hp."
 METRIC_PREFIX = "metric."
 

@@ -14,8 +14,8 @@ from analysis.rows.notes import notes_of
 from analysis.shown import tables as shown
 from analysis.tables.over_tasks import STATISTICS
 from analysis.tables.overall import significance_of
-from analysis.tables.ranking import OVERALL
 from analysis.tables.verdicts import overall_sentences
+from harness.records import OVERALL
 
 
 def answer(source: Source, files: Files) -> dict[str, Any]:

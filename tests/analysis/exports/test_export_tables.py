@@ -95,6 +95,15 @@ def test_tables_go_where_they_are_asked_to_and_folders_are_exported_together(tmp
     assert names == {"none", "dropout"}
 
 
+def test_tables_of_curves_are_exported_and_the_notes_of_statistics(tmp_path: Path) -> None:
+    winners = [confirmed(name, [0.5, 0.6], selection="oracle", validation=0.5) for name in ("none", "dropout")]
+    folder = results(tmp_path, [row for rows in winners for row in rows])
+    analysis.export(folder, "markdown", tmp_path / "out")
+    assert "time to a validation score" in (tmp_path / "out" / "time-to-target-smoke.md").read_text().lower()
+    for name in ("ranks-smoke", "pairs-smoke"):
+        assert "oracle, which looks at the test data" in (tmp_path / "out" / f"{name}.md").read_text()
+
+
 def test_a_format_that_does_not_exist_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="There is no format 'mlfow' of exports; did you mean 'mlflow'"):
         analysis.export(tmp_path, "mlfow")

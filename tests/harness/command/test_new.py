@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -153,7 +154,8 @@ REFUSED = {  # arguments -> what the sentence says
     "regularizer lambda": "a module 'lambda', which is a word of Python",
     "task torch": "a module 'torch', which is a word of Python or an installed module",
     f"task {'a' * 61}": "at most 60 lower-case letters",
-    "optimizer mine": "'optimizer' is not one of 'regularizer', 'task', 'dataset'",
+    "task overall": "Rankings name their rows over all tasks 'overall'; choose another name.",
+    "optimizer mine": "Invalid value for 'KIND': 'optimizer' is not one of 'regularizer', 'task', 'dataset'",
     "task mine --hook fill": "--hook is for regularizers; a task has none.",
     "task mine --into s3://bucket/folder": "--into takes a folder of this machine, got s3://bucket/folder.",
     "task mine --into /proc/mine": "The folder /proc/mine cannot be written",
@@ -200,5 +202,16 @@ def test_nothing_is_left_if_a_file_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_the_name_of_the_class_is_no_name_that_the_module_imports() -> None:
+    templates = ROOT / "harness" / "command" / "templates" / "regularizer"
+    imports = [
+        line
+        for path in templates.glob("*/module.py.j2")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.startswith("from ")
+    ]
+    imported = {name for line in imports for name in line.partition(" import ")[2].split(", ")}
+    assert {"Tensor", "MaskStream", "Step"} <= imported
+    for name in imported:
+        assert class_name(re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()) not in imported
     assert class_name("step") == "StepRegularizer"
     assert class_name("my_step_2") == "MyStep2"

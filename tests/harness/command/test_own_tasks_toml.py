@@ -209,6 +209,7 @@ PROTOCOL = "[protocols.quick]\nepochs = 2\n"
         (PROTOCOL, PROTOCOL + "learning-rate = inf", "learning-rate must be a finite number, got inf"),
         (PROTOCOL, PROTOCOL + 'augmentation = ["crop"]', "offer the augmentations resized_crop, flip, got 'crop'"),
         ("own-tasks.net", "own-tasks.digits-mlp", "there is a task or suite named 'digits-mlp' already"),
+        ("own-tasks.net", "own-tasks.overall", "rankings name their rows over all tasks 'overall'"),
         ("own-tasks.net", "own-task.net", "There is no key of a campaign 'own-task'; did you mean 'own-tasks'"),
         ('name = "mine"', 'tasks = ["nut"]', "There is no task 'nut'; did you mean 'net'"),
         ('name = "mine"', 'protocols = 3\nname = "mine"', "protocols must be a table, got 3"),
