@@ -12,9 +12,9 @@ import pandas as pd
 
 from analysis.rows.current import current_rows
 from analysis.rows.notes import notes_of, with_notes
+from analysis.rows.task_cells import TaskCells, tasks_of
 from analysis.shown.column import ALWAYS, interval, number, text
 from analysis.shown.formats import signed
-from analysis.tables.ranking import TaskCells, tasks_of
 from analysis.tables.statistics import Difference, difference_of_means, holm, mean_of_differences
 from analysis.tables.timing import timing_table
 from harness.records import NETWORK_KINDS

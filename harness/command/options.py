@@ -51,7 +51,7 @@ class RuleName(StrEnum):
     oracle = "oracle"
 
 
-DEFAULT_GPU_FRACTION = 0.25
+DEFAULT_GPU_FRACTION = 0.25  # on Ray; a trial of a serial run is alone on its GPU
 MAX_MEMORY_GIB = 2.0**20  # a pebibyte; the kernel cannot hold far larger limits
 
 _RUNNING = ("run", "tune")
@@ -157,7 +157,7 @@ class RunOptions:
     )
     gpus_per_trial: float | None = option(
         "Share of a GPU of one trial; auto is by the memory that trials take.",
-        unset="0.25 if there are GPUs", parser=share_of_gpu, metavar="SHARE|auto",
+        unset="0.25 if there are GPUs, with --serial 1", parser=share_of_gpu, metavar="SHARE|auto",
     )  # fmt: skip
     cpus_per_trial: float = option("CPUs of one trial, which are also its threads.", default=1.0, min=0.1)
     precision: PrecisionName | None = option("Number format.", unset="the protocol's")  # noqa: RUF009  # a field
@@ -289,7 +289,7 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
         ),
         execution=Execution(
             data_dir=str(data.absolute()) if data else None,
-            gpu_fraction=DEFAULT_GPU_FRACTION,
+            gpu_fraction=1.0 if options.serial else DEFAULT_GPU_FRACTION,
             cpu_threads=max(1, int(options.cpus_per_trial)),
             trial_seconds=options.trial_seconds or None,
             known_limit=options.trial_seconds is None,

@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable
 from numbers import Integral, Real
 
-from tasks.table import unknown_name_message
-
 
 def check_number(owner: object, field: str) -> float:
     """The field's value; raises ValueError if it is not a number (a string like "0.5" is not)."""
@@ -59,7 +57,8 @@ def check_count(owner: object, field: str, least: int, most: int | None = None) 
 
 
 def check_choice(owner: object, field: str, allowed: Iterable[str]) -> None:
-    """Raise ValueError unless the field is one of the `allowed` words; the message suggests the nearest."""
+    """Raise ValueError unless the field is one of the `allowed` words."""
     value, words = getattr(owner, field), list(allowed)
     if value not in words:
-        raise ValueError(unknown_name_message(f"{type(owner).__name__}.{field}", str(value), words))
+        listed = " or ".join(filter(None, (", ".join(map(repr, words[:-1])), repr(words[-1]))))
+        raise ValueError(f"{type(owner).__name__}.{field} must be {listed}, got {value!r}.")

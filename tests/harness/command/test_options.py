@@ -74,6 +74,14 @@ def test_without_options_the_suite_decides():
     assert request.cluster.max_workers is None
 
 
+def test_a_serial_run_has_the_gpu_to_itself_and_trials_on_ray_share_it():
+    shares = {
+        serial: request_of("quickstart", SUITES["quickstart"], RunOptions(serial=serial)).execution.gpu_fraction
+        for serial in (False, True)
+    }
+    assert shares == {False: 0.25, True: 1.0}
+
+
 @pytest.mark.parametrize("name", [each.name for each in dataclasses.fields(RunOptions) if "float" in str(each.type)])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_number_is_finite(name, value):
