@@ -20,7 +20,8 @@ from tasks.input_space import InputSpace
 from tasks.metrics import cross_entropy
 from tasks.optimizer import optimizer_by
 from tasks.protocols import Protocol
-from tasks.regularizers.base import Batch, Chain, Hooks, OptimizerSettings, Regularizer, Step
+from tasks.regularizers.base import Batch, Hooks, OptimizerSettings, Regularizer, Step
+from tasks.regularizers.chain import Chain
 from tasks.regularizers.dropout import Dropout
 from tasks.regularizers.l1 import L1
 from tasks.regularizers.max_norm import MaxNorm

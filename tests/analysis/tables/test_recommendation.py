@@ -14,7 +14,7 @@ from scipy import stats
 
 import analysis
 from harness.cli import app
-from harness.command.options import NetworkKind
+from harness.command.parameters import NetworkKind
 from harness.records import NETWORK_KINDS
 from tasks.experiments import TASKS
 from tasks.sites import kind_of

@@ -132,4 +132,4 @@ def test_every_option_of_run_but_the_choice_of_cells_can_stand_in_a_file(asked):
             asked(SMALL + f"[options]\n{name.replace('_', '-')} = [1]")
         except BadInput as error:
             missing += [name] if "There is no option" in str(error) else []
-    assert missing == ["only", "skip", "compiled"], "compiled is called compile, as on the command line"
+    assert missing == ["only", "skip", "sources", "compiled"], "as on the command line, these two are from and compile"

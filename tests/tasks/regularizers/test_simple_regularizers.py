@@ -38,6 +38,7 @@ def trained_in_double(momentum: float, *regularizers: Regularizer) -> Tensor:
     training.network.double()
     original = training._loss
     training._loss = lambda outputs, targets: original(outputs, targets.double())
+    training._loss_of_labels = None
     training.network.input.register_forward_hook(lambda module, inputs, output: output.double())
     for epoch in (1, 2):
         training.run_epoch(epoch)
@@ -55,6 +56,7 @@ def test_a_weight_without_a_gradient_shrinks_geometrically() -> None:
     task = tiny("digits-mlp", epochs=1, batch_size=32, momentum=0.0, learning_rate=0.5, milestones=())
     training = prepared(task, WeightDecay(rate=0.1))
     training._loss = lambda outputs, targets: (outputs * 0).sum()
+    training._loss_of_labels = None
     before = weights_of(training.network)
     training.run_epoch(1)
     torch.testing.assert_close(weights_of(training.network), before * (1 - 0.5 * 0.1) ** 4)
