@@ -10,7 +10,7 @@ ORACLE := torchattacks==3.5.1
 # What tests of the page ask whether a screen reader and a keyboard can use it. Without npm those tests are skipped.
 AXE := axe-core@4.14.1
 
-.PHONY: quickstart test test-all coverage terminal check fix bench gpu-check docs chaos clean
+.PHONY: quickstart test test-all test-long coverage terminal check fix bench gpu-check docs chaos clean
 
 quickstart: $(DONE)  ## a whole small campaign on real data: tune, confirm, rank
 	$(BIN)/regarena run quickstart
@@ -20,8 +20,11 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal --durations 10
 test: $(DONE)  ## the quick tests, the examples in docstrings included
 	$(PYTEST) -m "not slow"
 
-test-all: $(DONE)  ## all tests, those marked as slow included
-	$(PYTEST)
+test-all: $(DONE)  ## the slow tests as well, but those that take minutes each
+	$(PYTEST) -m "not long"
+
+test-long: $(DONE)  ## campaigns on several Rays and clusters, one after the other: half an hour
+	$(PYTEST) -m long
 
 coverage: $(DONE)  ## which lines of code the quick tests leave out
 	$(PYTEST) -m "not slow" --cov --cov-report term

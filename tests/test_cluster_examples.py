@@ -198,6 +198,7 @@ def test_the_script_for_slurm_ends_as_the_campaign_does_and_leaves_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_script_for_slurm_runs_on_two_nodes_and_resumes_after_slurm_stops_it(tmp_path):
     """The commands of Slurm are stand-ins: they start both nodes on loopback."""
     arena = Arena(tmp_path)

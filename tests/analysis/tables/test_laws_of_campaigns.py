@@ -113,6 +113,7 @@ def test_rows_of_other_groups_versions_and_rules_change_no_number_of_many(cells,
 def test_contestants_with_another_budget_change_no_number(cells, others):
     base = large_campaign([cell for cell in cells if cell.name not in ("a", "b")])
     before, after = ranking_of(rows_of(base)), ranking_of(rows_of([*base, *others]))
+    before = before[before["mean"].notna()]  # cells without a value share the last rank with all others without
     pd.testing.assert_frame_equal(after.loc[before.index, COLUMNS], before[COLUMNS])
 
 

@@ -7,7 +7,7 @@ import pytest
 from arena import Arena, await_that, by_id, finish
 from clusters import HEAD, OTHER, end_node, growing_cluster, two_nodes
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 LATE, LAST = "on-the-late-one", "on-the-last-one"
 SLOW = ("run", "slow", "--tune-trials", "8", "--tune-width", "8", "--results", "slow")

@@ -11,7 +11,7 @@ import pytest
 from arena import Arena, await_that, by_id, finish, processes_of, what_is_reproducible
 from clusters import two_nodes
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 CAMPAIGN = ("run", "well", "--only", "long-mlp,none,dropout", "--tune-trials", "18", "--seeds", "1")
 SEARCHES = {

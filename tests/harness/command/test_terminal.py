@@ -36,7 +36,7 @@ def test_a_campaign_on_ray_runs_in_a_terminal(arena, columns):
 
 def test_ctrl_c_in_a_terminal_keeps_what_is_finished_and_says_how_to_go_on(arena):
     terminal = typed(arena, "run", "slow", "--results", "slow")
-    terminal.await_text(r"\b1 of \d+ trials done")
+    terminal.await_text(r"\b[1-9]\d* of \d+ trials done")
     terminal.press(b"\x03")
     assert terminal.finish() == 130, terminal.text
     assert "Traceback" not in terminal.text
@@ -48,7 +48,7 @@ def test_ctrl_c_in_a_terminal_keeps_what_is_finished_and_says_how_to_go_on(arena
 def test_a_terminal_that_is_closed_ends_the_run_and_nothing_is_left(arena, how):
     results, temporary = f"closed-{'-'.join(how)}", Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))  # short
     terminal = typed(arena, "run", "slow", *how, "--results", results, TMPDIR=str(temporary))
-    terminal.await_text(r"\b1 of \d+ trials done")
+    terminal.await_text(r"\b[1-9]\d* of \d+ trials done")
     terminal.close()
     terminal.process.wait(timeout=pseudo_terminal.PATIENCE_SECONDS)
     await_that(lambda: not processes_of(arena), "all processes end")
