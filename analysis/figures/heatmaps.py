@@ -41,7 +41,7 @@ def draw_map(
         ax=axis,
         cmap="cividis" if higher_is_better else "cividis_r",
         annot=numbers.to_numpy() if numbers.notna().to_numpy().sum() <= MOST_ANNOTATED else False,
-        fmt=".3g",
+        fmt=".2f" if numbers.abs().min().min() >= 1 else ".3g",
         annot_kws={"fontsize": 9},
         xticklabels=False,  # seaborn would lay long names out vertically first, which may not fit
         yticklabels=False,
