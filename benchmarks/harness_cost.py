@@ -23,7 +23,8 @@ from tasks.runtime.trained import Trained
 
 class Nothing:
     num_parameters = 0
-    batches = SimpleNamespace(batch_size=1)
+    batches = SimpleNamespace(batch_size=1, num_samples=1)
+    network = nn.Identity()
     protocol = SimpleNamespace(switches=Switches())
 
     def run(self, checkpoints):
