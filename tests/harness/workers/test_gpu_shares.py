@@ -59,6 +59,7 @@ def test_a_trial_that_needs_all_slots_waits_for_the_others_and_is_not_overtaken(
     holders = [Holder(one_slot(0.5)) for _ in range(2)]
     assert all(holder.has_them.wait(LONG) for holder in holders)
     alone = Holder(all_slots(0.5))
+    assert not alone.has_them.wait(SHORT), "both slots are taken"  # by then it stands at the door
     holders[0].leave()
     later = Holder(one_slot(0.5))
     assert not later.has_them.wait(SHORT), "a later trial overtook the one that waits"
