@@ -380,11 +380,11 @@ class _Evictions:
         self._lost: set[str] = set()  # ids of nodes; an id never comes back
 
     def has_lost_node(self, spec: TrialSpec) -> bool:
-        """Whether the node that a lost trial ran on is gone; also if it ran on none yet."""
+        """Whether the node that a lost trial ran on is gone; if it had not begun to run, whether any node is gone."""
         node_id = node_of(self._store, spec)
-        if node_id is None or node_id in self._lost:
-            return True
-        if any(node.node_id == node_id and node.answers() for node in _nodes()):
+        if node_id is None:
+            return not all(node.answers() for node in _nodes())
+        if node_id not in self._lost and any(node.node_id == node_id and node.answers() for node in _nodes()):
             return False
         self._lost.add(node_id)
         return True
