@@ -143,7 +143,9 @@ def _verdict(
     name, others = str(best["regularizer"]), [str(row["regularizer"]) for row in records[1:]]
     raw = [_p_value(scores, name, other) for other in others]
     corrected = holm(raw)
-    alike = [other for other, p in zip(others, corrected, strict=True) if p >= LEVEL]
+    alike = [
+        other for other, p in zip(others, corrected, strict=True) if not p < LEVEL
+    ]  # also who has too few seeds to be tested
     costs = {each: cost_of.get((str(best["scale"]), str(best["task"]), each), math.nan) for each in [name, *alike]}
     known = {each: cost for each, cost in costs.items() if not math.isnan(cost)}
     cheapest = min(known, key=lambda each: (known[each], each), default="")

@@ -37,6 +37,14 @@ def test_whom_the_seeds_separate_from_the_best_is_what_scipy_and_statsmodels_fin
     assert "do not separate it from near." in verdict["sentence"]
 
 
+def test_who_cannot_be_tested_is_not_said_to_be_separated(tmp_path):
+    values = VALUES | {"near": [0.79]}  # one seed in common with the best
+    trials = frame(tmp_path, [each for name, scores in values.items() for each in confirmed(name, scores)])
+    (verdict,) = verdicts_of(trials).to_dict("records")
+    assert verdict["alike"] == "near"
+    assert "do not separate it from near." in verdict["sentence"]
+
+
 def test_where_lower_is_better_the_gain_is_positive_too(tmp_path):
     rows = [
         each
