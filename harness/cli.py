@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -141,7 +142,8 @@ def init(
     from harness.command.campaign_template import write_template
 
     write_template(file, architecture or (), images)
-    tell(f"{file} describes a small campaign; change it, then `regarena plan {file}` and `regarena run {file}`.")
+    quoted = shlex.quote(str(file))
+    tell(f"{file} describes a small campaign; change it, then `regarena plan {quoted}` and `regarena run {quoted}`.")
 
 
 @app.command(name="list")
@@ -338,7 +340,9 @@ def _run(request: Request) -> None:
     show_timing(trials, known_notes=show_ranking(trials))
     if outcome.num_rejected:
         tell(f"\n{outcome.num_rejected} tune trial(s) diverged; the searches count them as the worst value.")
-    with saying(f"All rows are kept; `regarena report {request.results} --out DIR` writes the report elsewhere."):
+    with saying(
+        f"All rows are kept; `regarena report {shlex.quote(request.results)} --out DIR` writes the report elsewhere."
+    ):
         say(f"\nReport: {analysis.write_report(request.results, describe=facts)}")
     if outcome.failures:
         failures = ", ".join(f"{count} {status}" for status, count in outcome.failures.items())

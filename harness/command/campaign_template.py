@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -95,7 +96,7 @@ def write_template(path: Path, architectures: Sequence[str] = (), images: str | 
     if path.suffix != SUFFIX:
         raise BadInput(f"The name of a campaign's file must end in {SUFFIX}, got {path}.")
     text = TEMPLATE
-    fields = {"file": str(path), "name": path.stem}
+    fields = {"file": shlex.quote(str(path)), "name": _campaign_name(path.stem)}
     if architectures or images:
         names = _names(architectures or ("torchvision:resnet18",))
         data = json.dumps(images or "images")
@@ -110,6 +111,12 @@ def write_template(path: Path, architectures: Sequence[str] = (), images: str | 
         raise BadInput(f"{path} exists already; choose another name.") from None
     except OSError as error:
         raise BadInput(f"{path} cannot be written ({error.strerror}).") from error
+
+
+def _campaign_name(stem: str) -> str:
+    """A name that a campaign may have: the file's, with other signs than letters, digits, '-', '_' and '.' as '-'."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-")
+    return name if name[:1].isalpha() else f"campaign-{name}".rstrip("-")
 
 
 def _names(architectures: Sequence[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 import tomllib
 import types
 from collections.abc import Mapping
@@ -148,7 +149,9 @@ def _text_of(path: Path) -> str:
             raise BadInput(f"A campaign's file has at most {MAX_BYTES:,} bytes; {path} is larger.")
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise BadInput(f"There is no file {path}; `regarena init {path}` writes an example.") from None
+        raise BadInput(
+            f"There is no file {path}; `regarena init {shlex.quote(str(path))}` writes an example."
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} cannot be read ({error}).") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -157,7 +158,7 @@ def _messages(status: Status) -> Iterator[str]:
     for (kind, message), number in sorted(counts.items(), key=lambda item: -item[1]):
         yield f"{number} {kind}: {message or 'without a message'}"
     if counts and status.is_running:
-        yield f"`regarena retry {status.location}` gives failed trials another try while the run goes on."
+        yield f"`regarena retry {shlex.quote(status.location)}` gives failed trials another try while the run goes on."
 
 
 def _seeds(seeds: tuple[int, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from harness.errors import BadInput
@@ -30,7 +31,9 @@ def merge_folders(folders: Sequence[str], into: str, on_conflict: OnConflict = "
         for kind in (TRIALS, CURVES):
             for path in source.files(kind):
                 if wrong := source.check(path):
-                    raise BadInput(f"{path} {wrong}; `regarena verify {source.location}` lists all such files.")
+                    raise BadInput(
+                        f"{path} {wrong}; `regarena verify {shlex.quote(source.location)}` lists all such files."
+                    )
     if not any(source.files(TRIALS) for source in sources):
         raise BadInput(f"There are no trials in {', '.join(folders)}.")
     target.check_mergeable(sources, on_conflict)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 
 import pytest
 from typer.testing import CliRunner
@@ -27,6 +28,16 @@ def asked(tmp_path, monkeypatch):
         return asked_for("mine.toml", RunOptions(**options))
 
     return ask
+
+
+@pytest.mark.parametrize("name", ["my file.toml", 'a"b.toml', "2nd.toml", "größe.toml", "-.toml"])
+def test_a_file_of_any_name_can_be_planned_as_it_was_written(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ended = CliRunner().invoke(app, ["init", "--", name])
+    assert ended.exit_code == 0, ended.output
+    assert f"`regarena plan {shlex.quote(name)}`" in " ".join(ended.output.split())
+    ended = CliRunner().invoke(app, ["plan", "--", name])
+    assert ended.exit_code == 0, ended.output
 
 
 def test_the_file_to_begin_with_plans_a_campaign(tmp_path, monkeypatch):
