@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from analysis.exports.exported import Exported, require_package
+from analysis.rows.current import current_rows_remembered
 from analysis.rows.load import load_curves, load_trials
 from harness.records.duplicates import OnConflict
 from harness.records.folders import Folder, Results, open_folder, open_folders
@@ -55,6 +56,7 @@ FORMATS: Mapping[str, Format] = {
 """The formats by the names that `regarena export --to` takes."""
 
 
+@current_rows_remembered()
 def export(
     results: Results,
     to: str,

@@ -17,7 +17,7 @@ from analysis.papers.source import Counterpart
 from analysis.papers.sources import SOURCES
 from analysis.papers.tasks import hold_out_note
 from analysis.rows.cells import Value, summarize_cell, trials_by_cell
-from analysis.rows.current import current_rows
+from analysis.rows.current import current_rows, current_rows_remembered
 from analysis.rows.notes import notes_of, with_notes
 from analysis.rows.symbols import has_setting
 from analysis.tables.statistics import mean_interval, next_value_interval
@@ -42,6 +42,7 @@ _METRICS: dict[str, tuple[str, Callable[[float], float]]] = {
 }
 
 
+@current_rows_remembered()
 def compare_with_papers(trials: pd.DataFrame, paper: str | None = None, value: Value = "test_value") -> pd.DataFrame:
     """Compare the values that the papers report with ours: one row per reported value.
 

@@ -56,10 +56,13 @@ def split_rows(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 @contextmanager
 def current_rows_remembered() -> Iterator[None]:
-    """Within it, the current rows of a frame are selected once, for a report of many tables.
+    """Within it, the current rows of a frame are selected once, for a report or a table that needs several tables.
 
-    No frame may be changed in place meanwhile.
+    No frame may be changed in place meanwhile. It also decorates functions, and may be nested.
     """
+    if _remembered.get() is not None:
+        yield
+        return
     token = _remembered.set(_Remembered())
     try:
         yield
@@ -195,6 +198,8 @@ def _one_version(trials: pd.DataFrame) -> pd.DataFrame:
 def _of_the_winner(trials: pd.DataFrame) -> pd.DataFrame:
     """Drop confirm rows of former winners; if no tune row was loaded, the newest confirm row has the winner."""
     confirm = trials.loc[trials["role"] == "confirm", [*CELL, "frozen_from"]]
+    if confirm.empty:
+        return trials
     winner = _winning_ids(trials)
     wanted = [winner.get(cell) for cell in confirm[CELL].itertuples(index=False, name=None)]
     expected = pd.Series(wanted, index=confirm.index, dtype=object)  # object also if all are None
@@ -232,9 +237,11 @@ def _of_one_rule(trials: pd.DataFrame) -> pd.DataFrame:
 
 def rule_notes(current: pd.DataFrame) -> list[str]:
     """One sentence for each selection rule other than the default: which winners it selected."""
-    confirm = current["role"].eq("confirm")
+    confirm, rules = current["role"].eq("confirm"), selection_rules(current)
+    if rules.eq(DEFAULT_RULE).all():
+        return []
     notes = []
-    for rule, rows in current[confirm].groupby(selection_rules(current)[confirm]):
+    for rule, rows in current[confirm].groupby(rules[confirm]):
         if rule != DEFAULT_RULE:
             where = ", ".join(sorted(set(rows["task"] + " (" + rows["scale"] + ")")))
             looks = ", which looks at the test data: such values only show how well a rule could select" * (

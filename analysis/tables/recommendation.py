@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.rows.current import current_rows
+from analysis.rows.current import current_rows, current_rows_remembered
 from analysis.rows.notes import notes_of, with_notes
 from analysis.rows.task_cells import TaskCells, tasks_of
 from analysis.shown.column import ALWAYS, interval, number, text
@@ -30,6 +30,7 @@ _SIGNIFICANT = 0.05
 _ORDER = ("better", "unclear", "worse")
 
 
+@current_rows_remembered()
 def recommend(
     trials: pd.DataFrame,
     kind: str | None = None,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.rows.comparable import RANKED_ROLES
-from analysis.rows.current import current_rows, succeeded
+from analysis.rows.current import current_rows, current_rows_remembered, succeeded
 from analysis.rows.notes import notes_of, with_notes
 from analysis.shown.column import ALWAYS, Column, interval, number, text
 from analysis.shown.drawing import Drawing
@@ -26,6 +26,7 @@ _TASK = ["scale", "task"]
 _CELL = [*_TASK, "regularizer"]
 
 
+@current_rows_remembered()
 def score_against_cost(trials: pd.DataFrame, baseline: str = "none") -> pd.DataFrame:
     """Score and cost of training, with the Pareto front: one row per contestant and task, the cheapest first.
 

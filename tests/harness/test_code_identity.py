@@ -168,6 +168,7 @@ def seen_by(python):
     return subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout
 
 
+@pytest.mark.slow
 def test_every_version_of_python_on_this_machine_gives_the_same_hash():
     here = seen_by(sys.executable)
     assert {minor: seen_by(python) for minor, python in other_pythons().items()} == dict.fromkeys(other_pythons(), here)

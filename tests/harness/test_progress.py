@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from itertools import product
 
 import pytest
+from slow_params import slow_but
 
 from harness.cells import Cell
 from harness.plan import Budget, Plan, make_plan
@@ -94,8 +96,10 @@ def test_the_time_left_is_that_of_the_trials_shared_among_the_workers(campaign):
     assert progress._headline()[-1] == "about 3 min left"  # five trials of 72 s, two at a time
 
 
-@pytest.mark.parametrize("columns", [40, 80, 100, 140, 200])
-@pytest.mark.parametrize("lines", [10, 24, 40])
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    slow_but(product([40, 80, 100, 140, 200], [10, 24, 40]), quick=[(40, 10), (80, 24), (140, 40)]),
+)
 def test_the_live_view_of_840_cells_fits_the_window(monkeypatch, columns, lines):
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("LINES", str(lines))

@@ -170,6 +170,7 @@ def install(folder: Path, entry_points: str) -> None:
     (info / "entry_points.txt").write_text(entry_points, encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_another_package_adds_entries_by_its_entry_points(tmp_path: Path) -> None:
     install(tmp_path, ENTRY_POINTS)
     printed = run_python(

@@ -84,6 +84,7 @@ def test_markdown_has_a_row_for_each_row_and_no_markup_of_others() -> None:
     assert cells[-1] == "\\_\\_init\\_\\_ of weight_decay"
 
 
+@pytest.mark.slow
 def test_tables_go_where_they_are_asked_to_and_folders_are_exported_together(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     write(first, confirmed("none", [0.5, 0.6]))
@@ -95,6 +96,7 @@ def test_tables_go_where_they_are_asked_to_and_folders_are_exported_together(tmp
     assert names == {"none", "dropout"}
 
 
+@pytest.mark.slow
 def test_tables_of_curves_are_exported_and_the_notes_of_statistics(tmp_path: Path) -> None:
     winners = [confirmed(name, [0.5, 0.6], selection="oracle", validation=0.5) for name in ("none", "dropout")]
     folder = results(tmp_path, [row for rows in winners for row in rows])

@@ -181,6 +181,7 @@ def test_cells_of_the_papers_are_shown_beside_them_and_labelled_with_the_scale(t
     assert (tmp_path / "tables" / "comparison.csv").exists()
 
 
+@pytest.mark.slow
 def test_the_page_says_which_figures_it_leaves_out(tmp_path, monkeypatch):
     monkeypatch.setattr("analysis.page.files.MOST_DRAWN", 2)
     rows = [each for task in ("a", "b", "c") for each in confirmed("none", [0.5], task)]

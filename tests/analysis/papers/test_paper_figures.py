@@ -130,6 +130,7 @@ def test_sweeps_of_distortion_show_accuracy_and_gap(tmp_path):
     assert printed["(c) distortion, by step length"].containers[0].lines[0].get_ydata() == pytest.approx([50.0, 50.0])
 
 
+@pytest.mark.slow
 def test_a_papers_sweep_is_laid_out_as_in_the_paper_beside_what_it_reports(tmp_path):
     rows = [
         row("cifar10-zhai", "localdrop", "default", seed, 1 - error / 100,

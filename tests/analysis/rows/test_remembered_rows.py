@@ -61,3 +61,23 @@ def test_notes_that_one_table_adds_are_not_on_the_next(trials):
     with current_rows_remembered():
         with_notes(analysis.current_rows(trials), ["only here"])
         assert "only here" not in analysis.notes_of(analysis.current_rows(trials))
+
+
+def test_what_is_nested_selects_nothing_anew_and_forgets_nothing(trials, monkeypatch):
+    seen, select = [], current_module._split
+    monkeypatch.setattr(current_module, "_split", lambda rows: seen.append(len(rows)) or select(rows))
+    with current_rows_remembered():
+        analysis.current_rows(trials)
+        with current_rows_remembered():
+            analysis.current_rows(trials)
+        analysis.current_rows(trials)
+    assert seen == [len(trials)]
+
+
+@pytest.mark.parametrize("table", [analysis.score_against_cost, analysis.recommend, analysis.compare_with_papers])
+def test_a_table_made_of_others_selects_the_rows_once(table, trials, monkeypatch):
+    seen, select = [], current_module._split
+    monkeypatch.setattr(current_module, "_split", lambda rows: seen.append(len(rows)) or select(rows))
+    table(trials)
+    assert seen[0] == len(trials)
+    assert seen.count(len(trials)) == 1

@@ -410,6 +410,7 @@ def test_the_folder_of_a_campaign_verifies_and_merges(arena, campaign, monkeypat
     assert (code, "extra.parquet" in error) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_report_is_written_where_it_is_asked_for(arena, campaign, monkeypatch, capsys, tmp_path):
     code, out, _ = call(
         monkeypatch, capsys, "report", str(arena.folder / "campaign"), "--out", str(tmp_path / "elsewhere")

@@ -157,6 +157,7 @@ def test_the_users_code_is_part_of_the_identity_and_so_are_the_modules_that_it_i
     assert not trial_ids(FILE) & (changed | known)
 
 
+@pytest.mark.slow
 def test_more_images_make_new_trials(folder: Path) -> None:
     known = trial_ids(FILE)
     shutil.copy(next((folder / "images" / "a").iterdir()), folder / "images" / "a" / "more.png")

@@ -12,6 +12,8 @@ import pytest
 from arena import Arena, await_that, processes_of, what_is_reproducible
 from faulty_contestants import FORTY_MEBIBYTES
 
+pytestmark = pytest.mark.slow  # its trials hang, wait and start again: half a minute
+
 LIMIT_SECONDS = 1.5
 LIMIT_BYTES = 300 * 2**20
 
@@ -179,7 +181,6 @@ def test_an_accident_is_made_good_by_the_second_attempt(row_of):
     assert row["test_value"] == row_of("none")["test_value"]
 
 
-@pytest.mark.slow
 def test_a_fork_server_that_is_killed_is_started_again(arena, row_of):
     answers = map(json.loads, arena.python(RUN, "kill_fork_server_once", "none").splitlines())
     killed, after = (answer["row"] for answer in answers)
@@ -215,7 +216,6 @@ def test_nothing_outlives_the_process_that_asked_but_what_a_trial_left_on_purpos
     await_that(lambda: not processes_of(arena), "fork servers and trials end with their parent")
 
 
-@pytest.mark.slow
 def test_a_trial_dies_with_the_process_that_asked_for_it_even_by_sigkill(tmp_path):
     arena = Arena(tmp_path)
     asking = subprocess.Popen(
@@ -235,7 +235,6 @@ def test_a_trial_dies_with_the_process_that_asked_for_it_even_by_sigkill(tmp_pat
     await_that(lambda: not processes_of(arena), "no orphan is left")
 
 
-@pytest.mark.slow
 def test_a_long_path_of_the_temporary_folder_is_no_obstacle(arena, records):
     """As under batch systems; a socket's path has 107 characters at most."""
     long = arena.folder / ("x" * 110)

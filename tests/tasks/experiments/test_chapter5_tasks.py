@@ -124,6 +124,7 @@ def test_points_of_the_stream_are_fresh_separated_and_on_the_sphere() -> None:
     assert abs(float(signs.double().mean())) < 5 / math.sqrt(600)
 
 
+@pytest.mark.slow
 def test_a_lazy_training_goes_on_where_it_was_cut_off() -> None:
     pair = ("lazy_dropout", LazyDropout()), ("max_norm", MaxNorm())
     whole = prepared(LAZY, *pair)

@@ -66,6 +66,7 @@ def test_mixups_weight_is_beta_distributed(alpha: float) -> None:
     assert stats.kstest(weights, stats.beta(alpha, alpha).cdf).pvalue > 1e-6
 
 
+@pytest.mark.slow
 def test_cutmixs_boxes_have_the_law_of_torchvisions() -> None:
     regularizer, at, theirs = CutMix(), step(), v2.CutMix(alpha=1.0, num_classes=4)
     ours = torch.stack([regularizer.transform_batch(batch(), at).inputs[1, 0] == 1 for _ in range(NUM_BATCHES)])
