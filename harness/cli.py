@@ -79,15 +79,18 @@ def run(suite: SuiteName, options: RunOptions) -> None:
 def plan(
     suite: SuiteName,
     options: RunOptions,
-    calibrate: Annotated[bool, typer.Option("--calibrate", help="Time some steps of cells not timed yet.")] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Time some training steps here, for cells without known times.")
+    ] = False,
     timings: Annotated[
-        list[str] | None, typer.Option(help="Another results folder, whose rows tell times.", callback=a_location)
+        list[str] | None,
+        typer.Option(help="Another results folder to estimate times from; may be repeated.", callback=a_location),
     ] = None,
     cells: Annotated[bool, typer.Option("--cells", help="List each cell.")] = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Show what would run and why, how long it may take, and how small a p it can reach. Runs no trial."""
+    """Show what would run and why, how long it may take, and how small a p value its tests can reach. Runs no trial."""
     from harness.command.plan_screen import show_plan
     from harness.command.plan_table import plan_table
 
@@ -116,7 +119,7 @@ def tune(
     ],
     options: RunOptions,
 ) -> None:
-    """Tune one regularizer on one task, and confirm the winner beside the baseline."""
+    """Tune one regularizer and the baseline on one task, and confirm the winners on fresh seeds."""
     from harness.command.campaign_toml import asked_to_tune
     from harness.contestants import BASELINE, Contestant
 
@@ -196,7 +199,7 @@ def check(
         Path | None, typer.Option(help="Folder of data sets, for tasks and data sets that read it.")
     ] = None,
     seconds: Annotated[
-        float, typer.Option(help="End the check of an entry that takes longer.", min=0.001)
+        float, typer.Option(help="End the check of an entry that takes more seconds than this.", min=0.001)
     ] = CHECK_SECONDS,
 ) -> None:
     """Check regularizers, tasks and other entries against the laws of their kind; exit code 1 if one is broken."""
@@ -214,7 +217,7 @@ def check(
 @app.command()
 def new(
     kind: Annotated[NewKind, typer.Argument(metavar="KIND", help="regularizer, task or dataset.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, which must be free.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the entry; no other entry may have it.")],
     into: Annotated[
         str | None, typer.Option(help="The folder to write, new or empty. [default: NAME]", callback=a_location)
     ] = None,
@@ -229,7 +232,7 @@ def new(
     from harness.command.new import next_commands, write_package
 
     package = write_package(kind, name, into, hook)
-    tell(f"{package.module} holds the {kind.value} {name}, an example that works, to change. What next:")
+    tell(f"{package.module} holds the {kind.value} {name}, a working example to change. Next commands:")
     for command in next_commands(package):
         say(f"  {command}")
 
@@ -241,7 +244,7 @@ for _command in (rank, stats, recommend, timing, compare, importance, report, ex
 @app.command()
 def status(
     folder: Folder,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until the run ends.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh until the run ends.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the state of a campaign: what runs where, what failed, what is left. Only reads files."""
@@ -267,7 +270,7 @@ def stop(folder: Folder) -> None:
 
 @app.command()
 def retry(folder: Folder) -> None:
-    """Give trials that failed another try, while the run that works on the campaign goes on."""
+    """Let the run that works on the campaign try its failed trials again."""
     from harness.control.status import ask, last_run, read_status
 
     before = read_status(folder, with_failures=False)

@@ -64,7 +64,7 @@ def say_card(text: str) -> None:
 
 
 def _paragraphs(lines: Sequence[str], columns: int) -> Iterator[str]:
-    """The lines, with those joined that belong to one paragraph of a docstring, so that they fill the window."""
+    """Join the lines of each paragraph of a docstring, so that they can be wrapped to the window."""
     paragraph = last = ""
     for line in map(visible, lines):
         is_below = line.strip() and _margin(paragraph) == _indentation(line)

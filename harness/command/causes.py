@@ -37,7 +37,7 @@ _OF_SYSTEM: dict[tuple[int, ...], tuple[str, str, int]] = {
         _FAILED,
     ),
     (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP): (
-        "The file system lacks what is needed here",
+        "The file system does not support an operation that is needed here",
         "Choose a folder on another one with --results.",
         _FAILED,
     ),

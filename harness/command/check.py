@@ -83,7 +83,7 @@ def check(*names: str, data_dir: Path | None = None, seconds: float = CHECK_SECO
 
 
 def _named(what: str) -> tuple[list[Report], list[tuple[str, str]]]:
-    """What one name stands for: reports on what is registered without effect, and (table, name) of each entry."""
+    """What a name refers to: reports on registrations without effect, and (table, name) of each entry to check."""
     if what.endswith(".py") or "/" in what:
         found = _entries_of_file(Path(what))
     else:

@@ -30,7 +30,7 @@ _PATTERNS = {  # what a name of each kind looks like in the tables, and in words
     NewKind.task: (re.compile(r"[a-z][a-z0-9_-]*"), "lower-case letters, digits, '-' and '_'"),
     NewKind.dataset: (re.compile(r"[a-z][a-z0-9_-]*"), "lower-case letters, digits, '-' and '_'"),
 }
-_EXAMPLES = {  # the method that a regularizer begins as
+_EXAMPLES = {  # what the example of each hook does
     HookName.transform_batch: "Gaussian noise on the inputs",
     HookName.penalty: "a penalty on the squares of the weights",
     HookName.fill: "noise that multiplies the units of dense layers",

@@ -76,7 +76,7 @@ def option(
         default: the value if the option is not given.
         unset: what a default of None means, as --help says it.
         of: the commands that have the option.
-        takes: what the option takes, for the message if its text is blank; "" allows blank text.
+        takes: what the option takes, for the message that refuses a blank text; "" allows blank text.
         parameters: further arguments of `typer.Option`.
     """
     metadata = {"text": text, "flags": flags, "unset": unset, "of": of, "takes": takes, "parameters": parameters}
@@ -112,13 +112,15 @@ class RunOptions:
         "Results folder or URI.", unset="results/SUITE; for tune results/tune-TASK", callback=a_location
     )
     scale: ScaleName | None = option("How much of the protocol is run.", unset="the suite's; for tune short")  # noqa: RUF009  # a field
-    tune_trials: int | None = option("Tune trials of each cell.", unset="the suite's")
+    tune_trials: int | None = option("Tune trials of each cell (a regularizer on a task).", unset="the suite's")
     tune_width: int | None = option(
         "Tune trials of a cell that run at once, on any machine.",
         unset="the campaign's; for a new one the suite's",
     )
     halving: bool = option("Stop the worse tune trials at 1/9 and 1/3 of their epochs.", "--halving", default=False)
-    seeds: int | None = option("Default and confirm trials of each cell.", unset="the suite's")
+    seeds: int | None = option(
+        "Number of seeds: default trials of each cell, and confirm trials of its winner.", unset="the suite's"
+    )
     splits: int = option("Number of train/validation splits; every seed runs on each.", default=1)
     select: RuleName | None = option(  # noqa: RUF009  # a field
         "Which tune trial is confirmed; oracle looks at test data.", unset="best_validation"
@@ -143,24 +145,30 @@ class RunOptions:
         "Join the Ray cluster at this address (HOST:PORT or auto).", of=_RUNNING, takes="HOST:PORT or auto"
     )
     wait_for_nodes: float = option(
-        "Seconds to wait for a node that holds a trial to join, on a cluster that starts nodes on demand.",
+        "Seconds to wait until a node has room for a trial, on a cluster that starts nodes on demand.",
         default=0.0, of=_RUNNING, min=0,
     )  # fmt: skip
     serial: bool = option("Run one trial after the other, without Ray; same values.", "--serial", default=False)
-    workers: int | None = option("Most trials at once.", unset="as many as the machine or cluster holds", min=1)
-    trial_seconds: float | None = option("End a trial that runs longer.", unset=LIMIT_IN_WORDS, of=_RUNNING, min=0)
+    workers: int | None = option("Most trials that run at once.", unset="as many as there is room for", min=1)
+    trial_seconds: float | None = option(
+        "End a trial that runs for more seconds than this.", unset=LIMIT_IN_WORDS, of=_RUNNING, min=0
+    )
     trial_memory: float | None = option(
-        "GiB a trial may take.", unset="its share of the machine's", of=_RUNNING, min=0.001, max=MAX_MEMORY_GIB
+        "Memory that a trial may take, in GiB.",
+        unset="its share of the machine's",
+        of=_RUNNING,
+        min=0.001,
+        max=MAX_MEMORY_GIB,
     )
     checkpoint_seconds: float = option(
-        "Least time between checkpoints of one trial.", default=CHECKPOINT_SECONDS, of=_RUNNING, min=0
+        "Least number of seconds between checkpoints of a trial.", default=CHECKPOINT_SECONDS, of=_RUNNING, min=0
     )
     gpus_per_trial: float | None = option(
-        "Share of a GPU of one trial; auto is by the memory that trials take.",
+        "Share of a GPU that one trial takes, 0 to 1; auto chooses it by the memory that trials need.",
         unset="0.25 if there are GPUs, with --serial 1", parser=share_of_gpu, metavar="SHARE|auto",
     )  # fmt: skip
-    cpus_per_trial: float = option("CPUs of one trial, which are also its threads.", default=1.0, min=0.1)
-    precision: PrecisionName | None = option("Number format.", unset="the protocol's")  # noqa: RUF009  # a field
+    cpus_per_trial: float = option("CPUs that one trial takes; also its number of threads.", default=1.0, min=0.1)
+    precision: PrecisionName | None = option("Number format of training steps.", unset="the protocol's")  # noqa: RUF009  # a field
     channels_last: bool = option("Lay images and conv layers out channels last.", "--channels-last", default=False)
     compiled: bool = option("Compile networks with torch.compile.", "--compile", default=False)
     cuda_graphs: bool = option("Replay compiled networks as CUDA graphs.", "--cuda-graphs", default=False)

@@ -86,7 +86,7 @@ class OwnTasks:
 
 
 def own_tasks_of(path: Path, content: Mapping[str, Any]) -> OwnTasks:
-    """All tasks that a file defines. Each network is made once, without numbers, and each folder of images is listed.
+    """All tasks that a file defines. Each network is made once, without its weights; each folder of images is listed.
 
     Raises:
         BadInput: for whatever is not allowed, or cannot be made or found.

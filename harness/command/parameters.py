@@ -112,7 +112,7 @@ SuiteName = Annotated[
 ]
 OnConflict = Annotated[
     WhoseRows | None,
-    typer.Option(help="Where folders hold a trial with different values: take the first or last folder's row."),
+    typer.Option(help="If folders hold different values for a trial, take the row of the first or last folder."),
 ]
 Folders = Annotated[
     list[str],

@@ -58,7 +58,8 @@ def recommend(
         float | None, typer.Option(help="Share of training images with a wrong label, such as 0.2.")
     ] = None,
     overhead: Annotated[
-        float | None, typer.Option(help="Largest time of a step relative to that without a regularizer, such as 1.2.")
+        float | None,
+        typer.Option(help="Longest allowed training step, relative to one without a regularizer, such as 1.2."),
     ] = None,
     from_: Annotated[
         list[str] | None,
@@ -86,7 +87,7 @@ def recommend(
 
 
 def _folders_with_evidence() -> list[str]:
-    """The published leaderboard if the present folder has it, else all results folders in `results`.
+    """The published leaderboard if the current folder has it, else all results folders in `results`.
 
     Raises:
         BadInput: if there is neither.

@@ -19,8 +19,8 @@ from harness.results.campaign_file import CAMPAIGN_FILE, read_campaign
 from harness.results.store import Store
 from harness.results.trial_summary import FINISHED_COLUMNS, TrialSummary
 
-SILENT_SECONDS = 30.0  # a run that has written no account for this long counts as ended
-SILENT_INTERVALS = 5  # and that has missed this many accounts, which are rarer on an object store
+SILENT_SECONDS = 30.0  # a run that has not updated run.json for this long counts as ended,
+SILENT_INTERVALS = 5  # if it has also missed this many updates, which are rarer on an object store
 PATIENCE_SECONDS = 30.0  # for a run to read a request
 _POLL_SECONDS = 0.2
 
@@ -41,7 +41,7 @@ class RunningPack:
 
 @dataclass(frozen=True, kw_only=True)
 class CellStanding:
-    """Counts of trials of one contestant on one task; `total` is None if no run has written it."""
+    """Counts of trials of one contestant on one task; `total` and `best` are None if no run.json tells them."""
 
     task: str
     regularizer: str
@@ -167,7 +167,7 @@ def ask(location: str, what: Ask) -> Status:
         if time.monotonic() > latest:
             raise RegarenaError(
                 f"The run on {location} did not answer within {PATIENCE_SECONDS:g} s (process {status.pid} on "
-                f"{status.machine}); the request is stored, and the run follows it if it still lives."
+                f"{status.machine}); the request is stored, and the run carries it out if it is still alive."
             )
         time.sleep(_POLL_SECONDS)
     return status

@@ -1,7 +1,7 @@
 """Folders whose rows a campaign uses without owning them: those of `regarena run --from`.
 
-They are named in campaign.json, by the last request: the path relative to the results folder, or the URI. Every reader
-of the campaign's rows reads theirs too; nobody writes to them.
+The last request in campaign.json names them, each by its URI or by its path relative to the results folder. Every
+reader of the campaign's rows reads their rows too; nothing is written to them.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ def opened_sources(folder: Folder, names: Iterable[str]) -> list[Folder]:
     """The folders that `folder` names in its campaign.json.
 
     Raises:
-        BadInput: if one holds no trials. If it is a URI: a file must not decide to which server a program connects.
+        BadInput: if one holds no trials, or is a URI: a file must not decide which server a program connects to.
     """
     found = []
     for name in names:
         if "://" in name or not folder.is_local:
             raise BadInput(
-                f"{folder.name} uses rows of {name}, which is opened only if you name it: give both folders, or for a "
-                f"run --from {name}."
+                f"{folder.name} uses rows of {name}, which is opened only if you name it: give both folders, or to "
+                f"`regarena run` the option --from {name}."
             )
         source = open_folder(os.path.relpath(posixpath.join(folder.path, name)))
         if not source.parquet_files(TRIALS):
@@ -53,10 +53,10 @@ def opened_sources(folder: Folder, names: Iterable[str]) -> list[Folder]:
 
 
 def with_sources(folders: Sequence[Folder]) -> list[Folder]:
-    """These folders, then those whose rows they use, and theirs; each once.
+    """These folders, then their sources, then the sources of these, and so on; each folder once.
 
     Raises:
-        BadInput: as `opened_sources`; not for a URI that is among `folders`.
+        BadInput: as `opened_sources`, but a URI that is among `folders` is allowed.
     """
     found, waiting = {_place(folder): folder for folder in folders}, list(folders)
     given = {folder.name for folder in folders}
@@ -71,7 +71,7 @@ def with_sources(folders: Sequence[Folder]) -> list[Folder]:
 
 
 def as_written(folder: Folder, source: Folder) -> str:
-    """How campaign.json of `folder` names a source: without names of users, wherever the two are moved together."""
+    """The name of a source in campaign.json: a relative path, so that it holds no user's name and both can be moved."""
     if source.is_local and folder.is_local:
         return os.path.relpath(source.path, folder.path).replace(os.sep, "/")
     return source.name

@@ -1,7 +1,7 @@
 """How the trials of other folders (`regarena run --from`) differ from those that a run would add to them.
 
-Tables compare only rows with equal data, code of the task, switches and budgets (`analysis.rows.comparable`); whoever
-trains for hours to be compared is told before.
+Tables compare only rows with equal data, code of the task, switches and budgets (`analysis.rows.comparable`). The user
+is told of differences before the run, since trials may take hours.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _differences(plan: Plan, source: Folder, execution: Execution) -> Iterator[s
         if known and cell.task.dataset_fingerprint(folder.absolute() if folder else None) not in known:
             unlike["other data"].append(name)
     for what, where in unlike.items():
-        yield f"{source.name} has {what} for {', '.join(where)}: there the trials of this run are not compared with it."
+        yield f"{source.name} has {what} for {', '.join(where)}: trials of this run on these are not compared with it."
     yield from _other_budgets(plan, source.name, store)
 
 

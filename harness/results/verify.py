@@ -68,7 +68,7 @@ class _Files:
         if version > SCHEMA_VERSION:
             yield (
                 f"{name} was written by a newer regarena (version {version} of the schema, this one reads up to "
-                f"{SCHEMA_VERSION}); its rows were not looked at. Upgrade regarena, and keep the file."
+                f"{SCHEMA_VERSION}); its rows were not checked. Upgrade regarena, and keep the file."
             )
             return
         if kind == TRIALS and (lacking := _lacking(table, version)):
