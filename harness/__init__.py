@@ -1,1 +1,1 @@
-"""The engine: when and where trials run. The only package that knows Ray, Optuna and Parquet writing."""
+"""The engine: when and where trials run. The only package that uses Ray, searches with Optuna and writes Parquet."""

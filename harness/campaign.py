@@ -37,10 +37,10 @@ KEPT = "What is finished is kept; the same command resumes."
 
 
 def store_of(request: Request) -> Store:
-    """The results folder of a request, with the folders whose trials it uses: those asked for, or else those of before.
+    """The results folder of a request, with its sources: the folders of `--from`, or else those of the last request.
 
     Raises:
-        BadInput: if one of these holds no trials, or is the results folder itself.
+        BadInput: if a source holds no trials, or is the results folder itself.
     """
     store = Store(request.results)
     if not request.sources:
@@ -59,7 +59,7 @@ def _and_theirs(folders: Sequence[Folder]) -> list[Folder]:
 
 
 def plan_campaign(request: Request, store: Store) -> Plan:
-    """The plan; creates nothing, runs nothing.
+    """The plan of a request. Writes no files and runs no trials.
 
     Raises:
         BadInput: for unknown names, impossible values, or a folder that holds another suite.
@@ -115,7 +115,7 @@ def _tune_width(request: Request, store: Store) -> int:
 
 
 def _begun_searches(store: Store) -> tuple[str, list[Mapping[str, Any]]]:
-    """The requests with searches in the campaign's folder, or else in the first source that has some, and its name."""
+    """A folder's name, and its earlier requests with tune trials: the campaign's, or those of the first such source."""
     for location in (store.location, *(source.name for source in store.sources)):
         known = read_campaign(Store(location))
         if begun := [each for each in known["requests"] if each.get("tune_trials")] if known else []:
@@ -173,8 +173,8 @@ def _run_missing(request: Request, plan: Plan, store: Store, announce: Callable[
         _write_skipped(store, plan, stored)
     outcome = _run(request, plan, store, stored, announce)
     with _writing(store):
-        if not (request.only or request.skip):  # those of the other cells are still wanted
-            store.drop_checkpoints()  # the suite is complete: the rest belongs to older code or settings
+        if not (request.only or request.skip):  # otherwise cells that were left out may still need theirs
+            store.drop_checkpoints()  # all cells are complete, so what is left belongs to older code or settings
         store.compact()
     return outcome
 

@@ -30,8 +30,8 @@ class Cell:
     skip_reason: str | None = None
     note: str | None = None  # what a reader of its results should know
     is_timed: bool = False
-    definition: str = ""  # of a task that a campaign's file defines
-    points: tuple[Point, ...] = ({},)  # where its default trials run; the empty one is the paper's hyperparameters
+    definition: str = ""  # text of the task, if a campaign's file defines it
+    points: tuple[Point, ...] = ({},)  # overrides of its default trials; {} is the paper's hyperparameters
 
     @property
     def task(self) -> Task:
@@ -60,7 +60,7 @@ def usable_cells(
     """
     cells: list[Cell] = []
     errors: list[BrokenEntryError] = []
-    kinds: dict[str, tuple[str, str]] = {}  # of hyperparameters, each with the contestant that had it first
+    kinds: dict[str, tuple[str, str]] = {}  # hyperparameter -> kind of its values, first contestant with it
     for task, name in pairs:
         try:
             cells.append(_cell(suite, task, name, scale))
@@ -119,7 +119,7 @@ def _cell(suite: Suite, task_name: str, regularizer: str, scale: Scale) -> Cell:
 
 @cache
 def _check_task(name: str, scale: Scale) -> None:
-    """Evaluate all that a plan needs of a task of another package.
+    """Call everything that planning needs of a task from another package.
 
     Raises:
         BrokenEntryError: if the task raises an exception, or its learning rate or epochs are not allowed.

@@ -119,7 +119,7 @@ class _Module:
     statements: list[ast.stmt] = field(default_factory=list)
 
     def nodes(self, name: str) -> list[ast.stmt]:
-        """The statements that define a name, and those that define none; the whole module for an empty name."""
+        """The statements that define this name, and those that define no name at all; for an empty name all of them."""
         named = [self.definitions[name]] if name else self.definitions.values()
         return list(dict.fromkeys([*itertools.chain.from_iterable(named), *self.statements]))
 

@@ -38,13 +38,13 @@ class Contestant:
 
     Raises:
         UnknownNameError: if a part is not in the table.
-        BadInput: if a part stands in the name twice, or the baseline beside others.
+        BadInput: if the name contains a part twice, or the baseline together with other parts.
     """
 
     name: str
 
     def __post_init__(self) -> None:
-        """Look every part up once."""
+        """Check that every part exists, and that the parts may be combined."""
         for part in self.parts:
             REGULARIZERS.target(part)
         if len(set(self.parts)) < len(self.parts):
@@ -85,7 +85,7 @@ class Contestant:
     def resolve(self, task: Task, scale: Scale, overrides: Mapping[str, Scalar] | None = None) -> dict[str, Scalar]:
         """Every hyperparameter of a trial, and the learning rate.
 
-        Later ones replace earlier ones: the regularizer's defaults, the task's defaults, `overrides`, the task's pins.
+        In increasing priority: the regularizer's defaults, the task's defaults, `overrides`, the task's pins.
 
         Raises:
             BadInput: if an override is not a hyperparameter of this contestant, or has a value of another type.

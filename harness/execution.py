@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.errors import BadInput
 
 CHECKPOINT_SECONDS = 60.0
-AUTO = -1.0  # as a share of a GPU: by the memory that trials take
+AUTO = -1.0  # instead of a share of a GPU: choose the share by the memory that trials need
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,16 +25,16 @@ class Execution:
     trials_at_once: int | None = None  # on this machine, as Ray's node counts them; None: by its processors and GPUs
     trial_seconds: float | None = None  # wall-clock limit of one trial; None is no limit
     known_limit: bool = False  # whether trials without a limit get one from the times of their cell: `times.limits`
-    memory_bytes: int | None = None  # limit of one trial's process, beyond its start; None: its share of the machine's
+    memory_bytes: int | None = None  # that a trial's process may take beyond its start; None: its share of the machine
     exclusive: bool = False  # no other trial of the campaign runs on the machine
     checkpoint_location: str | None = None  # the results folder or URI; None is no checkpoints
     checkpoint_seconds: float = CHECKPOINT_SECONDS  # least time between two of one trial; shorter trials write none
-    needs_cuda: tuple[str, ...] = ()  # switches of some trial that only a GPU has
+    needs_cuda: tuple[str, ...] = ()  # switches that some trial uses and only a GPU supports
     working_folder: str | None = None  # of the trials' processes; None is that of the calling process
     preload: tuple[str, ...] = ()  # tasks whose data the fork server reads once, for all its children
-    preload_modules: tuple[str, ...] = ()  # that it imports once, likewise
+    preload_modules: tuple[str, ...] = ()  # modules that it imports once, likewise
     task_data: Mapping[str, str] = field(default_factory=dict)  # folders of tasks with data of their own, by task
-    code_folder: str | None = None  # of a campaign's file that names functions of the user's own code
+    code_folder: str | None = None  # folder of a campaign's file that names functions of the user's code
 
     def placed(self, gpu_fraction: float) -> Execution:
         """The same settings with this share of a GPU and the device that goes with it; 0 is the processor.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # the workers import this module through the tuner, and must 
     from harness.schedule import Schedule
 
 MAX_WORKER_LOSSES = 2  # of one trial; after one more its row has the status "crashed"
-MAX_EVICTIONS = 50  # likewise, of nodes: a busy hour of spot instances is far from it, but a trial may end its nodes
+MAX_EVICTIONS = 50  # of its nodes: far more than spot instances cost in an hour, but a trial may crash its nodes
 
 
 class InFlight:
@@ -38,7 +38,7 @@ class InFlight:
         room: Callable[[], float] = lambda: math.inf,
         has_lost_node: Callable[[TrialSpec], bool] = lambda spec: False,
     ) -> None:
-        """See the class; `room` is how many packs may be out, `has_lost_node` whether a lost trial's node is gone."""
+        """`room` returns how many packs workers may have; `has_lost_node` whether the node of a lost trial is gone."""
         self._schedule, self._store, self._execution, self._progress = schedule, store, execution, progress
         self._requests = requests or Requests()
         self._room, self._has_lost_node = room, has_lost_node
@@ -87,7 +87,7 @@ class InFlight:
         counts.update(spec.trial_id for spec in pack)
 
     def take(self, tune_id: str, result: dict[str, Any], was_lost: bool) -> None:
-        """Take in how the Tune trial `tune_id` ended; Tune will not retry it.
+        """Record how the Tune trial `tune_id` ended; Tune will not retry it.
 
         If its worker was lost, its trials are given out again, one by one, until each has lost too many workers. Tune's
         own retries do not suffice: it gives up at once if one lost worker breaks two of its calls. A Tune trial that

@@ -18,10 +18,9 @@ class Cluster:
     address: str | None = None
     max_workers: int | None = None  # most trials at once; None: as many as fit
     cpus_per_trial: float = 1.0
-    gpus_per_trial: float | None = (
-        None  # or `execution.AUTO`; None: `Execution.gpu_fraction` where there are GPUs, else 0
-    )
-    wait_seconds: float = 0.0  # for a node that holds a trial to join; above 0 the cluster is one that starts nodes
+    # Share of a GPU, or `execution.AUTO`. None: `Execution.gpu_fraction` if there are GPUs, else 0.
+    gpus_per_trial: float | None = None
+    wait_seconds: float = 0.0  # for a node with room for a trial; above 0, the cluster starts nodes on demand
     allow_no_token: bool = False  # whether a cluster without a token may be joined
 
 
@@ -32,7 +31,7 @@ class Request:
     suite_name: str
     suite: Suite
     results: str
-    sources: Sequence[str] = ()  # other results folders, whose trials count as finished; () means those of before
+    sources: Sequence[str] = ()  # other results folders, whose trials count as finished; (): those of the last request
     budget: Budget
     tune_width_is_asked: bool = False  # if False, a campaign keeps the width that it began with
     only: Sequence[str] = ()

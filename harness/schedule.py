@@ -1,9 +1,9 @@
 """Which trials run next, over all cells; each cell's study is replayed over the stored trials. Runs nothing.
 
-Trials are given out in packs. A pack is mostly one trial; it holds several that differ only in their seed where the
-task can train these at once. Packs are no part of a trial's identity: each trial has its own id and row, with the same
-values as if it ran alone, up to rounding. If anything goes wrong in a pack of several, it leaves no row, and its trials
-run again one by one, so that a failure is recorded only for the trial that caused it.
+Trials are given out in packs. A pack is usually one trial; where the task can train several at once, it holds trials
+that differ only in their seed. A pack is not part of a trial's identity: each trial has its own id and row, with the
+same values as if it ran alone, up to rounding. If anything goes wrong in a pack of several, it leaves no row, and its
+trials run again one by one, so that a failure is recorded only for the trial that caused it.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class CellProgress:
         cell: one of its cells.
         stored: trials that ended, by trial_id; other cells' may be among them.
         out: ids of trials that workers have now; these are not given out again.
+        proposals: stored proposals by their digests, see `CellStudy`.
     """
 
     def __init__(
@@ -63,9 +64,9 @@ class CellProgress:
         self._places: dict[str, list[int]] = {}  # of each proposal among them, by trial_id
         self._brackets: list[list[TrialSpec]] = []  # of different proposals
         self._bracket_of: dict[str, int] = {}
-        self._given: dict[str, int] = {}  # by trial_id, to which rung a proposal was made ready
+        self._given: dict[str, int] = {}  # trial_id -> the last rung for which the proposal was made ready
         self._over: set[str] = set()  # proposals whose outcome is final
-        self.stopped: list[str] = []  # those of them that ended at a rung; their checkpoints are to be removed
+        self.stopped: list[str] = []  # ids of those that ended at a rung; their checkpoints are to be removed
         self._ready: deque[TrialSpec] = deque()  # proposals that no worker has yet
         self._num_tuned = 0
         self._propose()
@@ -143,7 +144,7 @@ class CellProgress:
         return {spec.trial_id: spec for spec in specs}
 
     def _propose(self) -> None:
-        """Make all proposals that can be made now; when the last one of the budget is known, freeze the winner."""
+        """Make all proposals that can be made now; once the outcomes of all of them are known, add confirm trials."""
         while len(self._proposals) < self._plan.budget.tune_trials and (asked := self._study.ask()) is not None:
             place = len(self._proposals)
             spec = self._plan.spec(
@@ -175,7 +176,7 @@ class CellProgress:
         self._decide(bracket)
 
     def _decide(self, bracket: int) -> None:
-        """Make the trials of a bracket ready that train further, and tell the study the final outcomes."""
+        """Make those trials of a bracket ready that continue, and tell the study the outcomes that are final."""
         specs = self._brackets[bracket]
         outcomes = [self._stored.get(spec.trial_id) for spec in specs]
         if self._rungs and len(self._proposals) < (bracket + 1) * BRACKET:
@@ -240,6 +241,7 @@ class Schedule:
         plan: the campaign's plan.
         stored: trials that ended, by trial_id.
         out: ids of trials that workers have now; these are not given out again.
+        proposals: stored proposals by their digests, see `CellStudy`.
     """
 
     def __init__(
@@ -257,7 +259,7 @@ class Schedule:
         self._by_task: dict[str, list[CellProgress]] = {}
         for each in self.cells:
             self._by_task.setdefault(each.cell.task_name, []).append(each)
-        self._served = [0] * len(self.cells)  # when each was given a trial last, as a count
+        self._served = [0] * len(self.cells)  # of each cell, the value of `_num_served` when it last got a trial
         self._num_served = 0
         self._searching = _Ready(lambda cell: cell.has_proposal, lambda cell: cell.tune_seconds_left)
         self._others = _Ready(lambda cell: cell.has_other, lambda cell: cell.seconds_per_trial)
@@ -279,7 +281,7 @@ class Schedule:
         return None
 
     def _note(self, position: int) -> None:
-        """Take in that a cell has other trials ready, or other times, than before."""
+        """Update the queues after a cell's ready trials or its times have changed."""
         cell = self.cells[position]
         for ready in (self._searching, self._others):
             ready.note(position, cell, self._served[position])
@@ -292,7 +294,7 @@ class Schedule:
         self._note(self._positions[spec.cell])
 
     def limited(self, execution: Execution, pack: Pack) -> Execution:
-        """The settings for a pack, with a limit of time from what is known of its cell, where there is to be one."""
+        """The settings for a pack. If the user set no time limit, it follows from known times (`times.limits`)."""
         if execution.trial_seconds is not None or not execution.known_limit:
             return execution
         cell = self._by_cell[pack[0].cell]
@@ -318,10 +320,10 @@ class Schedule:
 
 
 class _Ready:
-    """The cells that have a trial of one kind ready: the first has the highest priority.
+    """A queue of the cells that have a trial of one kind ready; the first has the highest priority.
 
-    Of equal ones it is the one that was served longest ago, and then the first in the order of the plan. A heap, whose
-    entries are replaced when a cell is noted again; old ones are dropped when they come to its top.
+    Ties go to the cell that was served longest ago, then to the first one in the plan. The queue is a heap: `note` adds
+    a new entry for a cell, and outdated entries are dropped when they reach the top.
     """
 
     def __init__(self, has: Callable[[CellProgress], bool], priority: Callable[[CellProgress], float]) -> None:
@@ -346,7 +348,7 @@ class _Ready:
 
 
 def next_pack(waiting: Sequence[TrialSpec]) -> Pack:
-    """The first waiting trial, and those that can be trained at once with it in one process, in their order."""
+    """The first waiting trial, and those that can be trained together with it in one process, in their order."""
     first = waiting[0]
     alike = [spec for spec in waiting if spec is first or replace(spec, seed=first.seed) == first]
     switches = (

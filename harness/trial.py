@@ -48,8 +48,8 @@ _OUT_OF_MEMORY_TEXTS = (
 def run_pack(pack: Pack, execution: Execution) -> list[TrialRecord]:
     """Run the trials of a pack in this process: one as `run_trial` does, several at once as their task trains them.
 
-    If anything goes wrong with several, the list is empty. Otherwise each has an equal share of the time of all and the
-    peak memory of all; the column `seeds_together` holds their number.
+    If anything goes wrong with several, the list is empty. Otherwise each record has an equal share of the pack's time,
+    the pack's peak memory, and in the column `seeds_together` the number of its trials.
     """
     if len(pack) == 1:
         return [run_trial(pack[0], execution)]
@@ -97,7 +97,7 @@ def run_trial(spec: TrialSpec, execution: Execution) -> TrialRecord:
 
 
 def failed_record(spec: TrialSpec, execution: Execution, error: BaseException) -> TrialRecord:
-    """The record of a trial that this exception ended."""
+    """The record, with status "failed", of a trial that raised this exception."""
     values = base_values(spec, execution) | {"finished_at": utc_now()} | failure_values(error)
     return TrialRecord(spec=spec, status="failed", values=values)
 
@@ -218,7 +218,7 @@ def _timed(spec: TrialSpec, execution: Execution, started: float) -> Outcome:
         "setup_seconds": setup_seconds,
         "epochs_run": timed.num_steps // steps_per_epoch,
         "dataset_fingerprint": task.dataset_fingerprint(execution.data_folder_of(spec.task)),
-        "peak_memory_bytes": None,  # the twin has its part in it
+        "peak_memory_bytes": None,  # the peak would include the twin's memory
         **_graphs("", regularized),
         **_graphs("twin_", twin),
     }
@@ -241,7 +241,7 @@ def _graphs(whose: str, training: Training) -> dict[str, Any]:
 
 
 def prepare(spec: TrialSpec, execution: Execution, regularizers: Regularizers | None = None) -> tuple[Task, Training]:
-    """The task of a trial, and its training before the first step; with `regularizers`, where given, for its own."""
+    """The task of a trial, and its training before the first step; `regularizers`, if given, replace its own."""
     task = _task(spec).on_split(spec.split)
     if regularizers is None:
         regularizers = Contestant(spec.regularizer).build(spec.hyperparameters)
@@ -293,7 +293,7 @@ def _values(
         values["test_value"] = final["test"][task.metric]
         values["test_value_at_best_validation"] = best.get("test", {}).get(
             task.metric
-        )  # none for tasks that evaluate only at the end
+        )  # missing if it paused before its first evaluation
     return values
 
 

@@ -51,7 +51,7 @@ if TYPE_CHECKING:  # the workers import this module too, and must not import tor
 _NOISY_LOGGERS = ("ray", "ray.tune.analysis.experiment_analysis", "ray.tune.tune", "ray.tune.execution.tune_controller")
 _OBJECT_STORE_BYTES = 100 * 2**20  # no data travels through it
 _GRACE_SECONDS = 5.0  # for a clean end after a signal, which may also have ended Ray's own processes
-_METRIC = "has_ended"  # Tune aborts the whole run over a report without its metric; the values travel as text beside it
+_METRIC = "has_ended"  # Tune aborts the run if a report lacks its metric; our values are reported beside it, as text
 _NO_LIMIT = 10**6
 _NODES_SECONDS = 5.0  # from one look at the cluster's nodes to the next
 _LOOK_SECONDS = 1800.0  # for a node to read its copy of the data
@@ -169,10 +169,10 @@ def _nodes() -> list[Node]:
 
 
 def _nodes_with_room(cluster: Cluster, execution: Execution, announce: Callable[[str], None]) -> list[Node]:
-    """The cluster's nodes, as soon as one of them holds a trial.
+    """The cluster's nodes, as soon as one of them has room for a trial.
 
     Raises:
-        BadInput: if none does within the time that the user grants for nodes to join.
+        BadInput: if none has within the time of `--wait-for-nodes`.
     """
     fraction = 1.0 if cluster.gpus_per_trial == AUTO else min(1.0, cluster.gpus_per_trial or 0.0)
     wanted = {"CPU": cluster.cpus_per_trial, "GPU": fraction}
@@ -189,7 +189,7 @@ def _nodes_with_room(cluster: Cluster, execution: Execution, announce: Callable[
 
 
 def _check_room(nodes: Sequence[Node], wanted: Resources, cluster: Cluster) -> None:
-    """Make sure that some node holds a trial with these resources.
+    """Make sure that some node has room for a trial with these resources.
 
     Raises:
         BadInput: if none does.
@@ -207,7 +207,7 @@ def _in_words(wanted: Resources) -> str:
 
 
 def _ask_for_nodes(wanted: Resources) -> None:
-    """Ask an autoscaler, where there is one, for a node with these resources; without any, take the request back."""
+    """Ask the autoscaler, if there is one, for a node with these resources; {} withdraws the request."""
     from ray.autoscaler.sdk import request_resources
 
     bundle = {name: math.ceil(amount) for name, amount in wanted.items() if amount > 0}
@@ -287,7 +287,7 @@ def _checked(nodes: Sequence[Node], schedule: Schedule, store: Store, execution:
 
 
 def _seen_on(nodes: Sequence[Node], check: NodeCheck | None, execution: Execution) -> dict[Node, Seen | Exception]:
-    """What each node sees of itself, all asked at once; an exception for one that does not answer."""
+    """What each node reports about itself; all are asked at the same time. An exception stands for a failed answer."""
     import ray
 
     # The process ends afterwards: it would keep the memory that it took on a GPU.
@@ -357,7 +357,7 @@ def _fit_once(
 
 
 class _Room:
-    """How many trials Tune has at once, by the nodes that are there now: they come and go."""
+    """How many trials Tune may have at once, by the nodes of the cluster now; nodes come and go during a run."""
 
     def __init__(self, wanted: Resources, limits: Limits, progress: Progress) -> None:
         self._wanted, self._limits, self._progress = wanted, limits, progress
@@ -373,7 +373,7 @@ class _Room:
 
 
 class _Evictions:
-    """Tells whether a trial was lost because its node was: then it is not the trial's fault."""
+    """Tells whether a trial was lost together with its node; such a loss does not count against the trial."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -427,8 +427,8 @@ def _trainable(
 ) -> None:
     """What a Tune trial does: run a pack of our trials in a child process, then write their rows.
 
-    Failures of trials become rows. A row that cannot be written is reported, not raised: on an exception Tune would run
-    the trials again, with the disk still full. So is a node that cannot run trials.
+    Failures of trials become rows. A row that cannot be written is reported, not raised: after an exception Tune would
+    run the trials again, with the disk still full. A node that cannot run trials is reported in the same way.
     """
     from ray import tune
 

@@ -63,7 +63,7 @@ def has_sites_that_contestants_can_fill(checked: CheckedArchitecture) -> Iterato
 
 
 def draws_its_weights_from_the_seed(checked: CheckedArchitecture) -> Iterator[str]:
-    """So a trial's seed determines them."""
+    """Two networks made from one seed have the same weights, so a trial's seed determines them."""
     first, second = checked.network().state_dict(), checked.network().state_dict()
     if list(first) != list(second) or not all(torch.equal(first[name], second[name]) for name in first):
         yield "Two networks made after torch.manual_seed(0) differ; draw weights from torch's global generator."

@@ -16,7 +16,7 @@ NO_NUMBERS = (math.nan, math.inf, -math.inf, -1.0, 1e30)  # values that few fiel
 
 
 def is_a_frozen_keyword_only_dataclass(entrant: Entrant) -> Iterator[str]:
-    """So its fields are the arguments of its constructor, and nothing changes them."""
+    """Its fields are then the arguments of its constructor, and nothing changes them."""
     cls = entrant.cls
     if not (issubclass(cls, Regularizer) and dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen):
         yield f"{entrant.called} must be a frozen dataclass and a Regularizer."
@@ -33,7 +33,7 @@ def has_defaults_of_the_types_that_its_fields_declare(entrant: Entrant) -> Itera
 
 
 def says_what_it_computes_and_where_that_comes_from(entrant: Entrant) -> Iterator[str]:
-    """The attributes `formula` and `source`, which its card shows."""
+    """The attributes `formula` and `source`, which its card shows, are not empty."""
     for attribute in ("formula", "source"):
         if not getattr(entrant.cls, attribute).strip():
             yield f"{entrant.called}.{attribute} is empty; its card shows it."
@@ -47,13 +47,13 @@ def begins_its_docstring_with_one_sentence(entrant: Entrant) -> Iterator[str]:
 
 
 def names_only_its_fields_in_its_space(entrant: Entrant) -> Iterator[str]:
-    """And each range has a source."""
+    """Every key of its search space is a field, and every range has a source."""
     if fault := fault_of_space(entrant.space, entrant.cls):
         yield f"The search space of {entrant.name} does not fit: {fault}."
 
 
 def is_constructed_by_every_corner_of_its_space(entrant: Entrant) -> Iterator[str]:
-    """And by the middle of each range."""
+    """The constructor accepts both corners of the space, and the ends and the middle of each range alone."""
     space = {field: probes(scope) for field, scope in entrant.space.items()}
     candidates: list[dict[str, Scalar]] = [{field: value} for field, values in space.items() for value in values]
     for corner in (0, -1):

@@ -34,7 +34,7 @@ BASELINE_PAIR = (BASELINE, Unregularized())
 
 
 def trains_like_the_baseline_when_switched_off(entrant: Entrant) -> Iterator[str]:
-    """With the values of `off`, bit for bit."""
+    """With the values of `off`, training ends in the baseline's weights, bit for bit."""
     if not entrant.cls.off:
         return
     off = entrant.cls(**entrant.cls.off)
@@ -45,7 +45,7 @@ def trains_like_the_baseline_when_switched_off(entrant: Entrant) -> Iterator[str
 
 
 def passes_values_through_unchanged_in_eval_mode(entrant: Entrant) -> Iterator[str]:
-    """Unless it declares `eval_is_identity = False`."""
+    """In eval mode the network computes what it does without it, unless it declares `eval_is_identity = False`."""
     if not entrant.cls.eval_is_identity:
         return
     for name, task in entrant.tasks.items():
@@ -65,7 +65,7 @@ def passes_values_through_unchanged_in_eval_mode(entrant: Entrant) -> Iterator[s
 
 
 def gives_the_same_weights_twice(entrant: Entrant) -> Iterator[str]:
-    """For the same trial on the same machine, bit for bit."""
+    """The same trial on the same machine ends in the same weights, bit for bit."""
     if not torch.equal(weights_after(entrant.home, entrant.on(entrant.home)), entrant.weights):
         yield f"{entrant.called} trains to other weights when the same trial runs again; draw from step.rng or masks()."
 
@@ -99,7 +99,7 @@ def _global_states() -> tuple[bytes, bytes]:
 
 
 def neither_reads_nor_moves_the_global_generators(entrant: Entrant) -> Iterator[str]:
-    """So its draws do not shift those of other code."""
+    """Its draws must not shift those of other code, nor depend on them."""
     torch.manual_seed(1)
     np.random.seed(1)  # noqa: NPY002  # the global generator is the subject here
     before = _global_states()
@@ -112,7 +112,7 @@ def neither_reads_nor_moves_the_global_generators(entrant: Entrant) -> Iterator[
 
 
 def ends_in_finite_values_with_its_defaults(entrant: Entrant) -> Iterator[str]:
-    """On every tiny task that it fits."""
+    """On every tiny task that it fits, the final weights and all logged values are finite."""
     for name, task in entrant.tasks.items():
         training, outcome = entrant.trained if task is entrant.home else trained(task, entrant.on(task))
         if not torch.isfinite(weights_of(training.network)).all():

@@ -121,7 +121,10 @@ def is_the_same_each_time(checked: CheckedDataset) -> Iterator[str]:
 
 
 def holds_out_other_samples_on_another_split(checked: CheckedDataset) -> Iterator[str]:
-    """And has the same test split: otherwise `--splits` would count one split several times."""
+    """Each split holds out other samples for validation, and all have the same test split.
+
+    Otherwise `--splits` would count one split several times.
+    """
     share = checked.dataset.validation_fraction
     if not checked.can_be_read or not 0 < share < 1:
         return

@@ -23,7 +23,7 @@ class CheckedSuite:
 
 
 def knows_every_name_in_it(checked: CheckedSuite) -> Iterator[str]:
-    """Tasks and contestants."""
+    """Every task and every contestant that it names exists."""
     for task, regularizer in checked.suite.cells():
         for look_up in (lambda: TASKS.target(task), lambda: Contestant(regularizer)):  # noqa: B023  # called at once
             try:
@@ -41,7 +41,7 @@ def times_only_tasks_of_its_own(checked: CheckedSuite) -> Iterator[str]:
 
 
 def can_be_planned_at_its_own_scale(checked: CheckedSuite) -> Iterator[str]:
-    """With its own budgets."""
+    """A plan can be made at its own scale and with its own budgets."""
     suite = checked.suite
     if suite.scale not in SCALES:
         yield f"scale must be one of {', '.join(SCALES)}, got {suite.scale!r}."

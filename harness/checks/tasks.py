@@ -108,7 +108,7 @@ def says_of_every_contestant_whether_it_fits(checked: CheckedTask) -> Iterator[s
 
 
 def trains_the_baseline_to_an_end(checked: CheckedTask) -> Iterator[str]:
-    """And reports a finite metric on validation and test data."""
+    """A trial of the baseline succeeds, with a finite metric on validation and test data."""
     if not checked.can_train:
         return
     values = checked.record.values

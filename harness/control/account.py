@@ -17,8 +17,8 @@ from harness.errors import RegarenaError
 from harness.records import utc_now
 from harness.results.store import Store
 
-LOCAL_SECONDS = 1.0  # from one account to the next
-REMOTE_SECONDS = 10.0  # the same on an object store, where each costs a request
+LOCAL_SECONDS = 1.0  # between two updates of run.json
+REMOTE_SECONDS = 10.0  # the same on an object store, where each update costs a request
 
 
 class Account:

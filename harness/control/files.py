@@ -1,8 +1,8 @@
 """The files in `control/` of the results folder, through which a run and other terminals communicate.
 
-`run.json` is the run's account: its current state, rewritten every few seconds. `running/TRIAL.json` is the note of a
-process about the trials that it runs now. `stop-RUN.json` and `retry-RUN.json` are requests to the run of that id. None
-of these files holds results.
+`run.json` holds the run's current state, and is rewritten every few seconds. `running/TRIAL.json` names a process and
+the trials that it runs now. `stop-RUN.json` and `retry-RUN.json` are requests to the run of that id. None of them holds
+results.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def unique_trials(parts: Sequence[Part], on_conflict: OnConflict = "raise") -> U
     table = rows.table.take(again.rows)
     answers = pc.is_in(table["status"], pa.array(ANSWERS)).to_numpy(zero_copy_only=False)
     has_answer = again.any_of(answers)
-    counts = answers | ~np.repeat(has_answer, again.lengths)  # of a trial without an answer all rows do
+    counts = answers | ~np.repeat(has_answer, again.lengths)  # without an answer, all rows of the trial count
     compared = answers & ~pc.equal(table["role"], "timing").to_numpy(zero_copy_only=False)
     may_be_unknown = {column.name: column.since > 1 for column in fixed(TRIAL_TABLE) if column.repeats}
     may_be_unknown |= {name: False for name in table.column_names if name.startswith(METRIC_PREFIX)}
@@ -90,7 +90,7 @@ def unique_trials(parts: Sequence[Part], on_conflict: OnConflict = "raise") -> U
         raise _conflict(parts, rows, again, differing)
     order = np.lexsort([_ranks(table[name]) for name in ("suite", "campaign_id", "started_at", "finished_at")])
     earliest, latest = again.first_in(order, counts), again.first_in(order[::-1], counts)
-    # Of equal answers the earliest, so that running again changes nothing; of failures what the last try came to.
+    # Of equal answers keep the earliest, so that running again changes nothing; of failures keep the latest.
     chosen = np.where(has_answer, earliest, latest)
     order = np.argsort(rows.sources[again.rows], kind="stable")
     asked = again.first_in(order if on_conflict == "first" else order[::-1], counts)

@@ -168,9 +168,9 @@ def check_no_links(files: pa.fs.FileSystem, root: str, path: str) -> None:
 
 
 def write_whole(files: pa.fs.FileSystem, root: str, path: str, content: bytes, lasting: bool = True) -> None:
-    """Write a file under a name that readers ignore (a leading dot), flush it to the disk, and give it its name.
+    """Write a file under a name that readers ignore (a leading dot), flush it to the disk, and rename it.
 
-    An object store makes it visible at once.
+    On an object store it is written directly: a file appears there only when it is complete.
 
     Args:
         files: the file system.

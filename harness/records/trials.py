@@ -65,7 +65,7 @@ class TrialSpec:
     suite: str = ""
     tune_index: int | None = None  # position in the cell's study, for role "tune"
     tune_width: int | None = None  # of that study, for roles "tune" and "confirm"
-    proposal_digest: str = ""  # of all that the study made it from (harness.search.studies), for role "tune"
+    proposal_digest: str = ""  # hash of all that the proposal depends on (harness.search.studies), for "tune"
     halving: str = ""  # where trials of the study may stop early (harness.search.halving); "" is never
     rung: int | None = None  # number of rungs passed before this run, with halving
     until_epoch: int | None = None  # the epoch after which to stop this time; None is the last

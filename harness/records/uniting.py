@@ -40,9 +40,10 @@ def order_of(tables: Sequence[pa.Table]) -> list[int]:
 
 
 def unlike_apart(tables: Iterable[pa.Table]) -> list[pa.Table]:
-    """As few tables as possible for storage, without changing a value's type, except integers beside floats.
+    """Join tables for storage into as few as possible, without changing a value's type.
 
-    Tables in which a column has types that do not go together (text and numbers) stay apart.
+    Integers become floats if the same column holds floats elsewhere. Tables in which a column has types that cannot be
+    joined (text and numbers) stay apart.
     """
     groups: list[tuple[pa.Schema, list[pa.Table]]] = []
     for schema, members in _by_schema(tables).items():

@@ -28,7 +28,7 @@ class TrialCheckpoints:
     Args:
         location: the results folder or URI.
         trial_id: of the trial.
-        every_seconds: least time from the start, or from one checkpoint, to the next.
+        every_seconds: least number of seconds from the start, or from the last checkpoint, to the next one.
         made_on: device, versions and data, as text. A checkpoint with another text is ignored, since a trial must be
             trained on one kind of device, with one version of torch, and on the same data.
     """

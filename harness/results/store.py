@@ -156,7 +156,7 @@ class Store:
         return _rows(self._unique(set_aside), columns)
 
     def _unique(self, set_aside: bool) -> pa.Table:
-        """Each trial once."""
+        """The rows of this folder and its sources, each trial once."""
         read, others = self._read(TRIALS), [read_parts(source, TRIALS) for source in self.sources]
         raise_for([fault for other in others for fault in (*other.damaged, *other.foreign)], SOURCE_ADVICE)
         unique = unique_trials([*read.parts, *(part for other in others for part in other.parts)])
@@ -192,9 +192,8 @@ class Store:
             ConflictingResultsError: for contradicting rows, unless `on_conflict` chooses; nothing is written then.
         """
         gathered = {kind: self._gather(kind, others, on_conflict) for kind in (CURVES, TRIALS)}
-        name = (
-            COMPACTED_PREFIX + uuid.uuid4().hex[:12]
-        )  # the same for both kinds, so that trials and curves have the same order of files
+        # The same name for both kinds, so that the files of trials and of curves have the same order.
+        name = COMPACTED_PREFIX + uuid.uuid4().hex[:12]
         for kind, (own, tables) in gathered.items():
             self._note_damage(own, set_aside=True)
             if not others and len(tables) == len(own.parts):
@@ -334,7 +333,7 @@ def _rows(table: pa.Table, columns: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _proposals(table: pa.Table) -> Proposals:
-    """Hyperparameters of the rows that tell what their proposals were made from, by the digest of it."""
+    """Proposal digest -> hyperparameters, of the rows that have such a digest."""
     if "proposal_digest" not in table.column_names:
         return {}
     made = table.filter(pc.is_valid(table.column("proposal_digest")))

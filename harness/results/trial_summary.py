@@ -10,7 +10,7 @@ from typing import Any
 from harness.records import SUCCESSES, Scalar, TrialRecord
 
 Proposals = MutableMapping[str, Mapping[str, Scalar]]
-"""Hyperparameters that studies proposed, by the digest of all that each was made from (`harness.search.studies`)."""
+"""Digest of all that a proposal depends on -> the proposed hyperparameters (`harness.search.studies`)."""
 
 _SECONDS = ("train_seconds", "evaluation_seconds", "setup_seconds")
 FINISHED_COLUMNS = (

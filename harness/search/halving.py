@@ -58,7 +58,7 @@ def standing(outcomes: Sequence[TrialSummary | None], num_rungs: int, higher_is_
         further = [place for place in active if _rung(outcomes[place], num_rungs) > rung]
         here = [place for place in active if place not in further]
         stopped = [place for place in here if _is_stopped(outcomes[place])]
-        # Trials that are further were promoted here before; their values at this rung are not known any more.
+        # Trials beyond this rung were promoted here before; only their newest values are stored.
         num_promoted = max(0, -(-len(active) // KEPT) - len(further))
         best = sorted(stopped, key=lambda place: (_loss(outcomes[place], higher_is_better), place))[:num_promoted]
         over |= set(here) - set(best)

@@ -26,7 +26,7 @@ class SelectionRule:
         name: as in `--select` and in the rows.
         value: the value of a trial that it compares.
         within_error: whether all trials within one standard error of the best count as equally good.
-        sees_test: whether this value is from the test split, on which its tune trials are then evaluated.
+        sees_test: whether the value is from the test split; tune trials are then evaluated on it.
     """
 
     name: Selection

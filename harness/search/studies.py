@@ -1,7 +1,7 @@
 """One Optuna study per cell, whose proposals depend only on its seed, its width and the outcomes of its trials.
 
-At every start the study is rebuilt from the stored rows; no state of Optuna is stored. Rows hold a digest of all that
-their proposal was made from, so that a stored proposal need not be computed again.
+At every start the study is rebuilt from the stored rows; no state of Optuna is stored. A row holds a digest of all that
+its proposal depends on, so that a stored proposal need not be computed again.
 """
 
 from __future__ import annotations
@@ -20,11 +20,8 @@ from harness.results.trial_summary import Proposals, TrialSummary
 from search_spaces.space import Choice, Integer, Range, Real, Space
 
 NUM_RANDOM_TRIALS = 5  # before TPE starts; fixed, so that a larger budget begins with the trials of a smaller one
-_TOLD_AS_WORST = (
-    "diverged",
-    "timeout",
-    "out_of_memory",
-)  # the search should avoid these; other failures are not due to the values
+# Statuses that count as the worst value, so that the search avoids them; other failures are not due to the values.
+_TOLD_AS_WORST = ("diverged", "timeout", "out_of_memory")
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -206,7 +203,7 @@ def _holds(allowed: Range, value: Scalar) -> bool:
 
 
 def _of_type(allowed: Range, value: Scalar) -> Scalar:
-    """A value of the range as the search would have proposed it, though a file may hold 2 as 2.0."""
+    """A stored value in the type that the search proposes: a file may hold 2 as 2.0."""
     if isinstance(allowed, Choice):
         return next(option for option in allowed.options if option == value)
     return int(value) if isinstance(allowed, Integer) else float(value)

@@ -37,8 +37,8 @@ class Need:
 def needs_of(plan: Plan, store: Store, execution: Execution) -> list[Need]:
     """What the trials of each task need, the largest first.
 
-    It is the largest peak that rows of this campaign tell, or else a calculation for the task's first contestant. A
-    task that cannot be rehearsed is left out.
+    The need is the largest peak memory in rows of this campaign. Without such rows it is calculated for the first
+    contestant of the task. A task whose trainings cannot be rehearsed is left out.
     """
     measured: dict[str, int] = {}
     for row in store.rows(_COLUMNS):

@@ -99,7 +99,7 @@ def estimate_elsewhere(
 
 
 def _share(times: Sequence[KnownTime], hardware_key: str) -> float:
-    """Mean share of a GPU that trials had on this hardware; of timing trials, which had a whole one, only if alone."""
+    """Mean share of a GPU that trials had on this hardware; timing trials count only if there are no others."""
     there = [time for time in times if time.hardware_key == hardware_key]
     trials = [time.gpu_fraction for time in there if time.role != "timing"]
     return fmean(trials or [time.gpu_fraction for time in there])

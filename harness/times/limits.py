@@ -1,4 +1,4 @@
-"""The limit of time of a trial, from what is known of its cell: one that hangs must not hold its slot for ever."""
+"""The time limit of a trial, from the known times of its cell: a trial that hangs must not block its slot forever."""
 
 from __future__ import annotations
 

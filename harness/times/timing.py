@@ -96,7 +96,7 @@ class _Side:
         self.surgery_seconds: list[float] = []  # of the work after the epochs of one period
 
     def run(self, num_steps: int, place: float) -> float:
-        """Make some steps after this share of the training, as in the last epoch of a period; returns their seconds."""
+        """Run steps as at this fraction of the training, in the last epoch of a period; returns their seconds."""
         self._training.seek(int(place * max(self._num_steps - num_steps, 0)))
         synchronise(self._device)
         started = time.perf_counter()

@@ -48,7 +48,7 @@ class TimingRun:
         self._num_evictions: Counter[str] = Counter()  # of workers together with their nodes
 
     def run(self, timing: Sequence[TrialSpec]) -> None:
-        """Run the trials, in this order as far as several nodes have one.
+        """Run the trials. They start in this order, each as soon as a node is free.
 
         Raises:
             RegarenaError: when no node is left that can run them.

@@ -20,9 +20,9 @@ _WEIGHTS_COPIES = 4  # weights, their gradients, and the two moments that Adam k
 def calculated_bytes(cell: Cell, execution: Execution, switches: Switches | None = None) -> int | None:
     """Bytes of one training of the cell: weights with gradients and optimizer, and what the backward pass needs.
 
-    What a step keeps for its backward pass is counted for two small batches and continued to the protocol's,
-    `a + b * batch_size`. Libraries, their workspaces and the CUDA context are not in it. None for a task that cannot be
-    rehearsed.
+    What a step keeps for its backward pass is counted at two small batch sizes and extrapolated to the protocol's, as
+    `a + b * batch_size`. Libraries, their workspaces and the CUDA context are not included. None for a task that cannot
+    be rehearsed.
     """
     workload = cell.task.workload(cell.scale, execution.data_folder_of(cell.task_name))
     if workload is None:

@@ -1,4 +1,4 @@
-"""Settings of Ray before it is imported: for a local Ray of the campaign's own, or to join a cluster."""
+"""Environment variables that Ray reads when it is imported: to start a local Ray, or to join a cluster."""
 
 from __future__ import annotations
 
@@ -78,5 +78,5 @@ def _check_answers(address: str) -> None:
 
 
 def _has_token() -> bool:
-    default = os.path.expanduser("~/.ray/auth_token")  # as it stands where the user has no home
+    default = os.path.expanduser("~/.ray/auth_token")  # unchanged if the user has no home folder
     return bool(os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH") or os.path.exists(default))

@@ -1,7 +1,8 @@
-"""Where torch's compiler keeps what it made: in a folder of our own, removed at the end.
+"""The cache folder of torch's compiler: one of this process, which is removed at its end.
 
-By itself torch takes a folder of a known name in the temporary folder, where other users could plant code, and leaves
-it there. Importing its compiler is enough, as the first optimizer does, and a network that is built without numbers.
+By default torch creates a folder with a predictable name in the temporary folder, where other users could put code into
+it, and never removes it. Importing the compiler is enough for that; the first optimizer imports it, and so does a
+network on torch's `meta` device.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-_DOOR = "door"  # whoever takes slots holds it, so that nobody overtakes a trial that waits for all of them
+_DOOR = "door"  # a lock for taking slots, so that no trial overtakes one that waits for all of them
 GPUS_FOLDER = Path("/proc/driver/nvidia/gpus")
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 3600.0  # then a trial runs without its slot: another user of the machine may hold the name
@@ -30,7 +30,7 @@ _ROUNDING = 1e-9  # 1 / 0.1 slots are ten
 
 @contextlib.contextmanager
 def one_slot(gpu_fraction: float) -> Iterator[None]:
-    """A context in which this process holds a slot of its GPU; waits while a trial has all, or waits for them."""
+    """A context in which this process holds a slot of its GPU; waits while another trial has, or wants, all slots."""
     with contextlib.ExitStack() as held:
         if num_slots(gpu_fraction) > 1:
             with contextlib.ExitStack() as door:

@@ -18,9 +18,9 @@ CUDA_BYTES = 4 * 2**30  # least share of a trial on a GPU: CUDA's libraries and 
 def memory_limit(execution: Execution) -> int | None:
     """Bytes that a trial's process may take beyond what it has at its start; None if there is no limit.
 
-    What the user asked for, else an equal share of this machine's memory for each of the trials that it runs at once:
-    those that Ray's node counts, or that its processors and GPUs hold. In a container, and in a job of Slurm that
-    limits memory, the machine's memory is what these allow.
+    It is what the user asked for, else the machine's memory divided by the number of trials that run on it at once:
+    `Execution.trials_at_once`, or as many as its processors and GPUs allow. The memory limit of a container or of a
+    Slurm job takes the place of the machine's memory.
     """
     if execution.memory_bytes is not None:
         return execution.memory_bytes

@@ -81,7 +81,7 @@ class ProcessGroupWatch:
 
     @contextmanager
     def watched(self, *, ends_with_group: bool) -> Iterator[None]:
-        """A context in which the child prints a message if this process ends without one, as Ray's code may end it.
+        """A context in which the child prints a message if this process, ended by Ray's code for example, prints none.
 
         With `ends_with_group`, a SIGTERM or SIGHUP to the whole process group ends this process at once, without a
         clean shutdown. Such a signal also ends the processes of Ray that a clean shutdown would talk to; Ray's code

@@ -35,8 +35,8 @@ PRELOAD_VARIABLE = "REGARENA_PRELOAD"  # names of tasks, for harness.workers.pre
 DATA_VARIABLE = "REGARENA_DATA"
 MODULES_VARIABLE = "REGARENA_MODULES"  # names of modules, comma-separated
 IMAGES_VARIABLE = "REGARENA_IMAGES"  # folders of the user's own images, as JSON
-FOLDER_VARIABLE = "REGARENA_TEMPORARY_FOLDER"  # that of the process which runs trials; the fork server ends after it
-MAX_PRELOADED_FOLDERS = 16  # an environment variable has a limit
+FOLDER_VARIABLE = "REGARENA_TEMPORARY_FOLDER"  # folder of the process that runs trials; the fork server removes it
+MAX_PRELOADED_FOLDERS = 16  # the length of an environment variable is limited
 MAX_ATTEMPTS = 2  # of a trial whose process died: if it crashes again, the trial itself is at fault
 MALLOC_VARIABLE = "GLIBC_TUNABLES"
 # Every step frees its activations and allocates them again. By default glibc returns large blocks to the system each
@@ -120,7 +120,7 @@ def lost_record(spec: TrialSpec, execution: Execution, status: Status, message: 
 def _await(
     child: BaseProcess, receiver: Connection, execution: Execution, started: float
 ) -> list[TrialRecord] | tuple[Status, str]:
-    """Wait for the child's records; returns them, or the status and message that tell why there are none."""
+    """Wait for the child's records; returns them, or the status and message of a trial without records."""
     assert child.pid is not None
     base, answer, limit = _resident_bytes(child.pid), Answer(receiver), memory_limit(execution)
     while True:

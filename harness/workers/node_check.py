@@ -11,7 +11,7 @@ from harness.execution import Execution
 from harness.results.store import Store
 from harness.workers.gpu_shares import gpu_memory_bytes
 
-NODES_FILE = ".nodes.json"  # by which a node shows that it sees the results folder
+NODES_FILE = ".nodes.json"  # a node that can read it sees the results folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class NodeCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What a node sees of itself."""
+    """What a node reports about itself."""
 
     problem: str  # what keeps it from running trials, as the end of a sentence; "" if nothing does
     hardware: str  # as rows name it
@@ -44,7 +44,7 @@ class Seen:
 
 
 def seen_here(check: NodeCheck | None, execution: Execution) -> Seen:
-    """What this node sees of itself; without a check only its hardware."""
+    """What this node reports about itself; without a check only its hardware."""
     import harness.trial  # noqa: F401  # that all can be imported is part of the check
     from harness.provenance import hardware_key
 
@@ -105,5 +105,5 @@ def problem_of_this_node(check: NodeCheck, reads_data: bool = True) -> str:
 
 @lru_cache(maxsize=1)
 def problem_of_late_node(check: NodeCheck, node_id: str) -> str:
-    """The same on a node that joined after the run began, once per process; "" for the others."""
+    """As `problem_of_this_node`, if the node joined after the run began; "" for others. Checked once per process."""
     return "" if node_id in check.passed else problem_of_this_node(check, reads_data=False)

@@ -77,10 +77,10 @@ class Limits:
         return max(1, held if self.most is None else min(held, self.most))
 
     def given_out(self, held: int) -> int:
-        """How many Tune has at once: two more than run, so that a free worker always has work.
+        """How many Tune is given at once: two more than can run, so that a free worker always has work.
 
-        A cluster that grows is given as many again, for which it starts nodes. With a limit there are never more than
-        that: Tune would start them where the cluster has room.
+        A cluster that grows is given twice as many as can run, so that it starts nodes for the rest. A limit by the
+        user also holds for these: Tune starts every trial for which there is room.
         """
         wanted = held + (max(2, held) if self.grows else 2)
         return max(1, wanted if self.most is None else min(wanted, self.most))
@@ -106,7 +106,7 @@ def unused_gpus(nodes: Sequence[Node], wanted: Resources) -> str | None:
 def equal_nodes(nodes: Sequence[Node], hardware: Mapping[str, str], num_gpus: int) -> list[Node]:
     """The nodes for timing trials: with so many GPUs, equal in hardware and resources, and as many as possible.
 
-    Of two groups with as many nodes, that with more CPUs per node.
+    Among groups with equally many nodes, the one with more CPUs per node.
 
     Args:
         nodes: those of the cluster.

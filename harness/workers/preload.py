@@ -1,4 +1,4 @@
-"""Imported once by the fork server: loads torch and the data of the campaign's tasks, which all children share.
+"""Imported once by the fork server: loads torch and the data of the campaign's tasks, to be shared by all children.
 
 It must leave no thread behind, since a fork copies only one. So torch is set to one thread before its first operation,
 and neither autograd nor CUDA is used.
