@@ -25,7 +25,7 @@ CURVES: Kind = "curves"
 CHECKPOINTS = "checkpoints"  # folder of the checkpoints of running trials
 
 PAUSES_SECONDS = (0.1, 0.5, 2.0)  # before each further try to read; a busy object store needs longer and longer ones
-_LASTING = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)  # another try changes nothing
+_LASTING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)  # another try changes nothing
 
 _MACHINE = re.sub(r"\W", "_", platform.node(), flags=re.ASCII)
 _UNFINISHED = re.compile(r"\..+\.(\w*)-(\d+)", re.ASCII)  # see `unfinished_path`
