@@ -177,9 +177,9 @@ def _chunks(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """A context in which MLflow sends no telemetry, soon gives up a server that does not answer, and prints nothing.
+    """A context in which MLflow sends no telemetry, prints nothing, and soon gives up if a server does not answer.
 
-    What the environment sets already stays as it is.
+    Environment variables that are set already are not changed.
     """
     added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
     levels: Mapping[Any, int] = {name: logging.getLogger(name).level for name in ("mlflow", "alembic")}

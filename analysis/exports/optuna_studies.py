@@ -126,7 +126,7 @@ def _put(storage: BaseStorage, search: Search, given: Mapping[str, BaseDistribut
         raise ExportError(f"There is a study {search.name!r} that is no export; choose another place (--out).")
     there = {str(each.user_attrs.get("trial_id")): each for each in known}
     changed = [name for name in there.keys() & wanted.keys() if _content(there[name]) != _content(wanted[name])]
-    if changed:  # trials that have ended cannot be changed: write the study again, with those of other results
+    if changed:  # Optuna cannot change finished trials: write the study again, and keep the trials of other results
         optuna.delete_study(study_name=search.name, storage=storage)
         others = [trial for name, trial in there.items() if name not in wanted]
         study = optuna.create_study(storage=storage, study_name=search.name, direction=study.direction)
@@ -195,7 +195,7 @@ def _trial(run: Run, search: Search, ranges: Mapping[str, BaseDistribution]) -> 
 
 
 def _content(trial: FrozenTrial) -> tuple[object, ...]:
-    """What tells whether a trial has changed."""
+    """The parts of a trial that are compared to see whether it has changed."""
     value = trial.value if trial.state.name == "COMPLETE" else None
     told = [trial.user_attrs.get(name) for name in ("status", "error_message", "train_seconds")]
     return trial.state.name, value, sorted(trial.params.items()), *told
@@ -232,7 +232,7 @@ def _holds(distribution: BaseDistribution, value: Scalar) -> bool:
 
 
 def _range_of(values: Sequence[Scalar]) -> BaseDistribution:
-    """From the least to the largest of the values, on a logarithmic scale if they span decades; the values of text."""
+    """The range of the values, on a logarithmic scale if they span two decades; for text the values themselves."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if any(isinstance(value, bool | str) for value in values):

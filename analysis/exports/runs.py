@@ -36,9 +36,9 @@ class Run:
 
     Attributes:
         trial_id: of its row.
-        labels: columns of text, truth values and seeds by name, as text; those that are null are left out.
+        labels: columns of text, booleans and seeds by name, as text; null values are left out.
         hyperparameters: by name, without the prefix "hp.".
-        numbers: results and efforts by the names of their columns; those that are null are left out.
+        numbers: results and efforts by the names of their columns; null values are left out.
         curves: all points of its learning curves, by epoch.
         started, finished: in UTC; None if it is not known.
     """
@@ -60,12 +60,12 @@ class Run:
 
     @property
     def has_result(self) -> bool:
-        """Whether it ended as it should: with a value, or stopped by the search."""
+        """Whether it did not fail: it has a value, or the search stopped it."""
         return self.labels["status"] in INTENDED
 
     @property
     def key(self) -> str:
-        """The trial's id, for timing trials with the machine: these stand once for each machine."""
+        """The trial's id; for timing trials also the machine, because they have a row for each machine."""
         is_timing = self.labels["role"] == "timing"
         return f"{self.trial_id} {self.labels.get('hardware_key', '')}" if is_timing else self.trial_id
 

@@ -1,4 +1,8 @@
-"""The tables that are exported: those of the commands `rank`, `timing`, `stats`, `compare` and of the report."""
+"""The exported tables: those of `rank`, `timing`, `stats` and `compare`, and some of the report.
+
+Of `compare` these are the reported and measured values, not the claims and times; of the report the winners, the
+failures and the skipped cells.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from analysis.tables.ranking import ranking_table
 from analysis.tables.timing import timing_table
 from harness.records import OVERALL
 
-NO_RANK = ("skipped", "missing")  # statuses of contestants that a ranking does not rank
+NO_RANK = ("skipped", "missing")  # rows of a ranking with these statuses are not exported
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -152,9 +152,9 @@ def curve_means(trials: pd.DataFrame, curves: pd.DataFrame, task: str, scale: st
 
 
 def _means(points: pd.DataFrame, trials: list[str], failed: set[str], worst: float) -> dict[str, Any]:
-    """Arrays `epoch`, `mean`, `std` and `num_seeds` over these trials, at all epochs with a value of some trial.
+    """Arrays `epoch`, `mean`, `std` and `num_seeds` over these trials, at each epoch at which a trial has a value.
 
-    Arrays, because pandas would take most of the time of a report for a pivot table per line of a figure.
+    It uses NumPy, because a pandas pivot table for each line would take most of the time of a report.
     """
     there = set(points["trial_id"])
     trials = [trial for trial in trials if trial in there or trial in failed]

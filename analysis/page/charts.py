@@ -27,7 +27,7 @@ _DIGITS = 5
 
 
 def chart_of(table: pd.DataFrame, drawing: Drawing | None, best_first: Iterable[str] = ()) -> Chart | None:
-    """The chart of a table; None without a drawing, or if no row of the table has a place in it.
+    """The chart of a table; None without a drawing, or if no row of the table can be drawn.
 
     Args:
         table: with the columns of the drawing.
@@ -203,14 +203,14 @@ def _curve(name: str, line: pd.DataFrame) -> dict[str, Any]:
 
 
 def _turns(values: np.ndarray) -> np.ndarray:
-    """The places of a step function that it needs: the first, the last, and where its value changes."""
+    """Indices of the points that draw a step function: the first, the last, and each one at which the value changes."""
     kept = np.ones(len(values), dtype=bool)
     kept[1:-1] = values[1:-1] != values[:-2]
     return np.flatnonzero(kept)
 
 
 def _some(number: int) -> np.ndarray:
-    """All places of a line, or `MOST_POINTS` of them, equally far apart, with both ends."""
+    """Indices of the drawn points of a line: all, or `MOST_POINTS` at equal distances that include both ends."""
     return np.unique(np.linspace(0, number - 1, min(number, MOST_POINTS)).round().astype(int))
 
 

@@ -23,7 +23,7 @@ MOST_DRAWN = 8  # tasks; a file takes a third of a second, and the charts of the
 
 @dataclass
 class Files:
-    """Writes the files of a report into its folder, each under a name of its own.
+    """Writes the files of a report into its folder, each under a unique name.
 
     Attributes:
         folder: of the report.
@@ -55,7 +55,7 @@ class Files:
         self.first(name, function, drawing.rows_of(table).groupby(drawing.group, sort=False), plot)
 
     def first(self, name: str, function: str, panels: Any, plot: Callable[..., Figure]) -> None:
-        """Write the figures of the first `MOST_DRAWN` panels, and note how many are left.
+        """Write the figures of the first `MOST_DRAWN` panels, and note how many are not drawn.
 
         Args:
             name: the first part of the files' names.

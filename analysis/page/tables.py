@@ -38,7 +38,7 @@ def table_of(
         frame: its rows are those of the table.
         columns: of the table.
         without_empty: leave out columns that have a value in no row.
-        known_notes: notes of the frame that stand elsewhere on the page.
+        known_notes: notes of the frame that the page shows elsewhere, so that they are left out here.
         anchors: for each row the id of the element to which its first cell leads.
     """
     columns = tuple(columns)

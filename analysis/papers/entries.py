@@ -1,4 +1,4 @@
-"""Entries of the papers' tables: which of our trials correspond to an entry, and what they measured."""
+"""Entries of the papers' tables: the trials that correspond to an entry, and their values by seed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Entry:
         regularizer: our contestant.
         settings: in the paper's notation ("lambda=0.1;h=2000;m=10"). With several, the entry is the mean over them, as
             the average of a row of a sweep.
-        exact: whether only trials with this very setting correspond to it, as at a point of a sweep.
+        exact: whether only trials with exactly this setting correspond to it, as for a point of a sweep.
     """
 
     label: str

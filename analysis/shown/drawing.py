@@ -22,7 +22,7 @@ class Drawing:
         across: the column of the horizontal positions of lines and points, or the columns of a matrix.
         low, high: the columns of the ends of the interval; "" without one.
         label, across_label: the labels of the axes.
-        caption: how to read it, in a sentence; "" if that is plain.
+        caption: how to read it, in a sentence; "" if no explanation is needed.
         reference: a value at which a line is drawn.
         front: a boolean column that is true on the Pareto front; "" without one.
         is_per_task: whether each task has a figure of its own; if not, each scale has one.
@@ -50,9 +50,9 @@ class Drawing:
         return ["scale", "task"] if self.is_per_task else ["scale"]
 
     def rows_of(self, table: pd.DataFrame) -> pd.DataFrame:
-        """The rows that have a place in the figure.
+        """The rows that are drawn.
 
-        A row of "intervals" without a value has one: its name is shown, and that the value is missing.
+        A row of "intervals" without a value is drawn as well: the figure shows its name and that the value is missing.
         """
         if self.kind == "intervals":
             return table

@@ -73,7 +73,8 @@ RANKING = (  # one task of a `ranking_table`
         heading="against none (p)",
         make=_against,
         legend="Win or loss where the paired t-test over common seeds is significant at 5 % after Holm's correction "
-        "over this table, tie otherwise; with the corrected p.",
+        "over this table, tie otherwise; with the corrected p. Untested without two common seeds or with another "
+        "budget.",
         weight=70,
     ),
     number("default_mean", "untuned", legend="Mean with the default hyperparameters.", weight=40),
@@ -125,8 +126,8 @@ OVERALL = (  # the overall rows of a `ranking_table`
     number(
         "mean_rank",
         show=place,
-        legend="Over the tasks that the contestants have in common; * marks contestants ranked last on a task for lack "
-        "of a value.",
+        legend="Over the tasks that the contestants have in common; * marks contestants without a value on some task, "
+        "where they are ranked last.",
         weight=80,
     ),
     number("num_tasks", "tasks", weight=40),
@@ -250,7 +251,7 @@ CONTESTANT_TASKS = (  # the tasks of one contestant, on the page
 FROZEN = (  # the winners' hyperparameters
     text("regularizer", weight=ALWAYS),
     text("task", weight=ALWAYS),
-    number("validation_value", legend="Of the winner; the test split is not looked at."),
+    number("validation_value", legend="Of the winner; tuning does not use the test split."),
     number("num_tune_trials", "tune trials"),
     text("hyperparameters", wide=True),
 )

@@ -27,7 +27,7 @@ class Cube:
 
     @property
     def means(self) -> np.ndarray:
-        """Mean losses, shape (task, contestant); NaN without a score."""
+        """Mean losses, shape (task, contestant); NaN if the contestant has no score on the task."""
         total = np.where(np.isnan(self.losses), 0.0, self.losses).sum(axis=2)
         return np.where(self.counts > 0, total / np.maximum(self.counts, 1), np.nan)
 

@@ -47,8 +47,8 @@ def hyperparameter_importances(
 ) -> pd.DataFrame:
     """Importances of the hyperparameters of one cell: one row per hyperparameter that varied, the largest first.
 
-    With `fanova`, the importance is the main effect of the hyperparameter: the variance of the validation value that it
-    explains alone over the values tried, estimated by a random forest (Hutter et al. 2014). With `ped_anova`, it
+    With `fanova`, the importance is the main effect of the hyperparameter: the variance of the validation value that
+    this hyperparameter explains on its own, estimated by a random forest (Hutter et al. 2014). With `ped_anova`, it
     measures how the better trials differ from all in this hyperparameter (Watanabe et al. 2023). Importances are
     divided by their sum over the hyperparameters, so they do not show how much of the variance is due to interactions
     or to noise. Failed trials are left out. The range of a hyperparameter is that of the values tried, on a logarithmic
@@ -60,7 +60,7 @@ def hyperparameter_importances(
     - `importance`: share of the sum, in [0, 1]; with `fanova` the mean over several random forests
     - `spread`: standard deviation of these forests; 0 for `ped_anova`, which is deterministic
     - `num_values`: number of distinct values tried
-    - `num_trials`: number of trials; in a sweep all seeds of all points
+    - `num_trials`: number of trials; in a sweep, of all seeds of all points
 
     Args:
         trials: from `load_trials`.

@@ -1,4 +1,4 @@
-"""How often the test data were used: the more settings were evaluated on them, the more the best is so by chance."""
+"""How often the test data were used: each further setting tried on them makes the best value more optimistic."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ LOOK_COLUMNS = ("dataset", "dataset_fingerprint", "num_looks", "num_settings", "
 def looks_at_test_data(trials: pd.DataFrame) -> pd.DataFrame:
     """How often each test set was used: one row per data set and fingerprint, the most used first.
 
-    The more settings compete on one test set, the more the best of them is ahead by chance (Dwork et al. 2015, "The
-    reusable holdout"; Recht et al. 2019 found the effect small on CIFAR-10). The Holm-corrected p values of a ranking
-    account for the comparisons on one task among the rows loaded, and for no earlier ones.
+    The more settings compete on one test set, the more the value of the best one is due to chance (Dwork et al. 2015,
+    "The reusable holdout"; Recht et al. 2019 found the effect small on CIFAR-10). The Holm-corrected p values of a
+    ranking account for the comparisons on one task among the rows loaded, and for no earlier ones.
 
     The columns:
 
@@ -56,8 +56,8 @@ def looks_at_test_data(trials: pd.DataFrame) -> pd.DataFrame:
 
 LOOKS = Statistic(
     title="looks at the test data",
-    source="The more settings are evaluated on one test set, the more the best of them is ahead by chance (Dwork "
-    "et al. 2015).",
+    source="The more settings are evaluated on one test set, the more the value of the best one is due to chance "
+    "(Dwork et al. 2015).",
     make=looks_at_test_data,
     takes_scores=False,
     columns=(

@@ -111,16 +111,17 @@ def overall_significance(
 ) -> pd.DataFrame:
     """Friedman's and Nemenyi's test over tasks: one row per scale.
 
-    Friedman's test asks whether the mean ranks over tasks differ at all. By Nemenyi's test, two contestants differ if
-    their mean ranks differ by more than the critical difference (Demšar 2006, section 3.2.2). Ranks, contestants and
-    tasks are those of the overall rows of `ranking_table`.
+    Friedman's test asks whether the mean ranks over tasks differ at all. Nemenyi's test calls two contestants different
+    if their mean ranks differ by more than the critical difference (Demšar 2006, section 3.2.2); it is computed
+    whatever the result of Friedman's test. Ranks, contestants and tasks are those of the overall rows of
+    `ranking_table`.
 
     The columns:
 
     - `scale`
     - `num_tasks`, `num_regularizers`: N and k, the tasks and contestants without missing ranks
-    - `friedman_statistic`, `friedman_p`: chi-squared corrected for ties, and its p; NaN with fewer than 3 tasks or 3
-      contestants, as are the next and the last number
+    - `friedman_statistic`, `friedman_p`: chi-squared corrected for ties, and its p. With fewer than 3 tasks or 3
+      contestants these two, `critical_difference` and `smallest_reachable_p` are NaN
     - `critical_difference`: `q sqrt(k (k + 1) / (6 N))`, q the quantile of the studentized range divided by sqrt(2)
     - `different_pairs`: text, "A before B" for each significant pair
     - `smallest_reachable_p`: the smallest p that Friedman's test can give with these N and k

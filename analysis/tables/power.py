@@ -35,7 +35,7 @@ def power_notes(cells: Sequence[Cell], num_seeds: int, baseline: str = "none", c
 
 
 def smallest_difference(num_seeds: int, num_comparisons: int, level: float = 0.05) -> float:
-    """The smallest measured difference that is significant, in units of its standard deviation over seeds.
+    """The smallest measured difference that is significant, in standard deviations of the paired differences.
 
     t_{1 - level / (2 c), n - 1} / sqrt(n): the threshold of the paired t-test for the smallest of c p values, which
     Holm's correction multiplies by c.
@@ -47,7 +47,10 @@ def smallest_difference(num_seeds: int, num_comparisons: int, level: float = 0.0
 
 
 def detectable_difference(num_seeds: int, num_comparisons: int = 1, power: float = POWER, level: float = 0.05) -> float:
-    """The true mean difference that is detected with this power, in units of the standard deviation over seeds.
+    """The true mean difference that is detected with this power, in standard deviations of the paired differences.
+
+    If the seeds of two contestants vary independently with equal standard deviations s, that of their differences is
+    sqrt(2) s.
 
     The d at which P(|T| > t_{1 - level / (2 c), n - 1}) is `power`, for T with a noncentral t distribution with n - 1
     degrees of freedom and noncentrality d sqrt(n) (Cohen 1988, chapter 2). The level is that of Bonferroni's correction
@@ -89,10 +92,10 @@ def _on_a_task(num_others: Sequence[int], num_seeds: int, baseline: str, level: 
             f"seeds is {smallest:.3g}. More seeds make it smaller."
         ]
     return [
-        f"On a task, {after}, a true difference of {detectable:.2g} standard deviations over seeds is detected with "
-        f"{POWER:.0%} probability. A measured difference is significant at {level:.2g} from {needed:.2g} standard "
-        f"deviations on. The smallest p of the paired t-test over {num_seeds} seeds is {smallest:.3g}, if the "
-        "difference is the same for every seed."
+        f"On a task, {after}, a true difference of {detectable:.2g} standard deviations (of the paired differences "
+        f"over seeds) is detected with {POWER:.0%} probability. A measured difference is significant at {level:.2g} "
+        f"from {needed:.2g} standard deviations on. The smallest p of the paired t-test over {num_seeds} seeds is "
+        f"{smallest:.3g}, if the difference is the same for every seed."
     ]
 
 

@@ -72,7 +72,8 @@ def ranking_table(
     Args:
         trials: from `load_trials`.
         role: which trials to rank: "confirm", "default", or None for confirm trials if there are any, else default.
-        value: the column to rank by.
+        value: the column to rank by: `test_value`, or `test_value_at_best_validation` for the epoch with the best
+            validation value.
         baseline: the name of the unregularized contestant.
         confidence: of the intervals, between 0 and 1; tests are at the level 1 - confidence.
         budgets: "together" ranks contestants with unequal budgets in one list and tests them, with a note.

@@ -30,10 +30,10 @@ def sensitivity_table(
 ) -> pd.DataFrame:
     """The mean of a value for each value of one hyperparameter, or for each pair of values of two.
 
-    Failed trials and timing trials are left out. In a sweep, hyperparameters that are not shown and vary are held at
-    their commonest value, because the points of a sweep differ from a base setting in one hyperparameter, and a mean
-    over them would be over different settings at each point; a note gives the values. Tune trials are all kept, since a
-    search draws each value once; a note then names the other hyperparameters that vary.
+    Failed trials and timing trials are left out. In a sweep, the hyperparameters that are not shown are held at their
+    commonest value, and a note gives these values: each point of a sweep differs from a base setting in one
+    hyperparameter, so a mean over all points would mix settings. Tune trials are all kept, since a search draws each
+    value once; a note then names the other hyperparameters that vary.
 
     Args:
         trials: from `load_trials`.

@@ -50,6 +50,7 @@ def time_to_target(
     The columns:
 
     - `scale`, `task`, `regularizer`
+    - `scale`, `task`, `regularizer`
     - `target`: the score to be reached
     - `epochs`: the median; NaN if it is not reached
     - `epochs_low`: the smallest t_i; NaN if no trial reaches the target
@@ -59,7 +60,7 @@ def time_to_target(
       several machines, or if their curves are of an older version. These trials may have shared the machine with
       others; for a comparison of speed, multiply `epochs_ratio` by the ratio of `timing_table`.
     - `num_reached`, `num_trials`: trials that reach the target, and all
-    - `epochs_planned`: where trials are censored at the latest
+    - `epochs_planned`: the largest number of planned epochs, at which trials that never reach the target are censored
     - `hardware_key`: of the trials; missing if there are several
     - `metric`, `higher_is_better`
 

@@ -44,7 +44,7 @@ def variance_table(trials: pd.DataFrame) -> pd.DataFrame:
     The columns:
 
     - `scale`, `task`, `regularizer`
-    - `source`: "tuning", "split", "seed" or "rest", as far as the trials allow
+    - `source`: "tuning", "split", "seed" or "rest"; only those that these trials can estimate
     - `variance`, `std`: of the test value by this source, in the metric's unit (squared for `variance`)
     - `share`: of the sum over the sources, in [0, 1]; NaN if all are 0
     - `num_levels`: number of distinct campaigns, splits or seeds; for "rest" the number of trials

@@ -1,4 +1,4 @@
-"""Verdicts: for each task and over all tasks, which contestant is best, and from which the seeds do not separate it."""
+"""Verdicts per task and over all tasks: the best contestant, and those that are not significantly worse."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _Scores = Mapping[str, Mapping[int, float]]  # by contestant and seed
 
 
 def verdicts(ranking: pd.DataFrame, scores: pd.DataFrame, costs: pd.DataFrame, baseline: str = "none") -> pd.DataFrame:
-    """One row per task of a `ranking_table`: its best contestant, and what the seeds say about the others.
+    """One row per task of a `ranking_table`: its best contestant, and from which others it differs significantly.
 
     The best contestant has rank 1 among those with the commonest budget. Each of the others is compared with it by the
     paired t-test over common seeds, with Holm's correction over the task. The best one was chosen by the same seeds, so
-    that the test is too liberal (Hsu 1996, "Multiple Comparisons", chapter 4): a contestant that it does not separate
-    from the best may be as good, but one that it separates need not be worse.
+    that the test is too liberal (Hsu 1996, "Multiple Comparisons", chapter 4): a contestant without a significant
+    difference to the best may be as good, and one with a significant difference is not certain to be worse.
 
     The columns:
 
     - `scale`, `task`
-    - `best`: the contestant with rank 1; with several the first by name, and the others are in `alike`
+    - `best`: the contestant with rank 1; of several, the first by name (the others are in `alike`)
     - `mean`, `interval_low`, `interval_high`, `num_seeds`, `metric`, `higher_is_better`: of the best one
     - `gain`: how much better its mean is than that of the baseline, in the unit of the metric; NaN without both
     - `outcome`, `p_holm`: of the best one against the baseline, as in the ranking
     - `winners`: text, the contestants that are significantly better than the baseline
-    - `alike`: text, the contestants that the test does not separate from the best
+    - `alike`: text, the contestants without a significant difference to the best, tested or not
     - `is_tested`: whether any contestant has two or more seeds in common with the best
     - `cheapest`, `cost`: of the best one and those in `alike`, the one with the shortest training, and its time
       relative to the baseline's; "" and NaN if the costs are not known
-    - `sentence`: all of this in words
+    - `sentence`: the verdict in words
 
     Args:
         ranking: from `ranking_table`.
@@ -145,7 +145,7 @@ def _verdict(
     corrected = holm(raw)
     alike = [
         other for other, p in zip(others, corrected, strict=True) if not p < LEVEL
-    ]  # also who has too few seeds to be tested
+    ]  # including contestants with too few seeds for a test
     costs = {each: cost_of.get((str(best["scale"]), str(best["task"]), each), math.nan) for each in [name, *alike]}
     known = {each: cost for each, cost in costs.items() if not math.isnan(cost)}
     cheapest = min(known, key=lambda each: (known[each], each), default="")

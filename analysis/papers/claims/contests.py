@@ -5,13 +5,14 @@ Our means have a standard error, so there are four verdicts:
 
 * `does not hold` only if the contrary is significant: for some pair the mean has the wrong sign, and the two-sided test
   of its difference gives p < 5 % after Holm's correction over all pairs of the claim. The test is paired over seeds
-  (runs of one seed share initial weights and data order), or Welch's if there are no common seeds.
+  (runs of one seed share initial weights and data order), or Welch's if there are fewer than two common seeds.
 * `holds` if every pair has the claimed order and each difference is significant by itself (p < 5 %). Because all must
   be significant, no correction is needed (intersection-union test, Berger 1982): with equal contestants at most 2.5 %
   of such claims hold.
 * `too few seeds` if neither is significant, or if there is only one seed.
-* `not comparable` if an entry of the paper's column was not run (it is easier to be best of fewer), if entries were
-  tuned with unequal budgets, and at any scale but `paper`. The value is reported nevertheless.
+* `not comparable` if an entry of the paper's column was not run (it is easier to be best of fewer) and no pair
+  contradicts the claim, if entries were tuned with unequal budgets, and at any scale but `paper`. The value is reported
+  in these cases, too.
 
 A failed seed has accuracy 0. For a measure without a worst value, an entry with a failed seed has no value.
 

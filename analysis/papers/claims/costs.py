@@ -1,9 +1,9 @@
-"""Claims about time, judged on ratios to the unregularized network: minutes on unknown hardware are not comparable.
+"""Claims about time, judged on ratios to the unregularized network, because the papers do not name their hardware.
 
 An order of costs `holds` if, for each pair of neighbouring methods, the ranges of their trials do not overlap, the
 probability of that under equality is at most 5 % (1 / C(n + m, n) with n and m trials, Mann and Whitney 1947), and the
-medians differ by more than 1 %, the precision of repeated timings. It `does not hold` if this is the case in the wrong
-direction for some pair, with 5 % divided by the number of pairs (Bonferroni).
+medians differ by more than 1 %, the precision of repeated timings. It `does not hold` if all this is true of some pair
+in the opposite order, at 5 % divided by the number of pairs (Bonferroni).
 
 A reported ratio `holds` if ours is within 10 % of it and on the same side of 1. Another ratio does not contradict the
 paper, because the hardware differs.

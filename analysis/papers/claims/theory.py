@@ -37,12 +37,12 @@ def theory_claim(
         tasks: all of these have to be run.
         measure: computes the value and the limit of the judgement.
         contestants: all of these have to be run on each task.
-        training: which part of training the claim is about. "any": every part, so that shortened trainings count.
+        training: which part of training the claim is about. "any": every part, so that shortened trainings are judged.
             "end": a shortened training can support the claim, but not contradict it. "full": only scale `paper` counts.
         complete: which trials must have readings for the claim to hold. "settings": at least one of each setting;
             "trials": all; "readings": any, because the claim is about each reading. Diverged trials never contradict a
             claim, since the papers give no learning rates.
-        incomparable: why a measurement that differs does not contradict the paper; empty if it does.
+        incomparable: why a measurement outside the limit is no evidence against the paper; empty if it is evidence.
     """
 
     def judge(results: Results) -> Judgement | None:

@@ -56,10 +56,10 @@ def reads(*metrics: str) -> Callable[[Callable[[Evidence], Finding]], Measure]:
 
 
 def law(law: str) -> Measure:
-    """The deviation of the stochastic objective from a law, in standard errors of its sampled mean (RMS).
+    """Root mean square deviation of the stochastic objective from a law, in standard errors of its sampled mean.
 
-    With few samples the standard error is so large that any law agrees. The samples are therefore too few if the mean
-    deviation plus or minus two standard errors is not within 5 % of the objective.
+    With few samples the standard errors are so large that every law fits. The verdict is therefore "too few" if the
+    mean deviation plus or minus two standard errors exceeds 5 % of the objective.
     """
 
     @reads(f"{law}_deviation", f"{law}_objective", "sampling_error")

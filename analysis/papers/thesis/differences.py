@@ -1,8 +1,9 @@
 """Claims on differences of means over seeds, judged by tests with correction for multiple comparisons.
 
 A claim `holds` if every difference is significantly above the claimed amount, `does not hold` if one is significantly
-below after Holm's correction, and is undecided otherwise. Significantly above means that the 95 % interval is, or, for
-several differences and a claimed amount of 0, that the p value after Holm's correction is below 5 %.
+below it after Holm's correction, and is undecided otherwise. "Significantly above" means that the 95 % interval lies
+above the amount; for several differences and an amount of 0, that the mean is positive and its p value after Holm's
+correction is below 5 %.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def judge_differences(
         verdict = f"not comparable: {reason}" if reason else FAILS
     else:
         verdict = UNDECIDED + " after Holm's correction" * (several and least == 0)
-    # Shown is the difference that decides: one that contradicts, or the one with the lowest end of an interval.
+    # Show the difference that decides the verdict: one that contradicts the claim, or the one with the lowest interval.
     end = "mean" if math.isnan(low) else "high" if contradicted else "low"
     shown = min(differences, key=lambda name: float(getattr(differences[name], end)))
     decides = differences[shown]

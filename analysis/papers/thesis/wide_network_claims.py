@@ -53,9 +53,11 @@ def _slopes(table: pd.DataFrame, along: str) -> dict[int, float]:
 
 
 def _whole(table: pd.DataFrame, along: str) -> pd.DataFrame:
-    """Keep the rates (if `along` is the width) or widths that were run at all points, and the seeds that have all.
+    """Keep the complete part of the table: every seed with every drop rate at every width that was run.
 
-    In an unfinished campaign, the means at two points would otherwise be over different trials.
+    If `along` is the width, drop rates that lack a width are dropped; otherwise, widths that lack a drop rate. Seeds
+    with a missing value are dropped as well. In an unfinished campaign, the means at two points would otherwise be over
+    different trials.
     """
     other = "rate" if along == "width" else "width"
     columns = table.columns.to_frame(index=False)
@@ -211,8 +213,9 @@ def _bounded(error: str, bound: str) -> Judge:
             verdict=verdict_of_bound(float(tightest[error]), float(tightest[bound])),
             value=float(tightest[error]),
             limit=float(tightest[bound]),
-            measured=f"mean error over the training {tightest[error]:.3f}, bound {tightest[bound]:.3g}, where it "
-            f"is nearest; the theorem asks for {tightest['least_width']:.1e} units, the widest has {max(WIDTHS)}",
+            measured=f"mean error over the training {tightest[error]:.3f}, bound {tightest[bound]:.3g}, for "
+            f"the width and rate nearest to the bound; the theorem requires {tightest['least_width']:.1e} units, the "
+            f"widest network has {max(WIDTHS)}",
             num_trials=len(rows),
             scale=str(rows["scale"].iloc[0]),
         )
