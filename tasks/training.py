@@ -53,9 +53,10 @@ class Training:
             gradients; `torch.enable_grad` enables them. Its values are added to the final values of each split.
         own_step: returns a kernel of the task that makes the same step as the optimizer, masks of the sites included;
             or None where it does not support their fillings. The kernel is used if no regularizer adds to the loss or
-            changes the gradients or the optimizer's settings; all other hooks are called.
-        loss_of_labels: the same loss of outputs and labels (B,), int64, up to rounding: it is faster, and used while
-            all targets are one class with certainty.
+            changes the gradients or the optimizer's settings; all other hooks are called. It receives the learning rate
+            of the step, but not momentum, weight decay or the optimizer's name: it must fit the task's protocol.
+        loss_of_labels: the same loss, up to rounding, from outputs and labels (B,), int64. It is faster, and used if
+            all targets are one-hot and no regularizer changed those of the batch.
     """
 
     def __init__(
@@ -238,7 +239,7 @@ class Training:
         return found
 
     def _rehearsed_batch(self) -> Iterator[Batch]:
-        """One batch; after what is done with it the state is restored."""
+        """Yield one batch; restore the state when the caller has finished with it."""
         before = copy.deepcopy(self.state(Trained()))
         yield from itertools.islice(self.batches.epoch(), 1)
         self.restore(before)
@@ -326,7 +327,7 @@ class Training:
 
 
 class _Labels(NamedTuple):
-    """Certain targets as labels, until a regularizer replaces or changes the targets."""
+    """The labels of one-hot targets; valid until a regularizer replaces or changes the targets."""
 
     targets: Tensor
     version: int  # of the targets' content

@@ -1,4 +1,4 @@
-"""LeNet with a top dense layer of any width (Mianjy and Arora 2020, section 5; widths of LeCun et al. 1998)."""
+"""LeNet with a top dense layer of any width (Mianjy and Arora 2020, section 6; widths of LeCun et al. 1998)."""
 
 from __future__ import annotations
 

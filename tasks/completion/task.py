@@ -40,11 +40,12 @@ class Completion(DatasetTask):
     oracle. At the end, stored with the test split: `completion_regularizer` (what dropout adds to the loss on the
     training ratings, without its strength), `population_regularizer` and `induced_regularizer` (for entries drawn from
     the product of the frequencies of users and items), `weighted_trace_norm`, `unseen_fraction` (fraction of test
-    ratings whose user or item has no training rating), and for regularizers with one drop rate `dropout_objective`
-    (loss plus regularizer), `dropout_deviation` (relative deviation of the sampled objective from it) and
-    `sampling_error`.
+    ratings whose user or item has no training rating), and for regularizers with one field `drop_rate` the
+    `dropout_objective` (loss plus regularizer at that rate), `dropout_deviation` (relative deviation of the sampled
+    objective from it; large if the regularizer's masks are not those of dropout) and `sampling_error`.
 
-    The kernel's steps equal those of autograd up to rounding; it is used if it supports the regularizer's masks.
+    The kernel's steps equal those of autograd up to rounding; it is used if it supports the regularizer's masks. It is
+    plain SGD: the protocol must have the optimizer `sgd` without momentum and weight decay.
     """
 
     dataset: str

@@ -141,7 +141,9 @@ FITTED = {"gcn_zca": CONTRAST_NORM, "mean_zca": None}
 def fit_whitening(images_NCHW: Tensor, contrast_norm: float | None = None, bias: float = ZCA_BIAS) -> Whitening:
     """Fit the whitening to the images of a training split.
 
-    Sums and eigenvalues are in double precision, since the matrix amplifies the directions of the smallest eigenvalues.
+    Means, sums over chunks of images and eigenvalues are in double precision, since the matrix amplifies the directions
+    of the smallest eigenvalues. Unless there are fewer images than pixels, products within a chunk are in single
+    precision.
     """
     scale = 1.0 if contrast_norm is not None else _scale_to_unit_deviation(images_NCHW)
     num_images, num_values = len(images_NCHW), images_NCHW[0].numel()

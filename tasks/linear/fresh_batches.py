@@ -32,7 +32,7 @@ class FreshBatches(Batches):
         self._linear_map, self._samples = linear_map, torch_stream(seed, "samples", linear_map.device)
 
     def epoch(self) -> Iterator[Batch]:
-        """The next batches of the stream; the samples do not depend on the batch size."""
+        """The next batches of the stream of samples."""
         num_inputs = self._linear_map.shape[1]
         for _ in range(len(self)):
             inputs = torch.randn(self.batch_size, num_inputs, generator=self._samples, device=self._linear_map.device)

@@ -69,8 +69,9 @@ class LinearProblem(ABC):
 class LinearTask(ProtocolTask):
     """Train a linear network and measure the distance to the optimum of its regularizer's own objective.
 
-    The objective F is the expected loss under the regularizer's masks at its field `drop_rate` (without such a field
-    nothing is dropped), F* the closed-form minimum. The value is `excess_objective` = (F - F*) / F(0), where F(0) is
+    The objective F is the expected loss under the regularizer's masks at its field `drop_rate`, F* the closed-form
+    minimum. For a regularizer without that field both are those of drop rate 0, even if it masks units in another way
+    (`generalized_dropout`). The value is `excess_objective` = (F - F*) / F(0), where F(0) is
     the objective of the network with output 0: 0 at the optimum, never negative if F* is a lower bound. The task is
     about optimisation, so validation and test are the same measurement.
 

@@ -40,7 +40,7 @@ class DropBlockSample(Regularizer):
     """
 
     drop_rate: float = 0.5  # in [0, 1)
-    block_size: int = 5  # >= 1; at or above the width: one block of all units
+    block_size: int = 5  # >= 1; at or above the width, a separate block holds all units
     blocks: Blocks = "separate"
 
     acts_on: ClassVar[tuple[str, ...]] = ("hidden", "dense", "conv")

@@ -31,7 +31,8 @@ class LocalDrop(Regularizer):
     * every `keep_interval_steps`: one gradient step on the keep rates, on the mean loss of the network with the rates
       themselves as multipliers, plus lam / n * Reg; then projection of the keep rates of units to [0.001, 1], of the
       drop rates of blocks to [0, 0.5]. In the paper the interval is 1; the default is larger, for speed, since such a
-      step costs about as much as one on the weights;
+      step costs about as much as one on the weights. For speed, too, the sums of singular values in Reg are computed at
+      the first such step of an epoch and used until its end;
     * every `m` epochs at scale `paper`, and at the same fractions of a shorter training: the singular values beyond the
       first h of each layer but the output become max(sigma_j - C, 0), C = lam ||theta||, the proximal step on the
       penalty. A layer that reads no masked site has C = lam. (Eq. 24 prints sigma_j - C without the clamp. No variant

@@ -24,7 +24,9 @@ class RademacherProbe(Regularizer):
     contributes one factor: the norm of the keep rates of what it reads, times the sum of its singular values
     beyond the first h. The keep rates are the factors of the sites in eval mode; those of several sites that one layer
     reads are multiplied. Where they are 1 (no mask, or masks that are rescaled in training) the norm is left out, as in
-    the bounds without dropout. B is the norm of all augmented inputs of the epoch.
+    the bounds without dropout. If pooling lies between site and layer, the norm for a dense layer is over the features
+    that it reads, with the mean square of the site's rates; for a conv layer it is over the map at the site. B is the
+    norm of all augmented inputs of the epoch.
     """
 
     untouched_dense_fraction: float = 0.0  # in [0, 1], h as a fraction of each dense layer's singular values

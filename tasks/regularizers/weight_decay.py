@@ -13,8 +13,9 @@ from tasks.regularizers.parts.checks import check_at_least
 class WeightDecay(Regularizer):
     """Steps along gradient + rate * weight, so that weights without a gradient shrink geometrically.
 
-    Under plain SGD it equals the penalty rate / 2 * ||w||^2. The rate is added to the protocol's own weight decay, and
-    applies to the network's parameters, not to those that other regularizers add.
+    Under plain SGD it equals the penalty rate / 2 * ||w||^2; with the optimizer `adamw` the decay is decoupled from the
+    gradient (see `OptimizerSettings`). The rate is added to the protocol's own weight decay, and applies to all trained
+    parameters of the network, biases and norms included, but not to parameters that other regularizers add.
     """
 
     rate: float = 5e-4  # >= 0; Tang et al. 2020, experiments on conv layers

@@ -1,7 +1,8 @@
 """How a network's passes are executed: number format, memory layout, compiler and CUDA graphs, by its switches.
 
 They apply to every call of the network (by the training loop, an evaluation or a regularizer). Outputs are always
-32-bit floats, so that losses, penalties and metrics are computed in these.
+32-bit floats, so that losses and metrics are computed in 32 bits. Activations inside the network have the number format
+of the switches, also those that penalties read at sites.
 """
 
 from __future__ import annotations
@@ -52,11 +53,11 @@ def plain_forward(network: nn.Module) -> Forward:
 
 
 def _set_arithmetic(switches: Switches) -> None:
-    """Set what torch keeps for the whole process: TF32, which it allows convolutions by default, and determinism."""
+    """Set torch's process-wide flags: TF32 (which torch allows in convolutions by default) and determinism."""
     torch.backends.cudnn.allow_tf32 = switches.tf32
     torch.backends.cuda.matmul.allow_tf32 = switches.tf32
     if switches.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic with this one alone
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with it
     torch.use_deterministic_algorithms(switches.deterministic)
 
 

@@ -38,8 +38,9 @@ class CoAdaptation(DatasetTask):
     which is large if units contribute equally) and its smallest possible value `co_adaptation_floor`,
     `alpha_over_sqrt_n` (total flow divided by the root of the number of training images), `explicit_regularizer`
     (sum_j u_j^2 a_j^2, without dropout's strength) and `flow_excess`, alpha divided by its bound
-    sqrt(width * regularizer), minus 1. At the end `generalization_gap`, test minus training error averaged over the
-    last third of all evaluations, and `train_accuracy`. With `symmetrised`, a_j averages over both signs of each image.
+    sqrt(width * regularizer), minus 1. At the end `generalization_gap`, test minus validation error averaged over the
+    last third of all evaluations, and `train_accuracy`. The protocol holds nothing out, so that the validation error is
+    that of the training images. With `symmetrised`, a_j averages over both signs of each image.
     """
 
     dataset: str

@@ -17,9 +17,11 @@ class HiddenPair:
     """The layer V^T before a hidden site, the layer U after it, and the second moment of the inputs X seen in training.
 
     The singular values of U V^T X / sqrt(N) are those of U V^T R for any R with R R^T = X X^T / N, so only the second
-    moment of the inputs is needed. It is summed during training, hence exact from the end of the first epoch on for any
-    batch size; that of a single batch would give too small a norm. R is recomputed when the number of inputs has
-    doubled.
+    moment of the inputs is needed. It is averaged over all inputs since training began, since that of a single batch
+    would give too small a norm. R is recomputed whenever the number of inputs has doubled, which is rarely at the end
+    of an epoch: R R^T approaches X X^T / N over the epochs (for 1,000 Gaussian inputs of 100 dimensions the relative
+    error is about 0.2 after one epoch, 0.05 after five and 0.01 after thirty). Inputs of a layer above others change
+    during training; they are averaged in the same way. Biases are ignored.
     """
 
     def __init__(self, front: nn.Linear, behind: nn.Linear) -> None:

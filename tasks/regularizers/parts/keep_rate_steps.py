@@ -16,8 +16,8 @@ from tasks.regularizers.parts.localdrop_sites import Keep
 class KeepRateSteps(Hooks):
     """Every `interval_steps`, one projected gradient step on the keep rates, at the learning rate of the weights.
 
-    The objective is the loss of the network in eval mode, where the rates themselves are the multipliers (mean field:
-    a sampled mask carries no gradient to its rate), plus `penalty`, which may depend on the rates.
+    The objective is the mean loss of the network on the batch, in eval mode, where the rates themselves are the
+    multipliers (mean field: a sampled mask carries no gradient to its rate), plus `penalty_of_rates`.
     """
 
     label: str  # prefix of the names of logged values

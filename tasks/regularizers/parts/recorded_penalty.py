@@ -16,6 +16,8 @@ OfLayer = Callable[[Tensor, Tensor], Tensor]  # weight (outputs x units), hidden
 class RecordedPenalty(Hooks):
     """The sum over sites of a function of the next layer's weight and the units there; fills the sites with recorders.
 
+    The units have the number format of the forward pass: 16 bits under the switches bf16 and fp16.
+
     Args:
         sites: sites that a dense layer reads.
         of_layer: the penalty of one site.

@@ -41,7 +41,8 @@ def norm_of_rates(keep: Keep, layer: WeightLayer, c_norm: Norm) -> Callable[[], 
 
     `l2` is the Euclidean norm over one channel's map (conv) or over all features that a dense layer reads; `rms` is
     that divided by the square root of their number. With pooling between the site and a dense layer, the features that
-    the layer reads have the mean square of the site's rates.
+    the layer reads have the mean square of the site's rates. For a conv layer, the map is that at the site, before any
+    pooling.
     """
 
     def norm() -> Tensor:
@@ -129,9 +130,10 @@ class Shrinkage(Hooks):
 def charged_tails(
     network: nn.Module, keeps: Mapping[Site, Keep], h_dense_fraction: float, h_conv: int, c_norm: Norm
 ) -> list[SpectralTail]:
-    """A tail for every layer that is shrunk or reads a masked site; its norm is that of the last masked site it reads.
+    """A tail for every layer that is shrunk or reads a masked site.
 
-    Trained layers except the output are shrunk; a weight that layers share is shrunk once.
+    Trained layers except the output, the last one listed, are shrunk; a weight that layers share is shrunk once. If a
+    layer reads several masked sites, the last of them gives its norm.
     """
     masked: dict[WeightLayer, Keep] = {site.next_layer: keep for site, keep in keeps.items() if site.next_layer}
     layers = weight_layers(network)
