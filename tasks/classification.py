@@ -164,7 +164,10 @@ class Classification(DatasetTask):
             return self.make_network(self.num_outputs or self.data.num_classes, *self.data.shape[:2], seed)
 
     def make_network(self, num_classes: int, in_channels: int, image_size: int, seed: int) -> nn.Module:
-        """A network with measured sites, its weights drawn from torch's global generator; `seed` is of other draws."""
+        """A network with measured sites, its weights drawn from torch's global generator.
+
+        `seed` is for networks that draw random numbers of their own in training; those of the table do not use it.
+        """
         network: nn.Module = ARCHITECTURES[self.architecture](
             num_classes=num_classes, in_channels=in_channels, image_size=image_size, **self.options
         )

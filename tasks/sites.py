@@ -75,13 +75,13 @@ class Site(nn.Module):
         make_operator(module)
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        """Of a copy, whose fillings are copies, too."""
+        """Restore a copied site, and register its copied fillings as operators."""
         super().__setstate__(state)  # type: ignore[no-untyped-call]  # of torch
         for filling in self.fillings:
             make_operator(filling)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """As for every module; an empty site takes no part of torch's call, which small networks would feel."""
+        """As for every module, but an empty site returns `x` directly: torch's call costs time in small networks."""
         if self.fillings or self._forward_pre_hooks or self._forward_hooks or self._backward_hooks:
             y: Tensor = super().__call__(x)
             return y
@@ -204,8 +204,8 @@ def chain_next_layers(network: nn.Module) -> None:
 def front_layers(network: nn.Module) -> dict[Site, nn.Linear]:
     """For each dense or hidden site, the dense layer that produces its units.
 
-    It is the one in the site's `front`; () says that there is none. Without it (None) it is the last dense layer listed
-    before the site, which holds for sequential networks only.
+    It is the layer in the site's `front`, an empty tuple if there is none. If `front` is not set (None), it is the last
+    dense layer listed before the site, which is right for sequential networks only.
     """
     fronts: dict[Site, nn.Linear] = {}
     last: nn.Linear | None = None

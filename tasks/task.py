@@ -69,17 +69,17 @@ class Task(ABC):
 
     @property
     def own_code(self) -> tuple[str, ...]:
-        """Definitions that training uses and no table lists, "module:name"; part of the hash of the task's code."""
+        """Definitions ("module:name") that training uses but no table lists; part of the hash of the task's code."""
         return ()
 
     @property
     def own_packages(self) -> tuple[str, ...]:
-        """Further modules and packages whose code counts where these definitions use it."""
+        """Modules and packages whose code is part of that hash where the definitions of `own_code` use it."""
         return ()
 
     @property
     def libraries(self) -> tuple[str, ...]:
-        """Modules that every training imports and whose import takes long; a process may import them once for many."""
+        """Modules that every training imports slowly; a process may import them once for many trainings."""
         return ()
 
     @property
@@ -115,7 +115,7 @@ class Task(ABC):
         return None
 
     def switches(self, scale: str) -> Switches:
-        """How steps are executed at `scale` unless the setting says otherwise: the plain way."""
+        """How steps are executed at `scale` unless the setting says otherwise; by default all switches are off."""
         return Switches()
 
     @abstractmethod

@@ -136,5 +136,5 @@ def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
 
 
 def norm_and_relu(channels: int) -> tuple[nn.Module, nn.Module]:
-    """Batch norm, and an in-place ReLU: the backward pass of batch norm does not need its output."""
+    """Batch norm and a ReLU in place, which is safe: the backward pass of batch norm does not need its output."""
     return nn.BatchNorm2d(channels), nn.ReLU(inplace=True)

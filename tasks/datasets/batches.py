@@ -23,7 +23,7 @@ from tasks.runtime.state import State
 from tasks.runtime.streams import torch_stream
 
 EVALUATION_BATCH_SIZE = 250  # larger ones exceed the processor's caches and take twice as long
-MOST_NORMALISED_BYTES = 2**26  # of a split whose images are held as floats, too
+MOST_NORMALISED_BYTES = 2**26  # memory of the floats if all images of a split are normalised once
 MIN_COMPILED = 10_000  # images: with fewer, a usual training does not make up for numba's import, half a second
 
 
@@ -114,7 +114,7 @@ class TrainingData(ABC):
         num_samples: samples of the training split.
         batch_size: samples of one step; a last, smaller batch of an epoch is dropped, so that all steps cost the same.
         device: the device of the batches.
-        have_labels: whether each target is one class with certainty, as far as is known.
+        have_labels: whether all targets are known to be one-hot.
     """
 
     have_labels: bool = False
@@ -141,7 +141,7 @@ class TrainingData(ABC):
         """Raw inputs as the network takes them."""
 
     def normalise_ahead(self) -> None:  # noqa: B027  # optional
-        """Normalise all inputs now, where that takes little memory and nobody changes them before."""
+        """Normalise all inputs once, if that takes little memory and bytes are not augmented first."""
 
     @abstractmethod
     def state(self) -> State:

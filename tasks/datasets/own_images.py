@@ -74,7 +74,7 @@ class OwnImages(Dataset):
         Raises:
             DataError: when images cannot be decoded; the message names them.
         """
-        check_images(self._index(data_dir), None)  # what was checked is noted in the user's cache, not among the images
+        check_images(self._index(data_dir), None)  # None: store the result in the user's cache, not among the images
         return None
 
     def check(self, data_dir: Path | None, download: bool = False) -> None:

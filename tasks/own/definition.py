@@ -1,4 +1,4 @@
-"""What a campaign's file says of a task, as one text that travels to every process that makes the task.
+"""What a campaign's file says of a task, as one text that is sent to every process that builds the task.
 
 The text is JSON with sorted keys. It is part of a trial's identity, so it holds what the trial's values depend on: the
 images by their fingerprint, not the folder in which they are on this machine.

@@ -11,8 +11,9 @@ Each place gives sites of one of the kinds that regularizers know:
 | `head` | dense | what the output layer reads, if it is a dense layer and no other place is there |
 | `branch` | branch | the end of a residual branch |
 
-A residual branch ends in a sum of two values of one shape. It is the summand that is made from the other; where neither
-is, as in blocks with a conv layer in the shortcut, it is the one with more weight layers before it.
+A residual block ends in the sum of two values of the same shape, the shortcut and the branch. The branch is the
+summand that is computed from the other one. If neither is computed from the other, as in blocks with a conv layer in
+the shortcut, it is the summand with more weight layers before it.
 
 A mask directly after a conv layer and one after its batch norm and ReLU differ; the former is that of Lu et al. 2021
 (figure 3). The five places of transformers are those at which Dosovitskiy et al. 2021 (appendix B.1) apply dropout:
@@ -50,7 +51,7 @@ class FoundSite:
     Attributes:
         place: one of PLACES.
         module: the module whose output it is, or whose input where `is_input`.
-        group: stage of the network, from 1; a new one begins where there are fewer pixels or tokens than ever before.
+        group: stage of the network, from 1; a new one begins where pixels or tokens are fewer than anywhere before.
         shape: of one sample.
         next_layer: the weight layer that reads it, if there is exactly one.
         front: the dense layer that produces its units.
@@ -237,7 +238,7 @@ class _Finder:
         return None if value is None or value.module is None else self._names[value.module]
 
     def _head(self, hidden: set[Value]) -> tuple[tuple[int, int], FoundSite] | None:
-        """The input of the output layer, unless it only passed modules that leave it as it is since a dense place."""
+        """The input of the output layer; None if a dense place is there already, up to dropout and identities."""
         output = self._output_layer
         if output is None or not isinstance(output.module, nn.Linear) or not self._call_at(output):
             return None
@@ -290,7 +291,7 @@ class _Finder:
         return None
 
     def _behind_activation(self, value: Value) -> Value | None:
-        """The output of that activation, if a site can follow it."""
+        """The output of `_activation_behind`, if a site can follow it."""
         activation = self._activation_behind(value)
         return activation if activation is not None and self._call_at(activation) else None
 
@@ -299,10 +300,10 @@ class _Finder:
         return any(value in places for parent in layer.parents for value in _unchanged(parent, through=_keeps_shape))
 
     def _sole_reader(self, value: Value) -> str | None:
-        """The name of the only weight layer that reads a value, not counting those beyond a sum that it passes by.
+        """The name of the only weight layer that reads a value; None if there are several or none.
 
-        The end of a block also passes through the shortcuts of the next blocks, to later layers: these do not count, as
-        in `tasks.architectures.residual.link_ends`.
+        Layers that read it through the shortcut of a later block do not count, as in
+        `tasks.architectures.residual.link_ends`: the end of a block passes through the shortcuts of later blocks.
         """
         readers: dict[Value, None] = {}
         waiting, seen = [value], {value}

@@ -31,9 +31,11 @@ class AdversarialTraining(Regularizer):
 
     Attacks: `fgsm`, one step of the gradient's sign times the radius, from x itself; `bim`, `num_steps` steps of the
     sign within the l_inf ball; `pgd` and `pgd_l2`, steps of the form `step` within the l_inf and the l_2 ball. Radius
-    and step size are in the units of the inputs (grey levels in [0, 1] for images), whatever the normalisation. The
-    attack maximises the cross-entropy or the reflected loss; `reflection` is the form of the latter for more than two
-    classes (for two, all forms are equal).
+    and step size are in the units of the inputs (grey levels in [0, 1] for images), whatever the normalisation.
+
+    The attack maximises the cross-entropy or, with `loss` = reflected, a reflected loss. `reflection` is its form for
+    more than two classes (for two, all are equal; see `tasks.attacks.loss`): `margin` is the one with which figure 6-2
+    of the thesis is reproduced, `log_p` the one of its section 6.5.3, `reflected` is minus the cross-entropy of -f.
 
     The attack runs in training mode, with separate random streams for the masks, and does not update the running
     statistics of batch norm. List it after other regularizers that change the batch: `cutout + adversarial_training`.

@@ -19,9 +19,9 @@ class FlowPenalty(Regularizer):
     """Penalty drop_rate / (1 - drop_rate) sum_j psi_j^2 over the flows psi_j = ||u_j|| a_j of the units j at the sites.
 
     u_j are the outgoing weights of a unit and a_j^2 is the mean square of its value over the batch. `where` names the
-    sites, as for dropout, of which those that a dense layer reads are used. With the squared error and the last site
-    only, the penalised loss of a batch is its expected loss under `dropout` at that site; `path_norm` with blocks of
-    one unit is then the same penalty.
+    sites as for dropout; only those that a dense layer reads are used. With the squared error and the last site only,
+    the penalised loss of a batch is its expected loss under `dropout` at that site; `path_norm` with blocks of one unit
+    is then the same penalty.
     """
 
     drop_rate: float = 0.5  # in [0, 1), of the equivalent dropout

@@ -24,9 +24,10 @@ class KSupportNorm(Regularizer):
     divide d, and one block of all units if r is above d. X are the N training inputs.
 
     For all factors with the same product, the penalty of `dropblock_sample` (`path_norm` with this block size) is at
-    least this one. It is the sum over blocks of ||U_i H_i||_F^2; each U_i H_i has at most rank r, so that this is its
-    squared k-support norm, and a sum of k squares is at least the square of the sum divided by k. If r divides d, both
-    are equal at the minimum of the objective of `dropblock_sample`. Block size 1 is `nuclear_norm`.
+    least this one: it is the sum of ||U_i H_i||_F^2 over the k blocks; ||U_i H_i||_F = ||U_i H_i||_(r), since U_i H_i
+    has at most rank r; and k times a sum of k squares is at least the square of the sum, which by the triangle
+    inequality is at least the norm of the whole. If r divides d, both penalties are equal at the minimum of the
+    objective of `dropblock_sample`. Block size 1 is `nuclear_norm`.
     """
 
     drop_rate: float = 0.5  # in [0, 1), of the equivalent DropBlock

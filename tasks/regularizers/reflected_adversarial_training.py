@@ -12,8 +12,8 @@ from tasks.regularizers.adversarial_training import AdversarialTraining, Attacke
 class ReflectedAdversarialTraining(AdversarialTraining):
     """Adversarial training whose attacks maximise l_-(z) = -l(-z), which has large gradients where z is large.
 
-    It is `adversarial_training` with `loss = reflected`, as a regularizer of its own (a subclass of another one),
-    so that tables compare both.
+    It is `adversarial_training` with another default of `loss`, registered as a separate regularizer so that tables
+    compare both. It is the only regularizer that derives from another one.
     """
 
     loss: AttackedLoss = "reflected"

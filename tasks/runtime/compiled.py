@@ -42,7 +42,7 @@ def inlined(function: Function) -> Function:
 
 @cache
 def _whole_numba() -> Any:
-    """Numba with all the parts that the first call of a function imports: a fork server then imports them once."""
+    """Import numba and the parts that it would import at the first call, so that a fork server imports them once."""
     import numba
     from numba.core.registry import cpu_target
 

@@ -1,12 +1,13 @@
 """Modules that run as one operator within a network under `torch.compile`.
 
 Masks come from numpy's generators and from streams with a state, at rates that a schedule changes. A compiler that
-traced them would have to trace numpy, and recompile whenever a rate changes; leaving them out would cut the network
-into a graph for each mask. As an operator, a module is one node of the graph: the compiler knows shapes alone, and at
-run time its code is executed as without a compiler, so that a compiled network draws the same numbers.
+traced them would have to trace numpy and recompile at each new rate; calling them outside of the compiled code would
+cut the network into one graph for each mask. As an operator, a module is one node of the graph, of which the compiler
+knows the shapes only. At run time the module's own code is executed, so that a compiled network draws the same numbers.
 
-The operator differentiates the module itself. Its forward pass keeps the graph of autograd until its backward pass
-takes it; of passes that nobody differentiates, the last ones are kept, NUM_KEPT for each module.
+The operator differentiates the module itself: the forward pass stores the module's autograd graph, and the backward
+pass takes it. For passes without a backward pass, the last NUM_KEPT graphs of each module are stored, older ones are
+dropped.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from torch import Tensor, nn
 from tasks.runtime.eager import eager
 
 _CAN_LEAVE_CUDA_GRAPHS = hasattr(torch.Tag, "cudagraph_unsafe")
-NUM_KEPT = 4  # more passes than any training step makes before it differentiates them
+NUM_KEPT = 4  # for each module; a training step makes fewer forward passes before its backward pass
 
 _LIBRARY: Any = torch.library.Library("regarena", "DEF")  # type: ignore[no-untyped-call]  # of torch
 _TAGS = tuple(
     getattr(torch.Tag, name)
-    # Never computed twice; with the memory layout that it has without a compiler; not in a CUDA graph.
+    # In this order: do not recompute; keep the memory layout of eager execution (two tags); stay out of CUDA graphs.
     for name in ("nondeterministic_seeded", "needs_exact_strides", "needs_fixed_stride_order", "cudagraph_unsafe")
     if hasattr(torch.Tag, name)
 )
@@ -45,15 +46,15 @@ class _Pass(NamedTuple):
 
 
 def make_operator(module: nn.Module) -> None:
-    """Let `apply_operator` know the module, which keeps shape, number format and memory layout of its input."""
+    """Register a module for `apply_operator`; its output must have the shape, dtype and memory layout of its input."""
     _modules[id(module)] = module
 
 
 def apply_operator(module: nn.Module, x: Tensor) -> Tensor:
     """`module(x)` as one operator; for code that is being compiled.
 
-    A version of torch that cannot keep operators out of CUDA graphs, which would replay one draw for ever, ends the
-    graph of the compiler instead.
+    A CUDA graph would replay the same draw at every step. In versions of torch that cannot keep operators out of CUDA
+    graphs, the compiled graph therefore ends before the module.
     """
     if not _CAN_LEAVE_CUDA_GRAPHS:
         return _outside(module, x)

@@ -77,7 +77,7 @@ def _attributes(thing: object, seen: set[int]) -> State:
 
 
 def _state_of(value: Any, seen: set[int]) -> Any:
-    """The state of a value; None for a value without state, and for an object that was visited before."""
+    """The state of a value; None for a value without state, and for an object whose state was already taken."""
     for kind, state_of in _LEAVES:
         if isinstance(value, kind):
             return state_of(value)

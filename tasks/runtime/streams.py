@@ -20,9 +20,9 @@ from torch import Tensor
 from tasks.runtime.eager import eager
 from tasks.runtime.state import State, attributes_of, restore_attributes
 
-LARGEST_IN_16_BITS = 2**15  # elements of a mask
-RATE_OF_HUGE_GAPS = 1e-6  # above it, gaps are shorter than 50 / rate, more than which no generator of doubles gives
-MOST_AHEAD = 2**18  # elements, of four bytes at most, that are drawn at once
+LARGEST_IN_16_BITS = 2**15  # elements of a mask; larger ones use 8-bit integers
+RATE_OF_HUGE_GAPS = 1e-6  # below it gaps are cut: each is at most about 50 / rate, and their sum could overflow
+MOST_AHEAD = 2**18  # elements, of at most four bytes each, that are drawn at once
 
 Key = tuple[float | str, ...]
 
@@ -107,9 +107,9 @@ class MaskStream:
     def ahead(
         self, key: Key, draw: Callable[[int], Sequence[Any]], num_elements: int, at_most: int = MOST_AHEAD
     ) -> Any:
-        """The next of independent draws, several of which are made at once while `key` stays the same.
+        """Return the next of a sequence of independent draws; while `key` stays the same, several are made at once.
 
-        In small networks a mask costs more by its number of calls than by its number of elements.
+        For small masks the calls take longer than the random numbers.
 
         Args:
             key: all that the draws depend on; numbers and texts.
@@ -117,7 +117,7 @@ class MaskStream:
             num_elements: of one draw, so that those made at once have at most MOST_AHEAD.
             at_most: draws that are made at once.
         """
-        if key != self._ahead_of:  # e.g. a schedule changes the rate in every step: nothing is drawn in vain
+        if key != self._ahead_of:  # e.g. a schedule changes the rate at every step: draw only what is used
             self._ahead_of, self._ahead = key, []
             return draw(1)[0]
         if not self._ahead:
@@ -129,11 +129,12 @@ class MaskStream:
     def bernoulli(self, shape: tuple[int, ...], rate: float | Tensor) -> Tensor:
         """Boolean tensor of `shape`, each element True with probability `rate` in [0, 1], a scalar, independently.
 
-        A random integer usually decides: of 16 bits, or of 8 for large masks, whose random bits cost more than what
-        follows. With M = 2^bits and T = floor(M r) for the smaller r of `rate` and 1 - rate, integers below T are
-        events. T / M falls short of r, so every element is also made an event with probability
-        q = (r - T / M) / (1 - T / M) < 1 / (M / 2), independently, which makes r exact to double precision; these few
-        are found by their gaps (`positions`).
+        Each element gets a random integer of 16 bits, or of 8 bits in large masks, where random bits are most of the
+        cost. With M = 2^bits, r = min(rate, 1 - rate) and T = floor(M r), an element is an event if its integer is
+        below T, which has the probability T / M <= r. To make up the difference, each element also becomes an event,
+        independently, with probability q = (r - T / M) / (1 - T / M) < 2 / M. The probability of an event is then r to
+        double precision. The few elements of the second kind are found by their gaps (`positions`). Events are True
+        for rates up to 1/2, else False.
         """
         if self.device.type != "cpu":
             return torch.rand(shape, generator=self._torch, device=self.device) < rate
@@ -158,9 +159,9 @@ class MaskStream:
         return draws
 
     def _next_events(self, size: int, rate: float) -> list[int]:
-        """`positions` for rates at which there is rarely one: the distance of the next one is remembered.
+        """`positions` for small rates: the distance to the next event is kept from one call to the next.
 
-        It does not depend on how long one has waited for it, so that it may be drawn anew when the rate changes.
+        The geometric distribution has no memory, so the distance can be drawn again when the rate changes.
         """
         if rate != self._event_rate:
             self._event_rate, self._until_event = rate, int(self._numpy.geometric(rate)) - 1
@@ -176,8 +177,8 @@ class MaskStream:
     def bernoulli_each(self, num_samples: int, rates: Tensor) -> Tensor:
         """Boolean tensor (num_samples, *rates.shape), each element True with its own probability.
 
-        A random integer below T = floor(65536 rate) is a success, one above is none. Where it is equal to T, a uniform
-        number is compared with 65536 rate - T, so that the probability is exact to double precision.
+        With T = floor(65536 rate), a random 16-bit integer below T gives True and one above T gives False. If it equals
+        T, a uniform number below 65536 rate - T gives True, so that the probability is exact to double precision.
         """
         if self.device.type != "cpu":
             return torch.rand((num_samples, *rates.shape), generator=self._torch, device=self.device) < rates

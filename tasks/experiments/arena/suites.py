@@ -1,16 +1,19 @@
 """The arena: every contestant and some combinations, with equal tuning budgets.
 
-Its size is chosen so that all of it takes at most twelve hours on two cores. A cell has 5 trials with the paper's
-hyperparameters, 18 tune trials, and 10 fresh seeds for the winner. The tune trials are two brackets of halving, which
-cost as much as 4.7 whole trainings; 16 whole ones would take half as much again in all. So a cell costs about 20
-trainings. In CPU time of one thread of an Intel Xeon, beside other work, a training without a regularizer takes 0.3 s
-(dense net) and 1.5 s (conv net) on digits, 7 s with LeNet, 10 to 13 s with the conv net on larger images and 30 s with
-the ResNet; over all contestants the mean is 1.0 to 1.2 times as much. With the combinations on three tasks, 0.35 s for
-the start of each trial and the timing trials, that is 20 hours of one core, or ten on two.
+The suite is sized to take at most twelve hours on two cores. A cell has 5 trials with the paper's hyperparameters, 18
+tune trials, and 10 trials of the winner with fresh seeds. The tune trials are two brackets of halving, which cost as
+much as 4.7 whole trainings (with 16 whole tune trials instead, the suite would take half as long again). So a cell
+costs about 20 trainings.
 
-Two choices follow from that. Adversarial training takes one step for each batch (`tasks.PINS`). Only five tasks are
-timed, one for each network and size of images: timing trials run alone, and more of them would tell the same ratios.
-Contestants that act on maps run on all tasks but the dense net, those that drop branches on the five with branches.
+A training without a regularizer takes, in CPU time of one thread of an Intel Xeon that also did other work: on digits
+0.3 s (dense net) and 1.5 s (conv net), 7 s with LeNet, 10 to 13 s with the conv net on larger images, 30 s with the
+ResNet. The mean over all contestants is 1.0 to 1.2 times that. With the combinations on three tasks, 0.35 s for the
+start of each trial, and the timing trials, the sum is 20 hours of one core, or ten hours of two.
+
+To stay within that time, adversarial training takes one attack step for each batch (`tasks.PINS`), and only five tasks
+are timed, one for each network and size of images: timing trials run alone, and time ratios on the other tasks would be
+the same. Contestants that act on maps run on all tasks but the dense net, those that drop branches on the five with
+branches.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def is_fused(x: Tensor) -> bool:
 
 
 def has_fused_maps(x: Tensor, *, overlap: bool) -> bool:
-    """Likewise for masks with blocks, which may overlap, on maps (B, C, H, W) or units (B, D)."""
+    """Likewise for masks of blocks on maps (B, C, H, W) or units (B, D); `overlap`: whether blocks may overlap."""
     height, width = x.shape[2:] if x.dim() == 4 else (1, x.shape[-1])
     is_small = max(height, width) <= LARGEST_SIDE_OF_BLOCKS if overlap else height * width <= LARGEST_MAP
     return is_fused(x) and x.dim() in (2, 4) and is_small
@@ -39,7 +39,7 @@ def has_fused_maps(x: Tensor, *, overlap: bool) -> bool:
 
 @contextmanager
 def fused_on_meta() -> Iterator[None]:
-    """Within it torch's `meta` device counts as a GPU: to count kernels without one."""
+    """A context in which torch's `meta` device counts as a GPU, to count kernels without a GPU."""
     _DEVICES.add("meta")
     try:
         yield

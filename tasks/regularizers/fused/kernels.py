@@ -70,8 +70,9 @@ def mask_rows(
 ):  # fmt: skip
     """Write y = x keep scale with one keep ~ Ber(keep_rate) for each row.
 
-    Row r lies in group r // rows_of_group; its element k is at (r % rows_of_group) row_stride + k column_stride in that
-    group, whose elements are `group_stride` apart from the next group's; what lies beyond `group_size` does not exist.
+    Row r is in group r // rows_of_group. Within the group, its element k has the offset
+    (r % rows_of_group) row_stride + k column_stride; offsets of `group_size` and above are skipped. The groups begin
+    `group_stride` elements apart.
     """
     row = tl.program_id(0).to(tl.int64) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
     column = tl.program_id(1) * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS)
@@ -133,11 +134,12 @@ def measure_maps(
     IS_LEARNED: tl.constexpr, HAS_MOMENTS: tl.constexpr, HAS_WEIGHT: tl.constexpr, SHARES_SIGNS: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, TAPS: tl.constexpr,
 ):  # fmt: skip
-    """For each program: the number of kept pixels, and of its pixels the sum and the sum of squares about their mean.
+    """For each program the number of kept pixels; with HAS_MOMENTS also the sum of its pixels and of their squares.
 
-    With HAS_WEIGHT also the table of the noise's sizes: for each input unit or channel of the next layer the mean over
-    taps of its largest weight to any output of its group, with a random sign for each tap, times `table_factor`. With
-    SHARES_SIGNS all channels have the same signs.
+    The squares are those of the deviations from the mean of the program's pixels. With HAS_WEIGHT also the table of
+    noise sizes, one for each input unit or channel of the next layer: for each tap of the kernel the largest weight to
+    any output of the group, with a random sign, then the mean over taps, times `table_factor`. With SHARES_SIGNS all
+    channels have the same signs.
     """
     program = tl.program_id(0)
     row = tl.arange(0, ROWS)

@@ -1,7 +1,7 @@
 """Masks and noise by the fused kernels, differentiable: what regularizers call where `choice.is_fused` says so.
 
-The laws are those of the portable form, the draws are not: they come from the stream's Philox key, not its generators.
-Nothing is kept for the backward pass but a few numbers; it draws the same mask again.
+Masks have the distributions of the portable form, but other values: they are drawn with the stream's Philox key, not
+with its generators. The backward pass draws the same mask again, so that only a few numbers are stored for it.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def _masked_rows(x: Tensor, stream: MaskStream, rows: list[int], keep_rate: floa
 
 
 def _linear(x: Tensor, forward: Masking, backward: Masking | None = None) -> Tensor:
-    """`forward(x)`, whose derivative is `backward`: by default `forward` itself, which is linear and symmetric."""
+    """`forward(x)`; its gradient passes through `backward`, by default `forward`, a product with fixed factors."""
     y: Tensor = _Linear.apply(x, forward, backward or forward)
     return y
 

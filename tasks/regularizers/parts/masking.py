@@ -1,9 +1,9 @@
 """Masks that drop elements, and how they are applied. All masks have exactly the stated distribution.
 
 On a CPU, numpy does most passes over memory: unlike torch it multiplies floats by a boolean mask without a float copy
-of the mask, counts the mask with vector instructions, and asks the system for large pages. Small masks become factors,
-by which torch multiplies: that takes the fewest calls, which are most of the cost in small networks. With numba, large
-products take one pass instead of two. The results are the same, bit for bit.
+of the mask, counts the mask with vector instructions, and allocates large memory pages. Small masks become factors (0
+or the scale) by which torch multiplies: this takes the fewest calls, which dominate the cost in small networks. With
+numba, large products take one pass instead of two. All ways give the same results, bit for bit.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from tasks.runtime.streams import MaskStream
 from tasks.theory.drop_rates import seed_rate
 
 NUMPY_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
-MIN_COMPILED = 2**19  # elements: trainings with smaller maps are too short to make up for the import of numba
-MAX_FACTORS = MIN_COMPILED - 1  # elements: stored for the gradient, in four times the memory of a mask
-MAX_TABLED = 2**17  # places of blocks whose pixels are looked up, one operation instead of six
+MIN_COMPILED = 2**19  # elements: below, importing numba takes longer than it saves in a training
+MAX_FACTORS = MIN_COMPILED - 1  # elements: factors are stored for the gradient and take four times the memory of a mask
+MAX_TABLED = 2**17  # places of blocks: up to here their first pixels are in a table, one operation instead of six
 LARGEST_KEPT_BYTES = 2**25  # glibc returns larger blocks to the system, so that each new one causes page faults
 
 

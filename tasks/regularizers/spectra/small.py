@@ -175,9 +175,9 @@ def _orthogonal(columns: list[Tensor], num_unchecked: int, max_sweeps: int = MAX
     epsilon = torch.finfo(columns[0].dtype).eps
     worst, noise = torch.zeros_like(squares[0]), torch.stack(squares).sum(0).mul_(epsilon).square_()
     _sweep(columns, squares, worst, noise)
-    # `worst` is the squared component of the larger column along the smaller one, relative to the smaller: it is the
-    # error of the small singular vectors. It converges quadratically: from below 30 sqrt(epsilon) to rounding errors in
-    # this sweep.
+    # `worst` is the largest (a.b)^2 / min(a.a, b.b)^2 that this sweep found: the squared error of the small singular
+    # vectors before it. Convergence is quadratic, so an error below 30 sqrt(epsilon) before a sweep is one of rounding
+    # after it.
     left = (worst > 900 * epsilon).nonzero().squeeze(1)
     if len(left) and max_sweeps:
         again = _orthogonal([column.index_select(1, left) for column in columns], 0, max_sweeps - 1)
