@@ -9,12 +9,15 @@ import sys
 import tomllib
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from harness.command.new import write_package
 from harness.command.parameters import NewKind
 
 DOCS = Path(__file__).parent.parent / "docs"
+NOTEBOOK = DOCS.parent / "examples" / "results.ipynb"
 BLOCK = re.compile(
     r'^```(?P<language>sh|python|toml)(?: title="(?P<file>[\w.]+)")?\n(?P<text>.*?)^```$', re.DOTALL | re.MULTILINE
 )
@@ -45,6 +48,14 @@ def test_the_tutorials_run_as_they_stand(tmp_path: Path) -> None:
             assert ended.returncode == 0, f"{page}: {ended.stdout}\n{ended.stderr}"
     for results in ("first", "results/mine", "results/tune-my-net"):
         assert (tmp_path / results / "report.html").exists()
+    executed = NotebookClient(
+        nbformat.read(NOTEBOOK, as_version=4), resources={"metadata": {"path": tmp_path}}
+    ).execute()
+    outputs = [output for cell in executed.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert {output.output_type for output in outputs} <= {"execute_result", "display_data"}, (
+        "no warning, nothing printed"
+    )
+    assert sum("image/png" in output.data for output in outputs) == 2
 
 
 def test_every_page_is_in_the_navigation_and_every_link_has_its_page() -> None:
