@@ -70,7 +70,11 @@ class Site(nn.Module):
         return self.kind == "dense" and self.shape is not None and len(self.shape) > 1
 
     def fill(self, module: nn.Module) -> None:
-        """Append `module` to the fillings."""
+        """Append `module` to the fillings.
+
+        Under `torch.compile` it runs as one operator, whose own graph begins at a copy of its input. A filling that
+        stores its input for a penalty must set `runs_in_graph` to True instead: the compiler then traces it.
+        """
         self.fillings.append(module)
         make_operator(module)
 
@@ -91,7 +95,8 @@ class Site(nn.Module):
         """Apply the fillings in the order in which they were added."""
         for filling in self.fillings:
             is_traced = self.training and torch.compiler.is_compiling()
-            x = apply_operator(filling, x) if is_traced else filling(x)
+            as_operator = is_traced and not getattr(filling, "runs_in_graph", False)
+            x = apply_operator(filling, x) if as_operator else filling(x)
         return x
 
 

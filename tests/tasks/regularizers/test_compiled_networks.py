@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 import torch
 import torch._dynamo
@@ -12,14 +13,16 @@ from tiny_tasks import home_of, prepared, with_pins
 from torch import Tensor
 
 from tasks.regularizers import REGULARIZERS
+from tasks.regularizers.base import Batch, Step
 from tasks.runtime.eager import eager
 from tasks.runtime.graphs import graphs_of
+from tasks.training import Training
 
 FORWARD = [name for name in sorted(REGULARIZERS) if REGULARIZERS[name].acts_on]
-MASKS = [
+FILLINGS = [
     "dropout", "curriculum_dropout", "lazy_dropout", "gaussian_dropout", "spatial_dropout", "dropblock",
     "dropblock_sample", "drop_path", "shakedrop", "feature_map_distortion", "block_feature_map_distortion", "localdrop",
-    "adaptive_dropout_rc", "concrete_dropout",
+    "adaptive_dropout_rc", "concrete_dropout", "path_norm", "flow_penalty",
 ]  # fmt: skip
 NUM_STEPS = 2
 
@@ -32,7 +35,7 @@ def fresh_compiler() -> Iterator[None]:
     torch._dynamo.reset()
 
 
-@pytest.mark.parametrize("name", slow_but(FORWARD, ["dropout", "dropblock", "localdrop"]))
+@pytest.mark.parametrize("name", slow_but(FORWARD, ["dropout", "dropblock", "localdrop", "flow_penalty"]))
 @pytest.mark.parametrize("backend", ["eager", pytest.param("aot_eager", marks=pytest.mark.slow)])
 def test_a_compiled_network_gives_the_same_outputs_and_gradients_bit_for_bit(name: str, backend: str) -> None:
     """The second backend traces the backward pass, too."""
@@ -44,8 +47,8 @@ def test_a_compiled_network_gives_the_same_outputs_and_gradients_bit_for_bit(nam
         assert torch.equal(expected, tensor)
 
 
-@pytest.mark.parametrize("name", slow_but(MASKS, ["dropout", "dropblock", "localdrop"]))
-def test_masks_leave_the_network_in_one_graph(name: str) -> None:
+@pytest.mark.parametrize("name", slow_but(FILLINGS, ["dropout", "dropblock", "localdrop"]))
+def test_fillings_leave_the_network_in_one_graph(name: str) -> None:
     graphs = []
     for contestant in ("none", name):
         task = home_of(name)
@@ -83,7 +86,7 @@ def test_what_is_eager_runs_untraced_in_the_middle_of_a_compiled_function() -> N
 
 
 def outputs_and_gradients(name: str, compiled: Callable[[torch.nn.Module], Callable[[Tensor], Tensor]]) -> list[Tensor]:
-    """Of a few steps without an update, in which schedules move, and of eval mode at last."""
+    """Of the loss and the penalty in a few steps without an update, with schedules; and of eval mode at last."""
     task = home_of(name)
     training = prepared(task, (name, with_pins(REGULARIZERS[name](), task)))
     network, forward = training.network, compiled(training.network)
@@ -91,11 +94,20 @@ def outputs_and_gradients(name: str, compiled: Callable[[torch.nn.Module], Calla
     inputs = training.batches.normalised(batch.inputs)
     network.train()
     found: list[Tensor] = []
-    for step in range(NUM_STEPS):
-        training.hooks.progress((step + 1) / (NUM_STEPS + 1))
+    for index in range(NUM_STEPS):
+        training.hooks.progress((index + 1) / (NUM_STEPS + 1))
         network.zero_grad()
         outputs = forward(inputs)
-        training._loss(outputs, batch.targets).backward()
+        loss = training._loss(outputs, batch.targets)
+        penalty = training.hooks.penalty(step_of(training, Batch(inputs, batch.targets), index))
+        (loss if penalty is None else loss + penalty).backward()
         found += [outputs.detach(), *(p.grad.clone() for p in network.parameters() if p.grad is not None)]
     network.eval()
     return [*found, forward(inputs).detach()]
+
+
+def step_of(training: Training, batch: Batch, index: int) -> Step:
+    return Step(
+        network=training.network, loss=training._batch_loss, rng=np.random.default_rng(0), index=index, epoch=1,
+        progress=0.0, batch=batch,
+    )  # fmt: skip
