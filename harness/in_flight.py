@@ -76,6 +76,11 @@ class InFlight:
             self.write_error = self.write_error or str(error)
 
     @property
+    def schedule(self) -> Schedule:
+        """The schedule as it is now; a request to retry replaces it."""
+        return self._schedule
+
+    @property
     def is_waiting(self) -> bool:
         """Whether workers have trials whose end may make other trials ready."""
         return bool(self._out)

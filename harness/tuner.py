@@ -96,9 +96,9 @@ def run(
             execution = replace(execution, working_folder=os.getcwd())
         else:
             check = _checked([node for node in nodes if node.num_held(wanted)], schedule, store, execution)
-        _fit(schedule, store, execution, progress, cluster, requests, check)
+        schedule = _fit(schedule, store, execution, progress, cluster, requests, check)
         alone = execution.alone()
-        TimingRun(_RayNodes(store, alone), store, alone, progress).run(timing)
+        TimingRun(_RayNodes(store, alone), store, alone, progress, schedule).run(timing)
 
 
 def cluster_resources(cluster: Cluster) -> dict[str, float]:
@@ -310,17 +310,21 @@ def _fit(
     cluster: Cluster,
     requests: Requests,
     check: NodeCheck | None = None,
-) -> None:
-    """Run Tune until the schedule is empty; start it again after an abort, as long as each run brings new rows."""
+) -> Schedule:
+    """Run Tune until the schedule is empty; start it again after an abort, as long as each run brings new rows.
+
+    Returns the schedule in which all trials have ended: retries and new starts replace the one that was given.
+    """
     for relaunches_left in reversed(range(1 + _MAX_RELAUNCHES)):
         before = progress.num_run
-        error = _fit_once(schedule, store, execution, progress, cluster, requests, check)
+        schedule, error = _fit_once(schedule, store, execution, progress, cluster, requests, check)
         if error is None:
-            return
+            break
         if progress.num_run == before or not relaunches_left:
             raise error
         progress.all_lost()
         schedule = schedule.again(store.finished())
+    return schedule
 
 
 def _fit_once(
@@ -331,8 +335,8 @@ def _fit_once(
     cluster: Cluster,
     requests: Requests,
     check: NodeCheck | None,
-) -> Exception | None:
-    """One Tune run; returns the error that ended it early, or None."""
+) -> tuple[Schedule, Exception | None]:
+    """One Tune run; returns the schedule as it is now, and the error that ended the run early, or None."""
     resources = _resources(cluster, execution)
     room = _Room(resources, Limits(most=cluster.max_workers, grows=cluster.wait_seconds > 0), progress)
     in_flight = InFlight(
@@ -346,14 +350,14 @@ def _fit_once(
             except Exception as error:
                 if was_stopped():  # the signal ended Ray's processes too; Tune's error about that is expected
                     raise Interrupted("Stopped by SIGTERM.") from error
-                return error
+                return in_flight.schedule, error
     if in_flight.write_error:
         raise ResultsError(f"Rows could not be written to {store.location}: {in_flight.write_error}.")
     if in_flight.node_problem:
         raise RegarenaError(in_flight.node_problem)
     if not in_flight.is_finished:
         raise Interrupted("Stopped by a signal.")
-    return None
+    return in_flight.schedule, None
 
 
 class _Room:
@@ -513,12 +517,12 @@ class _RayNodes:
         seen = _seen_on(nodes, None, self._execution)
         return {node.node_id: each.hardware for node, each in seen.items() if isinstance(each, Seen)}
 
-    def start(self, spec: TrialSpec, node: Node, num_gpus: int) -> Any:
+    def start(self, spec: TrialSpec, node: Node, num_gpus: int, execution: Execution) -> Any:
         import ray
 
         # Retries are ours: Ray would wait for a node that is lost.
         timed = ray.remote(num_cpus=node.cpus, num_gpus=num_gpus, max_retries=0)(_time_one)
-        return timed.options(scheduling_strategy=_only_on(node)).remote(spec, self._store.address, self._execution)
+        return timed.options(scheduling_strategy=_only_on(node)).remote(spec, self._store.address, execution)
 
     def first_ended(self, tokens: Sequence[Any]) -> tuple[Any, TrialSummary | None]:
         import ray

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the workers import this module through the tuner, and must 
     from harness.records import TrialSpec
     from harness.results.store import Store
     from harness.results.trial_summary import TrialSummary
+    from harness.schedule import Schedule
 
 
 class NodesOfCluster(Protocol):
@@ -27,7 +28,7 @@ class NodesOfCluster(Protocol):
     def hardware(self, nodes: Sequence[Node]) -> Mapping[str, str]:
         """node_id -> hardware key, of those of these nodes that answer."""
 
-    def start(self, spec: TrialSpec, node: Node, num_gpus: int) -> Any:
+    def start(self, spec: TrialSpec, node: Node, num_gpus: int, execution: Execution) -> Any:
         """Start a trial on a node, with all of its CPUs and so many GPUs; returns a token of the trial."""
 
     def first_ended(self, tokens: Sequence[Any]) -> tuple[Any, TrialSummary | None]:
@@ -39,10 +40,14 @@ class TimingRun:
 
     Times are compared only within one kind of hardware, so all trials run on the largest group of equal nodes. A trial
     that lost its worker runs again; a node that is lost gets no more trials. When none is left, a new group is chosen.
+    The schedule, in which all other trials have ended, gives the time limits.
     """
 
-    def __init__(self, cluster: NodesOfCluster, store: Store, execution: Execution, progress: Progress) -> None:
+    def __init__(
+        self, cluster: NodesOfCluster, store: Store, execution: Execution, progress: Progress, schedule: Schedule
+    ) -> None:
         self._cluster, self._store, self._execution, self._progress = cluster, store, execution, progress
+        self._schedule = schedule
         self._num_gpus = 1 if execution.gpu_fraction else 0
         self._num_losses: Counter[str] = Counter()  # of workers, by trial_id
         self._num_evictions: Counter[str] = Counter()  # of workers together with their nodes
@@ -63,7 +68,8 @@ class TimingRun:
             while waiting and free:
                 spec, node = waiting.popleft(), free.pop(0)
                 self._progress.given_out((spec,))
-                running[self._cluster.start(spec, node, self._num_gpus)] = spec, node
+                limited = self._schedule.limited(self._execution, (spec,))
+                running[self._cluster.start(spec, node, self._num_gpus, limited)] = spec, node
             token, finished = self._cluster.first_ended(list(running))
             spec, node = running.pop(token)
             is_there = node.answers()

@@ -37,13 +37,13 @@ def fit(folder: Path, ends: list[int | None], monkeypatch: pytest.MonkeyPatch) -
         began.append((progress.num_run, progress._running().total()))
         number = ends[len(began) - 1]
         if number is None:
-            return None
+            return schedule, None
         for pack in (schedule.next() for _ in range(number + 2)):
             assert pack is not None
             progress.given_out(pack)
             if progress.num_run < sum(filter(None, ends[: len(began)])):
                 progress.ended(pack, [TrialSummary(spec.trial_id, "completed", 0.5) for spec in pack])
-        return RuntimeError("aborted by Ray")
+        return schedule, RuntimeError("aborted by Ray")
 
     monkeypatch.setattr(tuner, "_fit_once", once)
     with Progress(plan, num_workers=4, stream=(folder / "progress").open("w")) as progress:

@@ -11,6 +11,8 @@ from harness.progress import Progress
 from harness.records import TrialSpec
 from harness.results.store import Store
 from harness.results.trial_summary import TrialSummary
+from harness.schedule import Schedule
+from harness.times.limits import FACTOR
 from harness.times.timing_nodes import TimingRun
 from harness.workers.nodes import Node
 
@@ -31,6 +33,7 @@ class FakeCluster:
     lost_after: dict[str, int] = field(default_factory=dict)
     kills: int = 0  # trials that lose their worker, the first ones, on nodes that stay
     starts: list[str] = field(default_factory=list)
+    limits: dict[str, set[float | None]] = field(default_factory=dict)  # seconds, by task
     running: dict[int, tuple[TrialSpec, str]] = field(default_factory=dict)  # by the number of the start
     most_at_once: int = 0
     lost: set[str] = field(default_factory=set)
@@ -42,9 +45,10 @@ class FakeCluster:
     def hardware(self, nodes):
         return {node.node_id: "one kind" for node in nodes}
 
-    def start(self, spec, node, num_gpus):
+    def start(self, spec, node, num_gpus, execution):
         assert node.node_id not in [name for _, name in self.running.values()], "one to a node"
         self.starts.append(node.node_id)
+        self.limits.setdefault(spec.task, set()).add(execution.trial_seconds)
         self.running[len(self.starts)] = spec, node.node_id
         self.most_at_once = max(self.most_at_once, len(self.running))
         return len(self.starts)
@@ -61,13 +65,14 @@ class FakeCluster:
 
 @pytest.fixture
 def timed(tmp_path):
-    def run(cluster, **settings):
+    def run(cluster, stored=lambda plan: {}, **settings):
         plan = plan_of()
         store = Store(tmp_path / "results")
         store.prepare()
         with (tmp_path / "progress").open("w") as stream, Progress(plan, num_workers=1, stream=stream) as progress:
             progress.already({}, {})
-            TimingRun(cluster, store, Execution(**settings), progress).run(plan.timing_specs())
+            schedule = Schedule(plan, stored(plan))
+            TimingRun(cluster, store, Execution(**settings), progress, schedule).run(plan.timing_specs())
         return progress, store, len(plan.timing_specs())
 
     return run
@@ -108,3 +113,15 @@ def test_a_trial_that_loses_its_worker_three_times_on_nodes_that_stay_is_recorde
 def test_what_cannot_be_is_not_waited_for(timed, cpus, settings):
     with pytest.raises(RegarenaError, match="The timing trials cannot run: no node"):
         timed(FakeCluster(cpus=cpus), **settings)
+
+
+def test_a_timing_trial_is_limited_by_the_known_times_of_its_task(timed):
+    def one_of_100_seconds(plan):
+        (spec, *_) = plan.default_specs(plan.running_cells[0])
+        assert spec.task == "digits-mlp"
+        return {spec.trial_id: TrialSummary(spec.trial_id, "completed", 0.5, seconds=100.0)}
+
+    for settings, limit in (({"known_limit": True}, FACTOR * 100.0), ({}, None), ({"trial_seconds": 7.0}, 7.0)):
+        cluster = FakeCluster(cpus={"a": 4})
+        timed(cluster, stored=one_of_100_seconds, **settings)
+        assert cluster.limits["digits-mlp"] == {limit}
