@@ -58,7 +58,8 @@ def verdicts(ranking: pd.DataFrame, scores: pd.DataFrame, costs: pd.DataFrame, b
     for key, table in ranking[ranking["task"] != OVERALL].groupby(["scale", "task"], sort=False):
         ranked = table[table["is_main_budget"].astype(bool) & table["rank"].notna() & table["mean"].notna()]
         if len(ranked):
-            rows.append(_verdict(ranked, of_task.get(key, {}), cost_of, baseline))
+            why_untested = _why_untested(table, baseline)
+            rows.append(_verdict(ranked, of_task.get(key, {}), cost_of, baseline, why_untested))
     return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
 
 
@@ -122,10 +123,11 @@ def _record(overall: pd.DataFrame, leader: str, baseline: str) -> list[str]:
     if leader == baseline or not rows or not rows[0]["num_tasks"]:
         return []
     row = rows[0]
-    return [
-        f"Against {baseline}, {leader} wins significantly on {row['wins']} of {row['num_tasks']} tasks and loses on "
-        f"{row['losses']}."
-    ]
+    num_tested = row["num_tasks"] - row["untested"]
+    if not num_tested:
+        return [f"{leader} was not tested against {baseline} on any of these tasks."]
+    of = f"{row['num_tasks']} tasks" if not row["untested"] else f"the {num_tested} tasks on which it was tested"
+    return [f"Against {baseline}, {leader} wins significantly on {row['wins']} of {of} and loses on {row['losses']}."]
 
 
 def _by_seed(rows: pd.DataFrame) -> _Scores:
@@ -136,7 +138,11 @@ def _by_seed(rows: pd.DataFrame) -> _Scores:
 
 
 def _verdict(
-    ranked: pd.DataFrame, scores: _Scores, cost_of: Mapping[tuple[str, str, str], float], baseline: str
+    ranked: pd.DataFrame,
+    scores: _Scores,
+    cost_of: Mapping[tuple[str, str, str], float],
+    baseline: str,
+    why_untested: str,
 ) -> dict[str, Any]:
     records = ranked.sort_values(["rank", "regularizer"]).to_dict("records")
     best = records[0]
@@ -161,8 +167,8 @@ def _verdict(
         "cheapest": cheapest,
         "cost": known.get(cheapest, math.nan),
     }
-    winners = [str(row["regularizer"]) for row in records if row["outcome"] == "win"]
-    return verdict | {"sentence": " ".join(_sentences(verdict, alike, winners, len(others), baseline))}
+    against = _against_baseline(records, name, baseline, why_untested)
+    return verdict | {"sentence": " ".join(_sentences(verdict, alike, against, len(others), baseline))}
 
 
 def _p_value(scores: _Scores, first: str, second: str) -> float:
@@ -172,7 +178,7 @@ def _p_value(scores: _Scores, first: str, second: str) -> float:
 
 
 def _sentences(
-    verdict: Mapping[str, Any], alike: list[str], winners: list[str], num_others: int, baseline: str
+    verdict: Mapping[str, Any], alike: list[str], against: list[str], num_others: int, baseline: str
 ) -> list[str]:
     name, metric = verdict["best"], str(verdict["metric"]).replace("_", " ")
     said = f"{name} has the best mean {metric}, {digits(verdict['mean'])}"
@@ -183,13 +189,7 @@ def _sentences(
         return [*sentences, "There is no other contestant to compare it with."]
     if not verdict["is_tested"]:
         return [*sentences, "Nothing can be tested, because contestants have fewer than two seeds in common."]
-    if winners != [name]:
-        better = [each for each in winners if each != name]
-        sentences.append(
-            f"{'Also s' if name in winners else 'S'}ignificantly better than {baseline}: {listed(better)}."
-            if better
-            else f"No contestant is significantly better than {baseline}."
-        )
+    sentences += against
     if alike:
         sentences.append(f"The seeds do not separate it from {listed(alike)}.")
         if verdict["cheapest"]:
@@ -200,6 +200,34 @@ def _sentences(
     else:
         sentences.append("The seeds separate it from all others.")
     return sentences
+
+
+def _against_baseline(records: list[dict[Any, Any]], best: str, baseline: str, why_untested: str) -> list[str]:
+    """Which contestants are significantly better than the baseline, and which were not tested against it."""
+    outcomes = {str(row["regularizer"]): row["outcome"] for row in records if row["regularizer"] != baseline}
+    untested = [name for name, outcome in outcomes.items() if outcome == "untested"]
+    if len(untested) == len(outcomes):
+        return [f"No contestant was tested against {baseline}, because {why_untested}."]
+    winners = [name for name, outcome in outcomes.items() if outcome == "win"]
+    better = [name for name in winners if name != best]
+    said = []
+    if better:
+        said.append(f"{'Also s' if best in winners else 'S'}ignificantly better than {baseline}: {listed(better)}.")
+    elif not winners:
+        said.append(f"No {'tested ' * bool(untested)}contestant is significantly better than {baseline}.")
+    return [*said, f"Not tested against {baseline}: {listed(untested)}."] if untested else said
+
+
+def _why_untested(table: pd.DataFrame, baseline: str) -> str:
+    """Why no contestant with the main budget was tested against the baseline, from the rows of one task."""
+    row = next(iter(table[table["regularizer"] == baseline].to_dict("records")), None)
+    if row is None or row["status"] == "missing":
+        return f"{baseline} did not run on this task"
+    if not row["num_seeds"]:
+        return f"{baseline} has no value on this task"
+    if not row["is_main_budget"]:
+        return f"{baseline} has another budget ({row['budget']})"
+    return f"the others have fewer than two seeds in common with {baseline}"
 
 
 def _against(verdict: Mapping[str, Any], baseline: str) -> str:

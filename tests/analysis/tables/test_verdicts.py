@@ -109,3 +109,45 @@ def test_over_tasks_a_lead_is_called_significant_only_if_nemenyis_test_says_so(t
 
 def test_one_task_has_no_sentence_over_tasks(tmp_path):
     assert overall_sentences(analysis.ranking_table(frame(tmp_path, tasks({"none": 0.5, "a": 0.6}, 1)))) == {}
+
+
+@pytest.mark.parametrize(
+    ("rows_of_none", "reason"),
+    [
+        ([], "none did not run on this task"),
+        (confirmed("none", [None, None, None]), "none has no value on this task"),
+        (confirmed("none", [0.5]), "the others have fewer than two seeds in common with none"),
+        (
+            confirmed("none", [0.5, 0.6, 0.7], epochs_planned=9),
+            "none has another budget (tuned, trials unknown, 9 epochs)",
+        ),
+    ],
+    ids=["absent", "failed", "one seed", "other budget"],
+)
+def test_without_a_test_against_the_baseline_the_sentence_says_why_instead_of_no_contestant_is_better(
+    rows_of_none, reason, tmp_path
+):
+    ours = [*confirmed("a", [0.8, 0.82, 0.81], epochs_planned=3), *confirmed("b", [0.6, 0.7, 0.65], epochs_planned=3)]
+    none = [each | {"epochs_planned": each["epochs_planned"] or 3} for each in rows_of_none]
+    (verdict,) = verdicts_of(frame(tmp_path, [*ours, *none])).to_dict("records")
+    assert f"No contestant was tested against none, because {reason}." in verdict["sentence"]
+    assert "significantly better" not in verdict["sentence"]
+
+
+def test_who_was_not_tested_against_the_baseline_is_named(tmp_path):
+    values = {"none": [0.5, 0.6, 0.7], "a": [0.6, 0.5, 0.75], "b": [0.4]}
+    trials = frame(tmp_path, [each for name, seeds in values.items() for each in confirmed(name, seeds)])
+    (verdict,) = verdicts_of(trials).to_dict("records")
+    assert "No tested contestant is significantly better than none. Not tested against none: b." in verdict["sentence"]
+
+
+def test_over_tasks_only_the_tasks_with_a_test_against_the_baseline_count(tmp_path):
+    values = {"a": [0.8, 0.82, 0.81], "b": [0.6, 0.7, 0.65]}
+    rows = [
+        each for place in range(3) for name, seeds in values.items() for each in confirmed(name, seeds, f"t{place}")
+    ]
+    said = " ".join(overall_sentences(analysis.ranking_table(frame(tmp_path / "without", rows)))["smoke"])
+    assert "a was not tested against none on any of these tasks." in said
+    rows += [each for place in range(3) for each in confirmed("none", [0.5, 0.51, 0.5][: 3 - place], f"t{place}")]
+    said = " ".join(overall_sentences(analysis.ranking_table(frame(tmp_path / "with", rows)))["smoke"])
+    assert "Against none, a wins significantly on 2 of the 2 tasks on which it was tested and loses on 0." in said
