@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import ChainMap, Counter, deque
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from harness.cells import Cell
@@ -48,11 +48,11 @@ class CellProgress:
         plan: Plan,
         cell: Cell,
         stored: Mapping[str, TrialSummary],
-        out: Container[str] = (),
+        out: Collection[str] = (),
         proposals: Proposals | None = None,
     ) -> None:
         self.cell = cell
-        self._plan, self._out = plan, out
+        self._plan, self._out = plan, set(out)
         self._stored = ChainMap[str, TrialSummary]({}, stored)  # type: ignore[arg-type]  # it only writes to the first
         self._seconds, self._num_timed = 0.0, 0
         self.longest_seconds = 0.0  # of a trial that ended with a result, as if it had trained to the last epoch
@@ -111,6 +111,7 @@ class CellProgress:
 
     def record(self, spec: TrialSpec, finished: TrialSummary) -> None:
         """Note that one of this cell's trials ended."""
+        self._out.discard(spec.trial_id)  # with halving it may go on
         self._stored[spec.trial_id] = finished
         self._count_seconds(finished)
         if spec.trial_id in self._bracket_of:

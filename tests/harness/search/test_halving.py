@@ -140,6 +140,22 @@ def test_a_study_stops_most_trials_early_and_confirms_one_that_trained_to_its_en
     assert Counter(done.rung for done in tuned) == {0: 12, 1: 4, 2: 2}
 
 
+def test_a_trial_goes_on_that_a_worker_had_when_failed_trials_were_tried_again():
+    expected, stored = {}, {}
+    run_to_the_end(expected)
+    schedule, out = Schedule(plan(), stored), []
+    while (pack := schedule.next()) is not None:
+        out += pack
+    again = schedule.again(stored, [spec.trial_id for spec in out])
+    while out:
+        spec = out.pop()
+        stored[spec.trial_id] = end(spec)
+        again.record(spec, stored[spec.trial_id])
+        while (pack := again.next()) is not None:
+            out += pack
+    assert stored == expected
+
+
 def test_what_stopped_at_a_rung_for_good_is_told_so_that_its_checkpoint_can_go():
     schedule, stopped, ends = Schedule(plan(), {}), [], {}
     while (pack := schedule.next()) is not None:
