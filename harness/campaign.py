@@ -25,7 +25,7 @@ from harness.results.campaign_file import CAMPAIGN_FILE, read_campaign
 from harness.results.differences import differences_from_sources
 from harness.results.store import Store
 from harness.results.trial_summary import TrialSummary
-from harness.schedule import CellProgress, Schedule
+from harness.schedule import Schedule
 from harness.terminal.text import tell
 from harness.times.gpu_input_warning import gpu_input_warning
 from harness.workers.compiled_code import keep_compiled_code_apart
@@ -165,7 +165,7 @@ def _run_missing(request: Request, plan: Plan, store: Store, announce: Callable[
         for name in store.damaged:
             announce(f"{name} is damaged: it was renamed to *.damaged, and its trials run again.")
         if request.retry_failed:
-            failed = {id_ for id_, done in stored.items() if done.is_failure and id_ not in store.borrowed}
+            failed = Schedule(plan, stored, proposals=store.proposals).failed(stored).keys() - store.borrowed
             store.forget(failed)
             stored = {trial_id: done for trial_id, done in stored.items() if trial_id not in failed}
         store.drop_checkpoints([trial_id for trial_id, done in stored.items() if done.status != "pruned"])
@@ -186,7 +186,7 @@ def _run(
         announce(notice)
     schedule = Schedule(plan, stored, proposals=store.proposals)
     timing = [spec for spec in plan.timing_specs() if spec.trial_id not in stored]
-    known = known_trials(plan, schedule.cells)
+    known = schedule.known_trials()
     num_done = sum(trial_id in stored for trial_id in known)
     if num_done:
         borrowed = len(store.borrowed.intersection(known))
@@ -243,12 +243,6 @@ def _execution(request: Request, plan: Plan, store: Store) -> Execution:
         wanted = request.cluster.cpus_per_trial
         raise BadInput(f"--cpus-per-trial must be at most what this process may use, {num_cpus}, got {wanted:g}.")
     return placed(execution, request.cluster.gpus_per_trial)
-
-
-def known_trials(plan: Plan, cells: Sequence[CellProgress]) -> dict[str, TrialSpec]:
-    """Every trial of the plan that is known so far; later proposals and the confirmation of winners are not."""
-    known = {trial_id: spec for cell in cells for trial_id, spec in cell.needed_ids().items()}
-    return known | {spec.trial_id: spec for spec in plan.timing_specs()}
 
 
 def _check_data(plan: Plan, request: Request, announce: Callable[[str], None]) -> None:

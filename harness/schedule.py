@@ -312,6 +312,20 @@ class Schedule:
         self._by_cell[pack[0].cell].split(pack)
         self._note(self._positions[pack[0].cell])
 
+    def known_trials(self) -> dict[str, TrialSpec]:
+        """Every trial of the plan that is known so far; later proposals and the confirmation of winners are not."""
+        known = {trial_id: spec for cell in self.cells for trial_id, spec in cell.needed_ids().items()}
+        return known | {spec.trial_id: spec for spec in self.plan.timing_specs()}
+
+    def failed(self, stored: Mapping[str, TrialSummary]) -> dict[str, TrialSummary]:
+        """Those of the stored trials that failed and belong to this plan: without their rows they run again.
+
+        Others in the results folder (of cells that are left out, older code, another scale) would not, so their rows
+        must stay.
+        """
+        known = self.known_trials()
+        return {trial_id: done for trial_id, done in stored.items() if done.is_failure and trial_id in known}
+
     def again(self, stored: Mapping[str, TrialSummary], out: Collection[str] = ()) -> Schedule:
         """A new schedule of the same plan, replayed over the trials that are stored now.
 

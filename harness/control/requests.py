@@ -21,7 +21,7 @@ class Requests:
     retry: threading.Event = field(default_factory=threading.Event)
 
     def taken_up(self, schedule: Schedule, store: Store, progress: Progress, out: Collection[str] = ()) -> Schedule:
-        """The schedule after a request to retry, if there is one: failed trials are forgotten and given out again.
+        """The schedule after a request to retry, if there is one: its failed trials are forgotten and given out again.
 
         Timing trials are not retried: they run after all others, without other trials beside them. Trials in `out`,
         which workers have now, are not affected.
@@ -35,8 +35,8 @@ class Requests:
         stored = store.finished()
         failed = {
             trial_id: done
-            for trial_id, done in stored.items()
-            if done.is_failure and done.role != "timing" and trial_id not in out and trial_id not in store.borrowed
+            for trial_id, done in schedule.failed(stored).items()
+            if done.role != "timing" and trial_id not in out and trial_id not in store.borrowed
         }
         store.forget(failed)
         progress.forgotten(failed.values())

@@ -2,9 +2,17 @@
 
 from dataclasses import replace
 
+import pytest
 from test_plan import essentials, outcome, plan_of, run_to_the_end
 
+from harness.campaign import run_campaign
+from harness.command.options import RunOptions, request_of
+from harness.control.requests import Requests
+from harness.progress import Progress
+from harness.records import TrialRecord
+from harness.results.store import Store
 from harness.schedule import Schedule
+from tasks.suites import Group, Suite
 
 
 def test_a_schedule_made_again_leaves_alone_what_workers_have_and_goes_on_with_their_ends():
@@ -39,3 +47,54 @@ def test_of_what_is_ready_the_longest_goes_first_and_searches_before_the_rest():
     for spec in out:
         end(spec)
     assert [give() for _ in range(2)] == [("tune", "dropout"), ("tune", "none")], "by the seconds of a trial"
+
+
+SWEEP = Suite(
+    groups=(Group(tasks=("digits-mlp",), regularizers=("none", "l1")),),
+    scale="smoke",
+    tune_trials=0,
+    timing_tasks=("digits-mlp",),
+    timing_repeats=1,
+)
+
+
+@pytest.fixture
+def folder_with_failures(tmp_path):
+    """A folder in which trials of both cells failed; some have older code, another scale or a seed of a larger run."""
+    store = Store(tmp_path)
+    store.prepare()
+    plan = plan_of(seeds=2, suite=SWEEP)
+    cells = {cell.regularizer: cell for cell in plan.running_cells}
+    (first, second), others = plan.default_specs(cells["none"]), plan.default_specs(cells["l1"])
+    timing = plan.timing_specs([cells["none"]])[0]
+    foreign = [second, *others, replace(first, code_hash="older"), replace(first, scale="short")]
+    for spec in (first, timing, *foreign):
+        store.write(TrialRecord(spec=spec, status="failed", values={}))
+    return store, {first.trial_id}, {timing.trial_id}, {spec.trial_id for spec in foreign}
+
+
+def test_a_run_that_tries_failed_trials_again_keeps_the_rows_of_those_that_it_does_not_run(
+    folder_with_failures, monkeypatch
+):
+    store, again, timed_again, foreign = folder_with_failures
+    given_out = set()
+
+    def run(schedule, timing, *_):
+        given_out.update(spec.trial_id for spec in (*timing, *schedule.next()))
+
+    monkeypatch.setattr("harness.serial.run", run)
+    options = RunOptions(results=store.location, serial=True, only="none", seeds=1, retry_failed=True)
+    run_campaign(request_of("suite", SWEEP, options), announce=lambda sentence: None)
+    assert set(store.finished()) == foreign
+    assert given_out == again | timed_again
+
+
+def test_a_request_to_retry_keeps_the_rows_of_trials_that_the_run_does_not_have(folder_with_failures):
+    store, again, timed, foreign = folder_with_failures
+    plan = plan_of(seeds=1, suite=SWEEP, tune_trials=0, only=("none",))
+    schedule, requests = Schedule(plan, store.finished()), Requests()
+    assert schedule.next() is None
+    requests.retry.set()
+    schedule = requests.taken_up(schedule, store, Progress(plan, num_workers=1))
+    assert set(store.finished()) == foreign | timed
+    assert {spec.trial_id for spec in schedule.next()} == again

@@ -124,7 +124,10 @@ class Counted:
 
 
 class Schedules:
-    """A schedule that remembers over which rows it was made again."""
+    """A schedule of all trials, which remembers over which rows it was made again."""
+
+    def failed(self, stored):
+        return {trial_id: done for trial_id, done in stored.items() if done.is_failure}
 
     def again(self, stored, out):
         return set(stored), set(out)
