@@ -271,6 +271,26 @@ def test_gradients_in_both_layers_are_those_of_finite_differences(regularizer: R
         assert float((gradient * direction).sum()) == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    "regularizer", [PathNorm(block_size=2), FlowPenalty(where="all")], ids=lambda r: type(r).__name__
+)
+def test_penalties_on_units_of_16_bits_are_those_of_the_same_numbers_in_64(
+    regularizer: PathNorm | FlowPenalty, dtype: torch.dtype
+) -> None:
+    """The square of 300 is above the largest float of 16 bits."""
+    network = linear_pair().float()
+    hooks = attached(regularizer, network)
+    hidden = (300 * data()[0] @ torch.ones(NUM_INPUTS, WIDTH).double()).to(dtype).requires_grad_()
+    network.site(hidden)
+    value = penalty(hooks, network)
+    (gradient,) = torch.autograd.grad(value, network.second.weight)
+    weight, exact = network.second.weight.detach().double().requires_grad_(), hidden.detach().double()
+    expected = regularizer.of_layer(weight, exact)
+    torch.testing.assert_close(value.double(), expected, rtol=1e-6, atol=0)
+    torch.testing.assert_close(gradient.double(), torch.autograd.grad(expected, weight)[0], rtol=1e-5, atol=0)
+
+
 def test_l1_is_the_sum_of_magnitudes_with_a_subgradient_of_zero_at_zero() -> None:
     training = prepared(IMAGE_TASK, L1(rate=0.1))
     network = training.network
