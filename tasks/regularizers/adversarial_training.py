@@ -34,8 +34,8 @@ class AdversarialTraining(Regularizer):
     and step size are in the units of the inputs (grey levels in [0, 1] for images), whatever the normalisation.
 
     The attack maximises the cross-entropy or, with `loss` = reflected, a reflected loss. `reflection` is its form for
-    more than two classes (for two, all are equal; see `tasks.attacks.loss`): `margin` is the one with which figure 6-2
-    of the thesis is reproduced, `log_p` the one of its section 6.5.3, `reflected` is minus the cross-entropy of -f.
+    more than two classes (for two, all are equal; see `tasks.attacks.loss`): `log_p` is the one of section 6.5.3 of the
+    thesis, `margin` the one with which its figure 6-2 is reproduced, `reflected` is minus the cross-entropy of -f.
 
     The attack runs in training mode, with separate random streams for the masks, and does not update the running
     statistics of batch norm. List it after other regularizers that change the batch: `cutout + adversarial_training`.
@@ -54,7 +54,7 @@ class AdversarialTraining(Regularizer):
     box: Box = "none"
     random_start: bool = False
     num_restarts: int = 1  # >= 1, number of random starts; unused without random_start
-    reflection: Reflection = "margin"
+    reflection: Reflection = "log_p"
     keep: Keep = "best"
 
     off: ClassVar[dict[str, Scalar]] = {"radius": 0.0}

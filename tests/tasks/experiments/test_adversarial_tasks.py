@@ -9,7 +9,7 @@ import torch
 from tiny_tasks import prepared, trained
 
 from tasks.attacks.attack import AttackSettings
-from tasks.attacks.loss import hard_margins
+from tasks.attacks.loss import LOSSES, hard_margins
 from tasks.attacks.robust_error import robust_errors
 from tasks.classification import Classification
 from tasks.datasets.batches import Split
@@ -20,6 +20,7 @@ from tasks.input_space import InputSpace
 from tasks.metrics import accuracy, cross_entropy, scores_of
 from tasks.regularizers.adversarial_training import AdversarialTraining
 from tasks.regularizers.none import Unregularized
+from tasks.regularizers.reflected_adversarial_training import ReflectedAdversarialTraining
 from tasks.regularizers.weight_decay import WeightDecay
 from tasks.suites import Suite
 
@@ -135,6 +136,19 @@ def test_the_suite_of_the_thesis_holds_its_chapters_but_table_6_2() -> None:
     tasks = {task for task, _ in SUITES["thesis"].cells()}
     assert {"thesis-fig6-1", "thesis-fig6-2", "thesis-table6-1"} <= tasks
     assert "thesis-table6-2" not in tasks
+
+
+def test_table_6_2_trains_with_the_likeliest_wrong_class_made_likelier() -> None:
+    """Section 6.5.3: "we aim at maximizing the log-likelihood of the wrong class", the one with the highest."""
+    (point, *_) = SUITES["thesis-table6-2"].points("thesis-table6-2", "reflected_adversarial_training")
+    attacked = LOSSES[ReflectedAdversarialTraining(**point).settings.loss]
+    scores = torch.randn(6, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    labels = scores.detach().argmax(1)
+    wrong = scores.log_softmax(1).scatter(1, labels[:, None], -torch.inf).max(1).values
+    torch.testing.assert_close(attacked(scores, labels), wrong)
+    (expected,) = torch.autograd.grad(wrong.sum(), scores)
+    margins, directions = attacked.margins_of(scores.detach(), labels)
+    torch.testing.assert_close(attacked.slope(margins)[:, None] * directions, expected)
 
 
 def test_table_6_2_has_a_cell_for_each_radius_and_number_of_steps() -> None:
