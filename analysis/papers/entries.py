@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.rows.current import succeeded
+from analysis.rows.numbering import proposal_numbers, setting_numbers
 from analysis.rows.symbols import has_setting, words_of
 from harness.records import HYPERPARAMETER_PREFIX, SCALES, SUCCESSES
 
@@ -89,7 +90,8 @@ def samples_of(rows: pd.DataFrame, entries: Iterable[Entry], measure: Measure) -
     confirmed = {cell for cell in wanted if (cells[cell]["role"] == "confirm").any()}
     role = "confirm" if confirmed == wanted and not any(entry.exact for entry in entries) else "default"
     of_role = {cell: cells[cell][cells[cell]["role"] == role] for cell in wanted}
-    tuned = rows[rows["role"] == "tune"].groupby(["task", "regularizer"])["tune_index"].nunique()
+    tune = rows[rows["role"] == "tune"]
+    tuned = proposal_numbers(tune).groupby([tune["task"], tune["regularizer"]]).nunique()
     budgets = {cell: f"{tuned.get(cell, 0)} tune trials" if role == "confirm" else "none tuned" for cell in wanted}
     return {
         entry: _sample(of_role[entry.task, entry.regularizer], entry, measure, budgets[entry.task, entry.regularizer])
@@ -123,7 +125,7 @@ def standing_for(cell: pd.DataFrame, setting: str, exact: bool) -> pd.DataFrame:
 
 def best_setting(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of the setting with the best mean validation value, because the mean over a sweep says nothing."""
-    place = _settings(rows)
+    place = setting_numbers(rows)
     if place.nunique() < 2:
         return rows
     values = succeeded(rows)["validation_value"].groupby(place).mean().dropna()
@@ -137,19 +139,12 @@ def best_setting(rows: pd.DataFrame) -> pd.DataFrame:
 def _commonest_setting(rows: pd.DataFrame, cell: pd.DataFrame) -> pd.DataFrame:
     """The rows of the setting that shares the most values with the base setting, the commonest values of the cell."""
     names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX) and cell[name].notna().any()]
-    place = _settings(rows)
+    place = setting_numbers(rows)
     if place.nunique() < 2:
         return rows
     usual = {name: cell[name].mode().iloc[0] for name in names}
     num_usual = rows[list(usual)].eq(pd.Series(usual)).sum(axis="columns")
     return rows[place.eq(place.iloc[int(num_usual.to_numpy().argmax())])]
-
-
-def _settings(rows: pd.DataFrame) -> pd.Series:
-    """A number for each combination of hyperparameters."""
-    names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX)]
-    names = [name for name in names if rows[name].notna().any()]  # most columns belong to other regularizers
-    return rows.groupby(names, dropna=False).ngroup() if names else pd.Series(0, index=rows.index)
 
 
 def _sample(cell: pd.DataFrame, entry: Entry, measure: Measure, budget: str) -> Sample:

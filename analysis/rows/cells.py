@@ -14,7 +14,8 @@ import pandas as pd
 
 from analysis.rows.comparable import RANKED_ROLES
 from analysis.rows.current import BEST_EPOCH, CELL, selection_rules, succeeded, winners
-from harness.records import HYPERPARAMETER_PREFIX, INTENDED, SUCCESSES
+from analysis.rows.numbering import proposal_numbers, setting_numbers
+from harness.records import INTENDED, SUCCESSES
 
 RankedRole = Literal["confirm", "default"]
 Value = Literal["test_value", "test_value_at_best_validation"]
@@ -25,7 +26,7 @@ class Trial(NamedTuple):
 
     role: str
     seed: int
-    tune_index: int | None
+    proposal: int  # equal for the same place in the same search
     status: str
     reason: str | None
     error_message: str | None
@@ -78,8 +79,8 @@ class Budget:
 
     num_tune_trials: int | None  # None if it was tuned, but its tune rows were not loaded
     epochs: int | None  # planned epochs of a ranked trial; None if no row has them
-    tune_seconds: float  # training time, total of the tune trials
-    seconds: float  # training time, mean of the ranked trials
+    tune_seconds: float  # training time, total of the tune trials whose time is known
+    seconds: float  # training time, mean of the ranked trials whose time is known; NaN if there is none
 
     @property
     def key(self) -> tuple[int, int]:
@@ -104,12 +105,11 @@ def trials_by_cell(rows: pd.DataFrame, value: str) -> dict[tuple[str, str, str],
     a time in pandas takes a hundred times longer.
     """
     ranked = rows["role"].isin(RANKED_ROLES)  # tune trials are the most, and their settings are not needed
-    names = [name for name in rows.columns if name.startswith(HYPERPARAMETER_PREFIX) and rows[name].notna().any()]
     setting = pd.Series(0, index=rows.index)
-    if names:
-        setting[ranked] = rows.loc[ranked, names].groupby(names, dropna=False).ngroup()
+    setting[ranked] = setting_numbers(rows[ranked])
     numbers = _values(rows, value)
     found = {
+        "proposal": proposal_numbers(rows),
         "train_seconds": rows["train_seconds"].astype(float),
         "selection": selection_rules(rows),
         "setting": setting,
@@ -193,18 +193,19 @@ def _by_seed(trials: Iterable[Trial], worst: float) -> dict[int, float]:
 def _budget(ran: Sequence[Trial], chosen: Sequence[Trial]) -> Budget:
     tune = [trial for trial in ran if trial.role == "tune"]
     is_tuned = not chosen or chosen[0].role == "confirm"
-    proposals = {trial.tune_index for trial in tune}
+    proposals = {trial.proposal for trial in tune}
     planned = [int(trial.epochs_planned) for trial in chosen or tune if not pd.isna(trial.epochs_planned)]
     return Budget(
         num_tune_trials=(len(proposals) or (None if chosen else 0)) if is_tuned else 0,
         epochs=max(planned, default=None),
-        tune_seconds=_seconds(tune) if is_tuned else 0.0,
-        seconds=_seconds(chosen) / len(chosen) if chosen else math.nan,
+        tune_seconds=sum(_seconds(tune)) if is_tuned else 0.0,
+        seconds=fmean(_seconds(chosen)) if _seconds(chosen) else math.nan,
     )
 
 
-def _seconds(trials: Sequence[Trial]) -> float:
-    return sum(trial.train_seconds for trial in trials if not math.isnan(trial.train_seconds))
+def _seconds(trials: Sequence[Trial]) -> list[float]:
+    """The training times that are known; a crashed trial has none."""
+    return [trial.train_seconds for trial in trials if not math.isnan(trial.train_seconds)]
 
 
 def _standing(

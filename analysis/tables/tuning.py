@@ -56,7 +56,7 @@ def tuning_costs(trials: pd.DataFrame) -> pd.DataFrame:
     - `num_tasks`: number of tasks on which it was tuned
     - `num_trials`, `num_failed`: number of tune trials, and how many of them failed
     - `seconds`: training time of these trials, failed ones included
-    - `seconds_per_trial`
+    - `seconds_per_trial`: mean over the trials whose time is known; a crashed trial has none
 
     Args:
         trials: from `load_trials`.
@@ -69,8 +69,8 @@ def tuning_costs(trials: pd.DataFrame) -> pd.DataFrame:
         num_trials=("trial_id", "count"),
         num_failed=("failed", "sum"),
         seconds=("seconds", "sum"),
+        seconds_per_trial=("seconds", "mean"),
     ).reset_index()
-    table["seconds_per_trial"] = table["seconds"] / table["num_trials"]
     ordered = table.sort_values(["scale", "seconds", "regularizer"], ascending=[True, False, True], ignore_index=True)
     return with_notes(ordered[list(COST_COLUMNS)], notes_of(tune))
 

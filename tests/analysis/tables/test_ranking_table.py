@@ -6,6 +6,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 import analysis
+from analysis.papers.entries import Entry, accuracy_points, samples_of
 from analysis.tables.ranking import RANKING_COLUMNS
 from analysis.tables.statistics import holm
 
@@ -381,3 +382,28 @@ def test_the_columns_stand_in_display_order(tmp_path):
     table = analysis.ranking_table(four(tmp_path))
     assert tuple(table.columns) == RANKING_COLUMNS
     assert table["task"].tolist() == ["digits"] * 4 + ["overall"] * 4
+
+
+def test_tune_trials_of_two_campaigns_add_up(tmp_path):
+    def of_campaign(name, number):
+        return [
+            row(regularizer=name, role="tune", validation=0.5 - index / 100, tune_index=index, campaign=f"c{number}",
+                hp={"lr": 0.1 + index + 10 * number})
+            for index in range(3)
+        ]  # fmt: skip
+
+    twice, once = [*of_campaign("dropout", 0), *of_campaign("dropout", 1)], of_campaign("none", 0)
+    rows = [*twice, *once, *confirmed("dropout", BETTER, frozen_from=twice[0]["trial_id"], campaign="c0")]
+    rows += confirmed("none", NONE, frozen_from=once[0]["trial_id"], campaign="c0")
+    trials = frame(tmp_path, rows)
+    assert on_task(analysis.ranking_table(trials))["num_tune_trials"].to_dict() == {"dropout": 6, "none": 3}
+    assert any("unequal budgets, ranked apart" in note for note in analysis.notes_of(analysis.ranking_table(trials)))
+    (entry,) = samples_of(trials, [Entry(label="", task="digits", regularizer="dropout")], accuracy_points).values()
+    assert entry.budget == "6 tune trials"
+
+
+def test_trials_of_unknown_time_are_no_trials_of_no_time(tmp_path):
+    rows = [*confirmed("none", [0.5], train_seconds=10.0), row(seed=1, status="crashed")]
+    assert on_task(analysis.ranking_table(frame(tmp_path / "known", rows))).loc["none", "seconds"] == 10
+    unknown = frame(tmp_path / "unknown", confirmed("none", [0.5, 0.6]))
+    assert np.isnan(on_task(analysis.ranking_table(unknown)).loc["none", "seconds"])

@@ -83,6 +83,8 @@ def test_the_best_so_far_never_falls_and_counts_failed_trials_as_cost():
     assert table["seconds"].tolist() == [2.0, 4.0, 6.0, 8.0, 10.0]
     costs = analysis.tuning_costs(pd.DataFrame(rows)).iloc[0]
     assert costs[["num_trials", "num_failed", "seconds", "seconds_per_trial"]].tolist() == [5, 2, 10.0, 2.0]
+    crashed = row("t", "a", "tune", tune_index=5, hp={"lr": 9.0}, status="crashed")
+    assert analysis.tuning_costs(pd.DataFrame([*rows, crashed])).iloc[0]["seconds_per_trial"] == 2.0
 
 
 def test_the_bars_of_the_diagram_join_whom_the_test_does_not_tell_apart():
