@@ -12,8 +12,8 @@ from tasks.regularizers.adversarial_training import AdversarialTraining, Attacke
 class ReflectedAdversarialTraining(AdversarialTraining):
     """Adversarial training whose attacks maximise l_-(z) = -l(-z), which has large gradients where z is large.
 
-    z is the margin of the true class; with more than two classes the attack maximises log p of the likeliest wrong class
-    (section 6.5.3), unless `reflection` says otherwise.
+    z is the margin of the true class; with more than two classes the attack maximises log p of the likeliest wrong
+    class (section 6.5.3), unless `reflection` says otherwise.
 
     It is `adversarial_training` with another default of `loss`, registered as a separate regularizer so that tables
     compare both. It is the only regularizer that derives from another one.

@@ -16,8 +16,8 @@ OfLayer = Callable[[Tensor, Tensor], Tensor]  # weight (outputs x units), hidden
 class RecordedPenalty(Hooks):
     """The sum over sites of a function of the next layer's weight and the units there; fills the sites with recorders.
 
-    The units are read in the number format of the forward pass, 16 bits under the switches bf16 and fp16. The penalty is
-    computed in that of the weights, 32 bits: squares overflow in fp16 from 256 on.
+    The units are read in the number format of the forward pass, 16 bits under the switches bf16 and fp16. The penalty
+    is computed in that of the weights, 32 bits: squares overflow in fp16 from 256 on.
 
     Args:
         sites: sites that a dense layer reads.
