@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 
 from harness.checks.law import Law, Subject, findings, in_words
+from harness.workers.exit_codes import how_it_ended
 
 
 def findings_apart(subject: Subject, laws: Sequence[Law[Subject]], seconds: float) -> Iterator[str]:
@@ -32,7 +33,7 @@ def findings_apart(subject: Subject, laws: Sequence[Law[Subject]], seconds: floa
             message = _next(receiver) if receiver.poll() else None
             if message is None:
                 child.join()
-                yield f"The check whether it {in_words(law)} ended its process: {_how(child.exitcode)}."
+                yield f"The check whether it {in_words(law)} ended its process: {how_it_ended(child.exitcode)}."
                 return
             if isinstance(message, str):
                 yield message
@@ -63,9 +64,3 @@ def _next(receiver: Connection) -> str | int | None:
     except (EOFError, OSError):
         return None
     return message
-
-
-def _how(exit_code: int | None) -> str:
-    if exit_code is not None and exit_code < 0:
-        return f"killed by {signal.Signals(-exit_code).name}"
-    return f"exit code {exit_code}"

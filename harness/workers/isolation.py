@@ -26,6 +26,7 @@ from harness.records import Pack, Status, TrialRecord, TrialSpec, utc_now
 from harness.workers import compiled_code
 from harness.workers.answers import Answer, send_answer
 from harness.workers.environment import PACKAGE_ROOT, environment, make_importable
+from harness.workers.exit_codes import how_it_ended
 from harness.workers.gpu_shares import all_slots, num_slots, one_slot
 from harness.workers.host_memory import memory_limit
 from harness.workers.interrupts import held
@@ -132,17 +133,11 @@ def _await(
             is_alive = False
         if not is_alive:
             child.join(5)
-            return "crashed", f"The trial's process ended without a result ({_how(child.exitcode)})."
+            return "crashed", f"The trial's process ended without a result ({how_it_ended(child.exitcode)})."
         if execution.trial_seconds is not None and time.monotonic() - started > execution.trial_seconds:
             return "timeout", f"The trial ran longer than its limit of {execution.trial_seconds:g} s and was ended."
         if limit is not None and _resident_bytes(child.pid) - base > limit:
             return "out_of_memory", f"The trial used more than its limit of {limit / 2**20:.0f} MiB and was ended."
-
-
-def _how(exit_code: int | None) -> str:
-    if exit_code is not None and exit_code < 0:
-        return f"killed by {signal.Signals(-exit_code).name}"
-    return f"exit code {exit_code}"
 
 
 def _resident_bytes(pid: int) -> int:

@@ -249,6 +249,7 @@ def test_laws_that_a_suite_breaks_are_told(install: Install) -> None:
         pytest.param("time.sleep(1000)", "did not end within 3 seconds (--seconds).", marks=pytest.mark.slow),
         ("os._exit(0)", "ended its process: exit code 0."),
         ("os.kill(os.getpid(), 9)", "ended its process: killed by SIGKILL."),
+        ("os.kill(os.getpid(), 40)", "ended its process: killed by signal 40."),
     ],
 )
 def test_code_that_hangs_or_ends_its_process_is_a_finding_and_the_other_entries_are_checked(
