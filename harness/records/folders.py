@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.fs
@@ -113,6 +114,16 @@ def open_folder(name: str | os.PathLike[str]) -> Folder:
     if not path:
         raise BadInput(f"The results location {text!r} names no bucket or folder; give one, as in s3://bucket/folder.")
     return Folder(name=text, filesystem=filesystem, path=path)
+
+
+def uniform_uri(uri: str) -> str:
+    """The URI without slashes that change nothing, so that two names of one folder are equal.
+
+    >>> uniform_uri("s3://bucket//folder/?region=eu")
+    's3://bucket/folder?region=eu'
+    """
+    parts = urlsplit(uri)
+    return parts._replace(path=re.sub("//+", "/", parts.path).rstrip("/")).geturl()
 
 
 def open_folders(results: Results) -> list[Folder]:

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from harness.errors import BadInput
-from harness.records.folders import TRIALS, Folder, open_folder
+from harness.records.folders import TRIALS, Folder, open_folder, uniform_uri
 
 CAMPAIGN_FILE = "campaign.json"
 KEY = "from"  # of a request in campaign.json
@@ -78,13 +78,13 @@ def as_written(folder: Folder, source: Folder) -> str:
 
 
 def _place(folder: Folder) -> str:
-    return f"{type(folder.filesystem).__name__}:{os.path.realpath(folder.path) if folder.is_local else folder.name}"
+    return os.path.realpath(folder.path) if folder.is_local else uniform_uri(folder.name)
 
 
 def _campaign(folder: Folder) -> Mapping[str, Any] | None:
     """The content of campaign.json; None if there is none, or none that can be read: `regarena verify` says so."""
     try:
         content = json.loads(folder.read(posixpath.join(folder.path, CAMPAIGN_FILE)).to_pybytes())
-    except (OSError, ValueError, pa.ArrowException):
+    except (OSError, ValueError, RecursionError, pa.ArrowException):
         return None
     return content if isinstance(content, Mapping) else None

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import CampaignLocked
+from harness.records.folders import uniform_uri
 
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # NFS without its lock service, Lustre without flock
 
@@ -22,11 +23,11 @@ def campaign_lock(location: str, folder: Path | None) -> Iterator[str | None]:
 
     Args:
         location: the results folder as the user wrote it.
-        folder: the results folder, or None for a URI.
+        folder: the results folder, or None if it is not on a file system of this machine.
 
     Yields:
-        None, or a sentence for the user if the folder's file system has no locks: then, as always for a URI, only other
-        runs on this machine are locked out.
+        None, or a sentence for the user if the folder's file system has no locks: then, as always without a folder,
+        only other runs on this machine are locked out.
 
     Raises:
         CampaignLocked: if another process holds the lock.
@@ -35,14 +36,14 @@ def campaign_lock(location: str, folder: Path | None) -> Iterator[str | None]:
     with contextlib.ExitStack() as stack:
         notice = None
         if folder is None:
-            stack.enter_context(_held(_on_this_machine(location), location, removed=True))
+            stack.enter_context(_held(_on_this_machine(uniform_uri(location)), location, removed=True))
         else:
             try:
                 stack.enter_context(_held(folder / ".lock", location, removed=False))
             except OSError as error:
                 if error.errno not in _WITHOUT_LOCKS:
                     raise
-                stack.enter_context(_held(_on_this_machine(str(folder)), location, removed=True))
+                stack.enter_context(_held(_on_this_machine(os.path.realpath(folder)), location, removed=True))
                 notice = (
                     f"The file system of {location} has no locks ({error.strerror}): do not start a second run of this "
                     "campaign on another machine."
@@ -89,7 +90,7 @@ def _opened(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
 
 
-def _on_this_machine(location: str) -> Path:
-    """The lock's file on this machine, the same for all runs of this user on this location."""
-    name = hashlib.sha256(location.encode()).hexdigest()[:16]
+def _on_this_machine(place: str) -> Path:
+    """The lock's file on this machine, the same for all runs of this user on this place."""
+    name = hashlib.sha256(place.encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"regarena-{os.getuid()}-{name}.lock"

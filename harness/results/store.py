@@ -65,7 +65,7 @@ class Store:
     def __init__(self, location: str | os.PathLike[str], sources: Sequence[Folder] = ()) -> None:
         self.location, self.sources = str(location), tuple(sources)
         self.folder = open_folder(self.location)
-        self.is_local = "://" not in self.location
+        self.is_local = self.folder.is_local
         self._fs, self.root = self.folder.filesystem, self.folder.path
         self.damaged: list[str] = []  # files that `finished` or `compact` could not read
         self.proposals: Proposals = {}  # of the tune trials that `finished` read
@@ -222,7 +222,7 @@ class Store:
                 return loaded
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also bytes that are no text, and lists of lists of lists
             raise BadInput(
                 f"{self.location}/{name} is damaged ({error}). Remove it: the trials are kept, and the next run "
                 "writes a new one."

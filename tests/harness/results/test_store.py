@@ -1,3 +1,4 @@
+import contextlib
 import json
 import logging
 import os
@@ -286,9 +287,13 @@ def test_a_location_that_no_file_system_knows_is_refused():
         Store("nowhere://bucket/folder")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1, 2"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[1, 2", b"\xff", b'{"suite": "\xe9"}', b"[" * 10**5],
+    ids=["empty", "cut", "list", "byte", "Latin-1", "deep"],
+)
 def test_a_damaged_campaign_file_is_named(store, content):
-    (Path(store.root) / "campaign.json").write_text(content)
+    (Path(store.root) / "campaign.json").write_bytes(content)
     with pytest.raises(BadInput, match=r"campaign\.json is damaged"):
         store.read_json("campaign.json")
 
@@ -473,3 +478,26 @@ def test_the_lock_of_a_campaign_on_an_object_store_leaves_nothing_in_the_tempora
             with pytest.raises(CampaignLocked), campaign_lock("s3://bucket/folder", None):
                 pass
         assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_and_its_uri_have_one_lock(tmp_path):
+    folder = Store(tmp_path / "a folder")
+    folder.prepare()
+    uri = Store((tmp_path / "a folder").as_uri())
+    assert uri.is_local
+    assert uri.address == folder.address
+    with folder.lock(), pytest.raises(CampaignLocked), uri.lock():
+        pass
+    with uri.lock(), pytest.raises(CampaignLocked), folder.lock():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("other", "is_the_same"),
+    [("s3://b/f/", True), ("s3://b/g", False), ("s3://b/f?endpoint_override=other", False), ("gs://b/f", False)],
+)
+def test_two_names_of_one_place_on_an_object_store_have_one_lock(tmp_path, monkeypatch, other, is_the_same):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    refused = pytest.raises(CampaignLocked) if is_the_same else contextlib.nullcontext()
+    with campaign_lock("s3://b/f", None), refused, campaign_lock(other, None):
+        pass
