@@ -436,10 +436,11 @@ def _trainable(
     """
     from ray import tune
 
-    pack, store, node = tuple(TrialSpec(**fields) for fields in config["pack"]), Store(location), _this_node()
+    pack, node = tuple(TrialSpec(**fields) for fields in config["pack"]), _this_node()
     if check is not None and (problem := problem_of_late_node(check, node.node_id)):
         tune.report({_METRIC: 0, "node_problem": f"The node {node.address} {problem}."})
         return
+    store = Store(location)  # not before the check: a node without credentials cannot open it
     held = Limits(most=execution.most_at_once).at_once(node.num_held(wanted))
     execution = replace(execution, trials_at_once=held, trial_seconds=config["trial_seconds"])
     with noted(store, pack, execution.gpu_fraction > 0, node.node_id):
@@ -531,7 +532,7 @@ class _RayNodes:
         try:
             return ended, ray.get(ended)
         except ray.exceptions.RayTaskError as error:
-            raise ResultsError(f"A row could not be written to {self._store.location}: {error.cause}.") from error
+            raise error.cause from error
         except ray.exceptions.RayError:
             return ended, None
 
@@ -547,5 +548,8 @@ def _time_one(spec: TrialSpec, location: str, execution: Execution) -> TrialSumm
     store = Store(location)
     with noted(store, (spec,), execution.gpu_fraction > 0):
         record = run_isolated(spec, execution)
-    store.write(record)
+    try:
+        store.write(record)
+    except OSError as error:
+        raise ResultsError(f"A row could not be written to {store.location}: {error}.") from error
     return TrialSummary.of(record)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from harness.errors import BadInput
 from harness.execution import Execution
 from harness.results.store import Store
 from harness.workers.gpu_shares import gpu_memory_bytes
@@ -82,7 +83,13 @@ def problem_of_this_node(check: NodeCheck, reads_data: bool = True) -> str:
     from tasks.errors import DataError
     from tasks.lookup import task_of
 
-    known = Store(check.location).read_json(NODES_FILE)
+    try:
+        known = Store(check.location).read_json(NODES_FILE)
+    except BadInput as error:
+        return (
+            f"cannot read the results folder: {str(error).rstrip('.')}; every node needs the permission, or the "
+            "credentials, to read and write it"
+        )
     if known is None or known.get("campaign") != check.written:
         return (
             f"does not see the results folder {check.location}; give --results a folder that all nodes share, or a "

@@ -74,3 +74,14 @@ def test_of_the_nodes_only_those_that_joined_later_are_looked_at_by_their_worker
     assert node_check.problem_of_late_node(known, "early") == ""
     assert node_check.problem_of_late_node(known, "late").startswith("lacks the data of files")
     node_check.problem_of_late_node.cache_clear()
+
+
+def test_a_node_that_cannot_read_the_results_folder_is_told_why(check, tmp_path):
+    (tmp_path / "results" / NODES_FILE).unlink()
+    (tmp_path / "results" / NODES_FILE).mkdir()
+    told = problem_of_this_node(check)
+    assert told.startswith(f"cannot read the results folder: The results location {check.location} cannot be read (")
+    assert not told.endswith(".")
+    unopened = problem_of_this_node(replace(check, location="nowhere://bucket/folder"))
+    assert unopened.startswith("cannot read the results folder: The results location 'nowhere://bucket/folder'")
+    assert "credentials" in unopened
