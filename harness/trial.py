@@ -58,13 +58,16 @@ def run_pack(pack: Pack, execution: Execution) -> list[TrialRecord]:
     try:
         _limit_gpu_memory(execution)
         outcomes = _trained(pack, execution, time.perf_counter())
+        after = {"finished_at": utc_now(), "peak_memory_bytes": _peak_memory_bytes(execution)}
+        records = [
+            TrialRecord(spec=spec, status=status, values=known | after | values, metrics=metrics, curves=curves)
+            for spec, known, (status, values, metrics, curves) in zip(pack, base, outcomes, strict=True)
+        ]
+        for record in records:
+            check_storable(record)
     except Exception:
         return []  # the caller runs them one by one, and the failing one gets its own record
-    after = {"finished_at": utc_now(), "peak_memory_bytes": _peak_memory_bytes(execution)}
-    return [
-        TrialRecord(spec=spec, status=status, values=known | after | values, metrics=metrics, curves=curves)
-        for spec, known, (status, values, metrics, curves) in zip(pack, base, outcomes, strict=True)
-    ]
+    return records
 
 
 def run_trial(spec: TrialSpec, execution: Execution) -> TrialRecord:

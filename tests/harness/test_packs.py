@@ -13,6 +13,7 @@ from arena import Arena, by_id, curve_points, rows, what_is_reproducible
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness import trial
 from harness.execution import Execution
 from harness.in_flight import InFlight
 from harness.plan import Budget, Plan, make_plan
@@ -110,6 +111,18 @@ def test_whatever_packs_fail_every_trial_ends_once_and_a_failed_pack_runs_alone(
             schedule.record(spec, completed(spec))
             ended[spec.trial_id] += 1
     assert ended == {spec.trial_id: 1 for cell in plan.cells for spec in plan.default_specs(cell)}
+
+
+@pytest.mark.parametrize("column", ["epochs_run", "train_seconds"])
+def test_a_pack_whose_task_reports_what_cannot_be_stored_leaves_no_record(
+    monkeypatch: pytest.MonkeyPatch, column: str
+) -> None:
+    pack = next_pack(Schedule(plan_of(seeds=2), {}).cells[0]._waiting)
+    assert len(pack) == 2
+    for value, number in ((1, 2), ("many", 0)):
+        values = {"metric": "loss", column: value}
+        monkeypatch.setattr(trial, "_trained", lambda *args, values=values: [("completed", values, {}, ())] * 2)
+        assert len(trial.run_pack(pack, Execution())) == number
 
 
 @contextmanager
