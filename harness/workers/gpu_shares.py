@@ -53,6 +53,15 @@ def num_slots(gpu_fraction: float) -> int:
     return int(1 / gpu_fraction + _ROUNDING) if 0 < gpu_fraction < 1 else 1
 
 
+def num_held(num_gpus: float, gpu_fraction: float) -> int:
+    """Number of trials with this share, at most 1, that so many GPUs hold: each share is one of a single GPU.
+
+    >>> num_held(2, 0.4), num_held(2, 0.6), num_held(2, 1.0)
+    (4, 2, 2)
+    """
+    return int(num_gpus) * num_slots(gpu_fraction)
+
+
 def num_gpus() -> int:
     """Number of NVIDIA's GPUs in this machine, without loading CUDA; 0 if the system does not tell."""
     with contextlib.suppress(OSError):

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from harness.execution import Execution
-from harness.workers.gpu_shares import num_gpus, num_slots
+from harness.workers.gpu_shares import num_gpus, num_held
 from harness.workers.processors import trials_at_once
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -56,5 +56,5 @@ def _num_at_once(execution: Execution) -> int:
     by_processor = trials_at_once(execution.cpus_per_trial, execution.most_at_once)
     if execution.device == "cpu":
         return by_processor
-    by_gpu = num_gpus() * num_slots(execution.gpu_fraction)  # 0 if the system does not tell
+    by_gpu = num_held(num_gpus(), execution.gpu_fraction)  # 0 if the system does not tell
     return min(by_processor, by_gpu or by_processor)

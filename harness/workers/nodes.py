@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.workers import gpu_shares
+
 Resources = Mapping[str, float]  # "CPU" and "GPU", of one trial
 
 _ROUNDING = 1e-9  # so that 0.3 CPUs hold three trials of 0.1, although 0.3 / 0.1 is below 3 in floating point
@@ -40,9 +42,10 @@ class Node:
 
     def num_held(self, wanted: Resources) -> int:
         """How many trials with these resources the node runs at once; 0 if it is lost."""
-        amounts = {"CPU": self.cpus, "GPU": self.gpus}
-        held = [math.floor(amounts[name] / amount + _ROUNDING) for name, amount in wanted.items() if amount > 0]
-        return min(held, default=0) if self.is_alive else 0
+        cpus, share = wanted.get("CPU", 0.0), wanted.get("GPU", 0.0)
+        by_cpu = [math.floor(self.cpus / cpus + _ROUNDING)] if cpus > 0 else []
+        by_gpu = [gpu_shares.num_held(self.gpus, share)] if share > 0 else []
+        return min([*by_cpu, *by_gpu], default=0) if self.is_alive else 0
 
     def answers(self) -> bool:
         """Whether the node's raylet accepts connections; Ray itself notices a lost node after half a minute."""

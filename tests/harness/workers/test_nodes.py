@@ -18,11 +18,25 @@ def node(name="", **fields):
         ([node(cpus=2, gpus=8)], {"CPU": 1.0, "GPU": 0.25}, 2),
         ([node(cpus=3), node(cpus=3)], {"CPU": 2.0, "GPU": 0.0}, 2),
         ([node(cpus=8), node(cpus=8, gpus=2)], {"CPU": 1.0, "GPU": 1.0}, 2),
+        ([node(cpus=16, gpus=2)], {"CPU": 1.0, "GPU": 0.4}, 4),
+        ([node(cpus=16, gpus=3)], {"CPU": 1.0, "GPU": 0.6}, 3),
+        ([node(cpus=32, gpus=2)], {"CPU": 1.0, "GPU": 0.1}, 20),
         ([node(cpus=0.3)], {"CPU": 0.1, "GPU": 0.0}, 3),
         ([node(cpus=4), node(cpus=4, is_alive=False)], {"CPU": 1.0, "GPU": 0.0}, 4),
         ([node(cpus=0)], {"CPU": 1.0, "GPU": 0.0}, 0),
     ],
-    ids=["GPU is short", "CPUs are short", "none across nodes", "only where there are GPUs", "tenths", "dead", "head"],
+    ids=[
+        "GPU is short",
+        "CPUs are short",
+        "none across nodes",
+        "only where there are GPUs",
+        "two on each GPU",
+        "one on each GPU",
+        "tenths of GPUs",
+        "tenths",
+        "dead",
+        "head",
+    ],
 )
 def test_so_many_trials_run_at_once_as_the_nodes_hold(nodes, wanted, held):
     assert num_held(nodes, wanted) == held
