@@ -194,6 +194,7 @@ def _run(
         announce(f"{num_done} trials of this campaign are finished already{where}.")
     progress = Progress(plan, num_workers=1)
     progress.already(known, stored)
+    progress.replanned(schedule)
     with progress, Account(store, plan.suite, progress.standing) as account, _stopped_by_request(account.requests):
         if request.serial:
             from harness import serial

@@ -117,6 +117,7 @@ class InFlight:
         """Pass on how the trials ended; with an empty `ends` they will run again, one by one."""
         for spec, finished in zip(pack, ends, strict=False):
             self._schedule.record(spec, finished)
+        self._progress.replanned(self._schedule, pack[0].cell)
         if stopped := self._schedule.take_stopped():
             self._store.drop_checkpoints(stopped)
         if not ends:

@@ -23,6 +23,8 @@ from harness.terminal.text import encodable, is_terminal, say
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from harness.schedule import Schedule
+
 PLAIN_INTERVAL_SECONDS = 30.0
 REFRESHES_PER_SECOND = 4.0
 
@@ -125,6 +127,12 @@ class Progress:
             if trial_id in stored:
                 self._count(spec, stored[trial_id])
 
+    def replanned(self, schedule: Schedule, cell: tuple[str, str] | None = None) -> None:
+        """Take over how many trials a cell needs, or each cell: fewer than planned if its search brings no winner."""
+        with self._lock:
+            for each in self._cells if cell is None else [cell]:
+                self._cells[each].total = schedule.num_trials(each)
+
     def given_out(self, pack: Pack) -> None:
         """Count trials that were given to the workers, which run them in this order."""
         self._out[pack[0].trial_id] = pack
@@ -150,7 +158,7 @@ class Progress:
         with self._lock:
             for finished in failed:
                 state = self._cells.get((finished.task, finished.regularizer))
-                if state is not None and state.failures[finished.status]:
+                if state is not None and finished.trial_id in self._counted:  # rows of older code were not counted
                     state.done -= 1
                     self._counted.discard(finished.trial_id)
                     state.failures[finished.status] -= 1

@@ -57,6 +57,7 @@ class CellProgress:
         self._seconds, self._num_timed = 0.0, 0
         self.longest_seconds = 0.0  # of a trial that ended with a result, as if it had trained to the last epoch
         self._rungs = rung_epochs(cell.task.epochs(cell.scale)) if plan.budget.halving else ()
+        self._num_planned = plan.num_trials(cell)
         self._waiting = self._left(plan.default_specs(cell))
         self._study = plan.study(cell, proposals)
         self._single_trials: list[TrialSpec] = []  # of packs that failed
@@ -138,6 +139,15 @@ class CellProgress:
             return None
         task = self.cell.task
         return self._plan.selection.choose(successes, task.higher_is_better, num_validation(task, self.cell.scale))
+
+    @property
+    def num_trials(self) -> int:
+        """Number of trials that the cell needs, timing trials included; before the end of tuning, if none fails.
+
+        A proposal that is made twice is one trial, and without a winner there are no confirm trials.
+        """
+        number = self._num_planned - (len(self._proposals) - len(self._places))
+        return number - (self._plan.num_confirm(self.cell) if self.has_tuned and self.winner() is None else 0)
 
     def needed_ids(self) -> dict[str, TrialSpec]:
         """All trials of this cell that are known so far, by trial_id; later proposals and their winner are not."""
@@ -293,6 +303,10 @@ class Schedule:
         """Note that a trial that `next` gave out has ended."""
         self._by_cell[spec.cell].record(spec, finished)
         self._note(self._positions[spec.cell])
+
+    def num_trials(self, cell: tuple[str, str]) -> int:
+        """Number of trials that a cell needs, as far as it is known now."""
+        return self._by_cell[cell].num_trials
 
     def limited(self, execution: Execution, pack: Pack) -> Execution:
         """The settings for a pack. If the user set no time limit, it follows from known times (`times.limits`)."""

@@ -44,6 +44,7 @@ def run(
             ended = _run(pack, store, schedule.limited(execution, pack), progress)
             for spec, finished in zip(pack, ended, strict=False):
                 schedule.record(spec, finished)
+            progress.replanned(schedule, pack[0].cell)
             if stopped := schedule.take_stopped():
                 store.drop_checkpoints(stopped)
             if not ended:

@@ -22,6 +22,7 @@ from harness.times.cost import Counts
 from harness.times.forecast import cost_columns, forecast_of, totals
 from harness.times.gpu_input_warning import gpu_input_warning
 from harness.times.known_times import read_times
+from harness.workers.gpu_shares import num_held
 from harness.workers.processors import trials_at_once
 from tasks.errors import DataError
 
@@ -89,7 +90,7 @@ def _num_workers(request: Request, execution: Execution) -> int:
         return by_cpu
     import torch
 
-    return max(1, min(by_cpu, int(torch.cuda.device_count() / execution.gpu_fraction)))
+    return max(1, min(by_cpu, num_held(torch.cuda.device_count(), execution.gpu_fraction)))
 
 
 def _skipped_row(cell: Cell) -> dict[str, Any]:
@@ -116,7 +117,7 @@ def _counts(
     missing = _missing(plan, progress, known.values(), stored)
     unused = len(stored) - len(done)
     counts = {
-        "trials": plan.num_trials(cell),
+        "trials": progress.num_trials,
         "done": len(done),
         "failed": sum(finished.is_failure for finished in done),
         "missing": sum(missing.values()),

@@ -40,4 +40,6 @@ class Requests:
         }
         store.forget(failed)
         progress.forgotten(failed.values())
-        return schedule.again({trial_id: done for trial_id, done in stored.items() if trial_id not in failed}, out)
+        schedule = schedule.again({trial_id: done for trial_id, done in stored.items() if trial_id not in failed}, out)
+        progress.replanned(schedule)
+        return schedule

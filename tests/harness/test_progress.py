@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -144,3 +145,45 @@ def trial_of(cell: Cell) -> TrialSpec:
         task=cell.task_name, regularizer=cell.regularizer, hyperparameters={}, seed=0, role="confirm", scale="smoke",
         code_hash="",
     )  # fmt: skip
+
+
+def test_a_retry_of_failed_trials_that_were_not_counted_changes_no_count(campaign):
+    progress, packs = campaign
+    progress.given_out(packs[0])
+    failed = TrialSummary(packs[0][0].trial_id, "failed", None, task=packs[0][0].task, regularizer="none")
+    assert packs[0][0].cell == (failed.task, failed.regularizer)
+    progress.ended(packs[0], [failed])
+    progress.forgotten([replace(failed, trial_id="of older code")])
+    assert counts(progress) == "1 of 6 trials done, 0 running, 1 failed"
+    progress.forgotten([failed])
+    assert counts(progress) == "0 of 6 trials done, 0 running, 0 failed"
+
+
+def trials_of_a_search(status: str, tune_trials: int = 3) -> list[tuple[int, int]]:
+    """(done, total) after each trial of a search in which all tune trials end with this status."""
+    budget = Budget(scale="smoke", tune_trials=tune_trials, seeds=2, timing_repeats=0)
+    plan = make_plan("one", SUITE, budget, "campaign", only=("digits-mlp", "dropout"))
+    schedule, told = Schedule(plan, {}), []
+    progress = Progress(plan, num_workers=1, stream=Terminal())
+    progress.replanned(schedule)
+    while (pack := schedule.next()) is not None:
+        (spec,) = pack
+        value = 0.5 if status == "completed" or spec.role != "tune" else None
+        ended = TrialSummary(spec.trial_id, status if spec.role == "tune" else "completed", value, role=spec.role)
+        progress.given_out(pack)
+        schedule.record(spec, ended)
+        progress.replanned(schedule, spec.cell)
+        progress.ended(pack, [ended])
+        done, _, _, total = progress._totals()
+        told.append((done, total))
+    again = Progress(plan, num_workers=1, stream=Terminal())
+    again.replanned(schedule)
+    assert again._totals()[-1] == told[-1][1], "as a resumed run tells it"
+    return told
+
+
+def test_a_cell_whose_tune_trials_all_fail_waits_for_no_confirm_trials():
+    told = trials_of_a_search("failed")
+    assert told[0] == (1, 7)
+    assert told[-1] == (5, 5), "two default trials and three tune trials"
+    assert trials_of_a_search("completed")[-1] == (7, 7), "with two confirm trials"

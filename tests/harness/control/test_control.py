@@ -118,9 +118,13 @@ class Counted:
 
     def __init__(self):
         self.failed = []
+        self.schedule = None
 
     def forgotten(self, failed):
         self.failed += failed
+
+    def replanned(self, schedule):
+        self.schedule = schedule
 
 
 class Schedules:
@@ -144,6 +148,7 @@ def test_a_retry_forgets_the_rows_of_trials_that_failed_but_of_those_that_run_or
     stored, still_out = requests.taken_up(before, store, progress, out)
     kept = (record(1), record(3), record(4, role="timing"), record(5, role="tune"))
     assert stored == {each.trial_id for each in kept} == set(store.finished())
+    assert progress.schedule == (stored, still_out)
     assert still_out == out
     assert [done.trial_id for done in progress.failed] == [record(2).trial_id]
     assert requests.taken_up(before, store, progress) is before, "once is enough"
