@@ -256,6 +256,7 @@ def _selected(suite: Suite, only: Sequence[str], skip: Sequence[str]) -> list[tu
     if unknown:
         raise BadInput(unknown_name_message("task or regularizer of this suite", unknown[0], [*tasks, *names]))
     if only:
+        only = list(dict.fromkeys(only))
         only_tasks = [name for name in only if name in known] or tasks
         only_names = [name for name in only if name not in known]
         cells = [(task, name) for task in only_tasks for name in only_names or names]

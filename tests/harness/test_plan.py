@@ -223,6 +223,12 @@ def test_only_and_skip_choose_by_task_and_by_regularizer():
     assert cells(skip=("dropout", "digits-mlp")) == [(TASKS[1], "none"), (TASKS[1], "max_norm")]
 
 
+def test_a_name_that_is_given_twice_counts_once():
+    names = ("none", "digits-mlp", "none", "digits-mlp", "l1")
+    cells = [(cell.task_name, cell.regularizer) for cell in plan_of(only=names).cells]
+    assert cells == [("digits-mlp", "none"), ("digits-mlp", "l1")]
+
+
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
