@@ -53,8 +53,8 @@ class KnownTime:
 
 
 def read_times(stores: Iterable[Store]) -> list[KnownTime]:
-    """The times of all successful trials in these folders, each trial once."""
-    rows = {row["trial_id"]: row for store in stores for row in store.rows(COLUMNS)}
+    """The times of all successful trials in these folders, each trial once for each hardware that it ran on."""
+    rows = {(row["trial_id"], row["hardware_key"]): row for store in stores for row in store.rows(COLUMNS)}
     return [_known(row) for row in rows.values() if row["status"] in SUCCESSES and row["samples_per_second"]]
 
 

@@ -136,6 +136,27 @@ def test_a_trial_stored_in_two_folders_counts_once(tmp_path):
     assert len(read_times(stores)) == 1
 
 
+@pytest.mark.parametrize("role", ["default", "timing"])
+def test_a_trial_that_ran_on_two_machines_has_the_times_of_both(tmp_path, role):
+    record = stored(role=role)
+    stores = [Store(tmp_path / name) for name in ("here", "elsewhere")]
+    for store, hardware in zip(stores, (HERE, ELSEWHERE), strict=True):
+        store.prepare()
+        store.write(record.with_values(hardware_key=hardware))
+    for order in (stores, stores[::-1]):
+        assert sorted(time.hardware_key for time in read_times(order)) == sorted([HERE, ELSEWHERE])
+
+
+def test_a_timing_trial_that_ran_on_two_machines_has_both_rows_in_a_merged_folder(tmp_path):
+    record = stored(role="timing")
+    merged, other = Store(tmp_path / "merged"), Store(tmp_path / "other")
+    for store, hardware in ((merged, HERE), (other, ELSEWHERE)):
+        store.prepare()
+        store.write(record.with_values(hardware_key=hardware))
+    merged.compact([other])
+    assert sorted(time.hardware_key for time in read_times([merged])) == sorted([HERE, ELSEWHERE])
+
+
 def test_a_column_that_some_rows_lack_is_empty_there(tmp_path):
     store = Store(tmp_path / "results")
     store.prepare()
