@@ -115,10 +115,15 @@ def _tune_width(request: Request, store: Store) -> int:
 
 
 def _begun_searches(store: Store) -> tuple[str, list[Mapping[str, Any]]]:
-    """A folder's name, and its earlier requests with tune trials: the campaign's, or those of the first such source."""
+    """A folder's name, and its earlier requests with tune trials: the campaign's, or those of the first such source.
+
+    They count only where tune trials are stored: a run that could not join its cluster made no proposals.
+    """
     for location in (store.location, *(source.name for source in store.sources)):
-        known = read_campaign(Store(location))
-        if begun := [each for each in known["requests"] if each.get("tune_trials")] if known else []:
+        folder = Store(location)
+        known = read_campaign(folder)
+        begun = [each for each in known["requests"] if each.get("tune_trials")] if known else []
+        if begun and folder.holds("tune"):
             return location, begun
     return store.location, []
 

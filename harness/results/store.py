@@ -24,7 +24,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from harness.errors import BadInput
-from harness.records import CURVE_SCHEMA, HYPERPARAMETER_PREFIX, Scalar, TrialRecord, schema_of
+from harness.records import CURVE_SCHEMA, HYPERPARAMETER_PREFIX, Role, Scalar, TrialRecord, schema_of
 from harness.records.duplicates import OnConflict, unique_points, unique_trials
 from harness.records.folders import (
     CHECKPOINTS,
@@ -154,6 +154,14 @@ class Store:
             What `finished` raises.
         """
         return _rows(self._unique(set_aside), columns)
+
+    def holds(self, role: Role) -> bool:
+        """Whether a trial of this role is stored.
+
+        Raises:
+            NewerResultsError, DamagedResultsError, UnreadableResultsError: as `finished`, but not for damaged files.
+        """
+        return any(pc.any(pc.equal(part.table.column("role"), role)).as_py() for part in self._read(TRIALS).parts)
 
     def _unique(self, set_aside: bool) -> pa.Table:
         """The rows of this folder and its sources, each trial once."""

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from some_records import record
 
 from harness.campaign import plan_campaign
 from harness.command.options import RunOptions, request_of
@@ -15,8 +16,11 @@ SUITE = Suite(
 )
 
 
-def width_of(folder, *requests, **options):
-    """The width that is planned in a folder of which these requests were made."""
+def width_of(folder, *requests, role="tune", **options):
+    """The width that is planned in a folder of which these requests were made, and which holds a trial of this role."""
+    store = Store(folder)
+    store.prepare()
+    store.write(record(role=role))
     (folder / "campaign.json").write_text(
         json.dumps({"campaign_id": "c", "suite": "s", "requests": list(requests)}), encoding="utf-8"
     )
@@ -45,6 +49,13 @@ def test_a_campaign_of_before_there_were_widths_has_width_1(tmp_path):
 def test_what_never_tuned_has_no_width_to_keep(tmp_path):
     assert width_of(tmp_path, {"tune_trials": 0, "tune_width": 9}, tune_width=2) == 2
     assert width_of(tmp_path, {"tune_trials": 7, "tune_width": 9}, tune_trials=0, tune_width=2) == 2
+
+
+def test_requests_that_ended_before_a_tune_trial_have_no_width_to_keep(tmp_path):
+    """As without the cluster that was to be joined: no proposal was made that another width would change."""
+    begun = {"tune_trials": 7, "tune_width": 9, "halving": True}
+    assert width_of(tmp_path, begun, role="default", tune_width=2) == 2
+    assert width_of(tmp_path, begun, role="default") == 3, "the suite's"
 
 
 @pytest.mark.parametrize("wrong", [0, -1, "4", 2.5, True, None], ids=repr)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from some_records import record
 
 from harness.campaign import plan_campaign
 from harness.command.options import RunOptions, request_of
@@ -188,6 +189,9 @@ def test_budgets_that_leave_a_bracket_open_are_refused(tmp_path):
     with pytest.raises(BadInput, match="--tune-width must be at least 9, got 4"):
         budget_of(tune_width=4)
     request = request_of("s", SUITE, RunOptions(results=str(tmp_path)))
-    Store(tmp_path).write_json("campaign.json", {"campaign_id": "c", "suite": "s", "requests": [{"tune_trials": 9}]})
+    store = Store(tmp_path)
+    store.prepare()
+    store.write(record(role="tune"))
+    store.write_json("campaign.json", {"campaign_id": "c", "suite": "s", "requests": [{"tune_trials": 9}]})
     with pytest.raises(BadInput, match="began without --halving"):
-        plan_campaign(request, Store(tmp_path))
+        plan_campaign(request, store)
