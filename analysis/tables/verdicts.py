@@ -56,11 +56,23 @@ def verdicts(ranking: pd.DataFrame, scores: pd.DataFrame, costs: pd.DataFrame, b
     }
     rows = []
     for key, table in ranking[ranking["task"] != OVERALL].groupby(["scale", "task"], sort=False):
-        ranked = table[table["is_main_budget"].astype(bool) & table["rank"].notna() & table["mean"].notna()]
+        ranked = _ranked(table)
         if len(ranked):
             why_untested = _why_untested(table, baseline)
             rows.append(_verdict(ranked, of_task.get(key, {}), cost_of, baseline, why_untested))
     return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+
+
+def leaders_by_task(ranking: pd.DataFrame) -> dict[tuple[str, str], list[str]]:
+    """The best contestants of each (scale, task) of a `ranking_table`: several if they are tied, none without a value.
+
+    Contestants with another budget than most are ranked apart, so that the best one among them is not a leader.
+    """
+    of_tasks = ranking[ranking["task"] != OVERALL]
+    return {
+        (str(scale), str(task)): _leaders(_ranked(table))
+        for (scale, task), table in of_tasks.groupby(["scale", "task"], sort=False)
+    }
 
 
 def overall_sentences(ranking: pd.DataFrame, baseline: str = "none") -> dict[str, list[str]]:
@@ -130,6 +142,15 @@ def _record(overall: pd.DataFrame, leader: str, baseline: str) -> list[str]:
     return [f"Against {baseline}, {leader} wins significantly on {row['wins']} of {of} and loses on {row['losses']}."]
 
 
+def _ranked(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one task that are ranked against each other: those with the commonest budget and a value."""
+    return table[table["is_main_budget"].astype(bool) & table["rank"].notna() & table["mean"].notna()]
+
+
+def _leaders(ranked: pd.DataFrame) -> list[str]:
+    return sorted(map(str, ranked.loc[ranked["rank"].eq(ranked["rank"].min()), "regularizer"]))
+
+
 def _by_seed(rows: pd.DataFrame) -> _Scores:
     return {
         str(name): dict(zip(cell["seed"].tolist(), cell["score"].tolist(), strict=True))
@@ -168,7 +189,8 @@ def _verdict(
         "cost": known.get(cheapest, math.nan),
     }
     against = _against_baseline(records, name, baseline, why_untested)
-    return verdict | {"sentence": " ".join(_sentences(verdict, alike, against, len(others), baseline))}
+    equals = [each for each in _leaders(ranked) if each != name]
+    return verdict | {"sentence": " ".join(_sentences(verdict, equals, alike, against, baseline, len(others)))}
 
 
 def _p_value(scores: _Scores, first: str, second: str) -> float:
@@ -178,13 +200,14 @@ def _p_value(scores: _Scores, first: str, second: str) -> float:
 
 
 def _sentences(
-    verdict: Mapping[str, Any], alike: list[str], against: list[str], num_others: int, baseline: str
+    verdict: Mapping[str, Any], equals: list[str], alike: list[str], against: list[str], baseline: str, num_others: int
 ) -> list[str]:
     name, metric = verdict["best"], str(verdict["metric"]).replace("_", " ")
     said = f"{name} has the best mean {metric}, {digits(verdict['mean'])}"
     if not math.isnan(verdict["interval_low"]):
         said += f" (95 % interval {digits(verdict['interval_low'])} … {digits(verdict['interval_high'])})"
-    sentences = [f"{said}{_against(verdict, baseline)}."]
+    tied = f", equal to that of {listed(equals)}" if equals else ""
+    sentences = [f"{said}{tied}{'' if baseline in equals else _against(verdict, baseline)}."]
     if not num_others:
         return [*sentences, "There is no other contestant to compare it with."]
     if not verdict["is_tested"]:

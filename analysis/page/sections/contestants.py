@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from analysis.rows.current import current_rows, succeeded
 from analysis.shown import tables as shown
 from analysis.tables import campaign
 from analysis.tables.statistics import spans_decades
-from analysis.tables.verdicts import listed
+from analysis.tables.verdicts import leaders_by_task, listed
 from harness.records import HYPERPARAMETER_PREFIX
 
 MOST_POINTS = 20_000  # of all charts of settings together; each has at least 20
@@ -31,6 +31,7 @@ def contestants(source: Source, files: Files) -> dict[str, Any]:
     rows = with_costs(source).merge(frozen, on=_CELL, how="left")
     of_name = {str(name): table for name, table in rows.groupby("regularizer", sort=False)}
     settings = _settings_by_name(source.trials)
+    leaders, titles = leaders_by_task(source.ranking), _titles(source)
     rivals = _rivals(source)
     curved = {str(name) for points in source.curve_means.values() for name in points["regularizer"]}
     return {
@@ -39,7 +40,7 @@ def contestants(source: Source, files: Files) -> dict[str, Any]:
                 "name": name,
                 "anchor": source.anchors[name],
                 "facts": source.facts[name],
-                "sentences": [*_record(name, of_name[name]), *rivals.get(name, [])],
+                "sentences": [*_record(name, of_name[name], leaders, titles), *rivals.get(name, [])],
                 "table": table_of(of_name[name], shown.CONTESTANT_TASKS, without_empty=True, known_notes=source.notes),
                 "settings": settings.get(name),
                 "has_curves": name in curved,
@@ -50,16 +51,32 @@ def contestants(source: Source, files: Files) -> dict[str, Any]:
     }
 
 
-def _record(name: str, rows: pd.DataFrame) -> Iterator[str]:
+_Key = tuple[str, str]  # scale and task
+
+
+def _titles(source: Source) -> dict[_Key, str]:
+    """How sentences call each task: with its scale if the page has several."""
+    keys = [
+        (str(scale), str(task)) for scale, task in zip(source.of_tasks["scale"], source.of_tasks["task"], strict=True)
+    ]
+    several = len({scale for scale, _ in keys}) > 1
+    return {(scale, task): f"{task} ({scale})" if several else task for scale, task in keys}
+
+
+def _record(
+    name: str, rows: pd.DataFrame, leaders: Mapping[_Key, list[str]], titles: Mapping[_Key, str]
+) -> Iterator[str]:
     """Where it wins and loses against the baseline, and where it is best."""
-    best = [str(task) for task in rows.loc[rows["rank"].eq(1), "task"]]
-    if best:
-        yield f"Best on {listed(best)}."
+    for said, is_shared in (("Best on", False), ("Shares the best mean on", True)):
+        best = [titles[key] for key, names in leaders.items() if name in names and (len(names) > 1) == is_shared]
+        if best:
+            yield f"{said} {listed(best)}."
     if name == BASELINE:
         return
     words = {"win": "Significantly better than", "loss": "Significantly worse than", "equivalent": "Equivalent to"}
     for outcome, said in words.items():
-        tasks = [str(task) for task in rows.loc[rows["outcome"].eq(outcome), "task"]]
+        here = rows[rows["outcome"].eq(outcome)]
+        tasks = [titles[str(scale), str(task)] for scale, task in zip(here["scale"], here["task"], strict=True)]
         if tasks:
             yield f"{said} {BASELINE} on {listed(tasks)}."
     tested = rows["outcome"].isin(["win", "loss", "tie", "equivalent"]).sum()
@@ -68,19 +85,18 @@ def _record(name: str, rows: pd.DataFrame) -> Iterator[str]:
 
 
 def _rivals(source: Source) -> dict[str, list[str]]:
-    """For each contestant: against which others its runs are usually better, and against which worse."""
+    """For each contestant: against which others its runs are usually better, and against which worse, at each scale."""
     pairs = source.statistics["pairs"].sort_values("win_rate", kind="stable")
-    sentences = {}
-    for name, rows in pairs.groupby("regularizer", sort=False):
+    several = len(set(pairs["scale"])) > 1
+    sentences: dict[str, list[str]] = {}
+    for (scale, name), rows in pairs.groupby(["scale", "regularizer"], sort=False):
+        its = f"At scale {scale}, its" if several else "Its"
         ahead = [str(each) for each in rows.loc[rows["win_rate"] > 0.5, "rival"]][::-1]
         behind = [str(each) for each in rows.loc[rows["win_rate"] < 0.5, "rival"]]
-        said = [f"Its runs are more often better than those of {listed(ahead)}."] if ahead else []
-        sentences[str(name)] = [
-            *said,
-            *([f"They are more often worse than those of {listed(behind)}."] if behind else []),
-        ]
-        if behind and not ahead:
-            sentences[str(name)] = [f"Its runs are more often worse than those of {listed(behind)}."]
+        said = [f"{its} runs are more often better than those of {listed(ahead)}."] if ahead else []
+        if behind:
+            said.append(f"{'They' if ahead else f'{its} runs'} are more often worse than those of {listed(behind)}.")
+        sentences.setdefault(str(name), []).extend(said)
     return sentences
 
 

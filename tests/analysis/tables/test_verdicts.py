@@ -151,3 +151,12 @@ def test_over_tasks_only_the_tasks_with_a_test_against_the_baseline_count(tmp_pa
     rows += [each for place in range(3) for each in confirmed("none", [0.5, 0.51, 0.5][: 3 - place], f"t{place}")]
     said = " ".join(overall_sentences(analysis.ranking_table(frame(tmp_path / "with", rows)))["smoke"])
     assert "Against none, a wins significantly on 2 of the 2 tasks on which it was tested and loses on 0." in said
+
+
+def test_contestants_with_equal_means_are_both_named(tmp_path):
+    rows = [
+        each for name in ("none", "a", "b") for each in confirmed(name, [0.3, 0.3, 0.3] if name == "b" else [0.5] * 3)
+    ]
+    (verdict,) = verdicts_of(frame(tmp_path, rows)).to_dict("records")
+    assert "equal to that of none" in verdict["sentence"]
+    assert "better than none by" not in verdict["sentence"]
