@@ -1,9 +1,12 @@
 """Claims about time, judged on ratios to the unregularized network, because the papers do not name their hardware.
 
 An order of costs `holds` if, for each pair of neighbouring methods, the ranges of their trials do not overlap, the
-probability of that under equality is at most 5 % (1 / C(n + m, n) with n and m trials, Mann and Whitney 1947), and the
-medians differ by more than 1 %, the precision of repeated timings. It `does not hold` if all this is true of some pair
-in the opposite order, at 5 % divided by the number of pairs (Bonferroni).
+probability of that under equality is at most 5 %, and the medians differ by more than 1 %, the precision of repeated
+timings. It `does not hold` if all this is true of some pair in the opposite order, at 5 % divided by the number of
+pairs (Bonferroni).
+
+The probability is 1 / C(n + m, n) with n and m trials (Mann and Whitney 1947). If the baseline was not timed itself,
+its ratio is 1 by definition, without noise, and the probability is 2^-n, that of the sign test: 5 trials are needed.
 
 A reported ratio `holds` if ours is within 10 % of it and on the same side of 1. Another ratio does not contradict the
 paper, because the hardware differs.
@@ -29,7 +32,6 @@ SMALLEST_STEP = 0.01  # relative; smaller differences of times are noise
 FEWEST_TRIALS = 2  # of each method, so that one disturbed trial does not decide
 FULL_STEP_SCALES = ("paper", "short")  # scales with the batch size, network and images of the paper
 BASELINE = "none"
-_MANY = 1000  # number of trials in place of infinity
 
 
 def judge_cost_order(task: str, methods: Sequence[str]) -> Judge:
@@ -90,9 +92,19 @@ class _Ratio(NamedTuple):
 
     def surely_below(self, other: _Ratio, level: float) -> bool:
         """Whether all ratios are below those of the other, significantly and by more than `SMALLEST_STEP`."""
-        n, m = (int(min(each.num_trials, _MANY)) for each in (self, other))
-        p_value = 1 / math.comb(n + m, n)  # probability under equality that all of these are below all of the others
-        return self.high < other.low and self.median * (1 + SMALLEST_STEP) < other.median and p_value <= level
+        apart = self.high < other.low and self.median * (1 + SMALLEST_STEP) < other.median
+        return apart and _p_of_order(self.num_trials, other.num_trials) <= level
+
+
+def _p_of_order(n: float, m: float) -> float:
+    """The probability under equality that all of n ratios are below all of m others; infinite for a constant.
+
+    >>> _p_of_order(3, 3), _p_of_order(5, math.inf)
+    (0.05, 0.03125)
+    """
+    if math.isinf(max(n, m)):
+        return 0.5 ** min(n, m)  # each of the ratios is on one side of the constant
+    return 1 / math.comb(int(n + m), int(n))
 
 
 @dataclass(frozen=True, kw_only=True)
