@@ -85,17 +85,17 @@ def paired_p_value(first: Numbers, second: Numbers) -> float:
         above, below = int((one > other).sum()), int((one < other).sum())
         return float(stats.binomtest(above, above + below).pvalue) if above + below else 1.0
     difference = one - other
-    if float(np.max(np.abs(difference))) <= _EQUAL * max(float(np.max(np.abs(one))), float(np.max(np.abs(other)))):
+    if _are_equal(one, other):
         return 1.0
-    return 2 * _tail(abs(_t_statistic(difference)), len(difference) - 1)
+    return 2 * _tail(abs(float(np.mean(difference))) / _standard_error(difference), len(difference) - 1)
 
 
 def equivalence_p_value(first: Numbers, second: Numbers, margin: float) -> float:
     """The p of the equivalence test of two paired samples by two one-sided t-tests (TOST, Schuirmann 1987).
 
     `max(P(T >= (m + margin) sqrt(n) / s), P(T <= (m - margin) sqrt(n) / s))` with n - 1 degrees of freedom, m the mean
-    of the differences and s their standard deviation. A p below the level shows that the mean difference is within
-    ± margin. NaN for n < 2 or an infinite value.
+    of the differences and s their standard deviation, at least `SMALLEST_SPREAD` times |m|. A p below the level shows
+    that the mean difference is within ± margin. NaN for n < 2 or an infinite value.
 
     >>> equivalence_p_value([0.5, 0.51, 0.49], [0.5, 0.5, 0.5], margin=0.1) < 0.05
     True
@@ -103,7 +103,7 @@ def equivalence_p_value(first: Numbers, second: Numbers, margin: float) -> float
     difference = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
     if len(difference) < 2 or not np.isfinite(difference).all():
         return math.nan
-    error = float(np.std(difference, ddof=1)) / math.sqrt(len(difference))
+    error = _standard_error(difference)
     mean = float(np.mean(difference))
     if error == 0:
         return 0.0 if abs(mean) < margin else 1.0
@@ -130,10 +130,15 @@ def _quantile(probability: float, freedom: float) -> float:
     return float(special.stdtrit(freedom, probability))
 
 
-def _t_statistic(difference: np.ndarray) -> float:
-    mean = float(np.mean(difference))
-    spread = max(float(np.std(difference, ddof=1)), SMALLEST_SPREAD * abs(mean))
-    return mean * math.sqrt(len(difference)) / spread if spread > 0 else 0.0
+def _standard_error(difference: np.ndarray) -> float:
+    """The standard error of the mean of paired differences; their standard deviation is at least `SMALLEST_SPREAD`."""
+    spread = max(float(np.std(difference, ddof=1)), SMALLEST_SPREAD * abs(float(np.mean(difference))))
+    return spread / math.sqrt(len(difference))
+
+
+def _are_equal(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether all pairs are equal but for rounding errors."""
+    return float(np.max(np.abs(one - other))) <= _EQUAL * float(max(np.max(np.abs(one)), np.max(np.abs(other))))
 
 
 def smallest_paired_p(num_pairs: int) -> float:
@@ -149,7 +154,10 @@ def smallest_paired_p(num_pairs: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A difference of two means, its confidence interval, and the two-sided p; NaN with too few values."""
+    """A difference of two means, its confidence interval, and the two-sided p; NaN with too few values.
+
+    The interval agrees with the test: a 95 % interval contains 0 if and only if p is above 5 %.
+    """
 
     mean: float
     low: float
@@ -174,6 +182,9 @@ class Difference:
         return 2 * _tail(distance / self.error, self.freedom)
 
 
+_NO_DIFFERENCE = Difference(mean=0.0, low=0.0, high=0.0, p_value=1.0, error=0.0)
+
+
 def difference_of_means(
     first: Mapping[int, float], second: Mapping[int, float], confidence: float = 0.95
 ) -> Difference:
@@ -182,32 +193,37 @@ def difference_of_means(
     Paired over the common seeds if there are two or more: runs of one seed share initial weights and the order of the
     data, so that part of their variance cancels. Otherwise by Welch's test, which needs two values on each side:
     `t = (m1 - m2) / sqrt(e1 + e2)`, `e = s^2 / n`, with Satterthwaite's `(e1 + e2)^2 / sum(e^2 / (n - 1))` degrees of
-    freedom; each s is at least `SMALLEST_SPREAD` times |m1 - m2|.
+    freedom. Each standard deviation s, of the differences or of each side, is at least `SMALLEST_SPREAD` times
+    |m1 - m2|, in the interval as in the test. Values that are equal but for rounding errors have the difference 0.
 
     >>> difference_of_means({0: 1.0, 1: 2.0}, {0: 0.5, 1: 1.5}).mean
     0.5
     """
     common = [seed for seed in first if seed in second]
     if len(common) >= 2:
-        differences = [first[seed] - second[seed] for seed in common]
-        low, high = mean_interval(differences, confidence)
-        p_value = paired_p_value([first[seed] for seed in common], [second[seed] for seed in common])
-        is_finite = bool(np.isfinite(differences).all())
-        error = float(np.std(differences, ddof=1)) / math.sqrt(len(differences)) if is_finite else math.nan
-        mean, freedom = float(np.mean(differences)), float(len(differences) - 1)
-        return Difference(mean=mean, low=low, high=high, p_value=p_value, error=error, freedom=freedom)
+        one, other = (np.array([values[seed] for seed in common], dtype=float) for values in (first, second))
+        p_value = paired_p_value(one, other)
+        if not (np.isfinite(one).all() and np.isfinite(other).all()):
+            mean = float(np.mean([first[seed] - second[seed] for seed in common]))
+            return Difference(mean=mean, low=math.nan, high=math.nan, p_value=p_value)
+        if _are_equal(one, other):
+            return _NO_DIFFERENCE
+        return _difference(float(np.mean(one - other)), _standard_error(one - other), len(common) - 1, confidence)
     one, other = (np.array(list(values.values()), dtype=float) for values in (first, second))
     mean = float(one.mean() - other.mean()) if len(one) and len(other) else math.nan
     if min(len(one), len(other)) < 2:
         return Difference(mean=mean, low=math.nan, high=math.nan, p_value=math.nan)
     pooled = float(np.concatenate([one, other]).std())
     if pooled <= _EQUAL * float(np.abs(np.concatenate([one, other])).max()):
-        return Difference(mean=mean, low=mean, high=mean, p_value=1.0, error=0.0)
+        return _NO_DIFFERENCE
     errors = np.array([one.var(ddof=1) / len(one), other.var(ddof=1) / len(other)])
     smallest = (SMALLEST_SPREAD * mean) ** 2 * np.array([1 / len(one), 1 / len(other)])
     errors = np.maximum(errors, smallest)  # the lower bound of the standard deviation, as in paired_p_value
     freedom = float(errors.sum() ** 2 / (errors**2 / [len(one) - 1, len(other) - 1]).sum())
-    error = math.sqrt(errors.sum())
+    return _difference(mean, math.sqrt(errors.sum()), freedom, confidence)
+
+
+def _difference(mean: float, error: float, freedom: float, confidence: float) -> Difference:
     half = _quantile((1 + confidence) / 2, freedom) * error
     p_value = 2 * _tail(abs(mean) / error, freedom)
     return Difference(mean=mean, low=mean - half, high=mean + half, p_value=p_value, error=error, freedom=freedom)

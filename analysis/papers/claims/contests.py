@@ -38,7 +38,7 @@ import pandas as pd
 
 from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Judge, Judgement, Results
 from analysis.papers.entries import Entry, Measure, Sample, accuracy_points, samples_of
-from analysis.tables.statistics import Difference, difference_of_means, holm, mean_interval, paired_p_value
+from analysis.tables.statistics import Difference, difference_of_means, holm
 from harness.records import SCALES
 
 LEVEL = 0.05
@@ -115,11 +115,11 @@ def judge_trend(points: Points, sign: int, per: str, measure: Measure = accuracy
             return None
         places = [place for place, _ in ran]
         slopes = [float(np.polyfit(places, [values[seed] for _, values in ran], 1)[0]) for seed in seeds]
-        mean, p_value = float(np.mean(slopes)), paired_p_value(slopes, [0.0] * len(slopes))
-        low, high = mean_interval(slopes)
+        slope = difference_of_means(dict(enumerate(slopes)), dict.fromkeys(range(len(slopes)), 0.0))
+        mean, p_value = slope.mean, slope.p_value
         text = f"slope {mean:+.3g} {per} over {len(ran)} points"
         if len(slopes) > 1:
-            text += f", 95 % interval {low:+.3g} to {high:+.3g}"
+            text += f", 95 % interval {slope.low:+.3g} to {slope.high:+.3g}"
         verdict = _verdict(
             field_,
             contradicted=sign * mean < 0 and p_value < LEVEL,

@@ -149,6 +149,22 @@ def test_one_difference_fails_where_its_interval_ends_below_what_is_claimed():
         assert (judged.verdict == FAILS) == (difference.high < 0.1)
 
 
+@pytest.mark.parametrize(
+    "judge",
+    [
+        judge_gain(Pair(*ENTRIES[:2]), 0.51),
+        judge_equal([Pair(*ENTRIES[:2])], margin=0.49),
+        judge_equal([Pair(*ENTRIES[:2])], margin=0.51),
+    ],
+    ids=["gain", "margin below", "margin above"],
+)
+def test_two_seeds_that_agree_by_chance_do_not_contradict_a_claim_close_by(judge):
+    """Both seeds differ by 0.5 points."""
+    trials = equal_contestants(np.random.default_rng(0), num_seeds=2)
+    trials = trials.assign(test_value=0.8 + 0.005 * trials["regularizer"].eq("localdrop"))
+    assert judge(Results(trials=trials, curves=NO_CURVES)).verdict != FAILS
+
+
 def test_a_large_effect_is_found():
     rng = np.random.default_rng(2)
     trials = equal_contestants(rng)
