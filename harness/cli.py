@@ -101,7 +101,7 @@ def plan(
 
 
 @app.command()
-@with_run_options("tune", tune_trials=30, seeds=5)
+@with_run_options("tune")
 def tune(
     task: Annotated[
         str,

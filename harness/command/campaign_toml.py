@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
-from harness.command.options import RunOptions, request_of
+from harness.command.options import RunOptions, flag_of, request_of
 from harness.command.toml_values import WORDS, check_keys, table_in, texts_in
 from harness.contestants import Contestant
 from harness.errors import BadInput
@@ -196,7 +196,7 @@ def _known_tasks(path: Path, content: Mapping[str, Any], key: str, own_tasks: li
 def _merged(path: Path, content: Mapping[str, Any], given: RunOptions) -> RunOptions:
     """The options of the command line; those that are not given there take the file's values."""
     fields = {
-        _flag(each): each
+        flag_of(each).removeprefix("--"): each
         for each in dataclasses.fields(RunOptions)
         if "run" in each.metadata["of"] and each.name not in _NOT_IN_FILES
     }
@@ -206,15 +206,9 @@ def _merged(path: Path, content: Mapping[str, Any], given: RunOptions) -> RunOpt
     for key, value in content.items():
         field = fields[key]
         checked = _checked(path, key, value, hints[field.name], field.metadata["parameters"])
-        if getattr(given, field.name) == field.default:
+        if getattr(given, field.name) == field.default:  # None or False: it was not given
             values[field.name] = checked
     return dataclasses.replace(given, **values)
-
-
-def _flag(field: dataclasses.Field[Any]) -> str:
-    """An option's name, as on the command line."""
-    flags = field.metadata["flags"]
-    return str(flags[0]).removeprefix("--") if flags else field.name.replace("_", "-")
 
 
 def _checked(path: Path, key: str, value: object, hint: Any, parameters: Mapping[str, Any]) -> Any:
@@ -226,6 +220,8 @@ def _checked(path: Path, key: str, value: object, hint: Any, parameters: Mapping
     if parser := parameters.get("parser"):
         return parser(value)
     kind = next(each for each in get_args(hint) if each is not type(None)) if get_origin(hint) in _UNIONS else hint
+    if get_origin(kind) is list:
+        return texts_in(path, {key: value}, key)
     if issubclass(kind, StrEnum):
         if value not in list(kind):
             raise BadInput(f"{path}: {key} must be one of {', '.join(kind)}, got {value!r}.")

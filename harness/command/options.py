@@ -8,17 +8,17 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hints
 
 import typer
 
-from harness.command.parameters import a_location
 from harness.errors import BadInput
 from harness.execution import AUTO, CHECKPOINT_SECONDS
+from harness.results.location_rule import check_location
 from harness.times.limits import IN_WORDS as LIMIT_IN_WORDS
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ class RuleName(StrEnum):
 DEFAULT_GPU_FRACTION = 0.25  # on Ray; a trial of a serial run is alone on its GPU
 MAX_MEMORY_GIB = 2.0**20  # a pebibyte; the kernel cannot hold far larger limits
 
+_T = TypeVar("_T", int, float)
+
 _RUNNING = ("run", "tune")
 _OF_A_SUITE = ("run", "plan")
 _ALL = ("run", "plan", "tune")
@@ -66,6 +68,7 @@ def option(
     unset: str = "",
     of: tuple[str, ...] = _ALL,
     takes: str = "",
+    is_location: bool = False,
     **parameters: Any,
 ) -> Any:
     """A field of `RunOptions`.
@@ -73,14 +76,16 @@ def option(
     Args:
         text: the option's text in --help.
         flags: the option's name, if it differs from the field's; a boolean needs it to have no --no-... form.
-        default: the value if the option is not given.
+        default: the value if the option is not given: None, or False for a boolean, so that a value given is known
+            as such and goes before that of a campaign's file.
         unset: what a default of None means, as --help says it.
         of: the commands that have the option.
         takes: what the option takes, for the message that refuses a blank text; "" allows blank text.
+        is_location: whether it takes folders or URIs.
         parameters: further arguments of `typer.Option`.
     """
-    metadata = {"text": text, "flags": flags, "unset": unset, "of": of, "takes": takes, "parameters": parameters}
-    return field(default=default, metadata=metadata)
+    metadata = {"text": text, "flags": flags, "unset": unset, "of": of, "takes": takes, "is_location": is_location}
+    return field(default=default, metadata={**metadata, "parameters": parameters})
 
 
 def share_of_gpu(text: str | float) -> float:
@@ -105,23 +110,26 @@ class RunOptions:
     """The options of run, plan and tune: name, type and default of a field are the option's.
 
     Raises:
-        BadInput: for a number that is not finite, and for a blank text.
+        BadInput: for a number that is not finite, a blank text, or what cannot be the name of a folder.
     """
 
     results: str | None = option(
-        "Results folder or URI.", unset="results/SUITE; for tune results/tune-TASK", callback=a_location
+        "Results folder or URI.", unset="results/SUITE; for tune results/tune-TASK", is_location=True
     )
     scale: ScaleName | None = option("How much of the protocol is run.", unset="the suite's; for tune short")  # noqa: RUF009  # a field
-    tune_trials: int | None = option("Tune trials of each cell (a regularizer on a task).", unset="the suite's")
+    tune_trials: int | None = option(
+        "Tune trials of each cell (a regularizer on a task).", unset="the suite's; for tune 30"
+    )
     tune_width: int | None = option(
         "Tune trials of a cell that run at once, on any machine.",
         unset="the campaign's; for a new one the suite's",
     )
     halving: bool = option("Stop the worse tune trials at 1/9 and 1/3 of their epochs.", "--halving", default=False)
     seeds: int | None = option(
-        "Number of seeds: default trials of each cell, and confirm trials of its winner.", unset="the suite's"
+        "Number of seeds: default trials of each cell, and confirm trials of its winner.",
+        unset="the suite's; for tune 5",
     )
-    splits: int = option("Number of train/validation splits; every seed runs on each.", default=1)
+    splits: int | None = option("Number of train/validation splits; every seed runs on each.", unset="1")
     select: RuleName | None = option(  # noqa: RUF009  # a field
         "Which tune trial is confirmed; oracle looks at test data.", unset="best_validation"
     )
@@ -135,18 +143,18 @@ class RunOptions:
     )  # fmt: skip
     sources: list[str] | None = option(  # noqa: RUF009  # a field
         "Use the trials of this results folder, which is only read; may be repeated.", "--from", of=_OF_A_SUITE,
-        unset="those of the run before", metavar="DIR", callback=a_location,
+        unset="those of the run before", metavar="DIR", is_location=True,
     )  # fmt: skip
-    data: str | None = option("Folder of data sets in torchvision's layout.", metavar="DIR", callback=a_location)
+    data: str | None = option("Folder of data sets in torchvision's layout.", metavar="DIR", is_location=True)
     download: bool = option(
         "Fetch data sets that are missing into that folder.", "--download", default=False, of=_RUNNING
     )
     address: str | None = option(
         "Join the Ray cluster at this address (HOST:PORT or auto).", of=_RUNNING, takes="HOST:PORT or auto"
     )
-    wait_for_nodes: float = option(
+    wait_for_nodes: float | None = option(
         "Seconds to wait until a node has room for a trial, on a cluster that starts nodes on demand.",
-        default=0.0, of=_RUNNING, min=0,
+        unset="0", of=_RUNNING, min=0,
     )  # fmt: skip
     serial: bool = option("Run one trial after the other, without Ray; same values.", "--serial", default=False)
     workers: int | None = option("Most trials that run at once.", unset="as many as there is room for", min=1)
@@ -160,14 +168,14 @@ class RunOptions:
         min=0.001,
         max=MAX_MEMORY_GIB,
     )
-    checkpoint_seconds: float = option(
-        "Least number of seconds between checkpoints of a trial.", default=CHECKPOINT_SECONDS, of=_RUNNING, min=0
+    checkpoint_seconds: float | None = option(
+        "Least number of seconds between checkpoints of a trial.", unset=f"{CHECKPOINT_SECONDS:g}", of=_RUNNING, min=0
     )
     gpus_per_trial: float | None = option(
         "Share of a GPU that one trial takes, 0 to 1; auto chooses it by the memory that trials need.",
         unset="0.25 if there are GPUs, with --serial 1", parser=share_of_gpu, metavar="SHARE|auto",
     )  # fmt: skip
-    cpus_per_trial: float = option("CPUs that one trial takes; also its number of threads.", default=1.0, min=0.1)
+    cpus_per_trial: float | None = option("CPUs that one trial takes; also its number of threads.", unset="1", min=0.1)
     precision: PrecisionName | None = option("Number format of training steps.", unset="the protocol's")  # noqa: RUF009  # a field
     channels_last: bool = option("Lay images and conv layers out channels last.", "--channels-last", default=False)
     compiled: bool = option("Compile networks with torch.compile.", "--compile", default=False)
@@ -176,7 +184,7 @@ class RunOptions:
     deterministic: bool = option(
         "Use only algorithms that repeat bit for bit on a GPU.", "--deterministic", default=False
     )
-    seed: int = option("Seed of the campaign, which sets the trials' seeds and the searches.", default=0)
+    seed: int | None = option("Seed of the campaign, which sets the trials' seeds and the searches.", unset="0")
     retry_failed: bool = option(
         "Run trials again that ended without a result.", "--retry-failed", default=False, of=_RUNNING
     )
@@ -186,22 +194,24 @@ class RunOptions:
         """Check each value on its own."""
         for each in dataclasses.fields(self):
             value, takes = getattr(self, each.name), each.metadata["takes"]
-            flag = f"--{each.name.replace('_', '-')}"
+            flag = flag_of(each)
             if isinstance(value, float) and not math.isfinite(value):
                 raise BadInput(f"{flag} must be a finite number, got {value}.")
             if takes and value is not None and not value.strip(" ,\t\n"):  # a variable that a script forgot to set
                 raise BadInput(f"{flag} takes {takes}, got {value!r}.")
+            if each.metadata["is_location"]:
+                for text in [value] if isinstance(value, str) else value or []:
+                    check_location(text, flag)
 
 
-def with_run_options(
-    command: Literal["run", "plan", "tune"], **defaults: Any
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make the options of `command` parameters of a function, which receives them as its parameter `options`.
+def flag_of(option: dataclasses.Field[Any]) -> str:
+    """An option's name on the command line."""
+    flags = option.metadata["flags"]
+    return str(flags[0]) if flags else f"--{option.name.replace('_', '-')}"
 
-    Args:
-        command: the command whose options are added.
-        defaults: field -> default, where this command's differs from the field's.
-    """
+
+def with_run_options(command: Literal["run", "plan", "tune"]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make the options of `command` parameters of a function, which receives them as its parameter `options`."""
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         fields = [each for each in dataclasses.fields(RunOptions) if command in each.metadata["of"]]
@@ -209,7 +219,7 @@ def with_run_options(
         parameters: list[inspect.Parameter] = []
         for parameter in inspect.signature(function, eval_str=True).parameters.values():
             if parameter.name == "options":
-                parameters += [_parameter(each, types[each.name], defaults) for each in fields]
+                parameters += [_parameter(each, types[each.name]) for each in fields]
             else:
                 parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
 
@@ -225,17 +235,12 @@ def with_run_options(
     return decorate
 
 
-def _parameter(option: dataclasses.Field[Any], type_: Any, defaults: Mapping[str, Any]) -> inspect.Parameter:
+def _parameter(option: dataclasses.Field[Any], type_: Any) -> inspect.Parameter:
     """A parameter for Typer, made from a field of `RunOptions`."""
     metadata = option.metadata
-    default = defaults.get(option.name, option.default)
-    text = (
-        f"{metadata['text']} [default: {metadata['unset']}]"
-        if metadata["unset"] and default is None
-        else metadata["text"]
-    )
+    text = f"{metadata['text']} [default: {metadata['unset']}]" if metadata["unset"] else metadata["text"]
     annotation = Annotated[type_, typer.Option(*metadata["flags"], help=text, **metadata["parameters"])]
-    return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+    return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=annotation)
 
 
 def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
@@ -258,6 +263,7 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
     data = Path(options.data) if options.data else None
     if data is not None and not data.is_dir() and (data.exists() or not options.download):
         raise BadInput(f"--data must be an existing folder (--download creates it), got {data}.")
+    cpus_per_trial = _given_or(options.cpus_per_trial, 1.0)
     switches = {
         "precision": options.precision.value if options.precision else "",
         "channels_last": options.channels_last,
@@ -273,13 +279,13 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
         sources=tuple(options.sources or ()),
         budget=Budget(
             scale=scale,  # type: ignore[arg-type]  # Budget checks it
-            tune_trials=tune_trials if options.tune_trials is None else options.tune_trials,
-            seeds=suite.seeds_for(scale) if options.seeds is None else options.seeds,
+            tune_trials=_given_or(options.tune_trials, tune_trials),
+            seeds=_given_or(options.seeds, suite.seeds_for(scale)),
             default_seeds=suite.default_seeds,
             timing_repeats=suite.timing_repeats_for(scale),
-            splits=options.splits,
-            seed=options.seed,
-            tune_width=tune_width if options.tune_width is None else options.tune_width,
+            splits=_given_or(options.splits, 1),
+            seed=_given_or(options.seed, 0),
+            tune_width=_given_or(options.tune_width, tune_width),
             halving=halving,
         ),
         tune_width_is_asked=options.tune_width is not None,
@@ -290,19 +296,19 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
         cluster=Cluster(
             address=options.address,
             max_workers=options.workers,
-            cpus_per_trial=options.cpus_per_trial,
+            cpus_per_trial=cpus_per_trial,
             gpus_per_trial=options.gpus_per_trial,
-            wait_seconds=options.wait_for_nodes,
+            wait_seconds=options.wait_for_nodes or 0.0,
             allow_no_token=options.allow_no_token,
         ),
         execution=Execution(
             data_dir=str(data.absolute()) if data else None,
             gpu_fraction=1.0 if options.serial else DEFAULT_GPU_FRACTION,
-            cpu_threads=max(1, int(options.cpus_per_trial)),
+            cpu_threads=max(1, int(cpus_per_trial)),
             trial_seconds=options.trial_seconds or None,
             known_limit=options.trial_seconds is None,
             memory_bytes=int(options.trial_memory * 2**30) if options.trial_memory else None,
-            checkpoint_seconds=options.checkpoint_seconds,
+            checkpoint_seconds=_given_or(options.checkpoint_seconds, CHECKPOINT_SECONDS),
         ),
         switches={name: value for name, value in switches.items() if value},
         retry_failed=options.retry_failed,
@@ -319,6 +325,10 @@ def _check_together(options: RunOptions) -> None:
         raise BadInput("--wait-for-nodes waits for nodes of a Ray cluster: give its --address as well.")
     if options.download and options.data is None:
         raise BadInput("--download needs the folder to put data sets into: --data DIR.")
+
+
+def _given_or(value: _T | None, default: _T) -> _T:
+    return default if value is None else value
 
 
 def _names(text: str | None) -> tuple[str, ...]:

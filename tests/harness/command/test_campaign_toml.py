@@ -12,6 +12,7 @@ from harness.cli import app
 from harness.command.campaign_template import write_template
 from harness.command.campaign_toml import asked_for
 from harness.command.options import RunOptions, ScaleName, request_of
+from harness.command.own_tasks_toml import OwnTasks
 from harness.errors import BadInput
 from harness.results.store import Store
 
@@ -65,6 +66,45 @@ def test_options_of_the_command_line_go_before_those_of_the_file(asked):
     assert (budget.seeds, budget.scale, budget.tune_trials, budget.tune_width) == (3, "smoke", 27, 9)
 
 
+@pytest.mark.parametrize(
+    ("option", "in_file", "given"),
+    [
+        ("splits", 3, 1), ("seed", 3, 0), ("cpus-per-trial", 2.0, 1.0), ("checkpoint-seconds", 9.0, 60.0),
+        ("seeds", 3, 5), ("tune-trials", 8, 20),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_given_counts_where_it_is_the_default_too(asked, option, in_file, given):
+    field = option.replace("-", "_")
+    text = f"{SMALL}[options]\n{option} = {in_file}\n"
+    assert getattr(asked(text, **{field: given}).options, field) == given
+    assert getattr(asked(text).options, field) == in_file
+
+
+def test_an_option_that_is_not_given_is_none_or_false():
+    """Otherwise a value that happens to be the default could not be told from none, and would not override a file."""
+    assert {field.default for field in dataclasses.fields(RunOptions)} == {None, False}
+
+
+def test_a_files_budgets_are_those_of_tune_as_well(asked, monkeypatch):
+    budgets = []
+    monkeypatch.setattr("harness.cli._run", lambda request: budgets.append(request.budget))
+    definition = OwnTasks(definitions={"x": ""}, folders={}, code_folder=None)
+    monkeypatch.setattr("harness.command.own_tasks_toml.own_tasks_of", lambda path, content: definition)
+    asked('contestants = ["none"]\n[options]\ntune-trials = 8\nseeds = 3\n[own-tasks.x]\n')
+    for more in ((), ("--tune-trials", "30")):
+        ended = CliRunner().invoke(app, ["tune", "mine.toml:x", "--regularizer", "dropout", *more])
+        assert ended.exit_code == 0, ended.exception
+    ended = CliRunner().invoke(app, ["tune", "digits-mlp", "--regularizer", "dropout", "--scale", "smoke"])
+    assert ended.exit_code == 0, ended.exception
+    assert [(budget.tune_trials, budget.seeds) for budget in budgets] == [(8, 3), (30, 3), (30, 5)]
+
+
+def test_folders_of_rows_can_stand_in_a_file(asked):
+    text = f'{SMALL}[options]\nfrom = ["results/a", "b"]\nresults = "c"\n'
+    assert asked(text).request().sources == ("results/a", "b")
+    assert asked(text, sources=["d"]).request().sources == ("d",)
+
+
 def test_groups_are_cells_of_their_own_with_grids(asked):
     text = (
         SMALL
@@ -96,6 +136,11 @@ def test_groups_are_cells_of_their_own_with_grids(asked):
         (SMALL + '[options]\nhalving = "yes"', "halving must be true or false, got 'yes'"),
         (SMALL + "[options]\nworkers = 0", "workers must be at least 1, got 0"),
         (SMALL + '[options]\nscale = "tiny"', "scale must be one of paper, short, smoke, got 'tiny'"),
+        (SMALL + '[options]\nfrom = "results/a"', "from must be a list of names, got 'results/a'"),
+        (SMALL + "[options]\nfrom = [3]", r"from must be a list of names, got \[3\]"),
+        (SMALL + '[options]\nfrom = [" "]', "--from takes a folder or URI, got ' '"),
+        (SMALL + '[options]\nresults = "  "', "--results takes a folder or URI, got '  '"),
+        (SMALL + '[options]\ndata = "s3:///x"', "--data takes a URI that names a bucket"),
         (SMALL + "[options]\ntrial-seconds = nan", "--trial-seconds must be a finite number"),
         (SMALL + 'name = "../x"', "name must be letters"),
         (SMALL + 'name = "quickstart"', "there is a suite named 'quickstart' already"),
