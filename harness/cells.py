@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from harness.contestants import Contestant
 from harness.errors import BadInput
 from harness.provenance import code_hash
-from harness.records import Scale
+from harness.records import Scalar, Scale
 from search_spaces.space import Space
 from tasks.experiments import TASKS
 from tasks.lookup import task_of
@@ -91,9 +91,10 @@ def _cell(suite: Suite, task_name: str, regularizer: str, scale: Scale) -> Cell:
         _check_task(task_name, scale)
     foreign_parts = [part for part in contestant.parts if part not in REGULARIZERS.own]
     try:
-        for point in points:
-            contestant.resolve(task, scale, point)
+        resolved = [contestant.resolve(task, scale, point) for point in points]
         reason = contestant.skip_reason(task, scale)
+        if reason is None:
+            _check_points(contestant, resolved)
         note = contestant.idle_reason(task, scale) if reason is None else None
         contestant.space(task, scale)
         cell_code_hash(task_name, regularizer, definition)
@@ -115,6 +116,19 @@ def _cell(suite: Suite, task_name: str, regularizer: str, scale: Scale) -> Cell:
         definition=definition,
         points=points,
     )
+
+
+def _check_points(contestant: Contestant, points: Sequence[Mapping[str, Scalar]]) -> None:
+    """Build the regularizers at each point of a grid: a value that they refuse would make every trial there fail.
+
+    Raises:
+        BadInput: if they refuse one.
+    """
+    for point in points:
+        try:
+            contestant.build(point)
+        except ValueError as error:
+            raise BadInput(str(error)) from error
 
 
 @cache

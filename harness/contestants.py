@@ -7,6 +7,7 @@ keeps its own name; where two parts have a field of the same name, each gets the
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -88,15 +89,21 @@ class Contestant:
         In increasing priority: the regularizer's defaults, the task's defaults, `overrides`, the task's pins.
 
         Raises:
-            BadInput: if an override is not a hyperparameter of this contestant, or has a value of another type.
+            BadInput: if an override is not a hyperparameter of this contestant, or has a value of another type or one
+                that rows cannot hold.
         """
         overrides = dict(overrides or {})
         resolved: dict[str, Scalar] = {}
         for field in self._fields():
             default = task.defaults.get(f"{field.part}.{field.name}", task.defaults.get(field.name, field.default))
             value = task.pins.get(field.name, overrides.pop(field.key, default))
-            resolved[field.key] = self._as_kind(field, value)
-        resolved[LEARNING_RATE] = float(overrides.pop(LEARNING_RATE, task.default_learning_rate(scale)))
+            resolved[field.key] = _as_kind(f"{field.part}.{field.name}", type(field.default), value)
+        learning_rate: float = _as_kind(
+            LEARNING_RATE, float, overrides.pop(LEARNING_RATE, task.default_learning_rate(scale))
+        )
+        if learning_rate < 0:
+            raise BadInput(f"{LEARNING_RATE} must be at least 0, got {learning_rate}.")
+        resolved[LEARNING_RATE] = learning_rate
         if overrides:
             raise BadInput(
                 f"{self.name} has no hyperparameter {', '.join(map(repr, overrides))}; it has {', '.join(resolved)}."
@@ -149,18 +156,6 @@ class Contestant:
         reasons = [regularizer.idle_reason(task.epochs(scale)) for _, regularizer in parts]
         return None if None in reasons else f"Changes nothing here. {' '.join(filter(None, reasons))}"
 
-    def _as_kind(self, field: _Field, value: Scalar) -> Scalar:
-        """The value in the type of the field's default; 2.0 is accepted for 2, no other conversion is made."""
-        kind = type(field.default)
-        try:
-            converted = kind(value)
-        except (TypeError, ValueError):
-            converted = None
-        if converted is None or (kind is not str and converted != value):
-            what = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "a word")
-            raise BadInput(f"{field.part}.{field.name} must be {what}, got {value!r}.")
-        return converted
-
     def _fields(self) -> tuple[_Field, ...]:
         return _fields_of(self.parts)
 
@@ -204,6 +199,28 @@ def _kinds_of_our_fields() -> dict[str, tuple[str, str]]:
     """The kind of values of each field of regarena's own regularizers, and a regularizer that has the field."""
     own: dict[str, type[Any]] = {name: REGULARIZERS[name] for name in REGULARIZERS.own}
     return {field.name: (_kind(field.default), name) for name, cls in own.items() for field in dataclasses.fields(cls)}
+
+
+def _as_kind(name: str, kind: type[Any], value: Scalar) -> Any:
+    """The value in the type of the field's default; 2.0 is accepted for 2, no other conversion is made.
+
+    Raises:
+        BadInput: if it is of another type, not finite, or a whole number of more than 64 bits.
+    """
+    try:
+        converted = kind(value)
+    except (TypeError, ValueError, OverflowError):
+        converted = None
+    is_other = kind is not str and (converted != value or (isinstance(value, bool) and kind is not bool))
+    if converted is None or is_other:
+        what = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "a word")
+    elif isinstance(converted, float) and not math.isfinite(converted):
+        what = "a finite number"
+    elif isinstance(converted, int) and not -(2**63) <= converted < 2**63:
+        what = "a whole number of at most 64 bits"
+    else:
+        return converted
+    raise BadInput(f"{name} must be {what}, got {value!r}.")
 
 
 def _kind(value: object) -> str:

@@ -1,3 +1,4 @@
+import math
 from dataclasses import fields, replace
 
 import pytest
@@ -56,6 +57,19 @@ def test_overrides_take_the_type_of_the_default():
         ("block_size", 2.7, r"dropblock\.block_size must be a whole number, got 2\.7\."),
         ("block_size", "two", r"dropblock\.block_size must be a whole number, got 'two'\."),
         ("drop_rate", "much", r"dropblock\.drop_rate must be a number, got 'much'\."),
+        ("drop_rate", True, r"dropblock\.drop_rate must be a number, got True\."),
+        ("drop_rate", math.inf, r"dropblock\.drop_rate must be a finite number, got inf\."),
+        ("drop_rate", math.nan, r"dropblock\.drop_rate must be a number, got nan\."),
+        ("drop_rate", 10**400, r"dropblock\.drop_rate must be a number, got 10{400}\."),
+        ("block_size", math.inf, r"dropblock\.block_size must be a whole number, got inf\."),
+        (
+            "block_size",
+            2**63,
+            r"dropblock\.block_size must be a whole number of at most 64 bits, got 9223372036854775808",
+        ),
+        ("learning_rate", "fast", r"learning_rate must be a number, got 'fast'\."),
+        ("learning_rate", -math.inf, r"learning_rate must be a finite number, got -inf\."),
+        ("learning_rate", -0.1, r"learning_rate must be at least 0, got -0\.1\."),
     ],
 )
 def test_an_override_of_another_kind_is_refused_and_not_bent(field, value, message):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from harness.errors import BadInput
@@ -49,6 +51,21 @@ def test_a_value_that_the_task_pins_stays_pinned_and_runs_once():
     )
     plan = planned(group)
     assert [spec.hyperparameters["block_size"] for spec in plan.default_specs(plan.cells[0])] == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ({"drop_rate": (0.1, 2.0)}, r"Dropout.drop_rate must lie in \[0, 1\), got 2.0"),
+        ({"where": ("all", "nowhere")}, "Dropout.where must be"),
+        ({"drop_rate": (math.inf,)}, "dropout.drop_rate must be a finite number, got inf"),
+        ({"learning_rate": (math.inf,)}, "learning_rate must be a finite number, got inf"),
+    ],
+    ids=str,
+)
+def test_a_value_with_which_every_trial_would_fail_is_refused(grid, message):
+    with pytest.raises(BadInput, match=message):
+        planned(Group(tasks=("digits-mlp",), regularizers=("dropout",), grid=grid))
 
 
 def test_a_grid_over_no_hyperparameter_of_the_regularizer_is_refused():
