@@ -21,7 +21,7 @@ class KSupportNorm(Regularizer):
 
     ||A||_(r) is the spectral k-support norm of order r = block_size: the l_2 norm of the largest singular values
     combined with the l_1 norm of the others. Width d has k = ceil(d / r) blocks, the last one shorter if r does not
-    divide d, and one block of all units if r is above d. X are the N training inputs.
+    divide d, and one block of all units if r is above d. X are the N training inputs (see `HiddenPair`).
 
     For all factors with the same product, the penalty of `dropblock_sample` (`path_norm` with this block size) is at
     least this one: it is the sum of ||U_i H_i||_F^2 over the k blocks; ||U_i H_i||_F = ||U_i H_i||_(r), since U_i H_i

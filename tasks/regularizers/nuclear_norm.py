@@ -18,7 +18,7 @@ class NuclearNorm(Regularizer):
     """Penalty beta ||U V^T X||_*^2 / N on linear layers U V^T of width d, beta = drop_rate / (1 - drop_rate) / d.
 
     For all factors with the same product, dropout's penalty (`path_norm`) is at least this one, with equality for
-    balanced factors; so both objectives have the same minimum. X are the N training inputs.
+    balanced factors; so both objectives have the same minimum. X are the N training inputs (see `HiddenPair`).
     """
 
     drop_rate: float = 0.5  # in [0, 1), of the equivalent dropout

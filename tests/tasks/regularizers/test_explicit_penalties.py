@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tasks.architectures.mlp import MLP
 from tasks.architectures.two_layer_relu import TwoLayerReLU
-from tasks.linear.networks import LinearPair
+from tasks.linear.networks import DeepLinear, LinearPair
 from tasks.regularizers.base import Context, Hooks, Regularizer, Step
 from tasks.regularizers.chain import Chain
 from tasks.regularizers.dropblock_sample import DropBlockSample, GridMask
@@ -247,6 +247,52 @@ def test_single_samples_add_up_to_the_same_norm_and_eval_mode_adds_nothing() -> 
     twin(X)
     assert float(value.detach()) == pytest.approx(float(penalty(whole, twin).detach()), rel=1e-10)
     assert float(penalty(hooks, network).detach()) == pytest.approx(float(value.detach()), rel=1e-12)
+
+
+def spectral_law(layers: Sequence[nn.Linear], inputs: Tensor) -> float:
+    """`NuclearNorm` at drop rate 0.4 of each two consecutive layers, from the predictions of the second one."""
+    total = 0.0
+    for front, behind in itertools.pairwise(layers):
+        hidden = torch.nn.functional.linear(inputs, front.weight, front.bias)  # unseen by hooks
+        predictions = (hidden @ behind.weight.T).detach().numpy()
+        total += 0.4 / 0.6 / front.out_features * np.linalg.norm(predictions, "nuc") ** 2 / len(inputs)
+        inputs = hidden
+    return total
+
+
+def test_after_an_epoch_the_norm_is_that_of_the_whole_training_set() -> None:
+    network = linear_pair()
+    hooks = attached(NuclearNorm(drop_rate=0.4), network)
+    expected = spectral_law((network.first, network.second), data()[0])
+    for epoch in (1, 2):
+        for batch in data()[0].flip(0).split(6):
+            network(batch)
+            value = penalty(hooks, network)
+            if epoch == 2:
+                assert float(value.detach()) == pytest.approx(expected, rel=1e-10)
+        hooks.after_epoch(epoch, network)
+    assert float(penalty(hooks, network).detach()) == pytest.approx(expected, rel=1e-10)
+
+
+def test_inputs_that_training_changes_are_those_of_the_last_epoch() -> None:
+    network = DeepLinear((NUM_INPUTS, WIDTH, 5, NUM_OUTPUTS), 1.0, torch_stream(0, "weights")).double()
+    measure_sites(network, torch.zeros(1, NUM_INPUTS, dtype=torch.float64))
+    hooks = attached(NuclearNorm(drop_rate=0.4), network.train())
+    for epoch in (1, 2):
+        with torch.no_grad():
+            network.linear_layers()[0].weight *= 2
+        for batch in data()[0].split(6):
+            network(batch)
+        hooks.after_epoch(epoch, network)
+        expected = spectral_law(network.linear_layers(), data()[0])
+        assert float(penalty(hooks, network).detach()) == pytest.approx(expected, rel=1e-10)
+
+
+def test_the_bias_of_the_layer_before_the_hidden_units_counts() -> None:
+    network = linear_pair()
+    network.first.bias = nn.Parameter(torch.arange(WIDTH, dtype=torch.float64))
+    expected = spectral_law((network.first, network.second), data()[0])
+    assert penalty_on_all_data(NuclearNorm(drop_rate=0.4), network) == pytest.approx(expected, rel=1e-10)
 
 
 @pytest.mark.parametrize(
