@@ -8,4 +8,4 @@ class DataError(ValueError):
 
 
 class Diverged(ArithmeticError):
-    """The training loss, or the validation value that selects the best epoch, is no longer a finite number."""
+    """The training loss, the validation value that selects the best epoch, or a weight is no longer a finite number."""

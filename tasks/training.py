@@ -21,6 +21,7 @@ from tasks.protocols import Protocol
 from tasks.regularizers.base import Batch, Context, History, Regularizer, Step
 from tasks.regularizers.chain import Chain
 from tasks.runtime.checkpointing import NOWHERE, Checkpoints
+from tasks.runtime.divergence import divergence_named
 from tasks.runtime.forward import execute_by
 from tasks.runtime.graphs import Graphs, graphs_of
 from tasks.runtime.state import State, Stateful, attributes_of, restore_attributes
@@ -115,8 +116,13 @@ class Training:
         same arguments resumes from there and gives the same results, bit for bit, as one without a pause.
 
         Raises:
-            Diverged: when the loss of an epoch, or the value that selects the best one, is not finite.
+            Diverged: when the loss of an epoch, or the value that selects the best one, is not finite, or when a hook
+                or an evaluation fails because the weights are not.
         """
+        with divergence_named(self.network):
+            return self._run(checkpoints, until_epoch)
+
+    def _run(self, checkpoints: Checkpoints, until_epoch: int | None) -> Trained:
         saved = checkpoints.load()
         if saved is not None and until_epoch is not None and saved["trained"]["epochs_run"] > until_epoch:
             saved = None  # the checkpoint is past the pause: train up to the pause again
@@ -171,13 +177,14 @@ class Training:
         """One step on each of these batches; returns the mean training loss and the seconds they took.
 
         Raises:
-            Diverged: when that loss is not finite.
+            Diverged: when that loss is not finite, or when a step fails because the weights are not.
         """
         started = time.perf_counter()
         if not self.hooks.listen_to("transform_raw"):
             self.batches.normalise_ahead()  # before the first of `batches` is made
         self.network.train()
-        losses = [self.step(batch, epoch) for batch in batches]
+        with divergence_named(self.network):
+            losses = [self.step(batch, epoch) for batch in batches]
         loss = float(torch.stack(losses).mean())  # waits for the device, once per epoch
         seconds = time.perf_counter() - started
         return _finite(loss, "training loss of", epoch), seconds
@@ -308,7 +315,8 @@ class Training:
         """Evaluate, and add the values to the curves at `epoch`; None adds no point: curves have one per epoch."""
         started = time.perf_counter()
         self.network.eval()
-        measured = self._evaluate(self.network)
+        with divergence_named(self.network):
+            measured = self._evaluate(self.network)
         trained.evaluation_seconds += time.perf_counter() - started
         if epoch is not None:
             trained.add_points(epoch, measured)

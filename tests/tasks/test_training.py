@@ -36,7 +36,9 @@ from tasks.regularizers.dropblock_sample import DropBlockSample
 from tasks.regularizers.dropout import Dropout
 from tasks.regularizers.early_stopping import EarlyStopping
 from tasks.regularizers.localdrop import LocalDrop
+from tasks.regularizers.nuclear_norm import NuclearNorm
 from tasks.regularizers.weight_decay import WeightDecay
+from tasks.regularizers.weighted_trace_norm import WeightedTraceNorm
 from tasks.runtime.trained import Trained
 from tasks.task import Task
 
@@ -395,3 +397,36 @@ def test_training_accuracy_is_read_once_at_the_end_and_on_training_images(monkey
     seen = evaluated_splits(monkeypatch, IMAGE_TASK, [])
     assert len(seen[-1]) == len(training.batches.split)  # type: ignore[attr-defined]  # data in memory
     assert [len(split) for split in seen].count(len(training.batches.split)) == 1  # type: ignore[attr-defined]  # data in memory
+
+
+@pytest.mark.parametrize(
+    ("name", "regularizer"),
+    [
+        ("shallow-linear-dropblock", NuclearNorm()),
+        ("synthetic-ratings-factors", WeightedTraceNorm()),
+        ("digits-mlp", LocalDrop(m=1)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_a_decomposition_of_weights_that_are_not_finite_is_a_divergence(name: str, regularizer: Regularizer) -> None:
+    task = tiny(name, epochs=2, **({"batch_size": 128} if name == "digits-mlp" else {}))  # one step to an epoch
+    with pytest.raises(Diverged, match="weights are no longer finite"):
+        trained(task, LosesWeights(), regularizer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LosesWeights(Regularizer):
+    def after_step(self, step: Step) -> None:
+        with torch.no_grad():
+            for parameter in step.network.parameters():
+                parameter.fill_(math.nan)
+
+
+def test_the_same_error_with_finite_weights_is_none() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Failing(Regularizer):
+        def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
+            raise torch.linalg.LinAlgError("The algorithm failed to converge.")
+
+    with pytest.raises(torch.linalg.LinAlgError):
+        prepared(tiny("digits-mlp", epochs=1), Failing()).run()
