@@ -14,6 +14,7 @@ from analysis.shown.formats import share
 from analysis.tables.cubes import cubes_of
 from analysis.tables.scores import scores_table
 from analysis.tables.statistic import Statistic
+from analysis.tables.ties import is_rounding
 
 BAYES_COLUMNS = ("scale", "regularizer", "rival", "better", "equivalent", "worse", "rope", "num_tasks")
 ROPE = 0.01  # one point of accuracy, as in Benavoli et al. 2017
@@ -78,7 +79,8 @@ def _largest(z: np.ndarray, weights: np.ndarray, rope: float) -> tuple[float, fl
     """The shares of draws in which theta of better, equivalent and worse is the largest; ties are split."""
     padded = np.concatenate([[0.0], z])
     sums = padded[:, None] + padded[None, :]
-    counted = [np.heaviside(sign * sums - 2 * rope, 0.5) for sign in (1, -1)]
+    beyond = [sign * sums - 2 * rope for sign in (1, -1)]
+    counted = [np.heaviside(np.where(is_rounding(each, 1.0), 0.0, each), 0.5) for each in beyond]  # accuracies <= 1
     blocks = [weights[start : start + _BLOCK] for start in range(0, len(weights), _BLOCK)]
     better, worse = (np.concatenate([((block @ each) * block).sum(axis=1) for block in blocks]) for each in counted)
     thetas = np.stack([better, 1 - better - worse, worse])

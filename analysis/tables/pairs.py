@@ -52,7 +52,7 @@ def strengths(trials: pd.DataFrame, num_draws: int = 200, confidence: float = 0.
     In the model, i is better than j with probability `s_i / (s_i + s_j)`. It is fitted to the win rates by the
     iteration of Hunter 2004 (eq. 3), after adding half a win to both sides of each pair with a common task.
     Contestants without a common task are compared through those that they have both met. The interval is the
-    percentile bootstrap over tasks, and over seeds within each cell.
+    percentile bootstrap over tasks, and over seeds within each task, drawn for all contestants together.
 
     The columns:
 

@@ -15,6 +15,7 @@ from analysis.shown.column import ALWAYS, Column, interval, number, text
 from analysis.shown.drawing import Drawing
 from analysis.tables.ranking import ranking_table
 from analysis.tables.statistic import Statistic
+from analysis.tables.ties import without_rounding
 from analysis.tables.timing import timing_table
 from harness.records import OVERALL
 
@@ -124,9 +125,12 @@ def _with_costs(scores: pd.DataFrame, efforts: pd.DataFrame, timing: pd.DataFram
 def on_front(loss: np.ndarray, cost: np.ndarray) -> np.ndarray:
     """Whether each point is on the Pareto front of two quantities, of which smaller is better; not if one is NaN.
 
+    Values that differ by rounding errors alone are equal (`without_rounding`).
+
     >>> on_front(np.array([0.3, 0.1, 0.2, 0.1]), np.array([1.0, 2.0, 3.0, 2.0])).tolist()
     [True, True, False, True]
     """
+    loss, cost = (without_rounding(each, np.abs(each)) for each in (loss, cost))
     with np.errstate(invalid="ignore"):
         no_worse = (loss[:, None] <= loss) & (cost[:, None] <= cost)
         better = (loss[:, None] < loss) | (cost[:, None] < cost)

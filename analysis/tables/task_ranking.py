@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from analysis.rows.bounds import bounds_of, worst_value
 from analysis.rows.cells import Cell
 from analysis.rows.task_cells import TaskCells
 from analysis.tables.statistics import equivalence_p_value, holm, mean_interval, paired_p_value
+from analysis.tables.ties import without_rounding
 
 OUTCOMES = {"win": "wins", "tie": "ties", "loss": "losses", "equivalent": "equivalents", "untested": "untested"}
 RANKING_COLUMNS = (
@@ -152,40 +154,46 @@ def _direction(first: Sequence[float], second: Sequence[float]) -> float:
     return float(sum((a > b) - (a < b) for a, b in zip(first, second, strict=True)))
 
 
-_Order = tuple[float, float, float] | None
+@dataclass(frozen=True)
+class _Order:
+    """The place of a cell; smaller is better, in this order. `size` is the mean absolute value of its finite scores."""
+
+    loss: float  # the mean
+    failed: float  # share of failed seeds, if the mean is infinite
+    loss_of_others: float  # their mean, if the mean is infinite
+    size: float
 
 
-def _order(cell: Cell, scores: Mapping[int, float], higher: bool) -> _Order:
-    """The sort key of a cell, smaller is better; None if it has no rank.
-
-    (mean loss, 0, 0) if the mean is finite, else (inf, share of failed seeds, mean loss of the others). A cell without
-    any value is last.
-    """
+def _order(cell: Cell, scores: Mapping[int, float], higher: bool) -> _Order | None:
+    """The place of a cell by these scores; None if it has no rank. A cell without any value is last."""
     if cell.skipped:
         return None
     if not scores:
-        return (math.inf, math.inf, 0.0)
+        return _Order(math.inf, math.inf, 0.0, 0.0)
     sign = -1.0 if higher else 1.0
-    loss = sign * fmean(scores.values())
-    if math.isfinite(loss):
-        return (loss, 0.0, 0.0)
     finite = [each for each in scores.values() if math.isfinite(each)]
-    share = 1 - len(finite) / len(scores)
-    return (math.inf, share, sign * fmean(finite) if finite else math.inf)
+    mean, size = (fmean(finite), fmean(map(abs, finite))) if finite else (math.inf, 0.0)
+    if len(finite) == len(scores):
+        return _Order(sign * mean, 0.0, 0.0, size)
+    return _Order(math.inf, 1 - len(finite) / len(scores), sign * mean if finite else math.inf, size)
 
 
-def _ranks_within(keys: Sequence[Any], orders: Sequence[_Order]) -> list[float]:
+def _ranks_within(keys: Sequence[Any], orders: Sequence[_Order | None]) -> list[float]:
     """The rank of each order among those with an equal key: 1 is best, ties have their mean rank, NaN for None."""
-    ranks = []
-    for key, order in zip(keys, orders, strict=True):
-        if order is None:
-            ranks.append(math.nan)
-            continue
-        rivals = [
-            other for other_key, other in zip(keys, orders, strict=True) if other_key == key and other is not None
-        ]
-        ahead, equal = sum(other < order for other in rivals), sum(other == order for other in rivals)
-        ranks.append(ahead + (equal + 1) / 2)
+    ranks = [math.nan] * len(orders)
+    members: dict[Any, list[tuple[int, _Order]]] = {}
+    for place, (key, order) in enumerate(zip(keys, orders, strict=True)):
+        if order is not None:
+            members.setdefault(key, []).append((place, order))
+    for of_key in members.values():
+        sizes = np.array([order.size for _, order in of_key])
+        losses = without_rounding(np.array([order.loss for _, order in of_key]), sizes)
+        others = without_rounding(np.array([order.loss_of_others for _, order in of_key]), sizes)
+        shares = [order.failed for _, order in of_key]
+        found = list(zip(losses.tolist(), shares, others.tolist(), strict=True))
+        for (place, _), own in zip(of_key, found, strict=True):
+            ahead, equal = sum(other < own for other in found), found.count(own)
+            ranks[place] = ahead + (equal + 1) / 2
     return ranks
 
 
