@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from analysis.papers.claims.claim import FAILS, HOLDS, Claim, Judge, Judgement, Results, verdict_of_bound
-from analysis.papers.claims.contests import ONE_SEED, UNDECIDED
+from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Claim, Judge, Judgement, Results, verdict_of_bound
+from analysis.papers.claims.contests import LEVEL, ONE_SEED, UNDECIDED
 from analysis.papers.thesis.differences import judge_differences
 from analysis.papers.thesis.wide_networks import (
     FIG_5_1,
@@ -174,6 +175,11 @@ def _no_projections(results: Results) -> Judgement | None:
 
 
 def _active_width(results: Results) -> Judgement | None:
+    """Judge by exact binomial tests whether at most the share delta of trainings has a mask above the bound.
+
+    The probability 1 - delta is that all T masks of a training are within the bound, so that one mask decides about its
+    training. The masks are those of the readings, which are some of the T: the share of trainings may be larger.
+    """
     rows = rows_of_lazy(results.trials)
     rows = rows[rows["rate"] > 0]
     if rows.empty or results.curves.empty:
@@ -184,14 +190,22 @@ def _active_width(results: Results) -> Judgement | None:
     read = read[read["epoch"] > 0]  # before the first step there is no mask
     if read.empty:
         return None
-    above = float((read["active_width"] > read["active_width_bound"]).mean())
+    is_above = (read["active_width"] > read["active_width_bound"]).groupby(read["trial_id"]).any()
+    above, num = int(is_above.sum()), len(is_above)
+    most = float(stats.binomtest(above, num, alternative="less").proportion_ci(1 - LEVEL).high)  # Clopper and Pearson
     closest = float((read["active_width"] / read["active_width_bound"]).max())
+    if stats.binomtest(above, num, FAILURE_PROBABILITY, alternative="greater").pvalue < LEVEL:
+        verdict = FAILS
+    elif most <= FAILURE_PROBABILITY:
+        verdict = HOLDS
+    else:
+        verdict = f"{TOO_FEW}: {num} trainings leave room for a share of {most:.0%}"
     return Judgement(
-        verdict=HOLDS if above <= FAILURE_PROBABILITY else FAILS,
-        value=above,
+        verdict=verdict,
+        value=above / num,
         limit=FAILURE_PROBABILITY,
-        measured=f"share of {len(read)} masks with more units than q m + sqrt(2 m ln(T / 0.05)): {above:.2g}; the "
-        f"widest has {closest:.2f} of the bound",
+        measured=f"{above} of {num} trainings have a mask with more units than q m + sqrt(2 m ln(T / 0.05)), of the "
+        f"{len(read)} that were read; the widest has {closest:.2f} of the bound",
         num_trials=len(rows),
         scale=str(rows["scale"].iloc[0]),
     )

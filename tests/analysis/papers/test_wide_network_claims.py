@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from result_rows import one_file, row
+from scipy import stats
 
-from analysis.papers.claims.claim import FAILS, HOLDS, VACUOUS, Results
+from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, VACUOUS, Results
 from analysis.papers.claims.contests import ONE_SEED, UNDECIDED
 from analysis.papers.thesis.wide_network_claims import WIDE_NETWORK_CLAIMS
 from analysis.papers.thesis.wide_network_figures import bound_figures, lazy_figures, subnetwork_figures
@@ -178,12 +179,40 @@ def test_bounds_from_1_on_are_vacuous(tmp_path, claim, error, bound, verdict):
     assert judged(claim, tmp_path, of_lazy(), curves).verdict == verdict
 
 
-def test_masks_are_no_wider_than_their_bound(tmp_path):
-    for active, verdict in ((60.0, HOLDS), (98.0, FAILS)):
-        found = judged(
-            "Section 5.3, active width", tmp_path / verdict, of_lazy(), lambda t, a=active: lazy_curves(t, active=a)
+ACTIVE_WIDTH = "Section 5.3, active width"
+
+
+def curves_above(num_above):
+    """Curves whose mask is wider than its bound at one of the two readings after the start, in this many trainings."""
+
+    def curves(trials):
+        points = lazy_curves(trials, active=60.0)
+        wide = points["trial_id"].isin(trials["trial_id"][trials["hp.drop_rate"] > 0][:num_above])
+        return points.assign(
+            value=points["value"].mask(wide & (points["metric"] == "active_width") & (points["epoch"] == 15), 98.0)
         )
-        assert found.verdict == verdict
+
+    return curves
+
+
+@pytest.mark.parametrize(("num_seeds", "num_above"), [(3, 0), (3, 1), (3, 9), (19, 0), (20, 0), (20, 6), (20, 7)])
+def test_the_width_of_masks_is_judged_by_trainings_and_not_by_masks(tmp_path, num_seeds, num_above):
+    """The bound is for all masks of a training at once, so that a training with one wider mask is above it."""
+    num = 3 * num_seeds  # one drop rate at three widths
+    if stats.binom.sf(num_above - 1, num, 0.05) < 0.05:
+        verdict = FAILS
+    elif stats.binom.cdf(num_above, num, 0.05) < 0.05:
+        verdict = HOLDS
+    else:
+        verdict = TOO_FEW
+    found = judged(ACTIVE_WIDTH, tmp_path, of_lazy(seeds=range(num_seeds)), curves_above(num_above))
+    assert found.verdict.partition(":")[0] == verdict
+    assert found.value == pytest.approx(num_above / num)
+
+
+def test_too_few_trainings_tell_how_often_their_masks_may_be_wider(tmp_path):
+    found = judged(ACTIVE_WIDTH, tmp_path, of_lazy(), curves_above(0))
+    assert found.verdict == f"{TOO_FEW}: 9 trainings leave room for a share of {1 - 0.05 ** (1 / 9):.0%}"
 
 
 def test_what_was_not_run_is_no_finding(tmp_path):
