@@ -8,7 +8,8 @@ Our means have a standard error, so there are four verdicts:
   (runs of one seed share initial weights and data order), or Welch's if there are fewer than two common seeds.
 * `holds` if every pair has the claimed order and each difference is significant by itself (p < 5 %). Because all must
   be significant, no correction is needed (intersection-union test, Berger 1982): with equal contestants at most 2.5 %
-  of such claims hold.
+  of such claims hold. The p that is shown is the one that decides: without correction for a pair in the claimed order,
+  after Holm's for one in the other.
 * `too few seeds` if neither is significant, or if there is only one seed.
 * `not comparable` if an entry of the paper's column was not run (it is easier to be best of fewer) and no pair
   contradicts the claim, if entries were tuned with unequal budgets, and at any scale but `paper`. The value is reported
@@ -80,18 +81,17 @@ def judge_order(pairs: Pairs, measure: Measure = accuracy_points) -> Judge:
             return None
         corrected = holm([each.difference.p_value for each in compared])
         worst = min(compared, key=lambda each: each.difference.mean)
-        sure = sum(each.difference.mean > 0 and p < LEVEL for each, p in zip(compared, corrected, strict=True))
+        sure = [each for each in compared if each.difference.mean > 0 and each.difference.p_value < LEVEL]
         against = [each for each, p in zip(compared, corrected, strict=True) if each.difference.mean < 0 and p < LEVEL]
-        p_value = corrected[compared.index(worst)]
-        text = (
-            f"{worst.words}{'' if math.isnan(p_value) else f' (p = {p_value:.2g})'}"
-            f"{_of_pairs(len(compared), sure) if len(compared) > 1 else ''}"
-        )
+        is_corrected = worst.difference.mean < 0 and len(compared) > 1
+        p_value = corrected[compared.index(worst)] if is_corrected else worst.difference.p_value
+        text = worst.words + _p_in_words(p_value, " after Holm's correction" * is_corrected)
+        text += _of_pairs(len(compared), len(sure)) if len(compared) > 1 else ""
         verdict = _verdict(
             field_,
             contradicted=bool(against),
             has_spread=not any(math.isnan(p) for p in corrected),
-            holds=all(each.difference.mean > 0 and each.difference.p_value < LEVEL for each in compared),
+            holds=len(sure) == len(compared),
         )
         return field_.judgement(verdict, value=-worst.difference.mean, limit=0.0, measured=text)
 
@@ -282,6 +282,10 @@ def _verdict(field_: _Field, *, contradicted: bool, has_spread: bool, holds: boo
     if not has_spread:
         return ONE_SEED
     return HOLDS if holds else UNDECIDED
+
+
+def _p_in_words(p_value: float, how: str = "") -> str:
+    return "" if math.isnan(p_value) else f" (p = {p_value:.2g}{how})"
 
 
 def _of_pairs(count: int, sure: int) -> str:

@@ -103,7 +103,7 @@ def _p_of_order(n: float, m: float) -> float:
     (0.05, 0.03125)
     """
     if math.isinf(max(n, m)):
-        return 0.5 ** min(n, m)  # each of the ratios is on one side of the constant
+        return math.pow(0.5, min(n, m))  # each of the ratios is on one side of the constant
     return 1 / math.comb(int(n + m), int(n))
 
 

@@ -6,10 +6,11 @@ Orders of errors are judged by tests on differences over seeds (`analysis.papers
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pandas as pd
 
-from analysis.papers.claims.claim import FAILS, HOLDS, Claim, Judge, Judgement, Results
+from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Claim, Judge, Judgement, Results
 from analysis.papers.thesis.adversarial import ATTACKS, TABLE_6_I, TABLE_6_II, errors_by_seed, rows_of
 from analysis.papers.thesis.differences import judge_differences
 from analysis.rows.current import succeeded
@@ -70,8 +71,10 @@ def _reflection_dominates(results: Results) -> Judgement | None:
     judgement = judge_differences(
         differences, used, training="full", words="error of the plain row less that of the reflected one"
     )
-    if judgement.verdict in (HOLDS, FAILS) and min(rows[name]["seed"].nunique() for name in rows) < _FEWEST_SEEDS:
-        return None
+    fewest = min(rows[name]["seed"].nunique() for name in rows)
+    if judgement.verdict in (HOLDS, FAILS) and fewest < _FEWEST_SEEDS:
+        needed = f"{fewest} of the {_FEWEST_SEEDS} that a claim on all {len(differences)} differences needs"
+        return replace(judgement, verdict=f"{TOO_FEW}: {needed}")
     return judgement
 
 

@@ -1,9 +1,8 @@
-"""Claims on differences of means over seeds, judged by tests with correction for multiple comparisons.
+"""Claims on differences of means over seeds, by the rule of `analysis.papers.claims.contests`.
 
-A claim `holds` if every difference is significantly above the claimed amount, `does not hold` if one is significantly
-below it after Holm's correction, and is undecided otherwise. "Significantly above" means that the 95 % interval lies
-above the amount; for several differences and an amount of 0, that the mean is positive and its p value after Holm's
-correction is below 5 %.
+A claim `holds` if every difference is significantly above the claimed amount: its 95 % interval lies above it, which
+needs no correction, because all must (intersection-union test). It `does not hold` if one difference is significantly
+below the amount after Holm's correction over all of them, and is undecided otherwise.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from typing import Literal
 import pandas as pd
 
 from analysis.papers.claims.claim import FAILS, HOLDS, Judgement
-from analysis.papers.claims.contests import LEVEL, ONE_SEED, UNDECIDED, one_is_beyond
-from analysis.tables.statistics import Difference, holm
+from analysis.papers.claims.contests import ONE_SEED, UNDECIDED, one_is_beyond
+from analysis.tables.statistics import Difference
 from harness.records import SCALES
 
 
@@ -45,24 +44,19 @@ def judge_differences(
     scale = min(rows["scale"], key=SCALES.index)
     low = min(each.low for each in differences.values())
     several = len(differences) > 1
-    corrected = holm([each.p_value for each in differences.values()])
-    sure = all(p < LEVEL and each.mean > least for p, each in zip(corrected, differences.values(), strict=True))
-    if several and least == 0:
-        contradicted = any(p < LEVEL and each.mean < 0 for p, each in zip(corrected, differences.values(), strict=True))
-    else:
-        contradicted = one_is_beyond(list(differences.values()), least, -1)
+    contradicted = one_is_beyond(list(differences.values()), least, -1)
     if training == "full" and scale != "paper":
         verdict = f"not comparable: scale {scale} ends training too early to tell"
     elif any(math.isnan(each.low) for each in differences.values()):
         verdict = ONE_SEED
-    elif sure if several and least == 0 else low > least:
+    elif low > least:
         verdict = HOLDS
     elif contradicted:
         early = "" if scale == "paper" else f"scale {scale} ends training too early to contradict it"
         reason = elsewhere or early
         verdict = f"not comparable: {reason}" if reason else FAILS
     else:
-        verdict = UNDECIDED + " after Holm's correction" * (several and least == 0)
+        verdict = UNDECIDED
     # Show the difference that decides the verdict: one that contradicts the claim, or the one with the lowest interval.
     end = "mean" if math.isnan(low) else "high" if contradicted else "low"
     shown = min(differences, key=lambda name: float(getattr(differences[name], end)))

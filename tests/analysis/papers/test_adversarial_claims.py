@@ -5,7 +5,7 @@ import pytest
 from result_rows import one_file, row
 
 import analysis
-from analysis.papers.claims.claim import FAILS, HOLDS, NOT_RUN, Results
+from analysis.papers.claims.claim import FAILS, HOLDS, NOT_RUN, TOO_FEW, Results
 from analysis.papers.claims.contests import ONE_SEED, UNDECIDED
 from analysis.papers.thesis.adversarial import ATTACKS, TRAININGS
 from analysis.papers.thesis.adversarial_claims import ADVERSARIAL_CLAIMS
@@ -86,22 +86,30 @@ def test_reflection_is_stronger_only_where_the_seeds_are_sure(tmp_path, reflecte
     assert judged("Table 6-I, standard row", tmp_path, rows).verdict == verdict
 
 
-def test_domination_needs_the_whole_training_and_is_undecided_within_noise(tmp_path):
-    def rows(scale, gain):
-        return [
-            of_table(
-                training,
-                seed,
-                scale,
-                **{name: 0.02 + 0.001 * seed - gain * training.startswith("R-") for name in ATTACKS},
-            )
-            for training in ("PGD-inf", "R-PGD-inf", "PGD-2", "R-PGD-2")
-            for seed in range(5)
-        ]
+def of_domination(scale, gain, num_seeds=5):
+    return [
+        of_table(
+            training,
+            seed,
+            scale,
+            **{name: 0.02 + 0.001 * seed - gain * training.startswith("R-") for name in ATTACKS},
+        )
+        for training in ("PGD-inf", "R-PGD-inf", "PGD-2", "R-PGD-2")
+        for seed in range(num_seeds)
+    ]
 
-    name = "Table 6-I, domination"
+
+@pytest.mark.parametrize("gain", [0.01, -0.01], ids=["dominates", "is dominated"])
+def test_domination_by_three_seeds_is_shown_as_too_few(tmp_path, gain):
+    found = judged("Table 6-I, domination", tmp_path, of_domination("paper", gain, num_seeds=3))
+    assert found.verdict == f"{TOO_FEW}: 3 of the 5 that a claim on all 16 differences needs"
+    assert found.num_trials == 12
+
+
+def test_domination_needs_the_whole_training_and_is_undecided_within_noise(tmp_path):
+    rows, name = of_domination, "Table 6-I, domination"
     assert judged(name, tmp_path / "a", rows("short", 0.01)).verdict.startswith("not comparable: scale short")
-    assert judged(name, tmp_path / "b", rows("paper", 0.0)).verdict == f"{UNDECIDED} after Holm's correction"
+    assert judged(name, tmp_path / "b", rows("paper", 0.0)).verdict == UNDECIDED
     noisy = rows("paper", 0.01)
     assert judged(name, tmp_path / "c", noisy).value < 0
 

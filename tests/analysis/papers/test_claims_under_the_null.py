@@ -11,7 +11,7 @@ from result_rows import timed
 from scipy import stats
 
 from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Results
-from analysis.papers.claims.contests import Pair, best_of, judge_equal, judge_gain, judge_order, judge_trend
+from analysis.papers.claims.contests import UNDECIDED, Pair, best_of, judge_equal, judge_gain, judge_order, judge_trend
 from analysis.papers.claims.costs import judge_cost_order
 from analysis.papers.entries import Entry
 from analysis.papers.thesis.differences import judge_differences
@@ -139,6 +139,48 @@ def test_of_differences_that_are_as_large_as_claimed_at_most_5_percent_of_the_cl
         }
         fails += judge_differences(differences, rows, training="end", least=0.1, words="difference").verdict == FAILS
     assert fails <= most(MANY)
+
+
+def with_p_value(p_value, num_seeds=5):
+    """Differences of mean 1 by seed, whose t-test against 0 has this p."""
+    scatter = np.linspace(-1, 1, num_seeds) / np.std(np.linspace(-1, 1, num_seeds), ddof=1)
+    return 1 + scatter * np.sqrt(num_seeds) / stats.t.isf(p_value / 2, num_seeds - 1)
+
+
+@pytest.mark.parametrize(("p_value", "verdict"), [(0.03, HOLDS), (0.07, TOO_FEW)])
+def test_each_of_several_differences_is_tested_at_5_percent_for_the_claim_that_all_are_there(p_value, verdict):
+    values = with_p_value(p_value)
+    assert stats.ttest_1samp(values, 0).pvalue == pytest.approx(p_value)
+    one = difference_of_means(dict(enumerate(values)), dict.fromkeys(range(5), 0.0))
+    differences = {str(number): one for number in range(3)}
+    rows = pd.DataFrame({"scale": ["paper"]})
+    judged = judge_differences(differences, rows, training="end", words="difference")
+    assert judged.verdict.partition(":")[0] == verdict
+
+
+def test_where_one_of_several_differences_is_not_there_at_most_5_percent_of_the_claims_hold():
+    rng, rows, holds = np.random.default_rng(8), pd.DataFrame({"scale": ["paper"]}), 0
+    for _ in range(MANY):
+        differences = {
+            str(true): difference_of_means(dict(enumerate(true + rng.normal(0, 0.05, 5))), dict.fromkeys(range(5), 0.0))
+            for true in (0.0, 1.0, 2.0)
+        }
+        holds += judge_differences(differences, rows, training="end", words="difference").verdict == HOLDS
+    assert holds <= most(MANY)
+
+
+def test_a_claim_on_several_pairs_tells_the_p_that_decides():
+    ours, others = ENTRIES[0], ENTRIES[1:]
+    trials = equal_contestants(np.random.default_rng(0))
+    ahead = with_p_value(0.03)[trials["seed"]] / 100  # by a point
+    for sign, verdict, words in (
+        (1, HOLDS, " (p = 0.03), the closest of 3; significant for 3"),
+        (-1, UNDECIDED, " (p = 0.09 after Holm's correction), the closest of 3; significant for 0"),
+    ):
+        made = trials.assign(test_value=0.8 + sign * ahead * trials["regularizer"].eq(ours.regularizer))
+        judged = judge_order(best_of(ours, others))(Results(trials=made, curves=NO_CURVES))
+        assert judged.verdict == verdict
+        assert judged.measured.endswith(words)
 
 
 def test_one_difference_fails_where_its_interval_ends_below_what_is_claimed():
