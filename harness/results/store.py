@@ -133,7 +133,7 @@ class Store:
                 self._fs.delete_dir(f"{self.root}/{CHECKPOINTS}")
 
     def finished(self, set_aside: bool = True) -> dict[str, TrialSummary]:
-        """Every trial that ended, by id.
+        """Every trial that ended, by id; a timing trial that ran on several machines failed if it did so on all.
 
         Damaged files are listed in `damaged`, and renamed to `*.damaged` if `set_aside`; their trials run again. In a
         source they are an error.
@@ -145,7 +145,8 @@ class Store:
         """
         table = self._unique(set_aside)
         self.proposals = _proposals(table)
-        return {row["trial_id"]: TrialSummary.from_row(row) for row in _rows(table, FINISHED_COLUMNS)}
+        ended = [TrialSummary.from_row(row) for row in _rows(table, FINISHED_COLUMNS)]
+        return {each.trial_id: each for each in sorted(ended, key=lambda each: not each.is_failure)}
 
     def rows(self, columns: Sequence[str], set_aside: bool = False) -> list[dict[str, Any]]:
         """These columns of every trial; a column that no file has is null.

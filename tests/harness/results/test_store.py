@@ -225,6 +225,20 @@ def test_of_two_rows_of_one_trial_the_one_that_succeeded_counts(store, tmp_path)
     assert [row["status"] for row in rows(Path(store.root))] == ["completed"]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_timing_trial_that_failed_on_one_of_two_machines_is_finished(store, tmp_path, order):
+    """It has a row for each; as a failure it would be tried again, and the row that succeeded would be removed."""
+    other = Store(tmp_path / "other")
+    other.prepare()
+    statuses = ["failed", "completed"][::order]
+    for each, status, machine in zip((store, other), statuses, ("a x1", "b x1"), strict=True):
+        each.write(record(0, status, role="timing").with_values(hardware_key=machine))
+    store.compact([other])
+    assert len(rows(Path(store.root))) == 2
+    (done,) = store.finished().values()
+    assert done.status == "completed"
+
+
 def test_forgetting_trials_removes_their_rows_and_curves_and_no_others(store):
     for number in range(4):
         store.write(record(number))
