@@ -115,8 +115,7 @@ def is_the_same_each_time(checked: CheckedDataset) -> Iterator[str]:
     if again.fingerprint != fingerprint:
         yield f"Read again, its fingerprint is {again.fingerprint!r} in place of {fingerprint!r}."
     for split, samples in checked.parts().items():
-        first, second = next(iter(samples.in_order())), next(iter(getattr(again, split).in_order()))
-        if not (torch.equal(first.inputs, second.inputs) and torch.equal(first.targets, second.targets)):
+        if not _equal(samples, getattr(again, split)):
             yield f"Read again, its {split} split holds other samples, or in another order."
 
 
@@ -129,17 +128,20 @@ def holds_out_other_samples_on_another_split(checked: CheckedDataset) -> Iterato
     if not checked.can_be_read or not 0 < share < 1:
         return
     first, second = (checked.dataset.splits(checked.data_dir, replace(_ANY, split=split)) for split in (0, 1))
-    if _equal(first.validation, second.validation):
+    if len(first.validation) and _equal(first.validation, second.validation):
         yield "It holds out the same samples on every split; draw them by `protocol.split_of(name)`."
     if not _equal(first.test, second.test):
         yield "Its test split depends on the split that is held out; it must be the same for all."
 
 
 def _equal(first: Samples, second: Samples) -> bool:
-    """Whether they begin with the same samples."""
-    pairs = (next(iter(samples.first(MAX_EXAMINED).in_order())) for samples in (first, second))
-    one, other = (torch.cat([inputs.double().flatten(1), targets.double()], 1) for inputs, targets in pairs)
-    return torch.equal(one, other)
+    """Whether they have equally many samples, and begin with the same ones."""
+    if len(first) != len(second):
+        return False
+    batches = zip(*(samples.first(MAX_EXAMINED).in_order() for samples in (first, second)), strict=True)
+    return all(
+        torch.equal(one.inputs, other.inputs) and torch.equal(one.targets, other.targets) for one, other in batches
+    )
 
 
 LAWS: tuple[Law[CheckedDataset], ...] = (

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from slow_params import slow_but
+from torch import Tensor
 
 from harness.checks import architectures, contestants, datasets, suites, tasks
 from harness.checks.architectures import CheckedArchitecture
@@ -20,6 +23,8 @@ from harness.cli import main
 from harness.command.check import check
 from tasks.architectures import ARCHITECTURES
 from tasks.datasets import DATASETS
+from tasks.datasets.batches import Split
+from tasks.datasets.dataset import Splits
 from tasks.experiments import SUITES, TASKS
 
 Install = Callable[..., Path]
@@ -265,3 +270,40 @@ import os, time
     assert [each.endswith(finding) for each in mine.findings] == [True], mine.findings
     if "sleep" not in statement:  # laws that train may fail here: autograd refuses a fork of a process that has used it
         assert [each for each in other.findings if "ended its process" in each or "did not end within" in each] == []
+
+
+def data_set(*readings: Sequence[Tensor], share: float = 0.2) -> CheckedDataset:
+    """A data set whose images are these (train, validation, test), one time after the other, over and over."""
+    times = itertools.cycle(readings)
+
+    def splits(data_dir: Path | None, protocol: object = None) -> Splits:
+        train, validation, test = (Split(inputs=each, targets=torch.ones(len(each), 1)) for each in next(times))
+        return Splits(train=train, validation=validation, test=test, fingerprint="f")
+
+    made = SimpleNamespace(
+        files=(), holds_images=True, shape=(1, 2, 2), num_classes=1, validation_fraction=share, splits=splits,
+        check=lambda data_dir: None,
+    )  # fmt: skip
+    return CheckedDataset("made", made)  # type: ignore[arg-type]  # what the laws use of a data set
+
+
+LAWS_OF_SAMPLES = datasets.LAWS[1:]
+
+
+def test_an_empty_split_is_one_finding() -> None:
+    images = torch.arange(2400.0).reshape(600, 1, 2, 2)
+    assert list(findings(data_set([images, images[:0], images]), LAWS_OF_SAMPLES)) == [
+        "The validation split is empty.",
+    ]
+
+
+@pytest.mark.parametrize("place", [0, 249, 250, 599])
+def test_samples_that_change_places_are_found_wherever_they_are(place: int) -> None:
+    images = torch.arange(2400.0).reshape(600, 1, 2, 2)
+    order = torch.arange(600)
+    order[[place, 300]] = order[[300, place]]
+    read_again = data_set([images, images, images], [images, images, images[order]], share=0)
+    assert list(findings(read_again, LAWS_OF_SAMPLES)) == [
+        "Read again, its test split holds other samples, or in another order."
+    ]
+    assert list(findings(data_set([images, images, images], share=0), LAWS_OF_SAMPLES)) == []
