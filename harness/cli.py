@@ -282,7 +282,7 @@ def retry(folder: Folder) -> None:
         tell(f"No trial of the run on {folder} failed.")
         return
     ask(folder, "retry")
-    tell(f"{before.num_failed:,} failed trial(s) in {folder} get another try, timing trials excepted.")
+    tell(f"{before.num_failed:,} trial(s) of the run on {folder} failed; all but timing trials get another try.")
 
 
 @app.command()

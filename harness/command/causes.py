@@ -70,6 +70,20 @@ def in_words(error: BaseException) -> tuple[str, int]:
     return " ".join([sentence, *getattr(error, "__notes__", ())]), exit_code
 
 
+_ADVICE = {  # of messages of the analysis: for Python code, and for the command
+    ", or load the rest with on_damage='warn'": "; `regarena verify` looks at every file",
+    "with out (--out)": "with --out",
+}
+
+
+def without_code(error: Exception) -> str:
+    """The message of an error of the analysis, with advice for the command instead of that for Python code."""
+    text = str(error)
+    for for_code, for_command in _ADVICE.items():
+        text = text.replace(for_code, for_command)
+    return text
+
+
 def without_traceback(error: BaseException) -> str:
     """The message for an unexpected error; it names the file that the traceback is written to."""
     where = _written(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from harness.command.causes import without_code
 from harness.errors import BadInput, RegarenaError
 
 
@@ -22,10 +23,7 @@ def export_folders(
     try:
         return analysis.export(list(folders), to, out, on_conflict, search_ranges)
     except (analysis.MissingPackageError, ValueError, FileNotFoundError) as error:
-        text = str(error).replace("with out (--out)", "with --out")
-        raise BadInput(
-            text.replace(", or load the rest with on_damage='warn'", "; `regarena verify` looks at every file")
-        ) from error
+        raise BadInput(without_code(error)) from error
     except analysis.ExportError as error:
         raise RegarenaError(str(error)) from error
 

@@ -26,7 +26,7 @@ def show_records(records: Records, as_json: bool = False, as_csv: bool = False) 
     """
     _check_format(as_json, as_csv)
     if as_json:
-        _say_json(json.dumps(list(records), indent=2, default=str))
+        say_json(json.dumps(list(records), indent=2, default=str))
     elif as_csv:
         from analysis.shown.spreadsheet import csv_of_records
 
@@ -43,7 +43,7 @@ def show_frame(frame: Any, as_json: bool, as_csv: bool) -> bool:
     """
     _check_format(as_json, as_csv)
     if as_json:
-        _say_json(frame.to_json(orient="records", indent=2, date_format="iso"))
+        say_json(frame.to_json(orient="records", indent=2, date_format="iso"))
     elif as_csv:
         from analysis.shown.spreadsheet import csv_of_frame
 
@@ -76,6 +76,11 @@ def print_notes(notes: Iterable[str]) -> None:
             say(line)
 
 
+def say_json(text: str) -> None:
+    """Print JSON in ASCII; DEL is escaped here, the only control character that json and pandas leave as it is."""
+    say(text.replace("\x7f", "\\u007f"))
+
+
 def say_entries(entries: Sequence[tuple[str, str]]) -> None:
     """Print terms and their meanings in two columns; the second is broken between words to fit the window."""
     columns = window_columns()
@@ -84,11 +89,6 @@ def say_entries(entries: Sequence[tuple[str, str]]) -> None:
     for term, meaning in entries:
         for line in wrapped(visible(meaning), columns, first=padded(visible(term), margin), following=following):
             say(line)
-
-
-def _say_json(text: str) -> None:
-    """Print JSON in ASCII; DEL is escaped here, the only control character that json and pandas leave as it is."""
-    say(text.replace("\x7f", "\\u007f"))
 
 
 def _check_format(as_json: bool, as_csv: bool) -> None:

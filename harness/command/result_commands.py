@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.command.causes import without_code
 from harness.command.parameters import (
     AsCsv,
     AsJson,
@@ -127,7 +128,7 @@ def compare(
         curves = analysis.load_curves(folders, on_conflict=rule(on_conflict))
         claimed = analysis.claims_table(trials, curves, paper)
     except ValueError as error:
-        raise BadInput(str(error)) from error
+        raise BadInput(without_code(error)) from error
     notes = [] if claims else show_comparison(frame, as_json, as_csv)
     if claims or not (as_json or as_csv):  # one table is one document
         show_claims(claimed, as_json, as_csv, known_notes=notes)
@@ -161,7 +162,7 @@ def report(
         try:
             page = analysis.write_report(folders, out, on_conflict=rule(on_conflict), describe=facts)
         except ValueError as error:
-            raise BadInput(_without_code(error)) from error
+            raise BadInput(without_code(error)) from error
         say(f"Report: {page}")
 
 
@@ -194,7 +195,7 @@ def _trials(folders: list[str], on_conflict: WhoseRows | None):  # type: ignore[
     try:
         return analysis.load_trials(folders, on_conflict=rule(on_conflict))
     except (ValueError, FileNotFoundError) as error:
-        raise BadInput(_without_code(error)) from error
+        raise BadInput(without_code(error)) from error
 
 
 def _curves(folders: list[str], on_conflict: WhoseRows | None):  # type: ignore[no-untyped-def]  # a DataFrame; pandas is not imported here
@@ -203,9 +204,4 @@ def _curves(folders: list[str], on_conflict: WhoseRows | None):  # type: ignore[
     try:
         return analysis.load_curves(folders, on_conflict=rule(on_conflict))
     except ValueError as error:
-        raise BadInput(_without_code(error)) from error
-
-
-def _without_code(error: Exception) -> str:
-    """The message of an error of the analysis, with advice for the command instead of that for Python code."""
-    return str(error).replace(", or load the rest with on_damage='warn'", "; `regarena verify` looks at every file")
+        raise BadInput(without_code(error)) from error

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from harness.command.printing import say_json
 from harness.control.status import Status, at, last_run, read_status
 from harness.errors import Interrupted
 from harness.terminal.durations import estimated, in_words
@@ -52,7 +53,7 @@ def show_status(location: str, watch: bool, as_json: bool) -> None:
         return
     status = read_status(location)
     if as_json:
-        say(json.dumps(status.as_json(), indent=2, default=str).replace("\x7f", "\\u007f"))
+        say_json(json.dumps(status.as_json(), indent=2, default=str))
         return
     for line in _lines(status, window_columns() or ALL_LINES, ALL_LINES):
         say(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -118,7 +119,8 @@ def read_status(location: str, with_failures: bool = True) -> Status:
     store = Store(location)
     campaign, run = read_campaign(store), _run_of(store)
     if campaign is None and run is None:
-        raise BadInput(f"{location} holds no campaign; `regarena run SUITE --results {location}` begins one.")
+        begin = f"regarena run SUITE --results {shlex.quote(location)}"
+        raise BadInput(f"{location} holds no campaign; `{begin}` begins one.")
     rows = _rows(store) if with_failures or run is None else []
     account = run or {}
     interval = account.get("interval_seconds", 0.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import posixpath
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -40,7 +41,7 @@ def opened_sources(folder: Folder, names: Iterable[str]) -> list[Folder]:
         if "://" in name or not folder.is_local:
             raise BadInput(
                 f"{folder.name} uses rows of {name}, which is opened only if you name it: give both folders, or to "
-                f"`regarena run` the option --from {name}."
+                f"`regarena run` the option --from {shlex.quote(name)}."
             )
         source = open_folder(os.path.relpath(posixpath.join(folder.path, name)))
         if not source.parquet_files(TRIALS):

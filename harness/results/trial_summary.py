@@ -7,7 +7,7 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.records import SUCCESSES, Scalar, TrialRecord
+from harness.records import INTENDED, SUCCESSES, Scalar, TrialRecord
 
 Proposals = MutableMapping[str, Mapping[str, Scalar]]
 """Digest of all that a proposal depends on -> the proposed hyperparameters (`harness.search.studies`)."""
@@ -48,7 +48,9 @@ class TrialSummary:
     @property
     def is_failure(self) -> bool:
         """Whether the trial should have a result and has none."""
-        return not (self.has_result or self.is_rejection or self.status in ("skipped", "pruned"))
+        if self.status in SUCCESSES:
+            return not self.has_result
+        return not (self.is_rejection or self.status in INTENDED)
 
     @classmethod
     def of(cls, record: TrialRecord) -> TrialSummary:

@@ -14,12 +14,14 @@ from typing import Literal
 import pytest
 from arena import COMMAND, Arena, rows
 from slow_params import slow_but
+from some_records import record
 from typer.testing import CliRunner
 
 from harness.cli import app, main
 from harness.command.registries import TABLES
 from harness.contestants import Contestant
 from harness.field_docs import field_docs
+from harness.results.store import Store
 from harness.spaces import space_of
 from tasks.experiments import SUITES, TASKS
 from tasks.regularizers import REGULARIZERS
@@ -538,6 +540,20 @@ def test_a_damaged_file_is_named_with_what_the_command_can_do_about_it(tmp_path,
     assert "broken.parquet" in error
     assert "`regarena verify` looks at every file" in error
     assert "on_damage" not in error
+
+
+def test_damaged_curves_are_told_alike_by_all_that_read_them(tmp_path, monkeypatch, capsys):
+    store = Store(tmp_path)
+    store.prepare()
+    store.write(record(0))
+    (tmp_path / "curves" / "broken.parquet").write_bytes(b"PAR1 and no more")
+    commands = (["compare"], ["stats", "--table", "time-to-target"], ["report"])
+    for command in commands:
+        code, _, error = call(monkeypatch, capsys, command[0], str(tmp_path), *command[1:])
+        assert code == 2, command
+        assert "broken.parquet" in error, command
+        assert "`regarena verify` looks at every file" in error, command
+        assert "on_damage" not in error, command
 
 
 def test_a_pipe_that_closes_early_is_no_error(arena):

@@ -1,5 +1,7 @@
 """What another terminal sees of a run and asks of it, by the files of the results folder alone."""
 
+import re
+import shlex
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -243,3 +245,17 @@ def test_what_is_read_from_a_finished_campaign_is_told_on_both_outputs(store, ca
 def test_a_folder_without_a_campaign_is_refused(tmp_path):
     with pytest.raises(BadInput, match="holds no campaign; `regarena run SUITE"):
         read_status(str(tmp_path / "nothing"))
+
+
+def test_a_command_that_a_message_suggests_takes_the_folder_as_it_is(tmp_path):
+    folder = str(tmp_path / "my results")
+    with pytest.raises(BadInput) as caught:
+        read_status(folder)
+    (command,) = re.findall("`(.*)`", str(caught.value))
+    assert shlex.split(command)[-2:] == ["--results", folder]
+
+
+def test_a_retry_promises_nothing_to_timing_trials(store):
+    with Account(store, "demo", standing):
+        told = " ".join(CliRunner().invoke(app, ["retry", store.location]).output.split())
+    assert told == f"1 trial(s) of the run on {store.location} failed; all but timing trials get another try."
