@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 from typing import Any
@@ -17,7 +17,7 @@ from analysis.shown.column import ALWAYS, interval, number, text
 from analysis.shown.formats import signed
 from analysis.tables.statistics import Difference, difference_of_means, holm, mean_of_differences
 from analysis.tables.timing import timing_table
-from harness.records import NETWORK_KINDS
+from harness.records import NETWORK_KINDS, SCALES
 
 RECOMMENDATION_COLUMNS = (
     "regularizer", "verdict", "gain", "gain_low", "gain_high", "p_holm", "smallest_gain", "largest_gain", "overhead",
@@ -43,7 +43,8 @@ def recommend(
 
     A task is like it if its network is of the same kind, its number of training images is the same up to a factor of
     sqrt(10), its share of wrong labels differs by at most 0.1, and its metric is accuracy. An argument that is None
-    does not matter.
+    does not matter. Only tasks at one scale count, the longest at which some contestant has evidence: the same task at
+    two scales is not two tasks, and a gain in a shortened training says little about that of a whole one.
 
     On task k, d_k is the mean over common seeds of the test accuracy of the contestant less that of the baseline, both
     tuned with the same budget and confirmed on fresh seeds; a failed seed counts as accuracy 0. The expected gain is
@@ -61,7 +62,7 @@ def recommend(
     - `p_holm`: corrected p of the hypothesis that the gain is 0
     - `smallest_gain`, `largest_gain`: over the tasks
     - `overhead`: time of a training step relative to that of the baseline, the geometric mean over the timed tasks
-      among these, or else over all timed tasks with the same kind of network; NaN if it is not known
+      that are alike, at any scale, or else over all timed tasks with the same kind of network; NaN if it is not known
     - `num_tasks`, `num_seeds`: size of the evidence: tasks, and pairs of trainings
     - `tasks`: their names
 
@@ -85,9 +86,11 @@ def recommend(
     wanted = _Wanted(kind=kind, num_images=num_images, label_noise=label_noise)
     cells = [each for each in tasks_of(current, "confirm", "test_value") if each.metric == METRIC]
     alike = [each for each in cells if wanted.fits(facts[each.scale, each.task])]
+    found = [(task, by_name) for task in alike if (by_name := _gains(task, baseline))]
+    longest = min((task.scale for task, _ in found), key=SCALES.index, default="")
     gains: dict[str, dict[str, Difference]] = {}
-    for task in alike:
-        for name, gain in _gains(task, baseline).items():
+    for task, by_name in found:
+        for name, gain in by_name.items() if task.scale == longest else ():
             gains.setdefault(name, {})[_title(task)] = gain
     overheads = _overheads(current, facts, [(task.scale, task.task) for task in alike], kind)
     expensive = {
@@ -99,7 +102,9 @@ def recommend(
     for row, p_value in zip(rows, holm([row["p_holm"] for row in rows]), strict=True):
         row |= {"p_holm": p_value, "verdict": _verdict(row["gain"], p_value)}
     rows.sort(key=lambda row: (_ORDER.index(row["verdict"]), -row["gain"], row["regularizer"]))
-    notes = [_cost_note(expensive, max_overhead)] if expensive else []
+    briefer = {_title(task): by_name for task, by_name in found if task.scale != longest}
+    notes = [_scale_note(longest, briefer, gains)] if briefer else []
+    notes += [_cost_note(expensive, max_overhead)] if expensive else []
     if not gains:
         notes = [_no_evidence(wanted, [facts[each.scale, each.task] for each in cells if _gains(each, baseline)])]
     table = pd.DataFrame(rows, columns=list(RECOMMENDATION_COLUMNS))
@@ -230,6 +235,12 @@ def _overheads(
             per_task = [fmean(ratios) for _, ratios in rows.groupby(["scale", "task"])["ratio"]]
             found[str(name)] = geometric_mean(per_task)
     return found
+
+
+def _scale_note(longest: str, briefer: Mapping[str, Iterable[str]], gains: Iterable[str]) -> str:
+    only_there = sorted({name for names in briefer.values() for name in names} - set(gains))
+    more = f" Contestants with evidence only there: {', '.join(only_there)}." if only_there else ""
+    return f"Only tasks at scale {longest} count, the longest with evidence; left out: {', '.join(briefer)}.{more}"
 
 
 def _cost_note(expensive: Mapping[str, float], max_overhead: float | None) -> str:

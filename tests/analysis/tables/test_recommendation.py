@@ -80,6 +80,21 @@ def test_a_failed_seed_counts_as_accuracy_0(tmp_path: Path) -> None:
     assert table["verdict"][0] == "unclear"
 
 
+def test_only_the_longest_scale_with_evidence_counts(tmp_path: Path) -> None:
+    slightly_worse = [0.79, 0.815, 0.80, 0.825]
+    rows = task("digits", CONV_1K | {"scale": "smoke"}, none=BASE, good=BETTER, brief=BETTER)
+    rows += task("digits", CONV_1K | {"scale": "short"}, none=BASE, good=slightly_worse)
+    rows += task("digits", CONV_1K | {"scale": "paper"}, none=BASE)  # without a contestant: no evidence
+    table = analysis.recommend(frame(tmp_path, rows))
+    assert list(table["regularizer"]) == ["good"]
+    assert table["gain"][0] == pytest.approx(np.mean(np.subtract(slightly_worse, BASE)))
+    assert (table["num_tasks"][0], table["tasks"][0]) == (1, "digits (short)")
+    assert analysis.notes_of(table)[0] == (
+        "Only tasks at scale short count, the longest with evidence; left out: digits (smoke). "
+        "Contestants with evidence only there: brief."
+    )
+
+
 @pytest.mark.parametrize(
     ("asked", "fits"),
     [
