@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.figures.canvas import new_figure
@@ -13,8 +14,8 @@ _STEP = 0.35  # inches per bar or name
 def plot_critical_difference(result: Friedman) -> Figure:
     """Plot mean ranks with Nemenyi's critical difference (Demšar 2006, figure 1); 1, the best rank, is at the left.
 
-    A bar is drawn over each largest group of contestants whose mean ranks differ by no more than the critical
-    difference.
+    A bar is drawn over each largest group of contestants whose mean ranks do not differ significantly: over all of them
+    if Friedman's test is not significant, else over those that differ by no more than the critical difference.
 
     Args:
         result: from `analysis.tables.overall.friedman`, or a value of `friedman_by_scale`.
@@ -44,10 +45,7 @@ def plot_critical_difference(result: Friedman) -> Figure:
 def groups_of(result: Friedman) -> list[tuple[int, int]]:
     """The largest groups without a significant difference: positions of their first and last members by mean rank."""
     means = result.mean_ranks.to_numpy()
-    spans = [
-        (first, max(last for last in range(len(means)) if means[last] - means[first] <= result.critical_difference))
-        for first in range(len(means))
-    ]
+    spans = [(first, int(np.flatnonzero(~result.differ(means[first], means)).max())) for first in range(len(means))]
     return [
         (first, last)
         for first, last in spans

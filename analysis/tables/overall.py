@@ -64,6 +64,7 @@ class Friedman:
         statistic: Friedman's chi-squared, corrected for ties.
         p_value: its p with k - 1 degrees of freedom.
         critical_difference: of mean ranks, `q sqrt(k (k + 1) / (6 N))` (Demšar 2006, section 3.2.2).
+        level: of both tests.
     """
 
     mean_ranks: pd.Series
@@ -71,12 +72,26 @@ class Friedman:
     statistic: float
     p_value: float
     critical_difference: float
+    level: float = 0.05
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether Friedman's test finds that the mean ranks differ at all; False if it was not computed."""
+        return self.p_value < self.level
+
+    def differ(self, means: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Whether mean ranks differ significantly from worse ones, elementwise.
+
+        They do if Friedman's test is significant and they are further apart than the critical difference: Nemenyi's
+        test is a post-hoc test, made only after Friedman's (Demšar 2006, section 3.2.2).
+        """
+        return self.is_significant & (others - means > self.critical_difference)
 
     @property
     def different_pairs(self) -> list[tuple[str, str]]:
-        """The pairs (better, worse) whose mean ranks differ by more than the critical difference."""
+        """The pairs (better, worse) whose mean ranks differ significantly."""
         names, means = list(self.mean_ranks.index), self.mean_ranks.to_numpy()
-        apart = means[None, :] - means[:, None] > self.critical_difference
+        apart = self.differ(means[:, None], means[None, :])
         return [(names[i], names[j]) for i, j in zip(*np.where(apart), strict=True)]
 
 
@@ -86,7 +101,7 @@ def friedman(ranks: pd.DataFrame, confidence: float = 0.95) -> Friedman:
     means = ranks.mean().sort_values(kind="stable")
     if num_tasks < FEWEST or k < FEWEST or bool((ranks.std(axis="columns") == 0).all()):
         absent = dict.fromkeys(("statistic", "p_value", "critical_difference"), math.nan)
-        return Friedman(mean_ranks=means, num_tasks=num_tasks, **absent)
+        return Friedman(mean_ranks=means, num_tasks=num_tasks, level=1 - confidence, **absent)
     statistic, p_value = stats.friedmanchisquare(*(ranks[name] for name in ranks.columns))
     quantile = stats.studentized_range.ppf(confidence, k, math.inf) / math.sqrt(2)
     return Friedman(
@@ -95,6 +110,7 @@ def friedman(ranks: pd.DataFrame, confidence: float = 0.95) -> Friedman:
         statistic=float(statistic),
         p_value=float(p_value),
         critical_difference=float(quantile * math.sqrt(k * (k + 1) / (6 * num_tasks))),
+        level=1 - confidence,
     )
 
 
@@ -111,10 +127,9 @@ def overall_significance(
 ) -> pd.DataFrame:
     """Friedman's and Nemenyi's test over tasks: one row per scale.
 
-    Friedman's test asks whether the mean ranks over tasks differ at all. Nemenyi's test calls two contestants different
-    if their mean ranks differ by more than the critical difference (Demšar 2006, section 3.2.2); it is computed
-    whatever the result of Friedman's test. Ranks, contestants and tasks are those of the overall rows of
-    `ranking_table`.
+    Friedman's test asks whether the mean ranks over tasks differ at all. Only if it is significant, Nemenyi's test
+    calls two contestants different if their mean ranks differ by more than the critical difference (Demšar 2006,
+    section 3.2.2). Ranks, contestants and tasks are those of the overall rows of `ranking_table`.
 
     The columns:
 
@@ -122,8 +137,9 @@ def overall_significance(
     - `num_tasks`, `num_regularizers`: N and k, the tasks and contestants without missing ranks
     - `friedman_statistic`, `friedman_p`: chi-squared corrected for ties, and its p. With fewer than 3 tasks or 3
       contestants these two, `critical_difference` and `smallest_reachable_p` are NaN
-    - `critical_difference`: `q sqrt(k (k + 1) / (6 N))`, q the quantile of the studentized range divided by sqrt(2)
-    - `different_pairs`: text, "A before B" for each significant pair
+    - `critical_difference`: `q sqrt(k (k + 1) / (6 N))`, q the quantile of the studentized range divided by sqrt(2),
+      whatever the result of Friedman's test
+    - `different_pairs`: text, "A before B" for each significant pair; "" if Friedman's test is not significant
     - `smallest_reachable_p`: the smallest p that Friedman's test can give with these N and k
     - `sentence`: the smallest p of both tests in words, or that nothing can be tested
 
@@ -131,7 +147,7 @@ def overall_significance(
         trials: from `load_trials`.
         role: as in `ranking_table`.
         value: as in `ranking_table`.
-        confidence: 1 less the level of Nemenyi's test, between 0 and 1.
+        confidence: 1 less the level of both tests, between 0 and 1.
     """
     return significance_of(ranking_table(trials, role=role, value=value, confidence=confidence), confidence)
 

@@ -96,7 +96,7 @@ def overall_sentences(ranking: pd.DataFrame, baseline: str = "none") -> dict[str
         ]
         if math.isnan(result.p_value):
             said.append(str(tested[scale]) if result.num_tasks < FEWEST or len(means) < FEWEST else _ALL_TIED)
-        elif result.p_value >= LEVEL:
+        elif not result.is_significant:
             said.append(
                 f"The mean ranks do not differ significantly (Friedman's test, {_p(result.p_value)}), so "
                 "this order may be chance."

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 import scikit_posthocs
@@ -7,6 +8,9 @@ from result_rows import confirmed, frame, row
 from scipy import stats
 
 import analysis
+from analysis.figures.critical_difference import groups_of
+from analysis.tables.overall import friedman_by_scale, significance_of
+from analysis.tables.verdicts import overall_sentences
 
 # Ranks of a, b, none on six tasks: a is always first.
 VALUES = {"a": [0.9] * 6, "b": [0.8, 0.8, 0.8, 0.6, 0.8, 0.8], "none": [0.7] * 6}
@@ -101,3 +105,17 @@ def test_contestants_that_never_differ_are_not_tested(tmp_path):
     result = analysis.overall_significance(frame(tmp_path, rows_of(same))).iloc[0]
     assert math.isnan(result["friedman_p"])
     assert result["different_pairs"] == ""
+
+
+def test_no_pair_differs_where_friedmans_test_is_not_significant(tmp_path):
+    ranks = {"a": [3, 2, 4, 4, 5], "b": [4, 4, 1, 2, 4], "c": [6, 1, 2, 6, 2], "d": [2, 6, 6, 3, 3], "e": [5] * 4 + [6]}
+    ranks["f"] = [1, 3, 3, 1, 1]  # its mean rank is 3.4 before that of e, and the critical difference is 3.37
+    assert stats.friedmanchisquare(*ranks.values()).pvalue > 0.1
+    trials = frame(tmp_path, rows_of({name: [1 - rank / 10 for rank in each] for name, each in ranks.items()}))
+    table = analysis.ranking_table(trials)
+    result = significance_of(table).iloc[0]
+    assert max(map(np.mean, ranks.values())) - np.mean(ranks["f"]) > result["critical_difference"]
+    assert result["different_pairs"] == ""
+    (tested,) = friedman_by_scale(table).values()
+    assert groups_of(tested) == [(0, 5)], "one bar joins all"
+    assert "do not differ significantly" in " ".join(overall_sentences(table)["smoke"])
