@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -42,6 +43,30 @@ class Budget:
     default_seeds: int | None = None  # default trials of each cell, if fewer than `seeds`
     halving: bool = False  # whether tune trials with worse values stop early
 
+    @classmethod
+    def of(cls, suite: Suite, scale: str | None = None, halving: bool = False, **asked: int | None) -> Budget:
+        """The budget of a suite; with halving its own numbers are raised to whole brackets.
+
+        Args:
+            suite: the suite.
+            scale: in place of the suite's own.
+            halving: whether tune trials stop early, if the suite does not say so itself.
+            asked: fields that replace the suite's numbers; None replaces nothing.
+        """
+        scale, halving = scale or suite.scale, halving or suite.halving
+        tune_trials, tune_width = suite.tune_trials_for(scale), suite.tune_width
+        if halving:
+            tune_trials, tune_width = math.ceil(tune_trials / BRACKET) * BRACKET, max(tune_width, BRACKET)
+        fields: dict[str, Any] = {
+            "tune_trials": tune_trials,
+            "tune_width": tune_width,
+            "seeds": suite.seeds_for(scale),
+            "default_seeds": suite.default_seeds,
+            "timing_repeats": suite.timing_repeats_for(scale),
+        }
+        fields |= {name: number for name, number in asked.items() if number is not None}
+        return cls(scale=scale, halving=halving, **fields)  # type: ignore[arg-type]  # __post_init__ checks the scale
+
     def __post_init__(self) -> None:
         """Check each number."""
         if self.scale not in SCALES:
@@ -52,6 +77,7 @@ class Budget:
             ("--seeds", self.seeds, 0),
             ("--splits", self.splits, 1),
             ("--seed", self.seed, 0),
+            ("The suite's default_seeds", self.default_seeds or 0, 0),
         ):
             if value < least:
                 raise BadInput(f"{name} must be at least {least}, got {value}.")

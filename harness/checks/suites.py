@@ -48,14 +48,8 @@ def can_be_planned_at_its_own_scale(checked: CheckedSuite) -> Iterator[str]:
         return
     if list(knows_every_name_in_it(checked)):
         return
-    budget = Budget(
-        scale=suite.scale,  # type: ignore[arg-type]  # checked above
-        tune_trials=suite.tune_trials_for(suite.scale),
-        seeds=suite.seeds_for(suite.scale),
-        timing_repeats=suite.timing_repeats_for(suite.scale),
-    )
     try:
-        yield from make_plan(checked.name, suite, budget, campaign_id="").left_out
+        yield from make_plan(checked.name, suite, Budget.of(suite), campaign_id="").left_out
     except BadInput as error:
         yield str(error)
 

@@ -252,14 +252,8 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
     from harness.execution import Execution
     from harness.plan import Budget
     from harness.request import Cluster, Request
-    from harness.search.halving import BRACKET
 
     _check_together(options)
-    halving = options.halving or suite.halving
-    scale = options.scale.value if options.scale else suite.scale
-    tune_trials, tune_width = suite.tune_trials_for(scale), suite.tune_width
-    if halving:  # whole brackets
-        tune_trials, tune_width = math.ceil(tune_trials / BRACKET) * BRACKET, max(tune_width, BRACKET)
     data = Path(options.data) if options.data else None
     if data is not None and not data.is_dir() and (data.exists() or not options.download):
         raise BadInput(f"--data must be an existing folder (--download creates it), got {data}.")
@@ -277,16 +271,15 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
         suite=suite,
         results=options.results or str(Path("results") / name),
         sources=tuple(options.sources or ()),
-        budget=Budget(
-            scale=scale,  # type: ignore[arg-type]  # Budget checks it
-            tune_trials=_given_or(options.tune_trials, tune_trials),
-            seeds=_given_or(options.seeds, suite.seeds_for(scale)),
-            default_seeds=suite.default_seeds,
-            timing_repeats=suite.timing_repeats_for(scale),
-            splits=_given_or(options.splits, 1),
-            seed=_given_or(options.seed, 0),
-            tune_width=_given_or(options.tune_width, tune_width),
-            halving=halving,
+        budget=Budget.of(
+            suite,
+            options.scale.value if options.scale else None,
+            options.halving,
+            tune_trials=options.tune_trials,
+            tune_width=options.tune_width,
+            seeds=options.seeds,
+            splits=options.splits,
+            seed=options.seed,
         ),
         tune_width_is_asked=options.tune_width is not None,
         only=_names(options.only),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,11 +22,14 @@ from harness.checks.suites import CheckedSuite
 from harness.checks.tasks import CheckedTask
 from harness.cli import main
 from harness.command.check import check
+from harness.command.options import RunOptions, request_of
+from harness.errors import BadInput
 from tasks.architectures import ARCHITECTURES
 from tasks.datasets import DATASETS
 from tasks.datasets.batches import Split
 from tasks.datasets.dataset import Splits
 from tasks.experiments import SUITES, TASKS
+from tasks.suites import Group, Suite
 
 Install = Callable[..., Path]
 Call = Callable[..., tuple[int, str, str]]
@@ -284,7 +288,7 @@ def data_set(*readings: Sequence[Tensor], share: float = 0.2) -> CheckedDataset:
         files=(), holds_images=True, shape=(1, 2, 2), num_classes=1, validation_fraction=share, splits=splits,
         check=lambda data_dir: None,
     )  # fmt: skip
-    return CheckedDataset("made", made)  # type: ignore[arg-type]  # what the laws use of a data set
+    return CheckedDataset("made", made)  # what the laws use of a data set
 
 
 LAWS_OF_SAMPLES = datasets.LAWS[1:]
@@ -307,3 +311,22 @@ def test_samples_that_change_places_are_found_wherever_they_are(place: int) -> N
         "Read again, its test split holds other samples, or in another order."
     ]
     assert list(findings(data_set([images, images, images], share=0), LAWS_OF_SAMPLES)) == []
+
+
+@pytest.mark.parametrize(
+    ("budget", "finding"),
+    [
+        ({"tune_width": 0}, "--tune-width must be at least 1, got 0."),
+        ({"tune_width": 0, "halving": True}, ""),  # halving takes whole brackets
+        ({"tune_trials": -1}, "--tune-trials must be at least 0, got -1."),
+        ({"default_seeds": -1}, "The suite's default_seeds must be at least 0, got -1."),
+        ({}, ""),
+    ],
+    ids=str,
+)
+def test_a_suite_with_a_budget_that_run_refuses_is_told(budget: dict[str, int], finding: str) -> None:
+    group = Group(tasks=("digits-mlp",), regularizers=("none", "dropout"))
+    suite = Suite(groups=(group,), scale="smoke", **{"tune_trials": 2, **budget})
+    assert list(findings(CheckedSuite("mine", suite), suites.LAWS)) == ([finding] if finding else [])
+    with pytest.raises(BadInput) if finding else nullcontext():
+        request_of("mine", suite, RunOptions())
