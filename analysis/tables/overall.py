@@ -85,7 +85,8 @@ class Friedman:
         They do if Friedman's test is significant and they are further apart than the critical difference: Nemenyi's
         test is a post-hoc test, made only after Friedman's (Demšar 2006, section 3.2.2).
         """
-        return self.is_significant & (others - means > self.critical_difference)
+        differ: np.ndarray = self.is_significant & (others - means > self.critical_difference)
+        return differ
 
     @property
     def different_pairs(self) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.linalg import LinAlgError  # type: ignore[attr-defined]  # exported, but not by a list of names
 
 from tasks.errors import DataError, Diverged
 
@@ -22,8 +23,8 @@ def divergence_named(network: nn.Module) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except (torch.linalg.LinAlgError, ValueError) as error:  # numpy's LinAlgError is a ValueError
-        of_matrix = isinstance(error, torch.linalg.LinAlgError) and "non-finite" in str(error)
+    except (LinAlgError, ValueError) as error:  # numpy's LinAlgError is a ValueError
+        of_matrix = isinstance(error, LinAlgError) and "non-finite" in str(error)
         if not of_matrix and _is_finite(network):
             raise
         raise Diverged(f"The weights are no longer finite: {error}") from error

@@ -21,6 +21,7 @@ from tiny_tasks import (
     with_pins,
 )
 from torch import Tensor, nn
+from torch.linalg import LinAlgError  # type: ignore[attr-defined]  # exported, but not by a list of names
 
 from harness.checks.tiny_tasks import CutAfter, CutOff
 from tasks import classification
@@ -426,7 +427,7 @@ def test_the_same_error_with_finite_weights_is_none() -> None:
     @dataclass(frozen=True, kw_only=True)
     class Failing(Regularizer):
         def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:
-            raise torch.linalg.LinAlgError("The algorithm failed to converge.")
+            raise LinAlgError("The algorithm failed to converge.")
 
-    with pytest.raises(torch.linalg.LinAlgError):
+    with pytest.raises(LinAlgError):
         prepared(tiny("digits-mlp", epochs=1), Failing()).run()
