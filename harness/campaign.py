@@ -8,14 +8,14 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.cells import Cell
+from harness.cells import Cell, cell_code_hash
 from harness.control.account import Account
 from harness.control.requests import Requests
 from harness.errors import BadInput, Interrupted, ResultsError, saying
 from harness.execution import Execution, placed
 from harness.plan import Plan, make_plan
 from harness.progress import Progress
-from harness.provenance import code_hash, software
+from harness.provenance import software
 from harness.records import TrialRecord, TrialSpec, utc_now
 from harness.records.folders import TRIALS, Folder, open_folders
 from harness.records.sources import KEY as FROM
@@ -311,7 +311,7 @@ def skipped_record(plan: Plan, cell: Cell) -> TrialRecord:
         seed=0,
         role="default",
         scale=cell.scale,
-        code_hash=code_hash(cell.task_name, cell.contestant.parts, cell.definition),
+        code_hash=cell_code_hash(cell.task_name, cell.regularizer, cell.definition),
         definition=cell.definition,
         campaign_id=plan.campaign_id,
         suite=plan.suite,

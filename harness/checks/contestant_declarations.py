@@ -121,6 +121,7 @@ def takes_no_fraction_for_a_whole_number_and_no_text_for_a_number(entrant: Entra
 def probes_of_range(note: str, *, whole: bool) -> tuple[list[float], list[float]]:
     """(allowed values, refused values) of the range at the beginning of a note; both are empty for other notes.
 
+    A symbol may stand before the range, or several, as in "gamma or alpha >= 0".
     Allowed ones are the included ends, then one inside; refused ones are just outside. `whole` gives integers.
     """
     if whole:
@@ -128,13 +129,14 @@ def probes_of_range(note: str, *, whole: bool) -> tuple[list[float], list[float]
         below = [math.floor(value) for value in outside if value < min(inside)]
         above = [math.ceil(value) for value in outside if max(inside) < value < math.inf]
         return [int(value) for value in inside if value.is_integer()], [*below, *above]
+    note = re.sub(r"^\w+ (or \w+ )*(?=>|in [\[(])", "", note)  # the symbols that the formula has for the field
     interval = re.match(r"in ([\[(])(-?[\d.]+), ([\d.]+)([\])])", note)
     if interval:
         low, high = float(interval[2]), float(interval[3])
         ends = [(low, interval[1] == "["), (high, interval[4] == "]")]
         inside = [value for value, included in ends if included] + [(low + high) / 2]
         return inside, [value for value, included in ends if not included] + [low - 0.1, high + 0.1]
-    bound = re.match(r"(?:gamma |gamma or alpha |l )?(>=?) (-?[\d.]+(?:e-?\d+)?)", note)
+    bound = re.match(r"(>=?) (-?[\d.]+(?:e-?\d+)?)", note)
     if bound:
         least = float(bound[2])
         if bound[1] == ">=":
