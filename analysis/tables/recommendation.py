@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.rows.current import current_rows, current_rows_remembered
@@ -15,7 +16,8 @@ from analysis.rows.notes import notes_of, with_notes
 from analysis.rows.task_cells import TaskCells, tasks_of
 from analysis.shown.column import ALWAYS, interval, number, text
 from analysis.shown.formats import signed
-from analysis.tables.statistics import Difference, difference_of_means, holm, mean_of_differences
+from analysis.tables.statistics import holm, mean_of_differences
+from analysis.tables.ties import is_rounding
 from analysis.tables.timing import timing_table
 from harness.records import NETWORK_KINDS, SCALES
 
@@ -48,10 +50,11 @@ def recommend(
 
     On task k, d_k is the mean over common seeds of the test accuracy of the contestant less that of the baseline, both
     tuned with the same budget and confirmed on fresh seeds; a failed seed counts as accuracy 0. The expected gain is
-    the mean of d_k over the K tasks that are alike, and its 95 % interval is `mean ± t sqrt(sum of e_k^2) / K`, where
-    e_k is the standard error of d_k, with Satterthwaite's degrees of freedom (`mean_of_differences`). It covers other
-    seeds (and, where a task draws its images by seed, other images) of these very tasks. It does not cover other
-    tasks: `smallest_gain` and `largest_gain`, over the tasks, show how much they differ.
+    the mean of d_k over the K tasks that are alike. Its 95 % interval is `mean ± t sqrt(sum of e_g^2) / K` over data
+    sets g, where e_g is the standard error of the sum of d_k over the tasks on this data set, which share seeds and
+    thereby images, with Satterthwaite's degrees of freedom (`mean_of_differences`). It covers other seeds (and, where a
+    task draws its images by seed, other images) of these very tasks. It does not cover other tasks: `smallest_gain` and
+    `largest_gain`, over the tasks, show how much they differ.
 
     The columns:
 
@@ -86,9 +89,10 @@ def recommend(
     wanted = _Wanted(kind=kind, num_images=num_images, label_noise=label_noise)
     cells = [each for each in tasks_of(current, "confirm", "test_value") if each.metric == METRIC]
     alike = [each for each in cells if wanted.fits(facts[each.scale, each.task])]
-    found = [(task, by_name) for task in alike if (by_name := _gains(task, baseline))]
+    data_sets = _data_sets(current)
+    found = [(task, by_name) for task in alike if (by_name := _gains(task, baseline, data_sets))]
     longest = min((task.scale for task, _ in found), key=SCALES.index, default="")
-    gains: dict[str, dict[str, Difference]] = {}
+    gains: dict[str, dict[str, _Gain]] = {}
     for task, by_name in found:
         for name, gain in by_name.items() if task.scale == longest else ():
             gains.setdefault(name, {})[_title(task)] = gain
@@ -106,9 +110,23 @@ def recommend(
     notes = [_scale_note(longest, briefer, gains)] if briefer else []
     notes += [_cost_note(expensive, max_overhead)] if expensive else []
     if not gains:
-        notes = [_no_evidence(wanted, [facts[each.scale, each.task] for each in cells if _gains(each, baseline)])]
+        notes = [
+            _no_evidence(wanted, [facts[each.scale, each.task] for each in cells if _gains(each, baseline, data_sets)])
+        ]
     table = pd.DataFrame(rows, columns=list(RECOMMENDATION_COLUMNS))
     return with_notes(table, notes, notes_of(current))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Gain:
+    """The differences to the baseline on one task, by seed."""
+
+    dataset: str
+    by_seed: Mapping[int, float]
+
+    @property
+    def mean(self) -> float:
+        return fmean(self.by_seed.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +191,13 @@ def _facts(current: pd.DataFrame) -> dict[tuple[str, str], _Facts]:
     }
 
 
-def _gains(task: TaskCells, baseline: str) -> dict[str, Difference]:
+def _data_sets(current: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """The data set of each (scale, task), "" if it is not known: unknown ones count as the same."""
+    known = current.reindex(columns=["scale", "task", "dataset"]).groupby(["scale", "task"])["dataset"].first()
+    return {key: str(name) for key, name in known.fillna("").items()}  # type: ignore[misc]  # keys of two texts
+
+
+def _gains(task: TaskCells, baseline: str, data_sets: Mapping[tuple[str, str], str]) -> dict[str, _Gain]:
     """The gains of the tuned contestants on one task that have the baseline's budget and two common seeds or more."""
     reference = next((cell for cell in task.cells if cell.regularizer == baseline and cell.by_seed), None)
     if reference is None:
@@ -184,19 +208,24 @@ def _gains(task: TaskCells, baseline: str) -> dict[str, Difference]:
     for cell in task.cells:
         if cell is reference or not cell.by_seed or cell.budget.key != reference.budget.key:
             continue
-        scores = {seed: sign * score for seed, score in cell.scores.items() if seed in base}
-        if len(scores) >= 2:
-            gains[cell.regularizer] = difference_of_means(scores, base)
+        by_seed = {seed: _gain(sign * score, base[seed]) for seed, score in cell.scores.items() if seed in base}
+        if len(by_seed) >= 2:
+            gains[cell.regularizer] = _Gain(dataset=data_sets[task.scale, task.task], by_seed=by_seed)
     return gains
+
+
+def _gain(score: float, base: float) -> float:
+    is_equal = bool(is_rounding(np.array(score - base), np.array(max(abs(score), abs(base)))))
+    return 0.0 if is_equal else score - base
 
 
 def _title(task: TaskCells) -> str:
     return task.task if task.scale == "paper" else f"{task.task} ({task.scale})"
 
 
-def _row(name: str, by_task: Mapping[str, Difference], overheads: Mapping[str, float]) -> dict[str, Any]:
+def _row(name: str, by_task: Mapping[str, _Gain], overheads: Mapping[str, float]) -> dict[str, Any]:
     parts = list(by_task.values())
-    whole = mean_of_differences(parts)
+    whole = mean_of_differences([part.by_seed for part in parts], [part.dataset for part in parts])
     return {
         "regularizer": name,
         "gain": whole.mean,
@@ -207,7 +236,7 @@ def _row(name: str, by_task: Mapping[str, Difference], overheads: Mapping[str, f
         "largest_gain": max(part.mean for part in parts),
         "overhead": overheads.get(name, math.nan),
         "num_tasks": len(parts),
-        "num_seeds": sum(round(part.freedom) + 1 for part in parts),
+        "num_seeds": sum(len(part.by_seed) for part in parts),
         "tasks": ", ".join(by_task),
     }
 

@@ -43,9 +43,10 @@ def test_on_one_task_the_gain_is_the_paired_difference_with_students_interval(tm
     assert (row["verdict"], row["num_tasks"], row["num_seeds"], row["tasks"]) == ("better", 1, 4, "digits (smoke)")
 
 
-def test_over_tasks_it_is_their_mean_and_the_errors_add_up(tmp_path: Path) -> None:
+def test_over_tasks_of_different_data_sets_it_is_their_mean_and_the_errors_add_up(tmp_path: Path) -> None:
     others = [0.85, 0.84, 0.88, 0.86]
-    rows = task("one", none=BASE, good=BETTER) + task("other", none=BASE, good=others)
+    rows = task("one", CONV_1K | {"dataset": "first"}, none=BASE, good=BETTER)
+    rows += task("other", CONV_1K | {"dataset": "second"}, none=BASE, good=others)
     row = analysis.recommend(frame(tmp_path, rows)).iloc[0]
     parts = [np.subtract(values, BASE) for values in (BETTER, others)]
     squares = [stats.sem(part) ** 2 for part in parts]
@@ -54,6 +55,23 @@ def test_over_tasks_it_is_their_mean_and_the_errors_add_up(tmp_path: Path) -> No
     assert (row["gain"], row["gain_low"], row["gain_high"]) == pytest.approx((mean, mean - half, mean + half))
     assert (row["smallest_gain"], row["largest_gain"]) == pytest.approx(tuple(sorted(part.mean() for part in parts)))
     assert (row["num_tasks"], row["num_seeds"]) == (2, 8)
+
+
+def test_tasks_of_one_data_set_share_images_so_the_interval_is_that_of_each_seeds_mean(tmp_path: Path) -> None:
+    others = [0.85, 0.88, 0.84, 0.86]
+    data = CONV_1K | {"dataset": "few_images"}
+    rows = task("one", data, none=BASE, good=BETTER) + task("other", data, none=BASE, good=others)
+    row = analysis.recommend(frame(tmp_path, rows)).iloc[0]
+    by_seed = np.mean([np.subtract(values, BASE) for values in (BETTER, others)], axis=0)
+    low, high = stats.t.interval(0.95, 3, by_seed.mean(), stats.sem(by_seed))
+    assert (row["gain"], row["gain_low"], row["gain_high"]) == pytest.approx((by_seed.mean(), low, high))
+    assert row["p_holm"] == pytest.approx(stats.ttest_1samp(by_seed, 0).pvalue)
+
+
+def test_a_contestant_equal_to_the_baseline_gains_nothing(tmp_path: Path) -> None:
+    rows = task("one", none=BASE, same=BASE) + task("other", none=BASE, same=BASE)
+    row = analysis.recommend(frame(tmp_path, rows)).iloc[0]
+    assert (row["gain"], row["p_holm"], row["verdict"], row["num_seeds"]) == (0.0, 1.0, "unclear", 8)
 
 
 def test_verdicts_follow_from_the_significance_of_the_gain(tmp_path: Path) -> None:
