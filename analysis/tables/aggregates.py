@@ -10,15 +10,18 @@ from analysis.rows.notes import notes_of, with_notes
 from analysis.shown.column import ALWAYS, interval, number, text
 from analysis.shown.drawing import Drawing
 from analysis.shown.formats import place, share
-from analysis.tables.common_tasks import common_block
+from analysis.tables.common_tasks import common_scores
 from analysis.tables.cubes import Cube, cubes_of
 from analysis.tables.scores import scores_table
 from analysis.tables.statistic import Statistic
+from analysis.tables.ties import is_rounding
 
 RANK_INTERVAL_COLUMNS = ("scale", "regularizer", "mean_rank", "low", "high", "num_tasks")
 IQM_COLUMNS = ("scale", "regularizer", "iqm", "low", "high", "num_runs")
 _THRESHOLDS = (0.25, 0.5, 0.75, 0.9)  # of the displayed performance profiles
 PROFILE_COLUMNS = ("scale", "regularizer", "threshold", "share")
+_TASK = ["scale", "task"]
+_CELL = [*_TASK, "regularizer"]
 
 
 def rank_intervals(trials: pd.DataFrame, num_draws: int = 500, confidence: float = 0.95, seed: int = 0) -> pd.DataFrame:
@@ -27,7 +30,8 @@ def rank_intervals(trials: pd.DataFrame, num_draws: int = 500, confidence: float
     Ranks are over the tasks that the contestants have in common, as in the overall rows of `ranking_table`, except that
     a contestant without any value on a task has no rank there, and that means with infinite values are tied. The
     interval is the percentile bootstrap (Efron and Tibshirani 1993, section 13.3) over tasks, and over seeds within
-    each cell: it shows how much another choice of tasks and seeds would change the mean ranks.
+    each task, drawn for all contestants together: it shows how much another choice of tasks and seeds would change the
+    mean ranks.
 
     The columns:
 
@@ -43,37 +47,37 @@ def rank_intervals(trials: pd.DataFrame, num_draws: int = 500, confidence: float
         seed: of the bootstrap.
     """
     rng, rows = np.random.default_rng(seed), []
-    scores = scores_table(trials)
+    scores, notes = common_scores(scores_table(trials), "Mean ranks")
     for scale, cube in cubes_of(scores).items():
-        ranks = stats.rankdata(cube.means, axis=1, nan_policy="omit")
-        block = common_block(pd.DataFrame(ranks, index=cube.tasks, columns=cube.names)).ranks
-        if block.empty:
-            continue
-        of_scale = scores[scores["scale"] == scale]
-        common = of_scale["task"].isin(block.index) & of_scale["regularizer"].isin(block.columns)
-        (inside,) = cubes_of(of_scale[common]).values()
-        drawn = [stats.rankdata(inside.resampled(rng).means, axis=1).mean(axis=0) for _ in range(num_draws)]
+        drawn = [_mean_ranks(cube.resampled(rng)) for _ in range(num_draws)]
         low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-        means = block[list(inside.names)].mean()
-        rows += [(scale, *row, len(block)) for row in zip(inside.names, means, low, high, strict=True)]
+        means, num_tasks = _mean_ranks(cube), len(cube.tasks)
+        rows += [(scale, *row, num_tasks) for row in zip(cube.names, means, low, high, strict=True)]
     table = pd.DataFrame(rows, columns=list(RANK_INTERVAL_COLUMNS))
     ordered = table.sort_values(["scale", "mean_rank", "regularizer"], ignore_index=True)
-    return with_notes(ordered, notes_of(scores))
+    return with_notes(ordered, notes_of(scores), notes)
 
 
 def normalized_scores(trials: pd.DataFrame) -> pd.DataFrame:
     """`scores_table` with the column `normalized`, on which 0 is the worst mean of the task and 1 the best.
 
-    `(worst - loss) / (worst - best)` over the finite mean losses of the task, 0 if the loss is infinite. Single seeds
-    may lie outside of [0, 1]. Tasks on which all means are equal cannot be normalized and are left out.
+    `(worst - loss) / (worst - best)` over the finite mean losses of the task. Single seeds may lie outside of [0, 1].
+    An infinite loss has the lowest score of a finite one of the task, but at most 0: a failed seed is never better than
+    one with a value. Tasks on which all finite means are equal cannot be normalized and are left out, with a note.
     """
     scores = scores_table(trials)
-    means = scores.groupby(["scale", "task", "regularizer"])["loss"].mean().replace([np.inf, -np.inf], np.nan)
-    ends = means.groupby(["scale", "task"]).agg(["min", "max"]).reset_index()
-    joined = scores.merge(ends[ends["max"] > ends["min"]], on=["scale", "task"])
-    normalized = (joined["max"] - joined["loss"]) / (joined["max"] - joined["min"])
-    whole = joined.assign(normalized=normalized.where(np.isfinite(normalized), 0.0))[[*scores.columns, "normalized"]]
-    return with_notes(whole, notes_of(scores))
+    finite = scores.assign(loss=scores["loss"].where(np.isfinite(scores["loss"])), size=scores["loss"].abs())
+    cells = scores.groupby(_CELL)["loss"].mean().to_frame("mean")
+    cells = cells[np.isfinite(cells["mean"])].join(finite.groupby(_CELL)["size"].mean())
+    ends = cells.groupby(_TASK).agg(best=("mean", "min"), worst=("mean", "max"), size=("size", "max"))
+    ends = ends.join(finite.groupby(_TASK)["loss"].max().rename("largest"))
+    flat = is_rounding((ends["worst"] - ends["best"]).to_numpy(), ends["size"].to_numpy())
+    joined = scores.merge(ends[~flat].reset_index(), on=_TASK)
+    loss = joined["loss"].where(np.isfinite(joined["loss"]), joined[["worst", "largest"]].max(axis="columns"))
+    whole = joined[[*scores.columns]].assign(normalized=(joined["worst"] - loss) / (joined["worst"] - joined["best"]))
+    left_out = ", ".join(f"{task} ({scale})" for scale, task in ends.index[flat])
+    notes = [f"Scores are not normalized on {left_out}: all means are equal there."] if left_out else []
+    return with_notes(whole, notes_of(scores), notes)
 
 
 def interquartile_means(
@@ -82,8 +86,9 @@ def interquartile_means(
     """Interquartile means over all tasks and seeds: one row per contestant, the best first.
 
     The mean of the normalized scores of all tasks and seeds without the lowest and the highest quarter (Agarwal et al.
-    2021, section 4.3). Scores are normalized so that 0 is the worst mean of a task and 1 the best. The interval is the
-    stratified percentile bootstrap: seeds are drawn within each task.
+    2021, section 4.3). Scores are normalized so that 0 is the worst mean of a task and 1 the best, over the tasks that
+    the contestants have in common (`common_block`). The interval is the stratified percentile bootstrap: seeds are
+    drawn within each task.
 
     The columns:
 
@@ -98,7 +103,8 @@ def interquartile_means(
         confidence: of the interval, between 0 and 1.
         seed: of the bootstrap.
     """
-    scores, rng, rows = normalized_scores(trials), np.random.default_rng(seed), []
+    common, notes = common_scores(scores_table(trials), "Interquartile means")
+    scores, rng, rows = normalized_scores(common), np.random.default_rng(seed), []
     for scale, cube in cubes_of(scores, "normalized").items():
         drawn = [_iqm(cube.with_resampled_seeds(rng)) for _ in range(num_draws)]
         low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
@@ -106,7 +112,7 @@ def interquartile_means(
         rows += [(scale, *row) for row in zip(cube.names, _iqm(cube), low, high, num_runs, strict=True)]
     table = pd.DataFrame(rows, columns=list(IQM_COLUMNS))
     ordered = table.sort_values(["scale", "iqm", "regularizer"], ascending=[True, False, True], ignore_index=True)
-    return with_notes(ordered, notes_of(scores))
+    return with_notes(ordered, notes_of(scores), notes)
 
 
 def performance_profiles(trials: pd.DataFrame, num_thresholds: int = 21) -> pd.DataFrame:
@@ -114,7 +120,8 @@ def performance_profiles(trials: pd.DataFrame, num_thresholds: int = 21) -> pd.D
 
     The share of the runs whose normalized score is above the threshold, as a mean over tasks, so that each task has the
     same weight (Dolan and Moré 2002; Agarwal et al. 2021, section 4.2, run-score distributions). Scores are normalized
-    so that 0 is the worst mean of a task and 1 the best.
+    so that 0 is the worst mean of a task and 1 the best, over the tasks that the contestants have in common
+    (`common_block`).
 
     The columns:
 
@@ -127,12 +134,19 @@ def performance_profiles(trials: pd.DataFrame, num_thresholds: int = 21) -> pd.D
         num_thresholds: how many thresholds.
     """
     thresholds = np.linspace(0, 1, num_thresholds).round(6)
-    scores, rows = normalized_scores(trials), []
+    common, notes = common_scores(scores_table(trials), "Performance profiles")
+    scores, rows = normalized_scores(common), []
     for (scale, name), runs in scores.groupby(["scale", "regularizer"], sort=True):
         tasks = [task.to_numpy() for _, task in runs.groupby("task")["normalized"]]
         shares = np.mean([(task[:, None] > thresholds).mean(axis=0) for task in tasks], axis=0)
         rows += [(scale, name, *each) for each in zip(thresholds, shares, strict=True)]
-    return with_notes(pd.DataFrame(rows, columns=list(PROFILE_COLUMNS)), notes_of(scores))
+    return with_notes(pd.DataFrame(rows, columns=list(PROFILE_COLUMNS)), notes_of(scores), notes)
+
+
+def _mean_ranks(cube: Cube) -> np.ndarray:
+    """The mean rank of each contestant over the tasks, shape (contestant,); the cells all have scores."""
+    means: np.ndarray = stats.rankdata(cube.means, axis=1).mean(axis=0)
+    return means
 
 
 def _iqm(cube: Cube) -> np.ndarray:

@@ -33,16 +33,22 @@ class Block:
 
     @property
     def note(self) -> str:
-        """A sentence on what was left out; empty if nothing was."""
+        """A sentence on what was left out of the overall ranks; empty if nothing was."""
+        return self.note_on("Overall ranks", "rank")
+
+    def note_on(self, what: str, measured: str) -> str:
+        """Sentences on what was left out of a statistic, given its name and what it needs on every task."""
+        contestants = ", ".join(self.contestants_left_out)
         if self.tasks_left_out:
+            absent = f" No {measured} on any task: {contestants}." if contestants else ""
             return (
-                f"Overall ranks are over the {_counted(len(self.ranks), 'task')} that all contestants have in common; "
-                f"left out: {', '.join(self.tasks_left_out)}."
+                f"{what} are over the {_counted(len(self.ranks), 'task')} that all contestants have in common; "
+                f"left out: {', '.join(self.tasks_left_out)}.{absent}"
             )
-        if self.contestants_left_out:
+        if contestants:
             return (
-                f"Overall ranks are of the {_counted(self.ranks.shape[1], 'contestant')} with a rank on every task; "
-                f"left out: {', '.join(self.contestants_left_out)}."
+                f"{what} are of the {_counted(self.ranks.shape[1], 'contestant')} with a {measured} on every task; "
+                f"left out: {contestants}."
             )
         return ""
 
@@ -61,6 +67,27 @@ def common_block(ranks: pd.DataFrame) -> Block:
         tasks_left_out=_without(known.index, block.index),
         contestants_left_out=_without(ranks.columns, block.columns),
     )
+
+
+def common_scores(scores: pd.DataFrame, what: str) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of a `scores_table` in the common block of each scale, and notes on the others.
+
+    Args:
+        scores: a `scores_table`.
+        what: the name of the statistic, in the notes.
+    """
+    kept, notes = pd.Series(data=False, index=scores.index), []
+    for scale, rows in scores.groupby("scale", sort=True):
+        cells = rows[["task", "regularizer"]].drop_duplicates().assign(has_value=1.0)
+        block = common_block(cells.pivot_table(index="task", columns="regularizer", values="has_value"))
+        kept |= (
+            scores["scale"].eq(scale)
+            & scores["task"].isin(block.ranks.index)
+            & scores["regularizer"].isin(block.ranks.columns)
+        )
+        note = block.note_on(what, "value")
+        notes += [f"{scale}: {note}"] if note else []
+    return scores[kept], notes
 
 
 def _without(names: Sequence[object] | pd.Index, kept: pd.Index) -> tuple[str, ...]:

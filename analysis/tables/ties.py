@@ -34,7 +34,7 @@ def without_rounding(means: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return result
 
 
-def is_rounding(differences: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def is_rounding(differences: np.ndarray, sizes: np.ndarray | float) -> np.ndarray:
     """Whether differences of numbers of these sizes are rounding errors.
 
     >>> is_rounding(np.array([0.3 - (0.1 + 0.2), 1e-9]), np.array([0.3, 0.3])).tolist()

@@ -9,6 +9,7 @@ from scipy import stats
 
 import analysis
 from analysis.figures.critical_difference import groups_of
+from analysis.tables.common_tasks import common_block
 from analysis.tables.overall import friedman_by_scale, significance_of
 from analysis.tables.verdicts import overall_sentences
 
@@ -119,3 +120,10 @@ def test_no_pair_differs_where_friedmans_test_is_not_significant(tmp_path):
     (tested,) = friedman_by_scale(table).values()
     assert groups_of(tested) == [(0, 5)], "one bar joins all"
     assert "do not differ significantly" in " ".join(overall_sentences(table)["smoke"])
+
+
+def test_both_the_tasks_and_the_contestants_left_out_are_named():
+    ranks = pd.DataFrame({"a": [1, 1, 1], "b": [2, 2, None], "c": [3, 3, 2], "nowhere": [None] * 3}, dtype=float)
+    note = common_block(ranks.set_axis(["t1", "t2", "t3"])).note
+    assert "over the 2 tasks that all contestants have in common; left out: t3." in note
+    assert note.endswith("No rank on any task: nowhere.")

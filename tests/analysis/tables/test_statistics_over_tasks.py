@@ -6,6 +6,7 @@ from scipy import stats
 
 import analysis
 from analysis.figures.critical_difference import groups_of
+from analysis.tables.aggregates import normalized_scores
 from analysis.tables.overall import Friedman
 from analysis.tables.pairs import ELO_POINTS
 
@@ -54,6 +55,38 @@ def test_rank_intervals_hold_the_mean_ranks_of_the_ranking(trials):
     assert intervals["mean_rank"].to_dict() == pytest.approx(overall.to_dict())
     assert (intervals["low"] <= intervals["mean_rank"]).all()
     assert (intervals["mean_rank"] <= intervals["high"]).all()
+
+
+def test_a_task_on_which_all_means_are_equal_is_not_normalized():
+    rows = confirmed("a", [0.1, 0.2, 0.3]) + confirmed("b", [0.3, 0.2, 0.1])  # their sums differ by 1e-16
+    table = analysis.interquartile_means(pd.DataFrame(rows), num_draws=2)
+    assert table.empty
+    assert "Scores are not normalized on digits (smoke): all means are equal there." in analysis.notes_of(table)
+
+
+def test_failed_seeds_never_score_above_finite_ones():
+    """Mean losses 1 and 4: the run with loss 8 scores (4 - 8) / 3."""
+    losses = {"a": [1, 1, 1], "b": [2, 2, 8], "c": [1, 1, None]}
+    rows = [
+        each for name, of in losses.items() for each in confirmed(name, of, metric="excess_objective", higher=False)
+    ]
+    scores = normalized_scores(pd.DataFrame(rows))
+    worst = scores.groupby("regularizer")["normalized"].min()
+    assert worst.to_dict() == pytest.approx({"a": 1.0, "b": -4 / 3, "c": -4 / 3})
+
+
+def test_a_contestant_without_a_common_task_does_not_lead_the_normalized_scores():
+    rows = confirmed("a", [0.9, 0.9], "t1") + confirmed("none", [0.5, 0.6], "t1") + confirmed("b", [0.95, 0.95], "t1")
+    for task in ("t2", "t3"):
+        rows += confirmed("a", [0.9, 0.8], task) + confirmed("none", [0.5, 0.6], task)
+    for table in (analysis.interquartile_means, analysis.performance_profiles, analysis.rank_intervals):
+        made = table(pd.DataFrame(rows))
+        assert set(made["regularizer"]) == {"a", "none"}, table.__name__
+        (note,) = analysis.notes_of(made)
+        assert note.endswith("are of the 2 contestants with a value on every task; left out: b.")
+    iqm = analysis.interquartile_means(pd.DataFrame(rows)).set_index("regularizer")["iqm"]
+    runs = sorted([1.0, 1.0, *[(0.9 - 0.55) / 0.3, (0.8 - 0.55) / 0.3] * 2])
+    assert iqm["a"] == pytest.approx(np.mean(runs[1:-1]))
 
 
 def test_the_interquartile_mean_is_that_of_the_middle_half_of_the_normalized_runs(trials):
