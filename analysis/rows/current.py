@@ -81,7 +81,7 @@ class _Remembered:
         if id(trials) not in self.known:
             self.known[id(trials)] = (trials, *_split(trials))
         _, rows, apart = self.known[id(trials)]
-        current = rows.copy(deep=False)  # whoever gets it may add notes
+        current = with_notes(rows.copy(deep=False), notes_of(trials), notes_of(rows))  # whoever gets it may add notes
         self.known[id(current)] = (current, rows, apart.iloc[:0])
         return current, apart
 
@@ -90,11 +90,23 @@ _remembered: ContextVar[_Remembered | None] = ContextVar("_remembered", default=
 
 
 def _split(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    alike, apart, notes = _alike(trials)
+    current = _of_the_winner(alike)
+    if len(current) < len(alike):
+        notes.append(
+            f"{len(alike) - len(current)} confirm row(s) left out: the search has found a better winner since."
+        )
+    notes += rule_notes(current)
+    return with_notes(current.reset_index(drop=True), notes_of(trials), notes), apart
+
+
+def _alike(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """The comparable rows of one version of the code and one rule, a summary of the others, and notes on them."""
     require_trials(trials)
-    together, apart = comparable_rows(trials)
+    # Two frames that pandas.concat joined have labels twice; the functions below align by labels.
+    together, apart = comparable_rows(trials if trials.index.is_unique else trials.reset_index(drop=True))
     fresh = _one_version(together)
     alike = _of_one_rule(fresh)
-    current = _of_the_winner(alike)
     notes = left_out_notes(apart)
     if len(fresh) < len(together):
         notes.append(
@@ -106,21 +118,20 @@ def _split(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
             f"{len(fresh) - len(alike)} tune or confirm row(s) left out: their winners were selected by another rule "
             "than those of most contestants on the task."
         )
-    if len(current) < len(alike):
-        notes.append(
-            f"{len(alike) - len(current)} confirm row(s) left out: the search has found a better winner since."
-        )
-    notes += rule_notes(current)
-    return with_notes(current.reset_index(drop=True), notes_of(trials), notes), apart
+    return alike, apart, notes
 
 
 def rows_of_each_search(trials: pd.DataFrame) -> pd.DataFrame:
     """The comparable rows, with the winners of each campaign: campaigns that tuned independently have their own."""
-    require_trials(trials)
-    alike = _of_one_rule(_one_version(comparable_rows(trials)[0]))
+    alike, _, notes = _alike(trials)
     each = [_of_the_winner(rows) for _, rows in alike.groupby(alike["campaign_id"].fillna(""), sort=True)]
-    together = pd.concat(each, ignore_index=True) if each else alike
-    return with_notes(together, notes_of(split_rows(trials)[0]))
+    together = pd.concat(each, ignore_index=True) if each else alike.reset_index(drop=True)
+    if len(together) < len(alike):
+        notes.append(
+            f"{len(alike) - len(together)} confirm row(s) left out: the search of their campaign has found a better "
+            "winner since."
+        )
+    return with_notes(together, notes_of(trials), notes, rule_notes(together))
 
 
 def require_trials(trials: pd.DataFrame) -> None:
@@ -128,7 +139,7 @@ def require_trials(trials: pd.DataFrame) -> None:
 
     Raises:
         TypeError: if it is no frame.
-        ValueError: if it lacks columns that all trials have.
+        ValueError: if it lacks columns that all trials have, or if a row has no task, regularizer or scale.
     """
     if not isinstance(trials, pd.DataFrame):
         raise TypeError(f"trials must be a frame from load_trials, got {type(trials).__name__}.")
@@ -137,6 +148,10 @@ def require_trials(trials: pd.DataFrame) -> None:
     ]
     if missing:
         raise ValueError(f"trials must be a frame from load_trials, got one without the column {missing[0]!r}.")
+    for column in CELL:
+        absent = int(trials[column].isna().sum())
+        if absent:
+            raise ValueError(f"In trials each row must have a value in the column {column!r}, but {absent} have none.")
 
 
 def winners(trials: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.rows.bounds import worst_value
 from analysis.rows.current import rows_of_each_search
 from analysis.rows.notes import notes_of, with_notes
+from analysis.rows.numbering import setting_numbers
 from analysis.shown.column import ALWAYS, number, text
 from analysis.shown.formats import share, spread
 from analysis.tables.statistic import Statistic
@@ -38,8 +39,8 @@ def variance_table(trials: pd.DataFrame) -> pd.DataFrame:
     separated from `seed` and is included in it.
 
     The values are the test values of the confirmed winners of each campaign, or of the default trials if there are
-    none; failed seeds have the worst value of the metric. Cells with an infinite value or with a single trial are left
-    out.
+    none. Default trials are not tuned, and those of a sweep are compared with others of their setting only. Failed
+    seeds have the worst value of the metric. Cells with an infinite value or with a single trial are left out.
 
     The columns:
 
@@ -56,9 +57,17 @@ def variance_table(trials: pd.DataFrame) -> pd.DataFrame:
     rows = rows_of_each_search(trials)
     notes = notes_of(rows)
     rows = rows[rows["role"].isin(["default", "confirm"]) & rows["status"].ne("skipped")]
-    names = [*_CELL, "role", "metric", "higher_is_better", "status", "test_value", "campaign_id", "seed", "split_index"]
+    names = [
+        *_CELL, "role", "metric", "higher_is_better", "status", "test_value", "campaign_id", "seed", "split_index",
+        "setting",
+    ]  # fmt: skip
     cells: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
-    for values in rows.reindex(columns=names).astype(object).itertuples(index=False, name=None):
+    for values in (
+        rows.assign(setting=setting_numbers(rows))
+        .reindex(columns=names)
+        .astype(object)
+        .itertuples(index=False, name=None)
+    ):
         cells.setdefault(values[: len(_CELL)], []).append(dict(zip(names, values, strict=True)))
     table = []
     for cell in sorted(cells):
@@ -77,12 +86,14 @@ def _sources(trials: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, floa
     values = np.array([_value(trial, worst) for trial in trials])
     if not np.isfinite(values).all():
         return []
+    is_tuned = trials[0]["role"] == "confirm"
+    settings = np.array([0 if is_tuned else trial["setting"] for trial in trials])
     levels = {
-        "tuning": np.array([str(trial["campaign_id"]) for trial in trials]),
+        "tuning": np.array([str(trial["campaign_id"]) if is_tuned else "" for trial in trials]),
         "split": np.array([0 if pd.isna(trial["split_index"]) else int(trial["split_index"]) for trial in trials]),
         "seed": np.array([int(trial["seed"]) for trial in trials]),
     }
-    variances = components(values, **levels)
+    variances = components(values, **levels, setting=settings)
     total = sum(variances.values())
     counts = {name: len(set(each)) for name, each in levels.items()}
     return [
@@ -96,7 +107,13 @@ def _value(trial: Mapping[str, Any], worst: float) -> float:
     return float(trial["test_value"]) if has_value else worst
 
 
-def components(values: np.ndarray, tuning: np.ndarray, split: np.ndarray, seed: np.ndarray) -> Mapping[str, float]:
+def components(
+    values: np.ndarray,
+    tuning: np.ndarray,
+    split: np.ndarray,
+    seed: np.ndarray,
+    setting: np.ndarray | None = None,
+) -> Mapping[str, float]:
     """The variance by source, as defined in `variance_table`.
 
     Args:
@@ -104,11 +121,15 @@ def components(values: np.ndarray, tuning: np.ndarray, split: np.ndarray, seed: 
         tuning: the campaign of each value, shape (n,).
         split: its validation split, shape (n,).
         seed: its seed, shape (n,).
+        setting: its hyperparameters, shape (n,), if only values of equal ones may be compared.
     """
     half_squares = (values[:, None] - values[None, :]) ** 2 / 2
     same_tuning, same_split, same_seed = (each[:, None] == each[None, :] for each in (tuning, split, seed))
 
+    is_comparable = np.ones_like(same_seed) if setting is None else setting[:, None] == setting[None, :]
+
     def mean(pairs: np.ndarray) -> float:
+        pairs = pairs & is_comparable
         return float(half_squares[pairs].mean()) if pairs.any() else np.nan
 
     other_seed = mean(same_tuning & same_split & ~same_seed)

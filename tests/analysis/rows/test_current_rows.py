@@ -197,3 +197,24 @@ def test_a_repeated_campaign_replaces_the_earlier_once_it_is_as_large(tmp_path):
         tmp_path / "whole", [*old, *new, *confirmed("dropout", [None, None], code="new", shared_code="new", minute=6)]
     )
     assert set(analysis.current_rows(whole)["shared_code_hash"]) == {"new"}
+
+
+def test_two_frames_one_after_the_other_are_one(tmp_path):
+    best = tuned(0, 0.9)
+    stale = row(test=0.5, seed=9, frozen_from=tuned(1, 0.8)["trial_id"], hp={"lr": 1.1})
+    first = frame(tmp_path / "first", [best, *confirmed("none", [0.5, 0.6], frozen_from=best["trial_id"])])
+    second = frame(tmp_path / "second", [stale, *confirmed("dropout", [0.7], switches="bf16")])
+    expected = analysis.current_rows(pd.concat([first, second], ignore_index=True))
+    doubled = pd.concat([first, second])
+    pd.testing.assert_frame_equal(analysis.current_rows(doubled), expected)
+    assert analysis.notes_of(analysis.current_rows(doubled)) == analysis.notes_of(expected)
+    pd.testing.assert_frame_equal(
+        analysis.variance_table(doubled), analysis.variance_table(pd.concat([first, second], ignore_index=True))
+    )
+
+
+@pytest.mark.parametrize("column", ["task", "regularizer", "scale"])
+def test_rows_of_no_cell_are_refused(tmp_path, column):
+    trials = frame(tmp_path, confirmed("none", [0.5, 0.6]))
+    with pytest.raises(ValueError, match=f"each row must have a value in the column '{column}', but 1 have none"):
+        analysis.current_rows(trials.assign(**{column: [None, trials[column].iloc[1]]}))

@@ -81,3 +81,11 @@ def test_a_table_made_of_others_selects_the_rows_once(table, trials, monkeypatch
     table(trials)
     assert seen[0] == len(trials)
     assert seen.count(len(trials)) == 1
+
+
+def test_notes_that_a_caller_adds_to_current_rows_stay_with_them(trials):
+    with current_rows_remembered():
+        current = analysis.current_rows(trials)
+        with_notes(current, analysis.notes_of(current), ["of the caller"])
+        assert "of the caller" in analysis.notes_of(analysis.current_rows(current))
+        assert "of the caller" in analysis.notes_of(analysis.ranking_table(current))

@@ -78,3 +78,39 @@ def test_failed_seeds_count_and_infinite_values_have_no_variance():
     endless = confirmed("a", [0.5, None], metric="excess_objective", higher=False)
     assert analysis.variance_table(pd.DataFrame(endless)).empty
     assert analysis.variance_table(pd.DataFrame(confirmed("a", [0.5]))).empty
+
+
+def test_settings_of_a_sweep_are_no_seeds():
+    values = np.random.default_rng(3).normal(size=(2, 4)) + np.array([[0.0], [9.0]])
+    rows = [
+        each for h, of_setting in enumerate(values) for each in confirmed("a", of_setting, role="default", hp={"h": h})
+    ]
+    table = analysis.variance_table(pd.DataFrame(rows))
+    assert table["source"].tolist() == ["seed"]
+    assert table["variance"].item() == pytest.approx(values.var(axis=1, ddof=1).mean())
+
+
+def test_default_trials_are_not_tuned_whichever_campaign_ran_them():
+    rows = [
+        row(role="default", seed=seed, test=value, campaign=str(seed // 2)) for seed, value in enumerate([1, 2, 5, 9])
+    ]
+    table = analysis.variance_table(pd.DataFrame(rows))
+    assert table.set_index("source")["variance"].to_dict() == pytest.approx({"seed": np.var([1, 2, 5, 9], ddof=1)})
+
+
+def test_the_notes_are_on_what_this_table_leaves_out():
+    searches = []
+    for campaign, validation in (("c0", 0.5), ("c1", 0.6)):
+        tune = row(role="tune", tune_index=0, validation=validation, hp={"lr": validation}, campaign=campaign)
+        frozen = {"frozen_from": tune["trial_id"], "hp": {"lr": validation}, "campaign": campaign}
+        seeds = [10 * int(campaign[1]) + seed for seed in range(3)]
+        searches += [tune, *(row(seed=seed, test=seed / 100, **frozen) for seed in seeds)]
+    trials = pd.DataFrame(searches)
+    assert any("3 confirm row(s) left out" in note for note in analysis.notes_of(analysis.current_rows(trials)))
+    assert analysis.notes_of(analysis.variance_table(trials)) == []
+    former = row(role="tune", tune_index=1, validation=0.4, hp={"lr": 0.4}, campaign="c1")
+    stale = row(seed=99, test=0.9, frozen_from=former["trial_id"], hp={"lr": 0.4}, campaign="c1")
+    table = analysis.variance_table(pd.DataFrame([*searches, former, stale]))
+    (note,) = analysis.notes_of(table)
+    assert note == "1 confirm row(s) left out: the search of their campaign has found a better winner since."
+    assert set(table["num_trials"]) == {6}
