@@ -91,7 +91,7 @@ def hyperparameter_importances(
     reason = _too_little(rows)
     if reason:
         raise ValueError(f"Importances of {regularizer} on {task} cannot be computed: {reason}")
-    return with_notes(_table(rows, evaluator, seed), notes_of(trials))
+    return with_notes(_table(rows, evaluator, seed), notes_of(searched))
 
 
 def importance_table(trials: pd.DataFrame, evaluator: Evaluator = "fanova", seed: int = 0) -> pd.DataFrame:

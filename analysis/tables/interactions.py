@@ -16,6 +16,7 @@ from analysis.shown.column import ALWAYS, Column, interval, number, text
 from analysis.shown.formats import signed, with_p
 from analysis.tables.statistic import Statistic
 from analysis.tables.statistics import holm, mean_interval, paired_p_value
+from analysis.tables.ties import is_rounding
 
 INTERACTION_COLUMNS = (
     "scale", "task", "regularizer", "effect", "sum_of_effects", "interaction", "interval_low", "interval_high",
@@ -84,14 +85,17 @@ def _contrast(task: TaskCells, name: str, baseline: str, confidence: float) -> M
     combined, added = effects[0], effects[1:].sum(axis=0)
     if not len(seeds) or not np.isfinite(effects).all():
         return {"num_seeds": len(seeds)}
-    low, high = mean_interval(combined - added, confidence)
+    sizes = np.abs([[cell.scores[seed] for seed in seeds] for cell in (whole, none, *parts)]).max(axis=0)
+    difference = combined - added
+    contrast = np.where(is_rounding(difference, sizes), 0.0, difference)  # effects are small beside the scores
+    low, high = mean_interval(contrast, confidence)
     return {
         "effect": float(combined.mean()),
         "sum_of_effects": float(added.mean()),
-        "interaction": float((combined - added).mean()),
+        "interaction": float(contrast.mean()),
         "interval_low": low,
         "interval_high": high,
-        "p_value": paired_p_value(combined, added),
+        "p_value": paired_p_value(contrast, np.zeros_like(contrast)),
         "num_seeds": len(seeds),
     }
 

@@ -50,18 +50,18 @@ def time_to_target(
     The columns:
 
     - `scale`, `task`, `regularizer`
-    - `scale`, `task`, `regularizer`
     - `target`: the score to be reached
     - `epochs`: the median; NaN if it is not reached
     - `epochs_low`: the smallest t_i; NaN if no trial reaches the target
     - `epochs_high`: the largest t_i; NaN unless all trials reach it
     - `epochs_ratio`: `epochs` divided by those of the baseline
     - `train_seconds`: the median of the training time until t_i, without evaluations; NaN also if the trials ran on
-      several machines, or if their curves are of an older version. These trials may have shared the machine with
-      others; for a comparison of speed, multiply `epochs_ratio` by the ratio of `timing_table`.
+      several machines or only some of them name theirs, or if their curves are of an older version. These trials may
+      have shared the machine with others; for a comparison of speed, multiply `epochs_ratio` by the ratio of
+      `timing_table`.
     - `num_reached`, `num_trials`: trials that reach the target, and all
     - `epochs_planned`: the largest number of planned epochs, at which trials that never reach the target are censored
-    - `hardware_key`: of the trials; missing if there are several
+    - `hardware_key`: of the trials that succeeded or reached the target; missing if there are several
     - `metric`, `higher_is_better`
 
     Args:
@@ -137,8 +137,9 @@ def _first_times(read: pd.DataFrame, targets: Mapping[tuple[str, str], float]) -
 def _row(cell: pd.DataFrame) -> dict[str, object]:
     epochs, has_reached = cell["reached"].to_numpy(dtype=float, na_value=math.nan), cell["reached"].notna().to_numpy()
     seconds = cell["seconds"].to_numpy(dtype=float, na_value=math.nan)
-    machines = cell["hardware_key"].dropna().unique()
-    is_timed = len(machines) <= 1 and not np.isnan(seconds[has_reached]).any()
+    machines = cell.loc[has_reached | cell["status"].isin(SUCCESSES), "hardware_key"]  # a crashed trial names none
+    is_one_machine = len(machines.drop_duplicates()) <= 1
+    is_timed = is_one_machine and not np.isnan(seconds[has_reached]).any()
     planned = cell["epochs_planned"].dropna()
     return {
         **{name: cell[name].iloc[0] for name in (*_CELL, "target", "metric", "higher_is_better")},
@@ -149,7 +150,7 @@ def _row(cell: pd.DataFrame) -> dict[str, object]:
         "num_reached": int(has_reached.sum()),
         "num_trials": len(cell),
         "epochs_planned": int(planned.max()) if len(planned) else math.nan,
-        "hardware_key": machines[0] if len(machines) == 1 else None,
+        "hardware_key": machines.iloc[0] if is_one_machine and machines.notna().any() else None,
     }
 
 

@@ -54,7 +54,7 @@ def timing_table(trials: pd.DataFrame) -> pd.DataFrame:
         trials: from `load_trials`.
     """
     timed = current_rows(trials)
-    timed = timed[timed["role"] == "timing"]
+    timed = timed[timed["role"].eq("timing") & timed["status"].ne("skipped")]
     finished = succeeded(timed).reindex(columns=[*trials.columns, *(_READ - set(trials.columns))])
     finished = finished.assign(ratio=finished[_RATIO].fillna(finished["seconds_per_step"] / finished[_TWIN]))
     alone = finished[finished["exclusive"].astype("boolean").fillna(False).astype(bool)]

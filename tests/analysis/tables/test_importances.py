@@ -158,3 +158,11 @@ def test_cells_that_tell_nothing_for_one_reason_share_a_note(tmp_path):
         "r0 on digits (smoke), r1 on digits (smoke), r2 on digits (smoke), r3 on digits (smoke), r4 on digits (smoke) "
         "and 2 more: 1 tune trial(s) succeeded, and at least 10 are needed; raise --tune-trials."
     ]
+
+
+def test_the_importances_of_one_cell_say_what_was_left_out(tmp_path):
+    old = row("digits", "localdrop", "tune", validation=0.5, tune_index=99, code="old", minute=-1)
+    trials = frame(tmp_path, [*tuned(), old])
+    kind = {"task": "digits", "regularizer": "localdrop", "evaluator": "ped_anova"}
+    notes = analysis.notes_of(analysis.hyperparameter_importances(trials, **kind))
+    assert [note.partition(":")[0] for note in notes] == ["1 row(s) left out"]

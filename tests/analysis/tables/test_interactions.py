@@ -86,3 +86,11 @@ def test_unequal_budgets_are_not_compared():
 
 def test_a_combination_without_its_parts_has_no_row():
     assert table_of({name: VALUES[name] for name in ("none", "a", "a+b")}).empty
+
+
+def test_effects_that_add_up_but_for_rounding_are_no_interaction():
+    """In binary 0.3 - 0.4 - 0.2 + 0.3 is -5.6e-17 for every seed."""
+    values = {"none": [0.3] * 3, "a": [0.4] * 3, "b": [0.2] * 3, "a+b": [0.3] * 3}
+    found = table_of(values).loc["a+b"]
+    assert found[["interaction", "interval_low", "interval_high", "p_value"]].tolist() == [0, 0, 0, 1]
+    assert found["outcome"] == "additive"

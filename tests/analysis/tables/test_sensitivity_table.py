@@ -92,3 +92,15 @@ def test_what_else_varies_within_a_place_of_a_searchs_table_is_noted(tmp_path):
     assert analysis.notes_of(table) == ["Each mean runs over several values of hp.m."]
     assert table["num_trials"].tolist() == [4, 4]
     assert analysis.notes_of(analysis.sensitivity_table(trials, rows="hp.h", columns="hp.m")) == []
+
+
+def test_two_cells_that_share_no_place_are_refused_too(tmp_path):
+    rows = [
+        row(task, "dropout", "tune", validation=0.5, tune_index=index, hp={"p": p})
+        for task, values in (("digits", (0.1, 0.3)), ("cifar", (0.2, 0.4)))
+        for index, p in enumerate(values)
+    ]
+    trials = frame(tmp_path, rows)
+    with pytest.raises(ValueError, match="task: cifar, digits"):
+        analysis.sensitivity_table(trials, rows="hp.p")
+    assert analysis.sensitivity_table(trials, rows="hp.p", task="digits").index.tolist() == [0.1, 0.3]

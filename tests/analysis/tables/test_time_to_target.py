@@ -140,3 +140,16 @@ def test_seconds_of_several_machines_are_not_mixed(tmp_path):
 def test_without_curves_the_table_is_empty(tmp_path):
     trials = frame(tmp_path, confirmed("none", [0.5]))
     assert len(analysis.time_to_target(trials, analysis.load_curves(tmp_path))) == 0
+
+
+@pytest.mark.parametrize("machines", [("cpu-a", "cpu-b"), ("cpu-a", None)], ids=["two machines", "one is unknown"])
+def test_a_machine_that_is_unknown_is_another_one(tmp_path, machines):
+    rows = [row(regularizer="dropout", seed=seed, test=0.5, hardware_key=key) for seed, key in enumerate(machines)]
+    crashed = row(regularizer="dropout", seed=9, status="crashed")
+    trials = frame(tmp_path / "two", [*rows, crashed])
+    found = line(analysis.time_to_target(trials, curves_that_reach(trials, [3, 5, NEVER]), target=0.5))
+    assert (found["epochs"], found["hardware_key"]) == (5, None)
+    assert math.isnan(found["train_seconds"])
+    trials = frame(tmp_path / "one", [each | {"hardware_key": "cpu-a"} for each in rows] + [crashed])
+    found = line(analysis.time_to_target(trials, curves_that_reach(trials, [3, 5, NEVER]), target=0.5))
+    assert (found["train_seconds"], found["hardware_key"]) == (10.0, "cpu-a"), "a crashed trial names no machine"

@@ -100,3 +100,10 @@ def test_no_timing_trials_are_an_empty_frame_with_the_columns(tmp_path):
     table = analysis.timing_table(frame(tmp_path, confirmed("none", [0.5], seconds_per_step=0.1)))
     assert len(table) == 0
     assert tuple(table.columns) == TIMING_COLUMNS
+
+
+def test_skipped_cells_are_no_failed_timing_trials(tmp_path):
+    rows = [row(regularizer="a", role="timing", status="skipped", reason="no site"), timed("dropout", 1.0)]
+    table = analysis.timing_table(frame(tmp_path, rows))
+    assert table["regularizer"].tolist() == ["dropout"]
+    assert analysis.notes_of(table) == []
