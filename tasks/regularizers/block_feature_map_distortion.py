@@ -21,7 +21,7 @@ from tasks.regularizers.parts.distortion import (
     paper_noise,
     weights_behind,
 )
-from tasks.regularizers.parts.masking import apply_mask, block_mask, realised_scale
+from tasks.regularizers.parts.masking import apply_mask, block_mask, dtype_of_masks, realised_scale
 from tasks.regularizers.parts.places import rates_by_group
 from tasks.runtime.streams import MaskStream
 from tasks.sites import Site
@@ -114,14 +114,15 @@ class BlockDistortion(nn.Module):
             )
         num_samples, channels, height, width = x.shape
         block_size, step_size = self._settings.block_size, self._settings.step_size
+        dtype = dtype_of_masks(x.dtype)
         keep = block_mask(self._stream, (num_samples, channels, height, width), self.drop_rate, block_size)
         scale = (
             realised_scale(keep)
             if self._settings.scaling == "realised"
-            else 1 / keep_matrix(self.drop_rate, block_size, height, width).to(x)
+            else 1 / keep_matrix(self.drop_rate, block_size, height, width).to(x.device, dtype)
         )
         y = distorted(x, keep, scale, lambda num: self._law(x, num, self._weights(), self._stream), step_size)
         if self._settings.lam == 0 or step_size == 0:
             return y
-        remaining = step_size * x.detach().std(correction=0) * self._settings.lam / num_samples
+        remaining = step_size * x.detach().to(dtype).std(correction=0) * self._settings.lam / num_samples
         return y + apply_mask(x, keep.logical_not(), scale * remaining)

@@ -70,7 +70,7 @@ class ConcreteMask(nn.Module):
         uniform = self._stream.uniform(tuple(x.shape), dtype=x.dtype)
         dropped = torch.sigmoid((self.logit + torch.logit(uniform, eps=1e-7)) / self._temperature)
         multiplier = (1 - dropped) / torch.sigmoid(-self.logit)  # in 32 bits, since the logit is
-        return x * multiplier.to(x.dtype)
+        return (x * multiplier).to(x.dtype)
 
     def negative_entropy(self) -> Tensor:
         """Negative entropy of one unit's mask, d log d + (1 - d) log(1 - d) at drop rate d; <= 0, smallest at 1/2."""

@@ -13,7 +13,14 @@ from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
 from tasks.regularizers.fused.choice import has_fused_maps
 from tasks.regularizers.fused.masks import masked_blocks
 from tasks.regularizers.parts.checks import check_choice, check_count, check_factor, check_rate
-from tasks.regularizers.parts.masking import apply_mask, block_factors, block_mask, realised_scale, takes_factors
+from tasks.regularizers.parts.masking import (
+    apply_mask,
+    block_factors,
+    block_mask,
+    dtype_of_masks,
+    realised_scale,
+    takes_factors,
+)
 from tasks.regularizers.parts.places import rates_by_group
 from tasks.runtime.streams import MaskStream
 from tasks.theory.drop_rates import keep_matrix
@@ -94,7 +101,7 @@ class BlockMask(nn.Module):
         if self._scaling == "realised":
             return apply_mask(x, keep.view(x.shape), realised_scale(keep))
         rate = torch.full((), self.drop_rate, dtype=torch.float64, device=x.device)  # filled there, not copied
-        expected = keep_matrix(rate, self._block_size, map_shape[2], map_shape[3]).to(x.dtype)
+        expected = keep_matrix(rate, self._block_size, map_shape[2], map_shape[3]).to(dtype_of_masks(x.dtype))
         return apply_mask(x, keep.view(x.shape), 1 / expected.view(1, *x.shape[1:]) if x.dim() == 2 else 1 / expected)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Regularizer, Scalar
 from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_number, check_rate
+from tasks.regularizers.parts.masking import dtype_of_masks
 from tasks.runtime.streams import MaskStream
 from tasks.sites import Site
 
@@ -85,12 +86,14 @@ class FamilyMask(nn.Module):
         """Masked in training, `x` itself in eval mode and at deviation 0."""
         if not self.training or self._relative_deviation == 0:
             return x
+        return (x * self._mask(len(x), x.shape[1], dtype_of_masks(x.dtype))).to(x.dtype)
+
+    def _mask(self, num_samples: int, width: int, dtype: torch.dtype) -> Tensor:
         if self._settings.law == "block":
             size = self._settings.block_size
-            blocks = self._draw(len(x), -(-x.shape[1] // size), x.dtype)
-            return x * blocks.repeat_interleave(size, dim=1)[:, : x.shape[1]]
-        mask = self._draw(len(x), x.shape[1], x.dtype)
-        return x * (self._correlated(mask) if self._settings.law == "exponential" else mask)
+            return self._draw(num_samples, -(-width // size), dtype).repeat_interleave(size, dim=1)[:, :width]
+        mask = self._draw(num_samples, width, dtype)
+        return self._correlated(mask) if self._settings.law == "exponential" else mask
 
     def _draw(self, num_samples: int, width: int, dtype: torch.dtype) -> Tensor:
         """Independent entries of mean 1."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tasks.regularizers.parts.masking import dtype_of_masks
 from tasks.runtime.streams import MaskStream
 from tasks.theory.checks import require_finite, require_matrix
 
@@ -101,12 +102,12 @@ class CorrelatedMask(nn.Module):
         """Masked in training, `x` itself in eval mode. Shape (B, D)."""
         if not self.training:
             return x
-        dtype = torch.promote_types(x.dtype, torch.float32)  # 16 bits are too few for rates near 0 or 1
+        dtype = dtype_of_masks(x.dtype)  # 16 bits are too few for rates near 0 or 1, too
         with torch.autocast(x.device.type, enabled=False):
             correlated = self._stream.normal(tuple(x.shape), dtype) @ self._factor.mT.to(dtype)
         if not self._binary:
-            return x * (1 + correlated).to(x.dtype)
-        return x * torch.where(correlated < self._quantile.to(dtype), self._scale.to(x.dtype), 0)
+            return (x * (1 + correlated)).to(x.dtype)
+        return (x * torch.where(correlated < self._quantile.to(dtype), self._scale.to(dtype), 0)).to(x.dtype)
 
 
 def latent_correlations(mean: Tensor, covariance: Tensor) -> Tensor:

@@ -39,6 +39,14 @@ def masked(x: Tensor, stream: MaskStream, keep_rate: float, shape: tuple[int, ..
     return apply_mask(x, stream.bernoulli(shape, keep_rate), 1 / keep_rate)
 
 
+def dtype_of_masks(dtype: torch.dtype) -> torch.dtype:
+    """The number format of masks and their scales for values of `dtype`: at least 32 bits.
+
+    In 16 bits the scale itself would be rounded, which changes the mean; the product is rounded instead.
+    """
+    return torch.promote_types(dtype, torch.float32)
+
+
 def takes_factors(x: Tensor, num_elements: int) -> bool:
     """Whether masks of `num_elements` for `x` are drawn and applied as factors."""
     return num_elements <= MAX_FACTORS and x.device.type == "cpu" and x.dtype in NUMPY_DTYPES
@@ -88,10 +96,9 @@ def apply_mask(x: Tensor, keep: Tensor, scale: float | Tensor) -> Tensor:
             return _masked_product(x, keep, scale)
     if x.dtype in NUMPY_DTYPES:
         return x * (keep.to(x.dtype) * (scale if isinstance(scale, float) else scale.to(x)))
-    # In 16 bits the scale itself would be rounded, which changes the mean; the product is rounded instead.
     if isinstance(scale, float):
         return x * keep * scale
-    return (x * keep * scale.to(x.device, torch.float32).reshape(scale.shape or (1,))).to(x.dtype)
+    return (x * keep * scale.to(x.device, dtype_of_masks(x.dtype)).reshape(scale.shape or (1,))).to(x.dtype)
 
 
 @eager

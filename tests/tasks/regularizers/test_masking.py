@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from tasks.regularizers.base import Context
+from tasks.regularizers.block_feature_map_distortion import BlockDistortion, BlockFeatureMapDistortion
+from tasks.regularizers.concrete_dropout import ConcreteDropout, ConcreteMask
+from tasks.regularizers.dropblock import BlockMask, DropBlock
+from tasks.regularizers.generalized_dropout import FamilyMask, GeneralizedDropout
 from tasks.regularizers.parts import masking
+from tasks.regularizers.parts.correlated_mask import CorrelatedMask
 from tasks.regularizers.parts.masking import apply_mask, dropped_positions, realised_scale
+from tasks.runtime.streams import MaskStream
+from tasks.sites import Site
 
 SHAPES = {  # of the values, of the mask, of the scale (None: a number)
     "units": ((3, 4), (3, 4), None),
@@ -132,3 +141,40 @@ def test_in_16_bits_the_mean_is_kept_though_the_scale_is_no_such_number(scale: f
     scaled = apply_mask(values, torch.ones(len(values), dtype=torch.bool), scale)
     assert scaled.dtype == torch.bfloat16
     assert float(scaled.double().mean() / values.double().mean()) == pytest.approx(1 / 0.9, rel=2e-4)
+
+
+def unit_law(rate: float, width: int) -> tuple[Tensor, Tensor]:
+    """Mean and covariance of independent masks of a width."""
+    return torch.full((width,), 1 - rate), rate * (1 - rate) * torch.eye(width)
+
+
+CONTEXT = Context(
+    seed=0, device=torch.device("cpu"), name="", num_train_samples=1, num_epochs=1, num_steps=1, learning_rate=0.1
+)
+MASKS: dict[str, Callable[[MaskStream], nn.Module]] = {
+    "dropblock": lambda stream: BlockMask(DropBlock(drop_rate=0.1, block_size=2, scaling="expected"), stream),
+    "block_feature_map_distortion": lambda stream: BlockDistortion(
+        BlockFeatureMapDistortion(distortion_rate=0.1, block_size=2, step_size=0, scaling="expected"),
+        Site("conv"),
+        stream,
+    ),
+    "generalized_dropout": lambda stream: FamilyMask(GeneralizedDropout(mean=0.9, deviation=0.3), stream),
+    "generalized_dropout, gaussian": lambda stream: FamilyMask(GeneralizedDropout(values="gaussian"), stream),
+    "concrete_dropout": lambda stream: ConcreteMask(ConcreteDropout(initial_drop_rate=0.1), CONTEXT, stream),
+    "any covariance": lambda stream: CorrelatedMask(*unit_law(0.1, 16), stream, values="binary"),
+    "any covariance, gaussian": lambda stream: CorrelatedMask(*unit_law(0.1, 16), stream, values="gaussian"),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("name", MASKS)
+def test_in_16_bits_a_mask_is_the_product_in_32_bits_rounded_once(name: str, dtype: torch.dtype) -> None:
+    """A scale rounded to 16 bits would be off by half a unit more, the same way at every step."""
+    x = 1 + torch.rand(64, 16, generator=torch.Generator().manual_seed(0))
+    x = (x.view(8, 8, 4, 4) if "block" in name else x).to(dtype)
+    exact, rounded = (
+        MASKS[name](MaskStream(0, "mask", torch.device("cpu"))).train()(values) for values in (x.float(), x)
+    )
+    assert rounded.dtype == dtype
+    assert exact.count_nonzero() > 100
+    torch.testing.assert_close(rounded.float(), exact, rtol=torch.finfo(dtype).eps / 2 * 1.01, atol=1e-7)
