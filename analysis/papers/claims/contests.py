@@ -147,13 +147,8 @@ def judge_equal(pairs: Sequence[Pair], margin: float, obstacle: Callable[[pd.Dat
             return None
         farthest = max(compared, key=lambda each: abs(each.difference.mean))
         ends = [max(abs(each.difference.low), abs(each.difference.high)) for each in compared]
-        differences = [each.difference for each in compared]
-        verdict = _verdict(
-            field_,
-            contradicted=one_is_beyond(differences, margin, 1) or one_is_beyond(differences, -margin, -1),
-            has_spread=not any(map(math.isnan, ends)),
-            holds=max(ends) <= margin,
-        )
+        found = verdict_of_equality([each.difference for each in compared], margin)
+        verdict = _verdict(field_, contradicted=found == FAILS, has_spread=found != ONE_SEED, holds=found == HOLDS)
         reason = obstacle(field_.rows)
         text = f"{farthest.words}, 95 % interval {farthest.interval}"
         return field_.judgement(
@@ -161,6 +156,15 @@ def judge_equal(pairs: Sequence[Pair], margin: float, obstacle: Callable[[pd.Dat
         )
 
     return judge
+
+
+def verdict_of_equality(differences: Sequence[Difference], margin: float) -> str:
+    """The verdict on the claim that all differences are within ± margin."""
+    if one_is_beyond(differences, margin, 1) or one_is_beyond(differences, -margin, -1):
+        return FAILS
+    if any(math.isnan(each.low) for each in differences):
+        return ONE_SEED
+    return HOLDS if all(-margin <= each.low and each.high <= margin for each in differences) else UNDECIDED
 
 
 def one_is_beyond(differences: Sequence[Difference], limit: float, sign: int) -> bool:

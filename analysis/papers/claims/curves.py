@@ -1,4 +1,7 @@
-"""Claims about the course of training, judged on learning curves."""
+"""Claims about the course of training, judged on learning curves.
+
+If a trial failed, the claim is not judged: a failed training has no course, and the others are the easier ones.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ import pandas as pd
 from scipy import stats
 
 from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Judge, Judgement, Results
+from analysis.papers.claims.contests import LEVEL, ONE_SEED, UNDECIDED
 from analysis.papers.entries import standing_for
 from analysis.rows.current import succeeded
-from analysis.tables.statistics import mean_interval
+from analysis.tables.statistics import SMALLEST_SPREAD, mean_interval
 from harness.records import SCALES
 
 FEWEST_EPOCHS = 5  # points of a rank correlation
@@ -20,27 +24,33 @@ FEWEST_EPOCHS = 5  # points of a rank correlation
 def judge_stable(task: str, method: str, since: float, limit: float) -> Judge:
     """Judge whether the mean test error varies by at most `limit` % points after the fraction `since` of training.
 
-    The value of the judgement is the largest less the smallest mean over seeds in that window. Only trials of scale
-    `paper` are judged.
+    This is the claim that the error is equal within the limit at any two readings of that window. It holds if the 95 %
+    intervals over seeds of all differences of two readings are within the limit, and does not hold if one difference is
+    significantly beyond it after Bonferroni's correction over all pairs of readings. The value of the judgement is the
+    largest less the smallest mean over seeds in that window. Only trials of scale `paper` are judged.
     """
 
     def judge(results: Results) -> Judgement | None:
         found = _trials(results, task, lambda name: name == method)
         if found is None:
             return None
-        scale, rows = found
+        scale, rows, failures = found
         error = _test_error(results.curves, rows)
         if error.empty:
             return None
-        mean = error.groupby("epoch")["value"].mean()
+        by_seed = error.merge(rows[["trial_id", "seed"]], on="trial_id").pivot_table("value", "seed", "epoch")
+        mean = by_seed.mean()
         late = mean[mean.index >= since * mean.index.max()]
         moved = float(late.max() - late.min())
+        readings = by_seed[late.index].dropna(axis="columns")
         if scale != "paper":
             verdict = f"not comparable: scale {scale}"
-        elif len(late) < 2:
+        elif failures:
+            verdict = f"not comparable: {failures}"
+        elif readings.shape[1] < 2:
             verdict = "not comparable: the test error was read once in that time"
         else:
-            verdict = HOLDS if moved <= limit else FAILS
+            verdict = _verdict_on_readings(readings.to_numpy(dtype=float), limit)
         text = (
             f"mean test error from {late.min():.2f} to {late.max():.2f} % between epochs {late.index.min()} and "
             f"{late.index.max()}; {late.iloc[-1] - late.iloc[0]:+.2f} from first to last"
@@ -48,6 +58,22 @@ def judge_stable(task: str, method: str, since: float, limit: float) -> Judge:
         return Judgement(verdict=verdict, value=moved, limit=limit, measured=text, num_trials=len(rows), scale=scale)
 
     return judge
+
+
+def _verdict_on_readings(values: np.ndarray, limit: float) -> str:
+    """Whether the means of any two columns are equal within the limit; one row per seed, one column per reading."""
+    if len(values) < 2:
+        return ONE_SEED
+    first, second = np.triu_indices(values.shape[1], 1)
+    changes = values[:, second] - values[:, first]
+    moved, freedom = np.abs(changes.mean(axis=0)), len(changes) - 1
+    spreads = np.maximum(changes.std(axis=0, ddof=1), SMALLEST_SPREAD * moved)
+    errors = spreads / np.sqrt(len(changes))
+    if (moved + stats.t.ppf(1 - LEVEL / 2, freedom) * errors).max() <= limit:
+        return HOLDS
+    beyond = moved > limit
+    p_values = 2 * stats.t.sf((moved[beyond] - limit) / errors[beyond], freedom)
+    return FAILS if p_values.min(initial=1.0) * len(moved) < LEVEL else UNDECIDED
 
 
 def judge_common_trend(task: str, wanted: Callable[[str], bool], metric: str, least: float) -> Judge:
@@ -64,7 +90,7 @@ def judge_common_trend(task: str, wanted: Callable[[str], bool], metric: str, le
         found = _trials(results, task, wanted)
         if found is None:
             return None
-        scale, rows = found
+        scale, rows, failures = found
         joined = bound_and_error(results.curves, rows, metric)
         per_trial = [
             float(stats.spearmanr(curve["bound"], curve["error"]).statistic)
@@ -78,6 +104,8 @@ def judge_common_trend(task: str, wanted: Callable[[str], bool], metric: str, le
         steps, (least_step, _) = float(np.mean(of_steps)), mean_interval(of_steps)
         if scale != "paper":
             verdict = f"not comparable: scale {scale}"
+        elif failures:
+            verdict = f"not comparable: {failures}"
         elif mean >= least:
             verdict = HOLDS if least_step > 0 else f"{TOO_FEW}: no significant correlation of the changes"
         else:
@@ -127,9 +155,12 @@ def bound_and_error(curves: pd.DataFrame, rows: pd.DataFrame, metric: str) -> pd
     return renamed[["trial_id", "epoch", "bound", "error"]].sort_values(["trial_id", "epoch"], ignore_index=True)
 
 
-def _trials(results: Results, task: str, wanted: Callable[[str], bool]) -> tuple[str, pd.DataFrame] | None:
-    """The scale closest to the paper's, and the trials at it: confirmed ones if there are any, else default ones."""
-    rows = succeeded(results.trials)
+def _trials(results: Results, task: str, wanted: Callable[[str], bool]) -> tuple[str, pd.DataFrame, str] | None:
+    """The scale closest to the paper's, the trials at it, and how many others failed, in words; empty if none did.
+
+    The trials are the confirmed ones if there are any, else the default ones.
+    """
+    rows = results.trials[results.trials["status"] != "skipped"]
     rows = rows[
         (rows["task"] == task)
         & rows["role"].isin(["default", "confirm"])
@@ -137,8 +168,10 @@ def _trials(results: Results, task: str, wanted: Callable[[str], bool]) -> tuple
     ]
     for scale in SCALES:
         at_scale = rows[rows["scale"] == scale]
-        if len(at_scale):
-            return scale, standing_for(at_scale, "", exact=False)
+        if len(succeeded(at_scale)):
+            chosen = standing_for(at_scale, "", exact=False)
+            num_failed = len(chosen) - len(succeeded(chosen))
+            return scale, succeeded(chosen), f"{num_failed} trial(s) failed" if num_failed else ""
     return None
 
 

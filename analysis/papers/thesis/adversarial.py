@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from analysis.papers.source import Counterpart
-from analysis.rows.current import succeeded
-from harness.records import METRIC_PREFIX, SCALES
+from analysis.papers.thesis.trials import by_seed, default_trials
+from harness.records import METRIC_PREFIX
 
 TABLE_6_I, TABLE_6_II = "thesis-table6-1", "thesis-table6-2"
 PLAIN, REFLECTED = "adversarial_training", "reflected_adversarial_training"
@@ -59,18 +59,13 @@ def counterpart(row: Mapping[str, str]) -> Counterpart | None:
 
 
 def rows_of(trials: pd.DataFrame, training: str) -> pd.DataFrame:
-    """The successful default trials of one row of table 6-I, at the scale closest to the thesis's that was run."""
+    """The default trials of one row of table 6-I, failed ones included, at the scale closest to the thesis's."""
     contestant, attack = TRAININGS[training]
-    rows = succeeded(trials[(trials["task"] == TABLE_6_I) & (trials["role"] == "default")])
-    scale = min(rows["scale"], key=SCALES.index, default="")
-    rows = rows[(rows["scale"] == scale) & (rows["regularizer"] == contestant)]
+    rows = default_trials(trials, [TABLE_6_I])
+    rows = rows[rows["regularizer"] == contestant]
     return rows[rows["hp.attack"] == attack] if attack and "hp.attack" in rows.columns else rows
 
 
-def errors_by_seed(rows: pd.DataFrame, attack: str) -> dict[int, float]:
-    """The error of each seed under one attack of the table."""
-    column = f"{METRIC_PREFIX}robust_error/{ATTACKS[attack]}"
-    if column not in rows.columns:
-        return {}
-    values = pd.to_numeric(rows[column], errors="coerce").groupby(rows["seed"]).mean().dropna()
-    return {int(seed): float(value) for seed, value in zip(values.index, values, strict=True)}
+def errors_by_seed(rows: pd.DataFrame, attack: str, worst: float = 1.0) -> dict[int, float]:
+    """The error of each seed under one attack of the table; that of a failed seed is the worst."""
+    return by_seed(rows, f"{METRIC_PREFIX}robust_error/{ATTACKS[attack]}", worst)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
 
 from analysis.papers.source import Counterpart
-from analysis.rows.current import succeeded
-from harness.records import METRIC_PREFIX, SCALES
+from analysis.papers.thesis.trials import by_seed as trials_by_seed
+from analysis.papers.thesis.trials import default_trials, with_rates
+from harness.records import METRIC_PREFIX
 
 WIDTHS = (16, 64, 256)
 RATES = (0.0, 0.25, 0.5, 0.75)
@@ -31,22 +33,15 @@ def counterpart(row: Mapping[str, str]) -> Counterpart | None:
 
 
 def rows_of(trials: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """The successful default trials of all widths, at the scale closest to the thesis's, with `width` and `rate`."""
-    rows = succeeded(trials[trials["task"].isin(TASKS[kind]) & (trials["role"] == "default")])
-    scale = min(rows["scale"], key=SCALES.index, default="")
-    rows = rows[(rows["scale"] == scale) & rows["regularizer"].isin(["none", "dropout"])]
-    drop_rate = rows["hp.drop_rate"] if "hp.drop_rate" in rows.columns else pd.Series(0.0, index=rows.index)
-    return rows.assign(
-        width=rows["task"].str.extract(r"(\d+)$", expand=False).astype(int),
-        rate=drop_rate.where(rows["regularizer"] == "dropout", 0.0).astype(float),
-    )
+    """The default trials of all widths, failed ones included, at the scale closest to the thesis's.
+
+    They have the columns `width` and `rate`.
+    """
+    rows = with_rates(default_trials(trials, TASKS[kind]))
+    return rows.assign(width=rows["task"].str.extract(r"(\d+)$", expand=False).astype(int))
 
 
 def by_seed(rows: pd.DataFrame, width: int, rate: float, metric: str) -> dict[int, float]:
-    """A metric of the trials of one cell, by seed."""
-    column = f"{METRIC_PREFIX}{metric}"
-    if column not in rows.columns:
-        return {}
-    chosen = rows[(rows["width"] == width) & (rows["rate"] == rate)]
-    values = pd.to_numeric(chosen[column], errors="coerce").groupby(chosen["seed"]).mean().dropna()
-    return {int(seed): float(value) for seed, value in zip(values.index, values, strict=True)}
+    """A metric of the trials of one cell, by seed; a failed seed has accuracy 0, and no value of another metric."""
+    cell = rows[(rows["width"] == width) & (rows["rate"] == rate)]
+    return trials_by_seed(cell, f"{METRIC_PREFIX}{metric}", worst=0.0 if metric == "accuracy" else math.nan)

@@ -17,6 +17,8 @@ from analysis.papers.claims.contests import ONE_SEED, UNDECIDED, one_is_beyond
 from analysis.papers.claims.theory_measures import ROUNDING
 from analysis.papers.thesis.co_adaptation import PLAIN, RATES, SYMMETRISED, TASKS, WIDTHS, by_seed, rows_of
 from analysis.papers.thesis.differences import judge_differences
+from analysis.papers.thesis.trials import without_values
+from analysis.rows.current import succeeded
 from analysis.tables.statistics import difference_of_means
 from harness.records import METRIC_PREFIX, SCALES
 
@@ -46,7 +48,7 @@ def _larger(kind: str, metric: str, pairs: Iterable[tuple[Cell, Cell]], words: s
             smaller, larger = (second, first) if falls else (first, second)
             high, low = by_seed(rows, *larger, metric), by_seed(rows, *smaller, metric)
             if not high or not low:
-                return None
+                return without_values(rows)
             differences[_named(first, second)] = difference_of_means(high, low)
         return judge_differences(differences, rows, training="end", words=words)
 
@@ -76,7 +78,7 @@ def _flow_orders_the_gap(kind: str) -> Judge:
             [by_seed(rows, *cell, metric) for cell in cells] for metric in ("alpha_over_sqrt_n", "generalization_gap")
         )
         if not all([*flow, *gap]):
-            return None
+            return without_values(rows)
         seeds = set.intersection(*map(set, [*flow, *gap]))
         correlations = {
             seed: _rank_correlation([each[seed] for each in flow], [each[seed] for each in gap])
@@ -93,7 +95,7 @@ def _flow_orders_the_gap(kind: str) -> Judge:
 
 def _flow_is_bounded(results: Results) -> Judgement | None:
     column = f"{METRIC_PREFIX}flow_excess"
-    rows = pd.concat([rows_of(results.trials, kind) for kind in KINDS])
+    rows = succeeded(pd.concat([rows_of(results.trials, kind) for kind in KINDS]))
     if column not in rows.columns or rows[column].dropna().empty:
         return None
     value = float(rows[column].max())
@@ -113,14 +115,15 @@ def _symmetry_costs_nothing(results: Results) -> Judgement | None:
     It is not if one loss is significantly above, after Holm's correction over the cells.
     """
     plain, symmetrised = (rows_of(results.trials, kind) for kind in (PLAIN, SYMMETRISED))
+    rows = pd.concat([plain, symmetrised])
     losses = {}
     for width, rate in itertools.product(WIDTHS, RATES):
-        without, with_signs = (by_seed(rows, width, rate, "accuracy") for rows in (plain, symmetrised))
+        without, with_signs = (by_seed(of_kind, width, rate, "accuracy") for of_kind in (plain, symmetrised))
         if not without or not with_signs:
-            return None
+            return without_values(rows)
         losses[f"width {width}, rate {rate:g}"] = difference_of_means(without, with_signs)
     worst = max(losses, key=lambda name: losses[name].mean)
-    scale = min(pd.concat([plain, symmetrised])["scale"], key=SCALES.index)
+    scale = min(rows["scale"], key=SCALES.index)
     if any(math.isnan(each.high) for each in losses.values()):
         verdict = ONE_SEED
     elif all(each.high <= LARGEST_LOSS for each in losses.values()):
@@ -136,7 +139,7 @@ def _symmetry_costs_nothing(results: Results) -> Judgement | None:
         limit=LARGEST_LOSS,
         measured=f"accuracy without less that with symmetrised images: {losses[worst].mean:+.4f} ({worst}, the largest "
         f"of {len(losses)})",
-        num_trials=len(plain) + len(symmetrised),
+        num_trials=len(rows),
         scale=scale,
     )
 

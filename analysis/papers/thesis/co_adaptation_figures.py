@@ -9,6 +9,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from analysis.figures.canvas import Named, Styles, new_figure
 from analysis.papers.thesis.co_adaptation import PLAIN, RATES, SYMMETRISED, WIDTHS, by_seed, rows_of
+from analysis.rows.current import succeeded
 
 _PANELS = (
     ("co_adaptation", r"co-adaptation $\phi$"),
@@ -20,7 +21,9 @@ _GREY = "#4d4d4d"
 
 def co_adaptation_figures(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -> list[Named]:
     """Figure 4-2: three panels with symmetrised images above three without; dashed lines are the bounds of phi."""
-    parts = [(title, rows_of(rows, kind)) for title, kind in (("symmetrised", SYMMETRISED), ("plain", PLAIN))]
+    parts = [
+        (title, succeeded(rows_of(rows, kind))) for title, kind in (("symmetrised", SYMMETRISED), ("plain", PLAIN))
+    ]
     parts = [(title, part) for title, part in parts if len(part)]
     if not parts:
         return []

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.papers.source import Counterpart
-from analysis.rows.current import succeeded
-from harness.records import METRIC_PREFIX, SCALES
+from analysis.papers.thesis.trials import by_seed as trials_by_seed
+from analysis.papers.thesis.trials import default_trials, with_rates
+from harness.records import METRIC_PREFIX
 
 WIDTHS = (30, 70, 110, 150, 190)
 RATES = (0.1, 0.2, 0.3, 0.4)
@@ -53,33 +54,24 @@ def dataset_of(trials: pd.DataFrame) -> str:
 
 
 def rows_of(trials: pd.DataFrame, dataset: str, width: int) -> pd.DataFrame:
-    """The successful default trials without and with dropout at one width, at the scale closest to the thesis's.
+    """The default trials without and with dropout at one width, at the scale closest to the thesis's.
 
-    Their column `rate` is the drop rate, 0 without dropout.
+    Failed trials are included. The column `rate` is the drop rate, 0 without dropout.
     """
-    tasks = {task_of(dataset, each) for each in WIDTHS}
-    rows = succeeded(trials[trials["task"].isin(tasks) & (trials["role"] == "default")])
-    scale = min(rows["scale"], key=SCALES.index, default="")
-    rows = rows[(rows["scale"] == scale) & (rows["task"] == task_of(dataset, width))]
-    rows = rows[rows["regularizer"].isin(["none", "dropout"])]
-    drop_rate = rows["hp.drop_rate"] if "hp.drop_rate" in rows.columns else pd.Series(0.0, index=rows.index)
-    return rows.assign(rate=drop_rate.where(rows["regularizer"] == "dropout", 0.0).astype(float).round(6))
+    rows = default_trials(trials, [task_of(dataset, each) for each in WIDTHS])
+    return with_rates(rows[rows["task"] == task_of(dataset, width)])
 
 
 def by_seed(rows: pd.DataFrame, rate: float, column: str) -> dict[int, float]:
-    """A column of the trials of one rate, by seed."""
-    if column not in rows.columns:
-        return {}
-    chosen = rows[rows["rate"] == rate]
-    values = pd.to_numeric(chosen[column], errors="coerce").groupby(chosen["seed"]).mean().dropna()
-    return {int(seed): float(value) for seed, value in zip(values.index, values, strict=True)}
+    """A column of the trials of one rate, by seed; empty if one of them failed."""
+    return trials_by_seed(rows[rows["rate"] == rate], column)
 
 
 def best_dropout(rows: pd.DataFrame) -> dict[int, float]:
     """The last test error of dropout by seed, at the drop rate that is best in the mean over the other seeds.
 
     The rate is chosen on other seeds than it is evaluated on, so that there is no selection bias; with a single seed
-    it is the rate with the lowest error of that seed.
+    it is the rate with the lowest error of that seed. A rate with a failed seed is not chosen.
     """
     errors = [values for rate in RATES if (values := by_seed(rows, rate, TEST))]
     if not errors:

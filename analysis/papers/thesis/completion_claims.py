@@ -29,6 +29,7 @@ from analysis.papers.thesis.completion import (
     rows_of,
 )
 from analysis.papers.thesis.differences import judge_differences
+from analysis.papers.thesis.trials import without_values
 from analysis.rows.current import succeeded
 from analysis.tables.statistics import Difference, difference_of_means
 from harness.records import METRIC_PREFIX, SCALES
@@ -101,7 +102,7 @@ def _rises_with_the_rate(
         for smaller, larger in itertools.pairwise((0.0, *RATES)):
             first, second = (by_seed(rows, rate, "measured") for rate in (larger, smaller))
             if not first or not second:
-                return None
+                return without_values(rows)
             differences[f"rate {larger:g} against {smaller:g} on {dataset}"] = difference_of_means(first, second)
         return judge_differences(differences, rows, training="end", words=words)
 
@@ -114,13 +115,13 @@ def _for_each_width(difference: Callable[[pd.DataFrame], Difference | None], wor
     def judge(results: Results) -> Judgement | None:
         dataset = dataset_of(results.trials)
         parts = {width: rows_of(results.trials, dataset, width) for width in WIDTHS}
-        differences = {}
-        for width, rows in parts.items():
-            found = None if rows.empty else difference(rows)
-            if found is None:
-                return None
-            differences[f"width {width} on {dataset}"] = found
         rows = pd.concat(list(parts.values()))
+        differences = {}
+        for width, of_width in parts.items():
+            found = None if of_width.empty else difference(of_width)
+            if found is None:
+                return without_values(rows)
+            differences[f"width {width} on {dataset}"] = found
         elsewhere = _elsewhere(dataset)
         return judge_differences(differences, rows, training="end", least=least, words=words, elsewhere=elsewhere)
 
@@ -136,13 +137,14 @@ def _minima_fall(results: Results) -> Judgement | None:
     dataset = dataset_of(results.trials)
     parts = {width: rows_of(results.trials, dataset, width) for width in WIDTHS}
     minima = {width: best_dropout(rows) for width, rows in parts.items() if len(rows)}
+    rows = pd.concat(list(parts.values()))
     if len(minima) < len(WIDTHS) or not all(minima.values()):
-        return None
+        return without_values(rows)
     differences = {
         f"width {narrow} against {wide} on {dataset}": difference_of_means(minima[narrow], minima[wide])
         for narrow, wide in itertools.pairwise(WIDTHS)
     }
-    rows, words = pd.concat(list(parts.values())), "lowest error of the narrower less that of the wider factors"
+    words = "lowest error of the narrower less that of the wider factors"
     return judge_differences(differences, rows, training="end", words=words, elsewhere=_elsewhere(dataset))
 
 
@@ -153,7 +155,7 @@ def _best_rate(results: Results) -> Judgement | None:
         return None
     errors = {rate: by_seed(rows, rate, TEST) for rate in RATES}
     if not all(errors.values()):
-        return None
+        return without_values(rows)
     differences = {
         f"rate {rate:g} on {dataset}": difference_of_means(errors[rate], errors[_BEST_AT_70])
         for rate in RATES

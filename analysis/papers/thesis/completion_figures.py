@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis.figures.canvas import Named, Styles, new_figure
 from analysis.papers.reported import reported_rows
 from analysis.papers.thesis.completion import DRAWN_WIDTH, ORACLE, RATES, TEST, WIDTHS, by_seed, dataset_of, rows_of
+from analysis.rows.current import succeeded
 
 PAPER = "dropout_theory"
 _COLUMNS = ("without, last", "without, best", *(f"dropout {rate:g}" for rate in RATES))
@@ -19,7 +20,7 @@ _GREY = "#4d4d4d"
 def completion_curves(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -> list[Named]:
     """Figure 4-1: errors on training and test ratings and their gap over epochs, one line for each drop rate."""
     dataset = dataset_of(rows)
-    trials = rows_of(rows, dataset, DRAWN_WIDTH)
+    trials = succeeded(rows_of(rows, dataset, DRAWN_WIDTH))
     points = curves[curves["trial_id"].isin(trials["trial_id"]) & (curves["metric"] == "rmse")]
     if points.empty or not {"validation", "test"} <= set(points["split"]):
         return []
@@ -52,7 +53,7 @@ def completion_curves(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -
 def completion_tables(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -> list[Named]:
     """Table 4-I: test errors by width and way of training, ours and the reported ones, each on its own colour scale."""
     dataset = dataset_of(rows)
-    parts = {width: rows_of(rows, dataset, width) for width in WIDTHS}
+    parts = {width: succeeded(rows_of(rows, dataset, width)) for width in WIDTHS}
     if all(part.empty for part in parts.values()):
         return []
     ours = pd.DataFrame({width: _entries(part) for width, part in parts.items()}).T

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 from result_rows import one_file, row
+from scipy import stats
 
 import analysis
 from analysis.papers.claims.claim import FAILS, HOLDS, NOT_RUN, TOO_FEW, Results
@@ -118,6 +119,64 @@ def test_weak_attacks_serve_where_the_error_is_below_half(tmp_path):
     rows = [of_table(seed=seed) for seed in range(3)]
     rows += [of_table("PGD-2", seed=seed, **{"R-PGD-2": 0.08 + 0.001 * seed}) for seed in range(3)]
     assert judged("Table 6-I, weak attacks", tmp_path, rows).verdict == HOLDS
+
+
+def diverged(trial):
+    """The row of the same trial, had it diverged: without values."""
+    lost = {name: None for name in trial if name.startswith("metric.") or name.endswith("_value")}
+    return {**trial, **lost, "status": "diverged"}
+
+
+def test_a_failed_seed_has_error_1_but_not_where_this_would_raise_the_limit(tmp_path):
+    standard, trained = ([of_table(name, seed=seed) for seed in range(3)] for name in ("Standard", "PGD-2"))
+    trained = [{**each, "metric.robust_error/reflected_pgd_l2": 0.08 + 0.001 * each["seed"]} for each in trained]
+    name = "Table 6-I, weak attacks"
+    found = judged(name, tmp_path / "a", [*standard, *trained[:2], diverged(trained[2])])
+    assert found.verdict == UNDECIDED
+    assert f"{0.256 / 2 - (0.08 + 0.081 + 1) / 3:+.3f}" in found.measured
+    found = judged(name, tmp_path / "b", [*standard[:2], diverged(standard[2]), *trained])
+    assert found.verdict == "not comparable: no value, as 1 trial(s) failed (1 diverged)"
+
+
+def of_multiclass(contestant, errors, radius=8 / 255, scale="paper"):
+    """One trial of table 6-II for each of these robust errors; None is a trial that diverged."""
+    rows = [
+        row(
+            "thesis-table6-2",
+            contestant,
+            "default",
+            seed,
+            0.8,
+            0.8,
+            scale=scale,
+            hp={"learning_rate": 0.2, "radius": radius, "num_steps": 16, "attack": "pgd"},
+            metrics={"robust_error/pgd": error if error is not None else 0.0, "clean_error": 0.2},
+        )
+        for seed, error in enumerate(errors)
+    ]
+    return [each if error is not None else diverged(each) for each, error in zip(rows, errors, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("reflected", "verdict"),
+    [
+        ((0.500, 0.501, 0.502, 0.503, 0.499), HOLDS),
+        ((0.553, 0.547, 0.556, 0.545, 0.551), FAILS),
+        ((0.510, 0.490, 0.520, 0.505, 0.500), UNDECIDED),
+        ((0.500,), ONE_SEED),
+        ((0.600,), ONE_SEED),
+        ((0.500, 0.501, None, 0.503, 0.499), UNDECIDED),
+    ],
+    ids=["equal", "unequal", "unsure", "equal by one seed", "unequal by one seed", "a seed failed"],
+)
+def test_accuracies_with_many_classes_are_unchanged_where_intervals_are_within_a_point(tmp_path, reflected, verdict):
+    plain = (0.500, 0.502, 0.501, 0.503, 0.499)[: len(reflected)]
+    rows = of_multiclass("adversarial_training", plain) + of_multiclass("reflected_adversarial_training", reflected)
+    found = judged("Table 6-II", tmp_path, rows)
+    assert found.verdict == verdict
+    if verdict in (HOLDS, FAILS, UNDECIDED) and None not in reflected:
+        ends = stats.ttest_rel([100 * each for each in plain], [100 * each for each in reflected])
+        assert found.value == pytest.approx(max(map(abs, ends.confidence_interval(0.95))))
 
 
 def test_flips_are_told_for_each_form_of_the_reflected_loss(tmp_path):

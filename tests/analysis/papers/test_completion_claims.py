@@ -271,6 +271,62 @@ def test_the_reported_training_accuracies_stand_beside_the_widest_network(tmp_pa
     assert (len(table), set(table["ours"])) == (4, {100.0})
 
 
+def diverged(trial):
+    """The row of the same trial, had it diverged: without values."""
+    lost = {name: None for name in trial if name.startswith("metric.") or name.endswith("_value")}
+    return {**trial, **lost, "status": "diverged"}
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "is_read"),
+    [
+        (BEST_ITERATE, 0.0, True),
+        (BEST_ITERATE, 0.3, True),
+        ("Table 4-I, widths", 0.0, False),
+        ("Table 4-I, best rate", 0.3, True),
+        ("Figure 4-1, training error", 0.4, True),
+    ],
+)
+def test_an_entry_with_a_failed_seed_has_no_value(tmp_path, name, rate, is_read):
+    rows = whole_table(
+        lambda width, rate, seed: 1.0 + 0.001 * seed,
+        lambda width, rate, seed: 0.9 + 0.1 * abs(rate - 0.3) - 0.0001 * width + 0.001 * seed,
+        dataset="-10m",
+    )
+    before = judged(name, tmp_path / "before", rows).verdict
+    lost = [each["task"].endswith("-70") and each["seed"] == 1 and _rate(each) == rate for each in rows]
+    assert sum(lost) == 1
+    rows = [diverged(each) if is_lost else each for each, is_lost in zip(rows, lost, strict=True)]
+    found = judged(name, tmp_path / "after", rows)
+    if not is_read:
+        assert found.verdict == before
+    elif name == BEST_ITERATE and rate:
+        assert found.verdict == before == HOLDS  # another rate is better than none without the one that diverges
+    else:
+        assert found.verdict == "not comparable: no value, as 1 trial(s) failed (1 diverged)"
+
+
+def _rate(trial):
+    return trial.get("hp.drop_rate") or 0.0
+
+
+@pytest.mark.parametrize("name", ["Figure 4-2, phi by rate", "Figure 4-2, flow orders the gap"])
+def test_a_cell_of_figure_4_2_with_a_failed_seed_has_no_value(tmp_path, name):
+    rows = all_flows()
+    place = next(place for place, each in enumerate(rows) if _rate(each) == 0.5)
+    rows[place] = diverged(rows[place])
+    assert judged(name, tmp_path, rows).verdict == "not comparable: no value, as 1 trial(s) failed (1 diverged)"
+
+
+def test_a_failed_seed_has_accuracy_0_in_figure_4_2(tmp_path):
+    rows = all_flows()
+    place = next(place for place, each in enumerate(rows) if SYMMETRISED in each["task"])
+    rows[place] = diverged(rows[place])
+    found = judged("Figure 4-2, symmetrised, accuracy", tmp_path, rows)
+    assert found.verdict == UNDECIDED
+    assert "+0.1980" in found.measured  # 0.99 / 5
+
+
 def test_what_did_not_run_has_no_judgement_and_no_figure(tmp_path):
     trials = one_file(tmp_path, [row("digits", "none", "default", 0, 0.9, 0.9)])
     results = Results(trials=trials, curves=pd.DataFrame({"trial_id": [], "metric": [], "split": []}))
