@@ -52,10 +52,10 @@ class Training:
         evaluate_at_end: measures the trained network once, at the end: metrics that are too expensive for every
             evaluation, such as errors under attack, or that are of the training data. Called in eval mode without
             gradients; `torch.enable_grad` enables them. Its values are added to the final values of each split.
-        own_step: returns a kernel of the task that makes the same step as the optimizer, masks of the sites included;
+        own_step: returns a kernel of the task that makes a step of plain gradient descent, masks of the sites included;
             or None where it does not support their fillings. The kernel is used if no regularizer adds to the loss or
-            changes the gradients or the optimizer's settings; all other hooks are called. It receives the learning rate
-            of the step, but not momentum, weight decay or the optimizer's name: it must fit the task's protocol.
+            changes the gradients, and the optimizer is SGD without momentum and weight decay; all other hooks are
+            called. It receives the learning rate of the step.
         loss_of_labels: the same loss, up to rounding, from outputs and labels (B,), int64. It is faster, and used if
             all targets are one-hot and no regularizer changed those of the batch.
     """
@@ -105,8 +105,11 @@ class Training:
         self.optimizer_settings = self.hooks.optimizer_settings(protocol.optimizer_settings(learning_rate))  # hook 2
         self._optimizer = optimizer_by(self.optimizer_settings, network)
         self._descent = descent_by(protocol.switches, self._optimizer)
-        as_planned = self.optimizer_settings == protocol.optimizer_settings(learning_rate)
-        is_plain = self.hooks.leaves_gradients_alone and as_planned and protocol.switches == Switches()
+        is_plain = (
+            self.hooks.leaves_gradients_alone
+            and self.optimizer_settings.reason_against_plain_steps() is None
+            and protocol.switches == Switches()
+        )
         self._own_step = own_step(network) if own_step and is_plain else None
 
     def run(self, checkpoints: Checkpoints = NOWHERE, until_epoch: int | None = None) -> Trained:

@@ -142,13 +142,11 @@ def train_together(trainings: Sequence[Training]) -> list[Trained]:
 
 def reason_against(training: Training) -> str | None:
     """Why `train_together` cannot run this training, which has not started; None if it can."""
-    settings, network = training.optimizer_settings, training.network
+    network = training.network
     if training.protocol.switches != Switches():
         return f"all switches must be off, got {training.protocol.switches.text}"
-    if settings.optimizer != "sgd":
-        return f"the optimizer must be sgd, got {settings.optimizer}"
-    if settings.momentum or settings.weight_decay:
-        return f"momentum and weight decay must be 0, got {settings.momentum} and {settings.weight_decay}"
+    if reason := training.optimizer_settings.reason_against_plain_steps():
+        return reason
     for part in training.hooks.parts:
         own = [name for name in _HOOKS_OF_A_STEP if getattr(type(part), name) is not getattr(Hooks, name)]
         if own:

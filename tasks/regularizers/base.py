@@ -55,6 +55,14 @@ class OptimizerSettings:
     weight_decay: float = 0.0
     optimizer: OptimizerName = "sgd"
 
+    def reason_against_plain_steps(self) -> str | None:
+        """Why a step is more than w <- w - lr g; None if it is that."""
+        if self.optimizer != "sgd":
+            return f"the optimizer must be sgd, got {self.optimizer}"
+        if self.momentum or self.weight_decay:
+            return f"momentum and weight decay must be 0, got {self.momentum} and {self.weight_decay}"
+        return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Context:

@@ -13,6 +13,7 @@ from torch import Tensor
 from harness.checks.tasks import LAWS, CheckedTask
 from tasks.completion.factor_model import FactorModel
 from tasks.completion.readings import Readings
+from tasks.completion.task import Completion
 from tasks.datasets.batches import Split
 from tasks.datasets.synthetic_ratings import SYNTHETIC_RATINGS
 from tasks.experiments.thesis.completion import SYNTHETIC_RATINGS_FACTORS
@@ -58,6 +59,33 @@ def test_the_kernel_makes_the_steps_of_autograd(regularizer: Regularizer) -> Non
 def test_whatever_else_acts_gets_the_usual_step(regularizer: Regularizer) -> None:
     assert prepared(TASK, regularizer)._own_step is None
     assert prepared(TASK, Dropout(), regularizer)._own_step is None
+
+
+@pytest.mark.parametrize("changes", [{"momentum": 0.9}, {"weight_decay": 0.1}, {"optimizer": "adam"}], ids=str)
+def test_a_protocol_with_another_step_than_the_kernel_s_gets_its_own(changes: dict[str, object]) -> None:
+    task = tiny("synthetic-ratings-factors", learning_rate=0.01, **changes)
+    assert isinstance(task, Completion)
+    allowed, forbidden = (
+        prepared(replace(task, makes_own_steps=makes), Dropout(drop_rate=0.3)) for makes in (True, False)
+    )
+    for epoch in (1, 2):
+        allowed.run_epoch(epoch), forbidden.run_epoch(epoch)
+    torch.testing.assert_close(weights_of(allowed.network), weights_of(forbidden.network), rtol=1e-4, atol=1e-5)
+
+
+def test_the_closed_form_of_dropout_is_left_out_for_a_penalty_that_drops_nothing() -> None:
+    """Its deviation is |mean loss - F| / F, and a mean without masks is the loss, whatever the rate of the penalty."""
+    penalised, plain, both = (
+        prepared(TASK, *parts).run().final["test"]
+        for parts in (
+            [WeightedTraceNorm(drop_rate=0.2)],
+            [Unregularized()],
+            [WeightedTraceNorm(drop_rate=0.2), Dropout(drop_rate=0.2)],
+        )
+    )
+    assert "dropout_deviation" not in penalised
+    assert plain["dropout_deviation"] == pytest.approx(0, abs=1e-6)
+    assert "dropout_deviation" not in both
 
 
 def test_readings_are_root_mean_squared_errors_and_the_lowest_so_far() -> None:
