@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +58,7 @@ def rmse(network: nn.Module, split: Split) -> float:
 
 
 def at_end(
-    network: nn.Module, train: Split, readings: Readings, drop_rate: float | None
+    network: nn.Module, train: Split, readings: Readings, drop_rates: Sequence[float]
 ) -> dict[str, dict[str, float]]:
     """The error on training ratings, and the closed forms of dropout for the trained weights.
 
@@ -66,7 +66,8 @@ def at_end(
         network: a factor model that has observed its training entries.
         train: training ratings.
         readings: those of the training, which hold the test ratings if these may be seen.
-        drop_rate: of the regularizer; None if a combination has several.
+        drop_rates: of the regularizers that have one. The closed form is left out if there are several, or if the one
+            rate is not that of the masks: of a penalty without masks, or beside masks that have no rate.
     """
     assert isinstance(network, FactorModel)
     U, V = (factor.detach().double() for factor in network.factors())
@@ -79,12 +80,19 @@ def at_end(
         "induced_regularizer": float(norm.square() / U.shape[1]),
         "weighted_trace_norm": float(norm),
     }
-    if drop_rate is not None:
+    if (drop_rate := _rate_of_masks(network, drop_rates)) is not None:
         found |= _objective_check(network, train.first(NUM_SAMPLED), (U, V), drop_rate)
     if (test := readings.seen.get("test")) is not None:
         found["unseen_fraction"] = _unseen_fraction(network, test)
     last = "test" if "test" in readings.seen else "validation"
     return {last: found, "train": {"rmse": rmse(network, train)}}
+
+
+def _rate_of_masks(network: FactorModel, drop_rates: Sequence[float]) -> float | None:
+    """The drop rate of the masks at the site, 0 without masks; None if it is unknown."""
+    if not network.site.fillings:
+        return None if any(drop_rates) else 0.0
+    return drop_rates[0] if len(drop_rates) == 1 else None
 
 
 def _objective_check(

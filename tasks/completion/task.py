@@ -124,7 +124,6 @@ class Completion(DatasetTask):
     ) -> Training:
         protocol = self.protocol.at(setting.scale, setting.switches)
         rates = [float(vars(part)["drop_rate"]) for _, part in regularizers if "drop_rate" in vars(part)]
-        drop_rate = {0: 0.0, 1: rates[0] if rates else 0.0}.get(len(rates))
         return Training(
             network,
             regularizers,
@@ -135,7 +134,7 @@ class Completion(DatasetTask):
             protocol=protocol,
             learning_rate=setting.learning_rate,
             seed=setting.seed,
-            evaluate_at_end=lambda trained: at_end(trained, train.first(MAX_TRAIN_EVALUATED), readings, drop_rate),
+            evaluate_at_end=lambda trained: at_end(trained, train.first(MAX_TRAIN_EVALUATED), readings, rates),
             own_step=own_step if self.makes_own_steps else None,
         )
 
