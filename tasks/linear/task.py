@@ -17,7 +17,7 @@ from tasks.linear.many_seeds import reason_against, train_together
 from tasks.metrics import squared_error
 from tasks.protocol_task import ProtocolTask
 from tasks.protocols import Protocol
-from tasks.regularizers.base import Scalar
+from tasks.regularizers.base import Regularizer, Scalar
 from tasks.runtime.streams import torch_stream
 from tasks.runtime.switches import Switches
 from tasks.runtime.trained import Trained
@@ -70,10 +70,10 @@ class LinearTask(ProtocolTask):
     """Train a linear network and measure the distance to the optimum of its regularizer's own objective.
 
     The objective F is the expected loss under the regularizer's masks at its field `drop_rate`, F* the closed-form
-    minimum. For a regularizer without that field both are those of drop rate 0, even if it masks units in another way
-    (`generalized_dropout`). The value is `excess_objective` = (F - F*) / F(0), where F(0) is
-    the objective of the network with output 0: 0 at the optimum, never negative if F* is a lower bound. The task is
-    about optimisation, so validation and test are the same measurement.
+    minimum. For a regularizer that acts at no site both are those of drop rate 0; one that acts at sites and has no
+    such field is skipped. The value is `excess_objective` = (F - F*) / F(0), where F(0) is the objective of the network
+    with output 0: 0 at the optimum, never negative if F* is a lower bound. The task is about optimisation, so
+    validation and test are the same measurement.
 
     The learning rate does not include the factor 1 / keep of inverted masks on the gradient (as in Mianjy's Algorithm
     1): the step size is `learning_rate` times the problem's `step_factor`, for one hidden layer the keep rate. So one
@@ -102,6 +102,10 @@ class LinearTask(ProtocolTask):
     def example_network(self) -> nn.Module:
         """The network with its sites measured."""
         return self._network(0, torch.device("cpu"))
+
+    def skip_reason(self, regularizer: Regularizer) -> str | None:
+        """Also skip a regularizer whose closed form is unknown."""
+        return super().skip_reason(regularizer) or reason_without_rate(regularizer, self.example_network())
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
         """The network, drawn from the seed, compared with the closed form at the regularizer's keep rate."""
@@ -152,6 +156,13 @@ class LinearTask(ProtocolTask):
         num_inputs = self.problem.defining_tensors()[0].shape[1]
         measure_sites(network, torch.zeros(1, num_inputs, device=device))
         return network
+
+
+def reason_without_rate(regularizer: Regularizer, network: nn.Module) -> str | None:
+    """Why no closed form is known for a regularizer in `network`: it acts at sites without a field `drop_rate`."""
+    if "drop_rate" in vars(regularizer) or not regularizer.chosen_sites(network):
+        return None
+    return f"{type(regularizer).__name__} has no field drop_rate, which this task needs for its closed form."
 
 
 def keep_rate_of(regularizers: Regularizers) -> float:

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from tasks.datasets import DATASETS
 from tasks.datasets.batches import Samples
 from tasks.datasets.made_up import made_up_split
-from tasks.linear.task import EXCESS, Reading, keep_rate_of
+from tasks.linear.task import EXCESS, Reading, keep_rate_of, reason_without_rate
 from tasks.metrics import squared_error
 from tasks.protocol_task import DatasetTask
 from tasks.protocols import Protocol
-from tasks.regularizers.base import Scalar
+from tasks.regularizers.base import Regularizer, Scalar
 from tasks.runtime.streams import stream_seed
 from tasks.sites import Site, chain_next_layers, measure_sites
 from tasks.task import Regularizers, Rehearsal, Setting
@@ -102,6 +102,10 @@ class FeatureBottleneck(DatasetTask):
     def example_network(self) -> nn.Module:
         """The narrow network, which has the same site as the full one."""
         return self._network("smoke", 0, torch.device("cpu"))
+
+    def skip_reason(self, regularizer: Regularizer) -> str | None:
+        """Also skip a regularizer whose closed form is unknown."""
+        return super().skip_reason(regularizer) or reason_without_rate(regularizer, self.example_network())
 
     def prepare(self, regularizers: Regularizers, setting: Setting) -> Training:
         """Network and data, compared with the bound at the regularizer's keep rate."""

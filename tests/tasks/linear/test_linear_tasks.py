@@ -191,6 +191,17 @@ def test_the_keep_rate_is_read_from_the_one_contestant_that_drops() -> None:
         keep_rate_of([dropout, ("dropblock", DropBlock())])
 
 
+@pytest.mark.parametrize("name", ["structured-fig1", "structured-fig3-mnist", "thesis-fig3-2"])
+def test_masks_without_a_drop_rate_are_skipped_where_the_closed_form_needs_one(name: str) -> None:
+    """With the reference at keep rate 1, their excess over it would be that of the noise."""
+    task: Task = TASKS[name]
+    skipped = {other: task.skip_reason(REGULARIZERS[other]()) or "" for other in REGULARIZERS.own}
+    for masks in ("generalized_dropout", "concrete_dropout"):
+        assert "has no field drop_rate" in skipped[masks]
+    for known in ("none", "weight_decay", "l1", "sam", "dropblock_sample", "path_norm", "nuclear_norm"):
+        assert skipped[known] == ""
+
+
 def test_contestants_that_make_no_sense_are_skipped_with_a_reason() -> None:
     task: Task = TASKS["thesis-fig2-1"]
     assert "class targets" in str(task.skip_reason(LabelSmoothing()))
