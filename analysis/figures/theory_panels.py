@@ -63,11 +63,6 @@ def grid_of(landscape: pd.DataFrame, rate: float) -> tuple[np.ndarray, np.ndarra
     return x, y, table.to_numpy(dtype=float)
 
 
-def places_of(frame: pd.DataFrame, name: str) -> list[int]:
-    """The numbers i of the columns `name/i`."""
-    return sorted(int(column.rpartition("/")[2]) for column in frame.columns if column.startswith(f"{name}/"))
-
-
 def few_of(rates: Iterable[float]) -> list[float]:
     """The smallest, the middle and the largest rate if there are more than three."""
     ordered = sorted(rates)

@@ -173,7 +173,7 @@ def _why(parts: list[pd.DataFrame]) -> str:
     if any(part.empty for part in parts):
         return "not run"
     status = pd.concat(parts)["status"]
-    failed = status[~status.isin(["completed", "stopped_early"])]
+    failed = status[~status.isin(SUCCESSES)]
     return str(failed.mode().iloc[0]).replace("_", " ") if len(failed) else "not measured"
 
 

@@ -37,12 +37,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Judge, Judgement, Results
+from analysis.papers.claims.claim import FAILS, HOLDS, LEVEL, TOO_FEW, Judge, Judgement, Results
 from analysis.papers.entries import Entry, Measure, Sample, accuracy_points, samples_of
 from analysis.tables.statistics import Difference, difference_of_means, holm
 from harness.records import SCALES
 
-LEVEL = 0.05
 UNDECIDED = f"{TOO_FEW}: no significant difference"
 ONE_SEED = f"{TOO_FEW}: one seed has no spread"
 _MOST_NAMED = 3  # entries in one message

@@ -23,11 +23,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from analysis.papers.claims.claim import FAILS, HOLDS, Judge, Judgement, Results
+from analysis.papers.claims.claim import FAILS, HOLDS, LEVEL, Judge, Judgement, Results
 from harness.records import SCALES
 
 TOLERANCE = 0.1  # relative; the median of a few timing trials is reproducible to a few per cent
-LEVEL = 0.05
 SMALLEST_STEP = 0.01  # relative; smaller differences of times are noise
 FEWEST_TRIALS = 2  # of each method, so that one disturbed trial does not decide
 FULL_STEP_SCALES = ("paper", "short")  # scales with the batch size, network and images of the paper

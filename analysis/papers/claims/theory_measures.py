@@ -146,10 +146,14 @@ def largest_rise(curve: pd.Series, least_fall: float = 0.0) -> float:
     return float(curve.diff().max()) / fall if fall > least_fall * abs(float(curve.iloc[0])) else np.inf
 
 
+def places_of(frame: pd.DataFrame, name: str) -> list[int]:
+    """The numbers i of the columns `name/i`."""
+    return sorted(int(column.rpartition("/")[2]) for column in frame.columns if column.startswith(f"{name}/"))
+
+
 def numbered(frame: pd.DataFrame, name: str) -> list[str]:
     """The columns `name/1`, `name/2`, ... in numerical order."""
-    columns = [column for column in frame.columns if column.startswith(f"{name}/")]
-    return sorted(columns, key=lambda column: int(column.rpartition("/")[2]))
+    return [f"{name}/{place}" for place in places_of(frame, name)]
 
 
 def singular_values(evidence: Evidence, name: str) -> pd.DataFrame:

@@ -14,9 +14,9 @@ from analysis.figures.theory_panels import (
     add_line,
     few_of,
     label_objective,
-    places_of,
 )
 from analysis.papers.claims.evidence import Evidence
+from analysis.papers.claims.theory_measures import places_of
 
 
 def draw_convergence(evidence: Evidence) -> Figure:

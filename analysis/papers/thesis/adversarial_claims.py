@@ -23,7 +23,7 @@ from analysis.papers.thesis.adversarial import (
     rows_of,
 )
 from analysis.papers.thesis.differences import judge_differences
-from analysis.papers.thesis.trials import by_seed, default_trials, without_values
+from analysis.papers.thesis.trials import by_seed, calculated, default_trials, without_values
 from analysis.rows.current import succeeded
 from analysis.tables.statistics import difference_of_means
 from harness.records import METRIC_PREFIX, SCALES
@@ -102,19 +102,9 @@ def _weak_attacks_serve(results: Results) -> Judgement | None:
     return judge_differences(difference, pd.concat([standard, trained]), training="end", words=words)
 
 
-def _calculated(results: Results, task: str) -> pd.Series[float] | None:
-    """The metrics of a task that is a calculation, without their prefix; None if it did not run."""
-    rows = succeeded(results.trials[results.trials["task"] == task])
-    if rows.empty:
-        return None
-    row = rows.iloc[-1]
-    values = {name.removeprefix(METRIC_PREFIX): row[name] for name in rows.columns if name.startswith(METRIC_PREFIX)}
-    return pd.Series({**values, str(row["metric"]): row["test_value"], "scale": row["scale"]})
-
-
 def _flips_more(loss: str) -> Judge:
     def judge(results: Results) -> Judgement | None:
-        numbers = _calculated(results, FIG_6_2)
+        numbers = calculated(results.trials, FIG_6_2)
         if numbers is None or f"flips_in_top_{TOP[0]}/{loss}" not in numbers:
             return None
         counts = {name: [int(numbers[f"flips_in_top_{k}/{name}"]) for k in TOP] for name in (loss, "cross_entropy")}
@@ -133,7 +123,7 @@ def _flips_more(loss: str) -> Judge:
 
 
 def _greedy_fails(results: Results) -> Judgement | None:
-    numbers = _calculated(results, FIG_6_2)
+    numbers = calculated(results.trials, FIG_6_2)
     if numbers is None or "smallest_margin/greedy" not in numbers:
         return None
     greedy, other = float(numbers["smallest_margin/greedy"]), float(numbers["smallest_margin/other"])
@@ -148,7 +138,7 @@ def _greedy_fails(results: Results) -> Judgement | None:
 
 
 def _losses_enclose(results: Results) -> Judgement | None:
-    numbers = _calculated(results, FIG_6_1)
+    numbers = calculated(results.trials, FIG_6_1)
     if numbers is None or "largest_violation" not in numbers:
         return None
     violation = float(numbers["largest_violation"])

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Claim, Judgement, Results, verdict_of_bound
-from analysis.rows.current import succeeded
-from harness.records import METRIC_PREFIX
+from analysis.papers.thesis.trials import calculated
 
 PAPER = "dropout_theory"
 THEOREM_7, EQUALIZERS, COROLLARY_4 = "thesis-theorem7", "thesis-equalizers", "thesis-corollary4"
@@ -14,22 +11,12 @@ _FEWEST = 5  # critical points of each kind that the search must find for the cl
 _ROUNDING = 1e-10
 
 
-def _calculated(results: Results, task: str) -> pd.Series | None:
-    """The row of a calculation, with its test value also under the name of its metric; None if it did not run."""
-    rows = succeeded(results.trials[results.trials["task"] == task])
-    if rows.empty:
-        return None
-    row = rows.iloc[-1].copy()
-    row[f"{METRIC_PREFIX}{row['metric']}"] = row["test_value"]
-    return row
-
-
 def _no_spurious_minima(results: Results) -> Judgement | None:
-    row = _calculated(results, THEOREM_7)
+    row = calculated(results.trials, THEOREM_7)
     names = ("critical_points", "global_optima", "strict_saddles", "spurious")
-    if row is None or not {f"{METRIC_PREFIX}{name}" for name in names} <= set(row.index):
+    if row is None or not set(names) <= set(row.index):
         return None
-    points, optima, saddles, spurious = (int(row[f"{METRIC_PREFIX}{name}"]) for name in names)
+    points, optima, saddles, spurious = (int(row[name]) for name in names)
     verdict = FAILS if spurious else HOLDS
     if verdict == HOLDS and min(optima, saddles) < _FEWEST:
         verdict = f"{TOO_FEW}: the search found {optima} optima and {saddles} saddles"
@@ -45,10 +32,10 @@ def _no_spurious_minima(results: Results) -> Judgement | None:
 
 
 def _equalized(results: Results) -> Judgement | None:
-    row = _calculated(results, EQUALIZERS)
-    if row is None or f"{METRIC_PREFIX}largest_error" not in row.index:
+    row = calculated(results.trials, EQUALIZERS)
+    if row is None or "largest_error" not in row.index:
         return None
-    value = float(row[f"{METRIC_PREFIX}largest_error"])
+    value = float(row["largest_error"])
     return Judgement(
         verdict=HOLDS if value <= _ROUNDING else FAILS,
         value=value,
@@ -60,11 +47,11 @@ def _equalized(results: Results) -> Judgement | None:
 
 
 def _halfspaces_become_robust(results: Results) -> Judgement | None:
-    row = _calculated(results, COROLLARY_4)
+    row = calculated(results.trials, COROLLARY_4)
     names = ("robust_error", "robust_error_at_first", "standard_error", "bound", "num_steps")
-    if row is None or not {f"{METRIC_PREFIX}{name}" for name in names} <= set(row.index):
+    if row is None or not set(names) <= set(row.index):
         return None
-    error, first, deviation, bound, steps = (float(row[f"{METRIC_PREFIX}{name}"]) for name in names)
+    error, first, deviation, bound, steps = (float(row[name]) for name in names)
     verdict = verdict_of_bound(error + 2 * deviation, bound)
     if verdict == HOLDS and first <= bound:
         verdict = f"{TOO_FEW}: the error is below the bound before training"

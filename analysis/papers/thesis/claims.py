@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.papers.claims.claim import Claim
+from analysis.papers.claims.claim import LEVEL, Claim
 from analysis.papers.claims.evidence import Evidence
 from analysis.papers.claims.theory import theory_claim
 from analysis.papers.claims.theory_measures import (
@@ -136,7 +136,7 @@ def _uneven_shrinkage(evidence: Evidence) -> Finding:
             p_values.append(_places_differ(evidence.last[evidence.last["drop_rate"] == rate], stays))
     largest = max(spreads, default=np.nan)
     text = f"shrinkage of the remaining values varies by up to {largest:.2g} of its mean (claimed: more than 0.05)"
-    sure = bool(np.nanmin([*p_values, 1.0]) * len(p_values) < 0.05)  # Bonferroni's correction over the rates
+    sure = bool(np.nanmin([*p_values, 1.0]) * len(p_values) < LEVEL)  # Bonferroni's correction over the rates
     why = "over seeds it does not differ significantly from equal shrinkage" if largest > 0.05 and not sure else ""
     return Finding(value=-largest, limit=-0.05, measured=text, too_few=why)
 

@@ -13,10 +13,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.papers.claims.claim import Judgement
+from analysis.papers.claims.evidence import DROP_RATE
 from analysis.rows.current import succeeded
-from harness.records import SCALES, SUCCESSES
-
-DROP_RATE = "hp.drop_rate"
+from harness.records import METRIC_PREFIX, SCALES, SUCCESSES
 
 
 def default_trials(trials: pd.DataFrame, tasks: Collection[str]) -> pd.DataFrame:
@@ -24,6 +23,16 @@ def default_trials(trials: pd.DataFrame, tasks: Collection[str]) -> pd.DataFrame
     rows = trials[trials["task"].isin(list(tasks)) & (trials["role"] == "default") & (trials["status"] != "skipped")]
     scales = succeeded(rows)["scale"] if len(succeeded(rows)) else rows["scale"]
     return rows[rows["scale"] == min(scales, key=SCALES.index, default="")]
+
+
+def calculated(trials: pd.DataFrame, task: str) -> pd.Series[float] | None:
+    """The metrics of a task that is a calculation, without their prefix, and its `scale`; None if it did not run."""
+    rows = succeeded(trials[trials["task"] == task])
+    if rows.empty:
+        return None
+    row = rows.iloc[-1]
+    values = {name.removeprefix(METRIC_PREFIX): row[name] for name in rows.columns if name.startswith(METRIC_PREFIX)}
+    return pd.Series({**values, str(row["metric"]): row["test_value"], "scale": row["scale"]})
 
 
 def with_rates(rows: pd.DataFrame) -> pd.DataFrame:

@@ -2,8 +2,8 @@
 
 A trend is judged by one least-squares slope per seed, over the means at the widths or drop rates, tested against 0 over
 seeds (`analysis.papers.thesis.differences`). A claim that a scaled metric is the same at all widths holds if the 95 %
-interval of its ratio for a tenfold width, from the slopes of logarithms, is within the limits. Bounds of at least 1 on
-errors are vacuous, whatever was measured.
+interval of its ratio for a tenfold width, from the slopes of logarithms, is within the limits. Neither is judged if a
+seed failed. Bounds of at least 1 on errors are vacuous, whatever was measured.
 """
 
 from __future__ import annotations
@@ -15,9 +15,20 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Claim, Judge, Judgement, Results, verdict_of_bound
-from analysis.papers.claims.contests import LEVEL, ONE_SEED, UNDECIDED
+from analysis.papers.claims.claim import (
+    FAILS,
+    HOLDS,
+    LEVEL,
+    TOO_FEW,
+    Claim,
+    Judge,
+    Judgement,
+    Results,
+    verdict_of_bound,
+)
+from analysis.papers.claims.contests import ONE_SEED, UNDECIDED
 from analysis.papers.thesis.differences import judge_differences
+from analysis.papers.thesis.trials import calculated, without_values
 from analysis.papers.thesis.wide_networks import (
     FIG_5_1,
     LAZY_TASKS,
@@ -30,7 +41,6 @@ from analysis.papers.thesis.wide_networks import (
 )
 from analysis.rows.current import succeeded
 from analysis.tables.statistics import Difference, difference_of_means
-from harness.records import METRIC_PREFIX
 
 PAPER = "dropout_theory"
 COMPARABLE = 0.01  # of accuracy: within a point
@@ -77,6 +87,8 @@ def _trend(metric: str, what: str, along: str, *, falls: bool, rate: float | Non
     def judge(results: Results) -> Judgement | None:
         rows = rows_of_subnetworks(results.trials)
         rows = rows[np.isclose(rows["rate"], rate)] if rate is not None else rows
+        if failed := without_values(rows):
+            return failed
         table = table_of(rows, metric)
         slopes = {} if table.empty else _slopes(table, along)
         if not slopes:
@@ -94,6 +106,8 @@ def _trend(metric: str, what: str, along: str, *, falls: bool, rate: float | Non
 def _comparable(results: Results) -> Judgement | None:
     rows = rows_of_subnetworks(results.trials)
     rows = rows[np.isclose(rows["rate"], SPARSE_RATE) & (rows["width"] >= COMPARABLE_FROM)]
+    if failed := without_values(rows):
+        return failed
     table = table_of(rows, "subnetwork_gap", ["width"])
     if table.empty:
         return None
@@ -112,6 +126,8 @@ def _stays(metric: str, what: str, low: float, high: float) -> Judge:
 
     def judge(results: Results) -> Judgement | None:
         rows = rows_of_lazy(results.trials)
+        if failed := without_values(rows):
+            return failed
         table = table_of(rows, metric)
         if table.empty or not (table > 0).all(axis=None):
             return None
@@ -152,7 +168,7 @@ def _by_seed(values: pd.Series) -> dict[int, float]:
 
 
 def _no_projections(results: Results) -> Judgement | None:
-    rows = rows_of_lazy(results.trials)
+    rows = succeeded(rows_of_lazy(results.trials))
     points = results.curves
     if rows.empty or points.empty:
         return None
@@ -180,7 +196,7 @@ def _active_width(results: Results) -> Judgement | None:
     The probability 1 - delta is that all T masks of a training are within the bound, so that one mask decides about its
     training. The masks are those of the readings, which are some of the T: the share of trainings may be larger.
     """
-    rows = rows_of_lazy(results.trials)
+    rows = succeeded(rows_of_lazy(results.trials))
     rows = rows[rows["rate"] > 0]
     if rows.empty or results.curves.empty:
         return None
@@ -215,7 +231,7 @@ def _bounded(error: str, bound: str) -> Judge:
     """Judge whether the mean error over training is at most its bound; a bound of at least 1 is vacuous."""
 
     def judge(results: Results) -> Judgement | None:
-        rows = rows_of_lazy(results.trials)
+        rows = succeeded(rows_of_lazy(results.trials))
         if rows.empty or results.curves.empty:
             return None
         read = readings_of(rows, results.curves)
@@ -238,19 +254,17 @@ def _bounded(error: str, bound: str) -> Judge:
 
 
 def _line_bounds_the_loss(results: Results) -> Judgement | None:
-    rows = succeeded(results.trials[results.trials["task"] == FIG_5_1])
-    if rows.empty:
+    numbers = calculated(results.trials, FIG_5_1)
+    if numbers is None or "largest_violation" not in numbers:
         return None
-    row = rows.iloc[-1]
-    named = f"{METRIC_PREFIX}largest_violation"
-    value = float(row["test_value"] if row["metric"] == "largest_violation" else row[named])
+    value = float(numbers["largest_violation"])
     return Judgement(
         verdict=HOLDS if value <= 0 else FAILS,
         value=value,
         limit=0.0,
         measured=f"largest violation of log2(1 + e^-z) <= 1 - z / ln 2 for z from -4 to 0: {value:.2g}",
         num_trials=1,
-        scale=str(row["scale"]),
+        scale=str(numbers["scale"]),
     )
 
 

@@ -17,6 +17,7 @@ from analysis.papers.thesis.wide_networks import (
     rows_of_lazy,
     rows_of_subnetworks,
 )
+from analysis.rows.current import succeeded
 
 _SPARSE = 0.8  # drop rate of figure 5-3; the nearest one that was run is drawn
 _MIDDLE = 0.5  # of the lower panels of figure 5-2
@@ -44,7 +45,7 @@ def bound_figures(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -> li
 
 def subnetwork_figures(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -> list[Named]:
     """Figures 5-2 (sub-networks that dropout visits) and 5-3 (fixed ones), with one standard deviation in grey."""
-    found = rows_of_subnetworks(rows)
+    found = succeeded(rows_of_subnetworks(rows))
     read = readings_of(found, curves) if len(found) else found
     if read.empty or "subnetwork_accuracy_current" not in read.columns:
         return []
@@ -98,7 +99,7 @@ def _fixed(read: pd.DataFrame) -> Figure:
 
 def lazy_figures(rows: pd.DataFrame, curves: pd.DataFrame, looks: Styles) -> list[Named]:
     """Moves and changed activations, scaled by √m, and the error over steps: one curve for each width m."""
-    found = rows_of_lazy(rows)
+    found = succeeded(rows_of_lazy(rows))
     read = readings_of(found, curves) if len(found) else found
     metrics = {
         "largest_move_times_sqrt_width": "√m × largest move",

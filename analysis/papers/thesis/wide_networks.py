@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.papers.claims.evidence import DROP_RATE
 from analysis.rows.current import succeeded
 from harness.records import METRIC_PREFIX, SCALES
 
@@ -16,28 +17,27 @@ SUBNETWORK_TASKS = {f"thesis-fig5-2-width-{width}": width for width in ALL_WIDTH
 LAZY_TASKS = {f"thesis-fig5-lazy-width-{width}": width for width in WIDTHS}
 SUBNETWORK_CONTESTANT, LAZY_CONTESTANT = "dropout", "lazy_dropout+max_norm"
 EXAMPLES_PER_EPOCH = 25 * 64  # of the sub-networks' tasks: steps between two readings, and examples of a step
-DROP_RATE = "hp.drop_rate"
 
 
 def rows_of_subnetworks(trials: pd.DataFrame) -> pd.DataFrame:
-    """The successful default trials of figures 5-2 and 5-3, with `width` and `rate`; empty without all `WIDTHS`."""
+    """The default trials of figures 5-2 and 5-3, failed ones included; empty without all `WIDTHS`."""
     return _complete(trials, SUBNETWORK_TASKS, SUBNETWORK_CONTESTANT)
 
 
 def rows_of_lazy(trials: pd.DataFrame) -> pd.DataFrame:
-    """The successful default trials in the lazy regime, with `width` and `rate`; empty without all `WIDTHS`."""
+    """The default trials in the lazy regime, failed ones included; empty without all `WIDTHS`."""
     return _complete(trials, LAZY_TASKS, LAZY_CONTESTANT)
 
 
 def _complete(trials: pd.DataFrame, tasks: dict[str, int], contestant: str) -> pd.DataFrame:
-    """The trials at the scale closest to the thesis's at which all `WIDTHS` were run."""
-    rows = succeeded(trials[trials["task"].isin(list(tasks)) & (trials["role"] == "default")])
+    """The trials at the scale closest to the thesis's with a success at all `WIDTHS`, with `width` and `rate`."""
+    rows = trials[trials["task"].isin(list(tasks)) & (trials["role"] == "default") & (trials["status"] != "skipped")]
     rows = rows[rows["regularizer"] == contestant]
     if DROP_RATE in rows.columns:
         for scale in SCALES:
             found = rows[rows["scale"] == scale]
             widths = found["task"].map(tasks)
-            if set(WIDTHS) <= set(widths):
+            if set(WIDTHS) <= set(widths[succeeded(found).index]):
                 return found.assign(width=widths.astype(int), rate=found[DROP_RATE].astype(float))
     return rows.iloc[:0].assign(width=pd.Series(dtype=int), rate=pd.Series(dtype=float))
 

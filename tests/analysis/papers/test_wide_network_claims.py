@@ -215,6 +215,25 @@ def test_too_few_trainings_tell_how_often_their_masks_may_be_wider(tmp_path):
     assert found.verdict == f"{TOO_FEW}: 9 trainings leave room for a share of {1 - 0.05 ** (1 / 9):.0%}"
 
 
+@pytest.mark.parametrize(
+    ("claim", "rows"),
+    [
+        ("Figure 5-2, drop rates", of_lenet(as_measured)),
+        ("Figure 5-3, widths", of_lenet(as_measured)),
+        ("Figure 5-3, a fifth of the width", of_lenet(as_measured)),
+        ("Lemma 13, moves", of_lazy()),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_failed_seed_leaves_a_trend_open(tmp_path, claim, rows):
+    assert judged(claim, tmp_path / "before", rows).verdict == HOLDS
+    last = rows[-1]  # the largest width and drop rate
+    values = [name for name in last if name.startswith("metric.") or name.endswith("_value")]
+    diverged = {**last, **dict.fromkeys(values), "status": "diverged"}
+    found = judged(claim, tmp_path / "after", [*rows[:-1], diverged])
+    assert found.verdict == "not comparable: no value, as 1 trial(s) failed (1 diverged)"
+
+
 def test_what_was_not_run_is_no_finding(tmp_path):
     only_one_width = [each for each in of_lenet(as_measured) if each["task"].endswith("-100")]
     assert judged("Figure 5-3, widths", tmp_path, only_one_width) is None
