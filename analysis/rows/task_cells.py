@@ -28,6 +28,15 @@ class TaskCells:
         keys = [cell.budget.key for cell in self.cells if cell.by_seed]
         return max(set(keys), key=lambda key: (keys.count(key), key), default=None)
 
+    def budget_notes(self, how: str) -> list[str]:
+        """A sentence that names the contestants with another budget, and how they are treated; none without them."""
+        main, words = self.main_budget, {cell.budget.key: cell.budget.words for cell in self.cells}
+        others = [cell for cell in self.cells if cell.by_seed and cell.budget.key != main]
+        if main is None or not others:
+            return []
+        named = ", ".join(f"{cell.regularizer} ({cell.budget.words})" for cell in others)
+        return [f"{self.task} ({self.scale}): unequal budgets, {how}: {named}; the others have {words[main]}."]
+
 
 def tasks_of(current: pd.DataFrame, role: RankedRole | None, value: Value) -> Iterator[TaskCells]:
     """Each task at each scale of the `current_rows`, with the cells that `ranking_table` ranks.

@@ -18,6 +18,7 @@ from analysis.tables.ties import is_rounding
 
 RANK_INTERVAL_COLUMNS = ("scale", "regularizer", "mean_rank", "low", "high", "num_tasks")
 IQM_COLUMNS = ("scale", "regularizer", "iqm", "low", "high", "num_runs")
+_ABSENT = "No task is common to the contestants, or none can be ranked yet."
 _THRESHOLDS = (0.25, 0.5, 0.75, 0.9)  # of the displayed performance profiles
 PROFILE_COLUMNS = ("scale", "regularizer", "threshold", "share")
 _TASK = ["scale", "task"]
@@ -163,6 +164,7 @@ RANKS = Statistic(
     title="mean ranks",
     source="Percentile bootstrap over tasks and seeds (Efron and Tibshirani 1993, section 13.3).",
     make=rank_intervals,
+    absent=_ABSENT,
     columns=(
         text("regularizer", weight=ALWAYS),
         number("mean_rank", show=place, legend="Over the tasks that the contestants have in common.", weight=ALWAYS),
@@ -177,6 +179,7 @@ INTERQUARTILE_MEANS = Statistic(
     title="interquartile means of normalized scores",
     source="Interquartile mean with stratified bootstrap (Agarwal et al. 2021, section 4.3).",
     make=interquartile_means,
+    absent=_ABSENT,
     columns=(
         text("regularizer", weight=ALWAYS),
         number(
@@ -206,6 +209,7 @@ PROFILES = Statistic(
     title="performance profiles",
     source="Run-score distributions (Agarwal et al. 2021, section 4.2; Dolan and Moré 2002).",
     make=performance_profiles,
+    absent=_ABSENT,
     columns=(
         text("regularizer", weight=ALWAYS),
         *(

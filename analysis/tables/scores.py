@@ -15,7 +15,8 @@ SCORE_COLUMNS = ("scale", "task", "metric", "regularizer", "seed", "score", "los
 def scores_table(trials: pd.DataFrame, role: RankedRole | None = None, value: Value = "test_value") -> pd.DataFrame:
     """Scores: one row per (scale, task, regularizer, seed), from the `current_rows`.
 
-    Only contestants with the commonest budget of their task are included, and only cells with at least one value.
+    Only contestants with the commonest budget of their task are included, with a note on the others, and only cells
+    with at least one value.
     `score` is the value of the seed, or the worst value of the metric if the seed failed; `loss` is the score with the
     sign such that smaller is better. The other columns are those of `SCORE_COLUMNS`.
 
@@ -23,7 +24,7 @@ def scores_table(trials: pd.DataFrame, role: RankedRole | None = None, value: Va
     """
     if "loss" in trials:
         return trials
-    current, rows = current_rows(trials), []
+    current, rows, notes = current_rows(trials), [], list[str]()
     for task in tasks_of(current, role, value):
         sign = -1.0 if task.higher_is_better else 1.0
         rows += [
@@ -32,5 +33,6 @@ def scores_table(trials: pd.DataFrame, role: RankedRole | None = None, value: Va
             if cell.budget.key == task.main_budget
             for seed, score in cell.scores.items()
         ]
+        notes += task.budget_notes("left out")
     table = pd.DataFrame(rows, columns=list(SCORE_COLUMNS)).astype({"score": float, "loss": float})
-    return with_notes(table, notes_of(current))
+    return with_notes(table, notes_of(current), notes)

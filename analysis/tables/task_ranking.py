@@ -80,19 +80,14 @@ def task_table(
 
 def task_notes(task: TaskCells, options: RankingOptions) -> list[str]:
     """Sentences on means over several settings, unequal budgets, and failed seeds."""
-    cells, main, where = task.cells, task.main_budget, f"{task.task} ({task.scale})"
+    cells, where = task.cells, f"{task.task} ({task.scale})"
     notes = [
         f"{where}, {cell.regularizer}: the mean is over {cell.num_settings} hyperparameter settings; "
         "sensitivity_table shows each of them."
         for cell in cells
         if cell.num_settings > 1
     ]
-    budgets = {cell.budget.key: cell.budget.words for cell in cells}
-    others = [cell for cell in cells if cell.by_seed and cell.budget.key != main]
-    if others and main is not None:
-        named = ", ".join(f"{cell.regularizer} ({cell.budget.words})" for cell in others)
-        how = "ranked together as requested" if options.budgets == "together" else "ranked apart"
-        notes.append(f"{where}: unequal budgets, {how}: {named}; the others have {budgets[main]}.")
+    notes += task.budget_notes("ranked together as requested" if options.budgets == "together" else "ranked apart")
     failed = [cell.regularizer for cell in cells if cell.by_seed and cell.num_failed]
     if failed:
         worst = worst_value(options.metric, options.higher)

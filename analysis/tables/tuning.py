@@ -26,7 +26,7 @@ def best_so_far(trials: pd.DataFrame) -> pd.DataFrame:
 
     - `scale`, `task`, `regularizer`
     - `num_trials`: number k of this and all earlier trials of the cell
-    - `seconds`: training time of these k trials, failed ones included
+    - `seconds`: training time of these k trials, failed ones included; a crashed trial, whose time is unknown, adds 0
     - `best_validation`: the best validation value among them, `max_{i <= k} v_i` (the minimum if lower is better); NaN
       before the first success
 
@@ -55,7 +55,7 @@ def tuning_costs(trials: pd.DataFrame) -> pd.DataFrame:
     - `scale`, `regularizer`
     - `num_tasks`: number of tasks on which it was tuned
     - `num_trials`, `num_failed`: number of tune trials, and how many of them failed
-    - `seconds`: training time of these trials, failed ones included
+    - `seconds`: training time of these trials, failed ones included; a crashed trial, whose time is unknown, adds 0
     - `seconds_per_trial`: mean over the trials whose time is known; a crashed trial has none
 
     Args:

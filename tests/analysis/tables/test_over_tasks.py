@@ -150,3 +150,22 @@ def test_the_interquartile_mean_agrees_with_that_of_scipy(num_runs):
         pd.DataFrame([*confirmed("a", values), *confirmed("b", [0.0]), *confirmed("c", [1.0])]), num_draws=2
     )
     assert table.set_index("regularizer").loc["a", "iqm"] == pytest.approx(stats.trim_mean(values, 0.25))
+
+
+def test_statistics_say_which_contestants_their_scores_leave_out():
+    rows = [each for name in ("a", "b", "none") for each in confirmed(name, [0.5, 0.6], epochs_planned=3)]
+    rows += confirmed("longer", [0.9, 0.9], epochs_planned=9)
+    words = (
+        "digits (smoke): unequal budgets, left out: longer (tuned, trials unknown, 9 epochs); "
+        "the others have tuned, trials unknown, 3 epochs."
+    )
+    for name in ("ranks", "strengths", "pairs", "iqm", "profiles"):
+        ((_, table),) = statistics_of(pd.DataFrame(rows), [name])
+        assert analysis.notes_of(table)[0] == words, name
+
+
+def test_contestants_without_a_common_task_have_a_reason_for_no_table(capsys):
+    show_statistics(pd.DataFrame([*confirmed("a", [0.5, 0.6], "t1"), *confirmed("b", [0.5, 0.6], "t2")]))
+    text = " ".join(capsys.readouterr().out.split())
+    assert "ranks, iqm, profiles: No task is common to the contestants, or none can be ranked yet." in text
+    assert "left out: t1, t2" in text
