@@ -15,7 +15,7 @@ from analysis.papers.claims.claim import FAILS, HOLDS, LEVEL, TOO_FEW, Judge, Ju
 from analysis.papers.claims.contests import ONE_SEED, UNDECIDED
 from analysis.papers.entries import standing_for
 from analysis.rows.current import succeeded
-from analysis.tables.statistics import SMALLEST_SPREAD, mean_interval
+from analysis.tables.statistics import SMALLEST_SPREAD, Difference, difference_of_means
 from harness.records import SCALES
 
 FEWEST_EPOCHS = 5  # points of a rank correlation
@@ -99,23 +99,34 @@ def judge_common_trend(task: str, wanted: Callable[[str], bool], metric: str, le
         ]
         if not per_trial:
             return _unread(joined, len(rows), scale, -least)
-        mean, (low, high) = float(np.mean(per_trial)), mean_interval(per_trial)
+        correlation = _over_trials(per_trial)
         of_steps = [_step_correlation(curve) for _, curve in joined.groupby("trial_id") if len(curve) >= FEWEST_EPOCHS]
-        steps, (least_step, _) = float(np.mean(of_steps)), mean_interval(of_steps)
+        steps = _over_trials(of_steps)
         if scale != "paper":
             verdict = f"not comparable: scale {scale}"
         elif failures:
             verdict = f"not comparable: {failures}"
-        elif mean >= least:
-            verdict = HOLDS if least_step > 0 else f"{TOO_FEW}: no significant correlation of the changes"
+        elif correlation.mean >= least:
+            verdict = HOLDS if steps.low > 0 else f"{TOO_FEW}: no significant correlation of the changes"
         else:
-            verdict = FAILS if high < least else f"{TOO_FEW}: the correlation is not significantly below {least:g}"
-        text = f"mean rank correlation {mean:+.2f} over {len(per_trial)} trials"
-        text += f", 95 % interval {low:+.2f} to {high:+.2f}" if len(per_trial) > 1 else ""
-        text += f"; of the changes between readings {steps:+.2f}"
-        return Judgement(verdict=verdict, value=-mean, limit=-least, measured=text, num_trials=len(rows), scale=scale)
+            verdict = (
+                FAILS
+                if correlation.high < least
+                else f"{TOO_FEW}: the correlation is not significantly below {least:g}"
+            )
+        text = f"mean rank correlation {correlation.mean:+.2f} over {len(per_trial)} trials"
+        text += f", 95 % interval {correlation.low:+.2f} to {correlation.high:+.2f}" if len(per_trial) > 1 else ""
+        text += f"; of the changes between readings {steps.mean:+.2f}"
+        return Judgement(
+            verdict=verdict, value=-correlation.mean, limit=-least, measured=text, num_trials=len(rows), scale=scale
+        )
 
     return judge
+
+
+def _over_trials(correlations: list[float]) -> Difference:
+    """The mean over trials, as a difference from 0."""
+    return difference_of_means(dict(enumerate(correlations)), dict.fromkeys(range(len(correlations)), 0.0))
 
 
 def _step_correlation(curve: pd.DataFrame) -> float:

@@ -399,6 +399,17 @@ def test_the_bound_and_the_error_are_compared_over_epochs(tmp_path, bounds, verd
     assert (claim["verdict"], claim["value"]) == (verdict, pytest.approx(value))
 
 
+def test_two_trainings_that_agree_by_chance_do_not_contradict_a_common_trend(tmp_path):
+    bounds, errors = [1.0, 5.0, 4.0, 6.0, 2.0, 3.0], [0.5, 0.4, 0.3, 0.6, 0.1, 0.2]
+    correlation = stats.spearmanr(bounds, errors).statistic
+    assert 0.4 < correlation < 0.5  # the claim is: above 0.5
+    rows = runs("localdrop+rademacher_probe", 50.0, "cifar10-fcn")[:2]
+    points = [p for each in rows for p in curve(each, "test", "accuracy", [1 - error for error in errors])]
+    points += [p for each in rows for p in curve(each, "regularizer", "rademacher_probe.log10_bound", bounds)]
+    claim = judged(tmp_path, rows, "Figure 2", points=points)
+    assert (claim["value"], claim["verdict"].partition(":")[0]) == (pytest.approx(-correlation), "too few seeds")
+
+
 @pytest.mark.parametrize(
     ("scale", "why"), [("smoke", "scale smoke"), ("paper", "fewer than 5 readings in which both move")]
 )
