@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import matplotlib
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from analysis.figures.canvas import styles_by_regularizer
@@ -79,14 +80,21 @@ def _header(source: Source) -> dict[str, Any]:
     return {
         "suites": listed("suite") or "campaign",
         "scales": listed("scale"),
-        "first": trials["finished_at"].min(),
-        "last": trials["finished_at"].max(),
+        "finished": _span(trials["finished_at"].min(), trials["finished_at"].max()),
         "num_trials": len(trials),
         "num_tasks": trials["task"].nunique(),
         "num_regularizers": trials["regularizer"].nunique(),
         "most_rows": MOST_ROWS,
         "markup_rules": markup.RULES,
     }
+
+
+def _span(first: pd.Timestamp, last: pd.Timestamp) -> str:
+    """When the trials finished, in words; "" if it is not known."""
+    if pd.isna(last):
+        return ""
+    start, end = (each.strftime("%Y-%m-%d %H:%M") for each in (first, last))
+    return f"at {end} UTC" if start == end else f"between {start} and {end} UTC"
 
 
 def _render(content: dict[str, Any]) -> bytes:

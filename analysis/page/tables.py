@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.rows.notes import notes_of
 from analysis.shown import tables as shown
-from analysis.shown.column import Column, is_blank
+from analysis.shown.column import Column, is_blank, text
 
 MOST_ROWS = 100  # of long tables on the page; the CSV files have all
 
@@ -51,6 +51,15 @@ def table_of(
     return Table(columns=columns, rows=rows, notes=notes, anchors=tuple(anchors))
 
 
+def with_scale(columns: Iterable[Column], scales: Iterable[object]) -> tuple[Column, ...]:
+    """The columns with one for the scale behind that of the task, if there are several scales."""
+    columns = tuple(columns)
+    if len(set(scales)) < 2:
+        return columns
+    behind = 1 + next(place for place, column in enumerate(columns) if column.name == "task")
+    return (*columns[:behind], text("scale"), *columns[behind:])
+
+
 def counts(rows: pd.DataFrame) -> Table:
     """Trials by role and status."""
     return table_of(rows, shown.counts(map(str, rows.columns[1:])))
@@ -58,7 +67,7 @@ def counts(rows: pd.DataFrame) -> Table:
 
 def failed(rows: pd.DataFrame) -> Table:
     """The first `MOST_ROWS` failed trials with their messages."""
-    return table_of(rows.head(MOST_ROWS), shown.FAILED)
+    return table_of(rows.head(MOST_ROWS), with_scale(shown.FAILED, rows["scale"]))
 
 
 def origin(rows: pd.DataFrame) -> Table:

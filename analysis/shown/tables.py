@@ -259,7 +259,9 @@ FROZEN = (  # the winners' hyperparameters
 FAILED = (
     text("regularizer", weight=ALWAYS),
     text("task", weight=ALWAYS),
-    *map(text, ("role", "seed", "status", "error_type")),
+    *map(text, ("role", "seed")),
+    text("tune_index", "tune trial", legend="Which proposal of the search, from 0."),
+    *map(text, ("status", "error_type")),
     text("reason", legend="Where it failed, if that is known.", weight=30, wide=True),
     text("error_message", wide=True),
 )

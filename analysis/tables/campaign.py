@@ -14,6 +14,7 @@ FAILURE_COLUMNS = (
     "scale", "task", "regularizer", "role", "seed", "tune_index", "status", "error_type", "reason", "error_message",
     "attempts", "trial_id",
 )  # fmt: skip
+_FIRST_ROLES = ("confirm", "default", "timing", "tune")  # of failures
 _VERSIONS = ("regarena", "torch", "ray", "optuna", "python")
 
 
@@ -44,9 +45,14 @@ def frozen_winners(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def failures(trials: pd.DataFrame) -> pd.DataFrame:
-    """All failed trials with their error messages: those neither successful nor skipped nor pruned by the search."""
+    """All failed trials with their error messages: those neither successful nor skipped nor pruned by the search.
+
+    Confirm and default trials are first, because their failures change means; those of tune trials are last.
+    """
     failed = trials[~trials["status"].isin(INTENDED)]
-    return failed.sort_values(["scale", "task", "regularizer", "role", "seed"])[list(FAILURE_COLUMNS)]
+    order = failed.assign(place=failed["role"].map(_FIRST_ROLES.index))
+    columns = ["place", "scale", "task", "regularizer", "seed", "tune_index"]
+    return order.sort_values(columns)[list(FAILURE_COLUMNS)]
 
 
 def skipped_cells(trials: pd.DataFrame) -> pd.DataFrame:

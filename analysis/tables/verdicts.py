@@ -59,7 +59,8 @@ def verdicts(ranking: pd.DataFrame, scores: pd.DataFrame, costs: pd.DataFrame, b
         ranked = _ranked(table)
         if len(ranked):
             why_untested = _why_untested(table, baseline)
-            rows.append(_verdict(ranked, of_task.get(key, {}), cost_of, baseline, why_untested))
+            verdict = _verdict(ranked, of_task.get(key, {}), cost_of, baseline, why_untested)
+            rows.append(verdict | {"sentence": f"{verdict['sentence']}{_apart(table)}"})
     return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
 
 
@@ -145,6 +146,13 @@ def _record(overall: pd.DataFrame, leader: str, baseline: str) -> list[str]:
 def _ranked(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of one task that are ranked against each other: those with the commonest budget and a value."""
     return table[table["is_main_budget"].astype(bool) & table["rank"].notna() & table["mean"].notna()]
+
+
+def _apart(table: pd.DataFrame) -> str:
+    """A sentence on the contestants of one task whose budgets differ from that of most."""
+    apart = table[~table["is_main_budget"].astype(bool) & table["num_seeds"].gt(0)]
+    names = sorted(map(str, apart["regularizer"]))
+    return f" Ranked apart, with another budget than most: {listed(names)}." if names else ""
 
 
 def _leaders(ranked: pd.DataFrame) -> list[str]:

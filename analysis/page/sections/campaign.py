@@ -7,7 +7,7 @@ from typing import Any
 from analysis.page import tables as page_tables
 from analysis.page.files import Files
 from analysis.page.source import Source
-from analysis.page.tables import table_of
+from analysis.page.tables import table_of, with_scale
 from analysis.shown import tables as shown
 from analysis.tables import campaign as made
 
@@ -23,6 +23,6 @@ def campaign(source: Source, files: Files) -> dict[str, Any]:
         "counts": page_tables.counts(made.status_counts(trials)),
         "failed": page_tables.failed(failed),
         "num_failures": len(failed),
-        "skipped": table_of(skipped, shown.SKIPPED),
+        "skipped": table_of(skipped, with_scale(shown.SKIPPED, skipped["scale"])),
         "origin": page_tables.origin(origin),
     }

@@ -13,7 +13,7 @@ from analysis.page.charts import numbers
 from analysis.page.files import Files
 from analysis.page.sections.leaderboard import with_costs
 from analysis.page.source import Source
-from analysis.page.tables import table_of
+from analysis.page.tables import table_of, with_scale
 from analysis.rows.current import current_rows, succeeded
 from analysis.shown import tables as shown
 from analysis.tables import campaign
@@ -32,6 +32,7 @@ def contestants(source: Source, files: Files) -> dict[str, Any]:
     of_name = {str(name): table for name, table in rows.groupby("regularizer", sort=False)}
     settings = _settings_by_name(source.trials)
     leaders, titles = leaders_by_task(source.ranking), _titles(source)
+    columns = with_scale(shown.CONTESTANT_TASKS, source.of_tasks["scale"])
     rivals = _rivals(source)
     curved = {str(name) for points in source.curve_means.values() for name in points["regularizer"]}
     return {
@@ -41,7 +42,7 @@ def contestants(source: Source, files: Files) -> dict[str, Any]:
                 "anchor": source.anchors[name],
                 "facts": source.facts[name],
                 "sentences": [*_record(name, of_name[name], leaders, titles), *rivals.get(name, [])],
-                "table": table_of(of_name[name], shown.CONTESTANT_TASKS, without_empty=True, known_notes=source.notes),
+                "table": table_of(of_name[name], columns, without_empty=True, known_notes=source.notes),
                 "settings": settings.get(name),
                 "has_curves": name in curved,
                 "initial": list(dict.fromkeys([name, BASELINE])),
@@ -86,10 +87,11 @@ def _record(
 
 def _rivals(source: Source) -> dict[str, list[str]]:
     """For each contestant: against which others its runs are usually better, and against which worse, at each scale."""
-    pairs = source.statistics["pairs"].sort_values("win_rate", kind="stable")
+    pairs = source.statistics["pairs"]  # ordered by scale
     several = len(set(pairs["scale"])) > 1
     sentences: dict[str, list[str]] = {}
-    for (scale, name), rows in pairs.groupby(["scale", "regularizer"], sort=False):
+    for (scale, name), unordered in pairs.groupby(["scale", "regularizer"], sort=False):
+        rows = unordered.sort_values("win_rate", kind="stable")
         its = f"At scale {scale}, its" if several else "Its"
         ahead = [str(each) for each in rows.loc[rows["win_rate"] > 0.5, "rival"]][::-1]
         behind = [str(each) for each in rows.loc[rows["win_rate"] < 0.5, "rival"]]

@@ -8,10 +8,9 @@ import pandas as pd
 
 from analysis.page.files import Files
 from analysis.page.source import Source
-from analysis.page.tables import table_of
+from analysis.page.tables import table_of, with_scale
 from analysis.rows.notes import with_notes
 from analysis.shown import tables as shown
-from analysis.shown.column import text
 
 MOST_SHOWN = 50  # rows, until a reader asks for all
 _CELL = ["scale", "task", "regularizer"]
@@ -20,8 +19,7 @@ _CELL = ["scale", "task", "regularizer"]
 def leaderboard(source: Source, files: Files) -> dict[str, Any]:
     """The table, and the values that its filters take."""
     rows = with_notes(with_costs(source), source.notes)
-    several = len(set(rows["scale"])) > 1
-    columns = (*shown.LEADERBOARD[:2], *([text("scale")] if several else []), *shown.LEADERBOARD[2:])
+    columns = with_scale(shown.LEADERBOARD, rows["scale"])
     kinds = {part.strip() for kind in rows["kind"] for part in kind.split(",")} - {""}
     return {
         "leaderboard": table_of(rows, columns, without_empty=True, anchors=_anchors(source, rows)),

@@ -113,6 +113,8 @@ def test_the_page_is_well_formed_small_enough_and_made_for_a_phone(folder, page)
         "1.250",
         "cpu-a",
         "With 1 task and",
+        "; finished at 2026-01-01 00:00 UTC.",
+        "The dashed line and the band are the baseline's mean and interval.",
         "No cell of this campaign occurs in the papers' tables.",
     ],
 )
@@ -157,6 +159,12 @@ def test_the_report_of_several_folders_lies_in_the_first_or_where_it_is_told_to(
     assert not (second / "report.html").exists()
     assert "dropout" in (first / "report.html").read_text()
     assert analysis.write_report([first, second], out=tmp_path / "c") == str(tmp_path / "c" / "report.html")
+
+
+@pytest.mark.slow
+def test_a_page_without_the_baseline_does_not_explain_its_line(tmp_path):
+    rows = [*confirmed("a", [0.5, 0.6]), *confirmed("b", [0.6, 0.7])]
+    assert "The dashed line" not in Path(analysis.write_report(write(tmp_path, rows))).read_text()
 
 
 @pytest.mark.slow

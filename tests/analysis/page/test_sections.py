@@ -2,11 +2,13 @@
 
 from functools import cached_property
 
-from result_rows import confirmed, write
+from result_rows import confirmed, row, write
 
 from analysis.page.files import Files
+from analysis.page.sections.campaign import campaign
 from analysis.page.sections.contestants import contestants
 from analysis.page.source import Source
+from analysis.page.tables import MOST_ROWS
 from analysis.rows.load import load_curves, load_trials
 from analysis.tables.over_tasks import STATISTICS, statistics_of
 from harness.records.folders import open_folder
@@ -67,3 +69,22 @@ def test_sentences_of_a_page_with_several_scales_say_at_which(tmp_path):
     assert "At scale paper, its runs are more often worse than those of none." in said["a"]
     assert "At scale smoke, its runs are more often better than those of none." in said["a"]
     assert "Best on digits (paper)." in said["none"]
+
+
+def test_the_table_of_a_contestant_tells_the_scales_apart_if_there_are_several(tmp_path):
+    rows = [each for scale in ("paper", "smoke") for each in confirmed("none", [0.5, 0.6], scale=scale)]
+    for name, some in (("both", rows), ("one", rows[:2])):
+        folder = tmp_path / name
+        section = contestants(source_of(folder, some), Files(folder=open_folder(folder), looks={}))
+        headings = [column.name for column in section["contestants"][0]["table"].columns]
+        assert ("scale" in headings) == (name == "both")
+
+
+def test_failures_of_ranked_trials_stand_before_those_of_tune_trials(tmp_path):
+    tuned = [row(regularizer="a", role="tune", tune_index=i, status="diverged", hp={"lr": i}) for i in range(MOST_ROWS)]
+    rows = [*tuned, *confirmed("z", [0.5, None]), *confirmed("z", [None], role="default")]
+    source = source_of(tmp_path, rows)
+    table = campaign(source, Files(folder=open_folder(tmp_path), looks={}))["failed"]
+    role, index = ([column.name for column in table.columns].index(name) for name in ("role", "tune_index"))
+    assert [each[role] for each in table.rows[:3]] == ["confirm", "default", "tune"]
+    assert [each[index] for each in table.rows[1:4]] == ["–", "0", "1"], "rows of one cell are told apart"

@@ -153,6 +153,13 @@ def test_over_tasks_only_the_tasks_with_a_test_against_the_baseline_count(tmp_pa
     assert "Against none, a wins significantly on 2 of the 2 tasks on which it was tested and loses on 0." in said
 
 
+def test_who_is_ranked_apart_is_named(tmp_path):
+    rows = [each for name, values in VALUES.items() for each in confirmed(name, values, epochs_planned=3)]
+    rows += confirmed("apart", [0.1, 0.2], epochs_planned=9)
+    (verdict,) = verdicts_of(frame(tmp_path, rows)).to_dict("records")
+    assert verdict["sentence"].endswith("Ranked apart, with another budget than most: apart.")
+
+
 def test_contestants_with_equal_means_are_both_named(tmp_path):
     rows = [
         each for name in ("none", "a", "b") for each in confirmed(name, [0.3, 0.3, 0.3] if name == "b" else [0.5] * 3)
