@@ -38,7 +38,7 @@ class CoAdaptation(DatasetTask):
     which is large if units contribute equally) and its smallest possible value `co_adaptation_floor`,
     `alpha_over_sqrt_n` (total flow divided by the root of the number of training images), `explicit_regularizer`
     (sum_j u_j^2 a_j^2, without dropout's strength) and `flow_excess`, alpha divided by its bound
-    sqrt(width * regularizer), minus 1. At the end `generalization_gap`, test minus validation error averaged over the
+    sqrt(width * regularizer), minus 1. At the end `generalization_gap`, test minus training error averaged over the
     last third of all evaluations, and `train_accuracy`. The protocol holds nothing out, so that the validation error is
     that of the training images. With `symmetrised`, a_j averages over both signs of each image.
     """
@@ -100,7 +100,7 @@ class CoAdaptation(DatasetTask):
         self, regularizers: Regularizers, train: Split, seen: Mapping[str, Split], setting: Setting
     ) -> Training:
         protocol = self.protocol.at(setting.scale, setting.switches)
-        readings = _Readings(seen, len(train), symmetrised=self.symmetrised)
+        readings = _Readings(seen, train, symmetrised=self.symmetrised)
         return Training(
             self.network(stream_seed(setting.seed, "weights")).to(setting.device),
             regularizers,
@@ -111,7 +111,7 @@ class CoAdaptation(DatasetTask):
             protocol=protocol,
             learning_rate=setting.learning_rate,
             seed=setting.seed,
-            evaluate_at_end=lambda trained: readings.at_end(trained, train),
+            evaluate_at_end=lambda trained: readings.at_end(trained),
         )
 
     def network(self, seed: int) -> nn.Module:
@@ -129,8 +129,8 @@ class CoAdaptation(DatasetTask):
 class _Readings:
     """Errors on the splits that a training may see, and the network's flows on held-out images."""
 
-    def __init__(self, seen: Mapping[str, Split], num_train: int, *, symmetrised: bool) -> None:
-        self._seen, self._num_train, self._symmetrised = seen, num_train, symmetrised
+    def __init__(self, seen: Mapping[str, Split], train: Split, *, symmetrised: bool) -> None:
+        self._seen, self._train, self._symmetrised = seen, train, symmetrised
         self._held_out = seen.get("test", seen["validation"])
         self._gaps: list[float] = []
 
@@ -138,13 +138,15 @@ class _Readings:
         """The metrics of each evaluation."""
         measured = {name: _errors(network, split) for name, split in self._seen.items()}
         if "test" in measured:
-            self._gaps.append(measured["test"]["squared_error"] - measured["validation"]["squared_error"])
+            is_seen = self._seen["validation"] is self._train
+            errors = measured["validation"] if is_seen else _errors(network, self._train)
+            self._gaps.append(measured["test"]["squared_error"] - errors["squared_error"])
         flow = self._flow(network)
-        return {name: errors | flow for name, errors in measured.items()}
+        return {name: values | flow for name, values in measured.items()}
 
-    def at_end(self, network: nn.Module, train: Split) -> dict[str, dict[str, float]]:
+    def at_end(self, network: nn.Module) -> dict[str, dict[str, float]]:
         """The gap over the last evaluations, and errors on the training images."""
-        errors = _errors(network, train)
+        errors = _errors(network, self._train)
         if "test" not in self._seen:
             return {"train": errors}
         late = self._gaps[-max(1, round(LATE * len(self._gaps))) :]
@@ -169,7 +171,7 @@ class _Readings:
         return {
             "co_adaptation": float(co_adaptation(of_units)),
             "co_adaptation_floor": len(of_units) ** -0.5,
-            "alpha_over_sqrt_n": float(alpha) / self._num_train**0.5,
+            "alpha_over_sqrt_n": float(alpha) / len(self._train) ** 0.5,
             "explicit_regularizer": float(regularizer),
             "flow_excess": float(alpha / (len(of_units) * regularizer).sqrt()) - 1,
         }
