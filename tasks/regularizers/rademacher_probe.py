@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
 from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_rate
+from tasks.regularizers.parts.joint_rates import joint_rates
 from tasks.sites import Site, WeightLayer, sites_of
 from tasks.theory.rademacher import BoundVariant, convolutional_log_term, dense_log_term, rademacher_log_bound
 
@@ -68,7 +69,7 @@ def log_bound_of(network: nn.Module, settings: RademacherProbe, data_norm: float
         rates = rates_read.get(layer)
         weight = layer.weight.double()
         if isinstance(layer, nn.Conv2d):
-            terms.append(convolutional_log_term(weight, rates, settings.untouched_conv))
+            terms.append(convolutional_log_term(weight, rates, settings.untouched_conv, layer.groups))
             sizes.append(weight.numel())
         else:
             h = round(settings.untouched_dense_fraction * min(weight.shape))
@@ -82,25 +83,19 @@ def log_bound_of(network: nn.Module, settings: RademacherProbe, data_norm: float
 
 def _rates_read(network: nn.Module) -> dict[WeightLayer, Tensor]:
     """For each layer that reads masked sites, the product of their keep rates."""
-    read: dict[WeightLayer, Tensor] = {}
+    read: dict[WeightLayer, list[Tensor]] = {}
     for site in sites_of(network):
-        rates = None if site.next_layer is None else _multipliers(site)
-        if site.next_layer is None or rates is None:
-            continue
-        before = read.get(site.next_layer)
-        if before is not None:  # with pooling between the two sites, use the root mean square of the first
-            rates = rates * (before if before.shape == rates.shape else before.square().mean().sqrt())
-        read[site.next_layer] = rates
-    return read
+        rates = None if site.next_layer is None else _multipliers(site, site.next_layer.weight.device)
+        if site.next_layer is not None and rates is not None:
+            read.setdefault(site.next_layer, []).append(rates)
+    return {layer: joint_rates(of_sites) for layer, of_sites in read.items()}
 
 
-def _multipliers(site: Site) -> Tensor | None:
+def _multipliers(site: Site, device: torch.device) -> Tensor | None:
     """The factors of one sample at the site in eval mode; None where all are 1."""
     if not len(site.fillings) or site.shape is None:
         return None
     was_training = site.training
-    parameter = next(iter([*site.fillings.buffers(), *site.fillings.parameters()]), None)
-    device = None if parameter is None else parameter.device
     rates: Tensor = site.eval()(torch.ones(1, *site.shape, device=device))[0].double()
     site.train(was_training)
     return None if bool((rates == 1).all()) else rates

@@ -63,18 +63,22 @@ def dense_log_term(weight: Tensor, keep_rates: Tensor | None = None, num_untouch
     return tail.log() + norm.log()
 
 
-def convolutional_log_term(kernels: Tensor, keep_rates: Tensor | None = None, num_untouched: int = 0) -> Tensor:
+def convolutional_log_term(
+    kernels: Tensor, keep_rates: Tensor | None = None, num_untouched: int = 0, groups: int = 1
+) -> Tensor:
     """Logarithm of what a convolutional layer contributes to the bound.
 
     Formula:
         T = sqrt(S) sum_m ||theta_m||_F sum_j sum_{k > h} sigma_k(W_jm), S = c_out c_in p q, with W_jm the p x q kernel
-        from input channel m to output channel j, theta_m the keep rates of map m. c_in = c_out = 1 is Theorem 2.
+        from input channel m to output channel j, theta_m the keep rates of map m. c_in = c_out = 1 is Theorem 2. In a
+        grouped convolution the sum over j is over the group of m, and S counts the weights that there are.
 
     Args:
-        kernels: W, shape (c_out, c_in, p, q).
+        kernels: W, shape (c_out, c_in / groups, p, q).
         keep_rates: the keep matrix of each input map, shape (c_in, height, width), or (height, width) if all share one
             (`tasks.theory.drop_rates.keep_matrix`), or None for a network without DropBlock.
         num_untouched: h >= 0, the number of leading singular values of each kernel that are left out.
+        groups: as in torch's `Conv2d`, a divisor of c_in and c_out.
 
     Returns:
         log T, a scalar; minus infinity where T = 0.
@@ -84,8 +88,8 @@ def convolutional_log_term(kernels: Tensor, keep_rates: Tensor | None = None, nu
         (c_{a+1}, W^a_ij within the product over j); T_l is the term that its derivation gives for layer l.
 
     Raises:
-        ValueError: if the kernels are not 4-dimensional and finite, theta does not fit them or lies outside [0, 1], or
-            h is negative.
+        ValueError: if the kernels are not 4-dimensional and finite, theta does not fit them or lies outside [0, 1],
+            h is negative, or the groups do not divide c_out.
 
     Example:
         >>> kernels = torch.full((2, 1, 1, 1), 3.0, dtype=torch.float64)
@@ -95,11 +99,14 @@ def convolutional_log_term(kernels: Tensor, keep_rates: Tensor | None = None, nu
     require_matrix("kernels", kernels)
     require_equal_sizes("kernels must have 4 dimensions (c_out, c_in, p, q)", (kernels.dim(), 4))
     require_count("num_untouched", num_untouched, at_least=0)
-    tails: Tensor = torch.linalg.svdvals(kernels)[..., num_untouched:].sum((0, 2))  # (c_in,)
+    require_count("groups", groups)
+    require_equal_sizes("groups must divide the output channels", (kernels.shape[0] % groups, 0))
+    of_kernels = torch.linalg.svdvals(kernels)[..., num_untouched:].sum(2)  # (c_out, c_in / groups)
+    tails: Tensor = of_kernels.view(groups, -1, kernels.shape[1]).sum(1).flatten()  # (c_in,)
     if keep_rates is not None:
         _require_rates(keep_rates)
         if keep_rates.dim() == 3:
-            channels = (keep_rates.shape[0], kernels.shape[1])
+            channels = (keep_rates.shape[0], len(tails))
             require_equal_sizes("keep_rates must hold one matrix for each input channel", channels)
         tails = tails * torch.linalg.matrix_norm(keep_rates)
     return tails.sum().log() + math.log(kernels.numel()) / 2

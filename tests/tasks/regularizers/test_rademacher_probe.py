@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from fake_accelerator import DEVICE, fake_accelerator
 from tiny_tasks import IMAGE_TASK, TINY_TASKS, prepared, tasks_for, trained, weights_after
 from torch import Tensor, nn
 
@@ -15,7 +16,7 @@ from tasks.regularizers.base import Context
 from tasks.regularizers.localdrop import LocalDrop
 from tasks.regularizers.none import Unregularized
 from tasks.regularizers.rademacher_probe import RademacherProbe, log_bound_of
-from tasks.sites import measure_sites, sites_of
+from tasks.sites import Site, chain_next_layers, measure_sites, sites_of
 from tasks.theory.drop_rates import keep_matrix
 from tasks.training import Training
 
@@ -132,3 +133,48 @@ def test_a_layer_behind_a_masked_and_an_unmasked_site_counts_the_masked_one() ->
             product *= values * norm * math.sqrt(layer.weight.numel())
     bound = log_bound_of(network, RademacherProbe(delta=0.0), data_norm=1.0, num_examples=1, k=1)
     assert bound == pytest.approx(math.log(product) + (len(factors) - 1) * math.log(2), abs=1e-5)  # rates are float32
+
+
+def test_a_depthwise_layer_counts_each_kernel_with_the_rates_of_its_own_map() -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(2, 4, 3, groups=2, bias=False).double()
+    network = nn.Sequential(Site("conv"), layer)
+    measure_sites(network, torch.zeros(1, 2, 5, 5, dtype=torch.float64))
+    chain_next_layers(network)
+    network[0].fill(Constant(torch.tensor([0.3, 0.8]).double()[:, None, None]))
+    bound = log_bound_of(network, RademacherProbe(delta=0.0), data_norm=1.0, num_examples=1, k=1)
+    tails = torch.linalg.svdvals(layer.weight.detach()).sum((1, 2))  # outputs 0 and 1 read the first map
+    expected = math.sqrt(layer.weight.numel()) * 5 * float(0.3 * tails[:2].sum() + 0.8 * tails[2:].sum())
+    assert bound == pytest.approx(math.log(expected), rel=1e-6)
+
+
+class Constant(nn.Module):
+    """Multiplies by rates."""
+
+    def __init__(self, rates: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("rates", rates)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.rates
+
+
+def test_on_an_accelerator_the_factors_of_masks_without_tensors_are_made_there() -> None:
+    with fake_accelerator():
+        site, layer, filling = Site("conv"), nn.Conv2d(2, 4, 3, device=DEVICE), Halving()
+        site.shape, site.next_layer = (2, 5, 5), layer
+        site.fill(filling)
+        log_bound_of(nn.Sequential(site, layer), RademacherProbe(), data_norm=1.0, num_examples=1, k=1)
+    assert filling.seen_on == [DEVICE.type]
+
+
+class Halving(nn.Module):
+    """Has no tensor that would tell a device, as `lazy_dropout` and `shakedrop`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen_on: list[str] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen_on.append(x.device.type)
+        return x / 2

@@ -82,6 +82,19 @@ def test_a_convolutional_term_sums_over_all_kernels(untouched: int) -> None:
     assert float(convolutional_log_term(W, theta[0], untouched)) == pytest.approx(float(shared), rel=1e-12)
 
 
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_a_grouped_convolutional_term_sums_over_its_kernels(groups: int) -> None:
+    """4 maps to 8; output j reads the maps of its group only. 4 groups are a depthwise convolution."""
+    W, theta = random(8, 4 // groups, 2, 3), rates(4, 5, 6)
+    total = 0.0
+    for j in range(8):
+        for place in range(4 // groups):
+            m = j // (8 // groups) * (4 // groups) + place
+            total += math.sqrt(float((theta[m] ** 2).sum())) * slow_tail(W[j, place], 1)
+    term = convolutional_log_term(W, theta, 1, groups=groups)
+    assert float(term.exp()) == pytest.approx(math.sqrt(W.numel()) * total, rel=1e-10)
+
+
 def test_with_one_channel_the_bound_is_that_of_theorem_2() -> None:
     kernels, theta = [random(1, 1, 3, 3, seed=s) for s in range(3)], [rates(4, 4, seed=s) for s in range(3)]
     T = [3 * float(t.norm()) * slow_tail(W[0, 0], 1) for W, t in zip(kernels, theta, strict=True)]
