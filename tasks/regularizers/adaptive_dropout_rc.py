@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tasks.regularizers.base import Batch, Context, Hooks, Regularizer, Scalar, Step
 from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_rate
+from tasks.regularizers.parts.joint_rates import HasRates, masks_read
 from tasks.regularizers.parts.keep_rate_steps import KeepRateSteps
 from tasks.regularizers.parts.localdrop_sites import Keep, UnitKeep
 from tasks.sites import Site, WeightLayer
@@ -27,10 +28,11 @@ class AdaptiveDropoutRC(Regularizer):
 
     Reg = k sqrt(log(d) / n) max|X| prod_l max_j ||W_l[j]||_p ||theta_(l-1)||_q s_l over all layers that read masked
     units, with n samples of d features in the batch, k outputs, W_l[j] the weights into output unit j and theta the
-    keep rates of what the layer reads. Layers that read no masked unit are left out: their norms would only rescale
-    lam. A conv layer counts as a dense layer with its kernel's fan-in, and ||theta||_q^q is the fan-in times the mean
-    of theta^q over the map. Block coordinate descent: the weights step at every step, with sampled masks; the rates
-    step every `keep_interval_steps`, with the rates as multipliers, and are projected to [0.001, 1].
+    keep rates of what the layer reads, those of several sites multiplied. Layers that read no masked unit are left out:
+    their norms would only rescale lam. A conv layer counts as a dense layer with its kernel's fan-in, and ||theta||_q^q
+    is the fan-in times the mean of theta^q over the map. Block coordinate descent: the weights step at every step, with
+    sampled masks; the rates step every `keep_interval_steps`, with the rates as multipliers, and are projected to
+    [0.001, 1].
 
     With `layer_scaling` fan_in, s_l = sqrt(fan_in + outputs) / fan_in, divided by sqrt(log outputs) for the norms 2,2:
     a factor is then near 1 at the usual initial weights, whatever the width. `printed` divides by the outputs instead,
@@ -77,8 +79,8 @@ class AdaptiveDropoutRC(Regularizer):
         for site in self.chosen_sites(network):
             keeps[site] = UnitKeep(site, 1 - start[site.kind], context.masks(site.name), context.device)
             site.fill(keeps[site])
-        read = {site.next_layer: keep for site, keep in keeps.items() if site.next_layer is not None}
         exponents = EXPONENTS[self.norms]
+        read = masks_read(keeps, order=exponents[1])
         factors = [Factor(layer, keep, *exponents, self.layer_scaling) for layer, keep in read.items()]
         return _TwoBlocks(self, list(keeps.values()), factors)
 
@@ -88,7 +90,7 @@ class Factor:
     """What one layer contributes to the product in the bound."""
 
     layer: WeightLayer
-    keep: Keep
+    keep: HasRates
     p: float
     q: float
     scaling: Scaling

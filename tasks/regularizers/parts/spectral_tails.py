@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Hooks
+from tasks.regularizers.parts.joint_rates import HasRates, masks_read
 from tasks.regularizers.parts.localdrop_sites import Keep
 from tasks.regularizers.spectra.thresholding import shrink_small_singular_values, tail_sums
 from tasks.sites import Site, WeightLayer, trained_layers
@@ -36,7 +37,7 @@ def num_kept_of(layer: WeightLayer, h_dense_fraction: float, h_conv: int) -> int
     return round(h_dense_fraction * rank)
 
 
-def norm_of_rates(keep: Keep, layer: WeightLayer, c_norm: Norm) -> Callable[[], Tensor]:
+def norm_of_rates(keep: HasRates, layer: WeightLayer, c_norm: Norm) -> Callable[[], Tensor]:
     """A function that returns ||theta|| of what `layer` reads, at the current rates.
 
     `l2` is the Euclidean norm over one channel's map (conv) or over all features that a dense layer reads; `rms` is
@@ -133,9 +134,11 @@ def charged_tails(
     """A tail for every layer that is shrunk or reads a masked site.
 
     Trained layers except the output, the last one listed, are shrunk; a weight that layers share is shrunk once. If a
-    layer reads several masked sites, the last of them gives its norm.
+    layer reads several masked sites, its norm is that of the product of their rates, and its name in the log that of
+    the last.
     """
-    masked: dict[WeightLayer, Keep] = {site.next_layer: keep for site, keep in keeps.items() if site.next_layer}
+    masked = masks_read(keeps)
+    names = {site.next_layer: keep.name for site, keep in keeps.items()}
     layers = weight_layers(network)
     output = next(reversed(layers), None)
     shrunk = trained_layers(network).keys() - {output}
@@ -144,7 +147,7 @@ def charged_tails(
         keep = masked.get(layer)
         tail = SpectralTail(name, layer, num_kept_of(layer, h_dense_fraction, h_conv), is_shrunk=name in shrunk)
         if keep is not None:
-            tail.name, tail.norm = keep.name, norm_of_rates(keep, layer, c_norm)
+            tail.name, tail.norm = names[layer], norm_of_rates(keep, layer, c_norm)
         if tail.num_kept < min(layer.weight.shape[-2:]) and (tail.is_shrunk or keep is not None):
             tails.append(tail)
     return tails

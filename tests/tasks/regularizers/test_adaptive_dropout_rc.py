@@ -142,6 +142,24 @@ def test_every_layer_stands_in_the_product_with_the_rates_that_it_reads() -> Non
 
 
 @pytest.mark.parametrize("norms", NORMS)
+def test_a_layer_that_reads_two_sites_has_the_product_of_their_rates(norms: Norms) -> None:
+    """What passes both masks is kept with the product of the rates."""
+    values = []
+    for num_sites in (1, 2):
+        torch.manual_seed(0)
+        sites = [Site("dense") for _ in range(num_sites)]
+        network = nn.Sequential(*sites, nn.Linear(6, 3)).double()
+        measure_sites(network, torch.zeros(1, 6, dtype=torch.float64))
+        chain_next_layers(network)
+        factors = AdaptiveDropoutRC(norms=norms).attach(network, CONTEXT)._factors  # type: ignore[attr-defined]  # its own attribute
+        rates = [torch.linspace(0.2, 0.9, 6).double(), torch.linspace(0.8, 0.5, 6).double()]
+        for site, rate in zip(sites, [rates[0] * rates[1]] if num_sites == 1 else rates, strict=True):
+            site.fillings[0].double().variable.copy_(rate)
+        values.append(rademacher_penalty(factors, BATCH).item())
+    assert values[0] == pytest.approx(values[1], rel=1e-12)
+
+
+@pytest.mark.parametrize("norms", NORMS)
 def test_layers_without_masks_are_left_out(norms: Norms) -> None:
     """One more layer in front, unmasked, changes nothing."""
     values = []
