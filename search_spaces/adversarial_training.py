@@ -9,7 +9,9 @@ SPACE: Space = {
         log=True,
         source="2/255 in table 6-II of Mianjy's thesis; 0.3 in Madry et al. 2018, MNIST",
     ),
-    "num_steps": Integer(low=1, high=40, log=True, source="1 is FGSM; 40 in Madry et al. 2018, section 5, MNIST"),
+    "num_steps": Integer(
+        low=1, high=40, log=True, source="40 in Madry et al. 2018, section 5, MNIST, down to one step"
+    ),
     "step_size": Real(
         low=0.01,
         high=10.0,

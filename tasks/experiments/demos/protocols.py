@@ -20,7 +20,7 @@ DIGITS = Protocol(
 
 
 LENET = Protocol(
-    source="Mianjy and Arora 2020, section 5 (batch 64, 25 epochs, constant learning rate 0.01); momentum added",
+    source="Mianjy and Arora 2020, section 6 (batch 64, 25 epochs, constant learning rate 0.01); momentum added",
     epochs=25,
     batch_size=64,
     learning_rate=0.01,
