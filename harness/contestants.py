@@ -18,7 +18,7 @@ from harness.errors import BadInput
 from harness.records import HYPERPARAMETER_PREFIX, Scalar, Scale
 from harness.spaces import space_of
 from search_spaces.shared import LEARNING_RATE, shared_space
-from search_spaces.space import Space
+from search_spaces.space import Integer, Range, Space
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Regularizer
 from tasks.task import Task
@@ -111,12 +111,18 @@ class Contestant:
         return resolved
 
     def space(self, task: Task, scale: Scale) -> Space:
-        """The search space: the ranges of the parts' fields, without those that the task pins, and the shared ones."""
-        spaces = {part: space_of(part) for part in self.parts}
+        """The search space: the ranges of the parts' fields, and the shared ones.
+
+        Fields that the task pins are left out, and those without effect at the value of a field that is not tuned.
+        Periods in epochs are tuned up to the epochs of the task.
+        """
+        spaces = {part: _space_on(task, part) for part in self.parts}
+        without_effect = self._without_effect(task, scale)
         own = {
             field.key: spaces[field.part][field.name]
             for field in self._fields()
-            if field.name in spaces[field.part] and field.name not in task.pins
+            if field.name in spaces[field.part]
+            and without_effect[field.part].get(field.name, field.name) in spaces[field.part]
         }
         return {**own, **shared_space(task.default_learning_rate(scale))}
 
@@ -156,8 +162,28 @@ class Contestant:
         reasons = [regularizer.idle_reason(task.epochs(scale)) for _, regularizer in parts]
         return None if None in reasons else f"Changes nothing here. {' '.join(filter(None, reasons))}"
 
+    def _without_effect(self, task: Task, scale: Scale) -> dict[str, Mapping[str, str]]:
+        """Of each part: the fields without effect by default, and the field that makes it so."""
+        try:
+            return {part: each.fields_without_effect() for part, each in self.build(self.resolve(task, scale))}
+        except ValueError:  # for the values that the task pins; the contestant is skipped there
+            return {part: {} for part in self.parts}
+
     def _fields(self) -> tuple[_Field, ...]:
         return _fields_of(self.parts)
+
+
+def _space_on(task: Task, part: str) -> Space:
+    """The ranges of one regularizer's fields that `task` does not pin."""
+    epochs, space = task.epochs("paper"), dict[str, Range]()
+    for name, scope in space_of(part).items():
+        if name in task.pins:
+            continue
+        if not (isinstance(scope, Integer) and scope.in_epochs):
+            space[name] = scope
+        elif epochs > scope.low:
+            space[name] = dataclasses.replace(scope, high=min(scope.high, epochs))
+    return space
 
 
 @cache

@@ -32,6 +32,9 @@ class Real:
 class Integer:
     """An integer in [low, high]; uniform in its logarithm if `log`.
 
+    With `in_epochs` it is a period in epochs: `high` is cut to the epochs of the task at scale `paper`, and nothing is
+    tuned where only `low` is left.
+
     Raises:
         ValueError: unless low < high, and low > 0 if `log`.
     """
@@ -39,6 +42,7 @@ class Integer:
     low: int
     high: int
     log: bool = False
+    in_epochs: bool = False
     source: str
 
     def __post_init__(self) -> None:

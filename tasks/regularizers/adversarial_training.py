@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, get_args
 
@@ -77,6 +78,13 @@ class AdversarialTraining(Regularizer):
         check_choice(self, "box", get_args(Box))
         check_choice(self, "reflection", get_args(Reflection))
         check_choice(self, "keep", get_args(Keep))
+
+    def fields_without_effect(self) -> Mapping[str, str]:
+        """All that shape several steps, where the attack is one step of the radius."""
+        of_steps = (
+            "num_steps", "step_size", "step_decay", "decay_every", "step", "random_start", "num_restarts", "keep",
+        )  # fmt: skip
+        return dict.fromkeys(of_steps, "attack") if self.attack == "fgsm" else {}
 
     @property
     def settings(self) -> AttackSettings:

@@ -291,6 +291,13 @@ class Regularizer(Hooks):
             return f"{name} is switched off by its defaults."
         return None
 
+    def fields_without_effect(self) -> Mapping[str, str]:
+        """Fields that change nothing at these values, and for each the field whose value makes it so.
+
+        A search leaves them out where that other field is not tuned.
+        """
+        return {}
+
     def fill(self, site: Site, context: Context) -> nn.Module | None:
         """The module to place in `site`, or None for nothing."""
         return None

@@ -2,6 +2,7 @@ import math
 from dataclasses import fields, replace
 
 import pytest
+from tiny_tasks import tiny
 
 from harness.contestants import Contestant
 from harness.errors import BadInput
@@ -31,6 +32,36 @@ def test_what_a_task_pins_is_not_tuned_and_beats_defaults_and_overrides():
     assert not set(contestant.space(LINEAR, "smoke")) & set(LINEAR.pins)
     resolved = contestant.resolve(LINEAR, "smoke", {"block_size": 3, "drop_rate": 0.1})
     assert (resolved["block_size"], resolved["drop_rate"]) == (5, 0.5)
+
+
+def test_what_a_pin_leaves_without_effect_is_not_tuned():
+    arena = TASKS["digits-200-mlp"]
+    assert arena.pins["attack"] == "fgsm"
+    for name in ("adversarial_training", "reflected_adversarial_training"):
+        assert set(Contestant(name).space(arena, "smoke")) == {"radius", "learning_rate"}
+        assert {"num_steps", "step_size"} <= set(Contestant(name).space(DIGITS, "smoke"))
+    both = set(Contestant("adversarial_training+dropout").space(arena, "smoke"))
+    assert both == {"radius", "learning_rate", *Contestant("dropout").space(arena, "smoke")}
+
+
+def test_what_has_no_effect_at_one_value_of_a_tuned_field_is_tuned():
+    """Half of the proposals may have the other value."""
+    contestant = Contestant("generalized_dropout")
+    assert {"law", "correlation", "block_size"} <= set(contestant.space(DIGITS, "smoke"))
+
+
+@pytest.mark.parametrize("name", [name for name in SPACES if "m" in SPACES[name]])
+@pytest.mark.parametrize("epochs", [1, 2, 25, 400])
+def test_a_period_in_epochs_is_tuned_up_to_the_length_of_the_training(name, epochs):
+    """Above it the training is the baseline's."""
+    task = tiny("digits-convnet", epochs=epochs, full_epochs=None)
+    contestant = Contestant(name)
+    space = contestant.space(task, "smoke")
+    assert ("m" in space) == (epochs > 1)
+    if "m" in space:
+        assert (space["m"].low, space["m"].high) == (1, min(30, epochs))
+        ((_, longest),) = contestant.build(contestant.resolve(task, "smoke", {"m": space["m"].high}))
+        assert longest.period_epochs() <= task.epochs("paper")
 
 
 def test_a_tasks_own_defaults_beat_those_of_the_regularizer_and_are_tuned_and_overridden_as_those_are():

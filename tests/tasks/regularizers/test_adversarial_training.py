@@ -126,3 +126,15 @@ def test_a_task_whose_inputs_have_no_units_is_skipped_with_the_reason() -> None:
     assert reason is not None
     assert reason.startswith("AdversarialTraining needs the units of the inputs")
     assert whitened.skip_reason(Dropout()) is None
+
+
+def test_fields_without_effect_change_no_setting_of_the_attack() -> None:
+    """As for one step of FGSM, whose length is the radius."""
+    plain = AdversarialTraining(attack="fgsm")
+    others = {
+        "num_steps": 3, "step_size": 0.5, "step_decay": 0.9, "decay_every": 2, "step": "sign", "random_start": True,
+        "num_restarts": 4, "keep": "last",
+    }  # fmt: skip
+    assert plain.fields_without_effect().keys() == others.keys()
+    assert AdversarialTraining(attack="fgsm", **others).settings == plain.settings
+    assert not AdversarialTraining(attack="pgd").fields_without_effect()
