@@ -297,6 +297,22 @@ def test_of_many_contestants_no_labels_overlap_on_a_telephone(driver, tmp_path):
     assert driver.execute_script(OVERLAPPING) == []
 
 
+def test_a_leaderboard_with_a_value_in_every_column_fits_a_desktop(driver, tmp_path):
+    task, rows = "cifar10-1k-noisy-convnet", []
+    ran = {"validation": 0.8, "epochs_planned": 30, "epochs_run": 30}
+    for name in ("none", "feature_map_distortion"):
+        tuned = [row(task, name, "tune", tune_index=trial, hp={"lr": 0.1 + trial}, **ran) for trial in range(24)]
+        winner = {"hp": {"lr": 0.1}, "frozen_from": tuned[0]["trial_id"]}
+        rows += [*tuned, *confirmed(name, [0.81234, None, 0.84321], task, **winner, **ran)]
+        rows += [*confirmed(name, [0.7, 0.71], task, role="default", **ran), timed(name, 1.25, task=task, **ran)]
+    rows.append(row(task, "dropblock", "default", status="skipped", reason="DropBlock needs a spatial site."))
+    set_window(driver, 1280)
+    driver.get(Path(analysis.write_report(write(tmp_path, rows), describe=lambda name: FACTS)).as_uri())
+    headings = driver.find_elements("css selector", "#leaderboard-table th")
+    assert [each.text for each in headings] == [each.heading for each in shown.LEADERBOARD[:-1]], "all but left_out"
+    assert driver.execute_script(CUT) == []
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_figures_have_the_colours_of_the_page(page, driver, dark):
     set_window(driver, 1280, dark)
