@@ -147,7 +147,7 @@ class Training:
             if epoch not in self._evaluated_epochs:
                 continue
             trained.final = self._measure(epoch, trained)
-            values.append(_finite(trained.final["validation"][metric], f"validation {metric} after", epoch))
+            values.append(finite(trained.final["validation"][metric], f"validation {metric} after", epoch))
             history = History(
                 network=self.network,
                 values=values,
@@ -190,7 +190,7 @@ class Training:
             losses = [self.step(batch, epoch) for batch in batches]
         loss = float(torch.stack(losses).mean())  # waits for the device, once per epoch
         seconds = time.perf_counter() - started
-        return _finite(loss, "training loss of", epoch), seconds
+        return finite(loss, "training loss of", epoch), seconds
 
     def step(self, raw: Batch, epoch: int) -> Tensor:
         """One optimizer step on a batch of raw inputs; returns the loss without penalties, detached."""
@@ -299,7 +299,7 @@ class Training:
         checkpoints.keep(trained.epochs_run, partial(self.state, trained))
         metric, _ = self._selection
         trained.paused = self._measure(None, trained)
-        _finite(trained.paused["validation"][metric], f"validation {metric} after", trained.epochs_run)
+        finite(trained.paused["validation"][metric], f"validation {metric} after", trained.epochs_run)
         return trained
 
     def _batch_loss(self, batch: Batch) -> Tensor:
@@ -357,7 +357,12 @@ class _Labels(NamedTuple):
 _NO_STREAM = np.random.default_rng(0)  # replaced by each regularizer's own stream before a hook sees it
 
 
-def _finite(value: object, what: str, epoch: int) -> float:
+def finite(value: object, what: str, epoch: int) -> float:
+    """`value` as a number.
+
+    Raises:
+        Diverged: if it is not finite; the message says `what` it is of which epoch.
+    """
     number = number_of(value, f"{what} epoch {epoch}")
     if not np.isfinite(number):
         raise Diverged(f"The {what} epoch {epoch} is {number}.")

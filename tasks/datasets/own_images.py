@@ -8,7 +8,7 @@ from pathlib import Path
 from tasks.datasets.dataset import Dataset, Splits, held_out
 from tasks.datasets.image_files import ImageFiles, Index, index_of
 from tasks.datasets.image_folders import check_images
-from tasks.datasets.preprocessing import ChannelNormalisation
+from tasks.datasets.preprocessing import normalisation_of
 from tasks.datasets.streamed import Streamed
 from tasks.errors import DataError
 from tasks.protocols import Augmentation, Preprocessing, Protocol
@@ -48,16 +48,13 @@ class OwnImages(Dataset):
         files, test = self._files(data_dir)
         split = protocol.split_of(self.name) if protocol else self.name
         train, validation = held_out(split, files.labels, self.held_out_fraction(protocol))
-        is_unit = protocol is not None and protocol.preprocessing == "unit"
 
         def streamed(chosen: ImageFiles) -> Streamed:
             return Streamed(
                 files=chosen,
                 num_classes=self.num_classes,
                 size=self.shape[1],
-                preprocessing=ChannelNormalisation(
-                    mean=(0.0,) * 3 if is_unit else self.mean, std=(1.0,) * 3 if is_unit else self.std
-                ),
+                preprocessing=normalisation_of(self.mean, self.std, protocol.preprocessing if protocol else "standard"),
                 num_workers=num_workers,
             )
 

@@ -18,12 +18,11 @@ from typing import runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from tasks.errors import Diverged
 from tasks.regularizers.base import Batch, History, Hooks
 from tasks.runtime.switches import Switches
 from tasks.runtime.trained import Trained
 from tasks.sites import sites_of
-from tasks.training import Training
+from tasks.training import Training, finite
 
 _HOOKS_OF_A_STEP = (
     "progress", "transform_raw", "transform_batch", "penalty", "compute_gradients", "after_step", "after_epoch",
@@ -170,7 +169,7 @@ class _Run:
         trained.train_seconds += seconds
         trained.num_steps += len(self._training.batches)
         trained.epochs_run = epoch
-        trained.add_points(epoch, {"train": {"loss": _finite(loss, "loss", epoch)}})
+        trained.add_points(epoch, {"train": {"loss": finite(loss, "training loss of", epoch)}})
 
     def measure(self, epoch: int) -> None:
         """Evaluate the network; after an epoch, update the best one."""
@@ -178,7 +177,7 @@ class _Run:
         trained.final = self._training._measure(epoch, trained)
         if epoch == 0:
             return
-        self._values.append(_finite(trained.final["validation"][metric], metric, epoch))
+        self._values.append(finite(trained.final["validation"][metric], f"validation {metric} after", epoch))
         history = History(
             network=self._training.network,
             values=self._values,
@@ -206,12 +205,6 @@ def _epoch(stack: Stack, trainings: Sequence[Training], first_step: int) -> list
 def _stacked(batches: Sequence[Batch]) -> tuple[Tensor, Tensor]:
     """Inputs (S, B, D) and targets (S, B, O) of one step."""
     return torch.stack([batch.inputs for batch in batches]), torch.stack([batch.targets for batch in batches])
-
-
-def _finite(value: float, what: str, epoch: int) -> float:
-    if not torch.tensor(value).isfinite():
-        raise Diverged(f"The {what} of epoch {epoch} is {value}.")
-    return value
 
 
 def _layers(network: nn.Module) -> list[nn.Linear]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from tasks.datasets.batches import Batches, Split
 from tasks.datasets.dataset import fingerprint
 from tasks.linear.networks import LinearPair
+from tasks.linear.readings import stochastic_objective
 from tasks.metrics import squared_error
 from tasks.protocol_task import ProtocolTask
 from tasks.protocols import Protocol
@@ -146,7 +146,8 @@ class _Reading:
         U, V = network.factors()
         Y, X = self._targets.double().T, self._inputs.double().T
         objective = float(dropblock_objective(Y, X, U, V, self._task.keep, self._task.block_size))
-        deviation = abs(self._stochastic_objective(network) - objective) / objective
+        sampled = stochastic_objective(network, self._inputs, self._targets, NUM_MASKS)
+        deviation = abs(sampled.mean - objective) / objective
         self._largest_deviation = max(self._largest_deviation, deviation)
         return {
             "relative_distance": objective / self._minimum - 1,
@@ -154,15 +155,6 @@ class _Reading:
             "stochastic_deviation": deviation,
             "largest_stochastic_deviation": self._largest_deviation,
         }
-
-    def _stochastic_objective(self, network: LinearPair) -> float:
-        """The training objective on all samples, averaged over masks of the regularizer's modules in training mode.
-
-        A copy of the network draws the masks, so that a measurement does not change the masks of training.
-        """
-        copied = copy.deepcopy(network).train()
-        total = sum(float(squared_error(copied(self._inputs), self._targets)) for _ in range(NUM_MASKS))
-        return total / NUM_MASKS * NUM_SAMPLES
 
 
 @lru_cache(maxsize=1)

@@ -14,8 +14,8 @@ from torchvision.transforms.v2 import functional as F
 from tasks.regularizers.base import Regularizer, Scalar, Step
 from tasks.regularizers.parts.augmentation_policies import POLICIES
 from tasks.regularizers.parts.checks import check_choice, check_count, check_rate
+from tasks.regularizers.parts.places import reason_without_images
 from tasks.runtime.sending import send
-from tasks.sites import sites_of
 
 NUM_MAGNITUDES = 10
 SIGNED = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate", "brightness", "color", "contrast", "sharpness")
@@ -47,9 +47,7 @@ class AutoAugment(Regularizer):
 
     def skip_reason(self, network: nn.Module) -> str | None:
         """Skip networks without images at an input site."""
-        if not any(site.is_spatial for site in sites_of(network, self.acts_on)):
-            return "AutoAugment needs images at an input site; the network has none."
-        return None
+        return reason_without_images(self, network)
 
     def transform_raw(self, inputs: Tensor, step: Step) -> Tensor:
         """The images (B, C, H, W), uint8, after their two operations."""

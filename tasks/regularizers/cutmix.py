@@ -11,7 +11,7 @@ from torch import nn
 
 from tasks.regularizers.base import Batch, Regularizer, Scalar, Step
 from tasks.regularizers.parts.checks import check_at_least
-from tasks.sites import sites_of
+from tasks.regularizers.parts.places import reason_without_images
 
 Box = tuple[slice, slice]  # rows, columns
 
@@ -38,9 +38,7 @@ class CutMix(Regularizer):
 
     def skip_reason(self, network: nn.Module) -> str | None:
         """Skip networks without images at an input site."""
-        if not any(site.is_spatial for site in sites_of(network, self.acts_on)):
-            return "CutMix needs images at an input site; the network has none."
-        return None
+        return reason_without_images(self, network)
 
     def transform_batch(self, batch: Batch, step: Step) -> Batch:
         """The batch with one box of each image replaced."""

@@ -10,8 +10,8 @@ from torch import nn
 
 from tasks.regularizers.base import Batch, Regularizer, Scalar, Step
 from tasks.regularizers.parts.checks import check_rate
+from tasks.regularizers.parts.places import reason_without_images
 from tasks.runtime.sending import send
-from tasks.sites import sites_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,7 @@ class Cutout(Regularizer):
 
     def skip_reason(self, network: nn.Module) -> str | None:
         """Skip networks without images at an input site."""
-        if not any(site.is_spatial for site in sites_of(network, self.acts_on)):
-            return "Cutout needs images at an input site; the network has none."
-        return None
+        return reason_without_images(self, network)
 
     def transform_batch(self, batch: Batch, step: Step) -> Batch:
         """The batch with one square of each image set to zero."""

@@ -61,12 +61,6 @@ class DropBlock(Regularizer):
         check_choice(self, "scaling", get_args(Scaling))
         check_factor(self, "group_factor")
 
-    def skip_reason(self, network: nn.Module) -> str | None:
-        """Skip networks without a conv or hidden site."""
-        if not self.chosen_sites(network):
-            return "DropBlock needs a spatial site; the network has none."
-        return None
-
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """Block masks at every site, and the schedule of their rates."""
         masks, sites = [], self.chosen_sites(network)

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from torch import nn
 
+from tasks.regularizers.base import Regularizer
 from tasks.sites import Site, sites_of
 
 Where = Literal["dense", "conv", "all", "last"]
@@ -19,6 +20,13 @@ def sites_at(network: nn.Module, where: Where) -> list[Site]:
     kinds = {"conv": ("conv",), "all": UNIT_SITES}.get(where, ("dense", "hidden"))
     sites = sites_of(network, kinds)
     return sites[-1:] if where == "last" else sites
+
+
+def reason_without_images(regularizer: Regularizer, network: nn.Module) -> str | None:
+    """Why a regularizer of images makes no sense in `network`: none of its sites holds any; None if one does."""
+    if any(site.is_spatial for site in sites_of(network, regularizer.acts_on)):
+        return None
+    return f"{type(regularizer).__name__} needs images at an input site; the network has none."
 
 
 def rates_by_group(rate: float, group_factor: float, sites: Sequence[Site]) -> list[float]:
