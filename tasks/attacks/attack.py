@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tasks.attacks.isolation import kept_buffers, own_stream, trains
 from tasks.attacks.loss import LOSSES, LossName, hard_margins
-from tasks.attacks.sets import PROJECTIONS, STARTS, NormName, Projection, projection
+from tasks.attacks.sets import BALLS, STARTS, NormName, Projection, projection
 from tasks.attacks.steps import STEPS, StepName
 from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_factor
 
@@ -58,7 +58,7 @@ class AttackSettings:
         check_factor(self, "step_decay")
         for field in ("num_steps", "decay_every", "num_restarts"):
             check_count(self, field, 1)
-        check_choice(self, "norm", PROJECTIONS)
+        check_choice(self, "norm", BALLS)
         check_choice(self, "step", STEPS)
         check_choice(self, "loss", LOSSES)
         check_choice(self, "gradient", ("per_sample", "batch_mean"))

@@ -18,30 +18,6 @@ NormName = Literal["linf", "l2"]
 Projection = Callable[[Tensor], Tensor]
 
 
-def linf(points: Tensor, centres: Tensor, radius: float) -> Tensor:
-    """Nearest points in the l_inf balls around the centres.
-
-    Formula:
-        Pi(x')_i = min(max(x'_i, x_i - nu), x_i + nu).
-
-    Args:
-        points: x', shape (B, ...).
-        centres: x, of the same shape.
-        radius: nu >= 0.
-
-    Returns:
-        A tensor of the same shape.
-
-    Source:
-        Section 6.2, the set Delta(x); section 6.5.2.
-
-    Example:
-        >>> linf(torch.tensor([[0.5, -3.0]]), torch.zeros(1, 2), 1.0)
-        tensor([[ 0.5000, -1.0000]])
-    """
-    return points.clamp(centres - radius, centres + radius)
-
-
 def l2(points: Tensor, centres: Tensor, radius: float) -> Tensor:
     """Nearest points in the l_2 balls around the centres.
 
@@ -70,30 +46,6 @@ def l2(points: Tensor, centres: Tensor, radius: float) -> Tensor:
     return torch.where(outside, centres + moves * (radius / torch.where(outside, norms, 1)), points)
 
 
-def box(points: Tensor, low: float, high: float) -> Tensor:
-    """Nearest points in the box of valid inputs.
-
-    Formula:
-        min(max(x'_i, low), high).
-
-    Args:
-        points: x', any shape.
-        low: the smallest value of an input.
-        high: the largest.
-
-    Returns:
-        A tensor of the same shape.
-
-    Source:
-        Not stated in the thesis. Table 6-I is reproduced with the box [0, 1] for PGD-2, and without one otherwise.
-
-    Example:
-        >>> box(torch.tensor([-0.5, 0.5, 1.5]), 0.0, 1.0)
-        tensor([0.0000, 0.5000, 1.0000])
-    """
-    return points.clamp(low, high)
-
-
 def uniform_in_linf(centres: Tensor, radius: float, generator: torch.Generator | None = None) -> Tensor:
     """Uniform draws from the l_inf balls around the centres, shape (B, ...); without a generator, from the global one.
 
@@ -120,7 +72,6 @@ def uniform_in_l2(centres: Tensor, radius: float, generator: torch.Generator | N
     return centres + moves.view_as(centres)
 
 
-PROJECTIONS: dict[NormName, Callable[[Tensor, Tensor, float], Tensor]] = {"linf": linf, "l2": l2}
 STARTS: dict[NormName, Callable[[Tensor, float, torch.Generator | None], Tensor]] = {
     "linf": uniform_in_linf,
     "l2": uniform_in_l2,
@@ -130,12 +81,19 @@ STARTS: dict[NormName, Callable[[Tensor, float, torch.Generator | None], Tensor]
 def projection(norm: NormName, centres: Tensor, radius: float, bounds: tuple[float, float] | None) -> Projection:
     """A projection onto the box, then the ball, for points around fixed centres; it may overwrite its argument.
 
+    Formula:
+        l_inf: Pi(x')_i = min(max(x'_i, x_i - nu), x_i + nu); l_2: see `l2`. Before it, x' is clipped to `bounds`.
+
+    Source:
+        Section 6.2, the set Delta(x); section 6.5.2. The box is not stated in the thesis: table 6-I is reproduced with
+        [0, 1] for PGD-2, and without one otherwise.
+
     Example:
         >>> project = projection("linf", torch.tensor([[0.9, 0.5]]), 0.3, (0.0, 1.0))
         >>> project(torch.tensor([[2.0, -1.0]])), project(torch.tensor([[0.7, 0.6]]))
         (tensor([[1.0000, 0.2000]]), tensor([[0.7000, 0.6000]]))
     """
-    into_ball = _BALLS[norm](centres, radius)
+    into_ball = BALLS[norm](centres, radius)
     return into_ball if bounds is None else lambda points: into_ball(points.clamp_(*bounds))
 
 
@@ -148,7 +106,7 @@ def _l2_ball(centres: Tensor, radius: float) -> Projection:
     return partial(l2, centres=centres, radius=radius)
 
 
-_BALLS: dict[NormName, Callable[[Tensor, float], Projection]] = {"linf": _linf_ball, "l2": _l2_ball}
+BALLS: dict[NormName, Callable[[Tensor, float], Projection]] = {"linf": _linf_ball, "l2": _l2_ball}
 
 
 def _uniform(like: Tensor, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:

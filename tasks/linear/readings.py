@@ -43,6 +43,14 @@ def kept_fraction(network: nn.Module, num_samples: int) -> float:
     return float((site(torch.ones(num_samples, *site.shape, device=device)) != 0).double().mean())
 
 
+def block_norms(U: Tensor, hidden: Tensor, block_size: int) -> Tensor:
+    """||U_i G_i||_F for each block i of U (outputs x units) and G = `hidden` (units x N), from their Gram matrices."""
+    outgoing = U.T.reshape(-1, block_size, len(U))
+    incoming = hidden.reshape(-1, block_size, hidden.shape[1])
+    products = (outgoing @ outgoing.mT) * (incoming @ incoming.mT)
+    return products.sum((1, 2)).clamp(min=0).sqrt()
+
+
 def unevenness(values: Tensor) -> float:
     """Standard deviation of the values over their mean: 0 where all are equal.
 

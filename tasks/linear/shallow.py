@@ -15,6 +15,7 @@ from tasks.datasets.batches import Batches, Split
 from tasks.datasets.dataset import fingerprint
 from tasks.linear.networks import LinearPair
 from tasks.linear.readings import stochastic_objective
+from tasks.linear.synthetic import NUM_HIDDEN, NUM_INPUTS, NUM_OUTPUTS, NUM_SAMPLES, linear_samples
 from tasks.metrics import squared_error
 from tasks.protocol_task import ProtocolTask
 from tasks.protocols import Protocol
@@ -44,7 +45,6 @@ SHALLOW_LINEAR = Protocol(
 )
 
 
-NUM_SAMPLES, NUM_INPUTS, NUM_OUTPUTS, NUM_HIDDEN = 1000, 100, 80, 50
 NUM_MASKS = 64  # whose mean is one measurement of the stochastic objective
 
 
@@ -159,12 +159,7 @@ class _Reading:
 
 @lru_cache(maxsize=1)
 def _data() -> tuple[Tensor, Tensor]:
-    """X (samples x inputs) ~ N(0, 1) and Y = X M^T with M = U_true V_true^T; the same for every seed."""
-    generator = torch_stream(0, "data/synthetic_linear")
-    inputs = torch.randn(NUM_SAMPLES, NUM_INPUTS, generator=generator)
-    left = torch.randn(NUM_OUTPUTS, NUM_HIDDEN, generator=generator)
-    right = torch.randn(NUM_INPUTS, NUM_HIDDEN, generator=generator)
-    return inputs, inputs @ right @ left.T
+    return linear_samples()
 
 
 @lru_cache(maxsize=1)

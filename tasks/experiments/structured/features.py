@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tasks.datasets import DATASETS
 from tasks.datasets.batches import Samples
 from tasks.datasets.made_up import made_up_split
+from tasks.linear.readings import block_norms
 from tasks.linear.task import EXCESS, Reading, keep_rate_of, reason_without_rate
 from tasks.metrics import squared_error
 from tasks.protocol_task import DatasetTask
@@ -171,7 +172,9 @@ class FeatureBottleneck(DatasetTask):
             features = torch.cat([network.trunk(batch.inputs) for batch in train.in_order()]).double()
             U = network.output.weight.double()
             predictions = U @ features.T
-            objective = (Y - predictions).square().sum() + (1 - keep) / keep * _block_penalty(U, features)
+            objective = (Y - predictions).square().sum() + (1 - keep) / keep * block_norms(
+                U, features.T, BLOCK_SIZE
+            ).square().sum()
             values = torch.linalg.svdvals(predictions)
             return {
                 EXCESS: float((objective - minimum) / Y.square().sum()),
@@ -183,13 +186,6 @@ class FeatureBottleneck(DatasetTask):
             }
 
         return read
-
-
-def _block_penalty(U: Tensor, features: Tensor) -> Tensor:
-    """sum_i ||U_i G_i||_F^2 over the blocks, from features (N x 80)."""
-    outgoing = U.T.reshape(-1, BLOCK_SIZE, len(U))
-    incoming = features.T.reshape(-1, BLOCK_SIZE, len(features))
-    return ((outgoing @ outgoing.mT) * (incoming @ incoming.mT)).sum()
 
 
 def _sorted(values: Tensor) -> Tensor:

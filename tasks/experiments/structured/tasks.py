@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from tasks.datasets.batches import Batches, Split
 from tasks.linear.networks import LinearPair
-from tasks.linear.readings import kept_fraction, stochastic_objective, unevenness
+from tasks.linear.readings import block_norms, kept_fraction, stochastic_objective, unevenness
+from tasks.linear.synthetic import NUM_HIDDEN, NUM_INPUTS, NUM_OUTPUTS, NUM_SAMPLES, linear_samples
 from tasks.linear.task import EXCESS, LinearProblem, LinearTask, Reading
 from tasks.protocols import Protocol
 from tasks.regularizers.base import Scalar
-from tasks.runtime.streams import torch_stream
 from tasks.theory.structured import (
     dropblock_global_minimum,
     dropblock_objective,
@@ -24,7 +24,6 @@ from tasks.theory.structured import (
     dropout_objective,
 )
 
-NUM_SAMPLES, NUM_INPUTS, NUM_OUTPUTS, NUM_HIDDEN = 1000, 100, 80, 50
 NEIGHBOUR_CORRELATION = 0.9  # of the `correlated` design: features i and j have 0.9^|i - j|
 
 Design = Literal["gaussian", "orthogonal", "correlated"]
@@ -102,7 +101,7 @@ class StructuredPair(LinearProblem):
                 **{f"{name}_objective": value for name, value in laws.items()},
                 **{f"{name}_deviation": sampled.mean / value - 1 for name, value in laws.items()},
                 "kept_fraction": kept_fraction(network, NUM_SAMPLES),
-                "unevenness": unevenness(_block_norms(U, V, X, self.block_size)),
+                "unevenness": unevenness(block_norms(U, V.T @ X, self.block_size)),
                 "spectrum_distance": float((torch.linalg.svdvals(U @ (V.T @ X)) - best).norm() / best.norm()),
             }
 
@@ -112,12 +111,7 @@ class StructuredPair(LinearProblem):
 @lru_cache(maxsize=3)
 def samples_of(design: Design) -> tuple[Tensor, Tensor]:
     """Inputs (samples x inputs) of a design and targets (samples x outputs); the same for every seed."""
-    generator = torch_stream(0, "data/synthetic_linear")
-    inputs = torch.randn(NUM_SAMPLES, NUM_INPUTS, generator=generator)
-    left = torch.randn(NUM_OUTPUTS, NUM_HIDDEN, generator=generator)
-    right = torch.randn(NUM_INPUTS, NUM_HIDDEN, generator=generator)
-    inputs = {"gaussian": _as_drawn, "orthogonal": _orthogonal, "correlated": _correlated}[design](inputs)
-    return inputs, inputs @ right @ left.T
+    return linear_samples({"gaussian": _as_drawn, "orthogonal": _orthogonal, "correlated": _correlated}[design])
 
 
 def _as_drawn(inputs: Tensor) -> Tensor:
@@ -142,14 +136,6 @@ def _correlated(inputs: Tensor) -> Tensor:
 def _spectrum(design: Design) -> Tensor:
     spectrum: Tensor = torch.linalg.svdvals(samples_of(design)[1].double())
     return spectrum
-
-
-def _block_norms(U: Tensor, V: Tensor, X: Tensor, block_size: int) -> Tensor:
-    """||U_i V_i'X||_F for each block i, from the Gram matrices of the blocks."""
-    outgoing = U.T.reshape(-1, block_size, len(U))
-    incoming = (V.T @ X).reshape(-1, block_size, X.shape[1])
-    products = (outgoing @ outgoing.mT) * (incoming @ incoming.mT)
-    return products.sum((1, 2)).clamp(min=0).sqrt()
 
 
 def _dropblock_law(Y: Tensor, X: Tensor, U: Tensor, V: Tensor, keep: float) -> Tensor:

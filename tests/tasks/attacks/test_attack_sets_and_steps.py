@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
 
-from tasks.attacks.sets import PROJECTIONS, STARTS, NormName, box, l2, linf, projection
+from tasks.attacks.sets import STARTS, NormName, l2, projection
 from tasks.attacks.steps import STEPS, StepName, normalised_step, sign_step
 
 NORMS: list[NormName] = ["linf", "l2"]
+
+
+def linf(points: Tensor, centres: Tensor, radius: float) -> Tensor:
+    return projection("linf", centres, radius, None)(points.clone())
+
+
+PROJECTIONS: dict[NormName, Callable[[Tensor, Tensor, float], Tensor]] = {"linf": linf, "l2": l2}
 
 
 def points(shape: tuple[int, ...] = (6, 2, 3), seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -46,11 +55,11 @@ def test_a_projection_leaves_points_inside_as_they_are_and_is_idempotent(norm: N
 def test_box_first_and_ball_second_ends_in_both_sets(norm: NormName) -> None:
     centres = torch.rand(50, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     far = centres + 3 * points((50, 8), seed=1)
-    both = PROJECTIONS[norm](box(far, 0.0, 1.0), centres, 0.4)
+    both = PROJECTIONS[norm](far.clamp(0.0, 1.0), centres, 0.4)
     assert bool((both >= 0).all())
     assert bool((both <= 1).all())
     assert bool((lengths(both - centres, norm) <= 0.4 + 1e-12).all())
-    other_order = box(PROJECTIONS[norm](far, centres, 0.4), 0.0, 1.0)
+    other_order = PROJECTIONS[norm](far, centres, 0.4).clamp(0.0, 1.0)
     if norm == "linf":
         torch.testing.assert_close(both, other_order, rtol=0, atol=1e-15)
     else:
@@ -64,7 +73,7 @@ def test_the_projection_of_an_attack_is_the_box_and_then_the_ball(
 ) -> None:
     centres = torch.rand(50, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     far = centres + 3 * points((50, 8), seed=1)
-    expected = PROJECTIONS[norm](far if bounds is None else box(far, *bounds), centres, 0.4)
+    expected = PROJECTIONS[norm](far if bounds is None else far.clamp(*bounds), centres, 0.4)
     assert torch.equal(projection(norm, centres, 0.4, bounds)(far.clone()), expected)
 
 

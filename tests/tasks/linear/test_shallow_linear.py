@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tasks.experiments import TASKS
 from tasks.linear import shallow as shallow_linear
 from tasks.linear.shallow import ShallowLinear
+from tasks.linear.synthetic import NUM_HIDDEN
 from tasks.regularizers.base import Regularizer
 from tasks.regularizers.dropblock import DropBlock
 from tasks.regularizers.dropblock_sample import DropBlockSample
@@ -44,7 +45,7 @@ def at_the_optimum(task: ShallowLinear) -> nn.Module:
     training = prepared(task)
     split = training.batches.split  # type: ignore[attr-defined]  # data in memory
     U, V = dropblock_factors(
-        split.targets.T.double(), split.inputs.T.double(), task.keep, task.block_size, width=shallow_linear.NUM_HIDDEN
+        split.targets.T.double(), split.inputs.T.double(), task.keep, task.block_size, width=NUM_HIDDEN
     )
     with torch.no_grad():
         training.network.first.weight.copy_(V.T)
@@ -119,7 +120,7 @@ def test_with_overlaps_it_goes_to_the_objective_of_the_overlapping_law_instead(
     U, V = network.factors()
     split = prepared(task).batches.split  # type: ignore[attr-defined]  # data in memory
     Y, X = split.targets.double().T, split.inputs.double().T
-    mean, covariance = moments_of_overlapping_blocks(shallow_linear.NUM_HIDDEN, task.block_size, 1 - task.keep)
+    mean, covariance = moments_of_overlapping_blocks(NUM_HIDDEN, task.block_size, 1 - task.keep)
     overlapping = float(generalized_dropout_objective(mean, covariance, Y, U, V.T @ X))
     exact = abs(overlapping / float(dropblock_objective(Y, X, U, V, task.keep, task.block_size)) - 1)
     error = sampling_error(task, network, DropBlock(), num_masks)
