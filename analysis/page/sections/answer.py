@@ -32,7 +32,7 @@ def answer(source: Source, files: Files) -> dict[str, Any]:
         "overall": [
             {
                 "scale": row["scale"],
-                "sentences": sentences.get(row["scale"], [row["sentence"]]),
+                "sentences": sentences.get(row["scale"]) or [*_of_one_task(source, row["scale"]), row["sentence"]],
                 "differences": row["different_pairs"],
                 "table": _overall(source, overall[overall["scale"] == row["scale"]]),
             }
@@ -46,6 +46,12 @@ def answer(source: Source, files: Files) -> dict[str, Any]:
         "ranking_chart": ranking_chart(source.of_tasks, shown.RANKING_DRAWING),
         "overall_notes": [note for note in notes_of(significance) if note not in source.notes],
     }
+
+
+def _of_one_task(source: Source, scale: str) -> list[str]:
+    """The verdict of the only task of a scale, which is the answer where there is nothing to say over tasks."""
+    rows = source.verdicts[source.verdicts["scale"] == scale].to_dict("records")
+    return [f"On {row['task']}, {row['sentence']}" for row in rows] if len(rows) == 1 else []
 
 
 def _overall(source: Source, rows: pd.DataFrame) -> Table:

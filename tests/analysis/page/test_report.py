@@ -112,6 +112,7 @@ def test_the_page_is_well_formed_small_enough_and_made_for_a_phone(folder, page)
         "drop_rate = 0.37",
         "1.250",
         "cpu-a",
+        "On digits, dropout has the best mean accuracy, 0.8200",
         "With 1 task and",
         "; finished at 2026-01-01 00:00 UTC.",
         "The dashed line and the band are the baseline's mean and interval.",
