@@ -61,7 +61,7 @@ def test_fillings_leave_the_network_in_one_graph(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["dropout", "dropblock", "concrete_dropout"])
+@pytest.mark.parametrize("name", ["dropout", "dropblock", "concrete_dropout", "flow_penalty"])
 def test_the_compilers_back_end_gives_the_same_outputs_and_gradients_but_for_rounding(name: str) -> None:
     plain = outputs_and_gradients(name, lambda network: network)
     compiled = outputs_and_gradients(name, lambda network: torch.compile(network, fullgraph=True))
