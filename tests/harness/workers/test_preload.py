@@ -35,7 +35,8 @@ print(json.dumps([record.status, sorted(set(sys.modules) - before)]))
 def test_a_trial_imports_nothing_that_the_fork_server_could_have_imported(task):
     """Every child would import it anew; pandas or numba alone take longer than an empty trial."""
     wanted = {PRELOAD_VARIABLE: task, MODULES_VARIABLE: ",".join(TASKS[task].libraries)}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, task], capture_output=True, text=True, check=True, env=os.environ | wanted
-    )
+    for _ in range(2):  # the first compiles what Numba then keeps on the disk
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, task], capture_output=True, text=True, check=True, env=os.environ | wanted
+        )
     assert json.loads(done.stdout) == ["completed", []]
