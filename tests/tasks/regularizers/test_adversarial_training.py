@@ -65,8 +65,8 @@ def test_the_unit_box_holds_grey_levels() -> None:
         (AdversarialTraining(attack="fgsm"), "fgsm"),
         (AdversarialTraining(attack="bim"), "bim"),
         (AdversarialTraining(attack="pgd_l2", radius=2.0, gradient="batch_mean", box="unit"), "pgd_l2"),
-        (ReflectedAdversarialTraining(), "reflected_pgd"),
-        (ReflectedAdversarialTraining(attack="bim"), "reflected_bim"),
+        (ReflectedAdversarialTraining(reflection="margin"), "reflected_pgd"),  # for one output, all are equal
+        (ReflectedAdversarialTraining(reflection="margin", attack="bim"), "reflected_bim"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
