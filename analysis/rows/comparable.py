@@ -48,14 +48,15 @@ def comparable_rows(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     identity["is_timing"] = trials["role"].eq("timing")
     skipped = trials["status"].eq("skipped")
     unknown = identity["dataset_fingerprint"].eq("") & ~trials["status"].isin(SUCCESSES)
-    if not unknown.any() and not identity[~skipped].drop_duplicates().duplicated(_FIELD).any():
-        return trials, _left_out(trials[:0], identity[:0], identity[:0])  # the usual case: one group of each
+    one_group_each = not unknown.any() and not identity[~skipped].drop_duplicates().duplicated(_FIELD).any()
+    if one_group_each:  # the usual case
+        return trials, _left_out(trials[:0], identity[:0], identity[:0])
     main = _main_groups(trials, identity, skipped, unknown)
     wanted = identity[_FIELD].merge(main, on=_FIELD, how="left").set_axis(identity.index)
     equal = {name: identity[name].eq(wanted[name]) for name in GROUP}
     same_data = equal["dataset_fingerprint"] | unknown
     meets = skipped | (same_data & equal["shared_code_hash"] & equal["switches"])
-    if meets.all():  # the usual case: avoid a copy of all columns
+    if meets.all():  # avoid a copy of all columns
         return trials, _left_out(trials[:0], identity[:0], wanted[:0])
     return trials[meets], _left_out(trials[~meets], identity[~meets], wanted[~meets])
 

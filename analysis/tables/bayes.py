@@ -80,9 +80,8 @@ def _largest(z: np.ndarray, weights: np.ndarray, rope: float) -> tuple[float, fl
     padded = np.concatenate([[0.0], z])
     sums = padded[:, None] + padded[None, :]
     beyond = [sign * sums - 2 * rope for sign in (1, -1)]
-    counted = [
-        np.heaviside(np.where(is_rounding(each, np.ones_like(each)), 0.0, each), 0.5) for each in beyond
-    ]  # accuracies <= 1
+    sizes = np.ones_like(sums)  # accuracies are at most 1
+    counted = [np.heaviside(np.where(is_rounding(each, sizes), 0.0, each), 0.5) for each in beyond]
     blocks = [weights[start : start + _BLOCK] for start in range(0, len(weights), _BLOCK)]
     better, worse = (np.concatenate([((block @ each) * block).sum(axis=1) for block in blocks]) for each in counted)
     thetas = np.stack([better, 1 - better - worse, worse])
