@@ -13,7 +13,7 @@ from analysis.rows.cells import RankedRole, Value
 from analysis.rows.notes import notes_of, with_notes
 from analysis.tables.common_tasks import common_block
 from analysis.tables.ranking import rank_matrix, ranking_table
-from analysis.tables.statistics import smallest_paired_p
+from analysis.tables.statistics import LEVEL, smallest_paired_p
 from harness.records import OVERALL
 
 SIGNIFICANCE_COLUMNS = (
@@ -72,7 +72,7 @@ class Friedman:
     statistic: float
     p_value: float
     critical_difference: float
-    level: float = 0.05
+    level: float = LEVEL
 
     @property
     def is_significant(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from analysis.tables.overall import FEWEST, smallest_friedman_p, smallest_nemenyi_p, smallest_reachable_p
-from analysis.tables.statistics import SMALLEST_SPREAD, smallest_t_p
+from analysis.tables.statistics import LEVEL, SMALLEST_SPREAD, smallest_t_p
 
 POWER = 0.8
 _NODES = 200  # of the quadrature; scipy's noncentral t gives NaN for 2 seeds
@@ -34,7 +34,7 @@ def power_notes(cells: Sequence[Cell], num_seeds: int, baseline: str = "none", c
     return [*_on_a_task(others, num_seeds, baseline, 1 - confidence), *_over_tasks(of_task.values(), 1 - confidence)]
 
 
-def smallest_difference(num_seeds: int, num_comparisons: int, level: float = 0.05) -> float:
+def smallest_difference(num_seeds: int, num_comparisons: int, level: float = LEVEL) -> float:
     """The smallest measured difference that is significant, in standard deviations of the paired differences.
 
     t_{1 - level / (2 c), n - 1} / sqrt(n): the threshold of the paired t-test for the smallest of c p values, which
@@ -46,7 +46,9 @@ def smallest_difference(num_seeds: int, num_comparisons: int, level: float = 0.0
     return float(stats.t.ppf(1 - level / (2 * num_comparisons), num_seeds - 1) / math.sqrt(num_seeds))
 
 
-def detectable_difference(num_seeds: int, num_comparisons: int = 1, power: float = POWER, level: float = 0.05) -> float:
+def detectable_difference(
+    num_seeds: int, num_comparisons: int = 1, power: float = POWER, level: float = LEVEL
+) -> float:
     """The true mean difference that is detected with this power, in standard deviations of the paired differences.
 
     If the seeds of two contestants vary independently with equal standard deviations s, that of their differences is

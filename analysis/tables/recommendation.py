@@ -16,7 +16,7 @@ from analysis.rows.notes import notes_of, with_notes
 from analysis.rows.task_cells import TaskCells, tasks_of
 from analysis.shown.column import ALWAYS, interval, number, text
 from analysis.shown.formats import signed
-from analysis.tables.statistics import holm, mean_of_differences
+from analysis.tables.statistics import LEVEL, holm, mean_of_differences
 from analysis.tables.ties import is_rounding
 from analysis.tables.timing import timing_table
 from harness.records import NETWORK_KINDS, SCALES
@@ -28,7 +28,6 @@ RECOMMENDATION_COLUMNS = (
 METRIC = "accuracy"
 LIKE_IN_SIZE = 10**0.5  # numbers of images whose ratio is at most this one are alike
 LIKE_IN_NOISE = 0.1  # label noise that differs by at most this share is alike
-_SIGNIFICANT = 0.05
 _ORDER = ("better", "unclear", "worse")
 
 
@@ -242,7 +241,7 @@ def _row(name: str, by_task: Mapping[str, _Gain], overheads: Mapping[str, float]
 
 
 def _verdict(gain: float, p_value: float) -> str:
-    if not p_value < _SIGNIFICANT:
+    if not p_value < LEVEL:
         return "unclear"
     return "better" if gain > 0 else "worse"
 

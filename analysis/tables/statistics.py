@@ -12,6 +12,7 @@ from scipy import special, stats
 
 Numbers = Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]
 
+LEVEL = 0.05  # of the tests whose result is told in words
 _EQUAL = 1e-12  # relative; smaller differences are rounding errors
 # Lower bound of the standard deviation of paired differences, relative to their mean. Accuracies on a small test set
 # take few distinct values, so a tiny standard deviation over a few seeds is chance ("fudge factor" of Tusher et al.

@@ -10,14 +10,13 @@ import pandas as pd
 
 from analysis.shown.formats import digits, place, probability, signed
 from analysis.tables.overall import FEWEST, friedman_by_scale, significance_of
-from analysis.tables.statistics import holm, paired_p_value
+from analysis.tables.statistics import LEVEL, holm, paired_p_value
 from harness.records import OVERALL
 
 VERDICT_COLUMNS = (
     "scale", "task", "best", "mean", "interval_low", "interval_high", "num_seeds", "metric", "higher_is_better",
     "gain", "outcome", "p_holm", "winners", "alike", "is_tested", "cheapest", "cost", "sentence",
 )  # fmt: skip
-LEVEL = 0.05
 _Scores = Mapping[str, Mapping[int, float]]  # by contestant and seed
 
 

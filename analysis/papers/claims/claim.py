@@ -10,7 +10,6 @@ import pandas as pd
 
 from analysis.tables.timing import timing_table
 
-LEVEL = 0.05  # of the tests of a claim
 HOLDS, FAILS = "holds", "does not hold"
 TOO_FEW = "too few seeds"  # start of the verdict if the measurement does not differ significantly from chance
 NOT_RUN = "not comparable: not run"

@@ -37,9 +37,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.papers.claims.claim import FAILS, HOLDS, LEVEL, TOO_FEW, Judge, Judgement, Results
+from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Judge, Judgement, Results
 from analysis.papers.entries import Entry, Measure, Sample, accuracy_points, samples_of
-from analysis.tables.statistics import Difference, difference_of_means, holm
+from analysis.tables.statistics import LEVEL, Difference, difference_of_means, holm
 from harness.records import SCALES
 
 UNDECIDED = f"{TOO_FEW}: no significant difference"

@@ -23,7 +23,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from analysis.papers.claims.claim import FAILS, HOLDS, LEVEL, Judge, Judgement, Results
+from analysis.papers.claims.claim import FAILS, HOLDS, Judge, Judgement, Results
+from analysis.tables.statistics import LEVEL
 from harness.records import SCALES
 
 TOLERANCE = 0.1  # relative; the median of a few timing trials is reproducible to a few per cent

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.papers.claims.claim import FAILS, HOLDS, LEVEL, TOO_FEW, Judge, Judgement, Results
+from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Judge, Judgement, Results
 from analysis.papers.claims.contests import ONE_SEED, UNDECIDED
 from analysis.papers.entries import standing_for
 from analysis.rows.current import succeeded
-from analysis.tables.statistics import SMALLEST_SPREAD, Difference, difference_of_means
+from analysis.tables.statistics import LEVEL, SMALLEST_SPREAD, Difference, difference_of_means
 from harness.records import SCALES
 
 FEWEST_EPOCHS = 5  # points of a rank correlation

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.papers.claims.claim import LEVEL, Claim
+from analysis.papers.claims.claim import Claim
 from analysis.papers.claims.evidence import Evidence
 from analysis.papers.claims.theory import theory_claim
 from analysis.papers.claims.theory_measures import (
@@ -26,6 +26,7 @@ from analysis.papers.thesis.calculated_claims import CALCULATED_CLAIMS
 from analysis.papers.thesis.co_adaptation_claims import CO_ADAPTATION_CLAIMS
 from analysis.papers.thesis.completion_claims import COMPLETION_CLAIMS
 from analysis.papers.thesis.wide_network_claims import WIDE_NETWORK_CLAIMS
+from analysis.tables.statistics import LEVEL
 
 PAPER = "dropout_theory"
 _WIDTHS = ("thesis-fig2-3-width-20", "thesis-fig2-3-width-80")

@@ -18,7 +18,6 @@ from scipy import stats
 from analysis.papers.claims.claim import (
     FAILS,
     HOLDS,
-    LEVEL,
     TOO_FEW,
     Claim,
     Judge,
@@ -40,7 +39,7 @@ from analysis.papers.thesis.wide_networks import (
     table_of,
 )
 from analysis.rows.current import succeeded
-from analysis.tables.statistics import Difference, difference_of_means
+from analysis.tables.statistics import LEVEL, Difference, difference_of_means
 
 PAPER = "dropout_theory"
 COMPARABLE = 0.01  # of accuracy: within a point
