@@ -1,5 +1,6 @@
 """Trials on a GPU, on stand-ins: shares, memory limits, and rows whatever the GPU does."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from arena import await_that
 
 from harness import provenance
 from harness.contestants import Contestant
@@ -48,6 +50,11 @@ class Holder(threading.Thread):
         self.join(LONG)
 
 
+def someone_stands_at_the_door():
+    with contextlib.ExitStack() as taken:
+        return not gpu_shares._hold(gpu_shares._DOOR, taken)
+
+
 @pytest.mark.parametrize(
     ("fraction", "number"), [(0, 1), (0.1, 10), (0.25, 4), (0.3, 3), (0.5, 2), (0.6, 1), (1, 1), (2, 1)]
 )
@@ -59,7 +66,8 @@ def test_a_trial_that_needs_all_slots_waits_for_the_others_and_is_not_overtaken(
     holders = [Holder(one_slot(0.5)) for _ in range(2)]
     assert all(holder.has_them.wait(LONG) for holder in holders)
     alone = Holder(all_slots(0.5))
-    assert not alone.has_them.wait(SHORT), "both slots are taken"  # by then it stands at the door
+    await_that(someone_stands_at_the_door, "it waits for both slots")
+    assert not alone.has_them.wait(SHORT), "both slots are taken"
     holders[0].leave()
     later = Holder(one_slot(0.5))
     assert not later.has_them.wait(SHORT), "a later trial overtook the one that waits"

@@ -38,25 +38,24 @@ with ended_within(float(sys.argv[1])) as ending:
             os.killpg(os.getpid(), signal.SIGINT)
             time.sleep(0.5)
         {"group": os.killpg}.get(sys.argv[2], os.kill)(os.getpid(), signal.SIGTERM)
-        time.sleep(1)
+        time.sleep(float(sys.argv[3]))
     time.sleep(1)
 print("a clean end")
 """
 
 
 @pytest.mark.parametrize(
-    ("grace", "to", "code", "said"),
+    ("grace", "to", "seconds", "code", "said"),
     [
-        ("60", "group", Interrupted.exit_code, ""),
-        ("60", "process", 0, "a clean end\n"),
-        ("60", "process after Ctrl-C", 0, "a clean end\n"),
-        ("0.1", "process", Interrupted.exit_code, ""),
+        ("600", "group", "60", Interrupted.exit_code, ""),
+        ("600", "process", "1", 0, "a clean end\n"),
+        ("600", "process after Ctrl-C", "1", 0, "a clean end\n"),
+        ("0.1", "process", "60", Interrupted.exit_code, ""),
     ],
 )
-def test_a_clean_end_is_waited_for_unless_it_takes_too_long_or_the_whole_group_ends(grace, to, code, said):
-    ended = subprocess.run(
-        [sys.executable, "-c", SLOW_END, grace, to], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
+def test_a_clean_end_is_waited_for_unless_it_takes_too_long_or_the_whole_group_ends(grace, to, seconds, code, said):
+    command = [sys.executable, "-c", SLOW_END, grace, to, seconds]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert (ended.returncode, ended.stdout) == (code, said)
 
 
