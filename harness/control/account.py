@@ -19,6 +19,7 @@ from harness.results.store import Store
 
 LOCAL_SECONDS = 1.0  # between two updates of run.json
 REMOTE_SECONDS = 10.0  # the same on an object store, where each update costs a request
+_LAST_UPDATE_SECONDS = 60.0  # for an update under way when the run ends: it would replace the account of the end
 
 
 class Account:
@@ -59,7 +60,7 @@ class Account:
 
     def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
         self._over.set()
-        self._thread.join(self._seconds)
+        self._thread.join(_LAST_UPDATE_SECONDS)
         self._run["end"] = "completed" if kind is None else kind.__name__
         self._run["ended_at"] = utc_now().isoformat(timespec="seconds")
         self._write()

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,6 +65,23 @@ def test_what_ended_is_told_too_and_nothing_stays_that_names_running_trials(stor
     with pytest.raises(ZeroDivisionError), Account(store, "demo", standing):
         raise ZeroDivisionError
     assert read_status(store.location).end == "ZeroDivisionError"
+
+
+def test_an_update_that_takes_long_does_not_replace_the_account_of_the_end(store, monkeypatch):
+    write, begun, may_go_on = Store.write_json, threading.Event(), threading.Event()
+
+    def slowly(self, *arguments, **more):
+        if threading.current_thread() is not threading.main_thread():
+            begun.set()
+            assert may_go_on.wait(60)
+        return write(self, *arguments, **more)
+
+    monkeypatch.setattr(Store, "write_json", slowly)
+    with Account(store, "demo", standing) as run:
+        assert begun.wait(60)
+        threading.Timer(0.5, may_go_on.set).start()
+    run._thread.join(60)
+    assert read_status(store.location).end == "completed"
 
 
 def test_a_folder_of_before_there_were_accounts_tells_what_its_rows_tell(store):
