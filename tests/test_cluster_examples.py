@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import typer
 import yaml  # type: ignore[import-untyped]  # its stubs are a package of their own
 from arena import PATIENCE_SECONDS, Arena, await_that, by_id, processes_of
 from faulty_contestants import NODE_VARIABLE
+from sockets import free_port
 
 from harness.cli import app
 
@@ -143,27 +143,19 @@ esac
 """
 
 
-def free_port():
-    """A port that is none of those that Ray gives to its workers."""
-    while True:
-        with socket.socket() as reserved:
-            reserved.bind(("127.0.0.1", 0))
-            port = reserved.getsockname()[1]
-            if not 10002 <= port <= 19999:
-                return port
-
-
 RAY = """#!/usr/bin/env python3
 import signal, socket, sys, time
 signal.signal(signal.SIGTERM, lambda *_: (print("ray ends", flush=True), sys.exit(0)))
 listening = [socket.create_server(("127.0.0.2", int(a[7:]))) for a in sys.argv if a.startswith("--port=")]
 print("ray starts", flush=True)
-time.sleep(100)
+time.sleep(600)
 """
 REGARENA = """#!/usr/bin/env python3
-import signal, sys, time
+import os, pathlib, signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
 print("regarena", *sys.argv[1:], flush=True)
+while pathlib.Path(os.environ["SAID"]).read_text().count("ray starts") < 2:
+    time.sleep(0.02)
 time.sleep(float(sys.argv[1]))
 sys.exit(int(sys.argv[2]))
 """
@@ -171,7 +163,7 @@ sys.exit(int(sys.argv[2]))
 
 @pytest.mark.parametrize(
     ("seconds", "code", "is_stopped", "expected"),
-    [(0.5, 0, False, 0), (0.5, 1, False, 1), (0.5, 130, False, 130), (60, 0, True, 130)],
+    [(0.5, 0, False, 0), (0.5, 1, False, 1), (0.5, 130, False, 130), (600, 0, True, 130)],
     ids=["completed", "failed", "stopped by regarena stop", "stopped by Slurm"],
 )
 def test_the_script_for_slurm_ends_as_the_campaign_does_and_leaves_nothing(
@@ -184,7 +176,7 @@ def test_the_script_for_slurm_ends_as_the_campaign_does_and_leaves_nothing(
     said, requeued = tmp_path / "said", tmp_path / "requeued"
     environment = os.environ | {
         "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_NODELIST": "127.0.0.[2-3]", "SLURM_JOB_ID": "7",
-        "REGARENA_PORT": str(free_port()), "REQUEUED": str(requeued),
+        "REGARENA_PORT": str(free_port()), "REQUEUED": str(requeued), "SAID": str(said),
     }  # fmt: skip
     with said.open("w") as output:
         command = ["bash", str(EXAMPLES / "slurm.sh"), str(seconds), str(code)]

@@ -1,8 +1,10 @@
-"""On which addresses processes listen, from the kernel's own tables."""
+"""On which addresses processes listen, from the kernel's own tables, and a port for one that is to listen."""
 
 from __future__ import annotations
 
 import os
+import random
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,3 +33,15 @@ def addresses_of(pids: Iterable[int]) -> set[str]:
         inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
         addresses |= {listening[inode] for inode in inodes & set(listening)}
     return addresses
+
+
+def free_port() -> int:
+    """A port that stays free until it is used: neither Ray nor the system gives any of its range to somebody else."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_768)
+        with socket.socket() as tried:
+            try:
+                tried.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from arena import Arena, await_that, by_id, finish, processes_of
 from clusters import HEAD, OTHER, end_node, two_nodes
-from sockets import LOOPBACK, addresses_of
+from sockets import LOOPBACK, addresses_of, free_port
 
 from harness.cli import main
 
@@ -85,12 +85,6 @@ def test_an_address_where_nobody_answers_is_refused(arena):
     assert ended.returncode == 2
     assert f"No cluster can be reached at {address}" in ended.stderr
     assert "Traceback" not in ended.stderr
-
-
-def free_port():
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        return reserved.getsockname()[1]
 
 
 @pytest.mark.slow
