@@ -23,6 +23,9 @@ FLAGS = (
 )  # fmt: skip
 
 
+PATIENCE_SECONDS = 120  # for what the browser does by itself; a machine may be busy with other tests
+
+
 @contextmanager
 def browser(downloads=None):
     """A browser with a fresh profile.
@@ -41,20 +44,37 @@ def browser(downloads=None):
         if downloads is not None:
             options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
         driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+        driver.set_script_timeout(600)
         try:
             yield driver
         finally:
             driver.quit()
 
 
-def show_charts(driver):
-    """Scroll to each chart of a report that is not in a closed section, and wait until it is drawn."""
+def await_that(driver, condition):
+    """Wait until it is true; what it is then."""
     from selenium.webdriver.support.wait import WebDriverWait
 
+    return WebDriverWait(driver, PATIENCE_SECONDS, poll_frequency=0.05).until(lambda _: condition())
+
+
+def open_page(driver, path):
+    """Open a file with the pointer in the corner, where there is nothing, and without messages of earlier pages."""
+    from selenium.webdriver.common.actions.action_builder import ActionBuilder
+
+    actions = ActionBuilder(driver)
+    actions.pointer_action.move_to_location(1, 1)
+    actions.perform()
+    driver.get_log("browser")
+    driver.get(path.as_uri())
+
+
+def show_charts(driver):
+    """Scroll to each chart of a report that is not in a closed section, and wait until it is drawn."""
     for place in driver.find_elements("css selector", "figure[data-chart]"):
         if driver.execute_script("return arguments[0].checkVisibility()", place):
             driver.execute_script("arguments[0].scrollIntoView()", place)
-            WebDriverWait(driver, 30).until(lambda _, place=place: place.find_elements("css selector", ".drawing svg"))
+            await_that(driver, lambda place=place: place.find_elements("css selector", ".drawing svg"))
 
 
 def set_window(driver, width, dark=False, height=900):

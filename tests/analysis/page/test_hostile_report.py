@@ -7,7 +7,7 @@ import matplotlib
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from browser import browser, needs_browser, show_charts
+from browser import await_that, browser, needs_browser, open_page, show_charts
 from result_rows import confirmed, row, timed, write
 
 import analysis
@@ -57,12 +57,17 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def opened(folder):
+def driver():
     with browser() as driver:
-        driver.get((folder[0] / "report.html").as_uri())
-        driver.execute_script("document.querySelectorAll('details').forEach(each => { each.open = true; })")
-        show_charts(driver)
         yield driver
+
+
+@pytest.fixture
+def opened(folder, driver):
+    open_page(driver, folder[0] / "report.html")
+    driver.execute_script("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    show_charts(driver)
+    return driver
 
 
 @pytest.mark.slow
@@ -116,7 +121,10 @@ def test_the_policy_refuses_what_a_fault_of_ours_would_let_in(opened):
     )
     opened.execute_async_script("setTimeout(arguments[0], 200)")
     assert opened.execute_script("return document.documentElement.dataset.hacked") is None
-    assert [entry for entry in opened.get_log("browser") if "Content Security Policy" in entry["message"]]
+    await_that(
+        opened,
+        lambda: [entry for entry in opened.get_log("browser") if "Content Security Policy" in entry["message"]],
+    )
 
 
 def test_every_file_of_the_report_lies_in_its_folder(folder):

@@ -2,14 +2,13 @@
 
 import itertools
 import json
-import time
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from browser import AXE, browser, needs_axe, needs_browser, set_window, show_charts
+from browser import AXE, await_that, browser, needs_axe, needs_browser, open_page, set_window, show_charts
 from result_rows import confirmed, row, timed, write
 
 import analysis
@@ -106,7 +105,8 @@ def driver(page, tmp_path_factory):
 @pytest.fixture
 def opened(page, driver):
     set_window(driver, 1280)
-    driver.get(page.as_uri())
+    open_page(driver, page)
+    show_charts(driver)  # one that is drawn later may move what is to be clicked away from under the pointer
     return driver
 
 
@@ -129,7 +129,6 @@ def test_it_begins_with_the_answer_and_draws_it_without_a_complaint(opened):
     assert headings[:2] == ["Which one is best?", "Leaderboard"]
     answer = opened.find_element("css selector", ".answer").text
     assert f"Over the 3 tasks that 5 contestants have in common, {CONTESTANTS[-1]} has the best mean rank (1;" in answer
-    show_charts(opened)
     assert not [entry for entry in opened.get_log("browser") if entry["level"] == "SEVERE"]
 
 
@@ -182,9 +181,7 @@ def test_a_long_leaderboard_shows_its_first_rows_in_the_present_order_and_all_wh
 def test_a_heading_says_what_its_column_is_to(opened, by):
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
-    from selenium.webdriver.support.wait import WebDriverWait
 
-    show_charts(opened)  # a chart that is drawn later may move the heading away from under the pointer
     button, tip = heading(opened, "mean"), opened.find_element("id", "tip")
     assert not tip.is_displayed()
     if by == "the pointer":
@@ -195,11 +192,11 @@ def test_a_heading_says_what_its_column_is_to(opened, by):
         ActionChains(opened).send_keys(Keys.TAB).perform()
         assert opened.switch_to.active_element == button
     legend = next(each.legend for each in shown.LEADERBOARD if each.name == "mean")
-    WebDriverWait(opened, 10).until(lambda _: tip.is_displayed())
+    await_that(opened, tip.is_displayed)
     assert tip.text == legend
     assert button.get_attribute("aria-describedby") == "tip"
     ActionChains(opened).send_keys(Keys.ESCAPE).perform()
-    WebDriverWait(opened, 10).until(lambda _: not tip.is_displayed())
+    await_that(opened, lambda: not tip.is_displayed())
 
 
 def downloaded(driver, name):
@@ -207,11 +204,8 @@ def downloaded(driver, name):
     path.unlink(missing_ok=True)
     place = driver.find_element("css selector", "[data-downloads=leaderboard]")
     place.find_element("css selector", f"[data-format={path.suffix[1:]}]").click()
-    for _ in range(100):
-        if path.exists() and path.stat().st_size:
-            return path.read_bytes().decode()
-        time.sleep(0.05)
-    raise AssertionError(f"{name} was not downloaded within 5 s.")
+    await_that(driver, lambda: path.exists() and path.stat().st_size)
+    return path.read_bytes().decode()
 
 
 @pytest.mark.parametrize(("ending", "text"), [("csv", csv_text), ("tex", latex_text), ("md", markdown_text)])
@@ -253,8 +247,9 @@ def test_a_name_in_the_leaderboard_leads_to_the_section_of_the_contestant(opened
         summary = place.find_element("css selector", "summary").get_property("textContent")
         assert summary.partition(":")[0] == link.get_property("textContent")
     place = opened.find_element("css selector", first.get_dom_attribute("href"))
+    assert place.get_attribute("open") is None
     first.click()
-    assert place.get_attribute("open") is not None
+    await_that(opened, lambda: place.get_attribute("open") is not None)
     identifier = place.get_attribute("id")
     opened.refresh()
     assert opened.find_element("id", identifier).get_attribute("open") is not None, "so does an address"
@@ -263,7 +258,6 @@ def test_a_name_in_the_leaderboard_leads_to_the_section_of_the_contestant(opened
 def test_the_legend_and_the_choice_of_a_task_change_a_chart(opened):
     from selenium.webdriver.support.select import Select
 
-    show_charts(opened)
     figure = opened.find_element("css selector", "#curves ~ figure")
     before = figure.find_element("css selector", "svg").get_attribute("outerHTML")
     label = figure.find_element("css selector", "svg").get_attribute("aria-label")
@@ -282,7 +276,7 @@ def open_all(driver):
 @pytest.mark.parametrize("width", [1280, 400])
 def test_nothing_is_cut_and_no_labels_overlap(page, driver, width):
     set_window(driver, width)
-    driver.get(page.as_uri())
+    open_page(driver, page)
     open_all(driver)
     assert driver.execute_script("return document.documentElement.scrollWidth") <= width
     cut = driver.execute_script(CUT)
@@ -295,7 +289,7 @@ def test_of_many_contestants_no_labels_overlap_on_a_telephone(driver, tmp_path):
     names = ["none", *(f"regularizer_number_{place}" for place in range(24))]
     rows = [each for place, name in enumerate(names) for each in confirmed(name, [0.5 + place / 100, 0.52])]
     set_window(driver, 400)
-    driver.get(Path(analysis.write_report(write(tmp_path, rows))).as_uri())
+    open_page(driver, Path(analysis.write_report(write(tmp_path, rows))))
     open_all(driver)
     assert driver.execute_script(CUT) == []
     assert driver.execute_script(OVERLAPPING) == []
@@ -311,7 +305,7 @@ def test_a_leaderboard_with_a_value_in_every_column_fits_a_desktop(driver, tmp_p
         rows += [*confirmed(name, [0.7, 0.71], task, role="default", **ran), timed(name, 1.25, task=task, **ran)]
     rows.append(row(task, "dropblock", "default", status="skipped", reason="DropBlock needs a spatial site."))
     set_window(driver, 1280)
-    driver.get(Path(analysis.write_report(write(tmp_path, rows), describe=lambda name: FACTS)).as_uri())
+    open_page(driver, Path(analysis.write_report(write(tmp_path, rows), describe=lambda name: FACTS)))
     headings = driver.find_elements("css selector", "#leaderboard-table th")
     assert [each.text for each in headings] == [each.heading for each in shown.LEADERBOARD[:-1]], "all but left_out"
     assert driver.execute_script(CUT) == []
@@ -320,7 +314,7 @@ def test_a_leaderboard_with_a_value_in_every_column_fits_a_desktop(driver, tmp_p
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_figures_have_the_colours_of_the_page(page, driver, dark):
     set_window(driver, 1280, dark)
-    driver.get(page.as_uri())
+    open_page(driver, page)
     show_charts(driver)
     text, ground = driver.execute_script(
         "const colours = getComputedStyle(document.querySelector('.drawing svg text'));"
@@ -334,10 +328,9 @@ def test_figures_have_the_colours_of_the_page(page, driver, dark):
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (400, True)], ids=["1280-light", "400-dark"])
 def test_axe_finds_no_barrier(page, driver, width, dark):
     set_window(driver, width, dark)
-    driver.get(page.as_uri())
+    open_page(driver, page)
     open_all(driver)
     driver.execute_script(AXE.read_text(encoding="utf-8"))
-    driver.set_script_timeout(600)  # seconds; a machine may be busy with other tests
     assert driver.execute_async_script(VIOLATIONS) == []
 
 
