@@ -1,0 +1,58 @@
+"""The published results: today's code reads every folder without a complaint, and prints what their pages show."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import analysis
+from harness.results.verify import verify_folder
+
+ROOT = Path(__file__).resolve().parent.parent
+GALLERY = ROOT / "gallery"
+FOLDERS = sorted(path.parent.name for path in GALLERY.glob("*/trials"))
+MOST_BYTES = 8 * 2**20  # of a published folder
+COLUMNS = 126  # of the window in which the pages' tables were printed
+SHOWN = re.compile(
+    r"^```console\n\$ regarena (?P<arguments>.*? gallery/.*?)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
+)
+PAGES = [ROOT / "README.md", ROOT / "docs" / "results.md", *sorted(GALLERY.rglob("README.md"))]
+TABLES = [
+    pytest.param(found["arguments"], found["text"], id=f"{page.relative_to(ROOT)}: {found['arguments']}")
+    for page in PAGES
+    for found in SHOWN.finditer(page.read_text(encoding="utf-8"))
+]
+
+
+def test_there_are_published_folders_and_each_has_a_page():
+    assert FOLDERS
+    index = (GALLERY / "README.md").read_text(encoding="utf-8")
+    for name in FOLDERS:
+        assert f"[`{name}`]({name}/README.md)" in index
+        assert (GALLERY / name / "README.md").exists()
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_todays_code_finds_no_fault_in_a_published_folder(name):
+    folder = GALLERY / name
+    assert verify_folder(str(folder)) == []
+    trials = analysis.load_trials(folder)
+    assert len(trials)
+    assert not analysis.ranking_table(trials).empty
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= MOST_BYTES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("arguments", "text"), TABLES)
+def test_a_page_shows_what_its_command_prints(arguments, text):
+    ended = subprocess.run(
+        [sys.executable, "-m", "harness.cli", *arguments.split()],
+        cwd=ROOT, env=os.environ | {"COLUMNS": str(COLUMNS), "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    assert text in ended.stdout
