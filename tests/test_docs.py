@@ -49,8 +49,9 @@ def test_the_tutorials_run_as_they_stand(tmp_path: Path) -> None:
     for results in ("first", "results/mine", "results/tune-my-net"):
         assert (tmp_path / results / "report.html").exists()
     executed = NotebookClient(
-        nbformat.read(NOTEBOOK, as_version=4), resources={"metadata": {"path": tmp_path}}
-    ).execute()
+        nbformat.read(NOTEBOOK, as_version=4), resources={"metadata": {"path": tmp_path}},
+        startup_timeout=600, iopub_timeout=600,
+    ).execute()  # fmt: skip
     outputs = [output for cell in executed.cells if cell.cell_type == "code" for output in cell.outputs]
     assert {output.output_type for output in outputs} <= {"execute_result", "display_data"}, (
         "no warning, nothing printed"

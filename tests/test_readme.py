@@ -46,7 +46,7 @@ def test_the_example_competes_beside_the_baseline_once_its_package_is_installed(
     command = "tune digits-mlp --regularizer input_noise --tune-trials 2 --seeds 2 --scale smoke --serial --results"
     run = subprocess.run(
         [sys.executable, "-m", "harness.cli", *command.split(), str(results)],
-        env=installed, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+        env=installed, cwd=tmp_path, capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     trials = analysis.load_trials(results)
@@ -61,7 +61,7 @@ def test_the_example_competes_beside_the_baseline_once_its_package_is_installed(
 def test_the_example_keeps_the_laws_of_contestants(installed, tmp_path):
     check = subprocess.run(
         [sys.executable, "-m", "harness.cli", "check", "input_noise"],
-        env=installed, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+        env=installed, cwd=tmp_path, capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert (check.returncode, check.stderr) == (0, "")
     assert re.fullmatch(r"regularizer input_noise \(input-noise\): all \d+ laws hold\.\n", check.stdout)

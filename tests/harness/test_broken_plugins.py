@@ -141,7 +141,7 @@ def test_a_suite_is_planned_and_run_without_what_is_broken_in_it(install: Instal
     run = subprocess.run(
         [sys.executable, "-m", "harness.cli", "run", "some", "--serial", "--results", "results"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)])},
-        cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False,
+        cwd=tmp_path, capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert "The regularizer 'mine' of the package some-package" in run.stdout

@@ -21,7 +21,7 @@ def python(folder: Path, code: str, *arguments: str, **environment: str) -> subp
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True, text=True, timeout=240, check=False,
+        capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def test_the_command_leaves_nothing_in_the_temporary_folder(name, tmp_path):
         environment = {key: value for key, value in os.environ.items() if key != compiled_code.VARIABLE}
         ended = subprocess.run(
             ["sh", "-c", f"{shlex.quote(str(COMMAND))} {COMMANDS[name]}"],
-            cwd=tmp_path, env=environment | {"TMPDIR": temporary}, capture_output=True, text=True, timeout=300,
+            cwd=tmp_path, env=environment | {"TMPDIR": temporary}, capture_output=True, text=True, timeout=900,
         )  # fmt: skip
         assert ended.returncode == 0, ended.stderr
         assert os.listdir(temporary) == []
