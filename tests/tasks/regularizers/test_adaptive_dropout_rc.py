@@ -38,6 +38,11 @@ GENERATOR = torch.Generator().manual_seed(0)
 BATCH = Batch(torch.randn(12, 5, generator=GENERATOR).double(), torch.zeros(12, 3).double())
 
 
+@pytest.fixture(autouse=True)
+def _draws_of_each_test() -> None:
+    GENERATOR.manual_seed(1)
+
+
 def keep_of(shape: tuple[int, ...]) -> UnitKeep:
     site = Site("dense")
     site.shape = shape

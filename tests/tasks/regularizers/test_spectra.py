@@ -16,7 +16,12 @@ from tasks.regularizers.spectra import large as large_spectra
 from tasks.regularizers.spectra import small as small_spectra
 from tasks.regularizers.spectra.thresholding import Shrunk, shrink_small_singular_values, tail_sums
 
-GENERATOR = torch.Generator().manual_seed(0)
+GENERATOR = torch.Generator()
+
+
+@pytest.fixture(autouse=True)
+def _draws_of_each_test() -> None:
+    GENERATOR.manual_seed(0)
 
 
 def random(*shape: int) -> Tensor:
