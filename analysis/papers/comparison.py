@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from analysis.rows.cells import Value, summarize_cell, trials_by_cell
 from analysis.rows.current import current_rows, current_rows_remembered
 from analysis.rows.notes import notes_of, with_notes
 from analysis.rows.symbols import has_setting
-from analysis.tables.statistics import mean_interval, next_value_interval
+from analysis.tables.statistics import UNBOUNDED, mean_interval, next_value_interval
 from analysis.tables.timing import timing_table
 from harness.records import METRIC_PREFIX, SCALES
 
@@ -30,8 +31,28 @@ COMPARISON_COLUMNS = (
     "reported_ratio", "our_ratio", "verdict", "task", "scale", "role", "hardware_key", "note",
 )  # fmt: skip
 
-WIDEST = 2.0  # % points to each side, about the range of the methods in a column of the papers' tables
-_PERCENT = (0.0, 100.0)
+
+@dataclass(frozen=True, kw_only=True)
+class _Unit:
+    """How values in a unit are compared.
+
+    Attributes:
+        bounds: of all values.
+        widest: the half width of the widest prediction interval that tells values apart, about the range of the
+            methods in a column of the papers' tables.
+        words: a half width in words.
+    """
+
+    bounds: tuple[float, float]
+    widest: float
+    words: str
+
+
+_UNITS = {
+    "%": _Unit(bounds=(0.0, 100.0), widest=2.0, words="{:.1f} points"),
+    "fraction": _Unit(bounds=(0.0, 1.0), widest=0.1, words="{:.2f}"),
+    "rating": _Unit(bounds=UNBOUNDED, widest=0.03, words="{:.3f}"),
+}
 
 # The paper's metric: our metric, and the conversion of its values to the paper's unit.
 _METRICS: dict[str, tuple[str, Callable[[float], float]]] = {
@@ -68,9 +89,9 @@ def compare_with_papers(trials: pd.DataFrame, paper: str | None = None, value: V
     - `expected_low`, `expected_high`: 95 % prediction interval of one further run, `mean ± t s sqrt(1 + 1/n)`; if the
       paper reports a standard deviation, the further run has that one
     - `reported_ratio`, `our_ratio`: times divided by those of the unregularized network
-    - `verdict`: "agrees" if the reported value is in the prediction interval, else "differs"; "too few seeds: <why>" if
-      it is in the interval, but the interval is wider than 2 points to each side; "not comparable: <why>", for example
-      at other scales or if a seed failed
+    - `verdict`: "agrees" if a value that is rounded to the reported one is in the prediction interval, else "differs";
+      "too few seeds: <why>" if it is, but the interval is wider to each side than 2 points (0.1 for fractions, 0.03 for
+      errors of ratings); "not comparable: <why>", for example at other scales or if a seed failed
     - `task`, `scale`, `role`: of our trials
     - `hardware_key`: of our timing trials
     - `note`: what is doubtful about the reported value, and at scale `paper` which share of the training images our
@@ -154,7 +175,7 @@ def _measured(entry: dict[str, Any], cell: pd.DataFrame, value: Value) -> dict[s
     ours_is = setting if other is None else other.setting
     rows = standing_for(cell, ours_is, exact=entry["is_sweep"] and (other is None or bool(ours_is)))
     if rows.empty:
-        return result | {"verdict": f"not comparable: setting {entry['setting']} not run"}
+        return result | {"verdict": f"not comparable: setting {ours_is} not run"}
     metric, convert = _ours(entry["metric"], other)
     column = _column(metric, rows, value)
     if column is None:
@@ -165,7 +186,8 @@ def _measured(entry: dict[str, Any], cell: pd.DataFrame, value: Value) -> dict[s
     if not summary.by_seed:
         return result | {"verdict": f"not comparable: {summary.status}"}
     values = np.array([convert(each) for each in summary.by_seed.values()])
-    low, high = mean_interval(values, bounds=_PERCENT)
+    unit = _UNITS[entry["unit"]]
+    low, high = mean_interval(values, bounds=unit.bounds)
     result |= {"ours": float(values.mean()), "interval_low": low, "interval_high": high, "num_seeds": len(values)}
     if other is not None and task in other.stand_ins:
         return result | {"verdict": f"not comparable: {other.stand_ins[task]}"}
@@ -180,18 +202,21 @@ def _measured(entry: dict[str, Any], cell: pd.DataFrame, value: Value) -> dict[s
         }
     if len(values) < 2:
         return result | {"verdict": "not comparable: one seed has no spread"}
-    return result | _verdict(values, entry["reported"], entry["reported_std"])
+    return result | _verdict(values, entry, unit)
 
 
-def _verdict(
-    values: np.ndarray[Any, np.dtype[np.float64]], reported: float, reported_std: float = math.nan
-) -> dict[str, Any]:
-    """Whether the reported value is in the prediction interval of ours, and whether the interval is narrow enough."""
-    low, high = next_value_interval(values, other_std=reported_std)
-    if not low <= reported <= high:
+def _verdict(values: np.ndarray[Any, np.dtype[np.float64]], entry: dict[str, Any], unit: _Unit) -> dict[str, Any]:
+    """Whether the reported value is in the prediction interval of ours, and whether the interval is narrow enough.
+
+    The value in the paper is rounded: all values that are rounded to it count as the reported one.
+    """
+    reported, rounding = entry["reported"], entry["reported_rounding"]
+    low, high = next_value_interval(values, other_std=entry["reported_std"])
+    half = (high - low) / 2
+    if not low - rounding <= reported <= high + rounding:
         verdict = "differs"
-    elif (high - low) / 2 > WIDEST:
-        verdict = f"too few seeds: any value within {(high - low) / 2:.1f} points of ours would agree"
+    elif half > unit.widest:
+        verdict = f"too few seeds: any value within {unit.words.format(half)} of ours would agree"
     else:
         verdict = "agrees"
     return {

@@ -22,6 +22,7 @@ def reported_values() -> pd.DataFrame:
 
     - `tasks`, `task`: our tasks that repeat the value, and the first of them (None if there is none)
     - `counterpart`: a `Counterpart` if the paper's names differ from ours, else None
+    - `reported_rounding`: half of the last digit to which the values of its table and metric are given
     - `reported_ratio`: a time divided by that of the unregularized network
     - `is_sweep`: whether the value is a point of a sweep
     - `note`: what is known of its provenance
@@ -42,6 +43,7 @@ def reported_values() -> pd.DataFrame:
         for row, other in zip(rows, counterparts, strict=True)
     ]
     table["task"] = [next(iter(tasks), None) for tasks in table["tasks"]]
+    table["reported_rounding"] = _rounding(table)
     table["reported"] = pd.to_numeric(table.pop("value"))
     table["reported_std"] = pd.to_numeric(table.pop("std"))
     table["reported_ratio"] = _ratios(table)
@@ -54,6 +56,12 @@ def reported_rows(paper: str, experiment: str, dataset: str | None = None) -> pd
     table = reported_values()
     chosen = (table["paper"] == paper) & (table["experiment"] == experiment)
     return table[chosen & (dataset is None or table["dataset"] == dataset)]
+
+
+def _rounding(table: pd.DataFrame) -> pd.Series:
+    """Of each value; the files leave out zeros at the end, so that the longest number of a table has all digits."""
+    digits = table["value"].str.partition(".")[2].str.len()
+    return 0.5 * 10.0 ** -digits.groupby([table[name] for name in ("paper", "experiment", "metric")]).transform("max")
 
 
 def _ratios(table: pd.DataFrame) -> pd.Series:

@@ -65,22 +65,16 @@ def milliseconds(value: Any) -> str:
     return "–" if is_missing(value) else digits(1000 * value)
 
 
-def hundredths(value: Any) -> str:
-    """Two decimals, for percentages as in the papers.
+_DECIMALS = {"fraction": 3, "rating": 4}  # of papers by unit; others have two
 
-    >>> hundredths(15.0), hundredths(8.6466)
-    ('15.00', '8.65')
+
+def in_unit(value: Any, unit: str, sign: str = "") -> str:
+    """A value of a paper's table with as many decimals as papers give in this unit; `sign` "+" shows the sign.
+
+    >>> in_unit(8.6466, "%"), in_unit(0.0028, "fraction"), in_unit(0.106, "rating", "+")
+    ('8.65', '0.003', '+0.1060')
     """
-    return "–" if is_missing(value) else f"{float(value):.2f}"
-
-
-def signed_hundredths(value: Any) -> str:
-    """A difference of percentages: two decimals and the sign.
-
-    >>> signed_hundredths(0.106)
-    '+0.11'
-    """
-    return "–" if is_missing(value) else f"{float(value):+.2f}"
+    return "–" if is_missing(value) else f"{float(value):{sign}.{_DECIMALS.get(unit, 2)}f}"
 
 
 def spread(value: Any) -> str:

@@ -9,13 +9,12 @@ from analysis.shown.drawing import Drawing
 from analysis.shown.formats import (
     count,
     digits,
-    hundredths,
+    in_unit,
     is_missing,
     milliseconds,
     place,
     setting,
     signed,
-    signed_hundredths,
     spread,
     with_p,
 )
@@ -38,6 +37,18 @@ def _remark(row: Row) -> str:
         return "" if row["role"] == "confirm" else "default hyperparameters"
     status = str(row["status"]).replace("_", " ")
     return f"{status}: {row['reason']}" if row["reason"] else status
+
+
+def _in_unit(name: str, *, sign: str = "", legend: str, weight: int) -> Column:
+    """A column of values in the units of the papers' tables."""
+    return Column(
+        name=name,
+        heading=name,
+        make=lambda row: in_unit(row[name], row["unit"], sign),
+        legend=legend,
+        weight=weight,
+        numeric=True,
+    )
 
 
 def _named(columns: Sequence[Column], *names: str) -> tuple[Column, ...]:
@@ -197,14 +208,20 @@ COMPARISON = (  # a `compare_with_papers`, without what was not run
     Column(
         name="metric", heading="metric", make=lambda row: spaced(f"{row['metric']} ({row['unit']})"), weight=15
     ),
-    number("reported", show=hundredths, legend="Value in the paper.", weight=ALWAYS),
-    number("ours", show=hundredths, legend="Mean of our seeds, in the paper's unit.", weight=ALWAYS),
-    interval(
-        "interval_low", "interval_high", "95 % interval", hundredths, legend="Student's t interval of our mean.",
+    _in_unit("reported", legend="Value in the paper.", weight=ALWAYS),
+    _in_unit("ours", legend="Mean of our seeds, in the paper's unit.", weight=ALWAYS),
+    Column(
+        name="interval_low",
+        heading="95 % interval",
+        make=lambda row: "–"
+        if is_missing(row["interval_low"])
+        else " … ".join(in_unit(row[end], row["unit"]) for end in ("interval_low", "interval_high")),
+        legend="Student's t interval of our mean.",
         weight=85,
+        numeric=True,
     ),
     number("num_seeds", "seeds", weight=50),
-    number("difference", show=signed_hundredths, legend="Ours minus the reported value.", weight=60),
+    _in_unit("difference", sign="+", legend="Ours minus the reported value.", weight=60),
     Column(
         name="verdict",
         heading="verdict",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from harness.records import OVERALL
 from harness.terminal.text import say, tell
 
 MOST_ROWS = 20  # of each statistic, when all are shown
+MOST_REASONS = 3  # in one message
 FOLDED = ("setting", "verdict")  # columns that move into the title if all rows have the same value
 
 
@@ -142,11 +144,13 @@ def show_comparison(frame: Any, as_json: bool = False, as_csv: bool = False) -> 
     Returns the notes that were printed below all tables.
     """
     import analysis
+    from analysis.papers.claims.claim import NOT_RUN
     from analysis.shown import tables as shown
 
     if show_frame(frame, as_json, as_csv):
         return []
-    measured = frame[frame["ours"].notna() | frame["our_ratio"].notna()]
+    is_measured = frame["ours"].notna() | frame["our_ratio"].notna()
+    measured, others = frame[is_measured], frame[~is_measured]
     tables = measured.groupby(["paper", "experiment", "metric", "scale"], sort=False)
     for (paper, experiment, metric, scale), rows in tables:
         where, records = f"{paper}, {experiment} ({scale} scale)", rows.to_dict("records")
@@ -162,14 +166,23 @@ def show_comparison(frame: Any, as_json: bool = False, as_csv: bool = False) -> 
         print_notes(remarks(records, _below_a_comparison, ("method", "task", "setting")))
     notes = analysis.notes_of(frame)
     print_notes(notes)
-    tell(f"\n{len(frame) - len(measured)} reported values have no trial here; --csv lists them all.")
+    failed = Counter(str(verdict).partition(": ")[2] for verdict in others["verdict"] if verdict != NOT_RUN)
+    if failed:
+        named = "; ".join(f"{reason}: {count}" for reason, count in failed.most_common(MOST_REASONS))
+        tell(f"\n{failed.total()} reported values have trials here, but no value ({named}); --csv lists them all.")
+    tell(f"\n{len(others) - failed.total()} reported values have no trial here; --csv lists them all.")
     return notes
 
 
 def _below_a_comparison(record: Mapping[Any, Any]) -> list[str]:
     """Why a value has a verdict other than agrees and differs, and the notes on it."""
     _, _, reason = str(record["verdict"]).partition(": ")
-    return [*([f"{reason[0].upper()}{reason[1:]}."] if reason else []), *split_sentences(record["note"])]
+    return [*([_sentence(reason)] if reason else []), *split_sentences(record["note"])]
+
+
+def _sentence(reason: str) -> str:
+    """A reason with a capital letter and a full stop; names in it keep their letters."""
+    return f"{reason[0].upper()}{reason[1:]}."
 
 
 def show_claims(table: Any, as_json: bool = False, as_csv: bool = False, known_notes: Collection[str] = ()) -> None:
@@ -190,6 +203,6 @@ def show_claims(table: Any, as_json: bool = False, as_csv: bool = False, known_n
 
 def _claim(record: Mapping[Any, Any]) -> list[tuple[str, str]]:
     verdict, _, reason = str(record["verdict"]).partition(": ")
-    because = f"{reason.capitalize()}. " if reason else ""
+    because = f"{_sentence(reason)} " if reason else ""
     evidence = f"{record['measured']} ({record['num_trials']:.0f} trials, {record['scale']} scale)"
     return [(verdict, f"{record['claim']}: {record['statement']}"), ("", f"{because}Measured: {evidence}")]

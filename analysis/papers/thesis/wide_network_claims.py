@@ -42,7 +42,7 @@ from analysis.rows.current import succeeded
 from analysis.tables.statistics import LEVEL, Difference, difference_of_means
 
 PAPER = "dropout_theory"
-COMPARABLE = 0.01  # of accuracy: within a point
+COMPARABLE = 1.0  # point of accuracy
 COMPARABLE_FROM = 10_000  # units
 SPARSE_RATE = 0.8  # drop rate of figure 5-3
 FAILURE_PROBABILITY = 0.05  # at which the bound on the active width is read
@@ -92,7 +92,7 @@ def _trend(metric: str, what: str, along: str, *, falls: bool, rate: float | Non
         slopes = {} if table.empty else _slopes(table, along)
         if not slopes:
             return None
-        signed = {seed: -slope if falls else slope for seed, slope in slopes.items()}
+        signed = {seed: (-100 if falls else 100) * slope for seed, slope in slopes.items()}
         difference = difference_of_means(signed, dict.fromkeys(signed, 0.0))
         direction = "fall" if falls else "rise"
         step = "tenfold width" if along == "width" else "drop rate from 0 to 1"
@@ -110,13 +110,14 @@ def _comparable(results: Results) -> Judgement | None:
     table = table_of(rows, "subnetwork_gap", ["width"])
     if table.empty:
         return None
+    points = 100 * table
     room = {
         f"width {int(width)}": difference_of_means(
-            dict.fromkeys(_by_seed(table[width]), COMPARABLE), _by_seed(table[width])
+            dict.fromkeys(_by_seed(points[width]), COMPARABLE), _by_seed(points[width])
         )
-        for width in table.columns
+        for width in points.columns
     }
-    words = f"1 point of accuracy less the gap at drop rate {SPARSE_RATE} (claimed: above 0)"
+    words = f"1 point of accuracy less the gap in points at drop rate {SPARSE_RATE} (claimed: above 0)"
     return judge_differences(room, rows, training="end", words=words)
 
 

@@ -204,6 +204,38 @@ def test_every_reported_value_of_table_6_1_stands_beside_ours(tmp_path):
     assert set(chapter[chapter["method"] == "train=PGD-2"]["num_seeds"]) == {2}
 
 
+def of_standard_fgsm(folder, errors):
+    rows = [of_table(seed=seed, FGSM=error) for seed, error in enumerate(errors)]
+    table = analysis.compare_with_papers(one_file(folder, rows), "dropout_theory")
+    (found,) = table[table["setting"].str.startswith("attack=FGSM;") & table["ours"].notna()].to_dict("records")
+    return found
+
+
+def test_errors_as_fractions_are_compared_within_0_and_1_and_agree_with_nothing_if_they_scatter(tmp_path):
+    found = of_standard_fgsm(tmp_path / "near", [0.216, 0.256])
+    half = stats.t.ppf(0.975, 1) * 0.04 / 2**0.5 * (1 + 1 / 2) ** 0.5
+    assert found["verdict"] == f"too few seeds: any value within {half:.2f} of ours would agree"
+    assert of_standard_fgsm(tmp_path / "sure", [0.236, 0.237, 0.235])["verdict"] == "agrees"
+    assert of_standard_fgsm(tmp_path / "end", [0.9, 0.99])["interval_high"] < 1
+
+
+@pytest.mark.parametrize(("wrong", "verdict"), [(1, "agrees"), (2, "differs")])
+def test_a_reported_value_stands_for_all_that_are_rounded_to_it(tmp_path, wrong, verdict):
+    """The table says .000: 1 of 2,115 images is .00047, 2 are .00095."""
+    rows = [of_table("R-PGD-2", seed, **{"PGD-2": wrong / 2115}) for seed in range(2)]
+    table = analysis.compare_with_papers(one_file(tmp_path, rows), "dropout_theory")
+    found = table[(table["method"] == "train=R-PGD-2") & table["setting"].str.startswith("attack=PGD-2;")]
+    assert found["reported"].tolist() == [0]
+    assert found["verdict"].tolist() == [verdict]
+
+
+def test_a_training_that_is_missing_is_told_by_its_attack(tmp_path):
+    """The setting of the reported value is the attack in evaluation, which every trial has."""
+    table = analysis.compare_with_papers(one_file(tmp_path, [of_table("PGD-inf")]), "dropout_theory")
+    missing = table[table["method"] == "train=PGD-2"]
+    assert set(missing["verdict"]) == {"not comparable: setting attack=pgd_l2 not run"}
+
+
 def test_table_6_2_is_compared_as_accuracies_in_percent(tmp_path):
     rows = [
         row(

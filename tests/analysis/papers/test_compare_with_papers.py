@@ -6,7 +6,8 @@ from scipy import stats
 import analysis
 from analysis.papers.claims.claim import NOT_RUN
 from analysis.papers.comparison import COMPARISON_COLUMNS
-from analysis.papers.reported import reported_values
+from analysis.papers.reported import TIME_METRIC, reported_values
+from tasks.experiments import TASKS
 
 ZHAI = {"dataset": "cifar10", "architecture": "zhai_cnn", "task": "cifar10-zhai"}
 TANG = {**ZHAI, "task": "cifar10-zhai-tang"}
@@ -214,8 +215,22 @@ def test_the_methods_own_numbers_carry_no_doubt(tmp_path):
     assert cell(table, "feature_map_distortion", method="feature_map_distortion")["note"] == ""
 
 
-def test_every_value_of_the_regularizer_papers_has_a_task_that_repeats_it():
+def test_every_value_has_tasks_that_repeat_it():
     reported = reported_values()
-    ours = reported[reported["paper"].isin(["localdrop", "feature_map_distortion"])]
-    assert len(ours) > 0
-    assert ours["task"].notna().all()
+    assert reported["paper"].value_counts().to_dict() == {
+        "localdrop": 180, "feature_map_distortion": 38, "dropout_theory": 138,
+    }  # fmt: skip
+    assert reported["task"].notna().all()
+    assert {task for tasks in reported["tasks"] for task in tasks} <= set(TASKS.own)
+
+
+def test_every_reported_value_is_of_a_unit_that_can_be_compared():
+    reported = reported_values()
+    assert set(reported.loc[reported["metric"] != TIME_METRIC, "unit"]) == {"%", "fraction", "rating"}
+
+
+def test_values_are_given_to_the_last_digit_of_their_table():
+    table = reported_values().groupby(["paper", "experiment"])["reported_rounding"].unique()
+    assert [table.loc["dropout_theory", name].tolist() for name in ("table4-1", "table6-1", "table6-2")] == [
+        pytest.approx([half]) for half in (5e-5, 5e-4, 5e-4)
+    ]

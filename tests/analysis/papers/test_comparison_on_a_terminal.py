@@ -4,9 +4,10 @@ import re
 
 import pandas as pd
 import pytest
-from result_rows import confirmed, one_file, timed
+from result_rows import confirmed, one_file, row, timed
 
 import analysis
+from analysis.papers.claims.claim import NOT_RUN
 from analysis.papers.sources import SOURCES
 from analysis.papers.tasks import hold_out_note
 from harness.command.remarks import split_sentences
@@ -48,6 +49,21 @@ def test_values_stand_in_their_table_and_fit_the_terminal(tmp_path, capsys, monk
     # two values one point apart: s is 0.707, t of one degree of freedom 12.71, and of one further value sqrt(1 + 1/2)
     assert "none: Any value within 11.0 points of ours would agree." in text
     assert "Baseline close to, but not equal to, that of Zhai and Wang 2018: rerun by the authors." in text
+
+
+def test_fractions_and_errors_of_ratings_have_the_digits_of_their_papers(tmp_path, capsys):
+    more = {"role": "default", "metric": "rmse", "higher": False, "scale": "paper"}
+    rows = confirmed("none", [0.80414, 0.80422], "thesis-table4-1-10m-width-30", **more)
+    errors = {"robust_error/fgsm": 0.2344, "robust_error/pgd_l2": 0.00284}
+    rows += confirmed("none", [0.001, 0.001], "thesis-table6-1", **(more | {"metric": "clean_error"}), metrics=errors)
+    show_comparison(analysis.compare_with_papers(one_file(tmp_path, rows), "dropout_theory"))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    (ratings,) = [line for line in lines if line[:2] == ["none", "thesis-table4-1-10m-width-30"]]
+    assert ratings[2:4] == ["0.8041", "0.8042"]
+    assert "+0.0001" in ratings
+    of_setting = {line[2]: line[3:5] for line in lines if line[:1] == ["train=Standard"]}
+    assert of_setting["attack=FGSM;nu=0.1(linf)"] == ["0.236", "0.234"]
+    assert of_setting["attack=PGD-2;nu=2(l2)"] == ["0.003", "0.003"]
 
 
 def test_what_is_doubtful_about_a_value_says_of_which(tmp_path, capsys, monkeypatch):
@@ -113,6 +129,27 @@ def test_a_claim_says_its_verdict_its_reason_and_what_was_measured(tmp_path, cap
         "No value of weight_decay, early_stopping, dropout and 5 more. "
         "Measured: localdrop +10.00 points against none (p = 0.063) (4 trials, paper scale)" in words
     )
+
+
+def test_names_in_the_reason_of_a_claim_keep_their_letters(tmp_path, capsys):
+    rows = [
+        row("thesis-table4-1-width-70", "dropout" if rate else "none", "default", seed, 0.9 + rate, 0.5, metric="rmse",
+            higher=False, scale="paper", hp={"drop_rate": rate} if rate else {})
+        for rate in (0.0, 0.1, 0.2, 0.3, 0.4) for seed in (0, 1, 2)
+    ]  # fmt: skip
+    show_claims(analysis.claims_table(one_file(tmp_path, rows), NO_CURVES, "dropout_theory"))
+    assert "Measured on MovieLens-100K, not on the thesis's MovieLens-10M." in " ".join(capsys.readouterr().out.split())
+
+
+def test_values_whose_trials_failed_are_told_apart_from_those_without_trials(tmp_path, capsys):
+    rows = confirmed("none", [0.8, 0.81], "cifar10-zhai") + confirmed("dropout", [None], "cifar10-zhai")
+    frame = analysis.compare_with_papers(one_file(tmp_path, rows), "localdrop")
+    show_comparison(frame)
+    text = " ".join(capsys.readouterr().out.split())
+    without = (frame["verdict"] == "not comparable: diverged").sum()
+    assert without > 0
+    assert f"{without} reported values have trials here, but no value (diverged: {without})" in text
+    assert f"{(frame['verdict'] == NOT_RUN).sum()} reported values have no trial here" in text
 
 
 def test_nothing_tuned_is_said(tmp_path, capsys):

@@ -179,6 +179,15 @@ def test_all_reported_values_stand_beside_ours_and_other_data_is_not_compared(tm
     assert (found["verdict"], round(found["ours"], 6)) == ("not comparable: measured on MovieLens-100K", 0.96)
 
 
+def test_errors_of_ratings_that_scatter_agree_with_nothing(tmp_path):
+    rows = [of_table(70, 0.2, seed, error, dataset="-10m") for seed, error in enumerate([0.76, 0.80])]
+    table = analysis.compare_with_papers(one_file(tmp_path, rows), "dropout_theory")
+    half = 12.7062 * stdev([0.76, 0.80]) * (1 + 1 / 2) ** 0.5  # 97.5 % of Student's t with 1 degree of freedom
+    assert table.loc[table["ours"].notna(), "verdict"].tolist() == [
+        f"too few seeds: any value within {half:.3f} of ours would agree"
+    ]
+
+
 def test_the_table_and_the_curves_are_drawn(tmp_path):
     rows = [of_table(width, rate, seed) for width in WIDTHS for rate in (0.0, *RATES) for seed in (0, 1)]
     trials = one_file(tmp_path, rows)
