@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
@@ -40,6 +40,11 @@ def mean_interval(
         return math.nan, math.nan
     mean = float(np.mean(values))
     half = _quantile((1 + confidence) / 2, len(values) - 1) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return _interval_within(bounds, mean, half)
+
+
+def _interval_within(bounds: tuple[float, float], mean: float, half: float) -> tuple[float, float]:
+    """The interval `mean ± half`, or the logit interval of `mean_interval` if that exceeds the bounds."""
     low, high = bounds
     if low <= mean - half and mean + half <= high:
         return mean - half, mean + half
@@ -181,6 +186,18 @@ class Difference:
         if self.error == 0:
             return 1.0 if distance == 0 else 0.0
         return 2 * _tail(distance / self.error, self.freedom)
+
+    def within(self, low: float, high: float) -> Difference:
+        """The same with an interval within the bounds of the difference, by the logit if it exceeds them.
+
+        >>> nearly_all = difference_of_means({0: 0.9, 1: 0.97, 2: 0.99}, {0: 0.0, 1: 0.0, 2: 0.0})
+        >>> nearly_all.high > 1, nearly_all.within(-1, 1).high < 1
+        (True, True)
+        """
+        if math.isnan(self.low):
+            return self
+        ends = _interval_within((low, high), self.mean, self.high - self.mean)
+        return replace(self, low=ends[0], high=ends[1])
 
 
 _NO_DIFFERENCE = Difference(mean=0.0, low=0.0, high=0.0, p_value=1.0, error=0.0)

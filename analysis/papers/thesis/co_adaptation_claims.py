@@ -86,7 +86,7 @@ def _flow_orders_the_gap(kind: str) -> Judge:
         }
         if not correlations:
             return None
-        difference = difference_of_means(correlations, dict.fromkeys(correlations, 0.0))
+        difference = difference_of_means(correlations, dict.fromkeys(correlations, 0.0)).within(-1, 1)
         words = f"rank correlation of alpha / sqrt(n) with the gap over {len(cells)} widths and rates"
         return judge_differences({"mean over seeds": difference}, rows, training="end", words=words)
 

@@ -1,5 +1,6 @@
 """Chapter 4 of the thesis beside our rows: claims with verdicts, figures, and all 34 reported values."""
 
+import re
 from statistics import stdev
 
 import numpy as np
@@ -325,6 +326,16 @@ def test_a_cell_of_figure_4_2_with_a_failed_seed_has_no_value(tmp_path, name):
     place = next(place for place, each in enumerate(rows) if _rate(each) == 0.5)
     rows[place] = diverged(rows[place])
     assert judged(name, tmp_path, rows).verdict == "not comparable: no value, as 1 trial(s) failed (1 diverged)"
+
+
+def test_the_interval_of_a_rank_correlation_is_within_1(tmp_path):
+    rows = all_flows()
+    places = [place for place, each in enumerate(rows) if _rate(each) == 0.5]
+    name = "metric.generalization_gap"
+    rows[places[0]] = rows[places[0]] | {name: rows[places[0]][name] + 0.02}  # out of order in one seed
+    found = judged("Figure 4-2, flow orders the gap", tmp_path, rows)
+    mean, low, high = map(float, re.search(r": (\S+), 95 % interval (\S+) to (\S+)", found.measured).groups())
+    assert 0 < low < mean < high <= 1
 
 
 def test_a_failed_seed_has_accuracy_0_in_figure_4_2(tmp_path):
