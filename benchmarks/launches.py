@@ -41,6 +41,7 @@ MASKS = (
     "dropblock",
     "dropblock_sample",
     "drop_path",
+    "shakedrop",
     "feature_map_distortion",
     "block_feature_map_distortion",
     "localdrop",

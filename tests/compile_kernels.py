@@ -13,7 +13,7 @@ from tasks.regularizers.fused import kernels
 from tasks.regularizers.fused.operators import num_warps
 
 TENSORS = ("x", "y", "rates", "counts", "sums", "squares", "table", "weight", "learned")
-REALS = ("keep_rate", "scale", "rate", "step_size", "constant_size", "table_factor")
+REALS = ("keep_rate", "scale", "rate", "step_size", "constant_size", "table_factor", "low", "high")
 MAP = {"ROWS": 32, "COLUMNS": 32}
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("mask_elements", {"IS_NOISE": False, "IS_LEARNED": False, "BLOCK": 1024}),
@@ -21,6 +21,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("mask_elements", {"IS_NOISE": True, "IS_LEARNED": False, "BLOCK": 1024}),
     ("mask_rows", {"BLOCK_ROWS": 1, "BLOCK_COLUMNS": 1024}),
     ("mask_rows", {"BLOCK_ROWS": 64, "BLOCK_COLUMNS": 16}),
+    *(("shake_samples", {"IS_BACKWARD": backward, "IS_OF_ELEMENTS": not backward, "BLOCK": 1024})
+      for backward in (True, False)),
     *(("mask_maps", {"IS_GRID": grid, "IS_LEARNED": not grid, "IS_REALISED": not grid, "COUNTS": 256, **MAP})
       for grid in (True, False)),
     ("mask_maps", {"IS_GRID": False, "IS_LEARNED": False, "IS_REALISED": True, "COUNTS": 8, "ROWS": 128,

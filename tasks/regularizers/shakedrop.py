@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
 from tasks.regularizers.drop_path import Growth, rates_by_depth
+from tasks.regularizers.fused.choice import is_fused
+from tasks.regularizers.fused.masks import shaken_samples
 from tasks.regularizers.parts.checks import check_choice, check_number, check_rate
 from tasks.runtime.streams import MaskStream
 
@@ -79,6 +81,9 @@ class Shake(nn.Module):
         if not self.training:
             return x * (1 - self.drop_rate + self.drop_rate * (settings.alpha_low + settings.alpha_high) / 2)
         num_axes = {"sample": 1, "channel": 2, "element": x.dim()}[settings.level]
+        if is_fused(x):
+            bounds = (settings.alpha_low, settings.alpha_high), (settings.beta_low, settings.beta_high)
+            return shaken_samples(x, self._stream, 1 - self.drop_rate, *bounds, num_axes)
         shape = (*x.shape[:num_axes], *[1] * (x.dim() - num_axes))
         whole = self._stream.bernoulli((len(x), *[1] * (x.dim() - 1)), 1 - self.drop_rate)
         alpha, beta = (

@@ -15,6 +15,8 @@ MASK = tl.constexpr(0)  # purposes of draws
 SIGN_OF_TAP = tl.constexpr(1)
 SIGN_OF_SAMPLE = tl.constexpr(2)
 PATTERN = tl.constexpr(3)
+FORWARD_FACTOR = tl.constexpr(4)
+BACKWARD_FACTOR = tl.constexpr(5)
 
 
 @triton.jit
@@ -83,6 +85,36 @@ def mask_rows(
     place = (row // rows_of_group * group_stride)[:, None] + within
     values = tl.load(x + place, mask=exists, other=0.0)
     tl.store(y + place, (values.to(tl.float32) * factor[:, None]).to(y.dtype.element_ty), mask=exists)
+
+
+@triton.jit(do_not_specialize=["seed", "draw"])
+def shake_samples(
+    x, y, seed, draw, sample_size, unit_stride, num_units, keep_rate, low, high, IS_BACKWARD: tl.constexpr,
+    IS_OF_ELEMENTS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Write y = x for each sample kept at `keep_rate`, elsewhere y = x u with u uniform in [low, high).
+
+    The samples lie one after another. Element k of one is in unit k // unit_stride % num_units, and the elements of a
+    unit share u; with IS_OF_ELEMENTS each element is a unit, and element i of group g in part p takes the g-th word for
+    the index p BLOCK + i within its sample. With IS_BACKWARD the u are others, and the kept samples the same.
+    """
+    sample = tl.program_id(0).to(tl.int64)
+    part = tl.program_id(1)
+    column = tl.arange(0, BLOCK)
+    purpose = BACKWARD_FACTOR if IS_BACKWARD else FORWARD_FACTOR
+    is_kept = tl.uint_to_uniform_float(_philox(seed, draw, MASK, sample)[0]) < keep_rate
+    if IS_OF_ELEMENTS:
+        words = _philox(seed, draw, purpose, (sample * tl.num_programs(1) + part) * BLOCK + column)
+    for group in tl.static_range(4):
+        within = (part * 4 + group) * BLOCK + column
+        if IS_OF_ELEMENTS:
+            word = words[group]
+        else:
+            word = _philox(seed, draw, purpose, sample * num_units + within // unit_stride % num_units)[0]
+        factor = tl.where(is_kept, 1.0, low + (high - low) * tl.uint_to_uniform_float(word))
+        place = sample * sample_size + within
+        values = tl.load(x + place, mask=within < sample_size, other=0.0)
+        tl.store(y + place, (values.to(tl.float32) * factor).to(y.dtype.element_ty), mask=within < sample_size)
 
 
 @triton.jit

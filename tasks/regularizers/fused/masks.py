@@ -55,6 +55,42 @@ def masked_samples(x: Tensor, stream: MaskStream, keep_rate: float, scale: float
     return _masked_rows(x, stream, [len(x), size, 1, size, 0, 1, size], keep_rate, scale)
 
 
+def shaken_samples(
+    x: Tensor,
+    stream: MaskStream,
+    keep_rate: float,
+    forward: tuple[float, float],
+    backward: tuple[float, float],
+    num_axes: int,
+) -> Tensor:
+    """Each sample itself with probability `keep_rate`, else its product with factors uniform between bounds.
+
+    The gradient of such a sample is multiplied by other factors.
+
+    Args:
+        x: of any shape.
+        stream: of the draws.
+        keep_rate: probability that a sample is unchanged, forward and backward.
+        forward: bounds of the factors, the lower one first.
+        backward: bounds of the gradient's factors.
+        num_axes: number of leading axes, the samples' included, along which the factors differ.
+    """
+    x, (seed, draw) = _dense(x), stream.next_key()
+    sample_size, num_units = x[0].numel(), math.prod(x.shape[1:num_axes])
+    stride = sample_size // num_units if x.is_contiguous() else 1  # of units, channels that lie last or elements
+    units = [sample_size, stride, num_units]
+
+    def shake(each: Tensor) -> Tensor:
+        y: Tensor = operators.shake_samples(each, seed, draw, units, keep_rate, *forward, False)
+        return y
+
+    def shake_back(gradient: Tensor) -> Tensor:
+        y: Tensor = operators.shake_samples(gradient, seed, draw, units, keep_rate, *backward, True)
+        return y
+
+    return _linear(x, shake, shake_back)
+
+
 def masked_alike(x: Tensor, stream: MaskStream, keep_rate: float, scale: float) -> Tensor:
     """The product x keep scale with one keep for each element of a sample, the same for all samples of the batch."""
     x, size = _dense(x), x[0].numel()

@@ -92,6 +92,32 @@ def _(x: Tensor, seed: int, draw: int, rows: list[int], keep_rate: float, scale:
     return torch.empty_like(x)
 
 
+@torch.library.custom_op("regarena::shake_samples", mutates_args=())
+def shake_samples(
+    x: Tensor, seed: int, draw: int, units: list[int], keep_rate: float, low: float, high: float, is_backward: bool
+) -> Tensor:
+    """The samples that are kept, and the others times u, uniform in [low, high), for each unit; see the kernel.
+
+    `units` are the size of a sample, the stride of its units and their number.
+    """
+    y, sample_size, num_units = torch.empty_like(x), units[0], units[2]
+    block = min(BLOCK, max(16, _power(math.ceil(sample_size / 4))))
+    grid = (len(x), math.ceil(sample_size / (4 * block)))
+    _launch(
+        "shake_samples", grid,
+        x, y, seed, draw, *units, keep_rate, low, high,
+        IS_BACKWARD=is_backward, IS_OF_ELEMENTS=num_units == sample_size, BLOCK=block,
+    )  # fmt: skip
+    return y
+
+
+@shake_samples.register_fake
+def _(
+    x: Tensor, seed: int, draw: int, units: list[int], keep_rate: float, low: float, high: float, is_backward: bool
+) -> Tensor:
+    return torch.empty_like(x)
+
+
 @torch.library.custom_op("regarena::measure_maps", mutates_args=())
 def measure_maps(
     x: Tensor, weight: Tensor | None, learned: Tensor | None, seed: int, draw: int, rate: float, block: list[int],

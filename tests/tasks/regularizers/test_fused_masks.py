@@ -15,6 +15,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from philox import philox, uniform
+from scipy import stats
 from tiny_tasks import binomial_bound
 from torch import Tensor, nn
 
@@ -29,8 +30,10 @@ from tasks.regularizers.fused.masks import (
     masked_grid,
     masked_samples,
     noisy_elements,
+    shaken_samples,
 )
 from tasks.regularizers.parts.distortion import largest_weights
+from tasks.regularizers.shakedrop import Shake, ShakeDrop
 from tasks.runtime.streams import MaskStream
 from tasks.theory.drop_rates import keep_matrix
 
@@ -206,6 +209,87 @@ def test_every_draw_of_a_stream_is_another_and_a_stream_resumes() -> None:
         for other in range(one):
             agreement = float((others[one] == others[other]).double().mean())
             assert abs(agreement - 0.5) <= float(binomial_bound(0.5, 2500))
+
+
+LEVELS = {"sample": 1, "channel": 2, "element": 4}  # number of axes along which factors differ
+BOUNDS = (-1.0, 0.5), (0.0, 2.0)
+
+
+def shaken(x: Tensor, level: str, keep_rate: float = KEEP) -> tuple[Tensor, Tensor]:
+    """The factors of the values and those of their gradients."""
+    x = x.detach().requires_grad_()
+    y = shaken_samples(x, stream(), keep_rate, *BOUNDS, LEVELS[level])
+    (gradient,) = torch.autograd.grad(y, x, torch.ones_like(y))
+    assert y.stride() == gradient.stride() == x.stride()
+    return (y / x).detach(), gradient
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_sample_is_kept_both_ways_or_shaken_by_other_factors_for_each_unit(level: str, layout: str) -> None:
+    forward, backward = shaken(ones(20, 3, 4, 5, layout=layout), level)
+    are_kept = (forward == 1).flatten(1).all(1)
+    for factors in (forward, backward):
+        assert torch.equal(are_kept, (factors == 1).flatten(1).any(1))
+        assert torch.equal(are_kept, (factors == 1).flatten(1).all(1))
+    assert 0 < int(are_kept.sum()) < 20
+    num_units = {"sample": 1, "channel": 3, "element": 60}[level]
+    shared = {"sample": (1, 2, 3), "channel": (2, 3), "element": ()}[level]
+    for factors in (forward[~are_kept], backward[~are_kept]):
+        assert bool((factors == (factors.amin(shared, keepdim=True) if shared else factors)).all())
+        assert len(factors.unique()) == len(factors) * num_units
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_samples_are_shaken_by_independent_uniform_factors(level: str) -> None:
+    shape = {"sample": (150, 1, 1, 1), "channel": (40, 8, 1, 2), "element": (20, 3, 9, 11)}[level]
+    forward, backward = shaken(ones(*shape), level, keep_rate=0.3)
+    are_shaken = (forward != 1).flatten(1).all(1)
+    assert abs(float((~are_shaken).double().mean()) - 0.3) <= float(binomial_bound(0.3, shape[0]))
+    own = (slice(None),) * LEVELS[level] + (0,) * (4 - LEVELS[level])
+    first, second = (factors[are_shaken][own].flatten().numpy() for factors in (forward, backward))
+    assert stats.kstest(first, stats.uniform(-1, 1.5).cdf).pvalue > 1e-6
+    assert stats.kstest(second, stats.uniform(0, 2).cdf).pvalue > 1e-6
+    assert abs(stats.pearsonr(first, second).statistic) < 5 / len(first) ** 0.5
+    assert abs(stats.pearsonr(first[1:], first[:-1]).statistic) < 5 / len(first) ** 0.5
+
+
+def test_factors_come_from_the_words_of_philox() -> None:
+    """Of the second word of the counter's second half: 0 for what is kept, 4 for factors and 5 for the gradient's."""
+    key, draw, keep_rate, shape = 2**62 + 12345, 3, 0.4, (5, 3, 5, 7)
+    size, block, num_parts = 105, 32, 1  # of four groups: the least power of 2 from 105 / 4 on
+    for is_backward in (False, True):
+        y = operators.shake_samples(torch.ones(shape), key, draw, [size, 1, size], keep_rate, -1.0, 0.5, is_backward)
+        for sample, factors in enumerate(y.flatten(1)):
+            words = [
+                philox([sample * num_parts * block + i % block, 0, draw, 4 + is_backward], key)[i // block]
+                for i in range(size)
+            ]
+            is_kept = uniform(philox([sample, 0, draw, 0], key)[0]) < np.float32(keep_rate)
+            expected = [1.0 if is_kept else float(np.float32(-1) + np.float32(1.5) * uniform(word)) for word in words]
+            torch.testing.assert_close(factors, torch.tensor(expected), rtol=0, atol=2e-7)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_shakedrop_hands_its_rate_and_bounds_to_the_kernel(level: str) -> None:
+    bounds = {"alpha_low": -1.0, "alpha_high": -0.5, "beta_low": 2.0, "beta_high": 3.0}
+    module = Shake(ShakeDrop(level=level, **bounds), 0.8, stream())
+    x = ones(60, 2, 2, 1).requires_grad_()
+    y = module(x)
+    (gradient,) = torch.autograd.grad(y, x, torch.ones_like(y))
+    are_kept = (y == 1).flatten(1).all(1)
+    assert torch.equal(gradient[are_kept], torch.ones_like(gradient[are_kept]))
+    assert bool(((y >= -1) & (y <= -0.5))[~are_kept].all())
+    assert bool(((gradient >= 2) & (gradient <= 3))[~are_kept].all())
+    assert abs(float(are_kept.double().mean()) - 0.2) <= float(binomial_bound(0.2, 60))
+    assert len(y[~are_kept].unique()) == int((~are_kept).sum()) * {"sample": 1, "channel": 2, "element": 4}[level]
+
+
+def test_units_of_a_dense_layer_are_channels() -> None:
+    x = torch.ones(20, 7).requires_grad_()
+    y = shaken_samples(x, stream(), 0.0, *BOUNDS, 2)
+    assert len(y.unique()) == 140
+    assert torch.equal(y, shaken_samples(x, stream(), 0.0, *BOUNDS, 2))
 
 
 LAYERS = {
