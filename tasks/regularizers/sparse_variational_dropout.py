@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
 from tasks.regularizers.parts.checks import check_at_least, check_between, check_number
-from tasks.regularizers.parts.local_reparametrization import with_noise, with_weights
+from tasks.regularizers.parts.local_reparametrization import Normals, with_noise, with_weights
 from tasks.runtime.streams import MaskStream
 from tasks.sites import WeightLayer
 
@@ -89,7 +89,8 @@ class SparseNoise(nn.Module):
 
     def __init__(self, name: str, layer: WeightLayer, settings: SparseVariationalDropout, stream: MaskStream) -> None:
         super().__init__()
-        self.name, self._layer, self._stream = name, (layer,), stream  # in a tuple, so that it is not registered twice
+        self.name, self._layer = name, (layer,)  # in a tuple, so that it is not registered twice
+        self._normals = Normals(stream)
         self._prune_log_alpha, self._speed = settings.prune_log_alpha, settings.log_variance_speed
         start = settings.initial_log_variance / settings.log_variance_speed
         self.scaled_log_variance = nn.Parameter(torch.full_like(layer.weight, start))
@@ -109,7 +110,7 @@ class SparseNoise(nn.Module):
         (layer,) = self._layer
         if self.training:
             variance = self.log_alpha().exp() * layer.weight.square()
-            return with_noise(layer, inputs[0], output, variance, self._stream)
+            return with_noise(layer, inputs[0], output, variance, self._normals)
         return with_weights(layer, inputs[0], layer.weight * (self.log_alpha() <= self._prune_log_alpha), layer.bias)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
 from tasks.regularizers.parts.checks import check_at_least, check_choice, check_rate
-from tasks.regularizers.parts.local_reparametrization import with_noise
+from tasks.regularizers.parts.local_reparametrization import Normals, with_noise
 from tasks.runtime.streams import MaskStream
 from tasks.sites import Site, WeightLayer
 
@@ -136,7 +136,7 @@ class WeightNoise(LearnedNoise):
         groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
         super().__init__(settings, site.name, layer.weight.shape[1] * groups, stream)
         self.num_sharing = layer.weight.numel() // len(self.scaled_logit)
-        self._groups = groups
+        self._groups, self._normals = groups, Normals(stream)
 
     def perturb(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """The output with the noise of the weights, in training."""
@@ -146,7 +146,7 @@ class WeightNoise(LearnedNoise):
         weight = layer.weight
         grouped = weight.square().view(self._groups, -1, *weight.shape[1:])
         alpha = self.logit().sigmoid().view(self._groups, 1, -1, *[1] * (weight.dim() - 2))
-        return with_noise(layer, inputs[0], output, (grouped * alpha).view(weight.shape), self._stream)
+        return with_noise(layer, inputs[0], output, (grouped * alpha).view(weight.shape), self._normals)
 
 
 @dataclass(frozen=True)

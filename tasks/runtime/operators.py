@@ -45,6 +45,25 @@ class _Pass(NamedTuple):
     output: Tensor
 
 
+class Operator(nn.Module):
+    """A module for `call_operator`: copies of it are registered as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        make_operator(self)
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Restore a copy, and register it."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call]  # of torch
+        make_operator(self)
+
+
+def call_operator(module: Operator, x: Tensor) -> Tensor:
+    """`module(x)`, which is one operator in code that is being compiled."""
+    y: Tensor = apply_operator(module, x) if torch.compiler.is_compiling() else module(x)
+    return y
+
+
 def make_operator(module: nn.Module) -> None:
     """Register a module for `apply_operator`; its output must have the shape, dtype and memory layout of its input."""
     _modules[id(module)] = module
@@ -63,7 +82,7 @@ def apply_operator(module: nn.Module, x: Tensor) -> Tensor:
     if not needs_gradient:
         y: Tensor = torch.ops.regarena.run_module(x, parameters, id(module), False)[0]
         return y
-    differentiable: Tensor = _Operator.apply(id(module), x, *parameters)
+    differentiable: Tensor = _Differentiable.apply(id(module), x, *parameters)
     return differentiable
 
 
@@ -73,7 +92,7 @@ def _outside(module: nn.Module, x: Tensor) -> Tensor:
     return y
 
 
-class _Operator(torch.autograd.Function):
+class _Differentiable(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, module: int, x: Tensor, *parameters: Tensor) -> Tensor:
         outputs: tuple[Tensor, Tensor] = torch.ops.regarena.run_module(x, list(parameters), module, True)
@@ -141,7 +160,7 @@ _LIBRARY.define(
 _LIBRARY.define("differentiate_module(Tensor gradient, Tensor ticket, Tensor[] parameters) -> Tensor[]", tags=_TAGS)
 for _name, _implementation in (("run_module", _run_module), ("differentiate_module", _differentiate_module)):
     _LIBRARY.impl(_name, _implementation, "CompositeExplicitAutograd")
-    _LIBRARY.impl(_name, torch.library.fallthrough_kernel, "Autograd")  # `_Operator` differentiates
+    _LIBRARY.impl(_name, torch.library.fallthrough_kernel, "Autograd")  # `_Differentiable` differentiates
 
 
 def _run_module_fake(

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tasks.runtime.operators import Operator, call_operator
 from tasks.runtime.streams import MaskStream
 from tasks.sites import WeightLayer
 
@@ -27,12 +28,24 @@ def with_weights(layer: WeightLayer, x: Tensor, weight: Tensor, bias: Tensor | N
     return F.conv2d(x, weight, bias, stride, padding, dilation, layer.groups)
 
 
-def with_noise(layer: WeightLayer, x: Tensor, mean: Tensor, weight_variance: Tensor, stream: MaskStream) -> Tensor:
+class Normals(Operator):
+    """Standard normal numbers, one for each element of its input, which it does not read."""
+
+    def __init__(self, stream: MaskStream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def forward(self, x: Tensor) -> Tensor:
+        """In the shape and number format of `x`."""
+        return self._stream.normal(tuple(x.shape), x.dtype)
+
+
+def with_noise(layer: WeightLayer, x: Tensor, mean: Tensor, weight_variance: Tensor, normals: Normals) -> Tensor:
     """The output `mean` of `layer` on `x`, with the noise of weights of variance `weight_variance`.
 
     The root is taken in 32 bits or more: in fp16 the floor would be 0, and the gradient of the root infinite.
     """
     variance = with_weights(layer, x.square(), weight_variance, None)
     variance = variance.to(torch.promote_types(variance.dtype, torch.float32))
-    noise = (variance + FLOOR).sqrt() * stream.normal(tuple(mean.shape), mean.dtype)
+    noise = (variance + FLOOR).sqrt() * call_operator(normals, mean.detach())
     return mean + noise.to(mean.dtype)

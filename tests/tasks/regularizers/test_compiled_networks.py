@@ -22,7 +22,8 @@ FORWARD = [name for name in sorted(REGULARIZERS) if REGULARIZERS[name].acts_on]
 FILLINGS = [
     "dropout", "curriculum_dropout", "lazy_dropout", "gaussian_dropout", "spatial_dropout", "dropblock",
     "dropblock_sample", "drop_path", "shakedrop", "feature_map_distortion", "block_feature_map_distortion", "localdrop",
-    "adaptive_dropout_rc", "concrete_dropout", "path_norm", "flow_penalty",
+    "adaptive_dropout_rc", "concrete_dropout", "path_norm", "flow_penalty", "variational_dropout",
+    "sparse_variational_dropout",
 ]  # fmt: skip
 NUM_STEPS = 2
 

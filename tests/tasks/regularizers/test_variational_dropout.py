@@ -8,15 +8,17 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
+import torch._dynamo
 from scipy.integrate import quad
 from tiny_tasks import IMAGE_TASK, prepared
 from torch import Tensor, nn
 
 from tasks.regularizers import sparse_variational_dropout, variational_dropout
 from tasks.regularizers.base import Context, Step
-from tasks.regularizers.parts.local_reparametrization import with_noise
+from tasks.regularizers.parts.local_reparametrization import Normals, with_noise
 from tasks.regularizers.sparse_variational_dropout import SparseNoise, SparseVariationalDropout
 from tasks.regularizers.variational_dropout import LearnedNoise, VariationalDropout
+from tasks.runtime.graphs import Graphs, graphs_of
 from tasks.sites import Site
 
 CONTEXT = Context(
@@ -35,7 +37,7 @@ NUM_DRAWS = 40_000
 def test_noise_on_weights_has_gradients_where_its_variance_is_0(dtype: torch.dtype) -> None:
     layer = nn.Linear(3, 2).to(dtype)
     x = torch.zeros(4, 3, dtype=dtype, requires_grad=True)
-    output = with_noise(layer, x, layer(x), layer.weight.square(), CONTEXT.masks("noise"))
+    output = with_noise(layer, x, layer(x), layer.weight.square(), Normals(CONTEXT.masks("noise")))
     assert output.dtype == dtype
     output.float().square().sum().backward()
     for gradient in (x.grad, layer.weight.grad):
@@ -274,3 +276,25 @@ def test_a_layer_that_reads_two_sites_gets_noise_once(regularizer: VariationalDr
     regularizer.attach(network, CONTEXT)
     assert len(layer._forward_hooks) == 1
     assert sum(len(module.fillings) for module in network if isinstance(module, Site)) == 1
+
+
+@pytest.mark.parametrize("kind", ["dense", "conv"])
+@pytest.mark.parametrize("regularizer", [VariationalDropout(form="B"), SparseVariationalDropout()], ids=str)
+def test_noise_on_weights_is_in_the_one_graph_of_a_compiled_network(regularizer: VariationalDropout, kind: str) -> None:
+    x = torch.randn((5, *layers()[kind][1]), dtype=torch.float64)
+    found = []
+    for backend in ("none", "aot_eager"):
+        layer, shape = layers()[kind]
+        network = network_of(layer, shape)
+        regularizer.attach(network, CONTEXT)
+        network.double()
+        torch._dynamo.reset()
+        forward = network if backend == "none" else torch.compile(network, backend=backend, fullgraph=True)
+        outputs = [forward(x) for _ in range(2)]
+        torch.stack(outputs).square().sum().backward()
+        found.append([*outputs, *(parameter.grad for parameter in network.parameters())])
+    assert not torch.equal(found[0][0], found[0][1]), "noise is drawn anew"
+    assert all(map(torch.equal, found[0][:2], found[1][:2]))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-12, atol=1e-12)  # gradients are added in another order
+    assert graphs_of(network, x) == Graphs(num_graphs=1, layers_in_graphs=1)
+    torch._dynamo.reset()

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 import torch._dynamo
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.runtime.graphs import Graphs, graphs_of
-from tasks.runtime.operators import NUM_KEPT, _passes
+from tasks.runtime.operators import NUM_KEPT, Operator, _passes, call_operator
 from tasks.sites import Site
 
 
@@ -126,6 +127,34 @@ def test_a_copy_of_a_network_uses_its_own_modules() -> None:
     assert (network[1].fillings[0].num_calls, other[1].fillings[0].num_calls) == (0, 1)
 
 
+class Counting(nn.Linear):
+    """A layer that multiplies its outputs by an operator of its own."""
+
+    class Count(Operator):
+        num_calls = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.num_calls += 1
+            return x * float(torch.tensor(self.num_calls).numpy())
+
+    def __init__(self) -> None:
+        super().__init__(3, 3)
+        self.count = self.Count()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return call_operator(self.count, super().forward(x))
+
+
+def test_a_layers_own_operator_runs_at_every_call_and_is_copied_with_the_layer() -> None:
+    layer = Counting()
+    other = copy.deepcopy(layer)
+    expected = passes(layer, layer)
+    del layer
+    assert all(map(torch.equal, expected, passes(other, compiled(other))))
+    assert other.count.num_calls == 3
+    assert not _passes
+
+
 def test_layers_outside_of_graphs_are_not_counted() -> None:
     class Broken(nn.Module):
         def __init__(self) -> None:
@@ -141,3 +170,21 @@ def test_layers_outside_of_graphs_are_not_counted() -> None:
 
     assert graphs_of(Broken(), torch.ones(1, 3)) == Graphs(num_graphs=2, layers_in_graphs=2)
     assert graphs_of(network_with(Scaled(), Scaled()), torch.ones(1, 3)) == Graphs(num_graphs=1, layers_in_graphs=2)
+
+
+def test_calls_of_layers_are_counted_without_what_is_added_to_them() -> None:
+    network = nn.Sequential(layer := nn.Linear(3, 3), layer, nn.Linear(3, 3))
+    layer.register_forward_hook(lambda self, inputs, output: output + F.linear(inputs[0].square(), self.weight))
+    assert graphs_of(network, torch.ones(4, 3)) == Graphs(num_graphs=1, layers_in_graphs=3)
+    assert graphs_of(nn.Sequential(Functional(), layer), torch.ones(4, 3)) == Graphs(num_graphs=1, layers_in_graphs=3)
+
+
+class Functional(nn.Module):
+    """Two products by no layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = (nn.Parameter(torch.ones(3, 3)) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(F.linear(x, self.first), self.second)
