@@ -194,9 +194,9 @@ class Task(ABC):
         """Why this cell makes no sense, or None."""
         if regularizer.needs_class_targets and not self.has_classes:
             return f"{type(regularizer).__name__} needs class targets; this task is a regression."
-        if regularizer.needs_input_units and self.input_space is None:
-            return (
-                f"{type(regularizer).__name__} needs the units of the inputs; whitening mixes pixels, so none are left."
-            )
         network = self.example_network()
-        return regularizer.skip_reason(network) or regularizer.reason_against_tokens(network)
+        return (
+            regularizer.skip_reason(network)
+            or regularizer.reason_against_inputs(self.input_space)
+            or regularizer.reason_against_tokens(network)
+        )

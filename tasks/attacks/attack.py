@@ -116,7 +116,7 @@ class Autograd:
 def attack(
     network: nn.Module,
     inputs: Tensor,
-    labels: Tensor,
+    targets: Tensor,
     settings: AttackSettings,
     *,
     generator: torch.Generator | None = None,
@@ -136,7 +136,8 @@ def attack(
             torch's global generator draw from `generator`. The streams of regularizers in the network do advance;
             the caller can separate them (`tasks.runtime.streams.Streams.aside`).
         inputs: x, shape (B, ...), floating point.
-        labels: integers, shape (B,), in 0..K-1; for one output 0 and 1, which stand for y = -1 and +1.
+        targets: the true labels, integers, shape (B,), in 0..K-1; for one output 0 and 1, which stand for y = -1 and
+            +1.
         settings: the attack.
         generator: of the device of the inputs; needed for random starts.
         gradients: a faster implementation of this network's gradients, such as `two_layer.TwoLayer`.
@@ -152,7 +153,7 @@ def attack(
         and the reflected loss are equal bit for bit.
 
     Raises:
-        ValueError: if inputs are not floating point, labels are not integers or do not fit, random starts have no
+        ValueError: if inputs are not floating point, targets are not integers or do not fit, random starts have no
             generator, or it is on another device.
 
     Example:
@@ -161,7 +162,7 @@ def attack(
         >>> attack(network, torch.ones(1, 2), torch.tensor([1]), AttackSettings(radius=0.5, step_size=0.5))
         tensor([[0.5000, 1.5000]])
     """
-    _check_batch(inputs, labels, settings, generator)
+    _check_batch(inputs, targets, settings, generator)
     if settings.radius == 0:
         return inputs.detach()
     gradients = Autograd(network) if gradients is None else gradients
@@ -174,7 +175,7 @@ def attack(
             stack.enter_context(kept_buffers(network))
         inputs = inputs.clone() if inputs.is_inference() else inputs.detach()  # autograd rejects inference tensors
         project = projection(settings.norm, inputs, settings.radius, settings.box)
-        search = _Search(inputs, labels, settings, gradients, project, coupled=trains(network))
+        search = _Search(inputs, targets, settings, gradients, project, coupled=trains(network))
         result = search.ascend()
         for _ in range(settings.num_restarts - 1):
             result = _smaller(result, search.ascend())
@@ -250,16 +251,16 @@ def _check_box(bounds: tuple[float, float]) -> None:
         raise ValueError(f"AttackSettings.box must be None or two numbers (low, high) with low < high, got {bounds!r}.")
 
 
-def _check_batch(inputs: Tensor, labels: Tensor, settings: AttackSettings, generator: torch.Generator | None) -> None:
+def _check_batch(inputs: Tensor, targets: Tensor, settings: AttackSettings, generator: torch.Generator | None) -> None:
     if not inputs.is_floating_point() or inputs.dim() < 2:
         raise ValueError(
             "inputs must hold floating-point numbers in at least 2 dimensions (B, ...), "
             f"got {inputs.dtype} of shape {tuple(inputs.shape)}."
         )
-    if labels.dtype != torch.int64 or labels.shape != inputs.shape[:1]:
+    if targets.dtype != torch.int64 or targets.shape != inputs.shape[:1]:
         raise ValueError(
-            f"labels must be int64 of shape ({len(inputs)},), one for each input, "
-            f"got {labels.dtype} of shape {tuple(labels.shape)}."
+            f"targets must be int64 of shape ({len(inputs)},), one for each input, "
+            f"got {targets.dtype} of shape {tuple(targets.shape)}."
         )
     if settings.random_start and generator is None:
         raise ValueError("Random starts need the argument generator, got None.")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as F
 
+from tasks.input_space import InputSpace
 from tasks.regularizers.base import Regularizer, Scalar, Step
 from tasks.regularizers.parts.augmentation_policies import POLICIES
 from tasks.regularizers.parts.checks import check_choice, check_count, check_rate
@@ -48,6 +49,12 @@ class AutoAugment(Regularizer):
     def skip_reason(self, network: nn.Module) -> str | None:
         """Skip networks without images at an input site."""
         return reason_without_images(self, network)
+
+    def reason_against_inputs(self, space: InputSpace | None) -> str | None:
+        """Skip images that are not stored as grey levels: whitened ones, and those with random signs."""
+        if space is None or space.box is None:
+            return f"{type(self).__name__} needs images of grey levels 0 to 255; those of this task have other values."
+        return super().reason_against_inputs(space)
 
     def transform_raw(self, inputs: Tensor, step: Step) -> Tensor:
         """The images (B, C, H, W), uint8, after their two operations."""

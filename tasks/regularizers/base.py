@@ -268,6 +268,12 @@ class Regularizer(Hooks):
         article = "an" if kinds.startswith("input") else "a"
         return f"{type(self).__name__} needs {article} {kinds} site; the network has none."
 
+    def reason_against_inputs(self, space: InputSpace | None) -> str | None:
+        """Why it cannot act on inputs of this space (None if their units are unknown), or None if it can."""
+        if self.needs_input_units and space is None:
+            return f"{type(self).__name__} needs the units of the inputs; whitening mixes pixels, so none are left."
+        return None
+
     def reason_against_tokens(self, network: nn.Module) -> str | None:
         """Why it cannot act in `network` (sites measured) because of sites that hold tokens, or None if it can."""
         if self.acts_on_tokens:

@@ -121,7 +121,7 @@ def _lenet(width: int) -> Subnetworks:
         architecture="lenet",
         protocol=SUBNETWORKS_PROTOCOL,
         options={"width": width},
-        defaults={"where": "last"},
+        defaults={"dropout.where": "last"},
     )
 
 
