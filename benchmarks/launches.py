@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
 import torch._dynamo
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.sizes import sized
@@ -23,6 +23,7 @@ from tasks.datasets.batches import Batches
 from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Batch
+from tasks.regularizers.dropconnect import MaskedLinear
 from tasks.regularizers.fused.choice import fused_on_meta
 from tasks.runtime.graphs import Graphs, graphs_of
 from tasks.sites import Site
@@ -38,6 +39,7 @@ MASKS = (
     "lazy_dropout",
     "gaussian_dropout",
     "spatial_dropout",
+    "dropconnect",
     "dropblock",
     "dropblock_sample",
     "drop_path",
@@ -65,14 +67,31 @@ def run() -> Iterator[Row]:
         yield from _rows()
 
 
+class Twin(NamedTuple):
+    """What a network without a contestant does in a step."""
+
+    kernels: Counter[Phase]
+    graphs: Graphs
+    code: Sequence[object]
+
+    @classmethod
+    def on(cls, task: str) -> Twin:
+        """The one of this task."""
+        return cls(
+            kernels_of(training_of(task, "none")),
+            compiled_of(training_of(task, "none")),
+            code_of(training_of(task, "none").network),
+        )
+
+
 def _rows() -> Iterator[Row]:
     for task in NETWORKS:
-        twin, twin_graphs = kernels_of(training_of(task, "none")), compiled_of(training_of(task, "none"))
+        twin = Twin.on(task)
         for name in CONTESTANTS:
             if reason := TASKS[task].skip_reason(REGULARIZERS[name]()):
                 yield {"network": task, "contestant": name, "skipped": reason}
                 continue
-            yield {"network": task, "contestant": name, **_measured(task, name, twin, twin_graphs)}
+            yield {"network": task, "contestant": name, **_measured(task, name, twin)}
 
 
 def training_of(task: str, name: str) -> Training:
@@ -153,33 +172,39 @@ def num_kernels(operator: torch._ops.OpOverload, args: Sequence[Any]) -> int:
     return 1
 
 
-def _measured(task: str, name: str, twin: Counter[Phase], twin_graphs: Graphs) -> Row:
+def num_sites(network: nn.Module) -> int:
+    """How many places a contestant acts on: sites that it filled, and layers that mask their own weights."""
+    modules = list(network.modules())
+    filled = sum(isinstance(module, Site) and len(module.fillings) > 0 for module in modules)
+    return filled + sum(isinstance(module, MaskedLinear) for module in modules)
+
+
+def code_of(network: nn.Module) -> list[object]:
+    """All that a contestant may change in the code of a pass: modules, their classes and their hooks."""
+    return [(type(each), *map(len, (each._forward_pre_hooks, each._forward_hooks))) for each in network.modules()]
+
+
+def _measured(task: str, name: str, twin: Twin) -> Row:
     training = training_of(task, name)
-    sites = [site for site in training.network.modules() if isinstance(site, Site) and len(site.fillings)]
-    row: dict[str, object] = {"sites": len(sites)}
+    sites = num_sites(training.network)
+    row: dict[str, object] = {"sites": sites}
     try:
         kernels = kernels_of(training)
     except (NotImplementedError, RuntimeError, ValueError) as error:  # it asks for values in every step
         row["not_counted"] = str(error).split("\n")[0][:80]
     else:
         more = Counter(kernels)
-        more.subtract(twin)
-        row |= {"kernels": kernels.total(), "ratio": kernels.total() / twin.total()}
+        more.subtract(twin.kernels)
+        row |= {"kernels": kernels.total(), "ratio": kernels.total() / twin.kernels.total()}
         row |= {f"more_{phase}": more[phase] for phase in ("forward", "backward", "rest")}
         if sites:
-            row |= {f"{phase}_per_site": more[phase] / len(sites) for phase in ("forward", "backward")}
+            row |= {f"{phase}_per_site": more[phase] / sites for phase in ("forward", "backward")}
         if name in MASKS:
             row["goal_per_site"] = f"<={GOAL_PER_SITE}"
-    own = compiled_of(training_of(task, name)) if _changes_passes(training) else twin_graphs
+    is_twins = code_of(training.network) == twin.code
+    own = twin.graphs if is_twins else compiled_of(training_of(task, name))
     row |= {"graphs": own.num_graphs, "layers_in_graphs": own.layers_in_graphs}
-    return row | {"twin_graphs": twin_graphs.num_graphs, "twin_layers_in_graphs": twin_graphs.layers_in_graphs}
-
-
-def _changes_passes(training: Training) -> bool:
-    """Whether the contestant put anything into the network; if not, its graphs are those of the twin."""
-    modules = list(training.network.modules())
-    filled = any(isinstance(module, Site) and len(module.fillings) for module in modules)
-    return filled or any(module._forward_hooks or module._forward_pre_hooks for module in modules)
+    return row | {"twin_graphs": twin.graphs.num_graphs, "twin_layers_in_graphs": twin.graphs.layers_in_graphs}
 
 
 def _batch(training: Training) -> Batch:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.launches import GOAL_PER_SITE, MASKS, KernelCounter, kernels_of, training_of
+from benchmarks.launches import GOAL_PER_SITE, MASKS, KernelCounter, code_of, kernels_of, num_sites, training_of
 from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.fused.choice import fused_on_meta, is_available
-from tasks.sites import Site
 
 META = torch.device("meta")
 
@@ -50,10 +49,19 @@ def test_fused_masks_add_at_most_two_kernels_a_site_and_direction(name: str) -> 
     task = next(task for task in ("cifar10-lenet", "cifar10-resnet56") if not TASKS[task].skip_reason(regularizer))
     with fused_on_meta():
         twin, training = training_of(task, "none"), training_of(task, name)
-        num_sites = sum(len(site.fillings) > 0 for site in training.network.modules() if isinstance(site, Site))
+        sites = num_sites(training.network)
         more = kernels_of(training)
         more.subtract(kernels_of(twin))
-    assert num_sites > 0
-    assert 0 < more["forward"] <= GOAL_PER_SITE * num_sites
-    assert 0 < more["backward"] <= GOAL_PER_SITE * num_sites
+    assert sites > 0
+    assert 0 < more["forward"] <= GOAL_PER_SITE * sites
+    assert 0 < more["backward"] <= GOAL_PER_SITE * sites
     assert more["rest"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [("l1", False), ("mixup", False), ("dropout", True), ("dropconnect", True), ("path_norm", True)],
+)
+def test_a_contestant_changes_passes_if_it_changes_modules_their_classes_or_hooks(name: str, changed: bool) -> None:
+    twin, training = training_of("digits-mlp", "none"), training_of("digits-mlp", name)
+    assert (code_of(training.network) != code_of(twin.network)) == changed

@@ -10,8 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
+from tasks.regularizers.fused.choice import is_fused
+from tasks.regularizers.fused.masks import masked_elements
 from tasks.regularizers.parts.checks import check_rate
 from tasks.regularizers.parts.masking import apply_mask
+from tasks.runtime.operators import Operator, call_operator
 from tasks.runtime.streams import MaskStream
 from tasks.sites import Site, front_layers, sites_of
 
@@ -59,7 +62,7 @@ class MaskedLinear(nn.Linear):
 
     drop_rate: float
     per_sample: bool
-    stream: MaskStream
+    mask: WeightMask
 
     @classmethod
     def made_of(cls, layer: nn.Linear, settings: DropConnect, stream: MaskStream) -> MaskedLinear:
@@ -70,17 +73,32 @@ class MaskedLinear(nn.Linear):
         """
         layer.__class__ = cls
         assert isinstance(layer, MaskedLinear)
-        layer.drop_rate, layer.per_sample, layer.stream = settings.drop_rate, settings.per_sample, stream
+        layer.drop_rate, layer.per_sample = settings.drop_rate, settings.per_sample
+        layer.mask = WeightMask(settings.drop_rate, stream)
         return layer
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer with masked and rescaled weights in training, the plain layer in eval mode and at drop rate 0."""
         if not self.training or self.drop_rate == 0:
             return super().forward(x)
-        keep_rate = 1 - self.drop_rate
         weight = self.weight.expand(len(x), -1, -1) if self.per_sample else self.weight
-        weight = apply_mask(weight, self.stream.bernoulli(tuple(weight.shape), keep_rate), 1 / keep_rate)
+        weight = call_operator(self.mask, weight)
         if not self.per_sample:
             return F.linear(x, weight, self.bias)
         y = torch.einsum("b...i,boi->b...o", x, weight)
         return y if self.bias is None else y + self.bias
+
+
+class WeightMask(Operator):
+    """Drops single weights, and rescales the others."""
+
+    def __init__(self, drop_rate: float, stream: MaskStream) -> None:
+        super().__init__()
+        self.drop_rate, self.stream = drop_rate, stream
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Masked and rescaled, in any mode."""
+        keep_rate = 1 - self.drop_rate
+        if is_fused(weight):
+            return masked_elements(weight, self.stream, keep_rate, 1 / keep_rate)
+        return apply_mask(weight, self.stream.bernoulli(tuple(weight.shape), keep_rate), 1 / keep_rate)

@@ -209,7 +209,7 @@ def test_weights_dropped_per_sample_act_on_each_token_of_the_sample() -> None:
     masked = MaskedLinear.made_of(layer, settings, MaskStream(0, "x", "cpu"))
     x = torch.randn(2, 5, 3)
     together = masked(x)
-    masked.stream = MaskStream(0, "x", "cpu")
+    masked.mask.stream = MaskStream(0, "x", "cpu")
     keep = MaskStream(0, "x", "cpu").bernoulli((2, 2, 3), 0.5)
     for sample in range(2):
         for token in range(5):

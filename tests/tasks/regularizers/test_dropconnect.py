@@ -6,12 +6,14 @@ import itertools
 
 import pytest
 import torch
+import torch._dynamo
 import torch.nn.functional as F
 from tiny_tasks import IMAGE_TASK, binomial_bound, prepared
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context
 from tasks.regularizers.dropconnect import DropConnect, MaskedLinear
+from tasks.runtime.graphs import graphs_of
 from tasks.runtime.streams import MaskStream
 from tasks.sites import front_layers, sites_of
 from tasks.theory.structured import dropconnect_objective, dropout_objective
@@ -123,3 +125,24 @@ def test_eval_mode_uses_the_weights_themselves() -> None:
     masking = masked(layer, torch.zeros(4, 5, dtype=torch.bool)).eval()
     x = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
     assert torch.equal(masking(x), F.linear(x, layer.weight, layer.bias))
+
+
+@pytest.mark.parametrize("per_sample", [False, True])
+def test_a_compiled_layer_is_in_one_graph_and_drops_the_same_weights(per_sample: bool) -> None:
+    x = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
+    found = []
+    for is_compiled in (False, True):
+        torch.manual_seed(0)
+        layer = nn.Linear(5, 4)
+        settings = DropConnect(per_sample=per_sample)
+        network = nn.Sequential(MaskedLinear.made_of(layer, settings, MaskStream(0, "dropconnect", "cpu")), nn.Tanh())
+        torch._dynamo.reset()
+        forward = torch.compile(network, backend="aot_eager", fullgraph=True) if is_compiled else network
+        outputs = [forward(x) for _ in range(2)]
+        torch.stack(outputs).square().sum().backward()
+        assert layer.weight.grad is not None
+        found.append([*outputs, layer.weight.grad])
+    assert not torch.equal(*found[1][:2]), "masks are drawn anew"
+    assert all(map(torch.equal, *found))
+    assert graphs_of(network, x).num_graphs == 1
+    torch._dynamo.reset()
