@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -24,15 +23,14 @@ def block(language: str, containing: str) -> str:
 
 @pytest.fixture
 def installed(tmp_path: Path) -> dict[str, str]:
-    """The environment of a machine on which the example's package is installed: its module, and its entry points."""
-    (tmp_path / "input_noise.py").write_text(block("python", "class InputNoise"), encoding="utf-8")
-    groups = tomllib.loads(block("toml", "regarena.regularizers"))["project"]["entry-points"]
-    information = tmp_path / "input_noise-0.1.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: input-noise\nVersion: 0.1\n")
-    lines = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in points.items()) for group, points in groups.items()]
-    (information / "entry_points.txt").write_text("\n".join(lines))
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    """The environment of a machine on which pip installed the example from its two files."""
+    package, site = tmp_path / "package", tmp_path / "site"
+    package.mkdir()
+    (package / "input_noise.py").write_text(block("python", "class InputNoise"), encoding="utf-8")
+    (package / "pyproject.toml").write_text(block("toml", "regarena.regularizers"), encoding="utf-8")
+    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--no-build-isolation", "--quiet"]
+    subprocess.run([*pip, "--target", str(site), str(package)], check=True, timeout=300)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)])}
 
 
 def test_the_example_has_at_most_25_lines_of_code():
