@@ -186,13 +186,34 @@ def test_the_backward_pass_draws_the_same_mask(name: str, layout: str) -> None:
         assert bool((gradient == 0).any())
 
 
-@pytest.mark.parametrize("name", MASKS)
+LEVELS = {"sample": 1, "channel": 2, "element": 4}  # number of axes along which factors differ
+BOUNDS = (-1.0, 0.5), (0.0, 2.0)
+IN_16_BITS = MASKS | {
+    "noise": lambda x, s: noisy_elements(x, s, 0.5),
+    "shaken elements": lambda x, s: shaken_samples(x, s, 0.3, *BOUNDS, 4),
+    "shaken channels": lambda x, s: shaken_samples(x, s, 0.3, *BOUNDS, 2),
+    "distorted": lambda x, s: distorted_blocks(
+        x, s, 0.3, 2, step_size=2.0, layer=None, is_official=True, is_realised=True
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IN_16_BITS)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
-def test_16_bits_are_kept_and_have_the_masks_of_32(name: str, dtype: torch.dtype) -> None:
-    x = ones(4, 3, 6, 6)
-    half = MASKS[name](x.to(dtype), stream())  # the interpreter truncates where a GPU rounds
-    assert half.dtype == dtype
-    torch.testing.assert_close(half.float(), MASKS[name](x, stream()), rtol=2**-7, atol=0)
+def test_in_16_bits_products_and_scales_have_32_and_are_rounded_once(name: str, dtype: torch.dtype) -> None:
+    """In both directions; the interpreter truncates to bf16, where a GPU rounds."""
+    generator = torch.Generator().manual_seed(0)
+    values, gradient = (torch.rand(4, 3, 6, 6, generator=generator).add(1).to(dtype) for _ in range(2))
+    results = []
+    for x, slopes in ((values, gradient), (values.float(), gradient.float())):
+        x.requires_grad_()
+        y = IN_16_BITS[name](x, stream())
+        results.append([y.detach(), *torch.autograd.grad(y, x, slopes)])
+    for half, whole in zip(*results, strict=True):
+        assert half.dtype == dtype
+        bits = 0xFFFF0000 if dtype == torch.bfloat16 else 0xFFFFFFFF
+        kept = torch.from_numpy((whole.numpy().view(np.uint32) & np.uint32(bits)).view(np.float32))
+        assert torch.equal(half, kept.to(dtype))
 
 
 def test_every_draw_of_a_stream_is_another_and_a_stream_resumes() -> None:
@@ -209,10 +230,6 @@ def test_every_draw_of_a_stream_is_another_and_a_stream_resumes() -> None:
         for other in range(one):
             agreement = float((others[one] == others[other]).double().mean())
             assert abs(agreement - 0.5) <= float(binomial_bound(0.5, 2500))
-
-
-LEVELS = {"sample": 1, "channel": 2, "element": 4}  # number of axes along which factors differ
-BOUNDS = (-1.0, 0.5), (0.0, 2.0)
 
 
 def shaken(x: Tensor, level: str, keep_rate: float = KEEP) -> tuple[Tensor, Tensor]:
