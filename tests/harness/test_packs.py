@@ -239,7 +239,16 @@ def test_on_ray_the_rows_are_the_same(packs: Arena, tmp_path: Path) -> None:
     arena.regarena(*RUN)
     on_ray = {trial_id: what_is_reproducible(row) for trial_id, row in whole_rows(arena).items()}
     first = {trial_id: what_is_reproducible(row) for trial_id, row in packs.first.items()}
-    assert on_ray == first
+    assert crash_apart(on_ray) == crash_apart(first)
+
+
+def crash_apart(found: dict[str, dict[str, object]]) -> tuple[dict[str, dict[str, object]], Counter[object]]:
+    """Rows, and how many seeds shared a process where one crashed: of two packs at once either may be the one."""
+    together = Counter(row["seeds_together"] for row in found.values() if row["regularizer"] == "crash_once")
+    return {
+        trial_id: {name: row[name] for name in row if (row["regularizer"], name) != ("crash_once", "seeds_together")}
+        for trial_id, row in found.items()
+    }, together
 
 
 @pytest.mark.slow

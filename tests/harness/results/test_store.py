@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import some_records
 import torch
-from arena import Arena, by_id, curve_points, rows
+from arena import Arena, await_that, by_id, curve_points, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
@@ -183,7 +183,10 @@ def test_readers_beside_a_compaction_find_every_trial(store):
         store.write(record(number))
         settled = settled | {record(number).trial_id}
         if number % 3 == 2:
+            ended = len(seen) + len(errors)
             store.compact()
+            # Readers list the files again a few times only: each meets a compaction or two, however slow it is.
+            await_that(lambda ended=ended: len(seen) + len(errors) > ended, "a reader has come to its end")
     stop.set()
     reader.join()
     assert not errors
