@@ -18,7 +18,7 @@ import faulty_contestants
 import pyarrow.parquet as pq
 
 COMMAND = Path(sys.executable).with_name("regarena")
-PATIENCE_SECONDS = 240  # before a test gives up; no test waits this long if all is well
+PATIENCE_SECONDS = 600  # before a test gives up; no test waits this long if all is well
 
 
 def install_plugin(folder: Path) -> Path:

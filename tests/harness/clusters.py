@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from arena import Arena, processes
+from arena import PATIENCE_SECONDS, Arena, processes
 from faulty_contestants import FOLDER_VARIABLE, NODE_VARIABLE
 
 HEAD, OTHER = "on-the-head", "on-the-other"
@@ -18,14 +18,17 @@ HEAD, OTHER = "on-the-head", "on-the-other"
 _CLUSTER = f"""
 import sys
 from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=int(sys.argv[1]), include_dashboard=False,
-                  env_vars={{"{NODE_VARIABLE}": "{HEAD}"}}))
+cluster = Cluster()
+
+def add(name, num_cpus, **more):
+    node = cluster.add_node(wait=False, num_cpus=int(num_cpus), env_vars={{"{NODE_VARIABLE}": name}}, **more)
+    cluster._wait_for_node(node, timeout={PATIENCE_SECONDS})  # Ray's own limit is half a minute
+
+add("{HEAD}", sys.argv[1], include_dashboard=False)
 print(cluster.address, flush=True)
 for line in sys.stdin:
-    name, num_cpus = line.split()
-    cluster.add_node(num_cpus=int(num_cpus), env_vars={{"{NODE_VARIABLE}": name}})
-    cluster.wait_for_nodes()
-    print(name, flush=True)
+    add(*line.split())
+    print(line.split()[0], flush=True)
 cluster.shutdown()
 """
 

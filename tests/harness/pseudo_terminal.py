@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -17,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PATIENCE_SECONDS = 240  # before a test gives up; no test waits this long if all is well
+PATIENCE_SECONDS = 600  # before a test gives up; no test waits this long if all is well
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[()][0-9A-Za-z]|\x1b[=>]")
 
 
@@ -79,7 +80,10 @@ class Terminal:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             raise
-        self._reader.join(5)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self._reader.is_alive() and select.select([self.main], [], [], 0)[0] and time.monotonic() < deadline:
+            self._reader.join(0.1)  # what the command wrote last is still there
+        self._reader.join(5)  # processes that it has left may hold the terminal
         os.close(self.main)
         return code
 

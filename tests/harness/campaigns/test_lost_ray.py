@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from arena import Arena, await_that, by_id, finish, processes_of
 
-SLOW = ("run", "slow", "--results", "slow")
+SLOW = ("run", "slow", "--tune-trials", "50", "--results", "slow")  # more than there is time for
 
 
 def is_of(pid, server):

@@ -13,6 +13,8 @@ from harness.terminal.text import cell_length
 
 pytestmark = pytest.mark.slow
 
+SLOW = ("run", "slow", "--tune-trials", "50")  # more than there is time for
+
 
 @pytest.fixture(scope="module")
 def arena(tmp_path_factory):
@@ -35,7 +37,7 @@ def test_a_campaign_on_ray_runs_in_a_terminal(arena, columns):
 
 
 def test_ctrl_c_in_a_terminal_keeps_what_is_finished_and_says_how_to_go_on(arena):
-    terminal = typed(arena, "run", "slow", "--results", "slow")
+    terminal = typed(arena, *SLOW, "--results", "slow")
     terminal.await_text(r"\b[1-9]\d* of \d+ trials done")
     terminal.press(b"\x03")
     assert terminal.finish() == 130, terminal.text
@@ -47,7 +49,7 @@ def test_ctrl_c_in_a_terminal_keeps_what_is_finished_and_says_how_to_go_on(arena
 @pytest.mark.parametrize("how", [["--serial"], []], ids=["serial", "Ray"])
 def test_a_terminal_that_is_closed_ends_the_run_and_nothing_is_left(arena, how):
     results, temporary = f"closed-{'-'.join(how)}", Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))  # short
-    terminal = typed(arena, "run", "slow", *how, "--results", results, TMPDIR=str(temporary))
+    terminal = typed(arena, *SLOW, *how, "--results", results, TMPDIR=str(temporary))
     terminal.await_text(r"\b[1-9]\d* of \d+ trials done")
     terminal.close()
     terminal.process.wait(timeout=pseudo_terminal.PATIENCE_SECONDS)
