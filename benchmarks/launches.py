@@ -38,6 +38,7 @@ MASKS = (
     "curriculum_dropout",
     "lazy_dropout",
     "gaussian_dropout",
+    "generalized_dropout",
     "spatial_dropout",
     "dropconnect",
     "dropblock",

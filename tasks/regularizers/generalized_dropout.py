@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Regularizer, Scalar
+from tasks.regularizers.fused.choice import is_fused
+from tasks.regularizers.fused.masks import masked_elements, noisy_elements
 from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_number, check_rate
 from tasks.regularizers.parts.masking import dtype_of_masks
 from tasks.runtime.streams import MaskStream
@@ -86,7 +88,16 @@ class FamilyMask(nn.Module):
         """Masked in training, `x` itself in eval mode and at deviation 0."""
         if not self.training or self._relative_deviation == 0:
             return x
+        if is_fused(x) and self._settings.law == "independent":
+            return self._fused(x)
         return (x * self._mask(len(x), x.shape[1], dtype_of_masks(x.dtype))).to(x.dtype)
+
+    def _fused(self, x: Tensor) -> Tensor:
+        """The law `independent` in one launch."""
+        if self._settings.values == "gaussian":
+            return noisy_elements(x, self._stream, self._relative_deviation)
+        keep_rate = 1 / (1 + self._relative_deviation**2)
+        return masked_elements(x, self._stream, keep_rate, 1 / keep_rate)
 
     def _mask(self, num_samples: int, width: int, dtype: torch.dtype) -> Tensor:
         if self._settings.law == "block":

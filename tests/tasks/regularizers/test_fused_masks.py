@@ -32,6 +32,7 @@ from tasks.regularizers.fused.masks import (
     noisy_elements,
     shaken_samples,
 )
+from tasks.regularizers.generalized_dropout import FamilyMask, GeneralizedDropout
 from tasks.regularizers.parts.distortion import largest_weights
 from tasks.regularizers.shakedrop import Shake, ShakeDrop
 from tasks.runtime.streams import MaskStream
@@ -285,6 +286,18 @@ def test_factors_come_from_the_words_of_philox() -> None:
             is_kept = uniform(philox([sample, 0, draw, 0], key)[0]) < np.float32(keep_rate)
             expected = [1.0 if is_kept else float(np.float32(-1) + np.float32(1.5) * uniform(word)) for word in words]
             torch.testing.assert_close(factors, torch.tensor(expected), rtol=0, atol=2e-7)
+
+
+@pytest.mark.parametrize("values", ["binary", "gaussian"])
+def test_generalized_dropout_has_its_moments(values: str) -> None:
+    module = FamilyMask(GeneralizedDropout(values=values, mean=-0.8, deviation=0.6), stream())
+    factors = module(ones(100, 100)).double()
+    spread, keep_rate = 0.6 / 0.8, 0.64
+    assert float(factors.mean()) == pytest.approx(1, abs=5 * spread / 100)
+    if values == "binary":
+        assert factors.unique().tolist() == pytest.approx([0, 1 / keep_rate])
+    else:
+        assert float(factors.std()) == pytest.approx(spread, rel=5 / math.sqrt(2 * 100**2))
 
 
 @pytest.mark.parametrize("level", LEVELS)
