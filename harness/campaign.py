@@ -171,7 +171,7 @@ def _run_missing(request: Request, plan: Plan, store: Store, announce: Callable[
             announce(f"{name} is damaged: it was renamed to *.damaged, and its trials run again.")
         if request.retry_failed:
             failed = Schedule(plan, stored, proposals=store.proposals).failed(stored).keys() - store.borrowed
-            store.forget(failed)
+            store.retry(failed)
             stored = {trial_id: done for trial_id, done in stored.items() if trial_id not in failed}
         store.drop_checkpoints([trial_id for trial_id, done in stored.items() if done.status != "pruned"])
         _note_request(store, plan, request)

@@ -332,10 +332,9 @@ class Schedule:
         return known | {spec.trial_id: spec for spec in self.plan.timing_specs()}
 
     def failed(self, stored: Mapping[str, TrialSummary]) -> dict[str, TrialSummary]:
-        """Those of the stored trials that failed and belong to this plan: without their rows they run again.
+        """Those of the stored trials that failed and belong to this plan: left out of `stored`, they run again.
 
-        Others in the results folder (of cells that are left out, older code, another scale) would not, so their rows
-        must stay.
+        Others in the results folder (of cells that are left out, older code, another scale) would not.
         """
         known = self.known_trials()
         return {trial_id: done for trial_id, done in stored.items() if done.is_failure and trial_id in known}

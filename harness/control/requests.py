@@ -21,7 +21,7 @@ class Requests:
     retry: threading.Event = field(default_factory=threading.Event)
 
     def taken_up(self, schedule: Schedule, store: Store, progress: Progress, out: Collection[str] = ()) -> Schedule:
-        """The schedule after a request to retry, if there is one: its failed trials are forgotten and given out again.
+        """The schedule after a request to retry, if there is one: its failed trials are given out again.
 
         Timing trials are not retried: they run after all others, without other trials beside them. Trials in `out`,
         which workers have now, are not affected.
@@ -38,7 +38,7 @@ class Requests:
             for trial_id, done in schedule.failed(stored).items()
             if done.role != "timing" and trial_id not in out and trial_id not in store.borrowed
         }
-        store.forget(failed)
+        store.retry(failed)
         progress.forgotten(failed.values())
         schedule = schedule.again({trial_id: done for trial_id, done in stored.items() if trial_id not in failed}, out)
         progress.replanned(schedule)

@@ -70,6 +70,7 @@ class Store:
         self.damaged: list[str] = []  # files that `finished` or `compact` could not read
         self.proposals: Proposals = {}  # of the tune trials that `finished` read
         self.borrowed: frozenset[str] = frozenset()  # ids of the trials that `finished` found in the sources alone
+        self._outdated: set[tuple[str, Any]] = set()  # id and end of the trials' runs that `retry` was called for
 
     @property
     def address(self) -> str:
@@ -113,6 +114,9 @@ class Store:
         if record.curves:
             points = [{"trial_id": record.trial_id, **dataclasses.asdict(point)} for point in record.curves]
             self._write_table(CURVES, record.trial_id, pa.Table.from_pylist(points, schema=CURVE_SCHEMA))
+        else:
+            # Those of an earlier run of the trial, see `retry`.
+            self._delete(f"{self.root}/{CURVES}/{record.trial_id}.parquet")
         row = record.row()
         self._write_table(TRIALS, record.trial_id, pa.Table.from_pylist([row], schema=schema_of(row)))
         if record.status != "pruned":
@@ -145,6 +149,8 @@ class Store:
         """
         table = self._unique(set_aside)
         self.proposals = _proposals(table)
+        if self._outdated:
+            table = table.filter(pa.array([end not in self._outdated for end in _ends(table)], pa.bool_()))
         ended = [TrialSummary.from_row(row) for row in _rows(table, FINISHED_COLUMNS)]
         return {each.trial_id: each for each in sorted(ended, key=lambda each: not each.is_failure)}
 
@@ -175,17 +181,27 @@ class Store:
             self.borrowed = frozenset(unique.table.column("trial_id").filter(of_others).to_pylist())
         return unique.table
 
-    def forget(self, trial_ids: Iterable[str]) -> None:
-        """Remove the rows and curves of these trials, so that they run again."""
-        gone = set(trial_ids)
+    def retry(self, trial_ids: Iterable[str]) -> None:
+        """Let these trials run again: `finished` leaves their rows out from now on.
+
+        The rows stay until `write` replaces them, so that a trial that does not get its second try still counts as
+        failed. For this, each trial's rows, and its curves, move to a file of their own.
+        """
+        again = set(trial_ids)
         for kind in (TRIALS, CURVES):
             read = self._read(kind)
             self._note_damage(read, set_aside=True)
+            of_their_own = {Path(part.path).stem for part in read.parts}
             for part in read.parts:
-                ids = part.table.column("trial_id").to_pylist()
-                if not gone.intersection(ids):
+                found = again.intersection(part.table.column("trial_id").to_pylist())
+                if kind == TRIALS:
+                    self._outdated.update(end for end in _ends(part.table) if end[0] in found)
+                if found <= {Path(part.path).stem}:
                     continue
-                kept = part.table.filter(pa.array([trial_id not in gone for trial_id in ids]))
+                for trial_id in sorted(found - of_their_own):
+                    self._write_table(kind, trial_id, part.table.filter(pc.equal(part.table["trial_id"], trial_id)))
+                    of_their_own.add(trial_id)
+                kept = part.table.filter(pc.invert(pc.is_in(part.table["trial_id"], pa.array(sorted(found)))))
                 if kept.num_rows:
                     self._write_table(kind, Path(part.path).stem, kept)
                 else:
@@ -339,6 +355,11 @@ def _rows(table: pa.Table, columns: Sequence[str]) -> list[dict[str, Any]]:
     known = table.select([name for name in columns if name in table.column_names])
     empty = dict.fromkeys(columns)
     return [empty | row for row in known.to_pylist()]
+
+
+def _ends(table: pa.Table) -> list[tuple[str, Any]]:
+    """The id of each row's trial, and when it ended, which tells several runs of one trial apart."""
+    return list(zip(table["trial_id"].to_pylist(), table["finished_at"].to_pylist(), strict=True))
 
 
 def _proposals(table: pa.Table) -> Proposals:

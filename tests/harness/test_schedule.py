@@ -77,16 +77,19 @@ def test_a_run_that_tries_failed_trials_again_keeps_the_rows_of_those_that_it_do
     folder_with_failures, monkeypatch
 ):
     store, again, timed_again, foreign = folder_with_failures
-    given_out = set()
+    given_out, finished = set(), set()
 
-    def run(schedule, timing, *_):
+    def run(schedule, timing, store, *_):
         given_out.update(spec.trial_id for spec in (*timing, *schedule.next()))
+        finished.update(store.finished())
 
     monkeypatch.setattr("harness.serial.run", run)
     options = RunOptions(results=store.location, serial=True, only="none", seeds=1, retry_failed=True)
     run_campaign(request_of("suite", SWEEP, options), announce=lambda sentence: None)
-    assert set(store.finished()) == foreign
+    assert finished == foreign
     assert given_out == again | timed_again
+    kept = {trial_id for trial_id, done in store.finished().items() if done.is_failure}
+    assert kept == foreign | again | timed_again, "no new row was written, so they still count as failed"
 
 
 def test_a_request_to_retry_keeps_the_rows_of_trials_that_the_run_does_not_have(folder_with_failures):

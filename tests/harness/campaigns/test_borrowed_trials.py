@@ -198,7 +198,7 @@ def test_failed_trials_there_are_final(published: Path, tmp_path: Path) -> None:
     """Else the failed trial and its second try would be two ends of one trial."""
     store = Store(published)
     spec = next(spec for spec in run_missing(request_of(tmp_path / "other")) if spec.regularizer == "none")
-    store.forget([spec.trial_id])
+    store.retry([spec.trial_id])
     store.write(TrialRecord(spec=spec, status="crashed", values={"finished_at": utc_now()}))
     borrowing = store_of(request_of(tmp_path / "mine", published))
     assert borrowing.finished()[spec.trial_id].is_failure

@@ -157,7 +157,7 @@ class Schedules:
         return set(stored), set(out)
 
 
-def test_a_retry_forgets_the_rows_of_trials_that_failed_but_of_those_that_run_or_are_timed(store):
+def test_a_retry_takes_up_the_trials_that_failed_but_those_that_run_or_are_timed(store):
     store.write(record(3, "crashed"))
     store.write(record(4, "failed", role="timing"))
     store.write(record(5, "diverged", role="tune"))
@@ -171,6 +171,7 @@ def test_a_retry_forgets_the_rows_of_trials_that_failed_but_of_those_that_run_or
     assert progress.schedule == (stored, still_out)
     assert still_out == out
     assert [done.trial_id for done in progress.failed] == [record(2).trial_id]
+    assert Store(store.location).finished()[record(2).trial_id].is_failure, "until the new row is there"
     assert requests.taken_up(before, store, progress) is before, "once is enough"
 
 

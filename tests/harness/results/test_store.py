@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -242,16 +244,49 @@ def test_a_timing_trial_that_failed_on_one_of_two_machines_is_finished(store, tm
     assert done.status == "completed"
 
 
-def test_forgetting_trials_removes_their_rows_and_curves_and_no_others(store):
+def ended(number, status="completed", minute=0):
+    """A record of a trial that ended at a certain time."""
+    return record(number, status).with_values(finished_at=datetime(2026, 1, 1, 12, minute, tzinfo=UTC))
+
+
+@pytest.fixture
+def retried(store):
+    """A folder in which trials 1 (in a file with others) and 4 (in its own) failed and are to run again."""
     for number in range(4):
-        store.write(record(number))
+        store.write(ended(number, "crashed" if number == 1 else "completed"))
     store.compact()
-    store.write(record(4))
-    store.forget([record(1).trial_id, record(4).trial_id])
-    kept = {record(number).trial_id for number in (0, 2, 3)}
-    assert set(store.finished()) == kept
-    assert {point["trial_id"] for point in curve_points(Path(store.root))} == kept
-    assert verify_folder(store.location) == []
+    store.write(ended(4, "diverged"))
+    store.retry([record(1).trial_id, record(4).trial_id])
+    return store
+
+
+def statuses(store):
+    return {row["seed"]: row["status"] for row in rows(Path(store.root))}
+
+
+def test_trials_that_are_to_run_again_keep_their_rows_until_new_ones_are_written(retried):
+    done = {record(number).trial_id for number in (0, 2, 3)}
+    assert set(retried.finished()) == done, "those to run again count as not run for this run"
+    failed = {each.trial_id for each in Store(retried.location).finished().values() if each.is_failure}
+    assert failed == {record(1).trial_id, record(4).trial_id}, "and as failed for everybody else"
+    assert len(curve_points(Path(retried.root))) == 5 * NUM_POINTS
+    retried.write(ended(1, minute=1))
+    assert set(retried.finished()) == done | {record(1).trial_id}
+    assert statuses(retried) == {0: "completed", 1: "completed", 2: "completed", 3: "completed", 4: "diverged"}
+    assert verify_folder(retried.location) == []
+
+
+def test_a_new_row_replaces_the_failed_one_whatever_the_two_say(retried):
+    """Two rows that the training determines would contradict each other: a GPU may diverge once, and not again."""
+    retried.write(ended(4, minute=1))
+    retried.write(replace(ended(1, "failed", minute=1), curves=()))
+    for _ in range(2):
+        assert statuses(retried)[4] == "completed"
+        assert statuses(retried)[1] == "failed"
+        assert retried.finished()[record(1).trial_id].status == "failed"
+        of_curves = {point["trial_id"] for point in curve_points(Path(retried.root))}
+        assert of_curves == {record(number).trial_id for number in (0, 2, 3, 4)}, "the failed one left none this time"
+        retried.compact()
 
 
 def test_a_second_process_is_refused_while_the_first_lives_and_let_in_when_it_is_killed(store):
