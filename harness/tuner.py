@@ -28,7 +28,6 @@ from harness.errors import BadInput, Interrupted, RegarenaError, ResultsError
 from harness.execution import AUTO, Execution
 from harness.in_flight import MAX_WORKER_LOSSES, DriverOnly, InFlight
 from harness.records import TrialSpec
-from harness.request import Cluster
 from harness.results.store import Store
 from harness.results.trial_summary import TrialSummary
 from harness.times.timing_nodes import TimingRun
@@ -36,7 +35,7 @@ from harness.workers.cluster import environment_of_ours, environment_to_join, py
 from harness.workers.environment import environment
 from harness.workers.interrupts import ended_by_signals, ended_within, interruptible
 from harness.workers.isolation import run_isolated, run_pack_isolated
-from harness.workers.node_check import NODES_FILE, NodeCheck, Seen, data_of, problem_of_late_node, seen_here
+from harness.workers.node_check import NODES_FILE, NodeCheck, Seen, cannot_run, data_of, problem_of_late_node, seen_here
 from harness.workers.nodes import Limits, Node, Resources, num_held, unused_gpus
 from harness.workers.processors import usable_cpus
 from harness.workers.temporary_folders import short_folder, temporary_folder
@@ -46,6 +45,7 @@ if TYPE_CHECKING:  # the workers import this module too, and must not import tor
 
     from harness.plan import Plan
     from harness.progress import Progress
+    from harness.request import Cluster
     from harness.schedule import Schedule
 
 _NOISY_LOGGERS = ("ray", "ray.tune.analysis.experiment_analysis", "ray.tune.tune", "ray.tune.execution.tune_controller")
@@ -277,10 +277,7 @@ def _checked(nodes: Sequence[Node], schedule: Schedule, store: Store, execution:
     check = NodeCheck(location=store.address, written=campaign, data=data)
     for node, seen in _seen_on(nodes, check, execution).items():
         if isinstance(seen, Exception):
-            raise BadInput(
-                f"The node {node.address} cannot run trials ({type(seen).__name__}); every node needs "
-                "the same versions of Python, ray, torch and regarena."
-            ) from seen
+            raise BadInput(f"The node {node.address} {cannot_run(seen)}.") from seen
         if seen.problem:
             raise BadInput(f"The node {node.address} {seen.problem}.")
     return replace(check, passed=frozenset(node.node_id for node in nodes))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -191,6 +193,13 @@ def test_the_analysis_needs_other_tools_in_few_modules_and_not_before_they_are_a
 
 def test_ray_is_imported_by_one_module_alone() -> None:
     assert {found.module for found in all_imports() if found.package == "ray"} == {"harness.tuner"}
+
+
+def test_a_worker_of_ray_loads_little() -> None:
+    """Each of its processes imports the module; with torch it would take seconds and 0.5 GiB more, beside the trial."""
+    code = "import sys, harness.tuner; print(*sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert set(printed.split()).intersection(SLOW) == set()
 
 
 def test_protocols_that_are_checked_at_run_time_have_methods_alone() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from typing import TYPE_CHECKING
 
 from harness.errors import BadInput
-from harness.request import Cluster
 from harness.workers.environment import PACKAGE_ROOT
+
+if TYPE_CHECKING:  # the workers import this module through the tuner, and must not import torch
+    from harness.request import Cluster
 
 # Set before ray is imported. Explicit token mode avoids a warning. RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER = 0 makes every
 # process of Ray, also on Linux, listen on the loopback address only (a test lists the sockets).

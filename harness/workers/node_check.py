@@ -11,6 +11,7 @@ from harness.errors import BadInput
 from harness.execution import Execution
 from harness.results.store import Store
 from harness.workers.gpu_shares import gpu_memory_bytes
+from tasks.table import described
 
 NODES_FILE = ".nodes.json"  # a node that can read it sees the results folder
 
@@ -113,4 +114,16 @@ def problem_of_this_node(check: NodeCheck, reads_data: bool = True) -> str:
 @lru_cache(maxsize=1)
 def problem_of_late_node(check: NodeCheck, node_id: str) -> str:
     """As `problem_of_this_node`, if the node joined after the run began; "" for others. Checked once per process."""
-    return "" if node_id in check.passed else problem_of_this_node(check, reads_data=False)
+    if node_id in check.passed:
+        return ""
+    try:
+        return problem_of_this_node(check, reads_data=False)
+    except Exception as error:  # raised, it would count as the loss of the trial's worker, and nobody would read it
+        return cannot_run(error)
+
+
+def cannot_run(error: Exception) -> str:
+    """The problem of a node on which the check itself fails, such as for want of a package."""
+    cause = getattr(error, "cause", None)  # an error of Ray that wraps that of the node has the whole traceback as text
+    why = described(cause if isinstance(cause, Exception) else error)
+    return f"cannot run trials ({why}); every node needs the same versions of Python, ray, torch and regarena"

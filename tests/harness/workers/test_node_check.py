@@ -76,6 +76,31 @@ def test_of_the_nodes_only_those_that_joined_later_are_looked_at_by_their_worker
     node_check.problem_of_late_node.cache_clear()
 
 
+def test_a_late_node_on_which_the_check_itself_fails_is_told_why(check, monkeypatch):
+    """An exception in a worker would count as its loss, three times for each trial, and the cause would be lost."""
+
+    def lacks_a_package(name, definition=""):
+        raise ModuleNotFoundError("No module named 'torch'")
+
+    monkeypatch.setattr(lookup, "task_of", lacks_a_package)
+    node_check.problem_of_late_node.cache_clear()
+    told = node_check.problem_of_late_node(check, "late")
+    node_check.problem_of_late_node.cache_clear()
+    assert told.startswith(
+        "cannot run trials (ModuleNotFoundError: No module named 'torch' (in test_node_check.py, line"
+    )
+    assert told.endswith("every node needs the same versions of Python, ray, torch and regarena")
+
+
+def test_the_cause_of_an_error_of_ray_is_named_without_its_traceback():
+    class TaskError(Exception):
+        cause = ValueError("numpy is too old")
+
+    told = node_check.cannot_run(TaskError("ray::seen_here()\n  File ...\n" * 99))
+    assert told.startswith("cannot run trials (ValueError: numpy is too old); every node needs")
+    assert node_check.cannot_run(TimeoutError("no answer")).startswith("cannot run trials (TimeoutError: no answer);")
+
+
 def test_a_node_that_cannot_read_the_results_folder_is_told_why(check, tmp_path):
     (tmp_path / "results" / NODES_FILE).unlink()
     (tmp_path / "results" / NODES_FILE).mkdir()
