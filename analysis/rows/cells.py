@@ -73,8 +73,9 @@ class Cell:
 class Budget:
     """What was spent on tuning a cell, and on each of its ranked trials.
 
-    Two budgets are equal if they have the same number of tune trials and of epochs. Seconds are reported, but not
-    compared, because they depend on the machine.
+    Two budgets are equal if they have the same number of tune trials and of epochs. Each proposal of a search is a tune
+    trial: none is proposed twice, because every search space holds the learning rate, a real number. Seconds are
+    reported, but not compared, because they depend on the machine.
     """
 
     num_tune_trials: int | None  # None if it was tuned, but its tune rows were not loaded

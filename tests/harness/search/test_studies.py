@@ -192,7 +192,7 @@ def some_end(proposal):
     return done(value_of(proposal) if status == "completed" else None, status)
 
 
-def in_order_of_arrival(cell_study, num_trials, num_slots, choose):
+def in_order_of_arrival(cell_study, num_trials, num_slots, choose, outcome=some_end):
     """What a study proposes when any of the trials in flight ends next; `choose(n)` picks one of n."""
     asked, running = [], []
     while len(asked) < num_trials or running:
@@ -201,7 +201,7 @@ def in_order_of_arrival(cell_study, num_trials, num_slots, choose):
             asked.append(proposal)
         assert running, "a study that waits for nothing proposes"
         place = running.pop(choose(len(running)))
-        cell_study.tell(place, some_end(asked[place]))
+        cell_study.tell(place, outcome(asked[place]))
     return asked
 
 
@@ -228,6 +228,18 @@ def test_what_depends_on_no_outcome_is_proposed_at_once_and_the_rest_in_the_orde
     cell_study.tell(0, succeed(asked[0]))
     assert cell_study.ask() is not None
     assert cell_study.ask() is None
+
+
+@pytest.mark.parametrize("width", [1, 8])
+def test_the_smallest_space_is_never_proposed_twice_alike_even_if_its_border_is_best(width):
+    """Two equal proposals would be one trial, and a budget one smaller than that of other contestants."""
+    space = Contestant("none").space(TASKS["digits-mlp"], "smoke")
+    assert set(space) == {"learning_rate"}
+    cell_study = CellStudy(space, {}, True, 0, width)
+    asked = in_order_of_arrival(cell_study, 60, width, lambda number: 0, lambda each: done(each["learning_rate"]))
+    rates = [each["learning_rate"] for each in asked]
+    assert max(rates) > 0.99 * space["learning_rate"].high
+    assert len(set(rates)) == len(rates)
 
 
 def test_an_outcome_of_no_proposal_and_a_width_below_1_are_refused():
