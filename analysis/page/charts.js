@@ -20,17 +20,46 @@
       : columns[keys[0]].map((_, place) => Object.fromEntries(keys.map((key) => [key, columns[key][place]])));
   };
   const known = (key) => (row) => row[key] !== null && row[key] !== undefined;
+  const marked = { fill: (row) => colour(row.name), stroke: (row) => colour(row.name) }; // some symbols are only lines
+  const symbols = {
+    circle: d3.symbolCircle, square: d3.symbolSquare, triangle: d3.symbolTriangle, diamond: d3.symbolDiamond,
+    wye: d3.symbolWye, cross: d3.symbolCross, times: d3.symbolTimes, star: d3.symbolStar,
+  };
+  // What stands for a contestant in a legend: its line, or its symbol, since colours are few.
+  const swatch = (name, isLine) => {
+    const drawing = d3.create("svg").attr("class", "swatch").attr("aria-hidden", "true").attr("viewBox", "-12 -8 24 16");
+    const mark = drawing.append("path").style("stroke", colour(name));
+    if (isLine) mark.attr("d", "M-12,0H12").attr("stroke-width", 3).attr("stroke-dasharray", look(name).dash || null);
+    else mark.attr("d", d3.symbol(symbols[look(name).symbol], 25 * Math.PI)()).style("fill", colour(name)).attr("stroke-width", 1.5);
+    return drawing.node();
+  };
   const tipOptions = { fill: "var(--page)", stroke: "var(--line)", fontSize: 13, lineWidth: 30 };
   const base = (width, height) => ({
     width, height, style: { fontSize: "13px", background: "none", overflow: "visible" }, color: { type: "identity" },
     marginRight: 16, marginBottom: 46,
   });
+  const pen = made("canvas").getContext("2d");
+  const widthOf = (words) => {
+    pen.font = "13px system-ui, sans-serif";
+    return pen.measureText(words).width;
+  };
+  // Cut in the middle: names of relatives begin alike.
+  const fitted = (name, most) => {
+    let words = name;
+    for (let kept = name.length - 1; kept > 1 && widthOf(words) > most; kept--) {
+      words = `${name.slice(0, Math.ceil(kept / 2))}…${name.slice(name.length - Math.floor(kept / 2))}`;
+    }
+    return words;
+  };
   // Names of rows take at most two fifths of the width, and their labels are cut to fit.
   const names = (list, width, share = 0.4) => {
-    const most = Math.floor((share * width) / 7);
-    const longest = Math.min(most, Math.max(...list.map((name) => name.length)));
-    return { marginLeft: 7 * longest + 16, tickFormat: (name) => clip(name, most) };
+    const labels = new Map(list.map((name) => [name, fitted(name, share * width)]));
+    return { marginLeft: Math.ceil(Math.max(...[...labels.values()].map(widthOf))) + 16, tickFormat: (name) => labels.get(name) };
   };
+  const smallest = 16; // pixels of a square of a matrix, so that its labels can be read
+  const matrixNames = (list, width) => names(list, Math.min(width, 500), list.length > 15 ? 0.25 : 0.4);
+  const matrixRoom = (list, width) => width - matrixNames(list, width).marginLeft - 16;
+  const numFitting = (list, width) => Math.min(list.length, Math.max(2, Math.floor(matrixRoom(list, width) / smallest)));
   const axis = (label) => ({ label, labelArrow: "none", labelAnchor: "center", labelOffset: 40, grid: true });
   const upright = (label) => ({ ...axis(label), labelOffset: 62, inset: 4 });
   // Ticks at whole numbers where all positions are whole, as epochs are.
@@ -85,7 +114,7 @@
           ...series.map((each) => Plot.lineY(points.filter((point) => point.name === each.name), {
             x: "x", y: "y", curve, stroke: () => colour(each.name), strokeWidth: 2, strokeDasharray: look(each.name).dash || undefined, clip: true })),
           ...(chart.step ? [] : series.filter((each) => each.x.length < 3)).map((each) => Plot.dot(points.filter((point) => point.name === each.name && known("y")(point)), {
-            x: "x", y: "y", fill: () => colour(each.name), symbol: look(each.name).symbol })),
+            x: "x", y: "y", ...marked, symbol: look(each.name).symbol })),
           Plot.tip(points.filter(known("y")).filter((point) => low === undefined || (point.y >= low && point.y <= high)), Plot.pointer({
             x: "x", y: "y", ...tipOptions, title: (point) => `${point.name}\n${chart.across || "x"} ${number(point.x)}: ${number(point.y)}` })),
         ],
@@ -106,7 +135,7 @@
           Plot.lineY(steps, { x: "across", y: "value", curve: "step-after", stroke: "currentColor" }),
           Plot.ruleX(rows.filter((row) => known("low")(row) && known("high")(row)), {
             x: "across", y1: "low", y2: "high", stroke: (row) => colour(row.name), strokeOpacity: 0.6, strokeWidth: 1.5, clip: true }),
-          Plot.dot(rows, { x: "across", y: "value", fill: (row) => colour(row.name), symbol: (row) => look(row.name).symbol, r: 5 }),
+          Plot.dot(rows, { x: "across", y: "value", ...marked, symbol: (row) => look(row.name).symbol, r: 5 }),
           ...["start", "end"].map((textAnchor) => Plot.text(rows.filter((row) => row.front && (row.across > middle) === (textAnchor === "end")), {
             x: "across", y: "value", text: (row) => clip(row.name, 24), dy: -12, dx: textAnchor === "start" ? -4 : 4, textAnchor,
             fill: "currentColor", stroke: "var(--page)", strokeWidth: 3, className: "declutter" })),
@@ -131,10 +160,13 @@
       });
     },
 
-    matrix(panel, chart, width) {
-      const rows = objects(panel.rows), list = panel.order, { marginLeft, tickFormat } = names(list, Math.min(width, 500), list.length > 15 ? 0.25 : 0.4);
-      const side = Math.min(46, (width - marginLeft - 16) / list.length);
-      const fontSize = `${Math.min(13, 0.85 * side)}px`;
+    // All contestants, or the best ones as far as there is room for them.
+    matrix(panel, chart, width, shown, isWhole) {
+      const { marginLeft, tickFormat } = matrixNames(panel.order, width);
+      const list = isWhole ? panel.order : panel.order.slice(0, numFitting(panel.order, width)), among = new Set(list);
+      const rows = objects(panel.rows).filter((row) => among.has(row.name) && among.has(row.across));
+      const side = Math.max(smallest, Math.min(46, matrixRoom(panel.order, width) / list.length));
+      const fontSize = `${Math.min(13, 0.72 * side)}px`;
       const fill = (row) => tone(row.value > 0.5 ? "#0173b2" : "#de8f05");
       return plot({
         ...base(marginLeft + 16 + side * list.length, marginLeft + side * list.length + 8),
@@ -157,7 +189,7 @@
       const bars = panel.groups.flatMap(([first, end], place) => [first, end].map((row) => ({ place, name: list[row], x: last + gap * (2 + 2 * place) })));
       return plot({
         ...base(width, 24 * rows.length + 80), marginLeft,
-        x: { ...axis(panel.label), ticks: width < 500 ? 4 : 8 },
+        x: { ...axis(panel.label), ticks: d3.ticks(rows[0].value, last, width < 500 ? 4 : 8) },
         y: { domain: list, label: null, tickFormat, tickSize: 0 },
         marks: [
           Plot.dot(rows, { x: "value", y: "name", fill: (row) => colour(row.name), r: 5 }),
@@ -208,26 +240,43 @@
     const panels = whole.panels.filter((panel) => !only || panel.series.some((each) => each.name === initial[0]));
     const of = (panel) => (panel.series ?? objects(panel.rows)).map((each) => each.name).filter((name) => name !== undefined);
     const hasLegend = whole.kind === "lines" || whole.kind === "points";
-    let shown = new Set(whole.kind === "points" ? panels.flatMap(of) : initial), current = panels[0], width = 0;
+    let shown = new Set(whole.kind === "points" ? panels.flatMap(of) : initial), current = panels[0], width = 0, isWhole = false;
     const controls = made("div", { class: "controls" }), place = made("div", { class: "drawing" });
     const legend = made("div", { class: "legend", role: "group", "aria-label": `Contestants in ${title}` });
     const draw = () => {
       if (!width) return;
-      const drawing = drawers[whole.kind](current, whole, width, shown);
+      const drawing = drawers[whole.kind](current, whole, width, shown, isWhole);
       drawing.setAttribute("role", "img");
       drawing.setAttribute("aria-label", panels.length > 1 ? `${title}: ${current.name}` : title);
       place.replaceChildren(drawing);
-      declutter(drawing);
+      place.classList.toggle("whole", isWhole);
+      const scrolling = { tabindex: "0", role: "group", "aria-label": title }; // so that keys can scroll it
+      for (const [key, value] of Object.entries(scrolling)) {
+        if (place.scrollWidth > place.clientWidth + 1) place.setAttribute(key, value);
+        else place.removeAttribute(key);
+      }
+      if (whole.kind === "matrix") choice();
+      else declutter(drawing); // labels of a matrix fit its squares
       for (const part of drawing.querySelectorAll("[aria-label], [aria-description], [aria-hidden]")) {
         for (const name of ["aria-label", "aria-description", "aria-hidden"]) part.removeAttribute(name);
       }
     };
+    // Of a large matrix the best contestants fit a narrow window; a button shows all, to be scrolled.
+    const more = made("button", { type: "button", class: "more" });
+    const choice = () => {
+      const all = current.order.length, fitting = numFitting(current.order, width);
+      more.textContent = isWhole ? `Show only the best ${fitting}` : `Show all ${all} contestants`;
+      more.hidden = fitting === all;
+    };
+    more.addEventListener("click", () => {
+      isWhole = !isWhole;
+      draw();
+    });
     const key = () => {
       if (!hasLegend) return;
       legend.replaceChildren(...[...new Set(of(current))].map((name) => {
-        const swatch = made("span", { class: "swatch", "aria-hidden": "true" });
-        swatch.style.background = colour(name);
-        const button = made("button", { type: "button", "aria-pressed": String(shown.has(name)) }, swatch, name);
+        const mark = swatch(name, whole.kind === "lines");
+        const button = made("button", { type: "button", "aria-pressed": String(shown.has(name)) }, mark, name);
         button.addEventListener("click", () => {
           if (shown.has(name)) shown.delete(name);
           else shown.add(name);
@@ -249,6 +298,7 @@
     }
     const button = made("button", { type: "button", "aria-label": `Save as SVG: ${title}` }, "Save as SVG");
     button.addEventListener("click", () => save(`${title.replace(/[^\w.-]+/g, "-")}.svg`, "image/svg+xml", standalone(place.querySelector("svg"))));
+    if (whole.kind === "matrix") controls.append(more);
     controls.append(button);
     figure.prepend(controls, place, legend);
     key();

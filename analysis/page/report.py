@@ -23,7 +23,7 @@ from analysis.page.sections.leaderboard import leaderboard
 from analysis.page.sections.papers import papers
 from analysis.page.sections.tuning import importances, sweeps
 from analysis.page.source import Describe, Source
-from analysis.page.tables import MOST_ROWS
+from analysis.page.tables import MOST_ROWS, pieces
 from analysis.rows.current import current_rows_remembered
 from analysis.rows.load import load_curves, load_trials
 from analysis.shown import markup
@@ -103,6 +103,7 @@ def _render(content: dict[str, Any]) -> bytes:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["pieces"] = pieces
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     texts = scripts.texts()
     page = environment.get_template("report.html.j2").render(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -58,6 +59,15 @@ def with_scale(columns: Iterable[Column], scales: Iterable[object]) -> tuple[Col
         return columns
     behind = 1 + next(place for place, column in enumerate(columns) if column.name == "task")
     return (*columns[:behind], text("scale"), *columns[behind:])
+
+
+def pieces(words: str) -> list[str]:
+    """The parts of a text between which a narrow column may break it: after `_`, `+` and `/`.
+
+    >>> pieces("drop_path+l1 *")
+    ['drop_', 'path+', 'l1 *']
+    """
+    return re.split(r"(?<=[_+/])(?=\S)", words)
 
 
 def counts(rows: pd.DataFrame) -> Table:

@@ -12,7 +12,15 @@ from analysis.rows.current import split_rows
 from analysis.rows.notes import notes_of, with_notes
 from analysis.rows.task_cells import only_measures, tasks_of
 from analysis.tables.common_tasks import Block, common_block
-from analysis.tables.task_ranking import OUTCOMES, RANKING_COLUMNS, Budgets, RankingOptions, task_notes, task_table
+from analysis.tables.task_ranking import (
+    OUTCOMES,
+    RANKING_COLUMNS,
+    Budgets,
+    RankingOptions,
+    failed_seeds_notes,
+    task_notes,
+    task_table,
+)
 from harness.records import OVERALL, ROLES
 
 __all__ = ["NOT_COMPARABLE", "RANKING_COLUMNS", "rank_matrix", "ranking_table"]
@@ -92,6 +100,7 @@ def ranking_table(
     left_out = _left_out_words(apart[~apart["is_timing"].astype(bool)])
     notes = [notes_of(current), [f"{name} only measures, so it is not ranked." for name in sorted(set(probes))]]
     by_scale: dict[str, list[pd.DataFrame]] = {}
+    ranked = []
     for each in tasks_of(current, role, value):
         scale, task, cells = each.scale, each.task, each.cells
         if all(cell.role is None and not cell.skipped for cell in cells):
@@ -99,8 +108,10 @@ def ranking_table(
             continue
         options = RankingOptions(each.metric, each.higher_is_better, baseline, confidence, budgets, margin)
         notes.append(task_notes(each, options))
+        ranked.append(each)
         words = {name: text for (of, where, name), text in left_out.items() if (of, where) == (scale, task)}
         by_scale.setdefault(scale, []).append(_with_left_out(task_table(each, options, optimism), words))
+    notes.append(failed_seeds_notes(ranked))
     tables = []
     for scale, tasks in by_scale.items():
         overall, block = _overall_table(tasks)

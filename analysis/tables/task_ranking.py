@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any, Literal
@@ -79,21 +79,33 @@ def task_table(
 
 
 def task_notes(task: TaskCells, options: RankingOptions) -> list[str]:
-    """Sentences on means over several settings, unequal budgets, and failed seeds."""
-    cells, where = task.cells, f"{task.task} ({task.scale})"
+    """Sentences on means over several settings, and on unequal budgets."""
+    where = f"{task.task} ({task.scale})"
     notes = [
         f"{where}, {cell.regularizer}: the mean is over {cell.num_settings} hyperparameter settings; "
         "sensitivity_table shows each of them."
-        for cell in cells
+        for cell in task.cells
         if cell.num_settings > 1
     ]
     notes += task.budget_notes("ranked together as requested" if options.budgets == "together" else "ranked apart")
-    failed = [cell.regularizer for cell in cells if cell.by_seed and cell.num_failed]
-    if failed:
-        worst = worst_value(options.metric, options.higher)
-        counts_as = f"{options.metric} {worst:g}" if math.isfinite(worst) else "infinitely bad"
-        notes.append(f"{where}: failed seeds of {', '.join(failed)} count as {counts_as}.")
     return notes
+
+
+def failed_seeds_notes(tasks: Iterable[TaskCells]) -> list[str]:
+    """A sentence for each value that failed seeds count as: of which contestants on which tasks."""
+    places: dict[str, list[tuple[str, str]]] = {}
+    for task in tasks:
+        failed = [cell.regularizer for cell in task.cells if cell.by_seed and cell.num_failed]
+        worst = worst_value(task.metric, task.higher_is_better)
+        counts_as = f"{task.metric} {worst:g}" if math.isfinite(worst) else "infinitely bad"
+        if failed:
+            places.setdefault(counts_as, []).append((f"{task.task} ({task.scale})", ", ".join(failed)))
+    return [
+        f"{found[0][0]}: failed seeds of {found[0][1]} count as {counts_as}."
+        if len(found) == 1
+        else f"Failed seeds count as {counts_as}: {'; '.join(f'{names} on {where}' for where, names in found)}."
+        for counts_as, found in places.items()
+    ]
 
 
 def _describe(cell: Cell, reference: Cell | None, options: RankingOptions) -> dict[str, Any]:

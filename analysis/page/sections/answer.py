@@ -13,9 +13,11 @@ from analysis.page.tables import Table, table_of
 from analysis.rows.notes import notes_of
 from analysis.shown import tables as shown
 from analysis.tables.over_tasks import STATISTICS
-from analysis.tables.overall import significance_of
+from analysis.tables.overall import friedman_by_scale, significance_of
 from analysis.tables.verdicts import overall_sentences
 from harness.records import OVERALL
+
+MOST_PAIRS = 12  # significantly different pairs that are listed at once
 
 
 def answer(source: Source, files: Files) -> dict[str, Any]:
@@ -26,6 +28,7 @@ def answer(source: Source, files: Files) -> dict[str, Any]:
         files.table(name, table)
     files.drawn("ranking", source.of_tasks, shown.RANKING_DRAWING)
     sentences, overall = overall_sentences(ranking), ranking[ranking["task"] == OVERALL]
+    tests, several_scales = friedman_by_scale(ranking), len(significance) > 1
     drawing = STATISTICS["ranks"].drawing
     several = ranks[ranks["num_tasks"] > 1]
     return {
@@ -33,19 +36,32 @@ def answer(source: Source, files: Files) -> dict[str, Any]:
             {
                 "scale": row["scale"],
                 "sentences": sentences.get(row["scale"]) or [*_of_one_task(source, row["scale"]), row["sentence"]],
-                "differences": row["different_pairs"],
+                "differences": _by_better(tests[row["scale"]].different_pairs),
+                "num_pairs": len(tests[row["scale"]].different_pairs),
                 "table": _overall(source, overall[overall["scale"] == row["scale"]]),
             }
             for row in significance.to_dict("records")
         ],
         "verdicts": [
-            {"task": row["task"], "scale": row["scale"], "sentence": row["sentence"]}
+            {
+                "task": f"{row['task']} ({row['scale']})" if several_scales else row["task"],
+                "sentence": row["sentence"],
+            }
             for row in source.verdicts.to_dict("records")
         ],
         "ranks_chart": chart_of(several, drawing),
         "ranking_chart": ranking_chart(source.of_tasks, shown.RANKING_DRAWING),
+        "most_pairs": MOST_PAIRS,
         "overall_notes": [note for note in notes_of(significance) if note not in source.notes],
     }
+
+
+def _by_better(pairs: list[tuple[str, str]]) -> list[str]:
+    """The pairs (better, worse) in words, gathered by the better one."""
+    worse: dict[str, list[str]] = {}
+    for better, other in pairs:
+        worse.setdefault(better, []).append(other)
+    return [f"{better} before {', '.join(others)}" for better, others in worse.items()]
 
 
 def _of_one_task(source: Source, scale: str) -> list[str]:

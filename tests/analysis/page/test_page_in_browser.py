@@ -44,6 +44,13 @@ return [...document.querySelectorAll(".drawing svg")].flatMap(drawing => {
   return found;
 });
 """
+UNREADABLE = """
+return [...document.querySelectorAll(".drawing")].flatMap(place => [...place.querySelectorAll("svg text")]
+  .filter(each => each.textContent).filter(each => {
+    const box = each.getBoundingClientRect();
+    return parseFloat(getComputedStyle(each).fontSize) < 11 || box.left < place.getBoundingClientRect().left - 1;
+  }).map(each => each.textContent));
+"""
 VIOLATIONS = """
 const done = arguments[0];
 axe.run({resultTypes: ["violations"]}).then(found => done(found.violations.map(each =>
@@ -286,29 +293,87 @@ def test_nothing_is_cut_and_no_labels_overlap(page, driver, width):
 
 
 def test_of_many_contestants_no_labels_overlap_on_a_telephone(driver, tmp_path):
-    names = ["none", *(f"regularizer_number_{place}" for place in range(24))]
+    names = ["none", *(f"wwwwwwwww_of_a_regularizer_{place}_and_weight_decay" for place in range(24))]
     rows = [each for place, name in enumerate(names) for each in confirmed(name, [0.5 + place / 100, 0.52])]
     set_window(driver, 400)
     open_page(driver, Path(analysis.write_report(write(tmp_path, rows))))
     open_all(driver)
     assert driver.execute_script(CUT) == []
     assert driver.execute_script(OVERLAPPING) == []
+    assert driver.execute_script(UNREADABLE) == []
+
+
+def test_a_matrix_of_many_contestants_shows_the_best_on_a_telephone_and_all_when_asked(driver, tmp_path):
+    names = ["none", *(f"method_{place}" for place in range(29))]
+    rows = [each for place, name in enumerate(names) for each in confirmed(name, [0.5 + place / 100, 0.52])]
+    set_window(driver, 400)
+    driver.get(Path(analysis.write_report(write(tmp_path, rows))).as_uri())
+    show_charts(driver)
+    figure = driver.find_element("css selector", "[data-chart=chart-pairs]")
+
+    def labels():
+        texts = figure.find_elements("css selector", ".drawing svg text")
+        words = [each.get_property("textContent") for each in texts if each.get_property("textContent")]
+        assert len(words) == 2 * len(set(words)), "each row and each column has its label"
+        return set(words)
+
+    few, more = labels(), figure.find_element("css selector", "button.more")
+    assert "method_28" in few, "the best one"
+    assert 8 < len(few) < len(names)
+    more.click()
+    assert labels() == set(names)
+    drawing = figure.find_element("css selector", ".drawing")
+    assert drawing.get_property("scrollWidth") > drawing.get_property("clientWidth")
+    assert drawing.get_attribute("tabindex") == "0", "the keyboard can scroll it"
+    assert driver.execute_script(OVERLAPPING) == []
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= 400
+    more.click()
+    assert labels() == few
+    set_window(driver, 1280)
+    driver.get(driver.current_url)
+    show_charts(driver)
+    figure = driver.find_element("css selector", "[data-chart=chart-pairs]")
+    assert labels() == set(names)
+    assert not figure.find_element("css selector", "button.more").is_displayed()
 
 
 def test_a_leaderboard_with_a_value_in_every_column_fits_a_desktop(driver, tmp_path):
-    task, rows = "cifar10-1k-noisy-convnet", []
+    task, rows = "cifar10-1k-noisy-narrow-resnet", []
     ran = {"validation": 0.8, "epochs_planned": 30, "epochs_run": 30}
-    for name in ("none", "feature_map_distortion"):
+    for name in ("none", "localdrop+weight_decay", "feature_map_distortion+weight_decay"):
         tuned = [row(task, name, "tune", tune_index=trial, hp={"lr": 0.1 + trial}, **ran) for trial in range(24)]
         winner = {"hp": {"lr": 0.1}, "frozen_from": tuned[0]["trial_id"]}
         rows += [*tuned, *confirmed(name, [0.81234, None, 0.84321], task, **winner, **ran)]
         rows += [*confirmed(name, [0.7, 0.71], task, role="default", **ran), timed(name, 1.25, task=task, **ran)]
     rows.append(row(task, "dropblock", "default", status="skipped", reason="DropBlock needs a spatial site."))
+    rows += confirmed("localdrop+weight_decay", [0.8], "another")  # the others are missing there, and marked
     set_window(driver, 1280)
     open_page(driver, Path(analysis.write_report(write(tmp_path, rows), describe=lambda name: FACTS)))
     headings = driver.find_elements("css selector", "#leaderboard-table th")
     assert [each.text for each in headings] == [each.heading for each in shown.LEADERBOARD[:-1]], "all but left_out"
     assert driver.execute_script(CUT) == []
+
+
+def test_contestants_of_one_colour_have_their_own_symbols_in_the_chart_and_its_legend(driver, tmp_path):
+    names = ["none", *(f"method_{place}" for place in range(29))]
+    rows = [
+        each
+        for place, name in enumerate(names)
+        for each in [*confirmed(name, [0.5 + place / 100, 0.52]), timed(name, 1 + place / 20)]
+    ]
+    set_window(driver, 1280)
+    driver.get(Path(analysis.write_report(write(tmp_path, rows))).as_uri())
+    show_charts(driver)
+    marks = driver.execute_script("""
+    const figure = document.querySelector("[data-chart=chart-score-cost]");
+    const look = path => `${path.getAttribute("d")} ${getComputedStyle(path).stroke}`;
+    return [".drawing path[transform][fill]", ".legend path"].map(
+        where => [...figure.querySelectorAll(where)].map(look));
+    """)
+    drawn, explained = map(sorted, marks)
+    assert drawn == explained
+    assert len(set(explained)) == len(names)
+    assert not any(each.endswith("none") for each in drawn)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -5,6 +5,7 @@ from functools import cached_property
 from result_rows import confirmed, row, write
 
 from analysis.page.files import Files
+from analysis.page.sections.answer import answer
 from analysis.page.sections.campaign import campaign
 from analysis.page.sections.contestants import contestants
 from analysis.page.source import Source
@@ -19,7 +20,7 @@ class Quick(Source):
 
     @cached_property
     def statistics(self):
-        chosen = {name: STATISTICS[name] for name in ("pairs", "score-cost")}
+        chosen = {name: STATISTICS[name] for name in ("pairs", "ranks", "score-cost")}
         return dict(statistics_of(self.trials, chosen, self.curves, self.scores))
 
 
@@ -31,6 +32,25 @@ def source_of(folder, rows):
 def sentences_by_contestant(folder, rows):
     section = contestants(source_of(folder, rows), Files(folder=open_folder(folder), looks={}))
     return {each["name"]: " ".join(each["sentences"]) for each in section["contestants"]}
+
+
+def test_the_verdicts_name_the_scale_only_if_there_are_several(tmp_path):
+    rows = [each for scale in ("paper", "smoke") for each in confirmed("none", [0.5, 0.6], scale=scale)]
+    for name, some in (("both", rows), ("one", rows[:2])):
+        folder = tmp_path / name
+        section = answer(source_of(folder, some), Files(folder=open_folder(folder), looks={}))
+        expected = ["digits (smoke)", "digits (paper)"] if name == "both" else ["digits"]
+        assert sorted(each["task"] for each in section["verdicts"]) == sorted(expected)
+
+
+def test_pairs_that_differ_are_gathered_by_the_better_one(tmp_path):
+    """On 20 tasks in the same order, Nemenyi's critical difference of 4 is 1.05: only neighbours are not separated."""
+    values = {"a": 0.9, "b": 0.8, "c": 0.7, "d": 0.6}
+    tasks = [f"t{number}" for number in range(20)]
+    rows = [each for task in tasks for name, value in values.items() for each in confirmed(name, [value], task)]
+    (scale,) = answer(source_of(tmp_path, rows), Files(folder=open_folder(tmp_path), looks={}))["overall"]
+    assert scale["num_pairs"] == 3
+    assert scale["differences"] == ["a before c, d", "b before d"]
 
 
 def test_who_is_alone_in_another_budget_is_not_called_best_on_the_task(tmp_path):

@@ -92,6 +92,16 @@ def test_seeds_that_failed_count_as_the_worst_value_and_the_table_says_what_hang
     assert any("failed seeds of lucky count as accuracy 0." in note for note in analysis.notes_of(table))
 
 
+def test_failed_seeds_of_several_tasks_stand_in_one_note(tmp_path):
+    rows = [*confirmed("a", [0.5, None], "x"), *confirmed("b", [0.5, None], "x"), *confirmed("a", [0.5, None], "y")]
+    rows += [*confirmed("a", [1.5, None], "z", metric="loss", higher=False), *confirmed("b", [0.5, 0.6], "y")]
+    notes = [note for note in analysis.notes_of(analysis.ranking_table(frame(tmp_path, rows))) if "ailed" in note]
+    assert notes == [
+        "Failed seeds count as accuracy 0: a, b on x (smoke); a on y (smoke).",
+        "z (smoke): failed seeds of a count as infinitely bad.",
+    ]
+
+
 def test_who_is_worse_on_every_common_seed_does_not_lead_by_losing_the_hard_ones(tmp_path):
     hard = [0.9, 0.9, 0.2, 0.2, 0.2]
     rows = confirmed("none", hard) + confirmed("dropout", [0.85, 0.85, None, None, None])
