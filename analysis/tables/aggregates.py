@@ -62,19 +62,19 @@ def rank_intervals(trials: pd.DataFrame, num_draws: int = 500, confidence: float
 def normalized_scores(trials: pd.DataFrame) -> pd.DataFrame:
     """`scores_table` with the column `normalized`, on which 0 is the worst mean of the task and 1 the best.
 
-    `(worst - loss) / (worst - best)` over the finite mean losses of the task. Single seeds may lie outside of [0, 1].
-    An infinite loss has the lowest score of a finite one of the task, but at most 0: a failed seed is never better than
-    one with a value. Tasks on which all finite means are equal cannot be normalized and are left out, with a note.
+    `(worst - loss) / (worst - best)`, where the means are over the seeds with a value: if failed seeds moved the two
+    ends, a contestant could gain on its other seeds by failing on one. Single seeds may lie outside of [0, 1]. A failed
+    seed has the lowest score of one with a value on the task, but at most 0. Tasks on which all means are equal cannot
+    be normalized and are left out, with a note.
     """
     scores = scores_table(trials)
-    finite = scores.assign(loss=scores["loss"].where(np.isfinite(scores["loss"])), size=scores["loss"].abs())
-    cells = scores.groupby(_CELL)["loss"].mean().to_frame("mean")
-    cells = cells[np.isfinite(cells["mean"])].join(finite.groupby(_CELL)["size"].mean())
+    known = scores.assign(size=scores["survivors_loss"].abs())
+    cells = known.groupby(_CELL).agg(mean=("survivors_loss", "mean"), size=("size", "mean"))
     ends = cells.groupby(_TASK).agg(best=("mean", "min"), worst=("mean", "max"), size=("size", "max"))
-    ends = ends.join(finite.groupby(_TASK)["loss"].max().rename("largest"))
+    ends = ends.join(known.groupby(_TASK)["survivors_loss"].max().rename("largest"))
     flat = is_rounding((ends["worst"] - ends["best"]).to_numpy(), ends["size"].to_numpy())
     joined = scores.merge(ends[~flat].reset_index(), on=_TASK)
-    loss = joined["loss"].where(np.isfinite(joined["loss"]), joined[["worst", "largest"]].max(axis="columns"))
+    loss = joined["loss"].clip(upper=joined[["worst", "largest"]].max(axis="columns"))
     whole = joined[[*scores.columns]].assign(normalized=(joined["worst"] - loss) / (joined["worst"] - joined["best"]))
     left_out = ", ".join(f"{task} ({scale})" for scale, task in ends.index[flat])
     notes = [f"Scores are not normalized on {left_out}: all means are equal there."] if left_out else []
@@ -87,9 +87,9 @@ def interquartile_means(
     """Interquartile means over all tasks and seeds: one row per contestant, the best first.
 
     The mean of the normalized scores of all tasks and seeds without the lowest and the highest quarter (Agarwal et al.
-    2021, section 4.3). Scores are normalized so that 0 is the worst mean of a task and 1 the best, over the tasks that
-    the contestants have in common (`common_block`). The interval is the stratified percentile bootstrap: seeds are
-    drawn within each task.
+    2021, section 4.3). Scores are normalized so that 0 is the worst mean of a task and 1 the best
+    (`normalized_scores`), over the tasks that the contestants have in common (`common_block`). The interval is the
+    stratified percentile bootstrap: seeds are drawn within each task.
 
     The columns:
 
@@ -121,8 +121,8 @@ def performance_profiles(trials: pd.DataFrame, num_thresholds: int = 21) -> pd.D
 
     The share of the runs whose normalized score is above the threshold, as a mean over tasks, so that each task has the
     same weight (Dolan and Moré 2002; Agarwal et al. 2021, section 4.2, run-score distributions). Scores are normalized
-    so that 0 is the worst mean of a task and 1 the best, over the tasks that the contestants have in common
-    (`common_block`).
+    so that 0 is the worst mean of a task and 1 the best (`normalized_scores`), over the tasks that the contestants have
+    in common (`common_block`).
 
     The columns:
 

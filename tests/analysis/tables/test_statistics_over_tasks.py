@@ -75,6 +75,31 @@ def test_failed_seeds_never_score_above_finite_ones():
     assert worst.to_dict() == pytest.approx({"a": 1.0, "b": -4 / 3, "c": -4 / 3})
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "excess_objective"])
+@pytest.mark.parametrize("name", ["best", "worst", "between"])
+def test_a_failed_seed_improves_no_normalized_score_and_changes_no_other_contestant(name, metric):
+    """Neither the best mean nor the worst moves: the contestant's other seeds would gain."""
+    values = {"best": [0.8, 0.6], "between": [0.5, 0.5], "worst": [0.3, 0.5]}
+    measured = {"metric": metric, "higher": metric == "accuracy"}
+    rows = [
+        each
+        for of, (first, second) in values.items()
+        for task, value in (("t1", first), ("t2", second))
+        for each in confirmed(of, [value if measured["higher"] else 1 - value] * 4, task, **measured)
+    ]
+    failed = row("t1", name, "confirm", 77, status="diverged")
+    before, after = (
+        analysis.interquartile_means(pd.DataFrame(each), num_draws=2).set_index("regularizer")["iqm"]
+        for each in (rows, [*rows, failed])
+    )
+    assert after[name] <= before[name]
+    pd.testing.assert_series_equal(after.drop(name).sort_index(), before.drop(name).sort_index())
+    scores = normalized_scores(pd.DataFrame([*rows, failed]))
+    assert scores.set_index("seed").loc[77, "normalized"] == pytest.approx(
+        0.0
+    )  # the lowest on the task, as is the worst
+
+
 def test_a_contestant_without_a_common_task_does_not_lead_the_normalized_scores():
     rows = confirmed("a", [0.9, 0.9], "t1") + confirmed("none", [0.5, 0.6], "t1") + confirmed("b", [0.95, 0.95], "t1")
     for task in ("t2", "t3"):
@@ -91,7 +116,7 @@ def test_a_contestant_without_a_common_task_does_not_lead_the_normalized_scores(
 
 def test_the_interquartile_mean_is_that_of_the_middle_half_of_the_normalized_runs(trials):
     table = analysis.interquartile_means(trials, num_draws=50).set_index("regularizer")
-    # a: t1 means .85 .775 .55, t2 .6 .25 .5, t3 .9 .8 .7
+    # means of the seeds with a value: t1 .85 .775 .55, t2 .6 .5 .5, t3 .9 .8 .7
     runs = sorted([(0.9 - 0.55) / 0.3, (0.8 - 0.55) / 0.3, 1.0, 1.0, 1.0, 1.0])
     assert table.loc["a", "iqm"] == pytest.approx(np.mean(runs[1:-1]))
     assert table.loc["a", "low"] <= table.loc["a", "iqm"] <= table.loc["a", "high"]
