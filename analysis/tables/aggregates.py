@@ -47,9 +47,9 @@ def rank_intervals(trials: pd.DataFrame, num_draws: int = 500, confidence: float
         confidence: of the interval, between 0 and 1.
         seed: of the bootstrap.
     """
-    rng, rows = np.random.default_rng(seed), []
-    scores, notes = common_scores(scores_table(trials), "Mean ranks")
+    (scores, notes), rows = common_scores(scores_table(trials), "Mean ranks"), []
     for scale, cube in cubes_of(scores).items():
+        rng = np.random.default_rng(seed)  # for each scale, so that no scale changes the interval of another
         drawn = [_mean_ranks(cube.resampled(rng)) for _ in range(num_draws)]
         low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
         means, num_tasks = _mean_ranks(cube), len(cube.tasks)
@@ -105,8 +105,9 @@ def interquartile_means(
         seed: of the bootstrap.
     """
     common, notes = common_scores(scores_table(trials), "Interquartile means")
-    scores, rng, rows = normalized_scores(common), np.random.default_rng(seed), []
+    scores, rows = normalized_scores(common), []
     for scale, cube in cubes_of(scores, "normalized").items():
+        rng = np.random.default_rng(seed)  # for each scale, as for the mean ranks
         drawn = [_iqm(cube.with_resampled_seeds(rng)) for _ in range(num_draws)]
         low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
         num_runs = cube.counts.sum(axis=0)

@@ -62,13 +62,13 @@ def signed_rank_probabilities(
     others = sorted(set(scores.loc[~is_share, "task"]))
     rows = []
     for scale, cube in cubes_of(scores[is_share]).items():
-        draws = np.random.default_rng(seed)
         weights_of: dict[int, np.ndarray] = {}  # by number of tasks: all pairs share the draws
         for i, j in combinations(range(len(cube.names)), 2):
             z = (cube.means[:, j] - cube.means[:, i])[(cube.counts[:, i] > 0) & (cube.counts[:, j] > 0)]
             if len(z) < _FEWEST:
                 continue
             if len(z) not in weights_of:
+                draws = np.random.default_rng([seed, len(z)])  # a stream of their own, whichever pairs there are
                 weights_of[len(z)] = draws.dirichlet([_PRIOR_WEIGHT, *[1.0] * len(z)], num_draws)
             rows.append((scale, cube.names[i], cube.names[j], *_largest(z, weights_of[len(z)], rope), rope, len(z)))
     notes = [f"The signed-rank test leaves out tasks whose metric is not an accuracy: {', '.join(others)}."]

@@ -67,8 +67,9 @@ def strengths(trials: pd.DataFrame, num_draws: int = 200, confidence: float = 0.
         confidence: of the interval, between 0 and 1.
         seed: of the bootstrap.
     """
-    scores, rng, rows = scores_table(trials), np.random.default_rng(seed), []
+    scores, rows = scores_table(trials), []
     for scale, cube in cubes_of(scores).items():
+        rng = np.random.default_rng(seed)  # for each scale, so that no scale changes the interval of another
         wins, met = zip(_wins(cube), *(_wins(cube.resampled(rng)) for _ in range(num_draws)), strict=True)
         fitted, *drawn = _bradley_terry(np.array(wins), np.array(met))
         low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)

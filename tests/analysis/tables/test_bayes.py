@@ -37,6 +37,15 @@ def test_where_all_tasks_agree_the_posterior_is_that_of_the_weight_of_no_differe
     assert probabilities([-0.1] * num_tasks) == pytest.approx([0, 1 - better, better], abs=4 / np.sqrt(DRAWS))
 
 
+def test_another_contestant_changes_no_probability_of_a_pair():
+    trials = trials_of([0.02, 0.01, -0.01, 0.03])
+    more = pd.DataFrame([each for task in ("t1", "t3") for each in confirmed("aa", [0.3, 0.5], task)])
+    before, after = (analysis.signed_rank_probabilities(each) for each in (trials, pd.concat([trials, more])))
+    assert len(after) == 3  # the first of which is over other tasks
+    of_pair = after[after["regularizer"].eq("a") & after["rival"].eq("b")].reset_index(drop=True)
+    pd.testing.assert_frame_equal(of_pair, before)
+
+
 def test_differences_inside_the_region_are_practically_equivalent():
     assert probabilities([0.004, -0.009, 0.0]).tolist() == [0, 1, 0]
 

@@ -100,6 +100,24 @@ def test_a_failed_seed_improves_no_normalized_score_and_changes_no_other_contest
     )  # the lowest on the task, as is the worst
 
 
+@pytest.mark.parametrize("table", [analysis.rank_intervals, analysis.strengths, analysis.interquartile_means])
+def test_another_scale_changes_no_interval(table):
+    rng = np.random.default_rng(0)
+
+    def rows_at(scale):
+        return [
+            each
+            for task in VALUES
+            for name in ("a", "b", "none")
+            for each in confirmed(name, rng.random(4), task, scale=scale)
+        ]
+
+    rows, others = rows_at("smoke"), rows_at("paper")  # in the table, paper comes first
+    alone, beside = (table(pd.DataFrame(each), num_draws=20) for each in (rows, rows + others))
+    beside = beside[beside["scale"] == "smoke"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(beside, alone)
+
+
 def test_a_contestant_without_a_common_task_does_not_lead_the_normalized_scores():
     rows = confirmed("a", [0.9, 0.9], "t1") + confirmed("none", [0.5, 0.6], "t1") + confirmed("b", [0.95, 0.95], "t1")
     for task in ("t2", "t3"):
