@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import torch
 
-from benchmarks.launches import GOAL_PER_SITE, MASKS, KernelCounter, code_of, kernels_of, num_sites, training_of
+from benchmarks.launches import (
+    GOAL_PER_SITE,
+    MASKS,
+    NETWORKS,
+    KernelCounter,
+    Phase,
+    code_of,
+    kernels_of,
+    num_sites,
+    training_of,
+)
 from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.fused.choice import fused_on_meta, is_available
 
 META = torch.device("meta")
+needs_triton = pytest.mark.skipif(not is_available(), reason="needs Triton")
 
 
 def counted(function) -> int:
@@ -42,20 +55,36 @@ def test_directions_are_counted_apart() -> None:
     assert kernels["backward"] >= loss + 3 * num_layers - 1 + (num_layers - 1)
 
 
-@pytest.mark.skipif(not is_available(), reason="needs Triton")
+def assert_few_kernels(task: str, name: str, twin: Counter[Phase]) -> None:
+    training = training_of(task, name)
+    sites = num_sites(training.network)
+    more = kernels_of(training)
+    more.subtract(twin)
+    assert sites > 0
+    assert 0 < more["forward"] <= GOAL_PER_SITE * sites
+    assert 0 < more["backward"] <= GOAL_PER_SITE * sites
+    assert more["rest"] == 0
+
+
+@needs_triton
 @pytest.mark.parametrize("name", MASKS)
 def test_fused_masks_add_at_most_two_kernels_a_site_and_direction(name: str) -> None:
     regularizer = REGULARIZERS[name]()
     task = next(task for task in ("cifar10-lenet", "cifar10-resnet56") if not TASKS[task].skip_reason(regularizer))
     with fused_on_meta():
-        twin, training = training_of(task, "none"), training_of(task, name)
-        sites = num_sites(training.network)
-        more = kernels_of(training)
-        more.subtract(kernels_of(twin))
-    assert sites > 0
-    assert 0 < more["forward"] <= GOAL_PER_SITE * sites
-    assert 0 < more["backward"] <= GOAL_PER_SITE * sites
-    assert more["rest"] == 0
+        assert_few_kernels(task, name, kernels_of(training_of(task, "none")))
+
+
+@needs_triton
+@pytest.mark.slow
+@pytest.mark.parametrize("task", NETWORKS)
+def test_fused_masks_do_so_on_every_network(task: str) -> None:
+    names = [name for name in MASKS if not TASKS[task].skip_reason(REGULARIZERS[name]())]
+    assert len(names) >= 7
+    with fused_on_meta():
+        twin = kernels_of(training_of(task, "none"))
+        for name in names:
+            assert_few_kernels(task, name, twin)
 
 
 @pytest.mark.parametrize(
