@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 from collections import Counter
 
@@ -116,14 +117,16 @@ def test_a_second_run_on_the_same_campaign_is_refused_with_75(interrupted):
 
 
 @pytest.mark.slow
-def test_a_larger_request_extends_the_campaign_and_trains_only_what_is_new(undisturbed):
-    before, trained = as_text(undisturbed.folder / "slow"), len(undisturbed.executions)
-    ended = undisturbed.regarena(*SLOW, "--seeds", "3", "--tune-trials", "4", "--only", "tiny-mlp,take_time,idle")
+def test_a_larger_request_extends_the_campaign_and_trains_only_what_is_new(undisturbed, tmp_path):
+    arena = Arena(tmp_path)
+    shutil.copytree(undisturbed.folder / "slow", tmp_path / "slow")  # other tests have the campaign as it is
+    before = as_text(tmp_path / "slow")
+    ended = arena.regarena(*SLOW, "--seeds", "3", "--tune-trials", "4", "--only", "tiny-mlp,take_time,idle")
     assert ended.returncode == 0, ended.stderr
-    after = by_id(undisturbed.folder / "slow")
+    after = by_id(tmp_path / "slow")
     new = {trial_id: row for trial_id, row in after.items() if trial_id not in before}
-    assert before.items() <= as_text(undisturbed.folder / "slow").items()
-    assert len(undisturbed.executions) - trained == len(new)
+    assert before.items() <= as_text(tmp_path / "slow").items()
+    assert len(arena.executions) == len(new)
     assert len({row["campaign_id"] for row in after.values()}) == 1
     roles = Counter((row["regularizer"], row["role"]) for row in new.values())
     assert {key: roles[key] for key in roles if key != ("take_time", "confirm")} == {
@@ -134,7 +137,7 @@ def test_a_larger_request_extends_the_campaign_and_trains_only_what_is_new(undis
         ("idle", "confirm"): 3,
     }
     assert roles["take_time", "confirm"] in (1, 3), "three if the fourth proposal won, else the third seed alone"
-    other = undisturbed.regarena("run", "well", "--serial", "--results", "slow")
+    other = arena.regarena("run", "well", "--serial", "--results", "slow")
     assert other.returncode == 2
     assert "slow holds a campaign of the suite 'slow', not of 'well'" in other.stderr
 
