@@ -15,6 +15,7 @@ from nbclient import NotebookClient
 
 from harness.command.new import write_package
 from harness.command.parameters import NewKind
+from tasks.regularizers import base
 
 DOCS = Path(__file__).parent.parent / "docs"
 NOTEBOOK = DOCS.parent / "examples" / "results.ipynb"
@@ -68,6 +69,17 @@ def test_every_page_is_in_the_navigation_and_every_link_has_its_page() -> None:
         for target in re.findall(r"\]\(([^)#]+\.md)", (DOCS / page).read_text(encoding="utf-8")):
             linked = os.path.normpath(Path(page).parent / target)
             assert linked in pages | made, f"{page} links to {target}"
+
+
+def test_links_lead_to_files_so_that_a_browser_opens_the_pages_without_a_server() -> None:
+    assert re.search(r"^use_directory_urls: false\b", (DOCS.parent / "mkdocs.yml").read_text(), re.MULTILINE)
+
+
+def test_the_tutorial_on_regularizers_documents_every_hook() -> None:
+    page = (DOCS / "tutorials/own-regularizer.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^::: tasks\.regularizers\.base\.(\w+)$", page, re.MULTILINE)
+    documented = {name for each in shown for name in vars(getattr(base, each))}
+    assert {name for name in dir(base.Regularizer) if not name.startswith("_")} <= documented
 
 
 def test_the_tutorial_shows_the_module_that_its_command_writes(tmp_path: Path) -> None:
