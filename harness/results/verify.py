@@ -137,7 +137,8 @@ def _row_findings(row: Mapping[str, Any]) -> Iterator[str]:
 def _value_findings(row: Mapping[str, Any]) -> Iterator[str]:
     """Problems with the values of a successful trial; which ones it must have depends on its role."""
     needed = {"timing": ("seconds_per_step",), "tune": ("validation_value",)}
-    for name in needed.get(row["role"], ("validation_value", *_TEST_COLUMNS)):
+    of_a_training = _TEST_COLUMNS if row["epochs_planned"] else ("test_value",)  # a calculation has no epochs
+    for name in needed.get(row["role"], ("validation_value", *of_a_training)):
         if row[name] is None or not math.isfinite(row[name]):
             yield f"{name} of a trial that succeeded is {row[name]}"
     if row["metric"] in _UNIT_METRICS:

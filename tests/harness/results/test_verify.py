@@ -153,3 +153,12 @@ def test_a_damaged_campaign_file_is_found(store):
 def test_a_folder_without_trials_is_refused(tmp_path):
     with pytest.raises(BadInput, match="holds no trials"):
         verify_folder(str(tmp_path))
+
+
+def test_only_a_calculation_may_have_no_test_value_after_a_best_epoch(store):
+    path = file_of(store, record(0))
+    rewrite(path, test_value_at_best_validation=None, epochs_planned=0, epochs_run=0)
+    assert verify_folder(store.location) == []
+    rewrite(path, epochs_planned=2, epochs_run=2)
+    (finding,) = verify_folder(store.location)
+    assert "test_value_at_best_validation of a trial that succeeded is None" in finding
