@@ -64,9 +64,14 @@ class Cell:
         return self.status == "skipped"
 
     @property
+    def absent(self) -> bool:
+        """Whether no trial ran that could be ranked: the campaign did not plan it, or has not come to it yet."""
+        return self.status == "missing" and self.role is None
+
+    @property
     def missing(self) -> bool:
-        """Whether the cell should have a value and has none."""
-        return not self.by_seed and not self.skipped
+        """Whether trials ran that should have a value and have none."""
+        return not (self.by_seed or self.skipped or self.absent)
 
 
 @dataclass(frozen=True, kw_only=True)

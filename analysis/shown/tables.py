@@ -72,7 +72,7 @@ RANKING = (  # one task of a `ranking_table`
     number(
         "rank",
         show=place,
-        legend="1 is best; ties have their mean rank. * marks a cell without any value, which is ranked last.",
+        legend="1 is best; ties have their mean rank. * marks a cell whose trials have no value, which is ranked last.",
         weight=ALWAYS,
     ),
     number("mean", legend="Over the seeds; a failed seed counts as the worst value of the metric.", weight=ALWAYS),

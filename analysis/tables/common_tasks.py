@@ -39,6 +39,10 @@ class Block:
     def note_on(self, what: str, measured: str) -> str:
         """Sentences on what was left out of a statistic, given its name and what it needs on every task."""
         contestants = ", ".join(self.contestants_left_out)
+        if self.ranks.empty and self.tasks_left_out:
+            return (
+                f"{what}: none, as no task has a {measured} of all contestants, and no contestant has one on all tasks."
+            )
         if self.tasks_left_out:
             absent = f" No {measured} on any task: {contestants}." if contestants else ""
             return (

@@ -18,6 +18,7 @@ from analysis.tables.task_ranking import (
     Budgets,
     RankingOptions,
     failed_seeds_notes,
+    settings_notes,
     task_notes,
     task_table,
 )
@@ -66,7 +67,7 @@ def ranking_table(
     - `budget`, `num_tune_trials`, `epochs`: the budget in words and numbers
     - `tune_seconds`, `seconds`: training time of all tune trials, and of a ranked trial on average
     - `is_main_budget`: whether the budget is the commonest one of the task
-    - `imputed`: whether the cell has no value and is therefore ranked last
+    - `imputed`: whether trials ran in the cell, but have no value, so that it is ranked last
     - `status`, `reason`: "completed", or why there is no value
     - `left_out`: which trials are not comparable, and why
     - `role`: of the ranked trials; `selection`: the rule that selected the winner
@@ -111,7 +112,7 @@ def ranking_table(
         ranked.append(each)
         words = {name: text for (of, where, name), text in left_out.items() if (of, where) == (scale, task)}
         by_scale.setdefault(scale, []).append(_with_left_out(task_table(each, options, optimism), words))
-    notes.append(failed_seeds_notes(ranked))
+    notes += [settings_notes(ranked), failed_seeds_notes(ranked)]
     tables = []
     for scale, tasks in by_scale.items():
         overall, block = _overall_table(tasks)

@@ -79,16 +79,22 @@ def task_table(
 
 
 def task_notes(task: TaskCells, options: RankingOptions) -> list[str]:
-    """Sentences on means over several settings, and on unequal budgets."""
-    where = f"{task.task} ({task.scale})"
-    notes = [
-        f"{where}, {cell.regularizer}: the mean is over {cell.num_settings} hyperparameter settings; "
-        "sensitivity_table shows each of them."
-        for cell in task.cells
-        if cell.num_settings > 1
+    """Sentences on unequal budgets."""
+    return task.budget_notes("ranked together as requested" if options.budgets == "together" else "ranked apart")
+
+
+def settings_notes(tasks: Iterable[TaskCells]) -> list[str]:
+    """A sentence for each contestant and number of settings that its means are over: on which tasks."""
+    places: dict[tuple[str, int], list[str]] = {}
+    for task in tasks:
+        for cell in task.cells:
+            if cell.num_settings > 1:
+                places.setdefault((cell.regularizer, cell.num_settings), []).append(f"{task.task} ({task.scale})")
+    return [
+        f"{name}: the mean is over {num_settings} hyperparameter settings on {', '.join(where)}; sensitivity_table "
+        "shows each of them."
+        for (name, num_settings), where in places.items()
     ]
-    notes += task.budget_notes("ranked together as requested" if options.budgets == "together" else "ranked apart")
-    return notes
 
 
 def failed_seeds_notes(tasks: Iterable[TaskCells]) -> list[str]:
@@ -172,8 +178,8 @@ class _Order:
 
 
 def _order(cell: Cell, scores: Mapping[int, float], higher: bool) -> _Order | None:
-    """The place of a cell by these scores; None if it has no rank. A cell without any value is last."""
-    if cell.skipped:
+    """The place of a cell by these scores; None if it has no rank. A cell whose trials have no value is last."""
+    if cell.skipped or cell.absent:
         return None
     if not scores:
         return _Order(math.inf, math.inf, 0.0, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -48,17 +49,18 @@ def _show_task(name: str, records: Records) -> None:
     """Print the ranking of one task, and below it remarks and the contestants without a rank."""
     from analysis.shown import tables as shown
 
-    ranked = [record for record in records if record["status"] not in ("skipped", "missing")]
+    absent = [record for record in records if record["status"] == "missing" and math.isnan(record["rank"])]
+    ranked = [record for record in records if record["status"] != "skipped" and record not in absent]
     better = "higher" if records[0]["higher_is_better"] else "lower"
     metric = next((record["metric"] for record in records if record["metric"]), "value")
     print_table(f"{name}: {metric}, {better} is better", shown.RANKING, ranked)
     remark = next(column for column in shown.RANKING if column.wide)
-    with_trials = [record for record in records if record["status"] != "missing"]
+    with_trials = [record for record in records if record not in absent]
     print_notes(
         remarks(with_trials, lambda record: [remark.make(record)] if remark.make(record) else [], ["regularizer"])
     )
-    if missing := [str(record["regularizer"]) for record in records if record["status"] == "missing"]:
-        print_notes([f"No trial here, hence the worst rank overall: {listed(missing)}."])
+    if absent:
+        print_notes([f"No trial here, hence no rank: {listed([str(record['regularizer']) for record in absent])}."])
 
 
 def show_statistics(

@@ -168,4 +168,4 @@ def test_contestants_without_a_common_task_have_a_reason_for_no_table(capsys):
     show_statistics(pd.DataFrame([*confirmed("a", [0.5, 0.6], "t1"), *confirmed("b", [0.5, 0.6], "t2")]))
     text = " ".join(capsys.readouterr().out.split())
     assert "ranks, iqm, profiles: No task is common to the contestants, or none can be ranked yet." in text
-    assert "left out: t1, t2" in text
+    assert "no task has a value of all contestants, and no contestant has one on all tasks" in text

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -269,8 +271,12 @@ def test_a_value_of_a_trial_that_failed_does_not_count(tmp_path):
 
 def test_a_contestant_that_never_ran_on_a_task_is_missing_there(tmp_path):
     rows = confirmed("none", [0.5]) + confirmed("none", [0.5], "mlp") + confirmed("a", [0.6])
-    missing = on_task(analysis.ranking_table(frame(tmp_path, rows)), "mlp").loc["a"]
-    assert missing[["rank", "imputed", "status", "reason"]].tolist() == [2.0, True, "missing", "no trial ran"]
+    table = analysis.ranking_table(frame(tmp_path, rows))
+    missing = on_task(table, "mlp").loc["a"]
+    assert math.isnan(missing["rank"])
+    assert missing[["imputed", "status", "reason"]].tolist() == [False, "missing", "no trial ran"]
+    # Which tasks a contestant ran on says nothing on how good it is: overall it is compared on the common tasks.
+    assert overall(table).loc["a", ["mean_rank", "num_tasks", "wins", "imputed"]].tolist() == [1.0, 1, 0, False]
 
 
 def test_a_cell_whose_search_failed_altogether_says_how(tmp_path):
@@ -303,7 +309,7 @@ def test_confirmed_values_are_ranked_and_default_ones_only_where_nothing_was_con
     assert on_task(analysis.ranking_table(trials, role="default"))["mean"].to_dict() == pytest.approx(
         {"a": 0.7, "none": 0.15}
     )
-    assert on_task(analysis.ranking_table(trials, role="confirm")).loc["a", "imputed"]
+    assert math.isnan(on_task(analysis.ranking_table(trials, role="confirm")).loc["a", "rank"])
 
 
 def test_tune_and_timing_rows_are_never_ranked(tmp_path):
