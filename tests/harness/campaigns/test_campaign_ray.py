@@ -205,7 +205,7 @@ def test_a_signal_ends_a_run_with_130_and_the_way_to_resume(interrupted, how):
 
 CONNECT_TWICE = """
 import os
-from harness.workers.cluster import Cluster
+from harness.request import Cluster
 from harness.tuner import cluster_resources
 
 for _ in range(2):
