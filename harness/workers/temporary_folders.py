@@ -8,6 +8,7 @@ needs the sticky bit, as `/tmp` has; otherwise other users could replace a folde
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import functools
 import multiprocessing.util
@@ -15,12 +16,15 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 _PREFIX = "ra-"  # short, since the paths of sockets below it must be
 _OWNER = "owner.lock"  # locked by the process that made the folder; the operating system releases the lock when it ends
 _MAX_FOLDER_CHARACTERS = 24
+_REMOVAL_SECONDS = 5.0
+_ABANDONED_SECONDS = 0.2
 
 
 def short_folder() -> str:
@@ -40,6 +44,7 @@ def temporary_folder(parent: str) -> Iterator[str]:
         remove(folder)
         if owner is not None:
             os.close(owner)
+        remove_abandoned(parent)  # processes that a killed run had left have ended since
 
 
 def folder_of_this_process() -> str:
@@ -88,17 +93,15 @@ def remove_abandoned(parent: str) -> None:
             try:
                 _check_is_own(owner)
                 fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _empty(folder)
+                _remove_emptied(left, folder, _ABANDONED_SECONDS)
             finally:
                 os.close(owner)
-            os.rmdir(left)  # fails where something is left, and where a link has taken the place
 
 
 def remove(path: str) -> None:
     """Remove a folder of this user with its content; errors are ignored."""
     with contextlib.suppress(OSError), _opened(Path(path)) as folder:
-        _empty(folder)
-        os.rmdir(path)
+        _remove_emptied(path, folder, _REMOVAL_SECONDS)
 
 
 @contextlib.contextmanager
@@ -117,12 +120,30 @@ def _check_is_own(handle: int) -> None:
         raise PermissionError("it belongs to another user")
 
 
+def _remove_emptied(path: str | Path, folder: int, seconds: float) -> None:
+    """Empty a folder and remove it, again and again for some seconds: processes that end may still write into it.
+
+    Raises:
+        OSError: if something is left, or if a link has taken the folder's place.
+    """
+    latest = time.monotonic() + seconds
+    while True:
+        _empty(folder)
+        try:
+            return os.rmdir(path)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY or time.monotonic() > latest:
+                raise
+        time.sleep(0.05)
+
+
 def _empty(folder: int) -> None:
     """Remove all that can be removed. The lock file goes last, so that a later run can continue the removal."""
     for name in os.listdir(folder):
-        if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
-            shutil.rmtree(name, ignore_errors=True, dir_fd=folder)  # follows no links
-        elif name != _OWNER:
-            os.unlink(name, dir_fd=folder)
+        with contextlib.suppress(FileNotFoundError):  # a process that ends removes its own sockets
+            if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+                shutil.rmtree(name, ignore_errors=True, dir_fd=folder)  # follows no links
+            elif name != _OWNER:
+                os.unlink(name, dir_fd=folder)
     if os.listdir(folder) == [_OWNER]:
         os.unlink(_OWNER, dir_fd=folder)

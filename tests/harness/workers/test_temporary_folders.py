@@ -47,6 +47,29 @@ def test_it_is_removed_when_the_work_raises(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_it_is_removed_although_ending_processes_still_write_into_it(tmp_path, monkeypatch):
+    remove, writes = os.rmdir, iter(["one file", "another file"])
+
+    def rmdir(path, **options):
+        for name in [next(writes, None)] if path == folder else []:
+            if name is not None:
+                Path(path, name).touch()
+        remove(path, **options)
+
+    with temporary_folder(str(tmp_path)) as folder:
+        monkeypatch.setattr(os, "rmdir", rmdir)
+    assert list(tmp_path.iterdir()) == []
+    assert next(writes, None) is None
+
+
+def test_what_ending_processes_remove_does_not_keep_the_rest(tmp_path, monkeypatch):
+    listed, gone = os.listdir, iter([["a socket"]])
+    with temporary_folder(str(tmp_path)) as folder:
+        Path(folder, "log").write_text("text")
+        monkeypatch.setattr(os, "listdir", lambda path: [*next(gone, []), *listed(path)])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_a_killed_process_left_goes_when_the_next_begins(tmp_path, other):
     process, left = other
     process.send_signal(signal.SIGKILL)
@@ -54,6 +77,14 @@ def test_what_a_killed_process_left_goes_when_the_next_begins(tmp_path, other):
     assert left.is_dir()
     with temporary_folder(str(tmp_path)) as mine:
         assert [str(path) for path in tmp_path.iterdir()] == [mine]
+
+
+def test_what_a_killed_process_left_goes_when_the_run_beside_it_ends(tmp_path, other):
+    process, _ = other
+    with temporary_folder(str(tmp_path)):
+        process.kill()
+        process.wait()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_living_process_holds_stays(tmp_path, other):
