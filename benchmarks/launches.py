@@ -23,7 +23,6 @@ from tasks.datasets.batches import Batches
 from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Batch
-from tasks.regularizers.dropconnect import MaskedLinear
 from tasks.regularizers.fused.choice import fused_on_meta
 from tasks.runtime.graphs import Graphs, graphs_of
 from tasks.sites import Site
@@ -174,10 +173,10 @@ def num_kernels(operator: torch._ops.OpOverload, args: Sequence[Any]) -> int:
 
 
 def num_sites(network: nn.Module) -> int:
-    """How many places a contestant acts on: sites that it filled, and layers that mask their own weights."""
-    modules = list(network.modules())
+    """How many places a contestant acts on: sites that it filled, and weight layers whose class it changed."""
+    modules, layers = list(network.modules()), (nn.Linear, nn.Conv2d)
     filled = sum(isinstance(module, Site) and len(module.fillings) > 0 for module in modules)
-    return filled + sum(isinstance(module, MaskedLinear) for module in modules)
+    return filled + sum(isinstance(module, layers) and type(module) not in layers for module in modules)
 
 
 def code_of(network: nn.Module) -> list[object]:
