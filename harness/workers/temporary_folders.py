@@ -25,6 +25,7 @@ _OWNER = "owner.lock"  # locked by the process that made the folder; the operati
 _MAX_FOLDER_CHARACTERS = 24
 _REMOVAL_SECONDS = 5.0
 _ABANDONED_SECONDS = 0.2
+_SECONDS_TO_LOCK = 10.0  # far more than a new folder is without its lock file
 
 
 def short_folder() -> str:
@@ -89,6 +90,9 @@ def remove_abandoned(parent: str) -> None:
     """Remove the folders in `parent` whose owner, a process of this user, has ended."""
     for left in Path(parent).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError), _opened(left) as folder:
+            if _was_made_again(folder):
+                _remove_emptied(left, folder, _ABANDONED_SECONDS)
+                continue
             owner = os.open(_OWNER, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
             try:
                 _check_is_own(owner)
@@ -118,6 +122,12 @@ def _opened(path: Path) -> Iterator[int]:
 def _check_is_own(handle: int) -> None:
     if os.fstat(handle).st_uid != os.geteuid():
         raise PermissionError("it belongs to another user")
+
+
+def _was_made_again(folder: int) -> bool:
+    """Whether a process of a killed run made the folder again after its removal, so that it has no lock file."""
+    is_old = time.time() - os.fstat(folder).st_mtime > _SECONDS_TO_LOCK
+    return is_old and not any(name.startswith(_OWNER) for name in os.listdir(folder))
 
 
 def _remove_emptied(path: str | Path, folder: int, seconds: float) -> None:

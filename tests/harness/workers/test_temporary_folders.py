@@ -87,6 +87,16 @@ def test_what_a_killed_process_left_goes_when_the_run_beside_it_ends(tmp_path, o
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("age", [0, 60])
+def test_what_a_process_of_a_killed_run_made_again_goes_once_it_cannot_be_a_new_folder(tmp_path, age):
+    again = tmp_path / "ra-again"
+    (again / "ray").mkdir(parents=True)
+    made = again.stat().st_mtime - age
+    os.utime(again, (made, made))
+    with temporary_folder(str(tmp_path)):
+        assert again.exists() == (age == 0)
+
+
 def test_what_a_living_process_holds_stays(tmp_path, other):
     _, held = other
     with temporary_folder(str(tmp_path)) as mine:
