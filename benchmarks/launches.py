@@ -23,8 +23,8 @@ from tasks.datasets.batches import Batches
 from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.regularizers.base import Batch
-from tasks.regularizers.fused.choice import fused_on_meta
 from tasks.runtime.graphs import Graphs, graphs_of
+from tasks.runtime.kernel_devices import kernels_on
 from tasks.sites import Site
 from tasks.task import Setting
 from tasks.training import Training
@@ -63,7 +63,7 @@ Row = Mapping[str, object]
 
 def run() -> Iterator[Row]:
     """One row for each network and contestant, with the fused kernels."""
-    with fused_on_meta():
+    with kernels_on("meta"):
         yield from _rows()
 
 

@@ -101,6 +101,7 @@ class Training:
         )
         self.hooks = Chain.attach(regularizers, network, context)  # hook 1: attach to the network
         self._shows_batch = own_step is not None or self.hooks.listen_to("penalty", "compute_gradients", "after_step")
+        self._streams.number_passes_of(network)
         execute_by(protocol.switches, network, batches.device)
         self.optimizer_settings = self.hooks.optimizer_settings(protocol.optimizer_settings(learning_rate))  # hook 2
         self._optimizer = optimizer_by(self.optimizer_settings, network)

@@ -46,7 +46,8 @@ def compile_for(capability: int, values: str, name: str, constants: dict[str, An
     types = {argument: "i32" for argument in kernel.arg_names}
     types |= {argument: "fp32" for argument in kernel.arg_names if argument in REALS}
     types |= {argument: "*fp32" for argument in kernel.arg_names if argument in TENSORS}
-    types |= {"x": f"*{values}", "y": f"*{values}", "seed": "i64"} | dict.fromkeys(constants, "constexpr")
+    types |= {"x": f"*{values}", "y": f"*{values}", "seed": "i64", "pass_number": "*i64"}
+    types |= dict.fromkeys(constants, "constexpr")
     signature = {argument: types[argument] for argument in kernel.arg_names}
     warps = num_warps(constants["ROWS"] * constants["COLUMNS"]) if "ROWS" in constants else 4
     source, target = ASTSource(kernel, signature, constants), GPUTarget("cuda", capability, 32)

@@ -15,9 +15,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from tasks.runtime.eager import eager
+from tasks.runtime.passes import Draw, Passes
 from tasks.runtime.state import State, attributes_of, restore_attributes
 
 LARGEST_IN_16_BITS = 2**15  # elements of a mask; larger ones use 8-bit integers
@@ -52,29 +53,31 @@ def torch_stream(seed: int, name: str, device: torch.device | str = "cpu") -> to
     return torch.Generator("cpu" if where.type == "meta" else where).manual_seed(stream_seed(seed, name))
 
 
-class PhiloxKeys:
-    """The key of a counter-based generator, and how many draws were made with it."""
-
-    def __init__(self, key: int) -> None:
-        self.key, self.num_draws = key, 0
-
-
 class MaskStream:
     """Random draws for masks and noise on one device, from the stream (seed, name).
 
     On a CPU the bits come from numpy's SFC64: random numbers are most of the cost of dropout there, and torch draws one
-    32-bit number per element from a scalar Mersenne twister. On an accelerator torch's generator is used.
+    32-bit number per element from a scalar Mersenne twister. On an accelerator torch's generator is used, and fused
+    kernels draw by a counter (`next_draw`).
+
+    Args:
+        seed: of the trial.
+        name: of the stream.
+        device: of the draws.
+        passes: those of the training, which all its streams share; by default the stream's own.
     """
 
-    def __init__(self, seed: int, name: str, device: torch.device | str) -> None:
+    def __init__(self, seed: int, name: str, device: torch.device | str, passes: Passes | None = None) -> None:
         self.device, self._seed = torch.device(device), seed
+        self._key, self._passes = stream_seed(seed, name), passes or Passes()
+        self._passes.show_on(self.device)
         self._begin(f"{name}/aside")
         self._aside = self._current()
         self._begin(name)
 
     def _begin(self, name: str) -> None:
         self._numpy, self._torch = numpy_stream(self._seed, name), torch_stream(self._seed, name, self.device)
-        self._keys = PhiloxKeys(stream_seed(self._seed, name))
+        self._num_calls = 0  # of `next_draw` in this pass
         self._ahead_of: Key = ()  # what `_ahead` was drawn for
         self._ahead: list[Any] = []  # draws for the next calls, the last one first
         self._bits: NDArray[Any] = np.empty(0, dtype=np.uint16)  # random integers that were not used yet
@@ -83,26 +86,30 @@ class MaskStream:
     def _current(self) -> tuple[Any, ...]:
         """Generators, and what was drawn from them for later calls."""
         drawn = self._ahead_of, self._ahead, self._bits, self._event_rate, self._until_event
-        return self._numpy, self._torch, self._keys, *drawn
+        return self._numpy, self._torch, self._num_calls, *drawn
 
     def state(self) -> State:
-        """The states of all generators."""
-        return attributes_of(self)
+        """The states of all generators, without the passes, which belong to all streams."""
+        return {name: state for name, state in attributes_of(self).items() if name != "_passes"}
 
     def swap(self) -> None:
         """Switch to the second pair of generators, or back: see `Streams.aside`."""
         here = self._current()
-        self._numpy, self._torch, self._keys, self._ahead_of, self._ahead, self._bits, *events = self._aside
+        self._numpy, self._torch, self._num_calls, self._ahead_of, self._ahead, self._bits, *events = self._aside
         (self._event_rate, self._until_event), self._aside = events, here
 
     def restore(self, state: State) -> None:
         """Set the states of all generators."""
         restore_attributes(self, state)
 
-    def next_key(self) -> tuple[int, int]:
-        """For kernels with Philox inside: the key of this stream (63 bits), and the number of this draw."""
-        self._keys.num_draws += 1
-        return self._keys.key, self._keys.num_draws
+    def next_draw(self) -> Draw:
+        """For kernels with Philox inside, on a device with kernels: what identifies the next draw."""
+        call, self._num_calls = self._num_calls, self._num_calls + 1
+        return Draw(self._key, self._passes.number(), call)
+
+    def begin_pass(self) -> None:
+        """Count the calls of `next_draw` from 0; the number of the pass must be another."""
+        self._num_calls = 0
 
     def ahead(
         self, key: Key, draw: Callable[[int], Sequence[Any]], num_elements: int, at_most: int = MOST_AHEAD
@@ -252,15 +259,30 @@ class Streams:
     def __init__(self) -> None:
         self._made: dict[str, MaskStream] = {}
         self._awaited: dict[str, State] = {}
+        self._passes = Passes()
 
     def masks(self, seed: int, name: str, device: torch.device) -> MaskStream:
         """A new stream; if it is created after `restore`, it starts at the saved state of that name."""
-        stream = MaskStream(seed, name, device)
+        stream = MaskStream(seed, name, device, self._passes)
         key = f"{name}#{sum(known.startswith(f'{name}#') for known in self._made)}"  # a name may be used twice
         self._made[key] = stream
         if key in self._awaited:
             stream.restore(self._awaited.pop(key))
         return stream
+
+    def number_passes_of(self, network: nn.Module) -> None:
+        """Let each pass of `network` in training mode have a number, if a stream is on a device with kernels.
+
+        So the calls of a stream are counted from 0 in every pass: code that was compiled for one pass fits the others.
+        """
+        if self._passes.are_counted:
+            network.register_forward_pre_hook(self._begin_pass)
+
+    def _begin_pass(self, network: nn.Module, inputs: object) -> None:
+        if network.training:
+            self._passes.begin()
+            for stream in self._made.values():
+                stream.begin_pass()
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -268,23 +290,29 @@ class Streams:
 
         So the masks during an attack are independent of those of training, which do not change.
         """
-        for stream in self._made.values():
-            stream.swap()
+        self._swap()
         try:
             yield
         finally:
-            for stream in self._made.values():
-                stream.swap()
+            self._swap()
+
+    def _swap(self) -> None:
+        self._passes.swap()
+        for stream in self._made.values():
+            stream.swap()
 
     def state(self) -> State:
-        """The states of all streams."""
-        return {key: stream.state() for key, stream in self._made.items()} | self._awaited
+        """The states of all streams, and the numbers of the passes."""
+        streams = {key: stream.state() for key, stream in self._made.items()} | self._awaited
+        return {"streams": streams, "passes": self._passes.state()}
 
     def restore(self, state: State) -> None:
         """Set the states of all streams, and of those that are created later."""
+        streams = state["streams"]
         for key, stream in self._made.items():
-            stream.restore(state[key])
-        self._awaited = {key: where for key, where in state.items() if key not in self._made}
+            stream.restore(streams[key])
+        self._awaited = {key: where for key, where in streams.items() if key not in self._made}
+        self._passes.restore(state["passes"])
 
 
 def _drawn_in(dtype: torch.dtype) -> torch.dtype:

@@ -1,8 +1,9 @@
 """Triton kernels of masks and noise. Import this module only where Triton is installed.
 
 Random numbers come from Philox with 10 rounds (Salmon et al. 2011, section 5), with the stream's seed as key and as
-counter: the index of what is drawn (64 bits), the number of the draw in its stream, and what it is for. So the
-backward pass draws the same mask again and nothing is stored for it. The maps (N, C, H, W) of a tensor lie in memory
+counter: the index of what is drawn (64 bits), the number of the pass (32), the call of the stream in this pass (24),
+and what the words are for (8). So the backward pass draws the same mask again and nothing is stored for it. The number
+of the pass is read from the device: see `tasks.runtime.passes`. The maps (N, C, H, W) of a tensor lie in memory
 with any strides; `plane` numbers them from 0 to N C - 1.
 """
 
@@ -20,11 +21,11 @@ BACKWARD_FACTOR = tl.constexpr(5)
 
 
 @triton.jit
-def _philox(seed, draw, purpose, index):
+def _philox(seed, pass_number, call, purpose, index):
     """Four random words of 32 bits for each index."""
     low = index.to(tl.uint32)
     high = (index >> 32).to(tl.uint32)
-    return tl.philox(seed, low, high, low * 0 + draw, low * 0 + purpose)
+    return tl.philox(seed, low, high, low * 0 + pass_number.to(tl.uint32), low * 0 + (call * 256 + purpose))
 
 
 @triton.jit
@@ -33,19 +34,20 @@ def _normals(first, second):
     return tl.pair_uniform_to_normal(tl.uint_to_uniform_float(first), tl.uint_to_uniform_float(second))
 
 
-@triton.jit(do_not_specialize=["seed", "draw"])
+@triton.jit(do_not_specialize=["seed", "call"])
 def mask_elements(
-    x, y, rates, seed, draw, size, num_rates, keep_rate, scale, IS_NOISE: tl.constexpr, IS_LEARNED: tl.constexpr,
-    BLOCK: tl.constexpr,
+    x, y, rates, seed, pass_number, call, size, num_rates, keep_rate, scale, IS_NOISE: tl.constexpr,
+    IS_LEARNED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Write y = x keep scale with keep ~ Ber(keep_rate) for each element, or y = x (1 + scale normal).
 
     Element i of group g in program p takes the g-th word for the index p BLOCK + i. With IS_LEARNED element i of x is
     kept at rates[i % num_rates].
     """
+    pass_number = tl.load(pass_number)
     program = tl.program_id(0).to(tl.int64)
     column = tl.arange(0, BLOCK)
-    words = _philox(seed, draw, MASK, program * BLOCK + column)
+    words = _philox(seed, pass_number, call, MASK, program * BLOCK + column)
     if IS_NOISE:
         a, b = _normals(words[0], words[1])
         c, d = _normals(words[2], words[3])
@@ -65,10 +67,10 @@ def mask_elements(
         tl.store(y + place, product.to(y.dtype.element_ty), mask=place < size)
 
 
-@triton.jit(do_not_specialize=["seed", "draw"])
+@triton.jit(do_not_specialize=["seed", "call"])
 def mask_rows(
-    x, y, seed, draw, num_rows, num_columns, rows_of_group, group_stride, row_stride, column_stride, group_size,
-    keep_rate, scale, BLOCK_ROWS: tl.constexpr, BLOCK_COLUMNS: tl.constexpr,
+    x, y, seed, pass_number, call, num_rows, num_columns, rows_of_group, group_stride, row_stride, column_stride,
+    group_size, keep_rate, scale, BLOCK_ROWS: tl.constexpr, BLOCK_COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """Write y = x keep scale with one keep ~ Ber(keep_rate) for each row.
 
@@ -76,9 +78,10 @@ def mask_rows(
     (r % rows_of_group) row_stride + k column_stride; offsets of `group_size` and above are skipped. The groups begin
     `group_stride` elements apart.
     """
+    pass_number = tl.load(pass_number)
     row = tl.program_id(0).to(tl.int64) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
     column = tl.program_id(1) * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS)
-    words = _philox(seed, draw, MASK, row)
+    words = _philox(seed, pass_number, call, MASK, row)
     factor = tl.where(tl.uint_to_uniform_float(words[0]) < keep_rate, scale, 0.0)
     within = (row % rows_of_group * row_stride)[:, None] + column[None, :] * column_stride
     exists = (row < num_rows)[:, None] & (column < num_columns)[None, :] & (within < group_size)
@@ -87,9 +90,9 @@ def mask_rows(
     tl.store(y + place, (values.to(tl.float32) * factor[:, None]).to(y.dtype.element_ty), mask=exists)
 
 
-@triton.jit(do_not_specialize=["seed", "draw"])
+@triton.jit(do_not_specialize=["seed", "call"])
 def shake_samples(
-    x, y, seed, draw, sample_size, unit_stride, num_units, keep_rate, low, high, IS_BACKWARD: tl.constexpr,
+    x, y, seed, pass_number, call, sample_size, unit_stride, num_units, keep_rate, low, high, IS_BACKWARD: tl.constexpr,
     IS_OF_ELEMENTS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Write y = x for each sample kept at `keep_rate`, elsewhere y = x u with u uniform in [low, high).
@@ -98,19 +101,21 @@ def shake_samples(
     unit share u; with IS_OF_ELEMENTS each element is a unit, and element i of group g in part p takes the g-th word for
     the index p BLOCK + i within its sample. With IS_BACKWARD the u are others, and the kept samples the same.
     """
+    pass_number = tl.load(pass_number)
     sample = tl.program_id(0).to(tl.int64)
     part = tl.program_id(1)
     column = tl.arange(0, BLOCK)
     purpose = BACKWARD_FACTOR if IS_BACKWARD else FORWARD_FACTOR
-    is_kept = tl.uint_to_uniform_float(_philox(seed, draw, MASK, sample)[0]) < keep_rate
+    is_kept = tl.uint_to_uniform_float(_philox(seed, pass_number, call, MASK, sample)[0]) < keep_rate
     if IS_OF_ELEMENTS:
-        words = _philox(seed, draw, purpose, (sample * tl.num_programs(1) + part) * BLOCK + column)
+        words = _philox(seed, pass_number, call, purpose, (sample * tl.num_programs(1) + part) * BLOCK + column)
     for group in tl.static_range(4):
         within = (part * 4 + group) * BLOCK + column
         if IS_OF_ELEMENTS:
             word = words[group]
         else:
-            word = _philox(seed, draw, purpose, sample * num_units + within // unit_stride % num_units)[0]
+            unit = within // unit_stride % num_units
+            word = _philox(seed, pass_number, call, purpose, sample * num_units + unit)[0]
         factor = tl.where(is_kept, 1.0, low + (high - low) * tl.uint_to_uniform_float(word))
         place = sample * sample_size + within
         values = tl.load(x + place, mask=within < sample_size, other=0.0)
@@ -128,8 +133,8 @@ def _rate_of(learned, rate, IS_LEARNED: tl.constexpr):
 
 @triton.jit
 def _kept(
-    seed, draw, plane, rate, height, width, block_height, block_width, IS_GRID: tl.constexpr, ROWS: tl.constexpr,
-    COLUMNS: tl.constexpr,
+    seed, pass_number, call, plane, rate, height, width, block_height, block_width, IS_GRID: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """The keep mask (ROWS, COLUMNS) of one map, and two more random words for each pixel that the mask left over.
 
@@ -142,10 +147,10 @@ def _kept(
     if IS_GRID:
         across = (width + block_width - 1) // block_width
         block = (row // block_height)[:, None] * across + (column // block_width)[None, :]
-        words = _philox(seed, draw, MASK, first + block)
+        words = _philox(seed, pass_number, call, MASK, first + block)
         keep = tl.uint_to_uniform_float(words[0]) < rate
     else:
-        words = _philox(seed, draw, MASK, first + row[:, None] * width + column[None, :])
+        words = _philox(seed, pass_number, call, MASK, first + row[:, None] * width + column[None, :])
         inside = (row <= height - block_height)[:, None] & (column <= width - block_width)[None, :]
         seeds = (tl.uint_to_uniform_float(words[0]) < rate) & inside
         # Whether a window holds a seed, by products with banded matrices of 0 and 1: exact, and fast on any GPU.
@@ -158,13 +163,13 @@ def _kept(
     return keep, words[1], words[2]
 
 
-@triton.jit(do_not_specialize=["seed", "draw"])
+@triton.jit(do_not_specialize=["seed", "call"])
 def measure_maps(
-    x, counts, sums, squares, table, weight, learned, seed, draw, num_planes, channels, height, width, sample_stride,
-    channel_stride, row_stride, column_stride, rate, block_height, block_width, num_entries, entries_of_group,
-    outputs_of_group, output_stride, entry_stride, tap_stride, num_taps, table_factor, IS_GRID: tl.constexpr,
-    IS_LEARNED: tl.constexpr, HAS_MOMENTS: tl.constexpr, HAS_WEIGHT: tl.constexpr, SHARES_SIGNS: tl.constexpr,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr, TAPS: tl.constexpr,
+    x, counts, sums, squares, table, weight, learned, seed, pass_number, call, num_planes, channels, height, width,
+    sample_stride, channel_stride, row_stride, column_stride, rate, block_height, block_width, num_entries,
+    entries_of_group, outputs_of_group, output_stride, entry_stride, tap_stride, num_taps, table_factor,
+    IS_GRID: tl.constexpr, IS_LEARNED: tl.constexpr, HAS_MOMENTS: tl.constexpr, HAS_WEIGHT: tl.constexpr,
+    SHARES_SIGNS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, TAPS: tl.constexpr,
 ):  # fmt: skip
     """For each program the number of kept pixels; with HAS_MOMENTS also the sum of its pixels and of their squares.
 
@@ -173,6 +178,7 @@ def measure_maps(
     any output of the group, with a random sign, then the mean over taps, times `table_factor`. With SHARES_SIGNS all
     channels have the same signs.
     """
+    pass_number = tl.load(pass_number)
     program = tl.program_id(0)
     row = tl.arange(0, ROWS)
     column = tl.arange(0, COLUMNS)
@@ -185,7 +191,9 @@ def measure_maps(
     square = tl.zeros((), tl.float32)
     for plane in range(program, num_planes, tl.num_programs(0)):
         at = tl.cast(plane, tl.int64)
-        keep, _, _ = _kept(seed, draw, at, rate, height, width, block_height, block_width, IS_GRID, ROWS, COLUMNS)
+        keep, _, _ = _kept(
+            seed, pass_number, call, at, rate, height, width, block_height, block_width, IS_GRID, ROWS, COLUMNS
+        )
         kept += tl.sum(tl.where(keep & exists, 1.0, 0.0))
         if HAS_MOMENTS:
             place = at // channels * sample_stride + at % channels * channel_stride + of_map
@@ -212,7 +220,7 @@ def measure_maps(
                 taps = tl.load(weight + start + output * output_stride + tap * tap_stride, mask=tap < num_taps)
                 largest = tl.maximum(largest, taps.to(tl.float32))
             of_entry = tl.cast(0 if SHARES_SIGNS else entry, tl.int64)
-            words = _philox(seed, draw, SIGN_OF_TAP, of_entry * num_taps + tap)
+            words = _philox(seed, pass_number, call, SIGN_OF_TAP, of_entry * num_taps + tap)
             signed = tl.where(tl.uint_to_uniform_float(words[0]) < 0.5, largest, -largest)
             mean_tap = tl.sum(tl.where(tap < num_taps, signed, 0.0)) / num_taps
             tl.store(table + entry, mean_tap * table_factor)
@@ -231,13 +239,15 @@ def _factor(counts, scale, num_planes, height, width, num_counts, IS_REALISED: t
     return factor
 
 
-@triton.jit(do_not_specialize=["seed", "draw"])
+@triton.jit(do_not_specialize=["seed", "call"])
 def mask_maps(
-    x, y, counts, learned, seed, draw, num_planes, channels, height, width, sample_stride, channel_stride, row_stride,
-    column_stride, rate, block_height, block_width, scale, num_counts, IS_GRID: tl.constexpr, IS_LEARNED: tl.constexpr,
-    IS_REALISED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, COUNTS: tl.constexpr,
+    x, y, counts, learned, seed, pass_number, call, num_planes, channels, height, width, sample_stride, channel_stride,
+    row_stride, column_stride, rate, block_height, block_width, scale, num_counts, IS_GRID: tl.constexpr,
+    IS_LEARNED: tl.constexpr, IS_REALISED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    COUNTS: tl.constexpr,
 ):  # fmt: skip
     """Write y = x keep scale on maps; with IS_REALISED the scale is that of `_factor`."""
+    pass_number = tl.load(pass_number)
     row = tl.arange(0, ROWS)
     column = tl.arange(0, COLUMNS)
     rate = _rate_of(learned, rate, IS_LEARNED)
@@ -246,16 +256,18 @@ def mask_maps(
     factor = _factor(counts, scale, num_planes, height, width, num_counts, IS_REALISED, COUNTS)
     for plane in range(tl.program_id(0), num_planes, tl.num_programs(0)):
         at = tl.cast(plane, tl.int64)
-        keep, _, _ = _kept(seed, draw, at, rate, height, width, block_height, block_width, IS_GRID, ROWS, COLUMNS)
+        keep, _, _ = _kept(
+            seed, pass_number, call, at, rate, height, width, block_height, block_width, IS_GRID, ROWS, COLUMNS
+        )
         place = at // channels * sample_stride + at % channels * channel_stride + of_map
         values = tl.load(x + place, mask=exists, other=0.0).to(tl.float32)
         masked = tl.where(keep, values * factor, 0.0)
         tl.store(y + place, masked.to(y.dtype.element_ty), mask=exists)
 
 
-@triton.jit(do_not_specialize=["seed", "draw"])
+@triton.jit(do_not_specialize=["seed", "call"])
 def distort_maps(
-    x, y, counts, sums, squares, table, seed, draw, num_planes, channels, height, width, sample_stride,
+    x, y, counts, sums, squares, table, seed, pass_number, call, num_planes, channels, height, width, sample_stride,
     channel_stride, row_stride, column_stride, rate, block_height, block_width, scale, num_counts, step_size,
     constant_size, IS_GRID: tl.constexpr, IS_REALISED: tl.constexpr, HAS_WEIGHT: tl.constexpr,
     IS_OF_UNITS: tl.constexpr, SHARES_PATTERN: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
@@ -266,6 +278,7 @@ def distort_maps(
     The table has a size for each channel, or with IS_OF_UNITS for each column; without HAS_WEIGHT it is
     `constant_size`. With SHARES_PATTERN all samples have the same normal numbers, each sample with its own sign.
     """
+    pass_number = tl.load(pass_number)
     row = tl.arange(0, ROWS)
     column = tl.arange(0, COLUMNS)
     exists = (row < height)[:, None] & (column < width)[None, :]
@@ -282,14 +295,14 @@ def distort_maps(
     for plane in range(tl.program_id(0), num_planes, tl.num_programs(0)):
         at = tl.cast(plane, tl.int64)
         keep, first, second = _kept(
-            seed, draw, at, rate, height, width, block_height, block_width, IS_GRID, ROWS, COLUMNS
+            seed, pass_number, call, at, rate, height, width, block_height, block_width, IS_GRID, ROWS, COLUMNS
         )
         channel = at % channels
         if SHARES_PATTERN:
             index = channel * height * width + row[:, None] * width + column[None, :]
-            words = _philox(seed, draw, PATTERN, index)
+            words = _philox(seed, pass_number, call, PATTERN, index)
             normal, _ = _normals(words[0], words[1])
-            words = _philox(seed, draw, SIGN_OF_SAMPLE, at // channels)
+            words = _philox(seed, pass_number, call, SIGN_OF_SAMPLE, at // channels)
             normal = tl.where(tl.uint_to_uniform_float(words[0]) < 0.5, normal, -normal)
         else:
             normal, _ = _normals(first, second)

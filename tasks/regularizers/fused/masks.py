@@ -24,19 +24,19 @@ Masking = Callable[[Tensor], Tensor]
 
 def masked_elements(x: Tensor, stream: MaskStream, keep_rate: float | Tensor, scale: float) -> Tensor:
     """The product x keep scale, keep ~ Ber(keep_rate) for each element; a tensor has a rate for each unit."""
-    x, (seed, draw) = _dense(x), stream.next_key()
+    x, draw = _dense(x), stream.next_draw()
     if not isinstance(keep_rate, Tensor):
-        return _linear(x, lambda each: operators.mask_elements(each, None, seed, draw, keep_rate, scale, False))
+        return _linear(x, lambda each: operators.mask_elements(each, None, *draw, keep_rate, scale, False))
     rates = keep_rate.detach()
     if not x.is_contiguous():  # channels last: rates in the order of memory
         rates = rates.permute(1, 2, 0).contiguous()
-    return _linear(x, lambda each: operators.mask_elements(each, rates, seed, draw, 1.0, scale, False))
+    return _linear(x, lambda each: operators.mask_elements(each, rates, *draw, 1.0, scale, False))
 
 
 def noisy_elements(x: Tensor, stream: MaskStream, deviation: float) -> Tensor:
     """The product x (1 + deviation normal), one normal for each element."""
-    x, (seed, draw) = _dense(x), stream.next_key()
-    return _linear(x, lambda each: operators.mask_elements(each, None, seed, draw, 1.0, deviation, True))
+    x, draw = _dense(x), stream.next_draw()
+    return _linear(x, lambda each: operators.mask_elements(each, None, *draw, 1.0, deviation, True))
 
 
 def masked_channels(x: Tensor, stream: MaskStream, keep_rate: float, scale: float) -> Tensor:
@@ -75,17 +75,17 @@ def shaken_samples(
         backward: bounds of the gradient's factors.
         num_axes: number of leading axes, the samples' included, along which the factors differ.
     """
-    x, (seed, draw) = _dense(x), stream.next_key()
+    x, draw = _dense(x), stream.next_draw()
     sample_size, num_units = x[0].numel(), math.prod(x.shape[1:num_axes])
     stride = sample_size // num_units if x.is_contiguous() else 1  # of units, channels that lie last or elements
     units = [sample_size, stride, num_units]
 
     def shake(each: Tensor) -> Tensor:
-        y: Tensor = operators.shake_samples(each, seed, draw, units, keep_rate, *forward, False)
+        y: Tensor = operators.shake_samples(each, *draw, units, keep_rate, *forward, False)
         return y
 
     def shake_back(gradient: Tensor) -> Tensor:
-        y: Tensor = operators.shake_samples(gradient, seed, draw, units, keep_rate, *backward, True)
+        y: Tensor = operators.shake_samples(gradient, *draw, units, keep_rate, *backward, True)
         return y
 
     return _linear(x, shake, shake_back)
@@ -99,9 +99,9 @@ def masked_alike(x: Tensor, stream: MaskStream, keep_rate: float, scale: float) 
 
 def masked_grid(x: Tensor, stream: MaskStream, keep_rate: float, scale: float, block_size: int) -> Tensor:
     """The product x keep scale with one keep for each block of a fixed grid, over units (B, D) or maps (B, C, H, W)."""
-    x, (seed, draw) = _dense(x), stream.next_key()
+    x, draw = _dense(x), stream.next_draw()
     block = [block_size, block_size]
-    return _linear(x, lambda each: operators.mask_maps(each, None, None, seed, draw, keep_rate, block, True, scale))
+    return _linear(x, lambda each: operators.mask_maps(each, None, None, *draw, keep_rate, block, True, scale))
 
 
 def masked_blocks(
@@ -111,18 +111,16 @@ def masked_blocks(
 
     See `tasks.regularizers.parts.masking.block_mask`.
     """
-    x, (seed, draw) = _dense(x), stream.next_key()
+    x, draw = _dense(x), stream.next_draw()
     law = _BlockLaw.of(x, drop_rate, block_size)
     counts = None
     if is_realised:
         (counts,) = operators.measure_maps(
-            x.detach(), None, law.learned, seed, draw, law.rate, law.block, law.is_grid, False, False, 1, 1.0
+            x.detach(), None, law.learned, *draw, law.rate, law.block, law.is_grid, False, False, 1, 1.0
         )
     return _linear(
         x,
-        lambda each: operators.mask_maps(
-            each, counts, law.learned, seed, draw, law.rate, law.block, law.is_grid, scale=1.0
-        ),
+        lambda each: operators.mask_maps(each, counts, law.learned, *draw, law.rate, law.block, law.is_grid, scale=1.0),
     )
 
 
@@ -150,14 +148,14 @@ def distorted_blocks(
             for all samples and a sign for each.
         is_realised: divide by the fraction kept; else by the expected one, for blocks of one element only.
     """
-    x, (seed, draw) = _dense(x), stream.next_key()
+    x, draw = _dense(x), stream.next_draw()
     law = _BlockLaw.of(x, drop_rate, block_size)
     weight = None if layer is None else layer.weight.detach()
     groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
     has_one_tap = weight is not None and math.prod(weight.shape[2:]) == 1
     shrink = SHRINK_OF_1X1_KERNELS if is_official and has_one_tap else 1.0
     measures = operators.measure_maps(
-        x.detach(), weight, None, seed, draw, law.rate, law.block, law.is_grid, True, not is_official, groups, shrink
+        x.detach(), weight, None, *draw, law.rate, law.block, law.is_grid, True, not is_official, groups, shrink
     )
     counts, scale = (measures[0], 1.0) if is_realised else (None, 1 / (1 - drop_rate))
     size = step_size if is_official else step_size / len(x)
@@ -165,13 +163,13 @@ def distorted_blocks(
 
     def distort(each: Tensor) -> Tensor:
         y: Tensor = operators.distort_maps(
-            each, measures, seed, draw, law.rate, law.block, law.is_grid, is_realised, scale, size, constant,
+            each, measures, *draw, law.rate, law.block, law.is_grid, is_realised, scale, size, constant,
             not is_official,
         )  # fmt: skip
         return y
 
     def mask(each: Tensor) -> Tensor:
-        y: Tensor = operators.mask_maps(each, counts, None, seed, draw, law.rate, law.block, law.is_grid, scale)
+        y: Tensor = operators.mask_maps(each, counts, None, *draw, law.rate, law.block, law.is_grid, scale)
         return y
 
     return _linear(x, distort, mask)
@@ -198,8 +196,8 @@ class _BlockLaw(NamedTuple):
 
 
 def _masked_rows(x: Tensor, stream: MaskStream, rows: list[int], keep_rate: float, scale: float) -> Tensor:
-    seed, draw = stream.next_key()
-    return _linear(x, lambda each: operators.mask_rows(each, seed, draw, rows, keep_rate, scale))
+    draw = stream.next_draw()
+    return _linear(x, lambda each: operators.mask_rows(each, *draw, rows, keep_rate, scale))
 
 
 def _linear(x: Tensor, forward: Masking, backward: Masking | None = None) -> Tensor:

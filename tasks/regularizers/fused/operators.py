@@ -52,8 +52,9 @@ class Maps(NamedTuple):
 
 @torch.library.custom_op("regarena::mask_elements", mutates_args=())
 def mask_elements(
-    x: Tensor, rates: Tensor | None, seed: int, draw: int, keep_rate: float, scale: float, is_noise: bool
-) -> Tensor:
+    x: Tensor, rates: Tensor | None, seed: int, pass_number: Tensor, call: int, keep_rate: float, scale: float,
+    is_noise: bool,
+) -> Tensor:  # fmt: skip
     """The product x keep scale, keep ~ Ber(keep_rate) for each element in the order of memory; or x (1 + scale normal).
 
     With `rates` the elements of a sample are kept at these.
@@ -63,19 +64,25 @@ def mask_elements(
     grid = (math.ceil(size / (4 * block)),)
     _launch(
         "mask_elements", grid,
-        x, y, x if rates is None else rates, seed, draw, size, 1 if rates is None else rates.numel(), keep_rate, scale,
+        x, y, x if rates is None else rates, seed, pass_number, call, size, 1 if rates is None else rates.numel(),
+        keep_rate, scale,
         IS_NOISE=is_noise, IS_LEARNED=rates is not None, BLOCK=block,
     )  # fmt: skip
     return y
 
 
 @mask_elements.register_fake
-def _(x: Tensor, rates: Tensor | None, seed: int, draw: int, keep_rate: float, scale: float, is_noise: bool) -> Tensor:
+def _(
+    x: Tensor, rates: Tensor | None, seed: int, pass_number: Tensor, call: int, keep_rate: float, scale: float,
+    is_noise: bool,
+) -> Tensor:  # fmt: skip
     return torch.empty_like(x)
 
 
 @torch.library.custom_op("regarena::mask_rows", mutates_args=())
-def mask_rows(x: Tensor, seed: int, draw: int, rows: list[int], keep_rate: float, scale: float) -> Tensor:
+def mask_rows(
+    x: Tensor, seed: int, pass_number: Tensor, call: int, rows: list[int], keep_rate: float, scale: float
+) -> Tensor:
     """The product x keep scale, one keep for each row; `rows` are the kernel's seven numbers that say what a row is."""
     y = torch.empty_like(x)
     num_rows, num_columns, *_ = rows
@@ -83,19 +90,20 @@ def mask_rows(x: Tensor, seed: int, draw: int, rows: list[int], keep_rate: float
     columns = min(_power(num_columns), BLOCK if is_along_columns else 16)
     block = {"BLOCK_ROWS": min(BLOCK // columns, _power(num_rows)), "BLOCK_COLUMNS": columns}
     grid = (math.ceil(num_rows / block["BLOCK_ROWS"]), math.ceil(num_columns / columns))
-    _launch("mask_rows", grid, x, y, seed, draw, *rows, keep_rate, scale, **block)
+    _launch("mask_rows", grid, x, y, seed, pass_number, call, *rows, keep_rate, scale, **block)
     return y
 
 
 @mask_rows.register_fake
-def _(x: Tensor, seed: int, draw: int, rows: list[int], keep_rate: float, scale: float) -> Tensor:
+def _(x: Tensor, seed: int, pass_number: Tensor, call: int, rows: list[int], keep_rate: float, scale: float) -> Tensor:
     return torch.empty_like(x)
 
 
 @torch.library.custom_op("regarena::shake_samples", mutates_args=())
 def shake_samples(
-    x: Tensor, seed: int, draw: int, units: list[int], keep_rate: float, low: float, high: float, is_backward: bool
-) -> Tensor:
+    x: Tensor, seed: int, pass_number: Tensor, call: int, units: list[int], keep_rate: float, low: float, high: float,
+    is_backward: bool,
+) -> Tensor:  # fmt: skip
     """The samples that are kept, and the others times u, uniform in [low, high), for each unit; see the kernel.
 
     `units` are the size of a sample, the stride of its units and their number.
@@ -105,7 +113,7 @@ def shake_samples(
     grid = (len(x), math.ceil(sample_size / (4 * block)))
     _launch(
         "shake_samples", grid,
-        x, y, seed, draw, *units, keep_rate, low, high,
+        x, y, seed, pass_number, call, *units, keep_rate, low, high,
         IS_BACKWARD=is_backward, IS_OF_ELEMENTS=num_units == sample_size, BLOCK=block,
     )  # fmt: skip
     return y
@@ -113,15 +121,16 @@ def shake_samples(
 
 @shake_samples.register_fake
 def _(
-    x: Tensor, seed: int, draw: int, units: list[int], keep_rate: float, low: float, high: float, is_backward: bool
-) -> Tensor:
+    x: Tensor, seed: int, pass_number: Tensor, call: int, units: list[int], keep_rate: float, low: float, high: float,
+    is_backward: bool,
+) -> Tensor:  # fmt: skip
     return torch.empty_like(x)
 
 
 @torch.library.custom_op("regarena::measure_maps", mutates_args=())
 def measure_maps(
-    x: Tensor, weight: Tensor | None, learned: Tensor | None, seed: int, draw: int, rate: float, block: list[int],
-    is_grid: bool, has_moments: bool, shares_signs: bool, groups: int, table_factor: float,
+    x: Tensor, weight: Tensor | None, learned: Tensor | None, seed: int, pass_number: Tensor, call: int, rate: float,
+    block: list[int], is_grid: bool, has_moments: bool, shares_signs: bool, groups: int, table_factor: float,
 ) -> list[Tensor]:  # fmt: skip
     """Numbers of kept pixels, with moments also sums and squares, and the table for a weight: see the kernel."""
     maps = Maps.of(x)
@@ -137,8 +146,8 @@ def measure_maps(
         )  # fmt: skip
     _launch(
         "measure_maps", (len(counts),),
-        x, counts, sums, squares, table, layer, x if learned is None else learned, seed, draw, *maps.arguments, rate,
-        *block, *sizes, table_factor,
+        x, counts, sums, squares, table, layer, x if learned is None else learned, seed, pass_number, call,
+        *maps.arguments, rate, *block, *sizes, table_factor,
         IS_GRID=is_grid, IS_LEARNED=learned is not None, HAS_MOMENTS=has_moments, HAS_WEIGHT=weight is not None,
         SHARES_SIGNS=shares_signs, TAPS=_power(sizes[-1]), **maps.tile(is_grid),
     )  # fmt: skip
@@ -147,24 +156,24 @@ def measure_maps(
 
 @measure_maps.register_fake
 def _(
-    x: Tensor, weight: Tensor | None, learned: Tensor | None, seed: int, draw: int, rate: float, block: list[int],
-    is_grid: bool, has_moments: bool, shares_signs: bool, groups: int, table_factor: float,
+    x: Tensor, weight: Tensor | None, learned: Tensor | None, seed: int, pass_number: Tensor, call: int, rate: float,
+    block: list[int], is_grid: bool, has_moments: bool, shares_signs: bool, groups: int, table_factor: float,
 ) -> list[Tensor]:  # fmt: skip
     return _empty_measures(x, weight, has_moments, groups)
 
 
 @torch.library.custom_op("regarena::mask_maps", mutates_args=())
 def mask_maps(
-    x: Tensor, counts: Tensor | None, learned: Tensor | None, seed: int, draw: int, rate: float, block: list[int],
-    is_grid: bool, scale: float,
+    x: Tensor, counts: Tensor | None, learned: Tensor | None, seed: int, pass_number: Tensor, call: int, rate: float,
+    block: list[int], is_grid: bool, scale: float,
 ) -> Tensor:  # fmt: skip
     """The product x keep scale on maps; with `counts` the scale is the number of elements over that of those kept."""
     y, maps = torch.empty_like(x), Maps.of(x)
     num_counts = 1 if counts is None else len(counts)
     _launch(
         "mask_maps", (maps.num_planes,),
-        x, y, x if counts is None else counts, x if learned is None else learned, seed, draw, *maps.arguments, rate,
-        *block, scale, num_counts,
+        x, y, x if counts is None else counts, x if learned is None else learned, seed, pass_number, call,
+        *maps.arguments, rate, *block, scale, num_counts,
         IS_GRID=is_grid, IS_LEARNED=learned is not None, IS_REALISED=counts is not None,
         COUNTS=_power(num_counts), **maps.tile(is_grid),
     )  # fmt: skip
@@ -173,33 +182,34 @@ def mask_maps(
 
 @mask_maps.register_fake
 def _(
-    x: Tensor, counts: Tensor | None, learned: Tensor | None, seed: int, draw: int, rate: float, block: list[int],
-    is_grid: bool, scale: float,
+    x: Tensor, counts: Tensor | None, learned: Tensor | None, seed: int, pass_number: Tensor, call: int, rate: float,
+    block: list[int], is_grid: bool, scale: float,
 ) -> Tensor:  # fmt: skip
     return torch.empty_like(x)
 
 
 @torch.library.custom_op("regarena::distort_maps", mutates_args=())
 def distort_maps(
-    x: Tensor, measures: list[Tensor], seed: int, draw: int, rate: float, block: list[int], is_grid: bool,
-    is_realised: bool, scale: float, step_size: float, constant_size: float, shares_pattern: bool,
+    x: Tensor, measures: list[Tensor], seed: int, pass_number: Tensor, call: int, rate: float, block: list[int],
+    is_grid: bool, is_realised: bool, scale: float, step_size: float, constant_size: float, shares_pattern: bool,
 ) -> Tensor:  # fmt: skip
     """The product x scale where kept, elsewhere noise; `measures` are those of `measure_maps` with moments."""
     y, maps = torch.empty_like(x), Maps.of(x)
     counts, sums, squares, *table = measures
     _launch(
         "distort_maps", (maps.num_planes,),
-        x, y, counts, sums, squares, table[0] if table else counts, seed, draw, *maps.arguments, rate, *block, scale,
-        len(counts), step_size, constant_size, IS_GRID=is_grid, IS_REALISED=is_realised, HAS_WEIGHT=bool(table),
-        IS_OF_UNITS=x.dim() == 2, SHARES_PATTERN=shares_pattern, COUNTS=_power(len(counts)), **maps.tile(is_grid),
+        x, y, counts, sums, squares, table[0] if table else counts, seed, pass_number, call, *maps.arguments, rate,
+        *block, scale, len(counts), step_size, constant_size,
+        IS_GRID=is_grid, IS_REALISED=is_realised, HAS_WEIGHT=bool(table), IS_OF_UNITS=x.dim() == 2,
+        SHARES_PATTERN=shares_pattern, COUNTS=_power(len(counts)), **maps.tile(is_grid),
     )  # fmt: skip
     return y
 
 
 @distort_maps.register_fake
 def _(
-    x: Tensor, measures: list[Tensor], seed: int, draw: int, rate: float, block: list[int], is_grid: bool,
-    is_realised: bool, scale: float, step_size: float, constant_size: float, shares_pattern: bool,
+    x: Tensor, measures: list[Tensor], seed: int, pass_number: Tensor, call: int, rate: float, block: list[int],
+    is_grid: bool, is_realised: bool, scale: float, step_size: float, constant_size: float, shares_pattern: bool,
 ) -> Tensor:  # fmt: skip
     return torch.empty_like(x)
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.regularizers.fused import choice
-from tasks.regularizers.fused.choice import INTERPRETER, fused_on_meta, has_fused_maps, is_fused
+from tasks.regularizers.fused.choice import has_fused_maps, is_fused
+from tasks.runtime import kernel_devices
+from tasks.runtime.kernel_devices import INTERPRETER, kernels_on, types_here
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-has_triton = pytest.mark.skipif(not choice.is_available(), reason="needs Triton")
+has_triton = pytest.mark.skipif(not kernel_devices.is_available(), reason="needs Triton")
 
 
 def on_meta(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -25,19 +26,29 @@ def on_meta(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
 @has_triton
 def test_kernels_are_used_on_a_gpu_and_in_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(INTERPRETER, raising=False)
-    assert not is_fused(torch.ones(2))
-    assert not is_fused(on_meta(2))
-    with fused_on_meta():
+    assert types_here() == {"cuda"}
+    monkeypatch.setenv(INTERPRETER, "1")
+    assert types_here() == {"cuda", "cpu"}
+
+
+def test_without_triton_the_portable_form_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_devices, "is_available", lambda: False)
+    monkeypatch.setenv(INTERPRETER, "1")
+    assert types_here() == frozenset()
+
+
+def test_kernels_take_floats_of_32_bits_and_less() -> None:
+    with kernels_on("meta"):
         assert is_fused(on_meta(2))
         assert is_fused(on_meta(2, dtype=torch.bfloat16))
         assert not is_fused(on_meta(2, dtype=torch.float64)), "kernels compute in 32 bits"
         assert not is_fused(on_meta(0, 3))
-    assert not is_fused(on_meta(2))
-    monkeypatch.setenv(INTERPRETER, "1")
-    assert is_fused(torch.ones(2))
+        assert not is_fused(torch.ones(2))
+    with kernels_on("cpu"):
+        assert is_fused(torch.ones(2))
+        assert not is_fused(on_meta(2))
 
 
-@has_triton
 @pytest.mark.parametrize(
     ("shape", "overlap", "fits"),
     [
@@ -53,16 +64,8 @@ def test_kernels_are_used_on_a_gpu_and_in_the_interpreter(monkeypatch: pytest.Mo
 def test_larger_maps_than_a_program_holds_take_the_portable_form(
     shape: tuple[int, ...], overlap: bool, fits: bool
 ) -> None:
-    with fused_on_meta():
+    with kernels_on("meta"):
         assert has_fused_maps(on_meta(*shape), overlap=overlap) == fits
-
-
-def test_without_triton_the_portable_form_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "is_available", lambda: False)
-    monkeypatch.setenv(INTERPRETER, "1")
-    with fused_on_meta():
-        assert not is_fused(torch.ones(2))
-        assert not is_fused(on_meta(2))
 
 
 def run(*command: str, **environment: str) -> str:

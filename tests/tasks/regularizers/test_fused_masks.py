@@ -6,6 +6,7 @@ The interpreter must be chosen before Triton is loaded, so these tests run in a 
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Callable
@@ -20,7 +21,6 @@ from tiny_tasks import binomial_bound
 from torch import Tensor, nn
 
 from tasks.regularizers.fused import operators
-from tasks.regularizers.fused.choice import INTERPRETER, is_available
 from tasks.regularizers.fused.masks import (
     distorted_blocks,
     masked_alike,
@@ -35,7 +35,9 @@ from tasks.regularizers.fused.masks import (
 from tasks.regularizers.generalized_dropout import FamilyMask, GeneralizedDropout
 from tasks.regularizers.parts.distortion import largest_weights
 from tasks.regularizers.shakedrop import Shake, ShakeDrop
-from tasks.runtime.streams import MaskStream
+from tasks.runtime.kernel_devices import INTERPRETER, is_available
+from tasks.runtime.passes import Draw
+from tasks.runtime.streams import MaskStream, Streams
 from tasks.theory.drop_rates import keep_matrix
 
 pytestmark = pytest.mark.skipif(
@@ -47,6 +49,10 @@ LAYOUTS = {"rows first": torch.contiguous_format, "channels last": torch.channel
 
 def stream(seed: int = 0) -> MaskStream:
     return MaskStream(seed, "here", "cpu")
+
+
+def draw(key: int, number: int = 3, call: int = 0) -> Draw:
+    return Draw(key, torch.tensor(number), call)
 
 
 def ones(*shape: int, layout: str = "rows first") -> Tensor:
@@ -69,11 +75,14 @@ def test_philox_has_its_published_values() -> None:
     assert philox([0, 0, 0, 0], 0) == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
 
 
-@pytest.mark.parametrize("seed", [7, 2**62 + 12345])
-def test_elements_are_kept_by_the_words_of_philox(seed: int) -> None:
-    size, draw, block = 200, 3, 64  # of four groups: the least power of 2 from 200 / 4 on
-    kept = operators.mask_elements(torch.ones(size), None, seed, draw, 0.4, 1.0, False)
-    words = [philox([i % block, 0, draw, 0], seed)[i // block] for i in range(size)]
+@pytest.mark.parametrize("key", [7, 2**62 + 12345])
+@pytest.mark.parametrize("number", [0, 2**31 + 5], ids=["first pass", "pass aside"])
+@pytest.mark.parametrize("call", [0, 3])
+def test_elements_are_kept_by_the_words_of_philox(key: int, number: int, call: int) -> None:
+    """Its counter is the index (64 bits), the pass, and the call beside the purpose (8 bits)."""
+    size, block = 200, 64  # of four groups: the least power of 2 from 200 / 4 on
+    kept = operators.mask_elements(torch.ones(size), None, *draw(key, number, call), 0.4, 1.0, False)
+    words = [philox([i % block, 0, number, call * 256], key)[i // block] for i in range(size)]
     assert kept.tolist() == [float(uniform(word) < np.float32(0.4)) for word in words]
 
 
@@ -141,11 +150,11 @@ def test_pixels_are_kept_at_dropblocks_rates(size: tuple[int, int], block_size: 
 
 def test_blocks_are_the_portable_ones_of_the_same_seeds() -> None:
     shape, rate, block, key = (10, 3, 9, 12), 0.03, [3, 4], 99
-    words = [philox([pixel, 0, 1, 0], key)[0] for pixel in range(math.prod(shape))]
+    words = [philox([pixel, 0, 3, 0], key)[0] for pixel in range(math.prod(shape))]
     seeds = torch.tensor([uniform(word) < rate for word in words]).view(shape)
     inside = seeds[:, :, : 9 - 3 + 1, : 12 - 4 + 1].float()
     portable = F.max_pool2d(F.pad(inside, (3, 3, 2, 2)), (3, 4), stride=1) == 0
-    kept = operators.mask_maps(ones(*shape), None, None, key, 1, rate, block, False, 1.0) != 0
+    kept = operators.mask_maps(ones(*shape), None, None, *draw(key), rate, block, False, 1.0) != 0
     assert torch.equal(kept, portable)
     assert 0.5 < float(kept.double().mean()) < 0.9
 
@@ -179,7 +188,7 @@ def test_gaussian_noise_has_mean_1_and_its_deviation() -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", MASKS)
 def test_the_backward_pass_draws_the_same_mask(name: str, layout: str) -> None:
-    x = torch.rand(4, 3, 6, 6).add(1).to(memory_format=LAYOUTS[layout]).requires_grad_()
+    x = torch.rand(12, 3, 6, 6).add(1).to(memory_format=LAYOUTS[layout]).requires_grad_()
     y = MASKS[name](x, stream())
     for gradient_layout in LAYOUTS.values():
         (gradient,) = torch.autograd.grad(y, x, torch.ones_like(x).to(memory_format=gradient_layout), retain_graph=True)
@@ -217,19 +226,27 @@ def test_in_16_bits_products_and_scales_have_32_and_are_rounded_once(name: str, 
         assert torch.equal(half, kept.to(dtype))
 
 
-def test_every_draw_of_a_stream_is_another_and_a_stream_resumes() -> None:
-    here = stream()
-    first = masked_elements(ones(50, 50), here, 0.5, 1.0)
-    before = here.state()
-    second = masked_elements(ones(50, 50), here, 0.5, 1.0)
-    here.restore(before)
-    assert torch.equal(second, masked_elements(ones(50, 50), here, 0.5, 1.0))
-    here.swap()
-    others = [first, second, masked_elements(ones(50, 50), here, 0.5, 1.0)]
-    others.append(masked_elements(ones(50, 50), stream(1), 0.5, 1.0))
-    for one in range(4):
+def test_every_draw_of_a_training_is_another_and_a_training_resumes() -> None:
+    """Draws of two calls, passes and streams, and those aside."""
+    streams = Streams()
+    here, there = (streams.masks(0, name, torch.device("cpu")) for name in ("here", "there"))
+    network = nn.Identity()
+    streams.number_passes_of(network)
+
+    def passed() -> list[Tensor]:
+        network(torch.ones(1))
+        return [masked_elements(ones(50, 50), each, 0.5, 1.0) for each in (here, here, there)]
+
+    first, before = passed(), copy.deepcopy(streams.state())
+    with streams.aside():
+        aside = passed()
+    second = passed()
+    streams.restore(before)
+    assert all(map(torch.equal, second, passed()))
+    draws = [*first, *aside, *second]
+    for one in range(len(draws)):
         for other in range(one):
-            agreement = float((others[one] == others[other]).double().mean())
+            agreement = float((draws[one] == draws[other]).double().mean())
             assert abs(agreement - 0.5) <= float(binomial_bound(0.5, 2500))
 
 
@@ -274,16 +291,17 @@ def test_samples_are_shaken_by_independent_uniform_factors(level: str) -> None:
 
 def test_factors_come_from_the_words_of_philox() -> None:
     """Of the second word of the counter's second half: 0 for what is kept, 4 for factors and 5 for the gradient's."""
-    key, draw, keep_rate, shape = 2**62 + 12345, 3, 0.4, (5, 3, 5, 7)
+    key, keep_rate, shape = 2**62 + 12345, 0.4, (5, 3, 5, 7)
     size, block, num_parts = 105, 32, 1  # of four groups: the least power of 2 from 105 / 4 on
     for is_backward in (False, True):
-        y = operators.shake_samples(torch.ones(shape), key, draw, [size, 1, size], keep_rate, -1.0, 0.5, is_backward)
+        bounds = -1.0, 0.5
+        y = operators.shake_samples(torch.ones(shape), *draw(key), [size, 1, size], keep_rate, *bounds, is_backward)
         for sample, factors in enumerate(y.flatten(1)):
             words = [
-                philox([sample * num_parts * block + i % block, 0, draw, 4 + is_backward], key)[i // block]
+                philox([sample * num_parts * block + i % block, 0, 3, 4 + is_backward], key)[i // block]
                 for i in range(size)
             ]
-            is_kept = uniform(philox([sample, 0, draw, 0], key)[0]) < np.float32(keep_rate)
+            is_kept = uniform(philox([sample, 0, 3, 0], key)[0]) < np.float32(keep_rate)
             expected = [1.0 if is_kept else float(np.float32(-1) + np.float32(1.5) * uniform(word)) for word in words]
             torch.testing.assert_close(factors, torch.tensor(expected), rtol=0, atol=2e-7)
 
@@ -369,7 +387,7 @@ def test_signs_are_drawn_for_each_tap() -> None:
     behind = nn.Conv2d(60, 1, 3)
     nn.init.constant_(behind.weight, 0.9)
     table = operators.measure_maps(
-        torch.randn(1, 60, 2, 2), behind.weight.detach(), None, 5, 1, 1.0, [1, 1], True, True, False, 1, 1.0
+        torch.randn(1, 60, 2, 2), behind.weight.detach(), None, *draw(5), 1.0, [1, 1], True, True, False, 1, 1.0
     )[-1]
     assert {round(abs(float(size)), 4) for size in table} <= {0.1, 0.3, 0.5, 0.7, 0.9}
     assert float(table.square().mean()) == pytest.approx(0.81 / 9, rel=5 * math.sqrt(2 / 60))

@@ -10,7 +10,7 @@ from tiny_tasks import TINY_TASKS, tasks_for, with_pins
 
 from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
-from tasks.regularizers.fused import choice
+from tasks.runtime.kernel_devices import kernels_on
 from tasks.runtime.sending import send
 from tasks.runtime.switches import Switches
 from tasks.task import Setting, Task
@@ -51,10 +51,10 @@ def test_a_step_keeps_to_its_device_and_never_waits_for_it(task: str, name: str)
 
 
 @pytest.mark.parametrize("name", slow_but(FUSED, ["dropout", "block_feature_map_distortion"]))
-def test_so_does_a_step_without_fused_kernels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "is_available", lambda: False)
-    for task in tasks_for(REGULARIZERS[name]()):
-        _look_at_steps(task, name, switches=None)
+def test_so_does_a_step_without_fused_kernels(name: str) -> None:
+    with kernels_on():
+        for task in tasks_for(REGULARIZERS[name]()):
+            _look_at_steps(task, name, switches=None)
 
 
 @pytest.mark.slow

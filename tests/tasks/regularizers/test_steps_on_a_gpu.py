@@ -14,7 +14,9 @@ from tiny_tasks import TINY_TASKS, tasks_for
 
 from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
-from tasks.regularizers.fused import choice, operators
+from tasks.regularizers.fused import operators
+from tasks.runtime.kernel_devices import is_available, kernels_on
+from tasks.runtime.passes import Draw
 from tasks.runtime.switches import Switches
 
 pytestmark = pytest.mark.cuda
@@ -55,32 +57,39 @@ def test_no_step_waits_in_16_bits_with_channels_last(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FUSED)
-def test_no_step_waits_without_the_fused_kernels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "is_available", lambda: False)
-    for task in tasks_for(REGULARIZERS[name]()):
-        look_at_steps(task, name)
+def test_no_step_waits_without_the_fused_kernels(name: str) -> None:
+    with kernels_on():
+        for task in tasks_for(REGULARIZERS[name]()):
+            look_at_steps(task, name)
 
 
-@pytest.mark.skipif(not choice.is_available(), reason="needs Triton")
+def draw(key: int) -> Draw:
+    return Draw(key, torch.tensor(3, device=DEVICE), call=2)
+
+
+COUNTER = [3, 2 * 256]  # what follows the index: the pass, and the call beside the purpose
+
+
+@pytest.mark.skipif(not is_available(), reason="needs Triton")
 @pytest.mark.parametrize("size", [1, 1000, 100_003])
 def test_elements_are_kept_by_the_words_of_philox(size: int) -> None:
-    kept = operators.mask_elements(torch.ones(size, device=DEVICE), None, 2**62 + 5, 3, 0.4, 1.0, False).cpu()
+    kept = operators.mask_elements(torch.ones(size, device=DEVICE), None, *draw(2**62 + 5), 0.4, 1.0, False).cpu()
     block = min(operators.BLOCK, max(16, operators._power(-(-size // 4))))
     for i in range(0, size, max(1, size // 100)):
         program, group, column = i // (4 * block), i // block % 4, i % block
-        word = philox([program * block + column, 0, 3, 0], 2**62 + 5)[group]
+        word = philox([program * block + column, 0, *COUNTER], 2**62 + 5)[group]
         assert bool(kept[i]) == (uniform(word) < 0.4)
 
 
-@pytest.mark.skipif(not choice.is_available(), reason="needs Triton")
+@pytest.mark.skipif(not is_available(), reason="needs Triton")
 @pytest.mark.parametrize("shape", [(2, 16, 32, 32), (4, 3, 9, 12), (1, 2, 100, 65)])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
 def test_blocks_are_the_portable_ones_of_the_same_seeds(
     shape: tuple[int, int, int, int], layout: torch.memory_format
 ) -> None:
-    words = [philox([pixel, 0, 1, 0], 99)[0] for pixel in range(math.prod(shape))]
+    words = [philox([pixel, 0, *COUNTER], 99)[0] for pixel in range(math.prod(shape))]
     seeds = torch.tensor([float(uniform(word) < 0.03) for word in words], device=DEVICE).view(shape)
     inside = seeds[:, :, : shape[2] - 2, : shape[3] - 3]
     portable = F.max_pool2d(F.pad(inside, (3, 3, 2, 2)), (3, 4), stride=1) == 0
     x = torch.ones(shape, device=DEVICE).to(memory_format=layout)
-    assert torch.equal(operators.mask_maps(x, None, None, 99, 1, 0.03, [3, 4], False, 1.0) != 0, portable)
+    assert torch.equal(operators.mask_maps(x, None, None, *draw(99), 0.03, [3, 4], False, 1.0) != 0, portable)
