@@ -95,9 +95,12 @@ class InFlight:
         """Record how the Tune trial `tune_id` ended; Tune will not retry it.
 
         If its worker was lost, its trials are given out again, one by one, until each has lost too many workers. Tune's
-        own retries do not suffice: it gives up at once if one lost worker breaks two of its calls. A Tune trial that
-        neither reported nor lost its worker was cut off; its trials run when the campaign is resumed.
+        own retries do not suffice: it gives up at once if one lost worker breaks two of its calls. A worker that could
+        not start the process of its trials counts as lost. A Tune trial that neither reported nor lost its worker was
+        cut off; its trials run when the campaign is resumed.
         """
+        cause = result.get("not_started", "")
+        was_lost = was_lost or bool(cause)
         if was_lost:
             self.count_loss(tune_id)
         pack = self._out.pop(tune_id, None)
@@ -111,7 +114,8 @@ class InFlight:
             num_losses, num_evictions = (n[pack[0].trial_id] for n in (self._num_losses, self._num_evictions))
             is_spent = len(pack) == 1 and (num_losses > MAX_WORKER_LOSSES or num_evictions > MAX_EVICTIONS)
             num = num_losses + num_evictions
-            self._note(pack, [record_lost_trial(pack[0], num, self._store, self._execution)] if is_spent else [])
+            ends = [record_lost_trial(pack[0], num, self._store, self._execution, cause)] if is_spent else []
+            self._note(pack, ends)
 
     def _note(self, pack: Pack, ends: Sequence[TrialSummary]) -> None:
         """Pass on how the trials ended; with an empty `ends` they will run again, one by one."""
@@ -152,9 +156,16 @@ class DriverOnly:
         return self
 
 
-def record_lost_trial(spec: TrialSpec, num_losses: int, store: Store, execution: Execution) -> TrialSummary:
-    """Write a row for a trial whose worker was lost too often; a replay of its study needs the outcome."""
+def record_lost_trial(
+    spec: TrialSpec, num_losses: int, store: Store, execution: Execution, cause: str = ""
+) -> TrialSummary:
+    """Write a row for a trial whose worker was lost too often; a replay of its study needs the outcome.
+
+    `cause` is the error with which the worker could not start the trial's process the last time; empty: it started.
+    """
     message = f"The trial's worker was lost {num_losses} times."
+    if cause:
+        message = f"The trial's process could not be started in {num_losses} tries; the last error was {cause}"
     record = lost_record(spec, execution, "crashed", message).with_values(attempts=num_losses)
     store.write(record)
     return TrialSummary.of(record)

@@ -429,7 +429,8 @@ def _trainable(
     """What a Tune trial does: run a pack of our trials in a child process, then write their rows.
 
     Failures of trials become rows. A row that cannot be written is reported, not raised: after an exception Tune would
-    run the trials again, with the disk still full. A node that cannot run trials is reported in the same way.
+    run the trials again, with the disk still full. So are a node that cannot run trials, and a process that cannot be
+    started, since Tune does not pass on the cause of an exception.
     """
     from ray import tune
 
@@ -440,8 +441,12 @@ def _trainable(
     store = Store(location)  # not before the check: a node without credentials cannot open it
     held = Limits(most=execution.most_at_once).at_once(node.num_held(wanted))
     execution = replace(execution, trials_at_once=held, trial_seconds=config["trial_seconds"])
-    with noted(store, pack, execution.gpu_fraction > 0, node.node_id):
-        records = run_pack_isolated(pack, execution)
+    try:
+        with noted(store, pack, execution.gpu_fraction > 0, node.node_id):
+            records = run_pack_isolated(pack, execution)
+    except (OSError, EOFError) as error:
+        tune.report({_METRIC: 0, "not_started": f"{type(error).__name__}: {error}"})
+        return
     try:
         for record in records:
             store.write(record)

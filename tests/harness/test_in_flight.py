@@ -65,6 +65,17 @@ def test_evictions_do_not_add_to_losses(in_flight):
     assert [done.status for done in store.finished().values()] == ["crashed"]
 
 
+def test_why_a_trial_could_not_be_started_stands_in_its_row(in_flight):
+    trials, store = in_flight()
+    for time in range(MAX_WORKER_LOSSES + 1):
+        trials.give(f"{time}")
+        trials.take(f"{time}", {"not_started": "OSError: [Errno 24] Too many open files"}, was_lost=False)
+    (row,) = store.rows(["status", "error_message"])
+    assert row["status"] == "crashed"
+    assert "could not be started in 3 tries" in row["error_message"]
+    assert "[Errno 24] Too many open files" in row["error_message"]
+
+
 def test_no_more_are_out_than_there_is_room_for_and_more_when_nodes_join(in_flight, tmp_path):
     room = [2]
     store = Store(tmp_path)
