@@ -184,6 +184,7 @@ class RunOptions:
     deterministic: bool = option(
         "Use only algorithms that repeat bit for bit on a GPU.", "--deterministic", default=False
     )
+    device_decoding: bool = option("Decode JPEG files on the GPU.", "--device-decoding", default=False)
     seed: int | None = option("Seed of the campaign, which sets the trials' seeds and the searches.", unset="0")
     retry_failed: bool = option(
         "Run trials again that ended without a result.", "--retry-failed", default=False, of=_RUNNING
@@ -265,6 +266,7 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
         "cuda_graphs": options.cuda_graphs,
         "tf32": options.tf32,
         "deterministic": options.deterministic,
+        "device_decoding": options.device_decoding,
     }
     return Request(
         suite_name=name,

@@ -14,7 +14,7 @@ from tasks.datasets.image_files import ImageFiles
 _READERS = 8
 _TAIL_BYTES = 64
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}  # end markers, among the last bytes of a complete file
-_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # raised by Pillow for damaged files
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # raised by Pillow for damaged files
 
 
 class ImageError(ValueError):
@@ -30,7 +30,7 @@ def decoded(path: Path) -> Image.Image:
     try:
         with Image.open(path) as file:
             return _as_colours(file)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise ImageError(str(error)) from error
 
 
@@ -61,5 +61,5 @@ def _faults(path: Path) -> Iterator[str]:
             is_whole = _ENDS.get(kind, b"") in stream.read()
         if not is_whole:
             decoded(path)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         yield f"{path} ({error})"

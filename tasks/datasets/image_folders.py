@@ -61,6 +61,7 @@ class ImageFolders(Dataset):
                 size=self.shape[1],
                 preprocessing=ChannelNormalisation(mean=self.mean, std=self.std),
                 num_workers=num_workers,
+                device_decoding=protocol is not None and protocol.switches.device_decoding,
             )
 
         return Splits(

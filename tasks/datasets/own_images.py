@@ -56,6 +56,7 @@ class OwnImages(Dataset):
                 size=self.shape[1],
                 preprocessing=normalisation_of(self.mean, self.std, protocol.preprocessing if protocol else "standard"),
                 num_workers=num_workers,
+                device_decoding=protocol is not None and protocol.switches.device_decoding,
             )
 
         return Splits(

@@ -9,6 +9,7 @@ import ctypes
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torchvision.transforms import v2
 
 from tasks.datasets.batches import Samples, TrainingData
+from tasks.datasets.encoded_images import Encoded, encoded, samples_of
 from tasks.datasets.image_decoding import ImageError, decoded
 from tasks.datasets.image_files import ImageFiles
 from tasks.datasets.preprocessing import ChannelNormalisation
@@ -43,6 +45,8 @@ class Streamed(Samples):
     With the augmentation `resized_crop`, training images are cropped at random (8 % to 100 % of the area, aspect ratios
     from 3:4 to 4:3, torchvision's RandomResizedCrop); with `flip` they are mirrored with probability 1/2. All other
     images are scaled so that their short side is 256/224 times the size, and cropped at the centre.
+
+    With `device_decoding` the device decodes JPEG files, else Pillow in the worker processes. Cuts are the same.
     """
 
     files: ImageFiles
@@ -50,6 +54,7 @@ class Streamed(Samples):
     size: int
     preprocessing: ChannelNormalisation
     num_workers: int = 0
+    device_decoding: bool = False
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def __len__(self) -> int:
@@ -70,8 +75,8 @@ class Streamed(Samples):
         plan = _Plan()
         parts = torch.split(torch.arange(len(self)), batch_size)
         plan.batches = [[(0, int(place)) for place in part] for part in parts]
-        for images, labels in self._loader(plan, seed=0, augmentation=()):
-            batch = self.on_device(images, labels)
+        for read, labels in self._loader(plan, seed=0, augmentation=()):
+            batch = self.on_device(read, labels)
             yield Batch(self.preprocessing(batch.inputs), batch.targets)
 
     def batches(self, batch_size: int, seed: int, augmentation: Sequence[str] = ()) -> StreamedBatches:
@@ -83,15 +88,26 @@ class Streamed(Samples):
         """That of the preprocessing."""
         return self.preprocessing.input_space
 
-    def on_device(self, images: Tensor, labels: Tensor) -> Batch:
-        """The batch on the device: uint8 images and one-hot targets."""
+    def on_device(self, read: Tensor | Sequence[Encoded], labels: Tensor) -> Batch:
+        """The batch on the device: uint8 images and one-hot targets.
+
+        Raises:
+            DataError: when a file cannot be decoded.
+        """
         targets = F.one_hot(labels.to(self.device, non_blocking=True), self.num_classes).float()
-        return Batch(images.to(self.device, non_blocking=True), targets)
+        if isinstance(read, Tensor):
+            return Batch(read.to(self.device, non_blocking=True), targets)
+        try:
+            return Batch(samples_of(read, self.size, _short_side(self.size), self.device), targets)
+        except ImageError as error:
+            raise DataError(f"An image cannot be read ({error}); replace or remove it.") from error
 
     def _loader(self, plan: _Plan, seed: int, augmentation: Sequence[str], keep: bool = False) -> DataLoader[Any]:
+        images = _EncodedImages if self.device_decoding else _Images
         return DataLoader(
-            _Images(self.files, self.size, seed, tuple(augmentation)),
+            images(self.files, self.size, seed, tuple(augmentation)),
             batch_sampler=plan,
+            collate_fn=_listed if self.device_decoding else None,
             num_workers=self.num_workers,
             persistent_workers=keep and self.num_workers > 0,
             pin_memory=self.device.type == "cuda",
@@ -118,8 +134,8 @@ class StreamedBatches(TrainingData):
         order = torch.randperm(self.num_samples, generator=torch_stream(self._seed, f"order/{self._epoch}"))
         whole = order[: len(self) * self.batch_size].view(len(self), self.batch_size).tolist()
         self._plan.batches = [[(self._epoch, place) for place in places] for places in whole]
-        for images, labels in self._loader:
-            yield self._images.on_device(images, labels)
+        for read, labels in self._loader:
+            yield self._images.on_device(read, labels)
 
     @property
     def input_space(self) -> InputSpace:
@@ -152,12 +168,32 @@ class _Plan:
         return len(self.batches)
 
 
-class _Images(TorchDataset[tuple[Tensor, Tensor]]):
+class _Files(TorchDataset[Any]):
+    """Image files and the draws of their cuts, for worker processes."""
+
+    def __init__(self, files: ImageFiles, size: int, seed: int, augmentation: tuple[str, ...]) -> None:
+        self._files, self._size, self._seed, self._augmentation = files, size, seed, augmentation
+
+    @contextmanager
+    def _draws(self, epoch: int, place: int) -> Iterator[None]:
+        """A context in which torch's global generator, from which torchvision draws, is that of one image."""
+        before = torch.get_rng_state()  # for other draws of the trial
+        torch.default_generator.manual_seed(stream_seed(self._seed, f"augmentation/{epoch}/{place}"))
+        try:
+            yield
+        except ImageError as error:
+            path = self._files.path(place)
+            raise DataError(f"The image {path} cannot be read ({error}); replace or remove it.") from error
+        finally:
+            torch.set_rng_state(before)
+
+
+class _Images(_Files):
     """Reads, crops and flips one image, in a worker process."""
 
     def __init__(self, files: ImageFiles, size: int, seed: int, augmentation: tuple[str, ...]) -> None:
-        self._files, self._seed = files, seed
-        centre = [v2.Resize(round(size * RESIZED_OVER_CROP)), v2.CenterCrop(size)]
+        super().__init__(files, size, seed, augmentation)
+        centre = [v2.Resize(_short_side(size)), v2.CenterCrop(size)]
         self._plain = v2.Compose([*centre, v2.PILToTensor()])
         cut = [v2.RandomResizedCrop(size)] if "resized_crop" in augmentation else centre
         flip = [v2.RandomHorizontalFlip()] if "flip" in augmentation else []
@@ -166,20 +202,29 @@ class _Images(TorchDataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, request: Request) -> tuple[Tensor, Tensor]:
         """Image (3, size, size) of bytes, and its label."""
         epoch, place = request
-        path = self._files.path(place)
-        try:
-            image = decoded(path)
-        except ImageError as error:
-            raise DataError(f"The image {path} cannot be read ({error}); replace or remove it.") from error
-        if not epoch:
-            return self._plain(image), self._files.labels[place]
-        # torchvision draws from torch's global generator; restore its state for other draws of the trial.
-        before = torch.get_rng_state()
-        torch.default_generator.manual_seed(stream_seed(self._seed, f"augmentation/{epoch}/{place}"))
-        try:
-            return self._augmented(image), self._files.labels[place]
-        finally:
-            torch.set_rng_state(before)
+        with self._draws(epoch, place):
+            image = decoded(self._files.path(place))
+            return (self._augmented if epoch else self._plain)(image), self._files.labels[place]
+
+
+class _EncodedImages(_Files):
+    """Reads one file and draws its cut, in a worker process; the device does the rest."""
+
+    def __getitem__(self, request: Request) -> tuple[Encoded, Tensor]:
+        """The file, and its label."""
+        epoch, place = request
+        with self._draws(epoch, place):
+            return encoded(self._files.path(place), self._augmentation if epoch else ()), self._files.labels[place]
+
+
+def _listed(samples: Sequence[tuple[Encoded, Tensor]]) -> tuple[list[Encoded], Tensor]:
+    """A batch of files of different sizes."""
+    return [read for read, _ in samples], torch.stack([label for _, label in samples])
+
+
+def _short_side(size: int) -> int:
+    """Of an image that is scaled before its centre is cut."""
+    return round(size * RESIZED_OVER_CROP)
 
 
 def _die_with_parent(worker: int) -> None:

@@ -42,7 +42,7 @@ def execute_by(switches: Switches, network: nn.Module, device: torch.device, bac
     _set_arithmetic(switches)
     if switches.channels_last:
         network.to(memory_format=torch.channels_last)
-    if replace(switches, tf32=False, deterministic=False).text:
+    if replace(switches, tf32=False, deterministic=False, device_decoding=False).text:
         network.forward = _Forward(network.forward, switches, device, backend)
 
 

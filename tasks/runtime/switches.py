@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 Precision = Literal["fp32", "bf16", "fp16"]
-_FLAGS = ("channels_last", "compile", "cuda_graphs", "tf32", "deterministic")
-_NEED_CUDA = ("cuda_graphs", "tf32")
+_FLAGS = ("channels_last", "compile", "cuda_graphs", "tf32", "deterministic", "device_decoding")
+_NEED_CUDA = ("cuda_graphs", "tf32", "device_decoding")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +23,8 @@ class Switches:
             of mantissa (relative error about 3e-4); needs a CUDA device. Without it all of them are exact to 32 bits.
         deterministic: use only algorithms that give the same bits in every run. A CPU has no others; on a GPU they are
             slower, and an operation without one raises.
+        device_decoding: decode the JPEG files of streamed images on the device; needs a CUDA device. Pixels differ by a
+            few levels from those that a CPU decodes.
 
     Raises:
         ValueError: for an unknown precision, or CUDA graphs without the compiler.
@@ -34,6 +36,7 @@ class Switches:
     cuda_graphs: bool = False
     tf32: bool = False
     deterministic: bool = False
+    device_decoding: bool = False
 
     def __post_init__(self) -> None:
         """Check the precision and the combination of switches."""

@@ -58,7 +58,7 @@ def test_switches_come_back_from_their_text(switches: Switches) -> None:
 
 @pytest.mark.parametrize("text", ["fp8", "bf16,compile", "fast", "Compile"])
 def test_a_text_that_names_no_switch_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"Switches are fp32, bf16, .*cuda_graphs, tf32, deterministic, got"):
+    with pytest.raises(ValueError, match=r"Switches are fp32, .*tf32, deterministic, device_decoding, got"):
         Switches.of(text)
 
 
@@ -69,8 +69,9 @@ def test_without_switches_the_network_is_left_as_it_is() -> None:
 
 
 def test_what_only_a_gpu_has_is_refused_on_a_processor() -> None:
-    with pytest.raises(ValueError, match="The switches cuda_graphs, tf32 need a CUDA device, got cpu"):
-        execute_by(Switches(compile=True, cuda_graphs=True, tf32=True), nn.Linear(2, 2), CPU)
+    switches = Switches(compile=True, cuda_graphs=True, tf32=True, device_decoding=True)
+    with pytest.raises(ValueError, match="The switches cuda_graphs, tf32, device_decoding need a CUDA device, got cpu"):
+        execute_by(switches, nn.Linear(2, 2), CPU)
 
 
 @pytest.fixture
