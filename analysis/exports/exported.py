@@ -9,6 +9,11 @@ from dataclasses import dataclass
 
 EXTRA = "regarena[export]"
 _MOST_CHARACTERS = 300  # of another tool's message within a sentence
+_REASONS = {
+    "Max retries exceeded": "no server answers there",  # of the library requests, in a message of many lines
+    "Response body: '<": "another kind of server answers there",  # of MLflow, with a page of HTML
+}
+"""What messages of other tools mean that hold this text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +73,6 @@ def told_as_export_error(where: str, *kinds: type[Exception]) -> Iterator[None]:
         yield
     except kinds as error:
         text = " ".join(str(getattr(error, "orig", None) or error).split()) or type(error).__name__  # without the SQL
-        if "Max retries exceeded" in text:  # of the library requests, in a message of many lines
-            text = "no server answers there"
+        text = next((reason for words, reason in _REASONS.items() if words in text), text)
         shown = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."
         raise ExportError(f"{where} cannot be written: {shown.rstrip('.')}.") from error

@@ -152,13 +152,3 @@ def test_mlflow_itself_reads_the_runs_from_a_database(tmp_path: Path, monkeypatc
     history = client.get_metric_history(run.info.run_id, "validation/accuracy")
     assert sorted((point.step, round(point.value, 9)) for point in history) == [(0, 0.3), (1, 0.4), (2, 0.5)]
     assert len(client.search_runs(ids, "attributes.status = 'KILLED'")) == 1
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
-    folder = write(tmp_path, searched())
-    with pytest.raises(
-        analysis.ExportError, match=r"^http://127\.0\.0\.1:9 cannot be written: no server answers there\.$"
-    ):
-        analysis.export(folder, "mlflow", "http://127.0.0.1:9")
