@@ -6,14 +6,16 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from html import unescape
 from typing import Any
+from xml.etree.ElementTree import Element, tostring
 
 import typer
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+from analysis.shown.formulas import typeset
 from harness.cli import app
-from harness.command.cards import card
+from harness.command.cards import card, facts
 from harness.command.registries import TABLES
 from harness.records.columns import CURVE_TABLE, TRIAL_TABLE
 from harness.terminal.text import visible
@@ -78,7 +80,15 @@ def _cards(table: str) -> Iterator[str]:
     entries = TABLES[table]
     yield from (f"# {_TITLES[table]}", "", f"`regarena show NAME` prints these cards. There are {len(list(entries))}.")
     for name in entries:
-        yield from ("", f"## {name}", "", "```text", visible(card(name), keep="\n"), "```")
+        yield from ("", f"## {name}", "")
+        formula = (facts(name) or {}).get("formula") if table == "regularizers" else None
+        if formula:
+            yield from (f'<div class="card-formula">{_html(typeset(formula))}</div>', "")
+        yield from ("```text", visible(card(name), keep="\n"), "```")
+
+
+def _html(element: Element) -> str:
+    return tostring(element, "unicode", method="html")
 
 
 _TITLES = {

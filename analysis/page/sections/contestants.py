@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from xml.etree.ElementTree import Element
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from analysis.page.source import Source
 from analysis.page.tables import table_of, with_scale
 from analysis.rows.current import current_rows, succeeded
 from analysis.shown import tables as shown
+from analysis.shown.formulas import typeset
 from analysis.tables import campaign
 from analysis.tables.statistics import spans_decades
 from analysis.tables.verdicts import leaders_by_task, listed
@@ -41,6 +43,7 @@ def contestants(source: Source, files: Files) -> dict[str, Any]:
                 "name": name,
                 "anchor": source.anchors[name],
                 "facts": source.facts[name],
+                "formula": _typeset(source.facts[name].get("formula", "")),
                 "sentences": [*_record(name, of_name[name], leaders, titles), *rivals.get(name, [])],
                 "table": table_of(of_name[name], columns, without_empty=True, known_notes=source.notes),
                 "settings": settings.get(name),
@@ -50,6 +53,14 @@ def contestants(source: Source, files: Files) -> dict[str, Any]:
             for name in source.best_first
         ]
     }
+
+
+def _typeset(formula: str) -> Element | None:
+    """The formula as an element of the page; None if it is none that could be typeset."""
+    try:
+        return typeset(formula)
+    except ValueError:
+        return None
 
 
 _Key = tuple[str, str]  # scale and task

@@ -48,7 +48,9 @@ UNREADABLE = """
 return [...document.querySelectorAll(".drawing")].flatMap(place => [...place.querySelectorAll("svg text")]
   .filter(each => each.textContent).filter(each => {
     const box = each.getBoundingClientRect();
-    return parseFloat(getComputedStyle(each).fontSize) < 11 || box.left < place.getBoundingClientRect().left - 1;
+    const around = place.getBoundingClientRect(), isWhole = place.classList.contains("whole");
+    return parseFloat(getComputedStyle(each).fontSize) < 11 || box.left < around.left - 1
+      || (!isWhole && box.right > around.right + 1);
   }).map(each => each.textContent));
 """
 VIOLATIONS = """
@@ -238,7 +240,9 @@ def test_a_contestant_opens_and_shows_its_formula_its_settings_and_its_curves(op
     ]
     place.find_element("css selector", "summary").click()
     show_charts(opened)
-    assert "y = m x <b>" in place.text
+    (formula,) = place.find_elements("css selector", ".formula math")
+    assert "".join(formula.text.split()) == "y=mx<b>"
+    assert formula.size["width"] > 40, "it is drawn"
     assert "Somebody 2020" in place.text
     assert "Where it wins and loses" in place.text
     assert "drop_rate = " in place.text
@@ -290,6 +294,7 @@ def test_nothing_is_cut_and_no_labels_overlap(page, driver, width):
     assert cut == []
     overlapping = driver.execute_script(OVERLAPPING)
     assert overlapping == []
+    assert driver.execute_script(UNREADABLE) == []
 
 
 def test_of_many_contestants_no_labels_overlap_on_a_telephone(driver, tmp_path):
