@@ -36,7 +36,7 @@
   const tipOptions = { fill: "var(--page)", stroke: "var(--line)", fontSize: 13, lineWidth: 30 };
   const base = (width, height) => ({
     width, height, style: { fontSize: "13px", background: "none", overflow: "visible" }, color: { type: "identity" },
-    marginRight: 16, marginBottom: 46,
+    marginRight: 28, marginBottom: 46, // half of the widest label of a tick at the end of the axis
   });
   const pen = made("canvas").getContext("2d");
   const widthOf = (words) => {
@@ -61,7 +61,7 @@
   const matrixRoom = (list, width) => width - matrixNames(list, width).marginLeft - 16;
   const numFitting = (list, width) => Math.min(list.length, Math.max(2, Math.floor(matrixRoom(list, width) / smallest)));
   const axis = (label) => ({ label, labelArrow: "none", labelAnchor: "center", labelOffset: 40, grid: true });
-  const upright = (label) => ({ ...axis(label), labelOffset: 62, inset: 4 });
+  const upright = (label) => ({ ...axis(label), labelOffset: 62, inset: 4, ticks: 8 });
   // Ticks at whole numbers where all positions are whole, as epochs are.
   const ticks = (positions, most) =>
     positions.every(Number.isInteger) ? d3.ticks(Math.min(...positions), Math.max(...positions), most).filter(Number.isInteger) : most;
@@ -170,7 +170,7 @@
       const fill = (row) => tone(row.value > 0.5 ? "#0173b2" : "#de8f05");
       return plot({
         ...base(marginLeft + 16 + side * list.length, marginLeft + side * list.length + 8),
-        style: { fontSize, background: "none", overflow: "visible" }, marginLeft, marginTop: marginLeft, marginBottom: 8,
+        style: { fontSize, background: "none", overflow: "visible" }, marginLeft, marginRight: 16, marginTop: marginLeft, marginBottom: 8,
         x: { domain: list, label: null, axis: "top", tickRotate: -90, tickFormat, tickSize: 0 },
         y: { domain: list, label: null, tickFormat, tickSize: 0 },
         marks: [

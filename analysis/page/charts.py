@@ -168,14 +168,23 @@ def _points(rows: pd.DataFrame, drawing: Drawing) -> dict[str, Any]:
     front = [bool(each) for each in rows[drawing.front]] if drawing.front else []
     across = rows[drawing.across].astype(float)
     log = spans_decades(float(across.min()), float(across.max()), 1.0)
-    value = rows[drawing.value].astype(float)
-    margin = 0.15 * (value.max() - value.min()) or 0.05 * abs(value.max()) or 1.0
     return {
         "rows": columns | {"front": front},
         "reference": drawing.reference,
         "logAcross": log,
-        "range": numbers([value.min() - margin, value.max() + margin]),
+        "range": _range_of(rows, drawing),
     }
+
+
+def _range_of(rows: pd.DataFrame, drawing: Drawing) -> list[float | None]:
+    """The ends of the upright axis: values with their intervals, but no further beyond the values than these spread."""
+    value = rows[drawing.value].astype(float)
+    low, high = value.min(), value.max()
+    spread = (high - low) or 0.05 * abs(high) or 1.0
+    if drawing.low and drawing.high:
+        low = max(np.nanmin([low, rows[drawing.low].astype(float).min()]), low - spread)
+        high = min(np.nanmax([high, rows[drawing.high].astype(float).max()]), high + spread)
+    return numbers([low - 0.15 * spread, high + 0.15 * spread])
 
 
 def _matrix(rows: pd.DataFrame, drawing: Drawing) -> dict[str, Any]:

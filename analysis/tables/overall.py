@@ -180,13 +180,14 @@ def _smallest_p(num_tasks: int, num_regularizers: int) -> float:
 
 def _sentence(num_tasks: int, num_regularizers: int) -> str:
     tasks = "1 task" if num_tasks == 1 else f"{num_tasks} tasks"
+    contestants = "1 contestant" if num_regularizers == 1 else f"{num_regularizers} contestants"
     if min(num_tasks, num_regularizers) < FEWEST:
         return (
-            f"With {tasks} and {num_regularizers} contestant(s) in common nothing is tested over tasks: Friedman's "
-            f"test needs {FEWEST} of each."
+            f"With {tasks} and {contestants} in common nothing is tested over tasks: Friedman's test needs {FEWEST} of "
+            "each."
         )
     return (
-        f"With {tasks} and {num_regularizers} contestants the smallest p of Friedman's test is "
+        f"With {tasks} and {contestants} the smallest p of Friedman's test is "
         f"{smallest_friedman_p(num_tasks, num_regularizers):.3g}, that of Nemenyi's test of a pair "
         f"{smallest_nemenyi_p(num_tasks, num_regularizers):.3g}."
     )

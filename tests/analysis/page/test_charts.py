@@ -68,6 +68,19 @@ def test_points_without_a_cost_are_left_out_because_the_drawing_says_so():
     assert panel["rows"]["name"] == ["a"]
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.45, 0.65), (0.0, 1.0)], ids=["whole", "cut"])
+def test_intervals_are_whole_unless_they_would_press_the_values_together(low, high):
+    table = pd.DataFrame({
+        "scale": "smoke", "task": "t", "regularizer": ["a", "b"], "score": [0.5, 0.6], "cost": [1.0, 2.0],
+        "interval_low": [low, 0.58], "interval_high": [0.55, high], "is_on_front": [True, True],
+    })  # fmt: skip
+    (panel,) = chart_of(table, STATISTICS["score-cost"].drawing)["panels"]
+    bottom, top = panel["range"]
+    assert bottom < max(low, 0.4)
+    assert top > min(high, 0.7)
+    assert top - bottom < 4 * (0.6 - 0.5)
+
+
 def test_without_a_row_that_has_a_place_there_is_no_chart():
     table = pd.DataFrame({
         "scale": "smoke", "task": "t", "regularizer": ["a"], "score": [0.5], "cost": [np.nan],

@@ -55,7 +55,7 @@ def test_fewer_than_three_tasks_give_the_sentence_but_no_test(tmp_path):
     result = analysis.overall_significance(frame(tmp_path, rows_of(values))).iloc[0]
     assert math.isnan(result["friedman_p"])
     assert result["sentence"] == (
-        "With 2 tasks and 3 contestant(s) in common nothing is tested over tasks: Friedman's test needs 3 of each."
+        "With 2 tasks and 3 contestants in common nothing is tested over tasks: Friedman's test needs 3 of each."
     )
 
 
