@@ -1,4 +1,4 @@
-"""The README's example of a regularizer is complete, short, and competes."""
+"""The README's example of a regularizer is complete, short, and competes; CONTRIBUTING names modules as they are."""
 
 import os
 import re
@@ -12,6 +12,7 @@ import analysis
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 MAX_CODE_LINES = 25
 
 
@@ -66,8 +67,8 @@ def test_the_example_keeps_the_laws_of_contestants(installed, tmp_path):
 
 
 def way_of_one_trial() -> dict[str, list[str]]:
-    """The README's table: each module with those that it hands over to."""
-    section = README.partition("## The way of one trial")[2].partition("\n## ")[0]
+    """The table of CONTRIBUTING: each module with those that it hands over to."""
+    section = CONTRIBUTING.partition("## The way of one trial")[2].partition("\n## ")[0]
     cells = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
     return {re.findall(r"`([^`]+)`", first)[0]: re.findall(r"`([^`]+)`", last) for first, _, last in cells}
 
@@ -84,6 +85,6 @@ def test_each_module_on_the_way_of_a_trial_imports_those_that_it_hands_over_to()
 
 
 def test_the_way_of_a_trial_names_every_module_in_the_root_of_the_harness():
-    section = README.partition("## The way of one trial")[2].partition("\n## ")[0]
+    section = CONTRIBUTING.partition("## The way of one trial")[2].partition("\n## ")[0]
     unnamed = [path.name for path in (ROOT / "harness").glob("*.py") if f"harness/{path.name}" not in section]
     assert unnamed == ["__init__.py"]
