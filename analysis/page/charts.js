@@ -60,7 +60,10 @@
   const matrixNames = (list, width) => names(list, Math.min(width, 500), list.length > 15 ? 0.25 : 0.4);
   const matrixRoom = (list, width) => width - matrixNames(list, width).marginLeft - 16;
   const numFitting = (list, width) => Math.min(list.length, Math.max(2, Math.floor(matrixRoom(list, width) / smallest)));
-  const axis = (label) => ({ label, labelArrow: "none", labelAnchor: "center", labelOffset: 40, grid: true });
+  // A label stands below the middle of its axis; one that is longer than the axis ends where the axis does.
+  const axis = (label, room = Infinity) => ({
+    label, labelArrow: "none", labelAnchor: widthOf(label) > room ? "right" : "center", labelOffset: 40, grid: true,
+  });
   const upright = (label) => ({ ...axis(label), labelOffset: 62, inset: 4, ticks: 8 });
   // Ticks at whole numbers where all positions are whole, as epochs are.
   const ticks = (positions, most) =>
@@ -79,7 +82,7 @@
       const open = rows.filter((row) => known("low")(row) && !known("high")(row));
       return plot({
         ...base(width, 24 * rows.length + 80), marginLeft,
-        x: { ...axis(panel.label ?? chart.label), type: panel.log ? "log" : "linear", ...domain, nice: true, ticks: width < 500 ? 4 : 8 },
+        x: { ...axis(panel.label ?? chart.label, width - marginLeft), type: panel.log ? "log" : "linear", ...domain, nice: true, ticks: width < 500 ? 4 : 8 },
         y: { domain: list, label: null, tickFormat, tickSize: 0 },
         marks: [
           panel.band && panel.band[0] !== null && Plot.rectX([panel.band], { x1: "0", x2: "1", fill: muted, fillOpacity: 0.12 }),
@@ -189,7 +192,7 @@
       const bars = panel.groups.flatMap(([first, end], place) => [first, end].map((row) => ({ place, name: list[row], x: last + gap * (2 + 2 * place) })));
       return plot({
         ...base(width, 24 * rows.length + 80), marginLeft,
-        x: { ...axis(panel.label), ticks: d3.ticks(rows[0].value, last, width < 500 ? 4 : 8) },
+        x: { ...axis(panel.label, width - marginLeft), ticks: d3.ticks(rows[0].value, last, width < 500 ? 4 : 8) },
         y: { domain: list, label: null, tickFormat, tickSize: 0 },
         marks: [
           Plot.dot(rows, { x: "value", y: "name", fill: (row) => colour(row.name), r: 5 }),
