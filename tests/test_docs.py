@@ -22,6 +22,9 @@ NOTEBOOK = DOCS.parent / "examples" / "results.ipynb"
 BLOCK = re.compile(
     r'^```(?P<language>sh|python|toml)(?: title="(?P<file>[\w.]+)")?\n(?P<text>.*?)^```$', re.DOTALL | re.MULTILINE
 )
+TUTORIALS = ("first-campaign", "pandas", "own-regularizer", "own-model")  # run here, in this order
+ON_CLUSTERS = ("slurm", "kubernetes", "clouds")  # tests/test_cluster_examples.py has their commands and files
+OUTSIDE = sorted(path for path in DOCS.parent.glob("*.md")) + sorted((DOCS.parent / "gallery").rglob("*.md"))
 REFERENCE = {"commands", "columns", "regularizers", "tasks", "suites", "architectures", "datasets"}  # made when built
 
 
@@ -34,8 +37,7 @@ def blocks(page: str) -> list[tuple[str, str | None, str]]:
 @pytest.mark.slow
 def test_the_tutorials_run_as_they_stand(tmp_path: Path) -> None:
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    names = ("first-campaign", "pandas", "own-regularizer", "own-model")
-    pages = [f"tutorials/{name}.md" for name in names]
+    pages = [f"tutorials/{name}.md" for name in TUTORIALS]
     for page in pages:
         found = blocks(page)
         assert found, page
@@ -69,6 +71,25 @@ def test_every_page_is_in_the_navigation_and_every_link_has_its_page() -> None:
         for target in re.findall(r"\]\(([^)#]+\.md)", (DOCS / page).read_text(encoding="utf-8")):
             linked = os.path.normpath(Path(page).parent / target)
             assert linked in pages | made, f"{page} links to {target}"
+
+
+def test_every_tutorial_is_run_or_is_of_clusters() -> None:
+    assert sorted([*TUTORIALS, *ON_CLUSTERS]) == sorted(path.stem for path in (DOCS / "tutorials").glob("*.md"))
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors of a page's headings, by GitHub's rule."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", OUTSIDE, ids=lambda page: page.relative_to(DOCS.parent).as_posix())
+def test_links_of_pages_outside_of_the_documentation_lead_to_files_and_headings(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for target, _, anchor in re.findall(r"\]\((?!\w+:)([^)#\s]*)(#([^)]+))?\)", text):
+        linked = page.parent / target if target else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors_of(linked), f"{target}#{anchor}"
 
 
 def test_links_lead_to_files_so_that_a_browser_opens_the_pages_without_a_server() -> None:
