@@ -92,7 +92,7 @@ def _tune_width(request: Request, store: Store) -> int:
     """
     wanted = request.budget.tune_width
     where, begun = _begun_searches(store)
-    if not begun or not request.budget.tune_trials:
+    if not begun or not request.budget.is_tuned:
         return wanted
     if bool(begun[-1].get("halving", False)) != request.budget.halving:
         how = "without" if request.budget.halving else "with"
@@ -122,7 +122,8 @@ def _begun_searches(store: Store) -> tuple[str, list[Mapping[str, Any]]]:
     for location in (store.location, *(source.name for source in store.sources)):
         folder = Store(location)
         known = read_campaign(folder)
-        begun = [each for each in known["requests"] if each.get("tune_trials")] if known else []
+        requests = known["requests"] if known else []
+        begun = [each for each in requests if each.get("tune_trials") or each.get("tune_epochs")]
         if begun and folder.holds("tune"):
             return location, begun
     return store.location, []

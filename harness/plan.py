@@ -11,6 +11,7 @@ from harness.cells import Cell, cell_code_hash, shared_code_hash, usable_cells
 from harness.errors import BadInput
 from harness.records import SCALES, Role, Scale, TrialSpec
 from harness.results.trial_summary import Proposals
+from harness.search.budget import SearchBudget
 from harness.search.halving import BRACKET
 from harness.search.seeding import MAX_CAMPAIGN_SEED, SEEDS_PER_ROLE, study_seed, trial_seed
 from harness.search.selection import BEST_VALIDATION, SelectionRule, num_validation, rule_named
@@ -23,6 +24,7 @@ from tasks.table import unknown_name_message
 
 MAX_SPLITS = 1_000
 MAX_TUNE_TRIALS = 100_000  # of a cell; the study holds each in memory
+MAX_TUNE_EPOCHS = 10_000_000  # of a cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +32,12 @@ class Budget:
     """The number of trials of each cell, and how they are drawn.
 
     Raises:
-        BadInput: for a number outside its range, or numbers that do not go with halving.
+        BadInput: for a number outside its range, or numbers that do not go with halving or with each other.
     """
 
     scale: Scale
     tune_trials: int  # of each cell
+    tune_epochs: int = 0  # of all tune trials of a cell together, in place of a number of trials; see SearchBudget
     seeds: int  # default trials of each cell, and confirm trials of its winner
     timing_repeats: int  # timing trials of each cell that is timed
     seed: int = 0  # of the campaign
@@ -54,11 +57,13 @@ class Budget:
             asked: fields that replace the suite's numbers; None replaces nothing.
         """
         scale, halving = scale or suite.scale, halving or suite.halving
-        tune_trials, tune_width = suite.tune_trials_for(scale), suite.tune_width
+        tune_trials, tune_epochs = suite.tune_trials_for(scale), suite.tune_epochs_for(scale)
+        tune_width = suite.tune_width
         if halving:
             tune_trials, tune_width = math.ceil(tune_trials / BRACKET) * BRACKET, max(tune_width, BRACKET)
         fields: dict[str, Any] = {
-            "tune_trials": tune_trials,
+            "tune_trials": tune_trials if asked.get("tune_epochs") is None else 0,
+            "tune_epochs": tune_epochs if asked.get("tune_trials") is None else 0,
             "tune_width": tune_width,
             "seeds": suite.seeds_for(scale),
             "default_seeds": suite.default_seeds,
@@ -73,6 +78,7 @@ class Budget:
             raise BadInput(f"--scale must be one of {', '.join(SCALES)}, got {self.scale!r}.")
         for name, value, least in (
             ("--tune-trials", self.tune_trials, 0),
+            ("--tune-epochs", self.tune_epochs, 0),
             ("--tune-width", self.tune_width, 1),
             ("--seeds", self.seeds, 0),
             ("--splits", self.splits, 1),
@@ -83,6 +89,7 @@ class Budget:
                 raise BadInput(f"{name} must be at least {least}, got {value}.")
         for name, value, most in (
             ("--tune-trials", self.tune_trials, MAX_TUNE_TRIALS),
+            ("--tune-epochs", self.tune_epochs, MAX_TUNE_EPOCHS),
             ("--tune-width", self.tune_width, MAX_TUNE_TRIALS),
             ("--seeds", self.seeds, SEEDS_PER_ROLE),
             ("--splits", self.splits, MAX_SPLITS),
@@ -90,6 +97,11 @@ class Budget:
         ):
             if value > most:
                 raise BadInput(f"{name} must be at most {most}, got {value}.")
+        if self.tune_trials and self.tune_epochs:
+            raise BadInput(
+                f"A search has a number of trials or of epochs, not both: got {self.tune_trials} tune trials and "
+                f"{self.tune_epochs} tune epochs."
+            )
         if self.halving and self.tune_trials % BRACKET:
             lower = self.tune_trials // BRACKET * BRACKET
             raise BadInput(
@@ -101,6 +113,11 @@ class Budget:
                 f"With --halving a bracket of {BRACKET} trials is compared at once: --tune-width must be at least "
                 f"{BRACKET}, got {self.tune_width}."
             )
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether cells have tune trials."""
+        return bool(self.tune_trials or self.tune_epochs)
 
     @property
     def num_default_seeds(self) -> int:
@@ -182,6 +199,7 @@ class Plan:
             role="confirm",
             selection=self.selection.name,
             tune_index=None,
+            tune_epochs=None,
             proposal_digest="",
             halving="",
             frozen_from=winner.trial_id,
@@ -209,14 +227,23 @@ class Plan:
             known,
         )
 
+    def search_budget(self, cell: Cell) -> SearchBudget:
+        """The budget of the cell's study, none of it used."""
+        return SearchBudget(
+            num_trials=self.budget.tune_trials,
+            num_epochs=self.budget.tune_epochs,
+            training_epochs=cell.task.epochs(cell.scale),
+            halving=self.budget.halving,
+        )
+
     def num_trials(self, cell: Cell) -> int:
-        """Number of trials that the cell needs if none fails."""
-        tuned = self.budget.tune_trials + self.num_confirm(cell)
+        """Number of trials that the cell needs if none fails; with a budget in epochs, if none ends early."""
+        tuned = self.search_budget(cell).num_trials(0) + self.num_confirm(cell)
         return len(self.default_specs(cell)) + tuned + (self.budget.timing_repeats if cell.is_timed else 0)
 
     def num_confirm(self, cell: Cell) -> int:
         """Number of confirm trials of a cell: one for each seed and split if it is tuned."""
-        return self.budget.seeds * len(self.splits_of(cell)) if self.budget.tune_trials else 0
+        return self.budget.seeds * len(self.splits_of(cell)) if self.budget.is_tuned else 0
 
 
 def make_plan(
@@ -259,7 +286,8 @@ def make_plan(
             plan.switches_of(cell)
         for cell in plan.running_cells:
             cell.task.on_split(plan.splits_of(cell)[-1])
-        for cell in plan.running_cells if budget.tune_trials else ():
+        for cell in plan.running_cells if budget.is_tuned else ():
+            _check_tune_epochs(plan, cell)
             plan.selection.check(cell.task_name, cell.task.metric, num_validation(cell.task, cell.scale))
     except ValueError as error:
         raise BadInput(str(error)) from error
@@ -269,6 +297,23 @@ def make_plan(
             f"{budget.tune_trials}; give one of them a number above 0."
         )
     return plan
+
+
+def _check_tune_epochs(plan: Plan, cell: Cell) -> None:
+    search, asked = plan.search_budget(cell), plan.budget.tune_epochs
+    if not asked:
+        return
+    if not search.bracket_epochs:
+        raise BadInput(
+            f"--tune-epochs needs tasks that train in epochs, and {cell.task_name} does not; leave it out with --skip, "
+            "or use --tune-trials."
+        )
+    if asked < search.bracket_epochs:
+        what = f"a bracket of {BRACKET} trials" if search.rungs else "a trial"
+        raise BadInput(
+            f"--tune-epochs must be at least {search.bracket_epochs}, which {what} of the task {cell.task_name} takes "
+            f"at scale {cell.scale}, got {asked}."
+        )
 
 
 def _selected(suite: Suite, only: Sequence[str], skip: Sequence[str]) -> list[tuple[str, str]]:

@@ -20,8 +20,8 @@ from harness.execution import Execution
 from harness.plan import Plan
 from harness.records import Pack, TrialSpec
 from harness.results.trial_summary import Proposals, TrialSummary
-from harness.search.halving import BRACKET, rung_epochs, standing
 from harness.search.halving import NAME as HALVING
+from harness.search.halving import standing
 from harness.search.selection import num_validation
 from harness.times.limits import known_limit
 from tasks.lookup import task_of
@@ -56,8 +56,9 @@ class CellProgress:
         self._stored = ChainMap[str, TrialSummary]({}, stored)  # type: ignore[arg-type]  # it only writes to the first
         self._seconds, self._num_timed = 0.0, 0
         self.longest_seconds = 0.0  # of a trial that ended with a result, as if it had trained to the last epoch
-        self._rungs = rung_epochs(cell.task.epochs(cell.scale)) if plan.budget.halving else ()
-        self._num_planned = plan.num_trials(cell)
+        self._budget = plan.search_budget(cell)
+        self._rungs = self._budget.rungs
+        self._num_without_search = plan.num_trials(cell) - self._budget.num_trials(0)
         self._waiting = self._left(plan.default_specs(cell))
         self._study = plan.study(cell, proposals)
         self._single_trials: list[TrialSpec] = []  # of packs that failed
@@ -85,7 +86,7 @@ class CellProgress:
     @property
     def tune_seconds_left(self) -> float:
         """Estimated seconds of the tune trials that are left, one after the other."""
-        return (self._plan.budget.tune_trials - self._num_tuned) * self.seconds_per_trial
+        return self.num_tune_left * self.seconds_per_trial
 
     @property
     def seconds_per_trial(self) -> float:
@@ -122,12 +123,12 @@ class CellProgress:
     @property
     def has_tuned(self) -> bool:
         """Whether the outcomes of all tune trials of the budget are known."""
-        return self._num_tuned >= self._plan.budget.tune_trials
+        return not self.num_tune_left
 
     @property
-    def num_tuned(self) -> int:
-        """Proposals whose outcome is known."""
-        return self._num_tuned
+    def num_tune_left(self) -> int:
+        """Proposals whose outcome is not known; with a budget in epochs, if these trials run all of theirs."""
+        return self._budget.num_trials(len(self._proposals)) - self._num_tuned
 
     def winner(self) -> TrialSpec | None:
         """The tune trial that the selection rule picks; None before tuning has ended, or if no trial succeeded."""
@@ -146,7 +147,8 @@ class CellProgress:
 
         A proposal that is made twice is one trial, and without a winner there are no confirm trials.
         """
-        number = self._num_planned - (len(self._proposals) - len(self._places))
+        num_made, num_different = len(self._proposals), len(self._places)
+        number = self._num_without_search + self._budget.num_trials(num_made) - (num_made - num_different)
         return number - (self._plan.num_confirm(self.cell) if self.has_tuned and self.winner() is None else 0)
 
     def needed_ids(self) -> dict[str, TrialSpec]:
@@ -156,7 +158,7 @@ class CellProgress:
 
     def _propose(self) -> None:
         """Make all proposals that can be made now; once the outcomes of all of them are known, add confirm trials."""
-        while len(self._proposals) < self._plan.budget.tune_trials and (asked := self._study.ask()) is not None:
+        while self._budget.has_room(len(self._proposals)) and (asked := self._study.ask()) is not None:
             place = len(self._proposals)
             spec = self._plan.spec(
                 self.cell,
@@ -165,12 +167,13 @@ class CellProgress:
                 asked,
                 tune_index=place,
                 tune_width=self._plan.budget.tune_width,
+                tune_epochs=self._plan.budget.tune_epochs or None,
                 proposal_digest=self._study.digest,
                 halving=HALVING if self._rungs else "",
             )
             self._proposals.append(spec)
             self._places.setdefault(spec.trial_id, []).append(place)
-            self._join_bracket(spec, place // BRACKET if self._rungs else place)
+            self._join_bracket(spec, place // self._budget.bracket_size)
         if self.has_tuned:
             self._waiting += self._left(self._confirm_specs())
 
@@ -190,7 +193,7 @@ class CellProgress:
         """Make those trials of a bracket ready that continue, and tell the study the outcomes that are final."""
         specs = self._brackets[bracket]
         outcomes = [self._stored.get(spec.trial_id) for spec in specs]
-        if self._rungs and len(self._proposals) < (bracket + 1) * BRACKET:
+        if len(self._proposals) < (bracket + 1) * self._budget.bracket_size:
             outcomes.append(None)  # proposals that are not made yet have not reached a rung
         now = standing(outcomes, len(self._rungs), self.cell.task.higher_is_better)
         for place, rung in now.going.items():
@@ -235,6 +238,7 @@ class CellProgress:
 
     def _tell(self, place: int, finished: TrialSummary) -> None:
         self._study.tell(place, finished)
+        self._budget.note(place, finished)
         self._num_tuned += 1
 
     def _confirm_specs(self) -> list[TrialSpec]:

@@ -36,18 +36,20 @@ class Group:
 class Suite:
     """A set of cells, and how much is spent on each.
 
-    Every cell, the baseline included, gets `tune_trials` tune trials. Up to `tune_width` of them run at once (a wider
-    search proposes with fewer known outcomes), and with `halving` the worse ones stop early. `seeds` is the number of
-    default trials of a cell (at each point of its grid) and of confirm trials; `default_seeds` that of default trials
-    where they are to be fewer. `timing_tasks` are those whose cells are timed against the unregularized network,
-    `timing_repeats` times each: at least three, to estimate a spread. `definitions` has the texts of the tasks that are
-    not in the table but in a campaign's file, by name (see `tasks.own.definition`). `tune_trials_at`, `seeds_at` and
-    `timing_repeats_at` map a scale to its number where that differs.
+    Every cell, the baseline included, gets `tune_trials` tune trials, or with `tune_trials` 0 as many as `tune_epochs`
+    epochs hold. Up to `tune_width` of them run at once (a wider search proposes with fewer known outcomes), and with
+    `halving` the worse ones stop early. `seeds` is the number of default trials of a cell (at each point of its grid)
+    and of confirm trials; `default_seeds` that of default trials where they are to be fewer. `timing_tasks` are those
+    whose cells are timed against the unregularized network, `timing_repeats` times each: at least three, to estimate a
+    spread. `definitions` has the texts of the tasks that are not in the table but in a campaign's file, by name (see
+    `tasks.own.definition`). `tune_trials_at`, `seeds_at` and `timing_repeats_at` map a scale to its number where that
+    differs; at a scale of `tune_trials_at` the search is not limited by `tune_epochs`.
     """
 
     groups: tuple[Group, ...]
     scale: str  # unless --scale says otherwise
     tune_trials: int
+    tune_epochs: int = 0
     tune_width: int = 1
     halving: bool = False
     seeds: int = 5
@@ -68,6 +70,10 @@ class Suite:
     def tune_trials_for(self, scale: str) -> int:
         """Tune trials of each cell at `scale`, unless --tune-trials says otherwise."""
         return self.tune_trials_at.get(scale, self.tune_trials)
+
+    def tune_epochs_for(self, scale: str) -> int:
+        """Epochs of each cell's tune trials at `scale`, unless --tune-epochs says otherwise; 0: it counts trials."""
+        return 0 if scale in self.tune_trials_at else self.tune_epochs
 
     def seeds_for(self, scale: str) -> int:
         """Trials of each kind at `scale`, unless --seeds says otherwise."""

@@ -27,6 +27,7 @@ class Trial(NamedTuple):
     role: str
     seed: int
     proposal: int  # equal for the same place in the same search
+    tune_epochs: float  # budget in epochs of its search; NaN for one in trials
     status: str
     reason: str | None
     error_message: str | None
@@ -78,8 +79,9 @@ class Cell:
 class Budget:
     """What was spent on tuning a cell, and on each of its ranked trials.
 
-    Two budgets are equal if they have the same number of tune trials and of epochs. Each proposal of a search is a tune
-    trial: none is proposed twice, because every search space holds the learning rate, a real number. Seconds are
+    Two budgets are equal if they have the same number of tune trials and of epochs, or the same number of epochs of
+    tuning, if that was the budget of the search: then the numbers of trials may differ. Each proposal of a search is a
+    tune trial: none is proposed twice, because every search space holds the learning rate, a real number. Seconds are
     reported, but not compared, because they depend on the machine.
     """
 
@@ -87,11 +89,18 @@ class Budget:
     epochs: int | None  # planned epochs of a ranked trial; None if no row has them
     tune_seconds: float  # training time, total of the tune trials whose time is known
     seconds: float  # training time, mean of the ranked trials whose time is known; NaN if there is none
+    tune_epochs: int | None = None  # of all tune trials together, where the budget of the search was in epochs
 
     @property
-    def key(self) -> tuple[int, int]:
-        """(tune trials, epochs), equal for equal budgets; -1 if unknown."""
-        return tuple(-1 if each is None else each for each in (self.num_tune_trials, self.epochs))  # type: ignore[return-value]  # a pair
+    def key(self) -> tuple[int, int, int]:
+        """(epochs of tuning, or 0; else tune trials; epochs), equal for equal budgets; -1 if unknown."""
+        num_tune_trials = 0 if self.tune_epochs else self.num_tune_trials
+        unknown = -1
+        return (
+            self.tune_epochs or 0,
+            unknown if num_tune_trials is None else num_tune_trials,
+            unknown if self.epochs is None else self.epochs,
+        )
 
     @property
     def words(self) -> str:
@@ -99,8 +108,11 @@ class Budget:
 
         >>> Budget(num_tune_trials=9, epochs=3, tune_seconds=0.0, seconds=0.0).words
         '9 tune trials, 3 epochs'
+        >>> Budget(num_tune_trials=9, tune_epochs=30, epochs=3, tune_seconds=0.0, seconds=0.0).words
+        '30 tune epochs, 3 epochs'
         """
         tuned = "tuned, trials unknown" if self.num_tune_trials is None else f"{self.num_tune_trials} tune trials"
+        tuned = f"{self.tune_epochs} tune epochs" if self.tune_epochs else tuned
         return tuned if self.epochs is None else f"{tuned}, {self.epochs} epochs"
 
 
@@ -116,6 +128,7 @@ def trials_by_cell(rows: pd.DataFrame, value: str) -> dict[tuple[str, str, str],
     numbers = _values(rows, value)
     found = {
         "proposal": proposal_numbers(rows),
+        "tune_epochs": rows["tune_epochs"].astype(float) if "tune_epochs" in rows else pd.Series(np.nan, rows.index),
         "train_seconds": rows["train_seconds"].astype(float),
         "selection": selection_rules(rows),
         "setting": setting,
@@ -200,9 +213,11 @@ def _budget(ran: Sequence[Trial], chosen: Sequence[Trial]) -> Budget:
     tune = [trial for trial in ran if trial.role == "tune"]
     is_tuned = not chosen or chosen[0].role == "confirm"
     proposals = {trial.proposal for trial in tune}
+    tune_epochs = max((trial.tune_epochs for trial in tune if not math.isnan(trial.tune_epochs)), default=0.0)
     planned = [int(trial.epochs_planned) for trial in chosen or tune if not pd.isna(trial.epochs_planned)]
     return Budget(
         num_tune_trials=(len(proposals) or (None if chosen else 0)) if is_tuned else 0,
+        tune_epochs=(int(tune_epochs) or None) if is_tuned else None,
         epochs=max(planned, default=None),
         tune_seconds=sum(_seconds(tune)) if is_tuned else 0.0,
         seconds=fmean(_seconds(chosen)) if _seconds(chosen) else math.nan,

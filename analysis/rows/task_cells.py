@@ -23,7 +23,7 @@ class TaskCells:
     cells: list[Cell]
 
     @property
-    def main_budget(self) -> tuple[int, int] | None:
+    def main_budget(self) -> tuple[int, int, int] | None:
         """The commonest budget among contestants with a value, on a tie the larger; None if none has a value."""
         keys = [cell.budget.key for cell in self.cells if cell.by_seed]
         return max(set(keys), key=lambda key: (keys.count(key), key), default=None)

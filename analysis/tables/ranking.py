@@ -44,7 +44,8 @@ def ranking_table(
     metric: accuracy 0, or an infinite value for an unbounded metric. Each contestant is compared with the baseline by
     the paired t-test over their common seeds, with Holm's correction over the contestants of the task.
 
-    Two budgets are equal if the numbers of tune trials and of epochs are equal. Contestants with another budget than
+    Two budgets are equal if the numbers of tune trials (of epochs of tuning, where that is the budget of the searches)
+    and of epochs of a trial are equal. Contestants with another budget than
     most on their task are ranked among themselves, are tested only against a baseline with their budget, and have no
     overall rank. Contestants that only measure and train as the baseline does (column `only_measures` of the rows) are
     left out, with a note.

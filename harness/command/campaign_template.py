@@ -35,6 +35,7 @@ timing-tasks = []                           # tasks on which training steps are 
 [options]                                   # those of `regarena run`; the command line overrides them
 scale = "short"                             # paper, short (about a tenth of the protocol) or smoke (seconds)
 tune-trials = 18                            # of each contestant on each task
+# tune-epochs = 500                         # in place of it: epochs of all of these together
 tune-width = 9                              # how many of these run at once, on any machine
 halving = false                             # true: tune trials with worse values stop early
 seeds = 5                                   # trials of the defaults, and again of the tuned winner

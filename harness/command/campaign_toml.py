@@ -194,7 +194,10 @@ def _known_tasks(path: Path, content: Mapping[str, Any], key: str, own_tasks: li
 
 
 def _merged(path: Path, content: Mapping[str, Any], given: RunOptions) -> RunOptions:
-    """The options of the command line; those that are not given there take the file's values."""
+    """The options of the command line; those that are not given there take the file's values.
+
+    An option of the file that excludes one of the command line is left out.
+    """
     fields = {
         flag_of(each).removeprefix("--"): each
         for each in dataclasses.fields(RunOptions)
@@ -206,7 +209,8 @@ def _merged(path: Path, content: Mapping[str, Any], given: RunOptions) -> RunOpt
     for key, value in content.items():
         field = fields[key]
         checked = _checked(path, key, value, hints[field.name], field.metadata["parameters"])
-        if getattr(given, field.name) == field.default:  # None or False: it was not given
+        excluded = [each for each in fields.values() if each.name == field.metadata["instead_of"]]
+        if all(getattr(given, each.name) == each.default for each in (field, *excluded)):  # None or False: not given
             values[field.name] = checked
     return dataclasses.replace(given, **values)
 

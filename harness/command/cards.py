@@ -259,9 +259,11 @@ def _suite(name: str, suite: Any, results: Sequence[str] | None) -> Iterator[str
         yield f"tasks         {', '.join(group.tasks)}"
         yield f"regularizers  {', '.join(group.regularizers)}"
         yield from (f"  {name} in {', '.join(map(str, values))}" for name, values in group.grid.items())
-    width = f" ({suite.tune_width} at once{', halving' * suite.halving})" if suite.tune_trials else ""
+    tuned = f"{suite.tune_epochs} tune epochs" if suite.tune_epochs else f"{suite.tune_trials} tune trials"
+    is_tuned = suite.tune_epochs or suite.tune_trials
+    width = f" ({suite.tune_width} at once{', halving' * suite.halving})" if is_tuned else ""
     untuned = "" if suite.default_seeds is None else f" ({suite.default_seeds} untuned)"
-    budget = f"{suite.tune_trials} tune trials{width} and {suite.seeds} seeds{untuned} a cell"
+    budget = f"{tuned}{width} and {suite.seeds} seeds{untuned} a cell"
     yield f"budget        {budget}, at scale {suite.scale}"
     yield f"source        {suite.source}"
     tasks = [TABLES["tasks"][task] for group in suite.groups for task in group.tasks]

@@ -68,6 +68,7 @@ def option(
     unset: str = "",
     of: tuple[str, ...] = _ALL,
     takes: str = "",
+    instead_of: str = "",
     is_location: bool = False,
     **parameters: Any,
 ) -> Any:
@@ -81,11 +82,13 @@ def option(
         unset: what a default of None means, as --help says it.
         of: the commands that have the option.
         takes: what the option takes, for the message that refuses a blank text; "" allows blank text.
+        instead_of: the field of an option that cannot be given together with it; "" without one.
         is_location: whether it takes folders or URIs.
         parameters: further arguments of `typer.Option`.
     """
     metadata = {"text": text, "flags": flags, "unset": unset, "of": of, "takes": takes, "is_location": is_location}
-    return field(default=default, metadata={**metadata, "parameters": parameters})
+    more = {"instead_of": instead_of, "parameters": parameters}
+    return field(default=default, metadata={**metadata, **more})
 
 
 def share_of_gpu(text: str | float) -> float:
@@ -118,8 +121,13 @@ class RunOptions:
     )
     scale: ScaleName | None = option("How much of the protocol is run.", unset="the suite's; for tune short")  # noqa: RUF009  # a field
     tune_trials: int | None = option(
-        "Tune trials of each cell (a regularizer on a task).", unset="the suite's; for tune 30"
-    )
+        "Tune trials of each cell (a regularizer on a task).", unset="the suite's; for tune 30",
+        instead_of="tune_epochs",
+    )  # fmt: skip
+    tune_epochs: int | None = option(
+        "Epochs of all tune trials of a cell together, in place of a number of trials.", unset="the suite's",
+        instead_of="tune_trials",
+    )  # fmt: skip
     tune_width: int | None = option(
         "Tune trials of a cell that run at once, on any machine.",
         unset="the campaign's; for a new one the suite's",
@@ -278,6 +286,7 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
             options.scale.value if options.scale else None,
             options.halving,
             tune_trials=options.tune_trials,
+            tune_epochs=options.tune_epochs,
             tune_width=options.tune_width,
             seeds=options.seeds,
             splits=options.splits,
@@ -312,6 +321,11 @@ def request_of(name: str, suite: Suite, options: RunOptions) -> Request:
 
 
 def _check_together(options: RunOptions) -> None:
+    if options.tune_trials is not None and options.tune_epochs is not None:
+        raise BadInput(
+            "A search has a number of trials or of epochs: give one of --tune-trials and --tune-epochs, got "
+            f"{options.tune_trials} and {options.tune_epochs}."
+        )
     if options.serial and (options.address is not None or options.allow_no_token):
         raise BadInput("--serial runs without Ray; leave out --address and --allow-no-token, which join a Ray cluster.")
     if options.serial and options.workers is not None and options.workers > 1:

@@ -66,10 +66,28 @@ def plan_table(request: Request, timings: Sequence[str] = (), calibrate: bool = 
     if unused := sum(row["unused"] for row in rows):
         notes.append(f"{unused} {UNUSED}: this plan does not use them.")
     notes += [*plan.left_out, *differences_from_sources(plan, store, execution)]
+    notes += _notes_on_epochs(plan)
     notes += totals(forecasts, execution, workers, plan.budget.tune_width)
     if any(cell.task.needs_data and not execution.data_folder_of(cell.task_name) for cell in plan.running_cells):
         notes.append("`run` needs --data DIR here: some of the data sets are read from files.")
     return pd.DataFrame(rows), [*notes, *filter(None, [gpu_input_warning(plan, request)])]
+
+
+def _notes_on_epochs(plan: Plan) -> list[str]:
+    """A sentence on how many tune trials a budget in epochs holds; none without one."""
+    if not plan.budget.tune_epochs:
+        return []
+    budgets = [plan.search_budget(cell) for cell in plan.running_cells]
+    least, most = [each.num_trials(0) for each in budgets], [each.most_trials for each in budgets]
+    return [
+        f"The tune trials of a cell take at most {plan.budget.tune_epochs:,} epochs: {_range(least)} trials if none "
+        f"ends early, as counted here, and never more than {_range(most)}."
+    ]
+
+
+def _range(numbers: Sequence[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _with_rows(location: str) -> Store:
@@ -131,7 +149,7 @@ def _missing(
 ) -> dict[Role, int]:
     """Number of trials still to run, by role; confirm trials that wait for the end of tuning are included."""
     roles = [spec.role for spec in known if spec.trial_id not in stored]
-    num_tune = plan.budget.tune_trials - progress.num_tuned
+    num_tune = progress.num_tune_left
     return {
         "default": roles.count("default"),
         "tune": num_tune,

@@ -126,6 +126,8 @@ TRIAL_TABLE: tuple[Column, ...] = (
     Column("tune_index", WHOLE, "identity", "place in the cell's search, of tune trials", at_least=0, repeats=False),
     Column("tune_width", WHOLE, "identity", "width of that search, of tune and confirm trials; null is 1",
            since=2, at_least=1, repeats=False),
+    Column("tune_epochs", WHOLE, "identity", "budget of that search in epochs, of tune trials; null is one in trials",
+           since=2, at_least=1, repeats=False),
     Column("proposal_digest", TEXT, "identity", "hash of all that the search made the trial from, of tune trials",
            since=2, repeats=False),
     Column("split_index", WHOLE, "identity", "which samples were held out for validation; null: those of the protocol",

@@ -39,10 +39,10 @@ class TrialSpec:
 
     `hyperparameters` holds the regularizer's fields and the shared settings, each in the type of its default: 1 and 1.0
     would be two different trials. `definition` is the text of a task that a campaign's file defines ("" for a task of
-    the table); `code_hash` covers it. `campaign_id`, `suite`, `tune_index`, `tune_width`, `proposal_digest` and
-    `frozen_from` say why the trial runs and are not part of its identity: the same training in two suites is one trial.
-    Nor are `rung` and `until_epoch`, which say how far it trains this time; if it is continued later, the later row
-    replaces the earlier.
+    the table); `code_hash` covers it. `campaign_id`, `suite`, `tune_index`, `tune_width`, `tune_epochs`,
+    `proposal_digest` and `frozen_from` say why the trial runs and are not part of its identity: the same training in
+    two suites is one trial. Nor are `rung` and `until_epoch`, which say how far it trains this time; if it is continued
+    later, the later row replaces the earlier.
 
     Raises:
         TypeError: for a hyperparameter that is neither number, text nor boolean.
@@ -65,6 +65,7 @@ class TrialSpec:
     suite: str = ""
     tune_index: int | None = None  # position in the cell's study, for role "tune"
     tune_width: int | None = None  # of that study, for roles "tune" and "confirm"
+    tune_epochs: int | None = None  # the study's budget in epochs when it made the proposal, if it has one; for "tune"
     proposal_digest: str = ""  # hash of all that the proposal depends on (harness.search.studies), for "tune"
     halving: str = ""  # where trials of the study may stop early (harness.search.halving); "" is never
     rung: int | None = None  # number of rungs passed before this run, with halving
@@ -190,6 +191,7 @@ class TrialRecord:
             split_index=spec.split or None,
             selection=None if spec.selection == "best_validation" else spec.selection,
             tune_width=spec.tune_width,
+            tune_epochs=spec.tune_epochs,
             proposal_digest=spec.proposal_digest or None,
             halving=spec.halving or None,
             rung=spec.rung,

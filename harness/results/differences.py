@@ -20,6 +20,7 @@ from harness.results.store import Store
 _COLUMNS = ("task", "scale", "role", "status", "shared_code_hash", "dataset_fingerprint")
 _BUDGET = {
     "tune_trials": "{} tune trials",
+    "tune_epochs": "{} tune epochs",
     "seeds": "{} seeds",
     "splits": "{} split(s)",
     "seed": "the campaign's seed {}",
@@ -68,7 +69,7 @@ def _other_budgets(plan: Plan, name: str, store: Store) -> Iterator[str]:
     campaign = read_campaign(store)
     if campaign is None or not campaign["requests"]:
         return
-    last = campaign["requests"][-1]
+    last = {"tune_epochs": 0, **campaign["requests"][-1]}  # older versions had no budgets in epochs
     theirs = {field: last[field] for field in _BUDGET if field in last and last[field] != getattr(plan.budget, field)}
     if theirs:
         there = ", ".join(_BUDGET[field].format(value) for field, value in theirs.items())

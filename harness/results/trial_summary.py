@@ -15,7 +15,7 @@ Proposals = MutableMapping[str, Mapping[str, Scalar]]
 _SECONDS = ("train_seconds", "evaluation_seconds", "setup_seconds")
 FINISHED_COLUMNS = (
     "trial_id", "status", "validation_value", "best_validation_value", "test_value", "task", "regularizer", "role",
-    "rung", *_SECONDS,
+    "rung", "epochs_run", *_SECONDS,
 )  # fmt: skip
 
 
@@ -32,6 +32,7 @@ class TrialSummary:
     best_validation_value: float | None = None
     test_value: float | None = None  # tune trials have it only in the oracle's search
     rung: int | None = None  # the rung to which it trained, if its search uses halving
+    epochs_run: int | None = None  # in all, over all parts of its training; None if the trial failed
     seconds: float = 0.0  # of training, evaluation and setup
 
     @property

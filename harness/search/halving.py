@@ -34,6 +34,19 @@ def rung_epochs(num_epochs: int) -> tuple[int, ...]:
     return tuple(sorted(each for each in epochs if each < num_epochs))
 
 
+def bracket_epochs(num_epochs: int) -> int:
+    """The most epochs that the trials of a bracket take together, of trainings of `num_epochs` epochs.
+
+    >>> bracket_epochs(9)  # 9 trials for 1 epoch, 3 of them for 2 more, 1 for the last 6
+    21
+    """
+    total, num_active, begin = 0, BRACKET, 0
+    for end in (*rung_epochs(num_epochs), num_epochs):
+        total += num_active * (end - begin)
+        num_active, begin = -(-num_active // KEPT), end
+    return total
+
+
 @dataclass(frozen=True, kw_only=True)
 class Standing:
     """The state of a bracket; trials are named by their index in it."""

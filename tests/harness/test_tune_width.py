@@ -42,6 +42,13 @@ def test_a_campaign_that_has_begun_keeps_its_width(tmp_path):
         width_of(tmp_path, begun, tune_width=3)
 
 
+def test_a_search_with_a_budget_in_epochs_has_a_width_to_keep_too(tmp_path):
+    begun = {"tune_trials": 0, "tune_epochs": 500, "tune_width": 5}
+    assert width_of(tmp_path, begun) == 5
+    with pytest.raises(BadInput, match="have width 5, and --tune-width 3"):
+        width_of(tmp_path, begun, tune_epochs=600, tune_width=3)
+
+
 def test_a_campaign_of_before_there_were_widths_has_width_1(tmp_path):
     assert width_of(tmp_path, {"tune_trials": 7}) == 1
 

@@ -172,9 +172,9 @@ def test_the_optimism_is_finite_where_a_validation_value_is_not(tmp_path):
     assert table["selection_optimism"].tolist() == pytest.approx([0.2])
 
 
-def searched(name, values, num_trials, task="digits"):
+def searched(name, values, num_trials, task="digits", **more):
     tune = [
-        row(task, name, "tune", validation=0.5 - index / 100, tune_index=index, hp={"lr": 0.1 + index})
+        row(task, name, "tune", validation=0.5 - index / 100, tune_index=index, hp={"lr": 0.1 + index}, **more)
         for index in range(num_trials)
     ]
     frozen = tune[0]["trial_id"] if tune else None
@@ -196,6 +196,21 @@ def test_unequal_budgets_are_columns_and_are_ranked_apart_unless_asked_for(tmp_p
     assert on_task(together)["rank"].to_dict() == {"dropout": 1.0, "close": 2.0, "none": 3.0}
     assert on_task(together).loc["dropout", "outcome"] == "win"
     assert any("ranked together as requested" in note for note in analysis.notes_of(together))
+
+
+def test_searches_with_the_same_number_of_epochs_have_equal_budgets_however_many_trials_these_held(tmp_path):
+    rows = searched("none", NONE, 3, tune_epochs=30) + searched("stops", BETTER, 9, tune_epochs=30)
+    rows += searched("other", CLOSE, 3, tune_epochs=40) + searched("counted", CLOSE, 3)
+    table = on_task(analysis.ranking_table(frame(tmp_path, rows)))
+    assert table["is_main_budget"].to_dict() == {"none": True, "stops": True, "other": False, "counted": False}
+    assert table.loc["stops", "outcome"] == "win"
+    budgets = {
+        "none": "30 tune epochs",
+        "stops": "30 tune epochs",
+        "other": "40 tune epochs",
+        "counted": "3 tune trials",
+    }
+    assert table["budget"].to_dict() == budgets
 
 
 def test_overall_ranks_are_over_common_tasks_alone(tmp_path):

@@ -80,6 +80,18 @@ def test_a_value_that_is_given_counts_where_it_is_the_default_too(asked, option,
     assert getattr(asked(text).options, field) == in_file
 
 
+def test_a_budget_of_the_command_line_goes_before_one_of_the_file_that_excludes_it(asked):
+    def budget(option, **given):
+        request = asked(f"{SMALL}[options]\n{option}\n", **given).request()
+        return request.budget.tune_trials, request.budget.tune_epochs
+
+    assert budget("tune-epochs = 500") == (0, 500)
+    assert budget("tune-epochs = 500", tune_trials=7) == (7, 0)
+    assert budget("tune-trials = 8", tune_epochs=300) == (0, 300)
+    with pytest.raises(BadInput, match="give one of --tune-trials and --tune-epochs, got 8 and 500"):
+        budget("tune-trials = 8\ntune-epochs = 500")
+
+
 def test_an_option_that_is_not_given_is_none_or_false():
     """Otherwise a value that happens to be the default could not be told from none, and would not override a file."""
     assert {field.default for field in dataclasses.fields(RunOptions)} == {None, False}

@@ -63,7 +63,7 @@ def test_a_stored_trial_is_finished_and_comes_back_as_it_was(store):
     trial_id = record(3).trial_id
     assert store.finished() == {
         trial_id: TrialSummary(
-            trial_id, "completed", 0.5, "digits-mlp", "none", "confirm", test_value=0.25, seconds=2.0
+            trial_id, "completed", 0.5, "digits-mlp", "none", "confirm", test_value=0.25, epochs_run=3, seconds=2.0
         )
     }
     (row,) = analysis.load_trials(store.location).to_dict("records")
