@@ -1,4 +1,7 @@
-"""Trials that workers lose: what counts against a trial, and what against its node; and how many are out at once."""
+"""Trials that workers lose: what counts against a trial, and what against its node; and how many are out at once.
+
+Losses are told as Ray tells them, since an hour of evictions takes an hour; `test_nodes_come_and_go` has real ones.
+"""
 
 import pytest
 from test_plan import plan_of

@@ -49,6 +49,25 @@ def test_of_what_is_ready_the_longest_goes_first_and_searches_before_the_rest():
     assert [give() for _ in range(2)] == [("tune", "dropout"), ("tune", "none")], "by the seconds of a trial"
 
 
+def test_confirm_trials_of_one_search_wait_for_the_proposals_of_another():
+    """Only what others wait for is urgent: the next proposals need the ends of these."""
+    schedule, held, ran = Schedule(plan_of(only=("digits-mlp", "none", "dropout")), {}), [], []
+    while ("none", "tune", 6) not in ran:  # the last proposal of this search
+        (spec,) = schedule.next()
+        if (spec.regularizer, spec.role) == ("dropout", "tune"):
+            held.append(spec)
+        else:
+            ran.append((spec.regularizer, spec.role, spec.tune_index))
+            schedule.record(spec, outcome(spec))
+    for spec in held:
+        schedule.record(spec, outcome(spec))
+    left = []
+    while (pack := schedule.next()) is not None:
+        left.append((pack[0].regularizer, pack[0].role))
+    assert left[0] == ("dropout", "tune")
+    assert ("none", "confirm") in left
+
+
 SWEEP = Suite(
     groups=(Group(tasks=("digits-mlp",), regularizers=("none", "l1")),),
     scale="smoke",

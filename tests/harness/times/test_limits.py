@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 from test_plan import SUITE, outcome, plan_of
+from typer.testing import CliRunner
 
+from harness.cli import app
 from harness.command.options import RunOptions, request_of
 from harness.execution import Execution
 from harness.plan import Budget, make_plan
@@ -62,6 +64,12 @@ def test_a_part_of_a_training_counts_as_the_whole_one():
     schedule.record(pack[0], ended(pack[0], 50.0, status="pruned", rung=0))
     limit = schedule.limited(BY_KNOWN, give(schedule, "digits-convnet")).trial_seconds
     assert limit == FACTOR * 50.0 * epochs / pack[0].until_epoch
+
+
+def test_the_limit_is_stated_where_it_is_set():
+    told = " ".join(CliRunner().invoke(app, ["run", "--help"], env={"COLUMNS": "200"}).output.split())
+    assert "30 times the longest known of its cell or task, at least 15 min; 0 for none" in told
+    assert (FACTOR, LEAST_SECONDS) == (30, 15 * 60)
 
 
 def test_what_was_asked_for_holds_and_nothing_is_a_limit_too():

@@ -1,4 +1,8 @@
-"""Timing trials on a cluster that is made up: one to a node, on equal nodes at once, whatever is lost."""
+"""Timing trials on a cluster that is made up: one to a node, on equal nodes at once, whatever is lost.
+
+It is made up so that a node is lost at a chosen moment, and since nodes here have no GPUs; `test_nodes_come_and_go` has
+timing trials on two real nodes.
+"""
 
 from dataclasses import dataclass, field
 

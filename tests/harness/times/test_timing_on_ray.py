@@ -1,4 +1,7 @@
-"""What goes wrong in a timing trial on Ray is told as what it is. Ray itself is replaced by the calls that are used."""
+"""What goes wrong in a timing trial on Ray is told as what it is.
+
+Ray itself is replaced by the calls that are used, since it raises these errors only when disks are full or nodes die.
+"""
 
 import sys
 from types import SimpleNamespace

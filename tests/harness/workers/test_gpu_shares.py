@@ -1,4 +1,7 @@
-"""Trials on a GPU, on stand-ins: shares, memory limits, and rows whatever the GPU does."""
+"""Trials on a GPU, on stand-ins: shares, memory limits, and rows whatever the GPU does.
+
+The machines that run the tests have no GPU, so what CUDA would raise is raised by the tests. The slots are real.
+"""
 
 import contextlib
 import os

@@ -1,4 +1,7 @@
-"""What a node of a cluster must have: the results folder and the data, as the driver has them."""
+"""What a node of a cluster must have: the results folder and the data, as the driver has them.
+
+Nodes on one machine see the same files, so a node that lacks some is this process after they have been changed.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,7 @@
-"""The nodes of a cluster: how many trials they hold as they come and go, which are equal, which are lost."""
+"""The nodes of a cluster: how many trials they hold as they come and go, which are equal, which are lost.
+
+Nodes are made up: there are no machines with several GPUs here.
+"""
 
 import socket
 
