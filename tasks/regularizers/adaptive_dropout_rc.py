@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Batch, Context, Hooks, Regularizer, Scalar, Step
+from tasks.regularizers.fused.choice import is_fused
+from tasks.regularizers.fused.norms import NormLaw, can_be_fused, product_of_norms
 from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_rate
 from tasks.regularizers.parts.joint_rates import HasRates, masks_read
 from tasks.regularizers.parts.keep_rate_steps import KeepRateSteps
@@ -98,23 +100,47 @@ class Factor:
     def value(self) -> Tensor:
         """max_j ||W[j]||_p ||theta||_q s, of degree 1 in W and in theta, differentiable in both."""
         weight = self.layer.weight.flatten(1)
-        outputs, fan_in = weight.shape
         largest: Tensor = torch.linalg.vector_norm(weight, self.p, dim=1).amax()
         rates = self.keep.rates().flatten()
-        # The q-norm of fan_in rates whose mean q-th power is that of `rates`, which need not be fan_in many.
-        norm: Tensor = torch.linalg.vector_norm(rates, self.q) * math.pow(fan_in / rates.numel(), 1 / self.q)
+        norm: Tensor = torch.linalg.vector_norm(rates, self.q) * self.repetition(rates.numel())
+        return largest * norm if self.scaling == "none" else largest * norm * self.scale()
+
+    def repetition(self, num_rates: int) -> float:
+        """The q-norm of fan_in rates over that of `num_rates` rates with the same mean q-th power."""
+        return math.pow(self._sizes()[1] / num_rates, 1 / self.q)
+
+    def scale(self) -> float:
+        """The scale s."""
         if self.scaling == "none":
-            return largest * norm
+            return 1.0
+        outputs, fan_in = self._sizes()
         logarithm = math.log(max(outputs, 2)) if (self.p, self.q) == (2, 2) else 1.0
         divisor = fan_in if self.scaling == "fan_in" else outputs
-        return largest * norm * (math.sqrt((fan_in + outputs) / logarithm) / divisor)
+        return math.sqrt((fan_in + outputs) / logarithm) / divisor
+
+    def _sizes(self) -> tuple[int, int]:
+        outputs, *kernel = self.layer.weight.shape
+        return outputs, math.prod(kernel)
 
 
 def rademacher_penalty(factors: Sequence[Factor], batch: Batch) -> Tensor:
     """Reg of `AdaptiveDropoutRC`, without lam, for one batch."""
     num_outputs, num_features = batch.targets[0].numel(), batch.inputs[0].numel()
     constant = num_outputs * math.sqrt(math.log(num_features) / len(batch.inputs))
+    fused = _fused_penalty(factors, batch, constant) if is_fused(batch.inputs) else None
+    if fused is not None:
+        return fused
     return torch.stack([factor.value() for factor in factors]).prod() * batch.inputs.abs().amax() * constant
+
+
+def _fused_penalty(factors: Sequence[Factor], batch: Batch, constant: float) -> Tensor | None:
+    """The same for fixed rates, in launches whose number does not grow with that of the layers; None if it cannot."""
+    weights, rates = [factor.layer.weight for factor in factors], [factor.keep.rates() for factor in factors]
+    if not can_be_fused(weights, rates):
+        return None
+    scales = [each.repetition(of.numel()) * each.scale() for each, of in zip(factors, rates, strict=True)]
+    law = NormLaw(factors[0].p, factors[0].q, tuple(scales), constant)
+    return product_of_norms(weights, rates, batch.inputs.abs().amax(), law)
 
 
 class _TwoBlocks(Hooks):

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
+from tasks.regularizers.fused.learned import OfLastPass
+from tasks.regularizers.fused.weights import SparseLaw, can_be_fused, noisy_output
 from tasks.regularizers.parts.checks import check_at_least, check_between, check_number
 from tasks.regularizers.parts.local_reparametrization import Normals, with_noise, with_weights
 from tasks.runtime.streams import MaskStream
@@ -73,7 +75,7 @@ class SparseVariationalDropout(Regularizer):
             layer = site.next_layer
             if layer is not None and layer not in noises:
                 noises[layer] = SparseNoise(site.name, layer, self, context.masks(site.name)).to(context.device)
-                layer.register_forward_hook(noises[layer].perturb)
+                noises[layer].hook = layer.register_forward_hook(noises[layer].perturb).id
                 site.fill(noises[layer])
         return _Divergence(self, list(noises.values()), self.kl_weight / context.num_train_samples)
 
@@ -90,7 +92,9 @@ class SparseNoise(nn.Module):
     def __init__(self, name: str, layer: WeightLayer, settings: SparseVariationalDropout, stream: MaskStream) -> None:
         super().__init__()
         self.name, self._layer = name, (layer,)  # in a tuple, so that it is not registered twice
-        self._normals = Normals(stream)
+        self.hook = -1  # number of `perturb` among the layer's hooks
+        self._stream, self._normals = stream, Normals(stream)
+        self._of_last_pass = OfLastPass()
         self._prune_log_alpha, self._speed = settings.prune_log_alpha, settings.log_variance_speed
         start = settings.initial_log_variance / settings.log_variance_speed
         self.scaled_log_variance = nn.Parameter(torch.full_like(layer.weight, start))
@@ -105,9 +109,23 @@ class SparseNoise(nn.Module):
         log_alpha = log_variance - (self._layer[0].weight.square() + 1e-8).log()
         return log_alpha.clamp(-LARGEST_LOG_ALPHA, LARGEST_LOG_ALPHA)
 
+    def divergences(self) -> Tensor:
+        """Numbers (n,) whose sum is that of KL over the weights; the fused kernel computes them with the noise."""
+        computed = self._of_last_pass.take()
+        return kl_divergence(self.log_alpha()).sum()[None] if computed is None else computed
+
+    def forget_pass(self) -> None:
+        """Free the graph of the last pass, which no penalty asks for."""
+        self._of_last_pass.take()
+
     def perturb(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Forward hook of the layer: its output with noise in training, with pruned weights in eval mode."""
         (layer,) = self._layer
+        if self.training and not torch.compiler.is_compiling() and can_be_fused(layer, inputs[0], self.hook):
+            law = SparseLaw(self._speed, LARGEST_LOG_ALPHA, KL_SIGMOID)
+            output, divergences = noisy_output(layer, inputs[0], output, self.scaled_log_variance, self._stream, law)
+            self._of_last_pass.put(divergences)
+            return output
         if self.training:
             variance = self.log_alpha().exp() * layer.weight.square()
             return with_noise(layer, inputs[0], output, variance, self._normals)
@@ -125,11 +143,11 @@ class _Divergence(Hooks):
     def penalty(self, step: Step) -> Tensor | None:
         start, end = self.settings.warmup_start, self.settings.warmup_end
         if step.progress < start or self.weight == 0 or not self.noises:
+            for noise in self.noises:
+                noise.forget_pass()
             return None
         share = 1.0 if step.progress >= end else (step.progress - start) / (end - start)
-        return (
-            share * self.weight * torch.stack([kl_divergence(noise.log_alpha()).sum() for noise in self.noises]).sum()
-        )
+        return share * self.weight * torch.cat([noise.divergences() for noise in self.noises]).sum()
 
     @torch.no_grad()
     def after_epoch(self, epoch: int, network: nn.Module) -> Mapping[str, float]:

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar, Step
+from tasks.regularizers.fused.choice import is_fused
+from tasks.regularizers.fused.learned import OfLastPass, learned_noise
 from tasks.regularizers.parts.checks import check_at_least, check_choice, check_rate
 from tasks.regularizers.parts.local_reparametrization import Normals, with_noise
 from tasks.runtime.streams import MaskStream
@@ -104,6 +106,9 @@ class LearnedNoise(nn.Module):
         """The sum of KL over all random variables."""
         return self.num_sharing * kl_divergence(self.logit()).sum()
 
+    def forget_pass(self) -> None:
+        """Free what the last pass left for a penalty."""
+
     def forward(self, x: Tensor) -> Tensor:
         """`x` itself."""
         return x
@@ -119,11 +124,25 @@ class ActivationNoise(LearnedNoise):
     def __init__(self, settings: VariationalDropout, site: Site, stream: MaskStream) -> None:
         assert site.shape is not None
         super().__init__(settings, site.name, site.shape[0], stream)
+        self._of_last_pass = OfLastPass()
+
+    def divergence(self) -> Tensor:
+        """As of every noise; the fused kernel computes it with the noise."""
+        computed = self._of_last_pass.take()
+        return super().divergence() if computed is None else computed
+
+    def forget_pass(self) -> None:
+        """Free the divergence of the last pass, and its graph."""
+        self._of_last_pass.take()
 
     def forward(self, x: Tensor) -> Tensor:
         """Noisy in training, `x` itself in eval mode."""
         if not self.training:
             return x
+        if is_fused(x):
+            y, divergence = learned_noise(x, self.scaled_logit, self._stream, self._speed, KL_POLYNOMIAL)
+            self._of_last_pass.put(divergence)
+            return y
         size = self.logit().sigmoid().sqrt().view(-1, *[1] * (x.dim() - 2))
         factors = 1 + size * self._stream.normal(tuple(x.shape), x.dtype)
         return (x * factors).to(x.dtype)  # the factors have 32 bits, and so would all that follows
@@ -158,6 +177,8 @@ class _Divergence(Hooks):
 
     def penalty(self, step: Step) -> Tensor | None:
         if self.weight == 0 or not self.noises:
+            for noise in self.noises:
+                noise.forget_pass()
             return None
         return self.weight * torch.stack([noise.divergence() for noise in self.noises]).sum()
 

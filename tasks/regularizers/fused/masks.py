@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.fused import operators
+from tasks.regularizers.fused.memory import dense, with_strides
 from tasks.regularizers.parts.distortion import SHRINK_OF_1X1_KERNELS, SIZE_WITHOUT_NEXT_LAYER
 from tasks.runtime.streams import MaskStream
 from tasks.sites import WeightLayer
@@ -24,7 +25,7 @@ Masking = Callable[[Tensor], Tensor]
 
 def masked_elements(x: Tensor, stream: MaskStream, keep_rate: float | Tensor, scale: float) -> Tensor:
     """The product x keep scale, keep ~ Ber(keep_rate) for each element; a tensor has a rate for each unit."""
-    x, draw = _dense(x), stream.next_draw()
+    x, draw = dense(x), stream.next_draw()
     if not isinstance(keep_rate, Tensor):
         return _linear(x, lambda each: operators.mask_elements(each, None, *draw, keep_rate, scale, False))
     rates = keep_rate.detach()
@@ -35,13 +36,13 @@ def masked_elements(x: Tensor, stream: MaskStream, keep_rate: float | Tensor, sc
 
 def noisy_elements(x: Tensor, stream: MaskStream, deviation: float) -> Tensor:
     """The product x (1 + deviation normal), one normal for each element."""
-    x, draw = _dense(x), stream.next_draw()
+    x, draw = dense(x), stream.next_draw()
     return _linear(x, lambda each: operators.mask_elements(each, None, *draw, 1.0, deviation, True))
 
 
 def masked_channels(x: Tensor, stream: MaskStream, keep_rate: float, scale: float) -> Tensor:
     """The product x keep scale with one keep for each sample and channel of maps (B, C, H, W)."""
-    x = _dense(x)
+    x = dense(x)
     channels, size = x.shape[1], math.prod(x.shape[2:])
     row_stride, column_stride = (size, 1) if x.is_contiguous() else (1, channels)
     per_sample = channels * size
@@ -51,7 +52,7 @@ def masked_channels(x: Tensor, stream: MaskStream, keep_rate: float, scale: floa
 
 def masked_samples(x: Tensor, stream: MaskStream, keep_rate: float, scale: float) -> Tensor:
     """The product x keep scale with one keep for each sample."""
-    x, size = _dense(x), x[0].numel()
+    x, size = dense(x), x[0].numel()
     return _masked_rows(x, stream, [len(x), size, 1, size, 0, 1, size], keep_rate, scale)
 
 
@@ -75,7 +76,7 @@ def shaken_samples(
         backward: bounds of the gradient's factors.
         num_axes: number of leading axes, the samples' included, along which the factors differ.
     """
-    x, draw = _dense(x), stream.next_draw()
+    x, draw = dense(x), stream.next_draw()
     sample_size, num_units = x[0].numel(), math.prod(x.shape[1:num_axes])
     stride = sample_size // num_units if x.is_contiguous() else 1  # of units, channels that lie last or elements
     units = [sample_size, stride, num_units]
@@ -93,13 +94,13 @@ def shaken_samples(
 
 def masked_alike(x: Tensor, stream: MaskStream, keep_rate: float, scale: float) -> Tensor:
     """The product x keep scale with one keep for each element of a sample, the same for all samples of the batch."""
-    x, size = _dense(x), x[0].numel()
+    x, size = dense(x), x[0].numel()
     return _masked_rows(x, stream, [size, len(x), size, 0, 1, size, x.numel()], keep_rate, scale)
 
 
 def masked_grid(x: Tensor, stream: MaskStream, keep_rate: float, scale: float, block_size: int) -> Tensor:
     """The product x keep scale with one keep for each block of a fixed grid, over units (B, D) or maps (B, C, H, W)."""
-    x, draw = _dense(x), stream.next_draw()
+    x, draw = dense(x), stream.next_draw()
     block = [block_size, block_size]
     return _linear(x, lambda each: operators.mask_maps(each, None, None, *draw, keep_rate, block, True, scale))
 
@@ -111,7 +112,7 @@ def masked_blocks(
 
     See `tasks.regularizers.parts.masking.block_mask`.
     """
-    x, draw = _dense(x), stream.next_draw()
+    x, draw = dense(x), stream.next_draw()
     law = _BlockLaw.of(x, drop_rate, block_size)
     counts = None
     if is_realised:
@@ -148,7 +149,7 @@ def distorted_blocks(
             for all samples and a sign for each.
         is_realised: divide by the fraction kept; else by the expected one, for blocks of one element only.
     """
-    x, draw = _dense(x), stream.next_draw()
+    x, draw = dense(x), stream.next_draw()
     law = _BlockLaw.of(x, drop_rate, block_size)
     weight = None if layer is None else layer.weight.detach()
     groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
@@ -214,14 +215,4 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        if gradient.stride() != ctx.strides:  # elements are drawn in the order of memory
-            ordered = gradient.new_empty_strided(gradient.shape, ctx.strides)
-            gradient = ordered.copy_(gradient)
-        return ctx.backward_of_x(gradient), None, None
-
-
-def _dense(x: Tensor) -> Tensor:
-    """The tensor as kernels take it: contiguous, or with channels last."""
-    if x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
-        return x
-    return x.contiguous()
+        return ctx.backward_of_x(with_strides(gradient, ctx.strides)), None, None

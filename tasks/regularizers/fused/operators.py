@@ -6,6 +6,7 @@ Each launches one kernel. None is differentiable by itself; see `masks`.
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import torch
@@ -41,7 +42,7 @@ class Maps(NamedTuple):
     def tile(self, is_grid: bool) -> dict[str, int]:
         """The sizes of a program's tile: powers of 2; products of matrices need 16 or more."""
         least = 1 if is_grid else 16
-        rows, columns = max(_power(self.height), least), max(_power(self.width), least)
+        rows, columns = max(power(self.height), least), max(power(self.width), least)
         return {"ROWS": rows, "COLUMNS": columns, "num_warps": num_warps(rows * columns)}
 
     @property
@@ -60,7 +61,7 @@ def mask_elements(
     With `rates` the elements of a sample are kept at these.
     """
     y, size = torch.empty_like(x), x.numel()
-    block = min(BLOCK, max(16, _power(math.ceil(size / 4))))
+    block = min(BLOCK, max(16, power(math.ceil(size / 4))))
     grid = (math.ceil(size / (4 * block)),)
     _launch(
         "mask_elements", grid,
@@ -87,8 +88,8 @@ def mask_rows(
     y = torch.empty_like(x)
     num_rows, num_columns, *_ = rows
     is_along_columns = rows[5] == 1  # neighbours in memory are neighbours in the tile
-    columns = min(_power(num_columns), BLOCK if is_along_columns else 16)
-    block = {"BLOCK_ROWS": min(BLOCK // columns, _power(num_rows)), "BLOCK_COLUMNS": columns}
+    columns = min(power(num_columns), BLOCK if is_along_columns else 16)
+    block = {"BLOCK_ROWS": min(BLOCK // columns, power(num_rows)), "BLOCK_COLUMNS": columns}
     grid = (math.ceil(num_rows / block["BLOCK_ROWS"]), math.ceil(num_columns / columns))
     _launch("mask_rows", grid, x, y, seed, pass_number, call, *rows, keep_rate, scale, **block)
     return y
@@ -109,7 +110,7 @@ def shake_samples(
     `units` are the size of a sample, the stride of its units and their number.
     """
     y, sample_size, num_units = torch.empty_like(x), units[0], units[2]
-    block = min(BLOCK, max(16, _power(math.ceil(sample_size / 4))))
+    block = min(BLOCK, max(16, power(math.ceil(sample_size / 4))))
     grid = (len(x), math.ceil(sample_size / (4 * block)))
     _launch(
         "shake_samples", grid,
@@ -149,7 +150,7 @@ def measure_maps(
         x, counts, sums, squares, table, layer, x if learned is None else learned, seed, pass_number, call,
         *maps.arguments, rate, *block, *sizes, table_factor,
         IS_GRID=is_grid, IS_LEARNED=learned is not None, HAS_MOMENTS=has_moments, HAS_WEIGHT=weight is not None,
-        SHARES_SIGNS=shares_signs, TAPS=_power(sizes[-1]), **maps.tile(is_grid),
+        SHARES_SIGNS=shares_signs, TAPS=power(sizes[-1]), **maps.tile(is_grid),
     )  # fmt: skip
     return outputs
 
@@ -175,7 +176,7 @@ def mask_maps(
         x, y, x if counts is None else counts, x if learned is None else learned, seed, pass_number, call,
         *maps.arguments, rate, *block, scale, num_counts,
         IS_GRID=is_grid, IS_LEARNED=learned is not None, IS_REALISED=counts is not None,
-        COUNTS=_power(num_counts), **maps.tile(is_grid),
+        COUNTS=power(num_counts), **maps.tile(is_grid),
     )  # fmt: skip
     return y
 
@@ -201,7 +202,7 @@ def distort_maps(
         x, y, counts, sums, squares, table[0] if table else counts, seed, pass_number, call, *maps.arguments, rate,
         *block, scale, len(counts), step_size, constant_size,
         IS_GRID=is_grid, IS_REALISED=is_realised, HAS_WEIGHT=bool(table), IS_OF_UNITS=x.dim() == 2,
-        SHARES_PATTERN=shares_pattern, COUNTS=_power(len(counts)), **maps.tile(is_grid),
+        SHARES_PATTERN=shares_pattern, COUNTS=power(len(counts)), **maps.tile(is_grid),
     )  # fmt: skip
     return y
 
@@ -226,7 +227,7 @@ def _has_regular_taps(weight: Tensor) -> bool:
     return weight.dim() == 2 or weight.stride(2) == weight.shape[3] * weight.stride(3)
 
 
-def _power(number: int) -> int:
+def power(number: int) -> int:
     """The least power of 2 that is not below the number."""
     return 1 << max(number - 1, 0).bit_length()
 
@@ -236,8 +237,14 @@ def num_warps(num_elements: int) -> int:
     return min(max(num_elements // 512, 1), 8)
 
 
-def _launch(kernel: str, grid: tuple[int, ...], x: Tensor, *arguments: Any, **constants: int) -> None:
-    from tasks.regularizers.fused import kernels  # imports Triton
-
+def launch(
+    module: str, kernel: str, grid: tuple[int, ...], x: Tensor, *arguments: Any, **constants: int | bool
+) -> None:
+    """Launch a kernel of one of this package's modules on the device of `x`, its first argument."""
+    kernels = import_module(f"tasks.regularizers.fused.{module}")  # imports Triton
     with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]  # of torch; on a processor it does nothing
         getattr(kernels, kernel)[grid](x, *arguments, **constants)
+
+
+def _launch(kernel: str, grid: tuple[int, ...], x: Tensor, *arguments: Any, **constants: int) -> None:
+    launch("kernels", kernel, grid, x, *arguments, **constants)

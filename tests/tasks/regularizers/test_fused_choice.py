@@ -85,15 +85,18 @@ def run(*command: str, **environment: str) -> str:
 @has_triton
 @pytest.mark.slow
 def test_the_kernels_have_the_laws_of_masks_in_the_interpreter() -> None:
-    tests = str(HERE / "test_fused_masks.py")
-    assert "skipped" not in run("-m", "pytest", "-q", "-p", "no:cacheprovider", tests, **{INTERPRETER: "1"})
+    tests = [str(HERE / "test_fused_masks.py"), str(HERE / "test_fused_learned.py")]
+    assert "skipped" not in run("-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, **{INTERPRETER: "1"})
 
 
 @has_triton
 @pytest.mark.slow
-def test_contestants_keep_their_laws_with_the_kernels_in_the_interpreter() -> None:
+@pytest.mark.parametrize(
+    "names", ["gaussian_dropout or curriculum_dropout or drop_path", "concrete_dropout", "adaptive_dropout_rc"]
+)
+def test_contestants_keep_their_laws_with_the_kernels_in_the_interpreter(names: str) -> None:
     """Those whose kernels are quick there; blocks take a program for each map."""
-    tests, names = str(HERE / "test_contract.py"), "gaussian_dropout or curriculum_dropout or drop_path"
+    tests = str(HERE / "test_contract.py")
     run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", "-k", names, tests, **{INTERPRETER: "1"})
 
 

@@ -74,7 +74,7 @@ COUNTER = [3, 2 * 256]  # what follows the index: the pass, and the call beside 
 @pytest.mark.parametrize("size", [1, 1000, 100_003])
 def test_elements_are_kept_by_the_words_of_philox(size: int) -> None:
     kept = operators.mask_elements(torch.ones(size, device=DEVICE), None, *draw(2**62 + 5), 0.4, 1.0, False).cpu()
-    block = min(operators.BLOCK, max(16, operators._power(-(-size // 4))))
+    block = min(operators.BLOCK, max(16, operators.power(-(-size // 4))))
     for i in range(0, size, max(1, size // 100)):
         program, group, column = i // (4 * block), i // block % 4, i % block
         word = philox([program * block + column, 0, *COUNTER], 2**62 + 5)[group]
