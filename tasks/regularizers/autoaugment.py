@@ -38,6 +38,7 @@ class AutoAugment(Regularizer):
     acts_on: ClassVar[tuple[str, ...]] = ("input",)
     off: ClassVar[dict[str, Scalar]] = {"image_fraction": 0.0}
     formula: ClassVar[str] = "x <- operation_2(operation_1(x)), the pair drawn uniformly from 25 learned ones"
+    host_waits: ClassVar[str] = "those of torchvision, whose operations make their matrices on the processor"
     source: ClassVar[str] = "Cubuk et al. 2019, sections 3.2 and 4, tables 6, 7 and 9; grey fill of its released code"
 
     def __post_init__(self) -> None:
