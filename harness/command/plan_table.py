@@ -19,8 +19,9 @@ from harness.results.store import Store
 from harness.results.trial_summary import Proposals, TrialSummary
 from harness.schedule import CellProgress
 from harness.times.cost import Counts
+from harness.times.decoding import decoding_of
 from harness.times.forecast import cost_columns, forecast_of, totals
-from harness.times.gpu_input_warning import gpu_input_warning
+from harness.times.gpu_input_warning import gpu_input_warning, may_have_a_gpu
 from harness.times.known_times import read_times
 from harness.workers.gpu_shares import num_held
 from harness.workers.processors import trials_at_once
@@ -35,7 +36,8 @@ def plan_table(request: Request, timings: Sequence[str] = (), calibrate: bool = 
     Args:
         request: the request that `run` would get.
         timings: further results folders, whose rows are used to estimate times.
-        calibrate: for cells without such rows, time some training steps on made-up data.
+        calibrate: for cells without such rows, time some training steps on made-up data; where images would be decoded
+            for a GPU, also time their decoding.
 
     Raises:
         BadInput: for a request that `run` would refuse, and for a folder of timings that has no rows.
@@ -70,6 +72,8 @@ def plan_table(request: Request, timings: Sequence[str] = (), calibrate: bool = 
     notes += totals(forecasts, execution, workers, plan.budget.tune_width)
     if any(cell.task.needs_data and not execution.data_folder_of(cell.task_name) for cell in plan.running_cells):
         notes.append("`run` needs --data DIR here: some of the data sets are read from files.")
+    if may_have_a_gpu(request):
+        notes += [decoding.sentence() for decoding in decoding_of(plan, forecasts, execution, calibrate)]
     return pd.DataFrame(rows), [*notes, *filter(None, [gpu_input_warning(plan, request)])]
 
 

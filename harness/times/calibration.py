@@ -53,7 +53,13 @@ def estimate_by_calibration(cell: Cell, execution: Execution, switches: Switches
     samples = f"{calibration.batch_size}" if whole else f"{calibration.batch_size} of {workload.batch_size}"
     source = f"calibrated: {1e3 * calibration.seconds_per_step:.3g} ms for {samples} samples"
     caveats = (ALONE, NO_DATA) if whole else (ALONE, NO_DATA, SCALED)
-    return Estimate(seconds=seconds_by_role(workload, calibration.rates), source=source, caveats=caveats)
+    return Estimate(
+        seconds=seconds_by_role(workload, calibration.rates),
+        source=source,
+        caveats=caveats,
+        samples_per_second=1 / calibration.rates.seconds_per_sample,
+        reads_data=False,
+    )
 
 
 def calibrate(cell: Cell, execution: Execution, switches: Switches | None = None) -> Calibration | None:

@@ -43,6 +43,8 @@ class Estimate:
     source: str
     caveats: tuple[str, ...] = ()
     gpu_fraction: float | None = None
+    samples_per_second: float | None = None  # of training steps, if that is known
+    reads_data: bool = True  # whether these steps may have waited for data
 
 
 def seconds_by_role(workload: Workload, rates: Rates) -> dict[Role, float]:

@@ -67,7 +67,9 @@ def estimate_from(
     own = [time for time in mine if time.scale == cell.scale and time.role != "timing"]
     workload = cell.task.workload(cell.scale, data_dir)
     if own:
-        return Estimate(seconds=_seconds_of(own, workload), source=f"{_number(own)} of this cell")
+        return Estimate(
+            seconds=_seconds_of(own, workload), source=f"{_number(own)} of this cell", samples_per_second=_speed(own)
+        )
     if workload is None:
         return None
     timing = [time for time in mine if time.role == "timing"]
@@ -75,14 +77,22 @@ def estimate_from(
         rates = _rates(timing, _evaluation_rate(cell.task, here, timing, data_dir))
         source = f"{_number(timing)} of role timing"
         return Estimate(
-            seconds=seconds_by_role(workload, rates), source=source, caveats=(ALONE, *_of_other_scale(timing, cell))
+            seconds=seconds_by_role(workload, rates),
+            source=source,
+            caveats=(ALONE, *_of_other_scale(timing, cell)),
+            samples_per_second=_speed(timing),
         )
     if not mine:
         return None
     rates = _rates(mine, _evaluation_rate(cell.task, mine, mine, data_dir))
     scales = ", ".join(sorted({time.scale for time in mine}))
     source = f"{_number(mine)} at scale {scales}"
-    return Estimate(seconds=seconds_by_role(workload, rates), source=source, caveats=_of_other_scale(mine, cell))
+    return Estimate(
+        seconds=seconds_by_role(workload, rates),
+        source=source,
+        caveats=_of_other_scale(mine, cell),
+        samples_per_second=_speed(mine),
+    )
 
 
 def estimate_elsewhere(
@@ -142,6 +152,11 @@ def _seconds_of(own: Sequence[KnownTime], workload: Workload | None) -> dict[Rol
     if workload is not None:
         timing = seconds_by_role(workload, _rates(own, 0.0))["timing"]
     return {"default": whole, "confirm": whole, "tune": setup + train + evaluation * unseen, "timing": timing}
+
+
+def _speed(times: Sequence[KnownTime]) -> float:
+    """Samples a second of training steps."""
+    return 1 / fmean(time.seconds_per_sample for time in times)
 
 
 def _rates(times: Sequence[KnownTime], seconds_per_evaluated: float) -> Rates:
