@@ -53,7 +53,8 @@ def latex_text(table: NamedTable) -> str:
         label=f"tab:{re.sub('[^A-Za-z0-9.-]+', '-', '-'.join(table.name))}",
         position="htbp",
     )
-    return text + "".join(f"% {visible(note)}\n" for note in table.notes)
+    centred = text.replace("\n", "\n\\centering\n", 1)
+    return centred + "".join(f"% {visible(note)}\n" for note in table.notes)
 
 
 def markdown_text(table: NamedTable) -> str:

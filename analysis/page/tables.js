@@ -143,13 +143,15 @@
     rules.formulas.some((start) => words.startsWith(start)) && !/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(words)
       ? `'${words}` : words;
   const quoted = (words) => (/[",\r\n]/.test(words) ? `"${words.replaceAll('"', '""')}"` : words);
-  const latex = (words) => [...visible(words)].map((letter) => rules.latex[letter] ?? letter).join("");
+  const latex = (words) =>
+    [...visible(words)].map((letter) => rules.latex[letter] ?? letter).join("").replace(new RegExp(rules.minus, "gu"), "$$-$$");
   const markdown = (words) => visible(words).replace(new RegExp(rules.markdown, "gu"), "\\$&").trim();
   const formats = {
     csv: ({ headings, rows }) =>
       [headings, ...rows].map((row) => row.map((cell) => quoted(harmless(visible(cell)))).join(",")).join("\n") + "\n",
     tex: ({ name, title, headings, rows, numeric }) => [
       "\\begin{table}[htbp]",
+      "\\centering",
       `\\caption{${latex(title)}}`,
       `\\label{tab:${name}}`,
       `\\begin{tabular}{${numeric.map((is) => (is ? "r" : "l")).join("")}}`,

@@ -22,15 +22,18 @@ _LATEX = {
     "…": r"\dots{}",
 }
 _TRANSLATION = str.maketrans(_LATEX)
+_MINUS = r"(?<![^\s(])-(?=\d)"  # of a number; in text LaTeX shows it as a hyphen
 _MARKUP = r"[\\`*\[\]<>|]"  # of Markdown
 _MARKDOWN = re.compile(rf"{_MARKUP}|(?<![^\W_])_|_(?![^\W_])")  # "_" within a word is no markup
 
 RULES: Mapping[str, Any] = {
     "latex": _LATEX,
+    "minus": _MINUS,
     "markdown": rf"{_MARKUP}|(?<![\p{{L}}\p{{N}}])_|_(?![\p{{L}}\p{{N}}])",  # of JavaScript, with the flag u
     "formulas": list(FORMULA_STARTS),
 }
-"""The rules for the page: replacements of characters, an expression of what is escaped, starts of formulas."""
+"""The rules for the page: replacements of characters, expressions of minus signs and of what is escaped, starts of
+formulas."""
 
 
 def visible(text: str) -> str:
@@ -43,8 +46,10 @@ def latex(text: str) -> str:
 
     >>> latex("drop_rate 5 %")
     'drop\\_rate 5 \\%'
+    >>> latex("cifar-10: -0.5")
+    'cifar-10: $-$0.5'
     """
-    return visible(text).translate(_TRANSLATION)
+    return re.sub(_MINUS, "$-$", visible(text).translate(_TRANSLATION))
 
 
 def markdown(text: str) -> str:

@@ -68,9 +68,25 @@ def test_latex_cells_are_escaped_as_pandas_escapes_them() -> None:
 
     assert [letters(cell) for cell in cells] == [letters(cell) for cell in pandas_cells.splitlines()]
     assert "\x1b" not in written
+    assert written.startswith("\\begin{table}[htbp]\n\\centering\n\\caption{")
     assert "\\label{tab:some-table}" in written
     assert written.endswith("% A note on evil\\x1b[2J.\n")
     assert "\\begin{tabular}{lr}" in written  # numbers on the right, no empty column
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("-0.5", "$-$0.5"),
+        ("-0.5 … -0.1", "$-$0.5 \\dots{} $-$0.1"),
+        ("tie (-1)", "tie ($-$1)"),
+        ("cifar-10", "cifar-10"),
+        ("1e-05", "1e-05"),
+    ],
+)
+def test_a_minus_of_a_number_is_no_hyphen_in_latex(cell: str, expected: str) -> None:
+    table = NamedTable(name=("t",), title="t", columns=(text("regularizer"), number("mean")), rows=[["none", cell]])
+    assert f"none & {expected} \\\\\n" in latex_text(table)
 
 
 def test_markdown_has_a_row_for_each_row_and_no_markup_of_others() -> None:
