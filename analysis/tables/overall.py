@@ -181,6 +181,8 @@ def _smallest_p(num_tasks: int, num_regularizers: int) -> float:
 def _sentence(num_tasks: int, num_regularizers: int) -> str:
     tasks = "1 task" if num_tasks == 1 else f"{num_tasks} tasks"
     contestants = "1 contestant" if num_regularizers == 1 else f"{num_regularizers} contestants"
+    if num_tasks == 0:
+        return "No task has values of all contestants, so nothing is compared over tasks."
     if min(num_tasks, num_regularizers) < FEWEST:
         return (
             f"With {tasks} and {contestants} in common nothing is tested over tasks: Friedman's test needs {FEWEST} of "

@@ -59,6 +59,13 @@ def test_fewer_than_three_tasks_give_the_sentence_but_no_test(tmp_path):
     )
 
 
+def test_without_a_task_in_common_a_sentence_says_so(tmp_path):
+    rows = rows_of({"a": [0.1]}) + [{**each, "task": "elsewhere"} for each in rows_of({"b": [0.1]})]
+    result = analysis.overall_significance(frame(tmp_path, rows)).iloc[0]
+    assert result["num_tasks"] == 0
+    assert result["sentence"] == "No task has values of all contestants, so nothing is compared over tasks."
+
+
 def test_a_contestant_skipped_on_a_task_is_left_out_with_a_note(tmp_path):
     rows = rows_of(VALUES) + rows_of({"d": [0.1] * 2})
     rows += [row(f"task{place}", "d", "default", status="skipped", reason="no site") for place in range(2, 6)]
