@@ -40,7 +40,7 @@ class Goal(NamedTuple):
     forward: int = 2  # at a site
     backward: int = 2  # at a site
     a_step: int = 0  # in the backward pass besides, whatever the number of sites
-    rest: int = 1  # beside the two passes: the pass's number, the penalty, a list of its parameters for the optimizer
+    rest: int = 2  # beside the passes: their number, a schedule, the penalty, a list of parameters for the optimizer
     products: tuple[int, int] = (0, 0)  # at a site, forward and backward
     why: str = ""  # it is more than 2 at a site
 

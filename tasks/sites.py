@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor, nn
 
-from tasks.runtime.operators import apply_operator, make_operator
+from tasks.runtime.operators import call_operator, make_operator
 
 SiteKind = Literal["input", "conv", "dense", "branch", "hidden"]
 SITE_KINDS: tuple[str, ...] = get_args(SiteKind)
@@ -72,8 +72,9 @@ class Site(nn.Module):
     def fill(self, module: nn.Module) -> None:
         """Append `module` to the fillings.
 
-        Under `torch.compile` it runs as one operator, whose own graph begins at a copy of its input. A filling that
-        stores its input for a penalty must set `runs_in_graph` to True instead: the compiler then traces it.
+        Under `torch.compile` it runs as one operator, whose own graph begins at a copy of its input, unless it has a
+        method `runs_in_graph` that returns True for this input: the compiler then traces it. So must a filling that
+        stores its input for a penalty, and so may one that draws by fused kernels only.
         """
         self.fillings.append(module)
         make_operator(module)
@@ -95,8 +96,7 @@ class Site(nn.Module):
         """Apply the fillings in the order in which they were added."""
         for filling in self.fillings:
             is_traced = self.training and torch.compiler.is_compiling()
-            as_operator = is_traced and not getattr(filling, "runs_in_graph", False)
-            x = apply_operator(filling, x) if as_operator else filling(x)
+            x = call_operator(filling, x) if is_traced else filling(x)
         return x
 
 

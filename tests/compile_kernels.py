@@ -18,7 +18,7 @@ VALUES = (  # in the number format of the network
     "of_variances", "of_x",
 )  # fmt: skip
 TENSORS = (
-    "rates", "counts", "sums", "squares", "table", "weight", "learned", "logit", "logits", "norm", "norms",
+    "rates", "counts", "sums", "squares", "table", "weight", "level", "logit", "logits", "norm", "norms",
     "divergence", "divergences", "gradient_of_divergence", "gradient_of_logit", "gradient_of_logits", "scaled",
     "of_weight", "of_divergence", "gradient_of_weight", "gradient_of_scaled", "scales", "largest_input", "value",
     "largest", "slopes", "gradients",
@@ -28,27 +28,28 @@ REALS = (
     "c1", "c2", "c3", "entropy_factor", "norm_factor", "limit", "floor", "k1", "k2", "k3", "constant",
 )  # fmt: skip
 MAP = {"ROWS": 32, "COLUMNS": 32}
+CONSTANT, SCHEDULED = ({"HAS_LEVEL": scheduled, "IS_INVERTED": scheduled} for scheduled in (False, True))
 CASES: list[tuple[str, dict[str, Any]]] = [
-    ("mask_elements", {"IS_NOISE": False, "IS_LEARNED": False, "BLOCK": 1024}),
-    ("mask_elements", {"IS_NOISE": False, "IS_LEARNED": True, "BLOCK": 16}),
-    ("mask_elements", {"IS_NOISE": True, "IS_LEARNED": False, "BLOCK": 1024}),
-    ("mask_rows", {"BLOCK_ROWS": 1, "BLOCK_COLUMNS": 1024}),
-    ("mask_rows", {"BLOCK_ROWS": 64, "BLOCK_COLUMNS": 16}),
+    ("mask_elements", {"IS_NOISE": False, "IS_LEARNED": False, **CONSTANT, "BLOCK": 1024}),
+    ("mask_elements", {"IS_NOISE": False, "IS_LEARNED": False, **SCHEDULED, "BLOCK": 1024}),
+    ("mask_elements", {"IS_NOISE": False, "IS_LEARNED": True, **CONSTANT, "BLOCK": 16}),
+    ("mask_elements", {"IS_NOISE": True, "IS_LEARNED": False, **CONSTANT, "BLOCK": 1024}),
+    ("mask_rows", {**CONSTANT, "BLOCK_ROWS": 1, "BLOCK_COLUMNS": 1024}),
+    ("mask_rows", {**SCHEDULED, "BLOCK_ROWS": 64, "BLOCK_COLUMNS": 16}),
     *(("shake_samples", {"IS_BACKWARD": backward, "IS_OF_ELEMENTS": not backward, "BLOCK": 1024})
       for backward in (True, False)),
-    *(("mask_maps", {"IS_GRID": grid, "IS_LEARNED": not grid, "IS_REALISED": not grid, "COUNTS": 256, **MAP})
+    *(("mask_maps", {"IS_GRID": grid, **SCHEDULED, "IS_REALISED": not grid, "COUNTS": 256, **MAP})
       for grid in (True, False)),
-    ("mask_maps", {"IS_GRID": False, "IS_LEARNED": False, "IS_REALISED": True, "COUNTS": 8, "ROWS": 128,
-                   "COLUMNS": 128}),
-    *(("measure_maps", {"IS_GRID": grid, "IS_LEARNED": grid, "HAS_MOMENTS": moments, "HAS_WEIGHT": moments,
+    ("mask_maps", {"IS_GRID": False, **CONSTANT, "IS_REALISED": True, "COUNTS": 8, "ROWS": 128, "COLUMNS": 128}),
+    *(("measure_maps", {"IS_GRID": grid, "HAS_LEVEL": grid, "HAS_MOMENTS": moments, "HAS_WEIGHT": moments,
                         "SHARES_SIGNS": grid, "TAPS": 16, **MAP})
       for grid in (True, False) for moments in (True, False)),
-    *(("distort_maps", {"IS_GRID": grid, "IS_REALISED": not grid, "HAS_WEIGHT": True, "IS_OF_UNITS": False,
+    *(("distort_maps", {"IS_GRID": grid, **SCHEDULED, "IS_REALISED": not grid, "HAS_WEIGHT": True, "IS_OF_UNITS": False,
                         "SHARES_PATTERN": grid, "COUNTS": 256, **MAP})
       for grid in (True, False)),
-    ("distort_maps", {"IS_GRID": True, "IS_REALISED": True, "HAS_WEIGHT": True, "IS_OF_UNITS": True,
+    ("distort_maps", {"IS_GRID": True, **CONSTANT, "IS_REALISED": True, "HAS_WEIGHT": True, "IS_OF_UNITS": True,
                       "SHARES_PATTERN": True, "COUNTS": 256, "ROWS": 1, "COLUMNS": 2048}),
-    ("distort_maps", {"IS_GRID": False, "IS_REALISED": True, "HAS_WEIGHT": False, "IS_OF_UNITS": False,
+    ("distort_maps", {"IS_GRID": False, **CONSTANT, "IS_REALISED": True, "HAS_WEIGHT": False, "IS_OF_UNITS": False,
                       "SHARES_PATTERN": False, "COUNTS": 1, "ROWS": 16, "COLUMNS": 16}),
     *((name, {"IS_RELAXED": relaxed, "UNITS": units, "POSITIONS": 1024 // units, **options})
       for relaxed, units in ((False, 1), (False, 64), (True, 1))

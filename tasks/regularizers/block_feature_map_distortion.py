@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, get_args
 from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
-from tasks.regularizers.dropblock import LinearSchedule, Scaling, Schedule
+from tasks.regularizers.dropblock import Scaling, Schedule
 from tasks.regularizers.fused.choice import has_fused_maps
 from tasks.regularizers.fused.masks import distorted_blocks
 from tasks.regularizers.parts.checks import check_at_least, check_choice, check_count, check_factor, check_rate
@@ -23,6 +23,7 @@ from tasks.regularizers.parts.distortion import (
 )
 from tasks.regularizers.parts.masking import apply_mask, block_mask, dtype_of_masks, realised_scale
 from tasks.regularizers.parts.places import rates_by_group
+from tasks.regularizers.parts.schedules import RateSchedule, ScheduledMask
 from tasks.runtime.streams import MaskStream
 from tasks.sites import Site
 from tasks.theory.drop_rates import keep_matrix
@@ -82,36 +83,42 @@ class BlockFeatureMapDistortion(Regularizer):
         for site, rate in zip(sites, rates_by_group(self.distortion_rate, self.group_factor, sites), strict=True):
             masks.append(BlockDistortion(replace(self, distortion_rate=rate), site, context.masks(site.name)))
             site.fill(masks[-1])
-        return LinearSchedule.of(masks) if self.schedule == "linear" else self
+        return RateSchedule.of(masks, context.device) if self.schedule == "linear" else self
 
 
-class BlockDistortion(nn.Module):
+class BlockDistortion(ScheduledMask):
     """Distortion of maps (B, C, H, W); a schedule may change `drop_rate`."""
 
     def __init__(self, settings: BlockFeatureMapDistortion, site: Site, stream: MaskStream) -> None:
-        super().__init__()
-        self.drop_rate = settings.distortion_rate
+        super().__init__(settings.distortion_rate)
         self._settings, self._law = settings, NOISE_LAWS[settings.mode]
         self._behind = (layer_behind(site, nn.Conv2d),)  # in a tuple, so that it is no submodule here
         self._weights, self._stream = weights_behind(site, nn.Conv2d), stream
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Distorted and rescaled in training, `x` itself in eval mode and at rate 0."""
-        if not self.training or self.drop_rate == 0:
-            return x
+    def runs_in_graph(self, x: Tensor) -> bool:
+        """Whether fused kernels distort `x`."""
         settings = self._settings
         is_plain = settings.scaling == "realised" and settings.lam == 0 and settings.step_size > 0
-        if is_plain and has_fused_maps(x, overlap=settings.block_size > 1):
+        return is_plain and has_fused_maps(x, overlap=settings.block_size > 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Distorted and rescaled in training, `x` itself in eval mode and at rate 0."""
+        if not self.training:
+            return x
+        settings = self._settings
+        if self.runs_in_graph(x):
             return distorted_blocks(
                 x,
                 self._stream,
-                self.drop_rate,
+                self.kernel_rate,
                 settings.block_size,
                 step_size=settings.step_size,
                 layer=self._behind[0],
                 is_official=settings.mode == "official",
                 is_realised=True,
             )
+        if self.drop_rate == 0:
+            return x
         num_samples, channels, height, width = x.shape
         block_size, step_size = self._settings.block_size, self._settings.step_size
         dtype = dtype_of_masks(x.dtype)

@@ -12,6 +12,7 @@ from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
 from tasks.regularizers.dropout import ElementMask
 from tasks.regularizers.parts.checks import check_at_least, check_choice, check_rate
 from tasks.regularizers.parts.places import PLACES, UNIT_SITES, Where, sites_at
+from tasks.regularizers.parts.schedules import RateSchedule
 from tasks.sites import Site
 
 
@@ -48,17 +49,14 @@ class CurriculumDropout(Regularizer):
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """Dropout masks at every site, and the schedule of their rates."""
-        masks = [ElementMask(0.0, context.masks(site.name)) for site in self.chosen_sites(network)]
-        for site, mask in zip(self.chosen_sites(network), masks, strict=True):
+        sites = self.chosen_sites(network)
+        masks = [ElementMask(self.drop_rate, context.masks(site.name)) for site in sites]
+        for site, mask in zip(sites, masks, strict=True):
             site.fill(mask)
-        return _Curriculum(self, masks)
+        schedule = RateSchedule.of(masks, context.device, self._course)
+        schedule.progress(0.0)
+        return schedule
 
-
-@dataclass
-class _Curriculum(Hooks):
-    settings: CurriculumDropout
-    masks: list[ElementMask]
-
-    def progress(self, fraction: float) -> None:
-        for mask in self.masks:
-            mask.drop_rate = self.settings.drop_rate * -math.expm1(-self.settings.steepness * fraction)
+    def _course(self, fraction: float) -> float:
+        """1 - exp(-steepness fraction)."""
+        return -math.expm1(-self.steepness * fraction)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Protocol, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +21,7 @@ from tasks.regularizers.parts.masking import (
     takes_factors,
 )
 from tasks.regularizers.parts.places import rates_by_group
+from tasks.regularizers.parts.schedules import RateSchedule, ScheduledMask
 from tasks.runtime.streams import MaskStream
 from tasks.theory.drop_rates import keep_matrix
 
@@ -67,24 +67,29 @@ class DropBlock(Regularizer):
         for site, rate in zip(sites, rates_by_group(self.drop_rate, self.group_factor, sites), strict=True):
             masks.append(BlockMask(replace(self, drop_rate=rate), context.masks(site.name)))
             site.fill(masks[-1])
-        return LinearSchedule.of(masks) if self.schedule == "linear" else self
+        return RateSchedule.of(masks, context.device) if self.schedule == "linear" else self
 
 
-class BlockMask(nn.Module):
+class BlockMask(ScheduledMask):
     """DropBlock at one site; a schedule may change `drop_rate`."""
 
     def __init__(self, settings: DropBlock, stream: MaskStream) -> None:
-        super().__init__()
-        self.drop_rate = settings.drop_rate
+        super().__init__(settings.drop_rate)
         self._block_size, self._scaling = settings.block_size, settings.scaling
         self._stream = stream
 
+    def runs_in_graph(self, x: Tensor) -> bool:
+        """Whether fused kernels mask `x`."""
+        return self._scaling == "realised" and has_fused_maps(x, overlap=True)
+
     def forward(self, x: Tensor) -> Tensor:
         """Masked and rescaled in training, `x` itself in eval mode and at drop rate 0."""
-        if not self.training or self.drop_rate == 0:
+        if not self.training:
             return x
-        if self._scaling == "realised" and has_fused_maps(x, overlap=True):
-            return masked_blocks(x, self._stream, self.drop_rate, self._block_size, is_realised=True)
+        if self.runs_in_graph(x):
+            return masked_blocks(x, self._stream, self.kernel_rate, self._block_size, is_realised=True)
+        if self.drop_rate == 0:
+            return x
         map_shape: tuple[int, int, int, int] = (
             tuple(x.shape) if x.dim() == 4 else (len(x), 1, 1, x.shape[1])  # type: ignore[assignment]  # four sizes
         )
@@ -97,27 +102,3 @@ class BlockMask(nn.Module):
         rate = torch.full((), self.drop_rate, dtype=torch.float64, device=x.device)  # filled there, not copied
         expected = keep_matrix(rate, self._block_size, map_shape[2], map_shape[3]).to(dtype_of_masks(x.dtype))
         return apply_mask(x, keep.view(x.shape), 1 / expected.view(1, *x.shape[1:]) if x.dim() == 2 else 1 / expected)
-
-
-class HasDropRate(Protocol):
-    """A module whose drop rate a schedule can change."""
-
-    drop_rate: float
-
-
-@dataclass(frozen=True)
-class LinearSchedule(Hooks):
-    """Increases the drop rate of each mask linearly from 0 to its final rate over the whole training, at every step."""
-
-    masks: Sequence[HasDropRate]
-    final_drop_rates: Sequence[float]
-
-    @classmethod
-    def of(cls, masks: Sequence[HasDropRate]) -> LinearSchedule:
-        """A schedule whose final rates are the current rates of the masks."""
-        return cls(masks, [mask.drop_rate for mask in masks])
-
-    def progress(self, fraction: float) -> None:
-        """drop_rate = final rate * fraction."""
-        for mask, rate in zip(self.masks, self.final_drop_rates, strict=True):
-            mask.drop_rate = rate * fraction

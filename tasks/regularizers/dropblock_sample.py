@@ -67,13 +67,17 @@ class GridMask(nn.Module):
         self.drop_rate, self._block_size = settings.drop_rate, settings.block_size
         self._draw, self._stream = DRAWS[settings.blocks], stream
 
+    def runs_in_graph(self, x: Tensor) -> bool:
+        """Whether fused kernels mask `x`."""
+        return self._draw is separate_blocks and has_fused_maps(x, overlap=False)
+
     def forward(self, x: Tensor) -> Tensor:
         """Masked and rescaled in training, `x` itself in eval mode and at drop rate 0."""
         if not self.training or self.drop_rate == 0:
             return x
+        if self.runs_in_graph(x):
+            return masked_grid(x, self._stream, self.drop_rate, self._block_size)
         keep_rate = 1 - self.drop_rate
-        if self._draw is separate_blocks and has_fused_maps(x, overlap=False):
-            return masked_grid(x, self._stream, keep_rate, 1 / keep_rate, self._block_size)
         axes = 2 if x.dim() == 4 else 1
         leading, spatial = tuple(x.shape[:-axes]), tuple(x.shape[-axes:])
         if not takes_factors(x, x.numel()):

@@ -96,9 +96,13 @@ class WeightMask(Operator):
         super().__init__()
         self.drop_rate, self.stream = drop_rate, stream
 
+    def runs_in_graph(self, weight: Tensor) -> bool:
+        """Whether fused kernels mask `weight`."""
+        return is_fused(weight)
+
     def forward(self, weight: Tensor) -> Tensor:
         """Masked and rescaled, in any mode."""
+        if self.runs_in_graph(weight):
+            return masked_elements(weight, self.stream, self.drop_rate)
         keep_rate = 1 - self.drop_rate
-        if is_fused(weight):
-            return masked_elements(weight, self.stream, keep_rate, 1 / keep_rate)
         return apply_mask(weight, self.stream.bernoulli(tuple(weight.shape), keep_rate), 1 / keep_rate)

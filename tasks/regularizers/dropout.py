@@ -15,6 +15,7 @@ from tasks.regularizers.fused.masks import masked_alike, masked_elements
 from tasks.regularizers.parts.checks import check_choice, check_rate
 from tasks.regularizers.parts.masking import MAX_FACTORS, apply_mask, element_factors, takes_factors
 from tasks.regularizers.parts.places import PLACES, UNIT_SITES, Where, sites_at
+from tasks.regularizers.parts.schedules import ScheduledMask
 from tasks.runtime.streams import MaskStream
 from tasks.sites import Site, sites_of
 
@@ -64,7 +65,7 @@ class Dropout(Regularizer):
         return ElementMask(rate, context.masks(site.name), is_shared=self.share == "batch")
 
 
-class ElementMask(nn.Module):
+class ElementMask(ScheduledMask):
     """Dropout of single elements.
 
     Args:
@@ -78,8 +79,8 @@ class ElementMask(nn.Module):
     def __init__(
         self, drop_rate: float, stream: MaskStream, *, is_shared: bool = False, is_inverted: bool = True
     ) -> None:
-        super().__init__()
-        self.drop_rate, self.is_shared, self.is_inverted = drop_rate, is_shared, is_inverted
+        super().__init__(drop_rate)
+        self.is_shared, self.is_inverted = is_shared, is_inverted
         self._stream = stream
         self.is_watched = False  # whether the mask of the first sample is stored, see `tasks.sites.watch_mask`
         self.current_mask: Tensor | None = None
@@ -109,15 +110,19 @@ class ElementMask(nn.Module):
             self.current_mask = mask[0].clone()
         return mask
 
+    def runs_in_graph(self, x: Tensor) -> bool:
+        """Whether fused kernels mask `x`; they store no mask that could be watched."""
+        return is_fused(x) and not self.is_watched
+
     def forward(self, x: Tensor) -> Tensor:
         """Masked in training; in eval mode, the mean over masks. `x` itself at drop rate 0."""
         if not self.training:
             return x if self.is_inverted else x * (1 - self.drop_rate)
+        if self.runs_in_graph(x):
+            form = masked_alike if self.is_shared else masked_elements
+            return form(x, self._stream, self.kernel_rate, is_inverted=self.is_inverted)
         if self.drop_rate == 0:
             return x
-        if is_fused(x) and not self.is_watched:
-            form = masked_alike if self.is_shared else masked_elements
-            return form(x, self._stream, 1 - self.drop_rate, 1 / self.divisor)
         shape = (1, *x.shape[1:]) if self.is_shared else tuple(x.shape)
         if takes_factors(x, math.prod(shape)):
             factors = self._next_factors(shape, x.dtype)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tasks.regularizers.base import Context, Hooks, Regularizer, Scalar
 from tasks.regularizers.block_feature_map_distortion import BlockDistortion, BlockFeatureMapDistortion, Mode
-from tasks.regularizers.dropblock import LinearSchedule, Scaling, Schedule
+from tasks.regularizers.dropblock import Scaling, Schedule
 from tasks.regularizers.fused.choice import has_fused_maps
 from tasks.regularizers.fused.masks import distorted_blocks
 from tasks.regularizers.parts.checks import check_at_least, check_choice, check_rate
@@ -23,6 +23,7 @@ from tasks.regularizers.parts.distortion import (
     weights_behind,
 )
 from tasks.regularizers.parts.masking import realised_scale
+from tasks.regularizers.parts.schedules import RateSchedule, ScheduledMask
 from tasks.runtime.streams import MaskStream
 from tasks.sites import Site, sites_of
 
@@ -94,41 +95,46 @@ class FeatureMapDistortion(Regularizer):
 
     def attach(self, network: nn.Module, context: Context) -> Hooks:
         """One distortion module per site, and the schedule of their rates."""
-        masks: list[UnitDistortion | BlockDistortion] = []
+        masks: list[ScheduledMask] = []
         for site in self.chosen_sites(network):
             stream = context.masks(site.name)
             masks.append(
                 BlockDistortion(self.on_maps, site, stream) if site.is_spatial else UnitDistortion(self, site, stream)
             )
             site.fill(masks[-1])
-        return LinearSchedule.of(masks) if self.schedule == "linear" else self
+        return RateSchedule.of(masks, context.device) if self.schedule == "linear" else self
 
 
-class UnitDistortion(nn.Module):
+class UnitDistortion(ScheduledMask):
     """Distortion of units (B, D); a schedule may change `drop_rate`."""
 
     def __init__(self, settings: FeatureMapDistortion, site: Site, stream: MaskStream) -> None:
-        super().__init__()
-        self.drop_rate = settings.distortion_rate
+        super().__init__(settings.distortion_rate)
         self._step_size, self._scaling, self._law = settings.step_size, settings.scaling, UNIT_NOISE_LAWS[settings.mode]
         self._behind = (layer_behind(site, nn.Linear),)  # in a tuple, so that it is no submodule here
         self._weights, self._stream = weights_behind(site, nn.Linear), stream
 
+    def runs_in_graph(self, x: Tensor) -> bool:
+        """Whether fused kernels distort `x`."""
+        return self._step_size > 0 and x.dim() == 2 and has_fused_maps(x, overlap=False)
+
     def forward(self, x: Tensor) -> Tensor:
         """Distorted and rescaled in training, `x` itself in eval mode and at rate 0."""
-        if not self.training or self.drop_rate == 0:
+        if not self.training:
             return x
-        if self._step_size > 0 and x.dim() == 2 and has_fused_maps(x, overlap=False):
+        if self.runs_in_graph(x):
             return distorted_blocks(
                 x,
                 self._stream,
-                self.drop_rate,
+                self.kernel_rate,
                 block_size=1,
                 step_size=self._step_size,
                 layer=self._behind[0],
                 is_official=self._law is official_unit_noise,
                 is_realised=self._scaling == "realised",
             )
+        if self.drop_rate == 0:
+            return x
         keep_rate = 1 - self.drop_rate
         keep = self._stream.bernoulli(tuple(x.shape), keep_rate)
         scale = realised_scale(keep) if self._scaling == "realised" else 1 / keep_rate

@@ -84,11 +84,15 @@ class FamilyMask(nn.Module):
         self._settings, self._stream = settings, stream
         self._relative_deviation = settings.deviation / abs(settings.mean)
 
+    def runs_in_graph(self, x: Tensor) -> bool:
+        """Whether fused kernels mask `x`."""
+        return is_fused(x) and self._settings.law == "independent"
+
     def forward(self, x: Tensor) -> Tensor:
         """Masked in training, `x` itself in eval mode and at deviation 0."""
         if not self.training or self._relative_deviation == 0:
             return x
-        if is_fused(x) and self._settings.law == "independent":
+        if self.runs_in_graph(x):
             return self._fused(x)
         return (x * self._mask(len(x), x.shape[1], dtype_of_masks(x.dtype))).to(x.dtype)
 
@@ -96,8 +100,7 @@ class FamilyMask(nn.Module):
         """The law `independent` in one launch."""
         if self._settings.values == "gaussian":
             return noisy_elements(x, self._stream, self._relative_deviation)
-        keep_rate = 1 / (1 + self._relative_deviation**2)
-        return masked_elements(x, self._stream, keep_rate, 1 / keep_rate)
+        return masked_elements(x, self._stream, 1 - 1 / (1 + self._relative_deviation**2))
 
     def _mask(self, num_samples: int, width: int, dtype: torch.dtype) -> Tensor:
         if self._settings.law == "block":

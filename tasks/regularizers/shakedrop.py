@@ -73,6 +73,10 @@ class Shake(nn.Module):
         self.drop_rate = drop_rate
         self._settings, self._stream = settings, stream
 
+    def runs_in_graph(self, x: Tensor) -> bool:
+        """Whether fused kernels shake `x`."""
+        return is_fused(x)
+
     def forward(self, x: Tensor) -> Tensor:
         """Multiplied by random factors in training, by the expected factor in eval mode; `x` itself at drop rate 0."""
         if self.drop_rate == 0:
@@ -81,7 +85,7 @@ class Shake(nn.Module):
         if not self.training:
             return x * (1 - self.drop_rate + self.drop_rate * (settings.alpha_low + settings.alpha_high) / 2)
         num_axes = {"sample": 1, "channel": 2, "element": x.dim()}[settings.level]
-        if is_fused(x):
+        if self.runs_in_graph(x):
             bounds = (settings.alpha_low, settings.alpha_high), (settings.beta_low, settings.beta_high)
             return shaken_samples(x, self._stream, 1 - self.drop_rate, *bounds, num_axes)
         shape = (*x.shape[:num_axes], *[1] * (x.dim() - num_axes))

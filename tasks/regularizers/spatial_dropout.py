@@ -47,10 +47,14 @@ class ChannelMask(nn.Module):
         self.drop_rate = drop_rate
         self._stream = stream
 
+    def runs_in_graph(self, x: Tensor) -> bool:
+        """Whether fused kernels mask `x`."""
+        return is_fused(x)
+
     def forward(self, x: Tensor) -> Tensor:
         """Masked and rescaled in training, `x` itself in eval mode and at drop rate 0."""
         if not self.training or self.drop_rate == 0:
             return x
-        if is_fused(x):
-            return masked_channels(x, self._stream, 1 - self.drop_rate, 1 / (1 - self.drop_rate))
+        if self.runs_in_graph(x):
+            return masked_channels(x, self._stream, self.drop_rate)
         return masked(x, self._stream, 1 - self.drop_rate, (*x.shape[:2], 1, 1))

@@ -58,10 +58,19 @@ class Operator(nn.Module):
         make_operator(self)
 
 
-def call_operator(module: Operator, x: Tensor) -> Tensor:
-    """`module(x)`, which is one operator in code that is being compiled."""
-    y: Tensor = apply_operator(module, x) if torch.compiler.is_compiling() else module(x)
+def call_operator(module: nn.Module, x: Tensor) -> Tensor:
+    """`module(x)`, which is one operator in code that is being compiled, unless its `runs_in_graph(x)` is True.
+
+    The compiler traces what runs in the graph: it must draw random numbers by fused kernels only, and may use no number
+    that changes from one pass to the next.
+    """
+    is_operator = torch.compiler.is_compiling() and not getattr(module, "runs_in_graph", _never)(x)
+    y: Tensor = apply_operator(module, x) if is_operator else module(x)
     return y
+
+
+def _never(x: Tensor) -> bool:
+    return False
 
 
 def make_operator(module: nn.Module) -> None:

@@ -34,17 +34,37 @@ def _normals(first, second):
     return tl.pair_uniform_to_normal(tl.uint_to_uniform_float(first), tl.uint_to_uniform_float(second))
 
 
+@triton.jit
+def _keep_rate_of(level, rate, HAS_LEVEL: tl.constexpr):
+    """`rate`, or 1 - rate level, at least 0."""
+    result = rate * 1.0
+    if HAS_LEVEL:
+        result = 1 - tl.minimum(tl.load(level).to(tl.float32) * rate, 1.0)
+    return result
+
+
+@triton.jit
+def _scale_of(scale, keep_rate, IS_INVERTED: tl.constexpr):
+    """`scale`, or 1 over the keep rate."""
+    result = scale * 1.0
+    if IS_INVERTED:
+        result = 1 / keep_rate
+    return result
+
+
 @triton.jit(do_not_specialize=["seed", "call"])
 def mask_elements(
-    x, y, rates, seed, pass_number, call, size, num_rates, keep_rate, scale, IS_NOISE: tl.constexpr,
-    IS_LEARNED: tl.constexpr, BLOCK: tl.constexpr,
+    x, y, rates, level, seed, pass_number, call, size, num_rates, rate, scale, IS_NOISE: tl.constexpr,
+    IS_LEARNED: tl.constexpr, HAS_LEVEL: tl.constexpr, IS_INVERTED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Write y = x keep scale with keep ~ Ber(keep_rate) for each element, or y = x (1 + scale normal).
+    """Write y = x keep scale with keep ~ Ber(keep rate) for each element, or y = x (1 + scale normal).
 
     Element i of group g in program p takes the g-th word for the index p BLOCK + i. With IS_LEARNED element i of x is
     kept at rates[i % num_rates].
     """
     pass_number = tl.load(pass_number)
+    keep_rate = _keep_rate_of(level, rate, HAS_LEVEL)
+    kept_scale = _scale_of(scale, keep_rate, IS_INVERTED)
     program = tl.program_id(0).to(tl.int64)
     column = tl.arange(0, BLOCK)
     words = _philox(seed, pass_number, call, MASK, program * BLOCK + column)
@@ -59,20 +79,20 @@ def mask_elements(
         values = tl.load(x + place, mask=place < size, other=0.0)
         factor = factors[group]
         if not IS_NOISE:
-            rate = keep_rate
             if IS_LEARNED:
-                rate = tl.load(rates + place % num_rates)
-            factor = tl.where(tl.uint_to_uniform_float(factor) < rate, scale, 0.0)
+                keep_rate = tl.load(rates + place % num_rates)
+            factor = tl.where(tl.uint_to_uniform_float(factor) < keep_rate, kept_scale, 0.0)
         product = values.to(tl.float32) * factor
         tl.store(y + place, product.to(y.dtype.element_ty), mask=place < size)
 
 
 @triton.jit(do_not_specialize=["seed", "call"])
 def mask_rows(
-    x, y, seed, pass_number, call, num_rows, num_columns, rows_of_group, group_stride, row_stride, column_stride,
-    group_size, keep_rate, scale, BLOCK_ROWS: tl.constexpr, BLOCK_COLUMNS: tl.constexpr,
+    x, y, level, seed, pass_number, call, num_rows, num_columns, rows_of_group, group_stride, row_stride, column_stride,
+    group_size, rate, scale, HAS_LEVEL: tl.constexpr, IS_INVERTED: tl.constexpr, BLOCK_ROWS: tl.constexpr,
+    BLOCK_COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """Write y = x keep scale with one keep ~ Ber(keep_rate) for each row.
+    """Write y = x keep scale with one keep ~ Ber(keep rate) for each row.
 
     Row r is in group r // rows_of_group. Within the group, its element k has the offset
     (r % rows_of_group) row_stride + k column_stride; offsets of `group_size` and above are skipped. The groups begin
@@ -82,7 +102,9 @@ def mask_rows(
     row = tl.program_id(0).to(tl.int64) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
     column = tl.program_id(1) * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS)
     words = _philox(seed, pass_number, call, MASK, row)
-    factor = tl.where(tl.uint_to_uniform_float(words[0]) < keep_rate, scale, 0.0)
+    keep_rate = _keep_rate_of(level, rate, HAS_LEVEL)
+    kept_scale = _scale_of(scale, keep_rate, IS_INVERTED)
+    factor = tl.where(tl.uint_to_uniform_float(words[0]) < keep_rate, kept_scale, 0.0)
     within = (row % rows_of_group * row_stride)[:, None] + column[None, :] * column_stride
     exists = (row < num_rows)[:, None] & (column < num_columns)[None, :] & (within < group_size)
     place = (row // rows_of_group * group_stride)[:, None] + within
@@ -123,11 +145,14 @@ def shake_samples(
 
 
 @triton.jit
-def _rate_of(learned, rate, IS_LEARNED: tl.constexpr):
-    """`rate`, or `rate` times the learned drop rate, at most 1."""
-    result = rate * 1.0
-    if IS_LEARNED:
-        result = tl.minimum(tl.load(learned).to(tl.float32) * rate, 1.0)
+def _block_rate_of(level, rate, IS_GRID: tl.constexpr, HAS_LEVEL: tl.constexpr):
+    """At which blocks of a grid are kept; or of the seeds of blocks that overlap: `rate`, or rate level, at most 1."""
+    if IS_GRID:
+        result = _keep_rate_of(level, rate, HAS_LEVEL)
+    else:
+        result = rate * 1.0
+        if HAS_LEVEL:
+            result = tl.minimum(tl.load(level).to(tl.float32) * rate, 1.0)
     return result
 
 
@@ -165,10 +190,10 @@ def _kept(
 
 @triton.jit(do_not_specialize=["seed", "call"])
 def measure_maps(
-    x, counts, sums, squares, table, weight, learned, seed, pass_number, call, num_planes, channels, height, width,
+    x, counts, sums, squares, table, weight, level, seed, pass_number, call, num_planes, channels, height, width,
     sample_stride, channel_stride, row_stride, column_stride, rate, block_height, block_width, num_entries,
     entries_of_group, outputs_of_group, output_stride, entry_stride, tap_stride, num_taps, table_factor,
-    IS_GRID: tl.constexpr, IS_LEARNED: tl.constexpr, HAS_MOMENTS: tl.constexpr, HAS_WEIGHT: tl.constexpr,
+    IS_GRID: tl.constexpr, HAS_LEVEL: tl.constexpr, HAS_MOMENTS: tl.constexpr, HAS_WEIGHT: tl.constexpr,
     SHARES_SIGNS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, TAPS: tl.constexpr,
 ):  # fmt: skip
     """For each program the number of kept pixels; with HAS_MOMENTS also the sum of its pixels and of their squares.
@@ -182,7 +207,7 @@ def measure_maps(
     program = tl.program_id(0)
     row = tl.arange(0, ROWS)
     column = tl.arange(0, COLUMNS)
-    rate = _rate_of(learned, rate, IS_LEARNED)
+    rate = _block_rate_of(level, rate, IS_GRID, HAS_LEVEL)
     exists = (row < height)[:, None] & (column < width)[None, :]
     of_map = (row * row_stride)[:, None] + (column * column_stride)[None, :]
     kept = tl.zeros((), tl.float32)
@@ -227,9 +252,12 @@ def measure_maps(
 
 
 @triton.jit
-def _factor(counts, scale, num_planes, height, width, num_counts, IS_REALISED: tl.constexpr, COUNTS: tl.constexpr):
-    """`scale`, or with IS_REALISED the number of elements over that of the kept ones, 1 where nothing is kept."""
-    factor = scale * 1.0
+def _factor(
+    counts, scale, rate, num_planes, height, width, num_counts, IS_REALISED: tl.constexpr, IS_INVERTED: tl.constexpr,
+    COUNTS: tl.constexpr,
+):  # fmt: skip
+    """That of `_scale_of`, or with IS_REALISED the number of elements over that of the kept ones, 1 if none is kept."""
+    factor = _scale_of(scale, rate, IS_INVERTED)
     if IS_REALISED:
         number = tl.arange(0, COUNTS)
         # Counts of a program are below 2^24, so exact; their sum is rounded to 24 bits.
@@ -241,19 +269,19 @@ def _factor(counts, scale, num_planes, height, width, num_counts, IS_REALISED: t
 
 @triton.jit(do_not_specialize=["seed", "call"])
 def mask_maps(
-    x, y, counts, learned, seed, pass_number, call, num_planes, channels, height, width, sample_stride, channel_stride,
+    x, y, counts, level, seed, pass_number, call, num_planes, channels, height, width, sample_stride, channel_stride,
     row_stride, column_stride, rate, block_height, block_width, scale, num_counts, IS_GRID: tl.constexpr,
-    IS_LEARNED: tl.constexpr, IS_REALISED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    COUNTS: tl.constexpr,
+    HAS_LEVEL: tl.constexpr, IS_REALISED: tl.constexpr, IS_INVERTED: tl.constexpr, ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr, COUNTS: tl.constexpr,
 ):  # fmt: skip
     """Write y = x keep scale on maps; with IS_REALISED the scale is that of `_factor`."""
     pass_number = tl.load(pass_number)
     row = tl.arange(0, ROWS)
     column = tl.arange(0, COLUMNS)
-    rate = _rate_of(learned, rate, IS_LEARNED)
+    rate = _block_rate_of(level, rate, IS_GRID, HAS_LEVEL)
     exists = (row < height)[:, None] & (column < width)[None, :]
     of_map = (row * row_stride)[:, None] + (column * column_stride)[None, :]
-    factor = _factor(counts, scale, num_planes, height, width, num_counts, IS_REALISED, COUNTS)
+    factor = _factor(counts, scale, rate, num_planes, height, width, num_counts, IS_REALISED, IS_INVERTED, COUNTS)
     for plane in range(tl.program_id(0), num_planes, tl.num_programs(0)):
         at = tl.cast(plane, tl.int64)
         keep, _, _ = _kept(
@@ -267,11 +295,11 @@ def mask_maps(
 
 @triton.jit(do_not_specialize=["seed", "call"])
 def distort_maps(
-    x, y, counts, sums, squares, table, seed, pass_number, call, num_planes, channels, height, width, sample_stride,
-    channel_stride, row_stride, column_stride, rate, block_height, block_width, scale, num_counts, step_size,
-    constant_size, IS_GRID: tl.constexpr, IS_REALISED: tl.constexpr, HAS_WEIGHT: tl.constexpr,
-    IS_OF_UNITS: tl.constexpr, SHARES_PATTERN: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    COUNTS: tl.constexpr,
+    x, y, counts, sums, squares, table, level, seed, pass_number, call, num_planes, channels, height, width,
+    sample_stride, channel_stride, row_stride, column_stride, rate, block_height, block_width, scale, num_counts,
+    step_size, constant_size, IS_GRID: tl.constexpr, HAS_LEVEL: tl.constexpr, IS_REALISED: tl.constexpr,
+    IS_INVERTED: tl.constexpr, HAS_WEIGHT: tl.constexpr, IS_OF_UNITS: tl.constexpr, SHARES_PATTERN: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, COUNTS: tl.constexpr,
 ):  # fmt: skip
     """Write y = x scale where kept, elsewhere scale step_size std(x) table normal, std over all of x.
 
@@ -281,9 +309,10 @@ def distort_maps(
     pass_number = tl.load(pass_number)
     row = tl.arange(0, ROWS)
     column = tl.arange(0, COLUMNS)
+    rate = _block_rate_of(level, rate, IS_GRID, HAS_LEVEL)
     exists = (row < height)[:, None] & (column < width)[None, :]
     of_map = (row * row_stride)[:, None] + (column * column_stride)[None, :]
-    factor = _factor(counts, scale, num_planes, height, width, num_counts, IS_REALISED, COUNTS)
+    factor = _factor(counts, scale, rate, num_planes, height, width, num_counts, IS_REALISED, IS_INVERTED, COUNTS)
     number = tl.arange(0, COUNTS)
     has = number < num_counts
     size = num_planes * 1.0 * height * width

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from tasks.regularizers.fused import operators
 from tasks.regularizers.fused.memory import dense, with_strides
+from tasks.regularizers.fused.rates import Rate, ScheduledRate
 from tasks.regularizers.parts.distortion import SHRINK_OF_1X1_KERNELS, SIZE_WITHOUT_NEXT_LAYER
 from tasks.runtime.streams import MaskStream
 from tasks.sites import WeightLayer
@@ -23,37 +24,43 @@ from tasks.theory.drop_rates import seed_rate
 Masking = Callable[[Tensor], Tensor]
 
 
-def masked_elements(x: Tensor, stream: MaskStream, keep_rate: float | Tensor, scale: float) -> Tensor:
-    """The product x keep scale, keep ~ Ber(keep_rate) for each element; a tensor has a rate for each unit."""
+def masked_elements(x: Tensor, stream: MaskStream, drop_rate: Rate, *, is_inverted: bool = True) -> Tensor:
+    """The product x keep, keep ~ Ber(1 - drop_rate) for each element; divided by the keep rate if `is_inverted`."""
+    law = _KeepLaw.of(drop_rate, is_inverted)
+    if law is None:
+        return x
     x, draw = dense(x), stream.next_draw()
-    if not isinstance(keep_rate, Tensor):
-        return _linear(x, lambda each: operators.mask_elements(each, None, *draw, keep_rate, scale, False))
-    rates = keep_rate.detach()
+    return _linear(x, lambda each: operators.mask_elements(each, None, law.level, *draw, law.rate, law.scale, False))
+
+
+def masked_units(x: Tensor, stream: MaskStream, keep_rates: Tensor, scale: float) -> Tensor:
+    """The product x keep scale, keep ~ Ber(rate of the unit) for each element; `keep_rates` have a sample's shape."""
+    x, draw, rates = dense(x), stream.next_draw(), keep_rates.detach()
     if not x.is_contiguous():  # channels last: rates in the order of memory
         rates = rates.permute(1, 2, 0).contiguous()
-    return _linear(x, lambda each: operators.mask_elements(each, rates, *draw, 1.0, scale, False))
+    return _linear(x, lambda each: operators.mask_elements(each, rates, None, *draw, 1.0, scale, False))
 
 
 def noisy_elements(x: Tensor, stream: MaskStream, deviation: float) -> Tensor:
     """The product x (1 + deviation normal), one normal for each element."""
     x, draw = dense(x), stream.next_draw()
-    return _linear(x, lambda each: operators.mask_elements(each, None, *draw, 1.0, deviation, True))
+    return _linear(x, lambda each: operators.mask_elements(each, None, None, *draw, 1.0, deviation, True))
 
 
-def masked_channels(x: Tensor, stream: MaskStream, keep_rate: float, scale: float) -> Tensor:
-    """The product x keep scale with one keep for each sample and channel of maps (B, C, H, W)."""
+def masked_channels(x: Tensor, stream: MaskStream, drop_rate: Rate, *, is_inverted: bool = True) -> Tensor:
+    """As `masked_elements` with one keep for each sample and channel of maps (B, C, H, W)."""
     x = dense(x)
     channels, size = x.shape[1], math.prod(x.shape[2:])
     row_stride, column_stride = (size, 1) if x.is_contiguous() else (1, channels)
     per_sample = channels * size
     rows = [len(x) * channels, size, channels, per_sample, row_stride, column_stride, per_sample]
-    return _masked_rows(x, stream, rows, keep_rate, scale)
+    return _masked_rows(x, stream, rows, drop_rate, is_inverted)
 
 
-def masked_samples(x: Tensor, stream: MaskStream, keep_rate: float, scale: float) -> Tensor:
-    """The product x keep scale with one keep for each sample."""
+def masked_samples(x: Tensor, stream: MaskStream, drop_rate: Rate, *, is_inverted: bool = True) -> Tensor:
+    """As `masked_elements` with one keep for each sample."""
     x, size = dense(x), x[0].numel()
-    return _masked_rows(x, stream, [len(x), size, 1, size, 0, 1, size], keep_rate, scale)
+    return _masked_rows(x, stream, [len(x), size, 1, size, 0, 1, size], drop_rate, is_inverted)
 
 
 def shaken_samples(
@@ -92,43 +99,44 @@ def shaken_samples(
     return _linear(x, shake, shake_back)
 
 
-def masked_alike(x: Tensor, stream: MaskStream, keep_rate: float, scale: float) -> Tensor:
-    """The product x keep scale with one keep for each element of a sample, the same for all samples of the batch."""
+def masked_alike(x: Tensor, stream: MaskStream, drop_rate: Rate, *, is_inverted: bool = True) -> Tensor:
+    """As `masked_elements` with one keep for each element of a sample, the same for all samples of the batch."""
     x, size = dense(x), x[0].numel()
-    return _masked_rows(x, stream, [size, len(x), size, 0, 1, size, x.numel()], keep_rate, scale)
+    return _masked_rows(x, stream, [size, len(x), size, 0, 1, size, x.numel()], drop_rate, is_inverted)
 
 
-def masked_grid(x: Tensor, stream: MaskStream, keep_rate: float, scale: float, block_size: int) -> Tensor:
-    """The product x keep scale with one keep for each block of a fixed grid, over units (B, D) or maps (B, C, H, W)."""
-    x, draw = dense(x), stream.next_draw()
-    block = [block_size, block_size]
-    return _linear(x, lambda each: operators.mask_maps(each, None, None, *draw, keep_rate, block, True, scale))
+def masked_grid(x: Tensor, stream: MaskStream, drop_rate: Rate, block_size: int) -> Tensor:
+    """As `masked_elements` with one keep for each block of a fixed grid, over units (B, D) or maps (B, C, H, W)."""
+    law = _KeepLaw.of(drop_rate, is_inverted=True)
+    if law is None:
+        return x
+    x, draw, block = dense(x), stream.next_draw(), [block_size, block_size]
+    return _linear(x, lambda each: operators.mask_maps(each, None, law.level, *draw, law.rate, block, True, law.scale))
 
 
-def masked_blocks(
-    x: Tensor, stream: MaskStream, drop_rate: float | Tensor, block_size: int, *, is_realised: bool
-) -> Tensor:
+def masked_blocks(x: Tensor, stream: MaskStream, drop_rate: Rate, block_size: int, *, is_realised: bool) -> Tensor:
     """The product x keep with the blocks of DropBlock dropped, divided by the fraction kept if `is_realised`.
 
     See `tasks.regularizers.parts.masking.block_mask`.
     """
-    x, draw = dense(x), stream.next_draw()
     law = _BlockLaw.of(x, drop_rate, block_size)
-    counts = None
+    if law is None:
+        return x
+    x, draw, counts = dense(x), stream.next_draw(), None
     if is_realised:
         (counts,) = operators.measure_maps(
-            x.detach(), None, law.learned, *draw, law.rate, law.block, law.is_grid, False, False, 1, 1.0
+            x.detach(), None, law.level, *draw, law.rate, law.block, law.is_grid, False, False, 1, 1.0
         )
     return _linear(
         x,
-        lambda each: operators.mask_maps(each, counts, law.learned, *draw, law.rate, law.block, law.is_grid, scale=1.0),
+        lambda each: operators.mask_maps(each, counts, law.level, *draw, law.rate, law.block, law.is_grid, scale=1.0),
     )
 
 
 def distorted_blocks(
     x: Tensor,
     stream: MaskStream,
-    drop_rate: float,
+    drop_rate: Rate,
     block_size: int,
     *,
     step_size: float,
@@ -149,56 +157,82 @@ def distorted_blocks(
             for all samples and a sign for each.
         is_realised: divide by the fraction kept; else by the expected one, for blocks of one element only.
     """
-    x, draw = dense(x), stream.next_draw()
     law = _BlockLaw.of(x, drop_rate, block_size)
+    if law is None:
+        return x
+    x, draw = dense(x), stream.next_draw()
     weight = None if layer is None else layer.weight.detach()
     groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
     has_one_tap = weight is not None and math.prod(weight.shape[2:]) == 1
     shrink = SHRINK_OF_1X1_KERNELS if is_official and has_one_tap else 1.0
     measures = operators.measure_maps(
-        x.detach(), weight, None, *draw, law.rate, law.block, law.is_grid, True, not is_official, groups, shrink
+        x.detach(), weight, law.level, *draw, law.rate, law.block, law.is_grid, True, not is_official, groups, shrink
     )
-    counts, scale = (measures[0], 1.0) if is_realised else (None, 1 / (1 - drop_rate))
+    counts, scale = (measures[0], 1.0) if is_realised else (None, law.scale)
     size = step_size if is_official else step_size / len(x)
     constant = SIZE_WITHOUT_NEXT_LAYER
 
     def distort(each: Tensor) -> Tensor:
         y: Tensor = operators.distort_maps(
-            each, measures, *draw, law.rate, law.block, law.is_grid, is_realised, scale, size, constant,
+            each, measures, law.level, *draw, law.rate, law.block, law.is_grid, is_realised, scale, size, constant,
             not is_official,
         )  # fmt: skip
         return y
 
     def mask(each: Tensor) -> Tensor:
-        y: Tensor = operators.mask_maps(each, counts, None, *draw, law.rate, law.block, law.is_grid, scale)
+        y: Tensor = operators.mask_maps(each, counts, law.level, *draw, law.rate, law.block, law.is_grid, scale)
         return y
 
     return _linear(x, distort, mask)
 
 
-class _BlockLaw(NamedTuple):
-    """How the kernels draw blocks: the rate of seeds, or of kept elements where a block is one element."""
+class _KeepLaw(NamedTuple):
+    """How the kernels keep: at `rate`, or with `level` at 1 - rate level; and what they multiply by."""
 
-    rate: float  # with `learned`: its factor
-    block: list[int]
-    is_grid: bool
-    learned: Tensor | None = None  # a drop rate, 0-dim
+    rate: float
+    scale: float | None  # None: 1 / the rate at which they keep
+    level: Tensor | None = None
 
     @classmethod
-    def of(cls, x: Tensor, drop_rate: float | Tensor, block_size: int) -> _BlockLaw:
+    def of(cls, drop_rate: Rate, is_inverted: bool) -> _KeepLaw | None:
+        """None: everything is kept."""
+        if isinstance(drop_rate, ScheduledRate):
+            return cls(drop_rate.share, None if is_inverted else 1.0, drop_rate.level)
+        return cls(1 - drop_rate, 1 / (1 - drop_rate) if is_inverted else 1.0) if drop_rate else None
+
+
+class _BlockLaw(NamedTuple):
+    """How the kernels draw blocks: the rate of seeds, or `_KeepLaw` where a block is one element."""
+
+    rate: float  # with `level`: its factor, also of the rate of seeds, which is clipped at 1
+    scale: float | None  # in place of the number of elements over that of the kept ones
+    block: list[int]
+    is_grid: bool
+    level: Tensor | None
+
+    @classmethod
+    def of(cls, x: Tensor, drop_rate: Rate, block_size: int) -> _BlockLaw | None:
+        """None: everything is kept."""
         height, width = x.shape[2:] if x.dim() == 4 else (1, x.shape[1])
         block = [min(block_size, height), min(block_size, width)]
-        if isinstance(drop_rate, Tensor):
-            least = 1e-9  # the rate of seeds is proportional to the drop rate, up to its clip at 1
-            return cls(seed_rate(least, block_size, height, width) / least, block, False, drop_rate.detach())
+        keep = _KeepLaw.of(drop_rate, is_inverted=True)
+        if keep is None:
+            return None
         if block == [1, 1]:
-            return cls(1 - drop_rate, block, True)
-        return cls(seed_rate(drop_rate, block_size, height, width), block, False)
+            return cls(keep.rate, keep.scale, block, True, keep.level)
+        if isinstance(drop_rate, ScheduledRate):
+            least = 1e-9  # the rate of seeds is proportional to the drop rate
+            factor = drop_rate.share * seed_rate(least, block_size, height, width) / least
+            return cls(factor, 1.0, block, False, keep.level)
+        return cls(seed_rate(drop_rate, block_size, height, width), 1.0, block, False, None)
 
 
-def _masked_rows(x: Tensor, stream: MaskStream, rows: list[int], keep_rate: float, scale: float) -> Tensor:
+def _masked_rows(x: Tensor, stream: MaskStream, rows: list[int], drop_rate: Rate, is_inverted: bool) -> Tensor:
+    law = _KeepLaw.of(drop_rate, is_inverted)
+    if law is None:
+        return x
     draw = stream.next_draw()
-    return _linear(x, lambda each: operators.mask_rows(each, *draw, rows, keep_rate, scale))
+    return _linear(x, lambda each: operators.mask_rows(each, law.level, *draw, rows, law.rate, law.scale))
 
 
 def _linear(x: Tensor, forward: Masking, backward: Masking | None = None) -> Tensor:

@@ -53,37 +53,40 @@ class Maps(NamedTuple):
 
 @torch.library.custom_op("regarena::mask_elements", mutates_args=())
 def mask_elements(
-    x: Tensor, rates: Tensor | None, seed: int, pass_number: Tensor, call: int, keep_rate: float, scale: float,
-    is_noise: bool,
+    x: Tensor, rates: Tensor | None, level: Tensor | None, seed: int, pass_number: Tensor, call: int, rate: float,
+    scale: float | None, is_noise: bool,
 ) -> Tensor:  # fmt: skip
-    """The product x keep scale, keep ~ Ber(keep_rate) for each element in the order of memory; or x (1 + scale normal).
+    """The product x keep scale, keep ~ Ber(rate) for each element in the order of memory; or x (1 + scale normal).
 
-    With `rates` the elements of a sample are kept at these.
+    With `level` the keep rate is 1 - rate level, here and in the other operators. Without `scale` it is 1 over the keep
+    rate. With `rates` the elements of a sample are kept at these.
     """
     y, size = torch.empty_like(x), x.numel()
     block = min(BLOCK, max(16, power(math.ceil(size / 4))))
     grid = (math.ceil(size / (4 * block)),)
     _launch(
         "mask_elements", grid,
-        x, y, x if rates is None else rates, seed, pass_number, call, size, 1 if rates is None else rates.numel(),
-        keep_rate, scale,
-        IS_NOISE=is_noise, IS_LEARNED=rates is not None, BLOCK=block,
+        x, y, x if rates is None else rates, x if level is None else level, seed, pass_number, call, size,
+        1 if rates is None else rates.numel(), rate, 1.0 if scale is None else scale,
+        IS_NOISE=is_noise, IS_LEARNED=rates is not None, HAS_LEVEL=level is not None, IS_INVERTED=scale is None,
+        BLOCK=block,
     )  # fmt: skip
     return y
 
 
 @mask_elements.register_fake
 def _(
-    x: Tensor, rates: Tensor | None, seed: int, pass_number: Tensor, call: int, keep_rate: float, scale: float,
-    is_noise: bool,
+    x: Tensor, rates: Tensor | None, level: Tensor | None, seed: int, pass_number: Tensor, call: int, rate: float,
+    scale: float | None, is_noise: bool,
 ) -> Tensor:  # fmt: skip
     return torch.empty_like(x)
 
 
 @torch.library.custom_op("regarena::mask_rows", mutates_args=())
 def mask_rows(
-    x: Tensor, seed: int, pass_number: Tensor, call: int, rows: list[int], keep_rate: float, scale: float
-) -> Tensor:
+    x: Tensor, level: Tensor | None, seed: int, pass_number: Tensor, call: int, rows: list[int], rate: float,
+    scale: float | None,
+) -> Tensor:  # fmt: skip
     """The product x keep scale, one keep for each row; `rows` are the kernel's seven numbers that say what a row is."""
     y = torch.empty_like(x)
     num_rows, num_columns, *_ = rows
@@ -91,12 +94,19 @@ def mask_rows(
     columns = min(power(num_columns), BLOCK if is_along_columns else 16)
     block = {"BLOCK_ROWS": min(BLOCK // columns, power(num_rows)), "BLOCK_COLUMNS": columns}
     grid = (math.ceil(num_rows / block["BLOCK_ROWS"]), math.ceil(num_columns / columns))
-    _launch("mask_rows", grid, x, y, seed, pass_number, call, *rows, keep_rate, scale, **block)
+    _launch(
+        "mask_rows", grid,
+        x, y, x if level is None else level, seed, pass_number, call, *rows, rate, 1.0 if scale is None else scale,
+        HAS_LEVEL=level is not None, IS_INVERTED=scale is None, **block,
+    )  # fmt: skip
     return y
 
 
 @mask_rows.register_fake
-def _(x: Tensor, seed: int, pass_number: Tensor, call: int, rows: list[int], keep_rate: float, scale: float) -> Tensor:
+def _(
+    x: Tensor, level: Tensor | None, seed: int, pass_number: Tensor, call: int, rows: list[int], rate: float,
+    scale: float | None,
+) -> Tensor:  # fmt: skip
     return torch.empty_like(x)
 
 
@@ -130,7 +140,7 @@ def _(
 
 @torch.library.custom_op("regarena::measure_maps", mutates_args=())
 def measure_maps(
-    x: Tensor, weight: Tensor | None, learned: Tensor | None, seed: int, pass_number: Tensor, call: int, rate: float,
+    x: Tensor, weight: Tensor | None, level: Tensor | None, seed: int, pass_number: Tensor, call: int, rate: float,
     block: list[int], is_grid: bool, has_moments: bool, shares_signs: bool, groups: int, table_factor: float,
 ) -> list[Tensor]:  # fmt: skip
     """Numbers of kept pixels, with moments also sums and squares, and the table for a weight: see the kernel."""
@@ -147,9 +157,9 @@ def measure_maps(
         )  # fmt: skip
     _launch(
         "measure_maps", (len(counts),),
-        x, counts, sums, squares, table, layer, x if learned is None else learned, seed, pass_number, call,
+        x, counts, sums, squares, table, layer, x if level is None else level, seed, pass_number, call,
         *maps.arguments, rate, *block, *sizes, table_factor,
-        IS_GRID=is_grid, IS_LEARNED=learned is not None, HAS_MOMENTS=has_moments, HAS_WEIGHT=weight is not None,
+        IS_GRID=is_grid, HAS_LEVEL=level is not None, HAS_MOMENTS=has_moments, HAS_WEIGHT=weight is not None,
         SHARES_SIGNS=shares_signs, TAPS=power(sizes[-1]), **maps.tile(is_grid),
     )  # fmt: skip
     return outputs
@@ -157,7 +167,7 @@ def measure_maps(
 
 @measure_maps.register_fake
 def _(
-    x: Tensor, weight: Tensor | None, learned: Tensor | None, seed: int, pass_number: Tensor, call: int, rate: float,
+    x: Tensor, weight: Tensor | None, level: Tensor | None, seed: int, pass_number: Tensor, call: int, rate: float,
     block: list[int], is_grid: bool, has_moments: bool, shares_signs: bool, groups: int, table_factor: float,
 ) -> list[Tensor]:  # fmt: skip
     return _empty_measures(x, weight, has_moments, groups)
@@ -165,17 +175,20 @@ def _(
 
 @torch.library.custom_op("regarena::mask_maps", mutates_args=())
 def mask_maps(
-    x: Tensor, counts: Tensor | None, learned: Tensor | None, seed: int, pass_number: Tensor, call: int, rate: float,
-    block: list[int], is_grid: bool, scale: float,
+    x: Tensor, counts: Tensor | None, level: Tensor | None, seed: int, pass_number: Tensor, call: int, rate: float,
+    block: list[int], is_grid: bool, scale: float | None,
 ) -> Tensor:  # fmt: skip
-    """The product x keep scale on maps; with `counts` the scale is the number of elements over that of those kept."""
+    """The product x keep scale on maps; with `counts` the scale is the number of elements over that of those kept.
+
+    The rate is that of kept blocks of a grid, or of the seeds of blocks that overlap, which `level` multiplies.
+    """
     y, maps = torch.empty_like(x), Maps.of(x)
     num_counts = 1 if counts is None else len(counts)
     _launch(
         "mask_maps", (maps.num_planes,),
-        x, y, x if counts is None else counts, x if learned is None else learned, seed, pass_number, call,
-        *maps.arguments, rate, *block, scale, num_counts,
-        IS_GRID=is_grid, IS_LEARNED=learned is not None, IS_REALISED=counts is not None,
+        x, y, x if counts is None else counts, x if level is None else level, seed, pass_number, call,
+        *maps.arguments, rate, *block, 1.0 if scale is None else scale, num_counts,
+        IS_GRID=is_grid, HAS_LEVEL=level is not None, IS_REALISED=counts is not None, IS_INVERTED=scale is None,
         COUNTS=power(num_counts), **maps.tile(is_grid),
     )  # fmt: skip
     return y
@@ -183,34 +196,37 @@ def mask_maps(
 
 @mask_maps.register_fake
 def _(
-    x: Tensor, counts: Tensor | None, learned: Tensor | None, seed: int, pass_number: Tensor, call: int, rate: float,
-    block: list[int], is_grid: bool, scale: float,
+    x: Tensor, counts: Tensor | None, level: Tensor | None, seed: int, pass_number: Tensor, call: int, rate: float,
+    block: list[int], is_grid: bool, scale: float | None,
 ) -> Tensor:  # fmt: skip
     return torch.empty_like(x)
 
 
 @torch.library.custom_op("regarena::distort_maps", mutates_args=())
 def distort_maps(
-    x: Tensor, measures: list[Tensor], seed: int, pass_number: Tensor, call: int, rate: float, block: list[int],
-    is_grid: bool, is_realised: bool, scale: float, step_size: float, constant_size: float, shares_pattern: bool,
+    x: Tensor, measures: list[Tensor], level: Tensor | None, seed: int, pass_number: Tensor, call: int, rate: float,
+    block: list[int], is_grid: bool, is_realised: bool, scale: float | None, step_size: float, constant_size: float,
+    shares_pattern: bool,
 ) -> Tensor:  # fmt: skip
     """The product x scale where kept, elsewhere noise; `measures` are those of `measure_maps` with moments."""
     y, maps = torch.empty_like(x), Maps.of(x)
     counts, sums, squares, *table = measures
     _launch(
         "distort_maps", (maps.num_planes,),
-        x, y, counts, sums, squares, table[0] if table else counts, seed, pass_number, call, *maps.arguments, rate,
-        *block, scale, len(counts), step_size, constant_size,
-        IS_GRID=is_grid, IS_REALISED=is_realised, HAS_WEIGHT=bool(table), IS_OF_UNITS=x.dim() == 2,
-        SHARES_PATTERN=shares_pattern, COUNTS=power(len(counts)), **maps.tile(is_grid),
+        x, y, counts, sums, squares, table[0] if table else counts, x if level is None else level, seed, pass_number,
+        call, *maps.arguments, rate, *block, 1.0 if scale is None else scale, len(counts), step_size, constant_size,
+        IS_GRID=is_grid, HAS_LEVEL=level is not None, IS_REALISED=is_realised, IS_INVERTED=scale is None,
+        HAS_WEIGHT=bool(table), IS_OF_UNITS=x.dim() == 2, SHARES_PATTERN=shares_pattern, COUNTS=power(len(counts)),
+        **maps.tile(is_grid),
     )  # fmt: skip
     return y
 
 
 @distort_maps.register_fake
 def _(
-    x: Tensor, measures: list[Tensor], seed: int, pass_number: Tensor, call: int, rate: float, block: list[int],
-    is_grid: bool, is_realised: bool, scale: float, step_size: float, constant_size: float, shares_pattern: bool,
+    x: Tensor, measures: list[Tensor], level: Tensor | None, seed: int, pass_number: Tensor, call: int, rate: float,
+    block: list[int], is_grid: bool, is_realised: bool, scale: float | None, step_size: float, constant_size: float,
+    shares_pattern: bool,
 ) -> Tensor:  # fmt: skip
     return torch.empty_like(x)
 

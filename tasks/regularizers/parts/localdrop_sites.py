@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from tasks.regularizers.fused.choice import has_fused_maps, is_fused
-from tasks.regularizers.fused.masks import masked_blocks, masked_elements
+from tasks.regularizers.fused.masks import masked_blocks, masked_units
+from tasks.regularizers.fused.rates import ScheduledRate
 from tasks.regularizers.parts.masking import apply_mask, block_factors, block_mask, factors_of, takes_factors
 from tasks.runtime.streams import MaskStream
 from tasks.sites import Site
@@ -89,10 +90,14 @@ class UnitKeep(Keep):
         """Ber(rate of the unit) for every sample."""
         return self._stream.bernoulli_each(len(x), self.variable)
 
+    def runs_in_graph(self, x: Tensor) -> bool:
+        """Whether fused kernels mask `x`."""
+        return is_fused(x)
+
     def masked(self, x: Tensor) -> Tensor:
         """As `Keep.masked`; small masks are drawn ahead until the rates change."""
-        if is_fused(x):
-            return masked_elements(x, self._stream, self.variable, 1 / self._divisor)
+        if self.runs_in_graph(x):
+            return masked_units(x, self._stream, self.variable, 1 / self._divisor)
         if not takes_factors(x, x.numel()):
             return super().masked(x)
         rates = hashlib.blake2b(self.variable.detach().numpy().tobytes(), digest_size=16).hexdigest()
@@ -128,15 +133,20 @@ class BlockKeep(Keep):
         """The keep matrix (H, W) of the learned rate."""
         return keep_matrix(self.variable, self._block_size, self._height, self._width, self._form, self._counts)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """As `Keep.forward`; a CPU draws nothing at rate 0 (on a GPU, reading the rate would wait for the device)."""
-        is_idle = self.training and self.variable.device.type == "cpu" and float(self.variable) == 0
-        return x if is_idle else super().forward(x)
+    def runs_in_graph(self, x: Tensor) -> bool:
+        """Whether fused kernels mask `x`."""
+        return has_fused_maps(x, overlap=True)
 
     def masked(self, x: Tensor) -> Tensor:
-        """As `Keep.masked`; small masks are drawn ahead until the rate changes."""
-        if has_fused_maps(x, overlap=True):
-            return masked_blocks(x, self._stream, self.variable, self._block_size, is_realised=False)
+        """As `Keep.masked`; small masks are drawn ahead until the rate changes.
+
+        A CPU draws nothing at rate 0; on a GPU, reading the rate would wait for the device.
+        """
+        if self.runs_in_graph(x):
+            rate = ScheduledRate(1.0, self.variable.detach())
+            return masked_blocks(x, self._stream, rate, self._block_size, is_realised=False)
+        if self.variable.device.type == "cpu" and float(self.variable) == 0:
+            return x
         if not takes_factors(x, x.numel()):
             return super().masked(x)
         shape: tuple[int, int, int, int] = tuple(x.shape)  # type: ignore[assignment]  # four sizes

@@ -45,11 +45,13 @@ class RecordedPenalty(Hooks):
 class Recorder(nn.Module):
     """The identity, which stores its last input in training mode."""
 
-    runs_in_graph = True  # an operator's input is cut from the graph of the network, see `Site.fill`
-
     def __init__(self) -> None:
         super().__init__()
         self.seen: Tensor | None = None
+
+    def runs_in_graph(self, x: Tensor) -> bool:
+        """True: an operator's input is cut from the graph of the network."""
+        return True
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` itself."""

@@ -84,9 +84,10 @@ def run(*command: str, **environment: str) -> str:
 
 @has_triton
 @pytest.mark.slow
-def test_the_kernels_have_the_laws_of_masks_in_the_interpreter() -> None:
-    tests = [str(HERE / "test_fused_masks.py"), str(HERE / "test_fused_learned.py")]
-    assert "skipped" not in run("-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, **{INTERPRETER: "1"})
+@pytest.mark.parametrize("module", ["test_fused_masks.py", "test_fused_learned.py", "test_fused_compiled.py"])
+def test_the_kernels_have_the_laws_of_masks_in_the_interpreter(module: str) -> None:
+    tests = str(HERE / module)
+    assert "skipped" not in run("-m", "pytest", "-q", "-p", "no:cacheprovider", tests, **{INTERPRETER: "1"})
 
 
 @has_triton

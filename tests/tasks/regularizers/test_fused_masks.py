@@ -29,9 +29,11 @@ from tasks.regularizers.fused.masks import (
     masked_elements,
     masked_grid,
     masked_samples,
+    masked_units,
     noisy_elements,
     shaken_samples,
 )
+from tasks.regularizers.fused.rates import ScheduledRate
 from tasks.regularizers.generalized_dropout import FamilyMask, GeneralizedDropout
 from tasks.regularizers.parts.distortion import largest_weights
 from tasks.regularizers.shakedrop import Shake, ShakeDrop
@@ -44,6 +46,8 @@ pytestmark = pytest.mark.skipif(
     os.environ.get(INTERPRETER) != "1" or not is_available(), reason=f"needs Triton and {INTERPRETER}=1"
 )
 KEEP = 0.7
+DROP = 1 - KEEP
+HALF_WAY = ScheduledRate(2 * DROP, torch.tensor(0.5))  # of a schedule: the same rate
 LAYOUTS = {"rows first": torch.contiguous_format, "channels last": torch.channels_last}
 
 
@@ -55,19 +59,28 @@ def draw(key: int, number: int = 3, call: int = 0) -> Draw:
     return Draw(key, torch.tensor(number), call)
 
 
+def learned(rate: float) -> ScheduledRate:
+    """A rate as a site that learns it has it."""
+    return ScheduledRate(1.0, torch.tensor(rate))
+
+
 def ones(*shape: int, layout: str = "rows first") -> Tensor:
     return torch.ones(shape).to(memory_format=LAYOUTS[layout])
 
 
 MASKS: dict[str, Callable[[Tensor, MaskStream], Tensor]] = {
-    "elements": lambda x, s: masked_elements(x, s, KEEP, 1 / KEEP),
-    "elements by learned rates": lambda x, s: masked_elements(x, s, torch.full(x.shape[1:], KEEP), 1 / KEEP),
-    "channels": lambda x, s: masked_channels(x, s, KEEP, 1 / KEEP),
-    "samples": lambda x, s: masked_samples(x, s, KEEP, 1 / KEEP),
-    "one for the batch": lambda x, s: masked_alike(x, s, KEEP, 1 / KEEP),
-    "blocks of a grid": lambda x, s: masked_grid(x, s, KEEP, 1 / KEEP, 2),
-    "blocks": lambda x, s: masked_blocks(x, s, 1 - KEEP, 2, is_realised=True),
-    "blocks at a learned rate": lambda x, s: masked_blocks(x, s, torch.tensor(1 - KEEP), 2, is_realised=False),
+    "elements": lambda x, s: masked_elements(x, s, DROP),
+    "elements by a schedule": lambda x, s: masked_elements(x, s, HALF_WAY),
+    "elements by learned rates": lambda x, s: masked_units(x, s, torch.full(x.shape[1:], KEEP), 1 / KEEP),
+    "channels": lambda x, s: masked_channels(x, s, DROP),
+    "channels by a schedule": lambda x, s: masked_channels(x, s, HALF_WAY),
+    "samples": lambda x, s: masked_samples(x, s, DROP),
+    "one for the batch": lambda x, s: masked_alike(x, s, DROP),
+    "blocks of a grid": lambda x, s: masked_grid(x, s, DROP, 2),
+    "blocks of a grid by a schedule": lambda x, s: masked_grid(x, s, HALF_WAY, 2),
+    "blocks": lambda x, s: masked_blocks(x, s, DROP, 2, is_realised=True),
+    "blocks by a schedule": lambda x, s: masked_blocks(x, s, HALF_WAY, 2, is_realised=True),
+    "blocks at a learned rate": lambda x, s: masked_blocks(x, s, learned(DROP), 2, is_realised=False),
 }
 
 
@@ -81,12 +94,14 @@ def test_philox_has_its_published_values() -> None:
 def test_elements_are_kept_by_the_words_of_philox(key: int, number: int, call: int) -> None:
     """Its counter is the index (64 bits), the pass, and the call beside the purpose (8 bits)."""
     size, block = 200, 64  # of four groups: the least power of 2 from 200 / 4 on
-    kept = operators.mask_elements(torch.ones(size), None, *draw(key, number, call), 0.4, 1.0, False)
+    kept = operators.mask_elements(torch.ones(size), None, None, *draw(key, number, call), 0.4, 1.0, False)
     words = [philox([i % block, 0, number, call * 256], key)[i // block] for i in range(size)]
     assert kept.tolist() == [float(uniform(word) < np.float32(0.4)) for word in words]
 
 
-@pytest.mark.parametrize("name", [name for name in MASKS if not name.startswith("blocks at") and name != "blocks"])
+@pytest.mark.parametrize(
+    "name", [name for name in MASKS if name not in ("blocks", "blocks by a schedule", "blocks at a learned rate")]
+)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_what_is_kept_comes_at_its_rate_and_is_scaled(name: str, layout: str) -> None:
     x = torch.rand(10, 6, 6, 6).add(1).to(memory_format=LAYOUTS[layout])
@@ -94,13 +109,39 @@ def test_what_is_kept_comes_at_its_rate_and_is_scaled(name: str, layout: str) ->
     kept = y != 0
     torch.testing.assert_close(y, x * kept / KEEP)
     assert y.stride() == x.stride()
-    sharing = {"channels": 36, "samples": 6 * 36, "one for the batch": 10, "blocks of a grid": 4}.get(name, 1)
+    sharings = {"channels": 36, "samples": 6 * 36, "one for the batch": 10, "blocks of a grid": 4}
+    sharing = sharings.get(name.removesuffix(" by a schedule"), 1)
     assert abs(float(kept.double().mean()) - KEEP) <= float(binomial_bound(KEEP, x.numel() // sharing))
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0])
 def test_rates_0_and_1_are_exact(rate: float) -> None:
-    assert bool((masked_elements(ones(100, 100), stream(), rate, 1.0) == rate).all())
+    scheduled = ScheduledRate(1.0, torch.tensor(1 - rate))
+    for drop_rate in (1 - rate, scheduled):
+        assert bool((masked_elements(ones(100, 100), stream(), drop_rate, is_inverted=False) == rate).all())
+
+
+@pytest.mark.parametrize("block_size", [1, 2])
+def test_at_the_beginning_of_a_schedule_nothing_changes(block_size: int) -> None:
+    x, rate = torch.randn(5, 4, 6, 6), ScheduledRate(0.9, torch.tensor(0.0))
+    assert torch.equal(masked_elements(x, stream(), rate), x)
+    assert torch.equal(masked_blocks(x, stream(), rate, block_size, is_realised=True), x)
+    y = distorted_blocks(
+        x, stream(), rate, block_size, step_size=2.0, layer=None, is_official=True, is_realised=block_size > 1
+    )
+    assert torch.equal(y, x)
+
+
+def test_a_schedule_that_ends_nowhere_needs_no_kernel() -> None:
+    x = ones(4, 3, 6, 6)
+    assert masked_elements(x, stream(), 0.0) is x
+    assert masked_blocks(x, stream(), 0.0, 3, is_realised=True) is x
+
+
+@pytest.mark.parametrize("is_inverted", [False, True])
+def test_kept_elements_are_divided_by_the_keep_rate_of_the_schedule_if_asked_for(is_inverted: bool) -> None:
+    y = masked_elements(ones(50, 50), stream(), HALF_WAY, is_inverted=is_inverted)
+    assert y.unique().tolist() == pytest.approx([0, 1 / KEEP if is_inverted else 1])
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -119,7 +160,7 @@ def test_masks_are_shared_by_what_they_say(layout: str) -> None:
 
 
 def test_units_are_masked_in_blocks_along_a_sample() -> None:
-    kept = masked_grid(ones(60, 7), stream(), KEEP, 1.0, 3) != 0
+    kept = masked_grid(ones(60, 7), stream(), DROP, 3) != 0
     assert torch.equal(kept, kept[:, [0, 3, 6]].repeat_interleave(3, 1)[:, :7])
     rates = kept.double().mean(0)
     assert bool(((rates - KEEP).abs() <= binomial_bound(KEEP, 60)).all())
@@ -129,7 +170,7 @@ def test_learned_rates_belong_to_their_elements() -> None:
     rates = torch.linspace(0, 1, 12)
     for shape, layout in (((12,), "rows first"), ((3, 2, 2), "rows first"), ((3, 2, 2), "channels last")):
         shares = (
-            (masked_elements(ones(3000, *shape, layout=layout), stream(), rates.view(shape), 1.0) != 0)
+            (masked_units(ones(3000, *shape, layout=layout), stream(), rates.view(shape), 1.0) != 0)
             .double()
             .mean(0)
             .flatten()
@@ -137,11 +178,11 @@ def test_learned_rates_belong_to_their_elements() -> None:
         assert bool(((shares - rates).abs() <= binomial_bound(rates, 3000)).all())
 
 
-@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize("is_learned", [False, True])
 @pytest.mark.parametrize(("size", "block_size"), [((6, 9), 3), ((5, 5), 1), ((4, 4), 7), ((17, 20), 5)])
-def test_pixels_are_kept_at_dropblocks_rates(size: tuple[int, int], block_size: int, learned: bool) -> None:
+def test_pixels_are_kept_at_dropblocks_rates(size: tuple[int, int], block_size: int, is_learned: bool) -> None:
     drop_rate, num_maps = 0.2, 100
-    rate = torch.tensor(drop_rate) if learned else drop_rate
+    rate = learned(drop_rate) if is_learned else drop_rate
     kept = masked_blocks(ones(num_maps // 10, 10, *size), stream(), rate, block_size, is_realised=False) != 0
     expected = keep_matrix(drop_rate, block_size, *size).double()
     error = (kept.double().mean((0, 1)) - expected).abs()
@@ -235,7 +276,7 @@ def test_every_draw_of_a_training_is_another_and_a_training_resumes() -> None:
 
     def passed() -> list[Tensor]:
         network(torch.ones(1))
-        return [masked_elements(ones(50, 50), each, 0.5, 1.0) for each in (here, here, there)]
+        return [masked_elements(ones(50, 50), each, 0.5) for each in (here, here, there)]
 
     first, before = passed(), copy.deepcopy(streams.state())
     with streams.aside():

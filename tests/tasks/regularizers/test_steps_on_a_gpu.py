@@ -11,13 +11,21 @@ import torch.nn.functional as F
 from philox import philox, uniform
 from test_on_an_accelerator import ALLOWED, CELLS, FAST, FUSED, training_of
 from tiny_tasks import TINY_TASKS, tasks_for
+from torch import Tensor, nn
 
 from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
+from tasks.regularizers.base import Context, Regularizer
+from tasks.regularizers.curriculum_dropout import CurriculumDropout
+from tasks.regularizers.dropblock import DropBlock
+from tasks.regularizers.dropout import Dropout
 from tasks.regularizers.fused import operators
+from tasks.runtime.forward import execute_by
 from tasks.runtime.kernel_devices import is_available, kernels_on
 from tasks.runtime.passes import Draw
+from tasks.runtime.streams import Streams
 from tasks.runtime.switches import Switches
+from tasks.sites import Site, measure_sites
 
 pytestmark = pytest.mark.cuda
 
@@ -73,7 +81,7 @@ COUNTER = [3, 2 * 256]  # what follows the index: the pass, and the call beside 
 @pytest.mark.skipif(not is_available(), reason="needs Triton")
 @pytest.mark.parametrize("size", [1, 1000, 100_003])
 def test_elements_are_kept_by_the_words_of_philox(size: int) -> None:
-    kept = operators.mask_elements(torch.ones(size, device=DEVICE), None, *draw(2**62 + 5), 0.4, 1.0, False).cpu()
+    kept = operators.mask_elements(torch.ones(size, device=DEVICE), None, None, *draw(2**62 + 5), 0.4, 1.0, False).cpu()
     block = min(operators.BLOCK, max(16, operators.power(-(-size // 4))))
     for i in range(0, size, max(1, size // 100)):
         program, group, column = i // (4 * block), i // block % 4, i % block
@@ -93,3 +101,35 @@ def test_blocks_are_the_portable_ones_of_the_same_seeds(
     portable = F.max_pool2d(F.pad(inside, (3, 3, 2, 2)), (3, 4), stride=1) == 0
     x = torch.ones(shape, device=DEVICE).to(memory_format=layout)
     assert torch.equal(operators.mask_maps(x, None, None, *draw(99), 0.03, [3, 4], False, 1.0) != 0, portable)
+
+
+@pytest.mark.skipif(not is_available(), reason="needs Triton")
+@pytest.mark.parametrize(
+    "regularizer",
+    [Dropout(where="conv"), CurriculumDropout(where="conv", steepness=1.0), DropBlock(drop_rate=0.5, block_size=2)],
+    ids=lambda regularizer: type(regularizer).__name__,
+)
+def test_cuda_graphs_draw_in_each_pass_what_eager_code_draws(regularizer: Regularizer) -> None:
+    """The first passes of a CUDA graph warm it up and record it, the others replay it."""
+    found: list[list[Tensor]] = []
+    for switches in (Switches(), Switches(compile=True, cuda_graphs=True)):
+        network, streams = nn.Sequential(Site("conv")).to(DEVICE).train(), Streams()
+        measure_sites(network, torch.ones(1, 4, 8, 8, device=DEVICE))
+        context = Context(
+            seed=0, device=DEVICE, name="contestant", num_train_samples=10, num_epochs=1, num_steps=10,
+            learning_rate=0.1, streams=streams,
+        )  # fmt: skip
+        hooks = regularizer.attach(network, context)
+        streams.number_passes_of(network)
+        execute_by(switches, network, DEVICE)
+        found.append([])
+        for step in range(8):
+            hooks.progress(step / 8)
+            x = torch.ones(16, 4, 8, 8, device=DEVICE, requires_grad=True)
+            y = network(x)
+            y.sum().backward()
+            assert x.grad is not None
+            assert torch.equal(x.grad, y.detach())
+            found[-1].append(y.detach().clone())
+    assert all(map(torch.equal, *found))
+    assert not torch.equal(found[1][-1], found[1][-2])

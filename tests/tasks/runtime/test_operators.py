@@ -127,6 +127,29 @@ def test_a_copy_of_a_network_uses_its_own_modules() -> None:
     assert (network[1].fillings[0].num_calls, other[1].fillings[0].num_calls) == (0, 1)
 
 
+@pytest.mark.parametrize("size", [3, 4])
+def test_what_runs_in_the_graph_for_an_input_is_traced_for_it(size: int) -> None:
+    class OnFour(nn.Module):
+        def runs_in_graph(self, x: Tensor) -> bool:
+            return x.shape[1] == 4
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.sin()
+
+    site, called = Site("dense"), []
+    site.fill(OnFour())
+
+    def backend(graph: torch.fx.GraphModule, _: object) -> Callable[..., object]:
+        called.extend(str(node.target) for node in graph.graph.nodes)
+        return graph.forward
+
+    x = torch.linspace(0, 1, size).view(1, size)
+    with torch.no_grad():
+        assert torch.equal(torch.compile(site, backend=backend)(x), x.sin())
+    assert ("sin" in called) == (size == 4)
+    assert any("run_module" in each for each in called) == (size == 3)
+
+
 class Counting(nn.Linear):
     """A layer that multiplies its outputs by an operator of its own."""
 
