@@ -13,7 +13,7 @@ from test_plan import plan_of
 
 from harness import tuner
 from harness.errors import BadInput
-from harness.execution import Execution
+from harness.execution import AUTO, Execution
 from harness.request import Cluster
 from harness.results.store import Store
 from harness.schedule import Schedule
@@ -133,7 +133,7 @@ def test_a_share_that_is_chosen_by_memory_is_that_of_the_smallest_gpu(monkeypatc
         },
     )
     said = []
-    cluster = dataclasses.replace(ON_A_CLUSTER, gpus_per_trial=tuner.AUTO)
+    cluster = dataclasses.replace(ON_A_CLUSTER, gpus_per_trial=AUTO)
     chosen = tuner._with_share(cluster, [HEAD, WITH_GPUS, small], plan_of(), store, Execution(), said.append)
     assert chosen.gpus_per_trial == 1 / 4
     assert said == ["--gpus-per-trial auto: 0.25 of a GPU each, for 10.0 GiB for digits-mlp (measured, with a margin)."]

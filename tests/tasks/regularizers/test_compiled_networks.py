@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -38,14 +39,18 @@ def fresh_compiler() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", slow_but(FORWARD, ["dropout", "dropblock", "localdrop", "flow_penalty"]))
 @pytest.mark.parametrize("backend", ["eager", pytest.param("aot_eager", marks=pytest.mark.slow)])
-def test_a_compiled_network_gives_the_same_outputs_and_gradients_bit_for_bit(name: str, backend: str) -> None:
-    """The second backend traces the backward pass, too."""
+def test_a_compiled_network_gives_the_same_outputs_and_gradients(name: str, backend: str) -> None:
+    """The second backend traces the backward pass, too.
+
+    Outputs are equal bit for bit. A parameter that the network and a penalty read gets gradients from inside and
+    outside of the compiled code, whose sum may be rounded in another order.
+    """
     plain = outputs_and_gradients(name, lambda network: network)
     compiled = outputs_and_gradients(name, lambda network: torch.compile(network, backend=backend))
     assert torch._dynamo.utils.counters["frames"]["ok"] > 0
-    assert len(plain) == len(compiled)
-    for expected, tensor in zip(plain, compiled, strict=True):
+    for expected, tensor in zip(plain.outputs, compiled.outputs, strict=True):
         assert torch.equal(expected, tensor)
+    torch.testing.assert_close(compiled.gradients, plain.gradients, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("name", slow_but(FILLINGS, ["dropout", "dropblock", "localdrop"]))
@@ -66,7 +71,8 @@ def test_fillings_leave_the_network_in_one_graph(name: str) -> None:
 def test_the_compilers_back_end_gives_the_same_outputs_and_gradients_but_for_rounding(name: str) -> None:
     plain = outputs_and_gradients(name, lambda network: network)
     compiled = outputs_and_gradients(name, lambda network: torch.compile(network, fullgraph=True))
-    torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(compiled.outputs, plain.outputs, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(compiled.gradients, plain.gradients, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_eager_runs_untraced_in_the_middle_of_a_compiled_function() -> None:
@@ -86,7 +92,12 @@ def test_what_is_eager_runs_untraced_in_the_middle_of_a_compiled_function() -> N
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 2  # one in front of it and one behind
 
 
-def outputs_and_gradients(name: str, compiled: Callable[[torch.nn.Module], Callable[[Tensor], Tensor]]) -> list[Tensor]:
+class Passes(NamedTuple):
+    outputs: list[Tensor]  # of a few passes in training mode, and of one in eval mode
+    gradients: list[Tensor]
+
+
+def outputs_and_gradients(name: str, compiled: Callable[[torch.nn.Module], Callable[[Tensor], Tensor]]) -> Passes:
     """Of the loss and the penalty in a few steps without an update, with schedules; and of eval mode at last."""
     task = home_of(name)
     training = prepared(task, (name, with_pins(REGULARIZERS[name](), task)))
@@ -94,7 +105,7 @@ def outputs_and_gradients(name: str, compiled: Callable[[torch.nn.Module], Calla
     batch = next(training.batches.epoch())
     inputs = training.batches.normalised(batch.inputs)
     network.train()
-    found: list[Tensor] = []
+    found = Passes([], [])
     for index in range(NUM_STEPS):
         training.hooks.progress((index + 1) / (NUM_STEPS + 1))
         network.zero_grad()
@@ -102,9 +113,11 @@ def outputs_and_gradients(name: str, compiled: Callable[[torch.nn.Module], Calla
         loss = training._loss(outputs, batch.targets)
         penalty = training.hooks.penalty(step_of(training, Batch(inputs, batch.targets), index))
         (loss if penalty is None else loss + penalty).backward()
-        found += [outputs.detach(), *(p.grad.clone() for p in network.parameters() if p.grad is not None)]
+        found.outputs.append(outputs.detach())
+        found.gradients.extend(p.grad.clone() for p in network.parameters() if p.grad is not None)
     network.eval()
-    return [*found, forward(inputs).detach()]
+    found.outputs.append(forward(inputs).detach())
+    return found
 
 
 def step_of(training: Training, batch: Batch, index: int) -> Step:
