@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the files that are written. Files of older versions are migrated on reading, newer ones are refused."""
 
 Role = Literal["default", "tune", "confirm", "timing"]
@@ -127,7 +127,7 @@ TRIAL_TABLE: tuple[Column, ...] = (
     Column("tune_width", WHOLE, "identity", "width of that search, of tune and confirm trials; null is 1",
            since=2, at_least=1, repeats=False),
     Column("tune_epochs", WHOLE, "identity", "budget of that search in epochs, of tune trials; null is one in trials",
-           since=2, at_least=1, repeats=False),
+           since=3, at_least=1, repeats=False),
     Column("proposal_digest", TEXT, "identity", "hash of all that the search made the trial from, of tune trials",
            since=2, repeats=False),
     Column("split_index", WHOLE, "identity", "which samples were held out for validation; null: those of the protocol",
