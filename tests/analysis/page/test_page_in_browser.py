@@ -106,8 +106,9 @@ def page(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def driver(page, tmp_path_factory):
-    with browser(tmp_path_factory.mktemp("downloads")) as driver:
-        driver.downloads = tmp_path_factory.getbasetemp() / "downloads0"
+    downloads = tmp_path_factory.mktemp("downloads")
+    with browser(downloads) as driver:
+        driver.downloads = downloads
         yield driver
 
 
