@@ -165,7 +165,7 @@ def record_lost_trial(
     """
     message = f"The trial's worker was lost {num_losses} times."
     if cause:
-        message = f"The trial's process could not be started in {num_losses} tries; the last error was {cause}"
+        message = f"The trial's process could not be started in {num_losses} tries; the last error was {cause}."
     record = lost_record(spec, execution, "crashed", message).with_values(attempts=num_losses)
     store.write(record)
     return TrialSummary.of(record)

@@ -441,12 +441,12 @@ def _trainable(
     store = Store(location)  # not before the check: a node without credentials cannot open it
     held = Limits(most=execution.most_at_once).at_once(node.num_held(wanted))
     execution = replace(execution, trials_at_once=held, trial_seconds=config["trial_seconds"])
-    try:
-        with noted(store, pack, execution.gpu_fraction > 0, node.node_id):
+    with noted(store, pack, execution.gpu_fraction > 0, node.node_id):
+        try:
             records = run_pack_isolated(pack, execution)
-    except (OSError, EOFError) as error:
-        tune.report({_METRIC: 0, "not_started": f"{type(error).__name__}: {error}"})
-        return
+        except (OSError, EOFError) as error:
+            tune.report({_METRIC: 0, "not_started": f"{type(error).__name__}: {error}"})
+            return
     try:
         for record in records:
             store.write(record)

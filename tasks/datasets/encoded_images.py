@@ -73,13 +73,16 @@ def samples_of(files: Sequence[Encoded], size: int, short_side: int, device: tor
     """Decode and cut on the device; the samples (B, 3, size, size), uint8.
 
     Raises:
-        ImageError: when a file cannot be decoded; the message names it.
+        ImageError: for a damaged file; the message names it.
+        RuntimeError: if torchvision cannot decode files that are whole, for example without its decoder for the device.
     """
     jpegs = [each for each in files if each.content.dim() == 1]
     try:
         images = iter(_decoded_on(device, [each.content for each in jpegs]))
-    except RuntimeError:  # does not say which; Pillow does, and reads more damaged files
-        images = iter([_pixels_of_named(each.path).to(device) for each in jpegs])
+    except RuntimeError:  # does not say which file; Pillow does
+        for each in jpegs:
+            _check(each.path)
+        raise
     pixels = [next(images) if each.content.dim() == 1 else each.content.to(device) for each in files]
     return torch.stack([each.cut.applied(own, size, short_side) for each, own in zip(files, pixels, strict=True)])
 
@@ -93,9 +96,9 @@ def _decoded_on(device: torch.device, contents: list[Tensor]) -> list[Tensor]:
     return images
 
 
-def _pixels_of_named(path: str) -> Tensor:
+def _check(path: str) -> None:
     try:
-        return _pixels_of(Path(path))
+        decoded(Path(path))
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
 

@@ -35,6 +35,14 @@ def _normals(first, second):
 
 
 @triton.jit
+def _four_normals(words):
+    """Four standard normal numbers from the four words of a Philox counter."""
+    a, b = _normals(words[0], words[1])
+    c, d = _normals(words[2], words[3])
+    return a, b, c, d
+
+
+@triton.jit
 def _keep_rate_of(level, rate, HAS_LEVEL: tl.constexpr):
     """`rate`, or 1 - rate level, at least 0."""
     result = rate * 1.0
@@ -69,8 +77,7 @@ def mask_elements(
     column = tl.arange(0, BLOCK)
     words = _philox(seed, pass_number, call, MASK, program * BLOCK + column)
     if IS_NOISE:
-        a, b = _normals(words[0], words[1])
-        c, d = _normals(words[2], words[3])
+        a, b, c, d = _four_normals(words)
         factors = (1 + scale * a, 1 + scale * b, 1 + scale * c, 1 + scale * d)
     else:
         factors = words

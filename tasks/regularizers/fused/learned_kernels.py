@@ -12,7 +12,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from tasks.regularizers.fused.kernels import MASK, _normals, _philox
+from tasks.regularizers.fused.kernels import MASK, _four_normals, _philox
 
 LEAST_EXPONENT = tl.constexpr(-80.0)  # exp(80) is finite in 32 bits
 LEAST_UNIFORM = tl.constexpr(1e-7)  # of both ends of [0, 1], where the logit is infinite
@@ -46,8 +46,7 @@ def _factors(words, own, temperature, IS_RELAXED: tl.constexpr):
         f2, s2 = _relaxed(words[2], own, temperature)
         f3, s3 = _relaxed(words[3], own, temperature)
     else:
-        s0, s1 = _normals(words[0], words[1])
-        s2, s3 = _normals(words[2], words[3])
+        s0, s1, s2, s3 = _four_normals(words)
         f0 = 1 + own * s0
         f1 = 1 + own * s1
         f2 = 1 + own * s2

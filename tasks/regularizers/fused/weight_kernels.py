@@ -10,7 +10,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from tasks.regularizers.fused.kernels import MASK, _normals, _philox
+from tasks.regularizers.fused.kernels import MASK, _four_normals, _philox
 from tasks.regularizers.fused.learned_kernels import _log_sigmoid, _sigmoid
 
 
@@ -49,10 +49,7 @@ def add_noise(mean, variance, y, seed, pass_number, call, size, floor, BLOCK: tl
     """Write y = mean + sqrt(variance + floor) normal."""
     program = tl.program_id(0).to(tl.int64)
     lane = tl.arange(0, BLOCK)
-    words = _philox(seed, tl.load(pass_number), call, MASK, program * BLOCK + lane)
-    a, b = _normals(words[0], words[1])
-    c, d = _normals(words[2], words[3])
-    normals = (a, b, c, d)
+    normals = _four_normals(_philox(seed, tl.load(pass_number), call, MASK, program * BLOCK + lane))
     for group in tl.static_range(4):
         place = (program * 4 + group) * BLOCK + lane
         exists = place < size
@@ -69,10 +66,7 @@ def add_noise_backward(
     """Write the gradient for the variance."""
     program = tl.program_id(0).to(tl.int64)
     lane = tl.arange(0, BLOCK)
-    words = _philox(seed, tl.load(pass_number), call, MASK, program * BLOCK + lane)
-    a, b = _normals(words[0], words[1])
-    c, d = _normals(words[2], words[3])
-    normals = (a, b, c, d)
+    normals = _four_normals(_philox(seed, tl.load(pass_number), call, MASK, program * BLOCK + lane))
     for group in tl.static_range(4):
         place = (program * 4 + group) * BLOCK + lane
         exists = place < size

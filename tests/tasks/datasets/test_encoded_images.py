@@ -105,3 +105,15 @@ def test_a_damaged_file_is_named(data: Path, tmp_path: Path, damage: bytes | Non
             list(images.in_order())
     finally:
         file.write_bytes(whole)
+
+
+def test_what_the_device_cannot_decode_at_all_is_told_as_it_is(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a torchvision without a decoder for the device: Pillow must not take its place unnoticed."""
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise RuntimeError("not compiled with GPU support")
+
+    monkeypatch.setattr("torchvision.io.decode_jpeg", refuse)
+    images = SMALL.splits(data, ON_DEVICE).test
+    with pytest.raises(RuntimeError, match="GPU support"):
+        list(images.in_order())
