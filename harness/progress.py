@@ -136,6 +136,7 @@ class Progress:
     def given_out(self, pack: Pack) -> None:
         """Count trials that were given to the workers, which run them in this order."""
         self._out[pack[0].trial_id] = pack
+        self._print_line_after(PLAIN_INTERVAL_SECONDS)
 
     def all_lost(self) -> None:
         """Forget the trials that workers had: the workers are gone, and the trials will be given out again."""
@@ -148,10 +149,7 @@ class Progress:
             self._seconds += finished.seconds
             self.num_run += 1
             self._count(spec, finished)
-        now = time.monotonic()
-        if self._live is None and now - self._last_line > PLAIN_INTERVAL_SECONDS:
-            self._last_line = now
-            self._print_line()
+        self._print_line_after(2 * PLAIN_INTERVAL_SECONDS)  # a line that is due waits until this worker has its next trial
 
     def forgotten(self, failed: Iterable[TrialSummary]) -> None:
         """Take failed trials, which will run again, out of the counts."""
@@ -238,6 +236,12 @@ class Progress:
             f"{failed:,} failed",
             *self._time_left(done, total),
         ]
+
+    def _print_line_after(self, seconds: float) -> None:
+        now = time.monotonic()
+        if self._live is None and now - self._last_line > seconds:
+            self._last_line = now
+            self._print_line()
 
     def _print_line(self) -> None:
         say(", ".join(self._headline()), self.stream, flush=True)

@@ -11,7 +11,7 @@ from slow_params import slow_but
 
 from harness.cells import Cell
 from harness.plan import Budget, Plan, make_plan
-from harness.progress import Progress
+from harness.progress import PLAIN_INTERVAL_SECONDS, Progress
 from harness.records import TrialSpec
 from harness.results.trial_summary import TrialSummary
 from harness.schedule import Schedule
@@ -87,6 +87,24 @@ def test_what_lost_workers_had_is_given_out_anew(campaign):
     progress.given_out(packs[0])
     end(progress, packs[0])
     assert counts(progress) == "1 of 6 trials done, 0 running, 0 failed"
+
+
+def test_a_line_shows_full_workers_and_not_the_moment_in_which_one_changes_its_trial(monkeypatch, campaign):
+    packs = campaign[1]
+    stream = io.StringIO()
+    now = 0.0
+    monkeypatch.setattr("harness.progress.time.monotonic", lambda: now)
+    progress = Progress(campaign[0].plan, num_workers=2, stream=stream)
+    for pack in packs[:2]:
+        progress.given_out(pack)
+    now = PLAIN_INTERVAL_SECONDS + 1
+    end(progress, packs[0])
+    assert not stream.getvalue()
+    progress.given_out(packs[2])
+    assert "1 of 6 trials done, 2 running" in stream.getvalue()
+    now += 2 * PLAIN_INTERVAL_SECONDS + 1  # towards the end nothing is left to give out
+    end(progress, packs[1])
+    assert "2 of 6 trials done, 1 running" in stream.getvalue()
 
 
 def test_the_time_left_is_that_of_the_trials_shared_among_the_workers(campaign):

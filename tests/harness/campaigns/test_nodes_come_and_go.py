@@ -1,11 +1,13 @@
 """Campaigns on clusters whose nodes come and go: none at first, some late, some evicted; and timing on several."""
 
+import contextlib
 import secrets
 from collections import Counter
 
 import pytest
 from arena import Arena, await_that, by_id, finish
 from clusters import HEAD, OTHER, end_node, growing_cluster, two_nodes
+from faulty_contestants import HOLD
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -32,6 +34,14 @@ def nodes_of(arena):
     return Counter(line.rpartition(" ")[2] for line in arena.executions)
 
 
+@contextlib.contextmanager
+def trials_held(arena):
+    hold = arena.folder / HOLD
+    hold.touch()
+    yield
+    hold.unlink()
+
+
 def test_a_run_waits_for_the_first_node_uses_late_ones_and_outlives_evictions(arena, token):
     with growing_cluster(arena, token, head_cpus=0) as cluster:
         refused = arena.regarena(*SLOW, "--address", cluster.address, **joining(token))
@@ -40,7 +50,9 @@ def test_a_run_waits_for_the_first_node_uses_late_ones_and_outlives_evictions(ar
         run = arena.start(*SLOW, "--address", cluster.address, "--wait-for-nodes", "120", **joining(token))
         cluster.add(OTHER)
         await_that(lambda: nodes_of(arena)[OTHER] >= 2, "the first node runs trials", run)
-        cluster.add(LATE)
+        with trials_held(arena):  # however long the node takes to start
+            cluster.add(LATE)
+            await_that(lambda: nodes_of(arena)[LATE], "the late node runs a trial", run)
         await_that(lambda: nodes_of(arena)[LATE] >= 2, "the late node runs trials", run)
         assert end_node(arena, OTHER)
         cluster.add(LAST)
