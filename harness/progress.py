@@ -149,7 +149,7 @@ class Progress:
             self._seconds += finished.seconds
             self.num_run += 1
             self._count(spec, finished)
-        self._print_line_after(2 * PLAIN_INTERVAL_SECONDS)  # a line that is due waits until this worker has its next trial
+        self._print_line_after(2 * PLAIN_INTERVAL_SECONDS)  # a line that is due waits for the next trial
 
     def forgotten(self, failed: Iterable[TrialSummary]) -> None:
         """Take failed trials, which will run again, out of the counts."""
