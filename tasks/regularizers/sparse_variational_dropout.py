@@ -75,7 +75,7 @@ class SparseVariationalDropout(Regularizer):
             layer = site.next_layer
             if layer is not None and layer not in noises:
                 noises[layer] = SparseNoise(site.name, layer, self, context.masks(site.name)).to(context.device)
-                noises[layer].hook = layer.register_forward_hook(noises[layer].perturb).id
+                layer.register_forward_hook(noises[layer].perturb)
                 site.fill(noises[layer])
         return _Divergence(self, list(noises.values()), self.kl_weight / context.num_train_samples)
 
@@ -92,7 +92,6 @@ class SparseNoise(nn.Module):
     def __init__(self, name: str, layer: WeightLayer, settings: SparseVariationalDropout, stream: MaskStream) -> None:
         super().__init__()
         self.name, self._layer = name, (layer,)  # in a tuple, so that it is not registered twice
-        self.hook = -1  # number of `perturb` among the layer's hooks
         self._stream, self._normals = stream, Normals(stream)
         self._of_last_pass = OfLastPass()
         self._prune_log_alpha, self._speed = settings.prune_log_alpha, settings.log_variance_speed
@@ -121,7 +120,7 @@ class SparseNoise(nn.Module):
     def perturb(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Forward hook of the layer: its output with noise in training, with pruned weights in eval mode."""
         (layer,) = self._layer
-        if self.training and not torch.compiler.is_compiling() and can_be_fused(layer, inputs[0], self.hook):
+        if self.training and not torch.compiler.is_compiling() and can_be_fused(layer, inputs[0], self.perturb):
             law = SparseLaw(self._speed, LARGEST_LOG_ALPHA, KL_SIGMOID)
             output, divergences = noisy_output(layer, inputs[0], output, self.scaled_log_variance, self._stream, law)
             self._of_last_pass.put(divergences)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -31,13 +32,13 @@ class SparseLaw(NamedTuple):
         return [self.speed, self.limit, FLOOR_OF_SQUARES, *self.fit]
 
 
-def can_be_fused(layer: WeightLayer, x: Tensor, hook: int) -> bool:
+def can_be_fused(layer: WeightLayer, x: Tensor, hook: Callable[..., Any]) -> bool:
     """Whether the noise of this layer can be fused: nothing but its own product is between `x` and the hook's output.
 
     The backward pass then asks the product for the gradients of x, the weight and the bias only; a layer of another
-    class, and hooks that ran before the one with this number, may have more.
+    class, and forward hooks that run before `hook`, may have more.
     """
-    is_plain = type(layer) in (nn.Linear, nn.Conv2d) and next(iter(layer._forward_hooks)) == hook
+    is_plain = type(layer) in (nn.Linear, nn.Conv2d) and next(iter(layer._forward_hooks.values())) == hook
     return is_plain and is_fused(x) and is_fused(layer.weight)
 
 

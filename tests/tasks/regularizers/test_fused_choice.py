@@ -92,7 +92,14 @@ def test_the_kernels_have_the_laws_of_masks_in_the_interpreter(module: str) -> N
 
 @has_triton
 @pytest.mark.slow
-@pytest.mark.parametrize("names", ["gaussian_dropout or curriculum_dropout or drop_path", "concrete_dropout"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        "gaussian_dropout or curriculum_dropout or drop_path",
+        "concrete_dropout",
+        "sparse_variational_dropout and ends_after_a_break",
+    ],
+)
 def test_contestants_keep_their_laws_with_the_kernels_in_the_interpreter(names: str) -> None:
     """Those whose kernels are quick there; blocks take a program for each map."""
     tests = str(HERE / "test_contract.py")

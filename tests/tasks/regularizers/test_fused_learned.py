@@ -252,7 +252,7 @@ def test_noise_on_weights_is_the_portable_one_on_the_same_draws(
     make, shape, layout = LAYERS[name]
     layer, settings = make(), SparseVariationalDropout(log_variance_speed=2.0)
     noise = SparseNoise("site", layer, settings, MaskStream(5, "here", "cpu"))
-    noise.hook = layer.register_forward_hook(noise.perturb).id
+    layer.register_forward_hook(noise.perturb)
     with torch.no_grad():  # log alpha on both sides of its bounds, and within
         noise.scaled_log_variance.copy_(torch.linspace(-12, 6, layer.weight.numel()).view(layer.weight.shape))
     x = made(shape, layout).requires_grad_(needs_x)
@@ -260,7 +260,7 @@ def test_noise_on_weights_is_the_portable_one_on_the_same_draws(
     variables = [x if needs_x else None, layer.weight, layer.bias, noise.scaled_log_variance]
     results = []
     for is_fused in (True, False):
-        assert can_be_fused(layer, x, noise.hook)
+        assert can_be_fused(layer, x, noise.perturb)
         if not is_fused:
             monkeypatch.setattr(sparse_variational_dropout, "can_be_fused", lambda *_: False)
             noise._normals._stream = Draws(draw, in_groups(16, LAYOUTS[layout]))
