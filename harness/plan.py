@@ -258,8 +258,10 @@ def make_plan(
 ) -> Plan:
     """The cells of `suite`, narrowed or widened by `only` and narrowed by `skip` (names of tasks or regularizers).
 
-    A regularizer in `only` that the suite does not have competes on all its tasks. Entries of other packages that
-    cannot be used are left out; `Plan.left_out` names them.
+    With tasks and regularizers in `only`, each of these regularizers competes on each of these tasks. With either alone,
+    those of the suite keep its cells; a regularizer that the suite lacks competes on all its tasks, and a task that it
+    lacks gets all its regularizers. Entries of other packages that cannot be used are left out; `Plan.left_out` names
+    them.
 
     Raises:
         BadInput: for an unknown name; if `only`, `skip` or the budget leave nothing to run; or if the switches or the
@@ -328,7 +330,10 @@ def _selected(suite: Suite, only: Sequence[str], skip: Sequence[str]) -> list[tu
         raise BadInput(unknown_name_message("task or regularizer of this suite", unknown[0], [*tasks, *names]))
     if only:
         only = list(dict.fromkeys(only))
-        only_tasks = [name for name in only if name in known] or tasks
+        only_tasks = [name for name in only if name in known]
         only_names = [name for name in only if name not in known]
-        cells = [(task, name) for task in only_tasks for name in only_names or names]
+        crossed = [(task, name) for task in only_tasks or tasks for name in only_names or names]
+        if not (only_tasks and only_names):  # what the suite has keeps its place in it
+            crossed = [pair for pair in crossed if pair in cells or pair[0] not in tasks or pair[1] not in names]
+        cells = crossed
     return [(task, name) for task, name in cells if task not in skip and name not in skip]

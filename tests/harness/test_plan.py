@@ -223,6 +223,24 @@ def test_only_and_skip_choose_by_task_and_by_regularizer():
     assert cells(skip=("dropout", "digits-mlp")) == [(TASKS[1], "none"), (TASKS[1], "max_norm")]
 
 
+def test_only_tasks_or_only_regularizers_keep_the_cells_of_a_suite_of_several_groups():
+    first, second = TASKS
+    suite = replace(SUITE, groups=(*SUITE.groups, Group(tasks=(second,), regularizers=("dropout+l1",))))
+
+    def cells(*only):
+        return [(cell.task_name, cell.regularizer) for cell in plan_of(suite=suite, only=only).cells]
+
+    assert cells(first) == [(first, name) for name in ("none", "dropout", "max_norm")]
+    assert cells(second) == [(second, name) for name in ("none", "dropout", "max_norm", "dropout+l1")]
+    assert cells("dropout+l1") == [(second, "dropout+l1")]
+    assert cells(first, "dropout+l1") == [(first, "dropout+l1")]
+    assert cells("l1") == [(task, "l1") for task in TASKS]
+    assert cells("shallow-linear-dropblock-keep-0.8", second) == [
+        *(("shallow-linear-dropblock-keep-0.8", name) for name in ("none", "dropout", "max_norm", "dropout+l1")),
+        *((second, name) for name in ("none", "dropout", "max_norm", "dropout+l1")),
+    ]
+
+
 def test_a_name_that_is_given_twice_counts_once():
     names = ("none", "digits-mlp", "none", "digits-mlp", "l1")
     cells = [(cell.task_name, cell.regularizer) for cell in plan_of(only=names).cells]
