@@ -258,10 +258,10 @@ def make_plan(
 ) -> Plan:
     """The cells of `suite`, narrowed or widened by `only` and narrowed by `skip` (names of tasks or regularizers).
 
-    With tasks and regularizers in `only`, each of these regularizers competes on each of these tasks. With either alone,
-    those of the suite keep its cells; a regularizer that the suite lacks competes on all its tasks, and a task that it
-    lacks gets all its regularizers. Entries of other packages that cannot be used are left out; `Plan.left_out` names
-    them.
+    With tasks and regularizers in `only`, each of these regularizers competes on each of these tasks. With either
+    alone, those of the suite keep its cells; a regularizer that the suite lacks competes on all its tasks, and a task
+    that it lacks gets all its regularizers. Entries of other packages that cannot be used are left out;
+    `Plan.left_out` names them.
 
     Raises:
         BadInput: for an unknown name; if `only`, `skip` or the budget leave nothing to run; or if the switches or the
