@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.rows.notes import listed
 from harness.records import SUCCESSES
 
 GROUP = ("dataset_fingerprint", "shared_code_hash", "switches")
@@ -117,5 +118,4 @@ def _short(name: str, value: object) -> str:
 
 
 def _few(names: Sequence[str] | pd.Series, most: int = 3) -> str:
-    found = sorted(set(names))
-    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
+    return listed(sorted(set(names)), most)

@@ -5,7 +5,7 @@ They are stored in `frame.attrs["notes"]`; the commands and the report print the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -30,3 +30,14 @@ def with_notes(frame: pd.DataFrame, *groups: Iterable[str]) -> pd.DataFrame:
     sentences = dict.fromkeys(sentence for group in groups for sentence in group)
     frame.attrs = {**frame.attrs, _KEY: list(sentences)}
     return frame
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Names in a sentence; of more than `most` the first ones, and how many more there are.
+
+    >>> listed(["a"]), listed(["a", "b", "c"]), listed(["a", "b", "c", "d"], most=2)
+    ('a', 'a, b and c', 'a, b and 2 more')
+    """
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from analysis.rows.notes import listed
+
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
@@ -38,7 +40,7 @@ class Block:
 
     def note_on(self, what: str, measured: str) -> str:
         """Sentences on what was left out of a statistic, given its name and what it needs on every task."""
-        contestants = ", ".join(self.contestants_left_out)
+        contestants = listed(self.contestants_left_out)
         if self.ranks.empty and self.tasks_left_out:
             return (
                 f"{what}: none, as no task has a {measured} of all contestants, and no contestant has one on all tasks."
@@ -47,7 +49,7 @@ class Block:
             absent = f" No {measured} on any task: {contestants}." if contestants else ""
             return (
                 f"{what} are over the {_counted(len(self.ranks), 'task')} that all contestants have in common; "
-                f"left out: {', '.join(self.tasks_left_out)}.{absent}"
+                f"left out: {listed(self.tasks_left_out)}.{absent}"
             )
         if contestants:
             return (

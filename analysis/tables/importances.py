@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.rows.current import current_rows, require_trials, succeeded
-from analysis.rows.notes import notes_of, with_notes
+from analysis.rows.notes import listed, notes_of, with_notes
 from analysis.tables.statistics import spans_decades
 from harness.records import HYPERPARAMETER_PREFIX
 
@@ -106,13 +106,8 @@ def importance_table(trials: pd.DataFrame, evaluator: Evaluator = "fanova", seed
         else:
             tables.append(_table(rows, evaluator, seed))
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(IMPORTANCE_COLUMNS))
-    notes = [f"{_listed(cells)}: {reason}" for reason, cells in left_out.items()]
+    notes = [f"{listed(cells, MOST_NAMED)}: {reason}" for reason, cells in left_out.items()]
     return with_notes(table, notes_of(searched), notes)
-
-
-def _listed(cells: list[str]) -> str:
-    more = len(cells) - MOST_NAMED
-    return ", ".join(cells[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _searched(trials: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.rows.current import current_rows, current_rows_remembered
-from analysis.rows.notes import notes_of, with_notes
+from analysis.rows.notes import listed, notes_of, with_notes
 from analysis.rows.task_cells import TaskCells, tasks_of
 from analysis.shown.column import ALWAYS, interval, number, text
 from analysis.shown.formats import signed
@@ -267,8 +267,8 @@ def _overheads(
 
 def _scale_note(longest: str, briefer: Mapping[str, Iterable[str]], gains: Iterable[str]) -> str:
     only_there = sorted({name for names in briefer.values() for name in names} - set(gains))
-    more = f" Contestants with evidence only there: {', '.join(only_there)}." if only_there else ""
-    return f"Only tasks at scale {longest} count, the longest with evidence; left out: {', '.join(briefer)}.{more}"
+    more = f" Contestants with evidence only there: {listed(only_there)}." if only_there else ""
+    return f"Only tasks at scale {longest} count, the longest with evidence; left out: {listed(list(briefer))}.{more}"
 
 
 def _cost_note(expensive: Mapping[str, float], max_overhead: float | None) -> str:

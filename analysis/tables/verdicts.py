@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.rows.notes import listed
 from analysis.shown.formats import digits, place, probability, signed
 from analysis.tables.overall import FEWEST, friedman_by_scale, significance_of
 from analysis.tables.statistics import LEVEL, holm, paired_p_value
@@ -109,17 +110,6 @@ def overall_sentences(ranking: pd.DataFrame, baseline: str = "none") -> dict[str
 
 
 _ALL_TIED = "All contestants are tied on all tasks, so Friedman's test cannot be computed."
-
-
-def listed(names: list[str], most: int = 6) -> str:
-    """Names in a sentence; after `most` of them how many more there are.
-
-    >>> listed(["a"]), listed(["a", "b", "c"]), listed(["a", "b", "c", "d"], most=2)
-    ('a', 'a, b and c', 'a, b and 2 more')
-    """
-    if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most} more"
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def _behind(leader: str, pairs: list[tuple[str, str]]) -> str:

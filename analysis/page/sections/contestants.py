@@ -16,11 +16,12 @@ from analysis.page.sections.leaderboard import with_costs
 from analysis.page.source import Source
 from analysis.page.tables import table_of, with_scale
 from analysis.rows.current import current_rows, succeeded
+from analysis.rows.notes import listed
 from analysis.shown import tables as shown
 from analysis.shown.formulas import typeset
 from analysis.tables import campaign
 from analysis.tables.statistics import spans_decades
-from analysis.tables.verdicts import leaders_by_task, listed
+from analysis.tables.verdicts import leaders_by_task
 from harness.records import HYPERPARAMETER_PREFIX
 
 MOST_POINTS = 20_000  # of all charts of settings together; each has at least 20

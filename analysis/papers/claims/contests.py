@@ -39,6 +39,7 @@ import pandas as pd
 
 from analysis.papers.claims.claim import FAILS, HOLDS, TOO_FEW, Judge, Judgement, Results
 from analysis.papers.entries import Entry, Measure, Sample, accuracy_points, samples_of
+from analysis.rows.notes import listed
 from analysis.tables.statistics import LEVEL, Difference, difference_of_means, holm
 from harness.records import SCALES
 
@@ -279,9 +280,7 @@ def _verdict(field_: _Field, *, contradicted: bool, has_spread: bool, holds: boo
     if contradicted:
         return FAILS
     if field_.missing:
-        named = ", ".join(field_.missing[:_MOST_NAMED])
-        more = len(field_.missing) - _MOST_NAMED
-        return f"not comparable: no value of {named}{f' and {more} more' if more > 0 else ''}"
+        return f"not comparable: no value of {listed(field_.missing, _MOST_NAMED)}"
     if not has_spread:
         return ONE_SEED
     return HOLDS if holds else UNDECIDED
