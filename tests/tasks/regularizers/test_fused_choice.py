@@ -69,7 +69,7 @@ def test_larger_maps_than_a_program_holds_take_the_portable_form(
 
 
 def run(*command: str, **environment: str) -> str:
-    paths = os.pathsep.join(filter(None, sys.path))
+    paths = os.pathsep.join(filter(None, [*sys.path, str(HERE)]))
     ended = subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,
@@ -104,6 +104,15 @@ def test_contestants_keep_their_laws_with_the_kernels_in_the_interpreter(names: 
     """Those whose kernels are quick there; blocks take a program for each map."""
     tests = str(HERE / "test_contract.py")
     run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", "-k", names, tests, **{INTERPRETER: "1"})
+
+
+@has_triton
+@pytest.mark.slow
+def test_contestants_on_blocks_resume_with_the_kernels_in_the_interpreter() -> None:
+    """On tasks with few maps: blocks take a program for each."""
+    names = "(block_feature_map_distortion or dropblock or localdrop) and ends_after_a_break and not no_drop"
+    tests, plugin = str(HERE / "test_contract.py"), ("-p", "tinier_tasks")
+    run("-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, "-k", names, tests, **{INTERPRETER: "1"})
 
 
 @has_triton
