@@ -18,6 +18,8 @@ _BASELINE_COLOUR = "#4d4d4d"
 _COLOURS = tuple(sns.color_palette("colorblind").as_hex()[place] for place in (0, 1, 2, 3, 4, 5, 9, 6, 8))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
+MOST_NAMED = 15  # contestants in a legend
+OTHERS_COLOUR = "0.7"  # of contestants that are not named
 _FONT = {"font.size": 11.0, "axes.titlesize": 12.0, "axes.spines.top": False, "axes.spines.right": False}
 
 
@@ -64,6 +66,21 @@ def new_figure(
     for unused in grid[num_axes:]:
         unused.remove()
     return figure, list(grid[:num_axes])
+
+
+def width_for(names: Iterable[str]) -> float:
+    """The width in inches of a panel with these names beside it: they leave room for the points and the title."""
+    return max(5.6, 3.4 + 0.085 * max(map(len, names), default=0))
+
+
+def legend_columns(names: Iterable[str], width: float = 5.6) -> int:
+    """How many columns of a legend with these names fit into `width` inches, at most 3."""
+    return max(1, min(3, int(width / (0.65 + 0.085 * max(map(len, names), default=0)))))
+
+
+def is_crowded(names: Iterable[str]) -> bool:
+    """Whether there are too many contestants for a legend, so that only some of them are named."""
+    return len(set(names)) > MOST_NAMED
 
 
 def name_rows(axis: Axes, names: Sequence[str]) -> None:

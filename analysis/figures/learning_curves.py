@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.canvas import Styles, new_figure, styles_by_regularizer
+from analysis.figures.canvas import (
+    BASELINE,
+    OTHERS_COLOUR,
+    Styles,
+    is_crowded,
+    legend_columns,
+    new_figure,
+    styles_by_regularizer,
+)
 from analysis.rows.bounds import worst_value
 from analysis.rows.current import current_rows
 from analysis.tables.statistics import spans_decades
@@ -22,7 +30,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 SPLITS = ("train", "validation", "test")
-_MEAN_COLUMNS = ("regularizer", "split", "metric", "epoch", "mean", "std", "num_seeds")
+_MEAN_COLUMNS = ("regularizer", "split", "metric", "higher_is_better", "epoch", "mean", "std", "num_seeds")
+_NUM_BEST = 8  # that are named, beside the baseline, where there are too many contestants for a legend
 _WARM_UP_FRACTION = 0.25  # of the epochs; with their values in range, the differences at the end would be too small
 
 
@@ -38,6 +47,8 @@ def plot_learning_curves(
 
     Confirm trials are drawn if there are any, else default ones. A linear axis is limited to the range of the values
     after the first quarter of the epochs. Failed seeds have the worst value of the metric from where they ended.
+    Of more than 15 contestants the baseline and the best at the end are named; the others are thin grey lines without a
+    band.
 
     Args:
         trials: from `load_trials`.
@@ -61,8 +72,9 @@ def plot_curve_means(points: pd.DataFrame, task: str, looks: Styles, splits: Seq
         raise ValueError(f"There are no learning curves of {task!r} for the splits {', '.join(splits)}.")
     figure, axes = new_figure(len(shown), height=3.0)
     log = spans_decades(points["mean"].min(), points["mean"].max())
+    named = _named(points[points["split"] == shown[-1]])
     for axis, split in zip(axes, shown, strict=True):
-        _draw(axis, points[points["split"] == split], looks)
+        _draw(axis, points[points["split"] == split], looks, named)
         axis.set_title(f"{task}: {split}", loc="left")
         axis.set_ylabel(str(points["metric"].iloc[0]).replace("_", " "))
         if log:
@@ -72,8 +84,19 @@ def plot_curve_means(points: pd.DataFrame, task: str, looks: Styles, splits: Seq
     axes[-1].set_xlabel("epoch")
     # The legend is below the axes, because it may have many entries and would cover the lines.
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)), frameon=False, fontsize=10)
+    columns = min(legend_columns(labels), max(1, len(labels)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=10)
     return figure
+
+
+def _named(points: pd.DataFrame) -> set[str]:
+    """The contestants that the legend names."""
+    names = set(points["regularizer"])
+    if not is_crowded(names):
+        return names
+    last = points.sort_values("epoch").groupby("regularizer")["mean"].last()
+    best = last.sort_values(ascending=not points["higher_is_better"].iloc[0]).index[:_NUM_BEST]
+    return {*best, BASELINE} & names
 
 
 def interactive_learning_curves(
@@ -112,9 +135,9 @@ def interactive_learning_curves(
 def curve_means(trials: pd.DataFrame, curves: pd.DataFrame, task: str, scale: str | None = None) -> pd.DataFrame:
     """The ranked metric of one task over epochs, as means over seeds.
 
-    Columns `regularizer`, `split`, `metric`, `epoch`, `mean`, `std` and `num_seeds`. All means are over the same seeds:
-    a seed that stopped early keeps its last value, and a failed seed has the worst value of the metric from where it
-    ended. For an unbounded metric the mean is then NaN.
+    Columns `regularizer`, `split`, `metric`, `higher_is_better`, `epoch`, `mean`, `std` and `num_seeds`. All means are
+    over the same seeds: a seed that stopped early keeps its last value, and a failed seed has the worst value of the
+    metric from where it ended. For an unbounded metric the mean is then NaN.
     """
     rows = current_rows(trials)
     rows = rows[(rows["task"] == task) & rows["role"].isin(["confirm", "default"])]
@@ -136,7 +159,7 @@ def curve_means(trials: pd.DataFrame, curves: pd.DataFrame, task: str, scale: st
     of_whom = {str(name): list(group) for name, group in rows.groupby("regularizer")["trial_id"]}
     tables = [
         _means(group, of_whom[str(name)], failed, worst)
-        | {"regularizer": str(name), "split": str(split), "metric": metric}
+        | {"regularizer": str(name), "split": str(split), "metric": metric, "higher_is_better": higher}
         for (name, split), group in points.groupby(["regularizer", "split"])
     ]
     if not tables:
@@ -182,10 +205,14 @@ def limits_of(points: pd.DataFrame) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _draw(axis: Axes, points: pd.DataFrame, looks: Styles) -> None:
+def _draw(axis: Axes, points: pd.DataFrame, looks: Styles, named: Collection[str]) -> None:
     for name, line in points.groupby("regularizer"):
+        if name not in named:
+            axis.plot(line["epoch"], line["mean"], color=OTHERS_COLOUR, linewidth=0.8, zorder=1)
+            continue
         look = looks[str(name)]
         epochs, mean, std = (line[column].to_numpy(dtype=float) for column in ("epoch", "mean", "std"))
         marker = look.marker if len(epochs) < 3 else None
         axis.plot(epochs, mean, color=look.colour, linestyle=look.dash, marker=marker, label=str(name), linewidth=1.8)
-        axis.fill_between(epochs, mean - std, mean + std, color=look.colour, alpha=0.12, linewidth=0)
+        if len(named) == points["regularizer"].nunique():
+            axis.fill_between(epochs, mean - std, mean + std, color=look.colour, alpha=0.12, linewidth=0)

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.canvas import BASELINE, Styles, name_rows, new_figure, styles_by_regularizer
+from analysis.figures.canvas import BASELINE, Styles, name_rows, new_figure, styles_by_regularizer, width_for
 from analysis.tables.statistics import spans_decades
 from harness.records import OVERALL
 
@@ -34,7 +34,10 @@ def plot_ranking(table: pd.DataFrame, looks: Styles | None = None, baseline: str
     looks = looks or styles_by_regularizer(table["regularizer"])
     tallest = max(len(rows) for _, rows in panels)
     figure, axes = new_figure(
-        len(panels), height=_FRAME_HEIGHT + _ROW_HEIGHT * tallest, num_columns=2 if len(panels) > 1 else 1
+        len(panels),
+        width=width_for(table["regularizer"]),
+        height=_FRAME_HEIGHT + _ROW_HEIGHT * tallest,
+        num_columns=2 if len(panels) > 1 else 1,
     )
     for axis, ((scale, task), rows) in zip(axes, panels, strict=True):
         _draw_ranking(axis, rows, looks, baseline)
@@ -57,7 +60,10 @@ def plot_overhead(timing: pd.DataFrame, looks: Styles | None = None) -> Figure:
     looks = looks or styles_by_regularizer(timing["regularizer"])
     tallest = max(len(rows) for _, rows in panels)
     figure, axes = new_figure(
-        len(panels), height=_FRAME_HEIGHT + 0.3 + _ROW_HEIGHT * tallest, num_columns=2 if len(panels) > 1 else 1
+        len(panels),
+        width=width_for(timing["regularizer"]),
+        height=_FRAME_HEIGHT + 0.3 + _ROW_HEIGHT * tallest,
+        num_columns=2 if len(panels) > 1 else 1,
     )
     for axis, ((scale, task, hardware), rows) in zip(axes, panels, strict=True):
         _draw_overhead(axis, rows, looks)

@@ -66,6 +66,26 @@ def test_learning_curves_show_the_mean_over_seeds_with_a_legend_beside_the_axes(
     np.testing.assert_allclose(first.get_ydata(), [0.5 + 0.01 * e + 0.001 * np.mean(places) for e in range(4)])
 
 
+def test_figures_of_many_contestants_with_long_names_are_not_cut(tmp_path):
+    names = ["none", *(f"block_feature_map_distortion+regularizer_{number}" for number in range(40))]
+    rows = [each for place, name in enumerate(names) for each in confirmed(name, [0.5 + place / 100, 0.6])]
+    rows += [timed(name, 9 - place / 10) for place, name in enumerate(names)]
+    trials = frame(tmp_path, rows)
+    curves = analysis.plot_learning_curves(trials, curves_of(trials), "digits")
+    costs = analysis.plot_score_against_cost(analysis.score_against_cost(trials))
+    assert {text.get_text() for text in curves.legends[0].get_texts()} == {"none", *names[-8:]}
+    assert "not on the front" in {text.get_text() for text in costs.legends[0].get_texts()}
+    ranking, overhead = (
+        analysis.plot_ranking(analysis.ranking_table(trials)),
+        analysis.plot_overhead(analysis.timing_table(trials)),
+    )
+    for figure in (curves, costs, ranking, overhead):
+        figure.canvas.draw()
+        boxes = [each.get_tightbbox() for each in (*figure.axes, *figure.legends)]
+        assert min(box.x0 for box in boxes) >= 0
+        assert max(box.x1 for box in boxes) <= figure.bbox.width
+
+
 def test_learning_curves_of_a_task_without_any_are_refused(tmp_path):
     trials = frame(tmp_path, confirmed("none", [0.5]))
     with pytest.raises(ValueError, match="no learning curves of 'mlp'"):
