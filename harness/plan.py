@@ -333,7 +333,8 @@ def _selected(suite: Suite, only: Sequence[str], skip: Sequence[str]) -> list[tu
         only_tasks = [name for name in only if name in known]
         only_names = [name for name in only if name not in known]
         crossed = [(task, name) for task in only_tasks or tasks for name in only_names or names]
-        if not (only_tasks and only_names):  # what the suite has keeps its place in it
-            crossed = [pair for pair in crossed if pair in cells or pair[0] not in tasks or pair[1] not in names]
+        if not (only_tasks and only_names):  # the suite says which of its contestants compete on which of its tasks
+            own = set(cells)
+            crossed = [pair for pair in crossed if pair in own or pair[0] not in tasks or pair[1] not in names]
         cells = crossed
     return [(task, name) for task, name in cells if task not in skip and name not in skip]

@@ -48,6 +48,13 @@ def test_todays_code_finds_no_fault_in_a_published_folder(name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", FOLDERS)
+def test_todays_code_writes_the_page_of_a_published_folder(name, tmp_path):
+    assert analysis.write_report(GALLERY / name, out=tmp_path)
+    assert (tmp_path / "report.html").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "text"), TABLES)
 def test_a_page_shows_what_its_command_prints(arguments, text):
     ended = subprocess.run(

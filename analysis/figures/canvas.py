@@ -18,7 +18,8 @@ _BASELINE_COLOUR = "#4d4d4d"
 _COLOURS = tuple(sns.color_palette("colorblind").as_hex()[place] for place in (0, 1, 2, 3, 4, 5, 9, 6, 8))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
-MOST_NAMED = 15  # contestants in a legend
+_WIDTH = 5.6  # inches of a panel
+_MOST_NAMED = 15  # contestants in a legend
 OTHERS_COLOUR = "0.7"  # of contestants that are not named
 _FONT = {"font.size": 11.0, "axes.titlesize": 12.0, "axes.spines.top": False, "axes.spines.right": False}
 
@@ -53,7 +54,7 @@ def styles_by_regularizer(regularizers: Iterable[str]) -> dict[str, Look]:
 
 
 def new_figure(
-    num_axes: int, *, width: float = 5.6, height: float = 3.4, num_columns: int = 1
+    num_axes: int, *, width: float = _WIDTH, height: float = 3.4, num_columns: int = 1
 ) -> tuple[Figure, list[Axes]]:
     """A figure with this many axes, of `width` and `height` inches each; without pyplot, so it needs no display."""
     num_columns = max(1, min(num_columns, num_axes))
@@ -69,18 +70,23 @@ def new_figure(
 
 
 def width_for(names: Iterable[str]) -> float:
-    """The width in inches of a panel with these names beside it: they leave room for the points and the title."""
-    return max(5.6, 3.4 + 0.085 * max(map(len, names), default=0))
+    """The width in inches of a panel with these names beside its axes, of which at least 3.4 inches are left."""
+    return max(_WIDTH, 3.4 + _length_of(names))
 
 
-def legend_columns(names: Iterable[str], width: float = 5.6) -> int:
-    """How many columns of a legend with these names fit into `width` inches, at most 3."""
-    return max(1, min(3, int(width / (0.65 + 0.085 * max(map(len, names), default=0)))))
+def legend_columns(names: Iterable[str]) -> int:
+    """How many columns of a legend with these names fit below one panel, from 1 to 3."""
+    return max(1, min(3, int(_WIDTH / (0.65 + _length_of(names)))))
 
 
 def is_crowded(names: Iterable[str]) -> bool:
     """Whether there are too many contestants for a legend, so that only some of them are named."""
-    return len(set(names)) > MOST_NAMED
+    return len(set(names)) > _MOST_NAMED
+
+
+def _length_of(names: Iterable[str]) -> float:
+    """About the length of the longest name, in inches."""
+    return 0.085 * max(map(len, names), default=0)
 
 
 def name_rows(axis: Axes, names: Sequence[str]) -> None:

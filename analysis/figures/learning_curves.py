@@ -84,7 +84,7 @@ def plot_curve_means(points: pd.DataFrame, task: str, looks: Styles, splits: Seq
     axes[-1].set_xlabel("epoch")
     # The legend is below the axes, because it may have many entries and would cover the lines.
     handles, labels = axes[0].get_legend_handles_labels()
-    columns = min(legend_columns(labels), max(1, len(labels)))
+    columns = legend_columns(labels)
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=10)
     return figure
 
@@ -94,8 +94,8 @@ def _named(points: pd.DataFrame) -> set[str]:
     names = set(points["regularizer"])
     if not is_crowded(names):
         return names
-    last = points.sort_values("epoch").groupby("regularizer")["mean"].last()
-    best = last.sort_values(ascending=not points["higher_is_better"].iloc[0]).index[:_NUM_BEST]
+    ends = points.loc[points.groupby("regularizer")["epoch"].idxmax()]
+    best = ends.sort_values("mean", ascending=not ends["higher_is_better"].iloc[0])["regularizer"].head(_NUM_BEST)
     return {*best, BASELINE} & names
 
 
@@ -214,5 +214,5 @@ def _draw(axis: Axes, points: pd.DataFrame, looks: Styles, named: Collection[str
         epochs, mean, std = (line[column].to_numpy(dtype=float) for column in ("epoch", "mean", "std"))
         marker = look.marker if len(epochs) < 3 else None
         axis.plot(epochs, mean, color=look.colour, linestyle=look.dash, marker=marker, label=str(name), linewidth=1.8)
-        if len(named) == points["regularizer"].nunique():
+        if not is_crowded(points["regularizer"]):
             axis.fill_between(epochs, mean - std, mean + std, color=look.colour, alpha=0.12, linewidth=0)

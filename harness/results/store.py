@@ -46,9 +46,9 @@ from harness.results.lock import campaign_lock
 from harness.results.trial_summary import FINISHED_COLUMNS, Proposals, TrialSummary
 
 COMPACTED_PREFIX = "compacted-"
-COMPRESSION = 9  # of zstd; as fast as the default on files of this size
+COMPRESSION = 9  # of zstd; on the file of a trial as fast as pyarrow's default
 MEASURED = ("value", "train_seconds")  # columns of curves; nearly all their values differ
-ENCODINGS: dict[Kind, dict[str, Any]] = {  # a quarter less than with pyarrow's own choice
+ENCODINGS: dict[Kind, dict[str, Any]] = {  # compacted curves take a quarter less than with pyarrow's default
     TRIALS: {},
     CURVES: {
         "use_dictionary": [name for name in CURVE_SCHEMA.names if name not in MEASURED],

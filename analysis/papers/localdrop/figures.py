@@ -53,10 +53,13 @@ def plot_localdrop(
     Raises:
         ValueError: if nothing was logged.
     """
-    rows = _trials(trials, task, regularizer, scale)
-    logged = layer_curves(curves, rows)
+    logged = layer_curves(curves, _trials(trials, task, regularizer, scale))
     if logged.empty:
         raise ValueError(f"{regularizer} logged nothing about its layers on {task!r}.")
+    return _draw_layers(logged)
+
+
+def _draw_layers(logged: pd.DataFrame) -> Figure:
     shrunk = logged[logged["quantity"] == "threshold"]  # in the order of the network; sites without a layer follow
     layers = list(dict.fromkeys([*shrunk["layer"], *logged["layer"]]))
     colours = dict(zip(layers, sns.color_palette("viridis", len(layers)).as_hex(), strict=True))
@@ -178,19 +181,19 @@ def _shared_legend(figure: Figure, axes: Sequence[Axes]) -> None:
 
 
 def layer_figures(rows: pd.DataFrame, curves: pd.DataFrame, _looks: Styles) -> list[Named]:
-    """`plot_localdrop` of every cell with logs."""
-    logged = curves[(curves["split"] == "regularizer") & curves["metric"].str.startswith(f"{LOG_PREFIX}num_zeroed/")]
-    cells = rows.loc[rows["trial_id"].isin(logged["trial_id"]), ["scale", "task", "regularizer"]].drop_duplicates()
-    return [
-        (
-            f"layers-{task}-{regularizer}-{scale}",
-            f"Layers under {regularizer} on {task} (scale {scale})",
-            plot_localdrop(rows, curves, task, regularizer, scale),
-        )
-        for scale, task, regularizer in cells.sort_values(["scale", "task", "regularizer"]).itertuples(
-            index=False, name=None
-        )
-    ]
+    """`plot_localdrop` of every cell whose trials set singular values to zero.
+
+    A confirmed winner may never have done so where the default trials did.
+    """
+    shrinks = curves[(curves["split"] == "regularizer") & curves["metric"].str.startswith(f"{LOG_PREFIX}num_zeroed/")]
+    cells = rows.loc[rows["trial_id"].isin(shrinks["trial_id"]), ["scale", "task", "regularizer"]].drop_duplicates()
+    figures = []
+    for scale, task, name in cells.sort_values(["scale", "task", "regularizer"]).itertuples(index=False, name=None):
+        logged = layer_curves(curves, _trials(rows, task, name, scale))
+        if "num_zeroed" in set(logged["quantity"]):
+            title = f"Layers under {name} on {task} (scale {scale})"
+            figures.append((f"layers-{task}-{name}-{scale}", title, _draw_layers(logged)))
+    return figures
 
 
 def width_figures(rows: pd.DataFrame, _curves: pd.DataFrame, looks: Styles) -> list[Named]:

@@ -50,6 +50,13 @@ def test_the_layers_show_the_means_over_seeds_of_what_was_logged(tmp_path):
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["conv1", "dense1"]
 
 
+def test_layers_of_a_winner_that_never_shrank_are_not_drawn(tmp_path):
+    default, winner = (row("digits", "localdrop", role, test=0.5) for role in ("default", "confirm"))
+    logged = points(default, "regularizer", "localdrop.num_zeroed/conv1", {2: 10.0, 4: 20.0})
+    assert list(drawn(tmp_path / "default", [default], logged)) == ["layers-digits-localdrop-smoke"]
+    assert drawn(tmp_path / "both", [default, winner], logged) == {}
+
+
 def test_layers_that_logged_nothing_are_refused(tmp_path):
     trials = frame(tmp_path, confirmed("localdrop", [0.5]))
     with pytest.raises(ValueError, match="localdrop logged nothing about its layers on 'digits'"):

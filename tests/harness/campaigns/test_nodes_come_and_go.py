@@ -38,8 +38,10 @@ def nodes_of(arena):
 def trials_held(arena):
     hold = arena.folder / HOLD
     hold.touch()
-    yield
-    hold.unlink()
+    try:
+        yield
+    finally:
+        hold.unlink()
 
 
 def test_a_run_waits_for_the_first_node_uses_late_ones_and_outlives_evictions(arena, token):
