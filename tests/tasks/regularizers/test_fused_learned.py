@@ -278,15 +278,20 @@ def test_other_hooks_and_layers_of_other_classes_keep_the_portable_noise() -> No
     class Own(nn.Linear):
         pass
 
+    def first(*_: object) -> None: ...
+
+    def second(*_: object) -> None: ...
+
     x = torch.ones(2, 3)
     layer = nn.Linear(3, 2)
-    first = layer.register_forward_hook(lambda *_: None)
-    second = layer.register_forward_hook(lambda *_: None)
-    assert can_be_fused(layer, x, first.id)
-    assert not can_be_fused(layer, x, second.id)
-    assert not can_be_fused(layer.double(), x.double(), first.id)
+    layer.register_forward_hook(first)
+    layer.register_forward_hook(second)
+    assert can_be_fused(layer, x, first)
+    assert not can_be_fused(layer, x, second)
+    assert not can_be_fused(layer.double(), x.double(), first)
     own = Own(3, 2)
-    assert not can_be_fused(own, x, own.register_forward_hook(lambda *_: None).id)
+    own.register_forward_hook(first)
+    assert not can_be_fused(own, x, first)
 
 
 @pytest.mark.parametrize("block", [4, 256])
