@@ -305,15 +305,15 @@ def _check_tune_epochs(plan: Plan, cell: Cell) -> None:
     search, asked = plan.search_budget(cell), plan.budget.tune_epochs
     if not asked:
         return
-    if not search.bracket_epochs:
+    if not search.least_epochs:
         raise BadInput(
             f"--tune-epochs needs tasks that train in epochs, and {cell.task_name} does not; leave it out with --skip, "
             "or use --tune-trials."
         )
-    if asked < search.bracket_epochs:
+    if asked < search.least_epochs:
         what = f"a bracket of {BRACKET} trials" if search.rungs else "a trial"
         raise BadInput(
-            f"--tune-epochs must be at least {search.bracket_epochs}, which {what} of the task {cell.task_name} takes "
+            f"--tune-epochs must be at least {search.least_epochs}, which {what} of the task {cell.task_name} takes "
             f"at scale {cell.scale}, got {asked}."
         )
 

@@ -195,7 +195,8 @@ class CellProgress:
         outcomes = [self._stored.get(spec.trial_id) for spec in specs]
         if len(self._proposals) < (bracket + 1) * self._budget.bracket_size:
             outcomes.append(None)  # proposals that are not made yet have not reached a rung
-        now = standing(outcomes, len(self._rungs), self.cell.task.higher_is_better)
+        num_spared = 0 if bracket else self._budget.num_spared
+        now = standing(outcomes, len(self._rungs), self.cell.task.higher_is_better, num_spared)
         for place, rung in now.going.items():
             if place < len(specs):
                 self._make_ready(specs[place], rung)

@@ -63,9 +63,9 @@ def test_each_search_is_judged_by_what_it_asked_for(trained):
     folder, specs = trained
     found = {arm: read(folder, arm, 0)[CELL] for arm in (NARROW, WIDE, HALVED)}
     first, second = rung_epochs(EPOCHS)
-    bracket = BRACKET * first + 3 * (second - first) + (EPOCHS - second)
+    brackets = 2 * BRACKET * first + (3 + 4) * (second - first) + (1 + 2) * (EPOCHS - second)  # the default is spared
     assert [found[arm].whole_epochs for arm in (NARROW, WIDE, HALVED)] == [NUM_PROPOSALS * EPOCHS] * 3
-    assert [found[arm].epochs for arm in (NARROW, WIDE, HALVED)] == [NUM_PROPOSALS * EPOCHS] * 2 + [2 * bracket]
+    assert [found[arm].epochs for arm in (NARROW, WIDE, HALVED)] == [NUM_PROPOSALS * EPOCHS] * 2 + [brackets]
     asked = [spec for spec in specs if spec.role == "tune" and not spec.halving][:NUM_PROPOSALS]
     assert found[NARROW].best == max(map(value_of, asked))
     assert math.isnan(found[NARROW].confirmed)

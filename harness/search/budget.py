@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from harness.results.trial_summary import TrialSummary
-from harness.search.halving import BRACKET, bracket_epochs, rung_epochs
+from harness.search.halving import BRACKET, NUM_SPARED, bracket_epochs, rung_epochs
 
 
 class SearchBudget:
@@ -27,13 +27,23 @@ class SearchBudget:
         num_epochs: epochs of all trials together; 0: the search makes `num_trials` proposals.
         training_epochs: epochs of a trial that trains to the end; at least 1 with `num_epochs`.
         halving: whether trials may stop at rungs (`harness.search.halving`).
+
+    Attributes:
+        rungs: epochs after which trials are compared; empty without halving.
+        bracket_size: number of proposals of a bracket.
+        num_spared: number of proposals of the first bracket, the first ones, that no rung stops.
+        least_epochs: the most epochs that the first bracket can take; a smaller budget holds no proposal.
     """
 
     def __init__(self, *, num_trials: int, num_epochs: int, training_epochs: int, halving: bool) -> None:
         self._num_trials, self._num_epochs, self._training_epochs = num_trials, num_epochs, training_epochs
         self.rungs = rung_epochs(training_epochs) if halving else ()
         self.bracket_size = BRACKET if self.rungs else 1
-        self.bracket_epochs = bracket_epochs(training_epochs) if self.rungs else training_epochs
+        self.num_spared = NUM_SPARED if self.rungs else 0  # of the first bracket
+        self._bracket_epochs = self.least_epochs = training_epochs
+        if self.rungs:
+            self._bracket_epochs = bracket_epochs(training_epochs)
+            self.least_epochs = bracket_epochs(training_epochs, self.num_spared)
         self._used: Counter[int] = Counter()  # epochs of the trials that are over, by bracket
         self._num_over: Counter[int] = Counter()
         self._num_brackets_over, self._used_by_these = 0, 0
@@ -45,7 +55,7 @@ class SearchBudget:
         self._num_over[bracket] += 1
         if self._num_over[bracket] == self.bracket_size:
             self._num_brackets_over += 1
-            self._used_by_these += min(self._used[bracket], self.bracket_epochs)
+            self._used_by_these += min(self._used[bracket], self._most_epochs(bracket))
 
     def has_room(self, place: int) -> bool:
         """Whether proposal number `place`, the next one, is certain to be within the budget, by the outcomes so far."""
@@ -57,16 +67,22 @@ class SearchBudget:
             return max(self._num_trials, num_proposals)
         num_begun = -(-num_proposals // self.bracket_size)
         left = self._num_epochs - self._used_by_these
-        left -= (num_begun - self._num_brackets_over) * self.bracket_epochs
-        return self.bracket_size * (num_begun + max(0, left // self.bracket_epochs))
+        left -= (num_begun - self._num_brackets_over) * self._bracket_epochs
+        if self._num_over[0] < self.bracket_size:
+            left -= self.least_epochs - self._bracket_epochs
+        return self.bracket_size * (num_begun + max(0, left // self._bracket_epochs))
 
     @property
     def most_trials(self) -> int:
         """The largest number of proposals that any outcomes allow: if all trials end in their first epoch."""
         if not self._num_epochs:
             return self._num_trials
-        left = self._num_epochs - self.bracket_epochs
-        return self.bracket_size * (left // self.bracket_size + 1) if left >= 0 else 0
+        if self._num_epochs < self.least_epochs:
+            return 0
+        return self.bracket_size * ((self._num_epochs - self._bracket_epochs) // self.bracket_size + 1)
+
+    def _most_epochs(self, bracket: int) -> int:
+        return self._bracket_epochs if bracket else self.least_epochs
 
     def _epochs_of(self, finished: TrialSummary) -> int:
         if finished.epochs_run is not None:

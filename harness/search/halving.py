@@ -7,6 +7,11 @@ decisions depend on the values, not on which trial ends first. (The pruners of O
 have arrived so far, so a resumed search would decide differently.)
 
 A bracket takes 26 % of the epochs of nine whole trainings: (9 * 1/9 + 3 * 2/9 + 1 * 2/3) / 9.
+
+The first proposals of the first bracket, `NUM_SPARED` of them, are not stopped, and the others compete without them:
+that is the contestant's default setting, where its space holds it. Values at the first rung favour weak regularization,
+so the setting of a paper may be behind there although it ends ahead. The first bracket takes 36 % of the epochs of nine
+whole trainings: (9 * 1/9 + 4 * 2/9 + 2 * 2/3) / 9.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from harness.results.trial_summary import TrialSummary
 
 BRACKET = 9
 KEPT = 3  # one in so many continues after a rung
+NUM_SPARED = 1  # proposals, the first ones of a search, that train to the end
 FRACTIONS = (Fraction(1, 9), Fraction(1, 3))
 NAME = " ".join(map(str, FRACTIONS))
 """Name of the rule: the column `halving`, and part of a trial's identity."""
@@ -34,16 +40,18 @@ def rung_epochs(num_epochs: int) -> tuple[int, ...]:
     return tuple(sorted(each for each in epochs if each < num_epochs))
 
 
-def bracket_epochs(num_epochs: int) -> int:
+def bracket_epochs(num_epochs: int, num_spared: int = 0) -> int:
     """The most epochs that the trials of a bracket take together, of trainings of `num_epochs` epochs.
 
     >>> bracket_epochs(9)  # 9 trials for 1 epoch, 3 of them for 2 more, 1 for the last 6
     21
+    >>> bracket_epochs(9, num_spared=1)  # 9 trials for 1 epoch, 1 + 3 of them for 2 more, 1 + 1 for the last 6
+    29
     """
-    total, num_active, begin = 0, BRACKET, 0
+    total, num_competing, begin = 0, BRACKET - num_spared, 0
     for end in (*rung_epochs(num_epochs), num_epochs):
-        total += num_active * (end - begin)
-        num_active, begin = -(-num_active // KEPT), end
+        total += (num_spared + num_competing) * (end - begin)
+        num_competing, begin = _num_promoted(num_competing), end
     return total
 
 
@@ -55,13 +63,16 @@ class Standing:
     over: frozenset[int] = frozenset()  # trials whose outcome is final
 
 
-def standing(outcomes: Sequence[TrialSummary | None], num_rungs: int, higher_is_better: bool) -> Standing:
+def standing(
+    outcomes: Sequence[TrialSummary | None], num_rungs: int, higher_is_better: bool, num_spared: int = 0
+) -> Standing:
     """The state of a bracket, from the outcomes so far.
 
     Args:
         outcomes: the newest one of each trial, in the order of proposals; None if it has not reached a rung.
         num_rungs: number of rungs before the last epoch; with 0 every trial trains to its last epoch.
         higher_is_better: direction of the validation value.
+        num_spared: number of trials, the first ones, that no rung stops.
     """
     active, over = list(range(len(outcomes))), set[int]()
     for rung in range(num_rungs):
@@ -71,13 +82,24 @@ def standing(outcomes: Sequence[TrialSummary | None], num_rungs: int, higher_is_
         further = [place for place in active if _rung(outcomes[place], num_rungs) > rung]
         here = [place for place in active if place not in further]
         stopped = [place for place in here if _is_stopped(outcomes[place])]
+        spared, competing = _parted(stopped, num_spared)
         # Trials beyond this rung were promoted here before; only their newest values are stored.
-        num_promoted = max(0, -(-len(active) // KEPT) - len(further))
-        best = sorted(stopped, key=lambda place: (_loss(outcomes[place], higher_is_better), place))[:num_promoted]
+        num_left = _num_promoted(len(_parted(active, num_spared)[1])) - len(_parted(further, num_spared)[1])
+        competing.sort(key=lambda place: (_loss(outcomes[place], higher_is_better), place))
+        best = [*spared, *competing[: max(0, num_left)]]
         over |= set(here) - set(best)
         active = sorted([*further, *best])
     going = {place: num_rungs for place in active if _rung(outcomes[place], num_rungs) < num_rungs}
     return Standing(going=going, over=frozenset(over | (set(active) - set(going))))
+
+
+def _num_promoted(num_competing: int) -> int:
+    return -(-num_competing // KEPT)
+
+
+def _parted(places: Sequence[int], num_spared: int) -> tuple[list[int], list[int]]:
+    """Those that are spared, and those that compete."""
+    return [place for place in places if place < num_spared], [place for place in places if place >= num_spared]
 
 
 def _rung(finished: TrialSummary | None, num_rungs: int) -> int:

@@ -21,7 +21,7 @@ WHOLE = (
     "1",
 )
 HALVED = (*WHOLE, "--halving")
-NUM_PARTS = 9 + 3 + 1  # of nine trials
+NUM_PARTS = 9 + (1 + 3) + (1 + 1)  # of nine trials; the first one, the default setting, trains to the end
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def tuned(arena, results):
 def test_most_trials_stop_early_and_are_rows(arena):
     assert arena.ended.returncode == 0, arena.ended.stderr
     found = Counter((row["status"], row["rung"], row["epochs_run"]) for row in tuned(arena, "halved").values())
-    assert found == {("pruned", 0, 1): 6, ("pruned", 1, 2): 2, ("completed", 2, 7): 1}
+    assert found == {("pruned", 0, 1): 5, ("pruned", 1, 2): 2, ("completed", 2, 7): 2}
     assert arena.num_halved == NUM_PARTS + 1 + 1
     assert not (arena.folder / "halved" / "checkpoints").exists()
 
@@ -51,13 +51,15 @@ def test_most_trials_stop_early_and_are_rows(arena):
 def test_the_worst_stop_and_the_best_is_confirmed(arena):
     found = list(tuned(arena, "halved").values())
     whole = tuned(arena, "whole")
-    (winner,) = [row for row in found if row["status"] == "completed"]
+    default, best = sorted((row for row in found if row["status"] == "completed"), key=lambda row: row["tune_index"])
+    assert default["tune_index"] == 0
+    winner = max(best, default, key=lambda row: row["validation_value"])
     (confirmed,) = [row for row in rows(arena.folder / "halved") if row["role"] == "confirm"]
     assert confirmed["frozen_from"] == winner["trial_id"]
     assert {row["halving"] for row in found} == {"1/9 1/3"}
     assert confirmed["halving"] is None
-    first = {rate: value_at(arena, whole[rate], 1) for rate in whole}
-    gone_on = {row["hp.learning_rate"] for row in found if row["rung"] > 0}
+    first = {rate: value_at(arena, whole[rate], 1) for rate in whole if rate != default["hp.learning_rate"]}
+    gone_on = {row["hp.learning_rate"] for row in found if row["rung"] > 0} & set(first)
     assert min(first[rate] for rate in gone_on) >= max(first[rate] for rate in set(first) - gone_on)
 
 

@@ -16,7 +16,7 @@ from harness.plan import Budget, make_plan
 from harness.results.store import Store
 from harness.results.trial_summary import TrialSummary
 from harness.schedule import CellProgress, Schedule
-from harness.search.halving import BRACKET, rung_epochs, standing
+from harness.search.halving import BRACKET, bracket_epochs, rung_epochs, standing
 from tasks.suites import Group, Suite
 
 
@@ -31,13 +31,17 @@ def trained_to(value, rung, num_rungs):
     return at(value + rung, rung, "completed" if rung == num_rungs else "pruned")
 
 
-def survivors(values, num_rungs):
-    """The rule written down again: at each rung the best third of those that came so far go on; None fails at once."""
-    levels, active = [0] * len(values), list(range(len(values)))
+def survivors(values, num_rungs, num_spared=0):
+    """The rule written down again: at each rung the best third of those that came so far go on; None fails at once.
+
+    The first ones, if spared, go on besides and are not counted.
+    """
+    levels = [0] * len(values)
+    spared, active = range(min(num_spared, len(values))), [*range(len(values))][num_spared:]
     for rung in range(num_rungs):
         best = sorted((v for v in active if values[v] is not None), key=lambda place: -values[place])
         active = best[: (len(active) + 2) // 3]
-        for place in active:
+        for place in [*active, *(v for v in spared if values[v] is not None)]:
             levels[place] = rung + 1
     return levels
 
@@ -47,29 +51,44 @@ VALUES = st.lists(
 )
 
 
-@given(values=VALUES, num_rungs=st.integers(0, 3), data=st.data())
+@given(values=VALUES, num_rungs=st.integers(0, 3), num_spared=st.integers(0, 2), data=st.data())
 @settings(max_examples=60, deadline=None)
-def test_who_goes_on_does_not_depend_on_the_order_of_arrival(values, num_rungs, data):
+def test_who_goes_on_does_not_depend_on_the_order_of_arrival(values, num_rungs, num_spared, data):
     """What is known at each moment is the newest outcome of each trial alone, as after any resumption."""
     outcomes: list[Any] = [None] * len(values)
-    while (now := standing(outcomes, num_rungs, higher_is_better=True)).going:
+    while (now := standing(outcomes, num_rungs, True, num_spared)).going:
         place = data.draw(st.sampled_from(sorted(now.going)), label="who ends")
         outcomes[place] = trained_to(values[place], now.going[place], num_rungs)
     assert now.over == set(range(len(values)))
-    assert [finished.rung for finished in outcomes] == survivors(values, num_rungs)
+    assert [finished.rung for finished in outcomes] == survivors(values, num_rungs, num_spared)
 
 
-def test_a_bracket_of_nine_trains_for_about_a_quarter_of_the_epochs():
-    epochs = 0
+@pytest.mark.parametrize(
+    ("num_spared", "epochs", "rungs", "part"),
+    [
+        (0, 9 * 10 + 3 * 20 + 60, [2, 1, 1, 0, 0, 0, 0, 0, 0], 0.26),
+        (1, 9 * 10 + 4 * 20 + 2 * 60, [2, 2, 1, 1, 0, 0, 0, 0, 0], 0.36),
+    ],
+)
+def test_a_bracket_of_nine_trains_for_about_a_third_of_the_epochs(num_spared, epochs, rungs, part):
+    used = 0
     outcomes: list[Any] = [None] * BRACKET
-    rungs = (*rung_epochs(90), 90)
-    while (now := standing(outcomes, 2, higher_is_better=False)).going:
+    ends = (*rung_epochs(90), 90)
+    while (now := standing(outcomes, 2, False, num_spared)).going:
         for place, rung in now.going.items():
-            epochs += rungs[rung] - (rungs[rung - 1] if rung else 0)
+            used += ends[rung] - (ends[rung - 1] if rung else 0)
             outcomes[place] = trained_to(float(place), rung, 2)
-    assert epochs == 9 * 10 + 3 * 20 + 60
-    assert [finished.rung for finished in outcomes] == [2, 1, 1, 0, 0, 0, 0, 0, 0], "lower is better"
-    assert epochs / (BRACKET * 90) == pytest.approx(0.26, abs=0.005)
+    assert used == epochs == bracket_epochs(90, num_spared)
+    assert [finished.rung for finished in outcomes] == rungs, "lower is better"
+    assert used / (BRACKET * 90) == pytest.approx(part, abs=0.005)
+
+
+def test_a_spared_trial_goes_on_though_it_is_the_worst_unless_it_failed():
+    values = [0.1, 0.9, 0.8, 0.7]
+    outcomes = [at(value, 0) for value in values]
+    assert standing(outcomes, 1, higher_is_better=True, num_spared=1).going == {0: 1, 1: 1}
+    failed = [at(None, 0, "diverged"), *outcomes[1:]]
+    assert standing(failed, 1, higher_is_better=True, num_spared=1).going == {1: 1}
 
 
 def test_equal_values_are_decided_by_the_order_of_asking():
@@ -138,7 +157,9 @@ def test_a_study_stops_most_trials_early_and_confirms_one_that_trained_to_its_en
     confirmed = [spec for spec in progress.needed_ids().values() if spec.role == "confirm"]
     assert [(spec.halving, spec.rung, spec.until_epoch) for spec in confirmed] == [("", None, None)]
     tuned = [done for trial_id, done in stored.items() if trial_id in progress.needed_ids() and done.rung is not None]
-    assert Counter(done.rung for done in tuned) == {0: 12, 1: 4, 2: 2}
+    assert Counter(done.rung for done in tuned) == {0: 5 + 6, 1: 2 + 2, 2: 2 + 1}
+    first = next(spec for spec in progress.needed_ids().values() if spec.role == "tune" and spec.tune_index == 0)
+    assert stored[first.trial_id].status == "completed", "the default setting is spared"
 
 
 def test_a_trial_goes_on_that_a_worker_had_when_failed_trials_were_tried_again():
