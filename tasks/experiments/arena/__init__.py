@@ -7,7 +7,6 @@ TASKS = {
     "mnist-1k-lenet": "tasks.experiments.arena.tasks:MNIST_1K_LENET",
     "fashion-1k-lenet": "tasks.experiments.arena.tasks:FASHION_1K_LENET",
     "fashion-1k-noisy-lenet": "tasks.experiments.arena.tasks:FASHION_1K_NOISY_LENET",
-    "fashion-1k-convnet": "tasks.experiments.arena.tasks:FASHION_1K_CONVNET",
     "cifar10-1k-convnet": "tasks.experiments.arena.tasks:CIFAR10_1K_CONVNET",
     "cifar10-1k-resnet8": "tasks.experiments.arena.tasks:CIFAR10_1K_RESNET8",
 }

@@ -33,15 +33,6 @@ FASHION_1K_NOISY_LENET = Classification(
 )
 """LeNet on 1,000 images of Fashion-MNIST, 20 % of them with a wrong label."""
 
-FASHION_1K_CONVNET = Classification(
-    dataset="fashion_mnist_1k",
-    architecture="convnet_small",
-    options={"channels": 8},
-    protocol=FEW_IMAGES_BRIEFLY,
-    pins=PINS,
-)
-"""Small conv net with 8 channels on 1,000 images of Fashion-MNIST."""
-
 CIFAR10_1K_CONVNET = Classification(
     dataset="cifar10_1k",
     architecture="convnet_small",
