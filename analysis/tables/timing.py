@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from analysis.rows.current import current_rows, succeeded
-from analysis.rows.notes import notes_of, with_notes
+from analysis.rows.notes import listed, notes_of, with_notes
 from harness.records import METRIC_PREFIX
 
 TIMING_COLUMNS = (
@@ -110,10 +110,13 @@ def _unlike_notes(timed: pd.DataFrame) -> list[str]:
 
 
 def _drift_notes(drifted: pd.Series, what: str, consequence: str) -> list[str]:
+    names: dict[tuple[str, str, str], list[str]] = {}
+    for scale, task, regularizer, hardware in drifted.index[drifted]:
+        names.setdefault((task, scale, hardware), []).append(regularizer)
     return [
-        f"{regularizer} on {task} ({scale}, {hardware}): drift. The {what} of the trials differ by more than they vary "
-        f"within a trial, so {consequence}; time it again on an idle machine."
-        for scale, task, regularizer, hardware in drifted.index[drifted]
+        f"{listed(each)} on {task} ({scale}, {hardware}): drift. The {what} of the trials differ by more than they vary "
+        f"within a trial, so {consequence}; time again on an idle machine."
+        for (task, scale, hardware), each in names.items()
     ]
 
 

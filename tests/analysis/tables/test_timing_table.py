@@ -67,23 +67,24 @@ def test_trials_that_differ_by_more_than_their_own_spread_are_drift_and_no_mean(
         *(timed("steady", ratio, seed=seed, spread=0.05) for seed, ratio in enumerate((1.2, 1.25))),
         *(timed("drifting", ratio, seed=seed, spread=0.05) for seed, ratio in enumerate((1.2, 1.2, 1.5))),
         *(timed("slower", 1.3, twin=twin, seed=seed, spread=0.05) for seed, twin in enumerate((0.01, 0.02))),
+        *(timed("slower_too", 1.3, twin=twin, seed=seed, spread=0.05) for seed, twin in enumerate((0.01, 0.02))),
         *(timed("old", ratio, seed=seed) for seed, ratio in enumerate((1.0, 9.0))),  # says nothing of its spread
     ]
     table = analysis.timing_table(frame(tmp_path, rows))
     ratios = dict(zip(table["regularizer"], table["ratio"], strict=True))
-    assert ratios == pytest.approx({"steady": 1.225, "slower": 1.3, "old": 5.0})
+    assert ratios == pytest.approx({"steady": 1.225, "slower": 1.3, "slower_too": 1.3, "old": 5.0})
     unknown = table.set_index("regularizer")[
         ["seconds_per_step", "twin_seconds_per_step", "minutes_per_100_epochs"]
     ].isna()
     assert (
         unknown.all(axis=1).to_dict()
         == unknown.any(axis=1).to_dict()
-        == {"steady": False, "slower": True, "old": False}
+        == {"steady": False, "slower": True, "slower_too": True, "old": False}
     )
     drift = [note for note in analysis.notes_of(table) if "drift" in note]
     assert [note.split(":")[0] for note in drift] == [
         "drifting on digits (smoke, cpu-a)",
-        "slower on digits (smoke, cpu-a)",
+        "slower and slower_too on digits (smoke, cpu-a)",
     ]
     assert "the row is left out" in drift[0]
     assert "only the ratio is shown" in drift[1]
