@@ -110,13 +110,13 @@ def _unlike_notes(timed: pd.DataFrame) -> list[str]:
 
 
 def _drift_notes(drifted: pd.Series, what: str, consequence: str) -> list[str]:
-    names: dict[tuple[str, str, str], list[str]] = {}
+    names: dict[tuple[str, str], list[str]] = {}
     for scale, task, regularizer, hardware in drifted.index[drifted]:
-        names.setdefault((task, scale, hardware), []).append(regularizer)
+        names.setdefault((task, f"{scale}, {hardware}"), []).append(regularizer)
     return [
-        f"{listed(each)} on {task} ({scale}, {hardware}): drift. The {what} of the trials differ by more than they vary "
+        f"{listed(each)} on {task} ({where}): drift. The {what} of the trials differ by more than they vary "
         f"within a trial, so {consequence}; time again on an idle machine."
-        for (task, scale, hardware), each in names.items()
+        for (task, where), each in names.items()
     ]
 
 
