@@ -36,7 +36,8 @@ from harness.workers.processors import usable_cpus
 from tasks.suites import Group, Suite
 
 FOLDER_VARIABLE, STUDIES_VARIABLE = "REGARENA_PRICE_FOLDER", "REGARENA_PRICE_STUDIES"
-TASKS, REGULARIZERS = ("digits-200-convnet", "digits-200-mlp"), ("dropout", "localdrop")
+TASKS = sized(("digits-200-convnet", "digits-200-mlp"), ("digits-200-mlp",))
+REGULARIZERS = sized(("dropout", "localdrop"), ("dropout",))
 NUM_PROPOSALS = sized(4 * BRACKET, BRACKET)
 NUM_CONFIRM = sized(3, 1)
 MARGIN = 0.01  # of accuracy, within which confirmed values count as equal
