@@ -8,14 +8,17 @@ from matplotlib.figure import Figure
 from analysis.figures.canvas import new_figure
 from analysis.tables.overall import Friedman
 
-_STEP = 0.35  # inches per bar or name
+_STEP = 0.3  # inches per bar or name
+_WIDTH = 10.0  # inches, for names on both sides
+_MARGIN = 0.04  # of the line of ranks, at both ends
 
 
 def plot_critical_difference(result: Friedman) -> Figure:
     """Plot mean ranks with Nemenyi's critical difference (Demšar 2006, figure 1); 1, the best rank, is at the left.
 
-    A bar is drawn over each largest group of contestants whose mean ranks do not differ significantly: over all of them
-    if Friedman's test is not significant, else over those that differ by no more than the critical difference.
+    The better half of the contestants is named at the left, the others at the right. A bar is drawn over each largest
+    group of contestants whose mean ranks do not differ significantly: over all of them if Friedman's test is not
+    significant, else over those that differ by no more than the critical difference.
 
     Args:
         result: from `analysis.tables.overall.friedman`, or a value of `friedman_by_scale`.
@@ -26,19 +29,25 @@ def plot_critical_difference(result: Friedman) -> Figure:
     if not result.critical_difference > 0:
         raise ValueError("There is no critical difference: Friedman's test needs 3 tasks and 3 contestants in common.")
     means, groups = result.mean_ranks, groups_of(result)
-    figure, (axis,) = new_figure(1, height=1.6 + _STEP * (len(means) + len(groups)))
+    num_left = -(-len(means) // 2)
+    figure, (axis,) = new_figure(1, width=_WIDTH, height=1.6 + _STEP * (num_left + len(groups)))
+    left, right = 1 - _MARGIN * len(means), (1 + _MARGIN) * len(means)
     for place, (name, mean) in enumerate(means.items()):
-        axis.plot([mean, mean], [0, -place - 1], color="black", linewidth=0.8)
-        axis.annotate(f" {name} ({mean:.2f})", (mean, -place - 1), va="center")
+        is_left = place < num_left
+        row, edge = (place, left) if is_left else (len(means) - 1 - place, right)  # outer lines end first: none cross
+        axis.plot([mean, mean, edge], [0, -row - 1, -row - 1], color="black", linewidth=0.8)
+        words = f"{name} ({mean:.2f}) " if is_left else f" ({mean:.2f}) {name}"
+        axis.text(edge, -row - 1, words, va="center", ha="right" if is_left else "left")
     for place, (first, last) in enumerate(groups, 1):
         axis.plot([means.iloc[first] - 0.03, means.iloc[last] + 0.03], [0.5 * place] * 2, color="black", linewidth=4)
     axis.plot([1, 1 + result.critical_difference], [0.5 * len(groups) + 0.8] * 2, color="black", marker="|")
     axis.annotate(f"critical difference {result.critical_difference:.2f}", (1, 0.5 * len(groups) + 1.1))
-    axis.set_xlim(0.8, len(means) + 1.5)
-    axis.set_ylim(-len(means) - 1, 0.5 * len(groups) + 1.8)
+    axis.set_xlim(left, right)
+    axis.set_ylim(-num_left - 1, 0.5 * len(groups) + 1.8)
     axis.set_yticks([])
     axis.set_xlabel(f"mean rank over {result.num_tasks} tasks (1 is best)")
     axis.grid(visible=False)
+    axis.spines["left"].set_visible(False)
     return figure
 
 

@@ -6,8 +6,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.canvas import BASELINE, Styles, name_rows, new_figure, styles_by_regularizer, width_for
-from analysis.tables.statistics import spans_decades
+from analysis.figures.canvas import (
+    BASELINE,
+    Styles,
+    is_crowded,
+    name_rows,
+    new_figure,
+    styles_by_regularizer,
+    width_for,
+)
+from analysis.rows.notes import listed
+from analysis.tables.statistics import range_without_outliers, spans_decades
 from harness.records import OVERALL
 
 _ROW_HEIGHT = 0.34  # inches per contestant
@@ -19,7 +28,8 @@ def plot_ranking(table: pd.DataFrame, looks: Styles | None = None, baseline: str
     """Plot a `ranking_table`, one panel per task and scale: means with intervals, the best on top.
 
     A dashed line and a grey band are the mean and the interval of the baseline. A contestant without a value has its
-    status in place of the mean.
+    status in place of the mean; of more than 15 contestants these are only counted, below the axis. A mean that is far
+    from all others is an arrow at the edge, with its value (`analysis.tables.statistics.range_without_outliers`).
 
     Args:
         table: from `ranking_table`.
@@ -29,20 +39,32 @@ def plot_ranking(table: pd.DataFrame, looks: Styles | None = None, baseline: str
     Raises:
         ValueError: if no task is ranked.
     """
-    panels = list(table[table["task"] != OVERALL].groupby(["scale", "task"], sort=False))
-    _need(len(panels), "ranking_table found no task to rank")
+    table = table[table["task"] != OVERALL]
     looks = looks or styles_by_regularizer(table["regularizer"])
+    counted = only_counted(table)
+    shown = table[~counted]
+    panels = list(shown.groupby(["scale", "task"], sort=False))
+    _need(len(panels), "ranking_table found no task to rank")
     tallest = max(len(rows) for _, rows in panels)
     figure, axes = new_figure(
         len(panels),
-        width=width_for(table["regularizer"]),
+        width=width_for(shown["regularizer"]),
         height=_FRAME_HEIGHT + _ROW_HEIGHT * tallest,
         num_columns=2 if len(panels) > 1 else 1,
     )
     for axis, ((scale, task), rows) in zip(axes, panels, strict=True):
         _draw_ranking(axis, rows, looks, baseline)
         axis.set_title(f"{task} ({scale} scale)", loc="left")
+        without = table.loc[counted & (table["task"] == task) & (table["scale"] == scale), "status"].value_counts()
+        if len(without):
+            told = listed([f"{number} {str(status).replace('_', ' ')}" for status, number in without.items()])
+            axis.set_xlabel(f"{axis.get_xlabel()}\nnot drawn: {told}")
     return figure
+
+
+def only_counted(table: pd.DataFrame) -> pd.Series:
+    """Which rows of a `ranking_table` are left out of its figures: without a value, among more than 15 contestants."""
+    return table["mean"].isna() & is_crowded(table["regularizer"])
 
 
 def plot_overhead(timing: pd.DataFrame, looks: Styles | None = None) -> Figure:
@@ -92,7 +114,30 @@ def _draw_ranking(axis: Axes, rows: pd.DataFrame, looks: Styles, baseline: str) 
     axis.set_xlabel(f"{str(metric).replace('_', ' ')} ({'higher' if higher else 'lower'} is better)")
     if spans_decades(rows[["mean", "interval_low"]].min().min(), rows["mean"].max()):
         axis.set_xscale("log")
+    else:
+        _focus(axis, placed, looks)
     axis.grid(visible=False, axis="y")
+
+
+def _focus(axis: Axes, placed: pd.DataFrame, looks: Styles) -> None:
+    """End the axis where the values do, without outlying ones, and draw these as arrows at its edge."""
+    placed = placed[placed["mean"].notna()]
+    ends = placed[["interval_low", "mean", "interval_high"]]
+    low, high = range_without_outliers(placed["mean"], placed["interval_low"], placed["interval_high"])
+    if not (ends.min().min() < low or high < ends.max().max()):
+        return
+    outlying = placed[(placed["mean"] < low) | (placed["mean"] > high)]
+    margin = 0.05 * (high - low)
+    left, right = low - margin, high + margin
+    for name, mean, place in outlying[["regularizer", "mean", "place"]].itertuples(index=False, name=None):
+        is_left = mean < low
+        axis.plot(left if is_left else right, place, marker="<" if is_left else ">", color=looks[name].colour, ms=8)
+        axis.annotate(
+            f"{mean:.4g}", (left if is_left else right, place), xytext=(10 if is_left else -10, 0),
+            textcoords="offset points", va="center", ha="left" if is_left else "right", fontsize=10,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        )  # fmt: skip
+    axis.set_xlim(left, right)
 
 
 def _draw_points(axis: Axes, placed: pd.DataFrame, looks: Styles) -> None:

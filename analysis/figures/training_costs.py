@@ -20,7 +20,7 @@ from analysis.figures.canvas import (
     styles_by_regularizer,
     width_for,
 )
-from analysis.tables.statistics import spans_decades
+from analysis.tables.statistics import range_without_outliers, spans_decades
 
 _ROW_HEIGHT = 0.34  # inches per contestant
 _FRAME_HEIGHT = 1.4  # inches for title and axis
@@ -61,9 +61,9 @@ def plot_time_to_target(table: pd.DataFrame, looks: Styles | None = None) -> Fig
 def plot_score_against_cost(table: pd.DataFrame, looks: Styles | None = None) -> Figure:
     """Plot a `score_against_cost`, one panel per task and scale: scores over costs, with the Pareto front as steps.
 
-    Vertical lines are the intervals of the means, as far as they are in the range of the means. Contestants on the
-    front are named at their points, and all in the legend. Of more than 15 contestants the legend names those on a
-    front; the others are grey dots.
+    Vertical lines are the intervals of the means, as far as they are in the range of the means; outlying means are left
+    out (`analysis.tables.statistics.range_without_outliers`). Contestants on the front are named at their points, and
+    all in the legend. Of more than 15 contestants the legend names those on a front; the others are grey dots.
 
     Args:
         table: from `score_against_cost`.
@@ -140,8 +140,9 @@ def _draw_front(
                 ha="right" if is_right else "left", fontsize=9,
             )  # fmt: skip
     axis.axvline(1.0, color="black", linewidth=1, linestyle=":", zorder=0)
-    margin = 0.15 * (rows["score"].max() - rows["score"].min()) or 0.05 * abs(rows["score"].max()) or 1.0
-    axis.set_ylim(rows["score"].min() - margin, rows["score"].max() + margin)
+    low, high = range_without_outliers(rows["score"], rows["score"], rows["score"])
+    margin = 0.15 * (high - low) or 0.05 * abs(high) or 1.0
+    axis.set_ylim(low - margin, high + margin)
     axis.margins(x=0.25)
     if spans_decades(rows["cost"].min(), widest, 1.0):
         axis.set_xscale("log")

@@ -75,10 +75,14 @@
     intervals(panel, chart, width) {
       const rows = objects(panel.rows).map((row, place) => ({ ...row, note: (panel.notes ?? [])[place] ?? "" }));
       const list = rows.map((row) => row.name), { marginLeft, tickFormat } = names(list, width);
-      const ends = [...rows.flatMap((row) => [row.low, row.value, row.high]), panel.reference].filter((each) => each != null);
+      const isCut = panel.range && !panel.log;
+      const ends = (isCut ? panel.range : [...rows.flatMap((row) => [row.low, row.value, row.high]), panel.reference]).filter((each) => each != null);
       const left = Math.min(...ends);
       const right = Math.max(...ends);
-      const domain = left === right ? { domain: [left - (Math.abs(left) || 1) / 2, left + (Math.abs(left) || 1) / 2] } : {};
+      const domain = left === right ? { domain: [left - (Math.abs(left) || 1) / 2, left + (Math.abs(left) || 1) / 2] }
+        : isCut ? { domain: [left, right] } : {};
+      const isInside = (row) => known("value")(row) && row.value >= left && row.value <= right;
+      const outlying = rows.filter((row) => known("value")(row) && !isInside(row)); // an arrow at the edge, with the value
       const open = rows.filter((row) => known("low")(row) && !known("high")(row));
       return plot({
         ...base(width, 24 * rows.length + 80), marginLeft,
@@ -88,14 +92,22 @@
           panel.band && panel.band[0] !== null && Plot.rectX([panel.band], { x1: "0", x2: "1", fill: muted, fillOpacity: 0.12 }),
           panel.reference != null && Plot.ruleX([panel.reference], { stroke: muted, strokeDasharray: "4 3" }),
           Plot.ruleY(rows.filter((row) => known("low")(row) && known("high")(row)), {
-            y: "name", x1: "low", x2: "high", stroke: (row) => colour(row.name), strokeWidth: 2.5 }),
-          Plot.dot(rows.filter(known("value")), { x: "value", y: "name", fill: (row) => colour(row.name), r: 5 }),
+            y: "name", x1: "low", x2: "high", stroke: (row) => colour(row.name), strokeWidth: 2.5, clip: true }),
+          Plot.dot(rows.filter(isInside), { x: "value", y: "name", fill: (row) => colour(row.name), r: 5 }),
+          ...[left, right].map((edge) => {
+            const beyond = outlying.filter((row) => (row.value < left) === (edge === left)), turn = edge === left ? -90 : 90;
+            return [
+              Plot.dot(beyond, { x: edge, y: "name", fill: (row) => colour(row.name), symbol: "triangle", rotate: turn, r: 5 }),
+              Plot.text(beyond, { x: edge, y: "name", text: (row) => number(row.value), textAnchor: edge === left ? "start" : "end",
+                dx: edge === left ? 10 : -10, fill: "currentColor", stroke: "var(--page)", strokeWidth: 4 }),
+            ];
+          }).flat(),
           Plot.ruleY(open, { y: "name", x1: "low", x2: right, stroke: (row) => colour(row.name), strokeWidth: 2.5 }),
           Plot.dot(open, { x: right, y: "name", fill: (row) => colour(row.name), symbol: "triangle", rotate: 90, r: 5, dx: 4 }),
           Plot.text(rows.filter((row) => !known("value")(row)), {
             x: () => (Number.isFinite(left) ? left : 0), y: "name", text: (row) => row.note || "no value", textAnchor: "start", fill: "currentColor", fontStyle: "italic" }),
           Plot.tip(rows.filter(known("value")), Plot.pointerY({
-            x: "value", y: "name", ...tipOptions,
+            x: (row) => Math.min(right, Math.max(left, row.value)), y: "name", ...tipOptions,
             title: (row) => `${row.name}\n${number(row.value)}${known("low")(row) && known("high")(row) ? `  (${number(row.low)} … ${number(row.high)})` : ""}` })),
         ],
       });

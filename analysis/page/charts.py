@@ -15,9 +15,10 @@ import pandas as pd
 from analysis.figures.canvas import BASELINE, Styles
 from analysis.figures.critical_difference import groups_of
 from analysis.figures.learning_curves import SPLITS, limits_of
+from analysis.figures.ranking import only_counted
 from analysis.shown.drawing import Drawing
 from analysis.tables.overall import Friedman
-from analysis.tables.statistics import spans_decades
+from analysis.tables.statistics import range_without_outliers, spans_decades
 
 Chart = dict[str, Any]
 
@@ -51,7 +52,11 @@ def chart_of(table: pd.DataFrame, drawing: Drawing | None, best_first: Iterable[
 
 
 def ranking_chart(ranking: pd.DataFrame, drawing: Drawing) -> Chart | None:
-    """The chart of the tasks of a `ranking_table`, with the baseline's mean as a line and its interval as a band."""
+    """The chart of the tasks of a `ranking_table`, with the baseline's mean as a line and its interval as a band.
+
+    Of many contestants those without a value are left out (`analysis.figures.ranking.only_counted`).
+    """
+    ranking = ranking[~only_counted(ranking)]
     chart = chart_of(ranking, drawing)
     if chart is None:
         return None
@@ -160,7 +165,12 @@ def _columns(rows: pd.DataFrame, **columns: str) -> dict[str, list[Any]]:
 
 def _intervals(rows: pd.DataFrame, drawing: Drawing) -> dict[str, Any]:
     columns = _columns(rows, value=drawing.value, low=drawing.low, high=drawing.high)
-    return {"rows": columns, "reference": drawing.reference}
+    ends = [rows[name or drawing.value].astype(float) for name in (drawing.value, drawing.low, drawing.high)]
+    reference = drawing.reference
+    low, high = numbers(range_without_outliers(*(each.to_numpy() for each in ends)))
+    if low is not None and high is not None and reference is not None:
+        low, high = min(low, reference), max(high, reference)
+    return {"rows": columns, "reference": reference, "range": [low, high] if low is not None else None}
 
 
 def _points(rows: pd.DataFrame, drawing: Drawing) -> dict[str, Any]:
@@ -177,9 +187,9 @@ def _points(rows: pd.DataFrame, drawing: Drawing) -> dict[str, Any]:
 
 
 def _range_of(rows: pd.DataFrame, drawing: Drawing) -> list[float | None]:
-    """The ends of the upright axis: values with their intervals, but no further beyond the values than these spread."""
-    value = rows[drawing.value].astype(float)
-    low, high = value.min(), value.max()
+    """The ends of the upright axis: values that are not outlying, and their intervals no further than these spread."""
+    value = rows[drawing.value].to_numpy(dtype=float)
+    low, high = range_without_outliers(value, value, value)
     spread = (high - low) or 0.05 * abs(high) or 1.0
     if drawing.low and drawing.high:
         low = max(np.nanmin([low, rows[drawing.low].astype(float).min()]), low - spread)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special, stats
 
 Numbers = Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -19,6 +20,7 @@ _EQUAL = 1e-12  # relative; smaller differences are rounding errors
 # 2001).
 SMALLEST_SPREAD = 0.05
 UNBOUNDED = (-math.inf, math.inf)
+_FEWEST_JUDGED = 5  # values, for `range_without_outliers`
 
 
 def mean_interval(
@@ -319,3 +321,37 @@ def spans_decades(smallest: float, largest: float, decades: float = 2.0) -> bool
     (True, False, False)
     """
     return bool(smallest > 0 and largest / smallest > 10**decades)
+
+
+def range_without_outliers(values: ArrayLike, lows: ArrayLike, highs: ArrayLike) -> tuple[float, float]:
+    """The range of an axis for values with intervals, in which a few outlying ones do not press the others together.
+
+    Values are outlying beyond three times the distance of the quartiles from these (Tukey's outer fences); the median
+    width of the intervals counts as a distance where it is larger. Intervals are cut at the fences. Fewer than five
+    values, and values without any distance, are not judged.
+
+    Args:
+        values: (n,), some may be NaN.
+        lows: (n,), lower ends of their intervals; NaN where there is none.
+        highs: (n,), upper ends.
+
+    Returns:
+        The smallest and largest value or end of an interval within the fences; NaN if there are no values.
+
+    >>> values = [0.90, 0.91, 0.92, 0.93, 0.1]
+    >>> range_without_outliers(values, values, values)
+    (0.9, 0.93)
+    """
+    means, low, high = (np.asarray(each, dtype=float) for each in (values, lows, highs))
+    known = np.isfinite(means)
+    means, low, high = means[known], low[known], high[known]
+    if not len(means):
+        return math.nan, math.nan
+    low, high = np.where(np.isfinite(low), low, means), np.where(np.isfinite(high), high, means)
+    first, third = np.quantile(means, [0.25, 0.75])
+    reach = 3 * max(third - first, float(np.median(high - low)))
+    if len(means) < _FEWEST_JUDGED or reach == 0:
+        return float(low.min()), float(high.max())
+    is_near = (means >= first - reach) & (means <= third + reach)
+    smallest, largest = low[is_near].min(), high[is_near].max()
+    return float(max(smallest, first - reach)), float(min(largest, third + reach))

@@ -40,7 +40,8 @@ def verdicts(ranking: pd.DataFrame, scores: pd.DataFrame, costs: pd.DataFrame, b
     - `alike`: text, the contestants without a significant difference to the best, tested or not
     - `is_tested`: whether any contestant has two or more seeds in common with the best
     - `cheapest`, `cost`: of the best one and those in `alike`, the one with the shortest training, and its time
-      relative to the baseline's; "" and NaN if the costs are not known
+      relative to the baseline's; "" and NaN if the costs are not known. If the best one is significantly better than
+      the baseline, only those that are, too, are asked: wide intervals are alike to any
     - `sentence`: the verdict in words
 
     Args:
@@ -170,7 +171,9 @@ def _verdict(
     alike = [
         other for other, p in zip(others, corrected, strict=True) if not p < LEVEL
     ]  # including contestants with too few seeds for a test
-    costs = {each: cost_of.get((str(best["scale"]), str(best["task"]), each), math.nan) for each in [name, *alike]}
+    wins = [str(row["regularizer"]) for row in records if row["outcome"] == "win"]
+    asked = [each for each in [name, *alike] if name not in wins or each in wins]
+    costs = {each: cost_of.get((str(best["scale"]), str(best["task"]), each), math.nan) for each in asked}
     known = {each: cost for each, cost in costs.items() if not math.isnan(cost)}
     cheapest = min(known, key=lambda each: (known[each], each), default="")
     base = next((row["mean"] for row in records if row["regularizer"] == baseline), math.nan)
@@ -179,7 +182,7 @@ def _verdict(
         **{column: best.get(column) for column in VERDICT_COLUMNS},
         "best": name,
         "gain": sign * (best["mean"] - base) if math.isfinite(best["mean"]) and math.isfinite(base) else math.nan,
-        "winners": ", ".join(str(row["regularizer"]) for row in records if row["outcome"] == "win"),
+        "winners": ", ".join(wins),
         "alike": ", ".join(alike),
         "is_tested": any(not math.isnan(p) for p in raw),
         "cheapest": cheapest,
@@ -214,8 +217,9 @@ def _sentences(
         sentences.append(f"The seeds do not separate it from {listed(alike)}.")
         if verdict["cheapest"]:
             time = f", with {digits(verdict['cost'])} times the training time of {baseline}"
+            gain = " with a significant gain" * (verdict["outcome"] == "win")
             sentences.append(
-                f"The cheapest of these is {verdict['cheapest']}{time * (verdict['cheapest'] != baseline)}."
+                f"The cheapest of these{gain} is {verdict['cheapest']}{time * (verdict['cheapest'] != baseline)}."
             )
     else:
         sentences.append("The seeds separate it from all others.")

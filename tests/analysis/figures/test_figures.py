@@ -1,4 +1,5 @@
 import io
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -7,7 +8,9 @@ from result_rows import confirmed, frame, row, timed
 
 import analysis
 from analysis.figures.canvas import styles_by_regularizer
+from analysis.figures.critical_difference import plot_critical_difference
 from analysis.figures.learning_curves import curve_means
+from analysis.tables.overall import Friedman
 
 NINE = [
     "none",
@@ -151,3 +154,49 @@ def test_a_seed_that_failed_on_the_way_stays_in_the_mean_as_the_worst_value(tmp_
     means = curve_means(frame(tmp_path, [good, bad, early]), pd.DataFrame(points), "digits")
     assert means["mean"].tolist() == pytest.approx([0.5, (0.6 + 0.3 + 0.4) / 3, (0.8 + 0.0 + 0.4) / 3])
     assert means["num_seeds"].tolist() == [3, 3, 3]
+
+
+CROWD = {f"contestant{place:02}": [0.9 + 0.002 * place + 0.001 * seed for seed in range(5)] for place in range(16)}
+
+
+def crowd(tmp_path, **others):
+    rows = [each for name, values in (CROWD | others).items() for each in confirmed(name, values)]
+    return analysis.ranking_table(frame(tmp_path, [*rows, row(regularizer="idle", role="confirm", status="skipped")]))
+
+
+def test_an_outlying_mean_is_an_arrow_at_the_edge_and_does_not_press_the_others_together(tmp_path):
+    table = crowd(tmp_path, none=[0.915, 0.917, 0.916], broken=[0.1, 0.9, 0.5])
+    (axis,) = analysis.plot_ranking(table).axes
+    low, high = axis.get_xlim()
+    assert 0.89 < low < 0.9
+    assert 0.93 < high < 0.95
+    (arrow,) = [line for line in axis.lines if line.get_marker() == "<"]
+    assert arrow.get_xdata()[0] == low
+    assert "0.5" in [text.get_text() for text in axis.texts]
+
+
+def test_many_contestants_without_a_value_are_counted_and_few_are_drawn(tmp_path):
+    (axis,) = analysis.plot_ranking(crowd(tmp_path, none=[0.9, 0.91])).axes
+    assert "idle" not in names_of_rows(axis)
+    assert axis.get_xlabel().endswith("not drawn: 1 skipped")
+    rows = [*confirmed("none", [0.9, 0.91]), row(regularizer="idle", role="confirm", status="skipped")]
+    (axis,) = analysis.plot_ranking(analysis.ranking_table(frame(tmp_path / "few", rows))).axes
+    assert "idle" in names_of_rows(axis)
+
+
+def test_no_line_of_a_critical_difference_diagram_crosses_a_name():
+    ranks = pd.Series({f"contestant{place}": 1.0 + place for place in range(9)})
+    result = Friedman(mean_ranks=ranks, num_tasks=5, statistic=1.0, p_value=0.5, critical_difference=4.0)
+    figure = plot_critical_difference(result)
+    (axis,) = figure.axes
+    renderer = figure.canvas.get_renderer()
+    figure.draw(renderer)
+    texts = [text.get_window_extent(renderer) for text in axis.texts]
+    assert len(texts) == 10
+    for one in texts:
+        assert sum(one.overlaps(other) for other in texts) == 1
+        for line in axis.lines:
+            points = axis.transData.transform(line.get_xydata())
+            inside = [one.x0 < x < one.x1 and one.y0 < y < one.y1 for first, last in pairwise(points)
+                      for x, y in np.linspace(first, last, 200)]  # fmt: skip
+            assert not any(inside)

@@ -63,6 +63,16 @@ def test_of_those_that_are_alike_the_cheapest_is_named(tmp_path):
     assert (verdict["cheapest"], verdict["cost"]) == ("near", pytest.approx(1.2))
 
 
+def test_a_wide_interval_makes_nobody_the_cheapest_of_the_winners(tmp_path):
+    values = VALUES | {"wild": [0.1, 0.99, 0.1, 0.99, 0.9]}
+    rows = [each for name, scores in values.items() for each in confirmed(name, scores)]
+    rows += [timed("none", 1.0), timed("wild", 0.5), timed("near", 1.2), timed("first", 3.0)]
+    (verdict,) = verdicts_of(frame(tmp_path, rows)).to_dict("records")
+    assert verdict["alike"] == "near, wild"
+    assert verdict["cheapest"] == "near"
+    assert "The cheapest of these with a significant gain is near" in verdict["sentence"]
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
