@@ -27,6 +27,7 @@ RECOMMENDATION_COLUMNS = (
 )  # fmt: skip
 METRIC = "accuracy"
 LIKE_IN_SIZE = 10**0.5  # numbers of images whose ratio is at most this one are alike
+WHOLE_EVIDENCE = 2 / 3  # share of the tasks below which gains are of other tasks than those of most
 LIKE_IN_NOISE = 0.1  # label noise that differs by at most this share is alike
 _ORDER = ("better", "unclear", "worse")
 
@@ -41,6 +42,9 @@ def recommend(
     baseline: str = "none",
 ) -> pd.DataFrame:
     """What to expect of each contestant on tasks like the one described: one row each, the largest gain first.
+
+    Gains on few tasks are not comparable with gains on all: within each verdict, contestants with evidence on fewer
+    than two thirds of the tasks come last, with a note.
 
     A task is like it if its network is of the same kind, its number of training images is the same up to a factor of
     sqrt(10), its share of wrong labels differs by at most 0.1, and its metric is accuracy. An argument that is None
@@ -104,10 +108,15 @@ def recommend(
     rows = [_row(name, by_task, overheads) for name, by_task in gains.items() if name not in expensive]
     for row, p_value in zip(rows, holm([row["p_holm"] for row in rows]), strict=True):
         row |= {"p_holm": p_value, "verdict": _verdict(row["gain"], p_value)}
-    rows.sort(key=lambda row: (_ORDER.index(row["verdict"]), -row["gain"], row["regularizer"]))
+    most = max((row["num_tasks"] for row in rows), default=0)
+    few = {row["regularizer"] for row in rows if row["num_tasks"] < WHOLE_EVIDENCE * most}
+    rows.sort(
+        key=lambda row: (_ORDER.index(row["verdict"]), row["regularizer"] in few, -row["gain"], row["regularizer"])
+    )
     briefer = {_title(task): by_name for task, by_name in found if task.scale != longest}
     notes = [_scale_note(longest, briefer, gains)] if briefer else []
     notes += [_cost_note(expensive, max_overhead)] if expensive else []
+    notes += [_few_note([row["regularizer"] for row in rows if row["regularizer"] in few], most)] if few else []
     if not gains:
         notes = [
             _no_evidence(wanted, [facts[each.scale, each.task] for each in cells if _gains(each, baseline, data_sets)])
@@ -275,6 +284,13 @@ def _cost_note(expensive: Mapping[str, float], max_overhead: float | None) -> st
     costs = [f"{name} ({'not timed' if math.isnan(cost) else f'{cost:.2f}'})" for name, cost in expensive.items()]
     return f"Left out, since they cost more than {max_overhead:g} times the baseline, or were not timed: " + (
         f"{', '.join(sorted(costs))}."
+    )
+
+
+def _few_note(names: Sequence[str], most: int) -> str:
+    return (
+        f"With evidence on fewer than two thirds of the {most} tasks, and therefore last of their verdict: {listed(names)}. "
+        "Their gains are of these tasks alone."
     )
 
 

@@ -152,6 +152,16 @@ def test_untuned_trials_are_no_evidence(tmp_path: Path) -> None:
     assert "No task of the rows has a tuned contestant and baseline." in analysis.notes_of(table)[0]
 
 
+def test_a_large_gain_on_one_of_three_tasks_does_not_come_before_gains_on_all(tmp_path: Path) -> None:
+    hard = [value - 0.2 for value in BASE]
+    rows = task("hard", none=hard, good=[value + 0.2 for value in hard], there=[value + 0.25 for value in hard])
+    rows += task("one", none=BASE, good=BETTER) + task("other", none=BASE, good=BETTER)
+    table = analysis.recommend(frame(tmp_path, rows))
+    assert list(zip(table["regularizer"], table["verdict"], strict=True)) == [("good", "better"), ("there", "better")]
+    assert table["gain"].is_monotonic_increasing
+    assert any("fewer than two thirds of the 3 tasks" in note and "there" in note for note in analysis.notes_of(table))
+
+
 def test_a_ceiling_leaves_out_what_costs_more_and_what_nobody_timed(tmp_path: Path) -> None:
     rows = task("digits", none=BASE, cheap=BETTER, dear=BETTER, untimed=BETTER)
     rows += [timed("cheap", 1.1, task="digits", **CONV_1K), timed("dear", 1.3, task="digits", **CONV_1K)]
