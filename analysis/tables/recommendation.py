@@ -289,8 +289,8 @@ def _cost_note(expensive: Mapping[str, float], max_overhead: float | None) -> st
 
 def _few_note(names: Sequence[str], most: int) -> str:
     return (
-        f"With evidence on fewer than two thirds of the {most} tasks, and therefore last of their verdict: {listed(names)}. "
-        "Their gains are of these tasks alone."
+        f"With evidence on fewer than two thirds of the {most} tasks, and therefore last of their verdict: "
+        f"{listed(names)}. Their gains are of these tasks alone."
     )
 
 
