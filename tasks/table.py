@@ -21,7 +21,6 @@ from typing import Generic, TypeVar, cast
 Entry = TypeVar("Entry")
 
 _NAME = re.compile(r"[\w.-]+")  # "+" joins regularizers, and "," names in options
-_MOST_LISTED = 50  # names in the message for an unknown one
 _MAX_CHARACTERS = 300  # of another package's error message within a sentence
 
 
@@ -192,13 +191,11 @@ def described(error: BaseException) -> str:
 
 
 def unknown_name_message(kind: str, name: str, known: list[str]) -> str:
-    """One sentence for a mistyped name: the name received, and the nearest names that exist, or all if they are few."""
+    """One sentence for a mistyped name: the name received, and the nearest names that exist."""
     in_lower_case = {each.lower(): each for each in known}
     near = difflib.get_close_matches(name.lower(), in_lower_case, n=3, cutoff=0.5)
     if near:
         return f"There is no {kind} {name!r}; did you mean {' or '.join(repr(in_lower_case[match]) for match in near)}?"
-    if len(set(known)) > _MOST_LISTED:
-        return f"There is no {kind} {name!r}, and none of the {len(set(known))} known names is near it."
     return f"There is no {kind} {name!r}; known are: {', '.join(sorted(set(known)))}."
 
 

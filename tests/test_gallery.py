@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import analysis
+from harness.cells import cell_code_hash
 from harness.results.verify import verify_folder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,6 +46,17 @@ def test_todays_code_finds_no_fault_in_a_published_folder(name):
     assert len(trials)
     assert not analysis.ranking_table(trials).empty
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= MOST_BYTES
+
+
+def test_the_arena_can_be_extended():
+    """`run arena --from gallery/arena` trains published trials again if their code has changed, as it must.
+
+    If this fails, train what changed again: `regarena run arena --results COPY --data DATA`, in a copy of the folder.
+    """
+    trials = analysis.load_trials(GALLERY / "arena")
+    published = trials[["task", "regularizer", "code_hash"]].drop_duplicates().itertuples(index=False, name=None)
+    changed = [(task, name) for task, name, code in published if cell_code_hash(task, name) != code]
+    assert not changed
 
 
 @pytest.mark.slow

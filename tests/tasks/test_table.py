@@ -30,11 +30,6 @@ def test_all_names_are_listed_where_none_is_near() -> None:
         DATASETS.target("zzz")
 
 
-def test_hundreds_of_names_are_counted_where_none_is_near() -> None:
-    message = unknown_name_message("task", "zzz", [f"digits-{number}" for number in range(300)])
-    assert message == "There is no task 'zzz', and none of the 300 known names is near it."
-
-
 def test_at_most_three_names_are_offered_and_the_nearest_first() -> None:
     message = unknown_name_message("task", "digit-mlp", ["digits-mlp", "digits-mlp2", "digit-mlp33", "digits-mlps"])
     assert message.count(" or ") == 2

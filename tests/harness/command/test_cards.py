@@ -4,6 +4,7 @@ import pytest
 
 from harness.command.cards import NO_SITE, card, facts
 from tasks.regularizers import REGULARIZERS
+from tasks.table import UnknownNameError
 
 
 @pytest.mark.parametrize("name", ["none", "dropblock", "weight_decay"])
@@ -32,3 +33,8 @@ def test_of_a_name_that_is_in_no_table_nothing_is_told(name):
 
 def test_every_contestant_has_a_formula_and_a_source():
     assert [name for name in REGULARIZERS.own if not (facts(name)["formula"] and facts(name)["source"])] == []
+
+
+def test_a_name_like_none_is_answered_with_a_count_and_not_with_hundreds_of_names():
+    with pytest.raises(UnknownNameError, match=r"There is no .* '/tmp/x'; `regarena list` shows the \d+ names\.$"):
+        card("/tmp/x")
