@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, TextIO
 
 from harness.contestants import BASELINE
@@ -53,7 +54,10 @@ _BEST = (
 class _CellState:
     total: int
     higher_is_better: bool
+    num_others: int  # of the total, those that are no tune trials
+    num_epochs: int  # of a training to the end
     done: int = 0
+    others_done: int = 0
     failures: Counter[str] = field(default_factory=Counter)  # by status
     best: float | None = None
 
@@ -87,14 +91,18 @@ class Progress:
         """Create a counter for each cell, and the live view on a terminal."""
         self._cells = {
             (cell.task_name, cell.regularizer): _CellState(
-                total=self.plan.num_trials(cell), higher_is_better=cell.task.higher_is_better
+                total=self.plan.num_trials(cell),
+                num_others=self.plan.num_trials(cell) - self.plan.search_budget(cell).num_trials(0),
+                num_epochs=cell.task.epochs(cell.scale),
+                higher_is_better=cell.task.higher_is_better,
             )
             for cell in self.plan.running_cells
         }
         self._lock = threading.Lock()  # the live view is drawn by a thread of its own
         self._out: dict[str, Pack] = {}  # by the id of its first trial, in the order in which they were given out
         self._counted: set[str] = set()
-        self._seconds = 0.0
+        self._tune_seconds: dict[str, float] = {}  # by trial, of this run
+        self._whole_seconds: dict[str, float] = {}  # likewise, as if it had trained to the end
         self._last_line = time.monotonic()
         self._live = None
         if is_terminal(self.stream):
@@ -146,9 +154,9 @@ class Progress:
         """Count trials that ended; with an empty `ends` the pack failed, and its trials will run again one by one."""
         del self._out[pack[0].trial_id]
         for spec, finished in zip(pack, ends, strict=False):
-            self._seconds += finished.seconds
             self.num_run += 1
             self._count(spec, finished)
+            self._note_seconds(spec, finished)
         self._print_line_after(2 * PLAIN_INTERVAL_SECONDS)  # a line that is due waits for the next trial
 
     def forgotten(self, failed: Iterable[TrialSummary]) -> None:
@@ -158,6 +166,7 @@ class Progress:
                 state = self._cells.get((finished.task, finished.regularizer))
                 if state is not None and finished.trial_id in self._counted:  # rows of older code were not counted
                     state.done -= 1
+                    state.others_done -= finished.role != "tune"
                     self._counted.discard(finished.trial_id)
                     state.failures[finished.status] -= 1
                     state.failures += Counter()  # drops statuses with a count of 0
@@ -191,7 +200,9 @@ class Progress:
 
     def _count_locked(self, spec: TrialSpec, finished: TrialSummary) -> None:
         state = self._cells[spec.cell] = self._cells.pop(spec.cell)  # cells are kept in the order of their last change
-        state.done += spec.trial_id not in self._counted  # a trial that goes on from a rung ends several times
+        is_new = spec.trial_id not in self._counted  # a trial that goes on from a rung ends several times
+        state.done += is_new
+        state.others_done += is_new and spec.role != "tune"
         self._counted.add(spec.trial_id)
         self.num_rejected += finished.is_rejection
         if finished.is_failure:
@@ -226,7 +237,20 @@ class Progress:
     def _seconds_left(self, done: int, total: int) -> float | None:
         if not self.num_run:
             return None  # nothing is known yet
-        return self._seconds / self.num_run * max(total - done, 0) / self.num_workers
+        num_left = max(total - done, 0)
+        others_left = min(num_left, sum(state.num_others - state.others_done for state in self._cells.values()))
+        whole = fmean(self._whole_seconds.values())
+        tune = fmean(self._tune_seconds.values()) if self._tune_seconds else whole
+        return (others_left * whole + (num_left - others_left) * tune) / self.num_workers
+
+    def _note_seconds(self, spec: TrialSpec, finished: TrialSummary) -> None:
+        """Note what the trial took so far, and what a training to the end takes: with halving most stop early."""
+        part = 1.0
+        if finished.status == "pruned" and finished.epochs_run:
+            part = finished.epochs_run / self._cells[spec.cell].num_epochs
+        self._whole_seconds[spec.trial_id] = finished.seconds / part
+        if spec.role == "tune":
+            self._tune_seconds[spec.trial_id] = finished.seconds
 
     def _headline(self) -> list[str]:
         done, running, failed, total = self._totals()

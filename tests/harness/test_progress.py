@@ -205,3 +205,23 @@ def test_a_cell_whose_tune_trials_all_fail_waits_for_no_confirm_trials():
     assert told[0] == (1, 7)
     assert told[-1] == (5, 5), "two default trials and three tune trials"
     assert trials_of_a_search("completed")[-1] == (7, 7), "with two confirm trials"
+
+
+def test_trials_that_halving_stops_early_do_not_shorten_what_is_left_of_whole_trainings():
+    suite = replace(SUITE, tune_trials=9, halving=True)
+    budget = Budget(scale="smoke", tune_trials=9, seeds=3, timing_repeats=0, tune_width=9, halving=True)
+    plan = make_plan("two", suite, budget, "campaign")
+    num_epochs = plan.running_cells[0].task.epochs("smoke")
+    progress, schedule = Progress(plan, num_workers=2, stream=Terminal()), Schedule(plan, {})
+    total = sum(plan.num_trials(cell) for cell in plan.running_cells)
+    pack = schedule.next()
+    (spec,) = pack
+    progress.given_out(pack)
+    # It trained for some of the epochs, in 10 s each.
+    stopped = TrialSummary(
+        spec.trial_id, "pruned", 0.5, rung=0, epochs_run=spec.until_epoch, seconds=10.0 * spec.until_epoch
+    )
+    progress.ended(pack, [stopped])
+    num_others = total - 2 * 9
+    seconds = 10 * (num_others * num_epochs + (2 * 9 - 1) * spec.until_epoch)
+    assert progress.standing()["seconds_left"] == pytest.approx(seconds / 2)
