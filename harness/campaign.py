@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from harness.cells import Cell, cell_code_hash
@@ -50,7 +51,12 @@ def store_of(request: Request) -> Store:
         if folder.path == store.folder.path:
             raise BadInput(f"--from takes another folder than that of the results, got {folder.name}.")
         if not folder.parquet_files(TRIALS):
-            raise BadInput(f"--from must be a results folder with rows below {TRIALS}/, got {folder.name}.")
+            there = (
+                ""
+                if not folder.is_local or Path(folder.path).is_dir()
+                else f"; there is no such folder in {Path.cwd()}"
+            )
+            raise BadInput(f"--from must be a results folder with rows below {TRIALS}/, got {folder.name}{there}.")
     return Store(request.results, _and_theirs(folders))
 
 

@@ -340,7 +340,11 @@ def _run(request: Request) -> None:
 
     outcome = run_campaign(request)
     trials = analysis.load_trials(request.results)
-    show_timing(trials, known_notes=show_ranking(trials))
+    asked = [name for name in request.only if name in trials["task"].to_numpy()]
+    shown = trials[trials["task"].isin(asked)] if asked else trials
+    show_timing(shown, known_notes=show_ranking(shown))
+    if shown["task"].nunique() < trials["task"].nunique():
+        tell(f"\nOnly the tasks of --only are shown; `regarena rank {shlex.quote(request.results)}` shows all.")
     if outcome.num_rejected:
         tell(f"\n{outcome.num_rejected} tune trial(s) diverged; the searches count them as the worst value.")
     with saying(

@@ -16,11 +16,11 @@ from harness.search.halving import BRACKET
 from harness.search.seeding import MAX_CAMPAIGN_SEED, SEEDS_PER_ROLE, study_seed, trial_seed
 from harness.search.selection import BEST_VALIDATION, SelectionRule, num_validation, rule_named
 from harness.search.studies import CellStudy
+from harness.unknown_names import unknown_name
 from tasks.experiments import TASKS
 from tasks.regularizers import REGULARIZERS
 from tasks.runtime.switches import Switches
 from tasks.suites import Suite
-from tasks.table import unknown_name_message
 
 MAX_SPLITS = 1_000
 MAX_TUNE_TRIALS = 100_000  # of a cell; the study holds each in memory
@@ -324,10 +324,10 @@ def _selected(suite: Suite, only: Sequence[str], skip: Sequence[str]) -> list[tu
     known = {*TASKS, *suite.definitions}
     for name in only:
         if name not in known and any(part not in REGULARIZERS for part in name.split("+")):
-            raise BadInput(unknown_name_message("task or regularizer", name, [*known, *REGULARIZERS]))
+            raise BadInput(unknown_name("task or regularizer", name, [*known, *REGULARIZERS]))
     unknown = [name for name in skip if name not in tasks and name not in names]
     if unknown:
-        raise BadInput(unknown_name_message("task or regularizer of this suite", unknown[0], [*tasks, *names]))
+        raise BadInput(unknown_name("task or regularizer of this suite", unknown[0], [*tasks, *names]))
     if only:
         only = list(dict.fromkeys(only))
         only_tasks = [name for name in only if name in known]

@@ -51,7 +51,7 @@ def fault_of_space(space: object, regularizer: type[Any]) -> str | None:
     for key, scope in space.items():
         if key not in defaults:
             near = difflib.get_close_matches(str(key), defaults, n=1)
-            advice = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(defaults) or 'none'}"
+            advice = f"the nearest is {near[0]!r}" if near else f"it has {', '.join(defaults) or 'none'}"
             return f"its key {key!r} is no field of {regularizer.__name__}; {advice}"
         if fault := _fault_of_range(scope, defaults[key]):
             return f"its key {key!r} {fault}"

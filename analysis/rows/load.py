@@ -14,7 +14,7 @@ from harness.records import CURVE_SCHEMA, HYPERPARAMETER_PREFIX, METRIC_PREFIX, 
 from harness.records.duplicates import ConflictingResultsError, OnConflict, unique_points, unique_trials
 from harness.records.folders import CURVES, TRIALS, Kind, Results, open_folders
 from harness.records.reading import DamagedResultsError, Fault, NewerResultsError, Part, named, raise_for, read_parts
-from harness.records.sources import with_sources
+from harness.records.sources import has_sources, with_sources
 
 __all__ = ["ConflictingResultsError", "DamagedResultsError", "NewerResultsError", "load_curves", "load_trials"]
 
@@ -42,7 +42,7 @@ def load_trials(results: Results, on_damage: OnDamage = "raise", on_conflict: On
             the order of the folders and, within a folder, of the file names; "raise" refuses them.
 
     Raises:
-        FileNotFoundError: if a folder holds no trial.
+        FileNotFoundError: if a folder holds no trial, and uses those of no other folder.
         DamagedResultsError: if a file is damaged or is no file of regarena. This error and the two below are
             ValueErrors, and their messages name the files.
         NewerResultsError: if a file was written by a newer version of regarena.
@@ -74,7 +74,7 @@ def _parts(results: Results, kind: Kind, on_damage: OnDamage) -> list[Part]:
     faults: list[Fault] = []
     for folder in with_sources(open_folders(results)):
         read = read_parts(folder, kind)
-        if kind == TRIALS and not (read.parts or read.damaged or read.foreign):
+        if kind == TRIALS and not (read.parts or read.damaged or read.foreign or has_sources(folder)):
             raise FileNotFoundError(
                 f"No trial is stored in {folder.name!r}: a results folder holds files {kind}/*.parquet. "
                 "Give the folder that was named to `regarena run --results`."

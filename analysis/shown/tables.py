@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from analysis.shown.column import ALWAYS, Column, Row, interval, number, spaced, text
+from analysis.shown.column import ALWAYS, Column, Row, interval, is_blank, number, spaced, text
 from analysis.shown.drawing import Drawing
 from analysis.shown.formats import (
     count,
@@ -57,6 +57,11 @@ def _named(columns: Sequence[Column], *names: str) -> tuple[Column, ...]:
     return tuple(of_name[name] for name in names)
 
 
+def _rank(row: Row) -> str:
+    rank = place(row["rank"])
+    return rank if is_blank(rank) or row["is_main_budget"] else f"({rank})"
+
+
 CONTESTANT = Column(name="regularizer", heading="regularizer", make=_starred, weight=ALWAYS)
 SEEDS = Column(
     name="num_seeds",
@@ -69,11 +74,14 @@ SEEDS = Column(
 
 RANKING = (  # one task of a `ranking_table`
     CONTESTANT,
-    number(
-        "rank",
-        show=place,
-        legend="1 is best; ties have their mean rank. * marks a cell whose trials have no value, which is ranked last.",
+    Column(
+        name="rank",
+        heading="rank",
+        make=_rank,
+        legend="1 is best; ties have their mean rank. * marks a cell whose trials have no value, which is ranked last. "
+        "In brackets: among those with another budget than most.",
         weight=ALWAYS,
+        numeric=True,
     ),
     number("mean", legend="Over the seeds; a failed seed counts as the worst value of the metric.", weight=ALWAYS),
     interval("interval_low", "interval_high", "95 % interval", legend="Student's t interval of the mean.", weight=80),

@@ -63,7 +63,7 @@ def recommend(
 
     - `regularizer`
     - `verdict`: "better" or "worse" than the baseline if the gain is significant at 5 %, after Holm's correction over
-      the rows of the table, else "unclear"
+      all contestants with evidence, also those that are too expensive, else "unclear"
     - `gain`, `gain_low`, `gain_high`: expected gain of test accuracy, and its interval
     - `p_holm`: corrected p of the hypothesis that the gain is 0
     - `smallest_gain`, `largest_gain`: over the tasks
@@ -105,9 +105,10 @@ def recommend(
         for name in gains
         if max_overhead is not None and not overheads.get(name, math.nan) <= max_overhead
     }
-    rows = [_row(name, by_task, overheads) for name, by_task in gains.items() if name not in expensive]
+    rows = [_row(name, by_task, overheads) for name, by_task in gains.items()]
     for row, p_value in zip(rows, holm([row["p_holm"] for row in rows]), strict=True):
         row |= {"p_holm": p_value, "verdict": _verdict(row["gain"], p_value)}
+    rows = [row for row in rows if row["regularizer"] not in expensive]
     most = max((row["num_tasks"] for row in rows), default=0)
     few = {row["regularizer"] for row in rows if row["num_tasks"] < WHOLE_EVIDENCE * most}
     rows.sort(
@@ -289,8 +290,7 @@ def _cost_note(expensive: Mapping[str, float], max_overhead: float | None) -> st
 
 def _few_note(names: Sequence[str], most: int) -> str:
     return (
-        f"With evidence on fewer than two thirds of the {most} tasks, and therefore last of their verdict: "
-        f"{listed(names)}. Their gains are of these tasks alone."
+        f"Listed last of their verdict, because they ran on fewer than two thirds of the {most} tasks: {listed(names)}."
     )
 
 
@@ -314,7 +314,7 @@ def _no_evidence(wanted: _Wanted, known: Sequence[_Facts]) -> str:
 
 RECOMMENDATION = (
     text("regularizer", weight=ALWAYS),
-    text("verdict", legend="Significant at 5 % after Holm's correction over this table, or unclear.", weight=ALWAYS),
+    text("verdict", legend="Significant at 5 % (Holm's correction over all contestants), or unclear.", weight=ALWAYS),
     number(
         "gain", "expected gain", signed, legend="Test accuracy less that of the tuned baseline, mean over the tasks.",
         weight=ALWAYS,

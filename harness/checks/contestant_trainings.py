@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.checks.entrant import Entrant, probes, settings_in_words
+from harness.checks.law import noting
 from harness.checks.tiny_tasks import (
     TINY_TASKS,
     prepared,
@@ -29,6 +30,7 @@ from tasks.regularizers.base import Batch, Context, Scalar, Step
 from tasks.regularizers.chain import Chain
 from tasks.regularizers.none import Unregularized
 from tasks.runtime.trained import Trained
+from tasks.training import Training
 
 BASELINE_PAIR = (BASELINE, Unregularized())
 
@@ -39,7 +41,9 @@ def trains_like_the_baseline_when_switched_off(entrant: Entrant) -> Iterator[str
         return
     off = entrant.cls(**entrant.cls.off)
     for name, task in tasks_for(off).items():
-        if not torch.equal(weights_after(task, (entrant.name, off)), baseline_weights(name)):
+        with noting(f"on {name}"):
+            weights = weights_after(task, (entrant.name, off))
+        if not torch.equal(weights, baseline_weights(name)):
             values = settings_in_words(entrant.cls.off)
             yield f"{entrant.called} with {values} trains otherwise than `{BASELINE}` on {name}."
 
@@ -49,7 +53,8 @@ def passes_values_through_unchanged_in_eval_mode(entrant: Entrant) -> Iterator[s
     if not entrant.cls.eval_is_identity:
         return
     for name, task in entrant.tasks.items():
-        plain, regularized = prepared(task), prepared(task, entrant.on(task))
+        with noting(f"on {name}"):
+            plain, regularized = prepared(task), prepared(task, entrant.on(task))
         regularized.hooks.progress(0.5)
         plain.network.eval()
         regularized.network.eval()
@@ -62,6 +67,25 @@ def passes_values_through_unchanged_in_eval_mode(entrant: Entrant) -> Iterator[s
                 f"{entrant.called} changes what the network computes in eval mode on {name}; declare eval_is_identity "
                 "= False if that is meant."
             )
+
+
+def leaves_inputs_that_are_indices_as_they_are(entrant: Entrant) -> Iterator[str]:
+    """Where inputs are whole numbers, such as users and items, it does not change them, with any setting."""
+    for name, task in entrant.tasks.items():
+        for values in ({}, *_some_of(entrant.space)):
+            with noting(f"on {name}"):
+                training = prepared(task, entrant.on(task, **values))
+                inputs = training.batches.normalised(next(training.batches.epoch()).inputs)
+                if inputs.is_floating_point():
+                    break
+                changed = training.hooks.transform_batch(Batch(inputs, inputs), _first_step(training)).inputs
+            if not torch.equal(changed, inputs):
+                where = f" with {settings_in_words(values)}" if values else ""
+                yield (
+                    f"{entrant.called}{where} changes the inputs of {name}, which are indices; declare acts_on = "
+                    '("input",), which skips such tasks, or return a batch as it is where its inputs are no floats.'
+                )
+                break
 
 
 def gives_the_same_weights_twice(entrant: Entrant) -> Iterator[str]:
@@ -114,7 +138,8 @@ def neither_reads_nor_moves_the_global_generators(entrant: Entrant) -> Iterator[
 def ends_in_finite_values_with_its_defaults(entrant: Entrant) -> Iterator[str]:
     """On every tiny task that it fits, the final weights and all logged values are finite."""
     for name, task in entrant.tasks.items():
-        training, outcome = entrant.trained if task is entrant.home else trained(task, entrant.on(task))
+        with noting(f"on {name}"):
+            training, outcome = entrant.trained if task is entrant.home else trained(task, entrant.on(task))
         if not torch.isfinite(weights_of(training.network)).all():
             yield f"{entrant.called} ends in weights that are not finite on {name}."
         if strange := [point for point in outcome.curves if not math.isfinite(point.value)]:
@@ -187,20 +212,24 @@ def two_gradients(entrant: Entrant, seed: int) -> tuple[Tensor, Tensor]:
     raw = next(training.batches.epoch())
     gradients = []
     for index in range(2):
-        step = Step(
-            network=training.network.train(),
-            loss=training._batch_loss,
-            rng=np.random.default_rng(0),
-            index=index,
-            epoch=1,
-            progress=0.5,
-            learning_rate=0.1,
-        )
+        step = replace(_first_step(training), index=index)
         inputs = training.batches.normalised(chain.transform_raw(raw.inputs, step))
         step = replace(step, batch=chain.transform_batch(Batch(inputs, raw.targets), step))
         chain.compute_gradients(lambda step=step: _backward(training.network, chain, step), step)  # type: ignore[misc]  # bound now
         gradients.append(torch.cat([p.grad.flatten() for p in training.network.parameters() if p.grad is not None]))
     return gradients[0], gradients[1]
+
+
+def _first_step(training: Training) -> Step:
+    return Step(
+        network=training.network.train(),
+        loss=training._batch_loss,
+        rng=np.random.default_rng(0),
+        index=0,
+        epoch=1,
+        progress=0.5,
+        learning_rate=0.1,
+    )
 
 
 def _backward(network: nn.Module, chain: Chain, step: Step) -> Tensor:

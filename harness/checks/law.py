@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -29,4 +30,15 @@ def findings(subject: Subject, laws: Sequence[Law[Subject]]) -> Iterator[str]:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # such as SystemExit
-            yield f"The check whether it {in_words(law)} raises {described(error)}."
+            where = "".join(f", {note}" for note in getattr(error, "__notes__", []))
+            yield f"The check whether it {in_words(law)} raises {described(error)}{where}."
+
+
+@contextlib.contextmanager
+def noting(place: str) -> Iterator[None]:
+    """Have a finding on an exception in this block name where it was raised, such as "on digits-mlp"."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(place)
+        raise

@@ -15,8 +15,9 @@ from harness.errors import BadInput
 from harness.field_docs import field_docs
 from harness.spaces import space_of
 from harness.terminal.text import cell_length, say, visible, window_columns, wrapped
+from harness.unknown_names import unknown_name
 from harness.workers.compiled_code import keep_compiled_code_apart
-from tasks.table import BrokenEntryError, UnknownNameError, described, unknown_name_message
+from tasks.table import BrokenEntryError, UnknownNameError, described
 
 if TYPE_CHECKING:
     from tasks.sites import Site
@@ -25,7 +26,6 @@ SMALL_SUITE = "zoo"  # the suite in which every contestant has a small task that
 _GAP = re.compile(r"(?<=\S) {2,}(?=\S)")  # between the columns of a line
 DOCSTRING_COLUMNS = 120  # the length of the longest lines in docstrings
 _BULLETS = ("* ", "- ")
-_LONGEST_MESSAGE = 500  # characters; hundreds of names are for `regarena list`
 NO_SITE = "no site"
 SITES_HEADING = "sites         (kind, group, shape; how many; from the first to the last of them)"
 
@@ -48,12 +48,8 @@ def card(name: str, results: Sequence[str] | None = None) -> str:
         return "\n\n".join(cards)
     if "+" in name:
         return "\n\n".join([*(card(part, results) for part in name.split("+")), "\n".join(_combination(name, results))])
-    known = sorted({known for table in TABLES.values() for known in table})
-    kinds = "regularizer, task, suite, architecture or dataset"
-    message = unknown_name_message(kinds, name, known)
-    if len(message) > _LONGEST_MESSAGE:
-        message = f"There is no {kinds} {name!r}; `regarena list` shows the {len(known)} names."
-    raise UnknownNameError(message)
+    known = [known for table in TABLES.values() for known in table]
+    raise UnknownNameError(unknown_name("regularizer, task, suite, architecture or dataset", name, known))
 
 
 def say_card(text: str) -> None:

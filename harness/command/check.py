@@ -7,7 +7,7 @@ import importlib
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,7 +28,8 @@ from harness.command.parameters import CHECK_SECONDS
 from harness.command.registries import TABLES
 from harness.contestants import Contestant
 from harness.errors import BadInput
-from harness.spaces import SPACES
+from harness.spaces import SPACES, space_of
+from harness.unknown_names import unknown_name
 from harness.workers.compiled_code import keep_compiled_code_apart
 from search_spaces.space import Range
 from tasks.regularizers import REGULARIZERS
@@ -76,15 +77,17 @@ def check(*names: str, data_dir: Path | None = None, seconds: float = CHECK_SECO
 
     keep_compiled_code_apart()
     torch.set_num_threads(1)  # as in a trial
-    for unused, found in list(map(_named, names)):
+    for what, (unused, found) in list(zip(names, map(_named, names), strict=True)):
         yield from unused
         for table, name in found:
-            yield _report(table, name, data_dir, seconds)
+            report = _report(table, name, data_dir, seconds)
+            # An installed entry of the same name has made that of the file take another one.
+            yield replace(report, name=name.rstrip("_"), package=f"in {Path(what).name}") if _is_file(what) else report
 
 
 def _named(what: str) -> tuple[list[Report], list[tuple[str, str]]]:
     """What a name refers to: reports on registrations without effect, and (table, name) of each entry to check."""
-    if what.endswith(".py") or "/" in what:
+    if _is_file(what):
         found = _entries_of_file(Path(what))
     else:
         found = [(table, part) for part in what.split("+") for table in TABLES if part in TABLES[table]]
@@ -96,9 +99,13 @@ def _named(what: str) -> tuple[list[Report], list[tuple[str, str]]]:
         found = [(table, name) for table, name in found if name not in TABLES[table].own]
     if not found and not unused:
         raise UnknownNameError(
-            unknown_name_message("entry or package that adds to regarena", what, [*_all_names(), *_packages()])
+            unknown_name("entry or package that adds to regarena", what, [*_all_names(), *_packages()])
         )
     return unused, found
+
+
+def _is_file(what: str) -> bool:
+    return what.endswith(".py") or "/" in what
 
 
 def _report(table_name: str, name: str, data_dir: Path | None, seconds: float) -> Report:
@@ -113,6 +120,8 @@ def _report(table_name: str, name: str, data_dir: Path | None, seconds: float) -
         found = tuple(dict.fromkeys(findings_apart(make(name, entry, data_dir), laws, seconds)))
         if data_dir is None and (getattr(entry, "needs_data", False) or getattr(entry, "files", ())):
             note = "Its data were not read, which needs --data DIR."
+        if table_name == "regularizers" and name not in table.own and not space_of(name):
+            note = "It has no search space, so only the learning rate is tuned."
     except BrokenEntryError as error:
         found = (str(error),)
     return Report(

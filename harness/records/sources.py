@@ -53,6 +53,11 @@ def opened_sources(folder: Folder, names: Iterable[str]) -> list[Folder]:
     return found
 
 
+def has_sources(folder: Folder) -> bool:
+    """Whether the campaign of a folder uses rows of other folders, so that it may hold none of its own."""
+    return bool(named_sources(_campaign(folder)))
+
+
 def with_sources(folders: Sequence[Folder]) -> list[Folder]:
     """These folders, then their sources, then the sources of these, and so on; each folder once.
 

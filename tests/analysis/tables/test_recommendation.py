@@ -159,7 +159,18 @@ def test_a_large_gain_on_one_of_three_tasks_does_not_come_before_gains_on_all(tm
     table = analysis.recommend(frame(tmp_path, rows))
     assert list(zip(table["regularizer"], table["verdict"], strict=True)) == [("good", "better"), ("there", "better")]
     assert table["gain"].is_monotonic_increasing
-    assert any("fewer than two thirds of the 3 tasks" in note and "there" in note for note in analysis.notes_of(table))
+    assert any("fewer than two thirds of the 3 tasks: there." in note for note in analysis.notes_of(table))
+
+
+def test_a_ceiling_on_the_cost_changes_no_verdict(tmp_path: Path) -> None:
+    names = {f"weak{place}": [value + gain for value, gain in zip(BASE, (0.01, 0.03, 0.02, 0.01), strict=True)]
+             for place in range(4)}  # fmt: skip
+    rows = task("digits", none=BASE, **names)
+    rows += [timed(name, 1.0 + place, task="digits") for place, name in enumerate(("none", *names))]
+    trials = frame(tmp_path, rows)
+    everyone, cheap = verdicts(analysis.recommend(trials)), verdicts(analysis.recommend(trials, max_overhead=2.0))
+    assert cheap == {"weak0": everyone["weak0"]}
+    assert everyone["weak0"] == "unclear"
 
 
 def test_a_ceiling_leaves_out_what_costs_more_and_what_nobody_timed(tmp_path: Path) -> None:

@@ -103,6 +103,12 @@ def test_the_new_contestant_is_ranked_among_the_published_ones(published: Path, 
     assert ranked.set_index("regularizer")["outcome"].drop("none").isin(["tie", "win", "loss"]).all()
 
 
+def test_a_campaign_may_hold_no_trial_of_its_own(published: Path, tmp_path: Path) -> None:
+    assert run_missing(request_of(tmp_path / "mine", published)) == []
+    mine, theirs = analysis.load_trials(tmp_path / "mine"), analysis.load_trials(published)
+    assert set(mine["trial_id"]) == set(theirs["trial_id"])
+
+
 @pytest.mark.parametrize(("column", "words"), [("dataset_fingerprint", "other data")])
 def test_a_contestant_on_other_data_is_named_and_not_ranked(
     published: Path, tmp_path: Path, column: str, words: str

@@ -106,6 +106,11 @@ BROKEN = {  # law: (what is changed in a contestant that keeps all of them, what
         ("    def penalty", "    def skip_reason(self, network): return 'no'\n\n    def penalty"),
         "Mine fits none of the tasks",
     ),
+    "leaves inputs that are indices as they are": (
+        ("    def penalty", "    def transform_batch(self, batch, step):\n"
+         "        return Batch((batch.inputs + 10 * self.a).to(batch.inputs), batch.targets)\n\n    def penalty"),
+        "Mine changes the inputs of synthetic-ratings-factors, which are indices",
+    ),
 }  # fmt: skip
 
 
@@ -125,6 +130,7 @@ def test_what_a_law_raises_is_a_finding(install: Install) -> None:
     (law,) = [each for each in contestants.LAWS if each.__name__ == "ends_in_finite_values_with_its_defaults"]
     (finding,) = findings(contestants.Entrant.of("mine"), [law])
     assert finding.startswith("The check whether it ends in finite values with its defaults raises KeyError: 'x' (in")
+    assert finding.endswith(", on digits-convnet.")
 
 
 def test_a_package_is_checked_whole_and_a_file_like_it(install: Install, call: Call, tmp_path: Path) -> None:
@@ -146,7 +152,7 @@ def test_a_file_is_checked_with_its_space_before_it_is_installed(call: Call, tmp
     code, out, _ = call("my_module.py")
     forget()
     assert code == 1
-    assert "regularizer mine (not installed): 1 finding(s)." in out
+    assert "regularizer mine (in my_module.py): 1 finding(s)." in out
     assert "its key 'alpha' is no field of Mine" in out
 
 

@@ -100,6 +100,7 @@ def test_unequal_budgets_are_named_in_every_window(tmp_path, window, columns):
     text = window(columns, show_ranking, one_file(tmp_path, rows))
     assert_fits(text, columns)
     assert "unequal budgets, ranked apart: dropout (9 tune trials)" in " ".join(text.split())
+    assert re.search(r"^dropout +\(1\) ", text, re.MULTILINE), "a rank among others is in brackets"
     (of_dropout,) = [line for line in text.splitlines() if line.startswith("dropout ") and "0.8500" in line]
     assert of_dropout.rstrip().endswith("9 tune trials") or columns < 100
 
