@@ -1,5 +1,6 @@
 import io
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -189,7 +190,8 @@ def test_no_line_of_a_critical_difference_diagram_crosses_a_name():
     result = Friedman(mean_ranks=ranks, num_tasks=5, statistic=1.0, p_value=0.5, critical_difference=4.0)
     figure = plot_critical_difference(result)
     (axis,) = figure.axes
-    renderer = figure.canvas.get_renderer()
+    canvas: Any = figure.canvas
+    renderer = canvas.get_renderer()
     figure.draw(renderer)
     texts = [text.get_window_extent(renderer) for text in axis.texts]
     assert len(texts) == 10
