@@ -135,7 +135,8 @@ class _Gain:
 
     @property
     def mean(self) -> float:
-        return fmean(self.by_seed.values())
+        mean, size = fmean(self.by_seed.values()), fmean(map(abs, self.by_seed.values()))
+        return 0.0 if bool(is_rounding(np.array(mean), size)) else mean
 
 
 @dataclass(frozen=True, kw_only=True)

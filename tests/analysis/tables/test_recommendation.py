@@ -74,6 +74,12 @@ def test_a_contestant_equal_to_the_baseline_gains_nothing(tmp_path: Path) -> Non
     assert (row["gain"], row["p_holm"], row["verdict"], row["num_seeds"]) == (0.0, 1.0, "unclear", 8)
 
 
+def test_gains_that_cancel_are_0_and_no_rounding_error(tmp_path: Path) -> None:
+    swapped = [0.7, 0.8, 0.9]
+    table = analysis.recommend(frame(tmp_path, task("digits", none=[0.8, 0.9, 0.7], other=swapped)))
+    assert table["smallest_gain"].tolist() == table["largest_gain"].tolist() == [0.0]
+
+
 def test_verdicts_follow_from_the_significance_of_the_gain(tmp_path: Path) -> None:
     worse = [value - 0.1 for value in BETTER[:2]] + [0.70, 0.71]
     rows = task("digits", none=BASE, good=BETTER, unsure=NOISY, bad=[0.70, 0.72, 0.70, 0.72], mixed=worse)
