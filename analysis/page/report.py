@@ -81,7 +81,7 @@ def _header(source: Source) -> dict[str, Any]:
         "suites": listed("suite") or "campaign",
         "scales": listed("scale"),
         "finished": _span(trials["finished_at"].min(), trials["finished_at"].max()),
-        "num_trials": len(trials),
+        "num_trials": int(trials["status"].ne("skipped").sum()),
         "num_tasks": trials["task"].nunique(),
         "num_regularizers": trials["regularizer"].nunique(),
         "most_rows": MOST_ROWS,
