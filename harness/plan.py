@@ -105,13 +105,14 @@ class Budget:
         if self.halving and self.tune_trials % BRACKET:
             lower = self.tune_trials // BRACKET * BRACKET
             raise BadInput(
-                f"With --halving trials are compared in brackets of {BRACKET}: --tune-trials must be a multiple of it, "
-                f"such as {lower or BRACKET} or {lower + BRACKET if lower else 2 * BRACKET}, got {self.tune_trials}."
+                f"With halving (--halving, or of the suite) trials are compared in brackets of {BRACKET}: "
+                f"--tune-trials must be a multiple of it, such as {lower or BRACKET} or "
+                f"{lower + BRACKET if lower else 2 * BRACKET}, got {self.tune_trials}."
             )
         if self.halving and self.tune_width < BRACKET:
             raise BadInput(
-                f"With --halving a bracket of {BRACKET} trials is compared at once: --tune-width must be at least "
-                f"{BRACKET}, got {self.tune_width}."
+                f"With halving (--halving, or of the suite) a bracket of {BRACKET} trials is compared at once: "
+                f"--tune-width must be at least {BRACKET}, got {self.tune_width}."
             )
 
     @property
