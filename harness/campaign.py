@@ -51,12 +51,9 @@ def store_of(request: Request) -> Store:
         if folder.path == store.folder.path:
             raise BadInput(f"--from takes another folder than that of the results, got {folder.name}.")
         if not folder.parquet_files(TRIALS):
-            there = (
-                ""
-                if not folder.is_local or Path(folder.path).is_dir()
-                else f"; there is no such folder in {Path.cwd()}"
-            )
-            raise BadInput(f"--from must be a results folder with rows below {TRIALS}/, got {folder.name}{there}.")
+            is_missing = folder.is_local and not Path(folder.path).is_dir()
+            where = f"; there is no such folder in {Path.cwd()}" if is_missing else ""
+            raise BadInput(f"--from must be a results folder with rows below {TRIALS}/, got {folder.name}{where}.")
     return Store(request.results, _and_theirs(folders))
 
 

@@ -133,7 +133,8 @@ class Progress:
         """Count trials that were finished before this run."""
         for trial_id, spec in spec_ids.items():
             if trial_id in stored:
-                self._count(spec, stored[trial_id])
+                with self._lock:
+                    self._count_locked(spec, stored[trial_id])
 
     def replanned(self, schedule: Schedule, cell: tuple[str, str] | None = None) -> None:
         """Take over how many trials a cell needs, or each cell: fewer than planned if its search brings no winner."""
@@ -154,9 +155,10 @@ class Progress:
         """Count trials that ended; with an empty `ends` the pack failed, and its trials will run again one by one."""
         del self._out[pack[0].trial_id]
         for spec, finished in zip(pack, ends, strict=False):
-            self.num_run += 1
-            self._count(spec, finished)
-            self._note_seconds(spec, finished)
+            with self._lock:  # other threads estimate the time left
+                self._count_locked(spec, finished)
+                self._note_seconds(spec, finished)
+                self.num_run += 1
         self._print_line_after(2 * PLAIN_INTERVAL_SECONDS)  # a line that is due waits for the next trial
 
     def forgotten(self, failed: Iterable[TrialSummary]) -> None:
@@ -193,10 +195,6 @@ class Progress:
                 "seconds_left": self._seconds_left(done, total),
                 "cells": sorted(cells, key=lambda cell: (str(cell["task"]), str(cell["regularizer"]))),
             }
-
-    def _count(self, spec: TrialSpec, finished: TrialSummary) -> None:
-        with self._lock:
-            self._count_locked(spec, finished)
 
     def _count_locked(self, spec: TrialSpec, finished: TrialSummary) -> None:
         state = self._cells[spec.cell] = self._cells.pop(spec.cell)  # cells are kept in the order of their last change

@@ -1,4 +1,7 @@
-"""The answer to a name that is in no table of regarena's."""
+"""The answer to a name that is in no table of regarena's.
+
+It is not in `tasks.table`, because the code that tasks use, messages included, is part of the identity of their trials.
+"""
 
 from __future__ import annotations
 

@@ -63,8 +63,12 @@ def plot_ranking(table: pd.DataFrame, looks: Styles | None = None, baseline: str
 
 
 def only_counted(table: pd.DataFrame) -> pd.Series:
-    """Which rows of a `ranking_table` are left out of its figures: without a value, among more than 15 contestants."""
-    return table["mean"].isna() & is_crowded(table["regularizer"])
+    """Which rows of a `ranking_table` are left out of its figures: without a value, among more than 15 contestants.
+
+    Where no contestant of a task has a value, its figure shows them all.
+    """
+    has_values = table.groupby(["scale", "task"])["mean"].transform("count") > 0
+    return table["mean"].isna() & has_values & is_crowded(table["regularizer"])
 
 
 def plot_overhead(timing: pd.DataFrame, looks: Styles | None = None) -> Figure:

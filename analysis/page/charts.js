@@ -89,8 +89,8 @@
         x: { ...axis(panel.label ?? chart.label, width - marginLeft), type: panel.log ? "log" : "linear", ...domain, nice: true, ticks: width < 500 ? 4 : 8 },
         y: { domain: list, label: null, tickFormat, tickSize: 0 },
         marks: [
-          panel.band && panel.band[0] !== null && Plot.rectX([panel.band], { x1: "0", x2: "1", fill: muted, fillOpacity: 0.12 }),
-          panel.reference != null && Plot.ruleX([panel.reference], { stroke: muted, strokeDasharray: "4 3" }),
+          panel.band && panel.band[0] !== null && Plot.rectX([panel.band], { x1: "0", x2: "1", fill: muted, fillOpacity: 0.12, clip: true }),
+          panel.reference != null && Plot.ruleX([panel.reference], { stroke: muted, strokeDasharray: "4 3", clip: true }),
           Plot.ruleY(rows.filter((row) => known("low")(row) && known("high")(row)), {
             y: "name", x1: "low", x2: "high", stroke: (row) => colour(row.name), strokeWidth: 2.5, clip: true }),
           Plot.dot(rows.filter(isInside), { x: "value", y: "name", fill: (row) => colour(row.name), r: 5 }),

@@ -20,9 +20,10 @@ from harness.command.options import RunOptions, flag_of, request_of
 from harness.command.toml_values import WORDS, check_keys, table_in, texts_in
 from harness.contestants import Contestant
 from harness.errors import BadInput
+from harness.unknown_names import unknown_name
 from tasks.experiments import SUITES, TASKS
 from tasks.suites import Group, Suite
-from tasks.table import UnknownNameError, unknown_name_message
+from tasks.table import UnknownNameError
 
 if TYPE_CHECKING:
     from harness.command.own_tasks_toml import OwnTasks
@@ -127,7 +128,7 @@ def asked_to_tune(task: str, names: tuple[str, ...], options: RunOptions) -> Ask
         asked = asked_for(file, options)
         own = asked.suite.definitions
         if name not in own:
-            raise BadInput(f"{file}: {unknown_name_message('task defined there', name, list(own))}")
+            raise BadInput(f"{file}: {unknown_name('task defined there', name, own)}")
         suite = _tuned(name, names, asked.suite.scale, {name: own[name]})
         return dataclasses.replace(asked, name=f"tune-{name}", suite=suite)
     if task.endswith(SUFFIX):
@@ -189,7 +190,7 @@ def _known_tasks(path: Path, content: Mapping[str, Any], key: str, own_tasks: li
     names = texts_in(path, content, key)
     for name in names:
         if name not in TASKS and name not in own_tasks:
-            raise BadInput(f"{path}: {unknown_name_message('task', name, [*own_tasks, *TASKS])}")
+            raise BadInput(f"{path}: {unknown_name('task', name, [*own_tasks, *TASKS])}")
     return names
 
 

@@ -6,9 +6,10 @@ much as 5.6 whole trainings (with 16 whole tune trials instead, the suite would 
 costs about 21 trainings.
 
 A training without a regularizer takes, in CPU time of one thread of an Intel Xeon that also did other work: on digits
-0.3 s (dense net) and 1.5 s (conv net), 7 s with LeNet, 10 to 13 s with the conv net on larger images, about 22 s with
-the ResNet. The mean over all contestants is 1.0 to 1.2 times that. With the combinations on three tasks, 0.35 s for the
-start of each trial, and the timing trials, the sum is 20 hours of one core, or ten hours of two.
+0.3 s (dense net) and 1.5 s (conv net), 7 s with LeNet, 10 to 13 s with the conv net on larger images; 25 s with the
+ResNet (one thread of an AMD EPYC). The mean over all contestants is 1.0 to 1.2 times that. With the combinations on
+three tasks, 0.35 s for the start of each trial, and the timing trials, the sum is 20 hours of one core, or ten hours of
+two.
 
 To stay within that time, adversarial training takes one attack step for each batch (`tasks.PINS`), and only five tasks
 are timed, one for each network and size of images: timing trials run alone, and time ratios on the other tasks would be

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from result_rows import confirmed, frame, row, timed
+from result_rows import confirmed, frame, one_file, row, timed
 
 import analysis
 from analysis.figures.canvas import styles_by_regularizer
@@ -183,6 +183,15 @@ def test_many_contestants_without_a_value_are_counted_and_few_are_drawn(tmp_path
     rows = [*confirmed("none", [0.9, 0.91]), row(regularizer="idle", role="confirm", status="skipped")]
     (axis,) = analysis.plot_ranking(analysis.ranking_table(frame(tmp_path / "few", rows))).axes
     assert "idle" in names_of_rows(axis)
+
+
+def test_a_task_that_all_of_many_contestants_skip_is_drawn_and_does_not_end_the_report(tmp_path):
+    rows = [each for name, values in (CROWD | {"none": [0.9, 0.91]}).items() for each in confirmed(name, values)]
+    rows += [row("two", name, "default", status="skipped", reason="It needs a site.") for name in CROWD]
+    table = analysis.ranking_table(one_file(tmp_path / "results", rows))
+    (axis,) = analysis.plot_ranking(table[table["task"] == "two"]).axes
+    assert set(CROWD) <= set(names_of_rows(axis))
+    assert analysis.write_report(tmp_path / "results", out=tmp_path / "page")
 
 
 def test_no_line_of_a_critical_difference_diagram_crosses_a_name():

@@ -56,7 +56,7 @@ VALUES = st.lists(
 def test_who_goes_on_does_not_depend_on_the_order_of_arrival(values, num_rungs, num_spared, data):
     """What is known at each moment is the newest outcome of each trial alone, as after any resumption."""
     outcomes: list[Any] = [None] * len(values)
-    while (now := standing(outcomes, num_rungs, True, num_spared)).going:
+    while (now := standing(outcomes, num_rungs, higher_is_better=True, num_spared=num_spared)).going:
         place = data.draw(st.sampled_from(sorted(now.going)), label="who ends")
         outcomes[place] = trained_to(values[place], now.going[place], num_rungs)
     assert now.over == set(range(len(values)))
@@ -74,7 +74,7 @@ def test_a_bracket_of_nine_trains_for_about_a_third_of_the_epochs(num_spared, ep
     used = 0
     outcomes: list[Any] = [None] * BRACKET
     ends = (*rung_epochs(90), 90)
-    while (now := standing(outcomes, 2, False, num_spared)).going:
+    while (now := standing(outcomes, 2, higher_is_better=False, num_spared=num_spared)).going:
         for place, rung in now.going.items():
             used += ends[rung] - (ends[rung - 1] if rung else 0)
             outcomes[place] = trained_to(float(place), rung, 2)
