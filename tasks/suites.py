@@ -40,10 +40,10 @@ class Suite:
     epochs hold. Up to `tune_width` of them run at once (a wider search proposes with fewer known outcomes), and with
     `halving` the worse ones stop early. `seeds` is the number of default trials of a cell (at each point of its grid)
     and of confirm trials; `default_seeds` that of default trials where they are to be fewer. `timing_tasks` are those
-    whose cells are timed against the unregularized network, `timing_repeats` times each: at least three, to estimate a
-    spread. `definitions` has the texts of the tasks that are not in the table but in a campaign's file, by name (see
-    `tasks.own.definition`). `tune_trials_at`, `seeds_at` and `timing_repeats_at` map a scale to its number where that
-    differs; at a scale of `tune_trials_at` the search is not limited by `tune_epochs`.
+    whose cells are timed against the unregularized network, `timing_repeats` times each: at least three, if their
+    spread is to be shown. `definitions` has the texts of the tasks that are not in the table but in a campaign's file,
+    by name (see `tasks.own.definition`). `tune_trials_at`, `seeds_at` and `timing_repeats_at` map a scale to its number
+    where that differs; at a scale of `tune_trials_at` the search is not limited by `tune_epochs`.
     """
 
     groups: tuple[Group, ...]

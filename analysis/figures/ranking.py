@@ -159,11 +159,12 @@ def _draw_points(axis: Axes, placed: pd.DataFrame, looks: Styles) -> None:
 def _draw_overhead(axis: Axes, rows: pd.DataFrame, looks: Styles) -> None:
     rows = rows.sort_values("ratio")
     colours = [looks[name].colour for name in rows["regularizer"]]
-    whiskers = [rows["ratio"] - rows["ratio_low"], rows["ratio_high"] - rows["ratio"]]
+    tops = rows["ratio_high"].fillna(rows["ratio"])  # a single trial has no range
+    whiskers = [rows["ratio"] - rows["ratio_low"].fillna(rows["ratio"]), tops - rows["ratio"]]
     axis.barh(range(len(rows)), rows["ratio"], xerr=whiskers, color=colours, height=0.7, capsize=3)
     axis.axvline(1.0, color="black", linewidth=1)
-    widest = max(1.0, rows["ratio_high"].max()) * 1.15
-    for place, (ratio, top) in enumerate(zip(rows["ratio"], rows["ratio_high"], strict=True)):
+    widest = max(1.0, tops.max()) * 1.15
+    for place, (ratio, top) in enumerate(zip(rows["ratio"], tops, strict=True)):
         axis.text(top + 0.012 * widest, place, f"{ratio:.2f}", va="center", fontsize=10)
     axis.set_xlim(0, widest)
     name_rows(axis, [str(name) for name in rows["regularizer"]])

@@ -15,6 +15,7 @@ import pandas as pd
 from analysis.rows.comparable import RANKED_ROLES
 from analysis.rows.current import BEST_EPOCH, CELL, selection_rules, succeeded, winners
 from analysis.rows.numbering import proposal_numbers, setting_numbers
+from analysis.rows.rounding import is_rounding
 from harness.records import INTENDED, SUCCESSES
 
 RankedRole = Literal["confirm", "default"]
@@ -194,6 +195,8 @@ def selection_optimism(rows: pd.DataFrame) -> dict[tuple[str, str, str], float]:
     best = winners(rows).set_index(CELL)
     sign = best["higher_is_better"].astype(float) * 2 - 1
     gap = (best["validation_value"] - again) * sign
+    size = best["validation_value"].abs() + again.abs()
+    gap = gap.mask(is_rounding(gap.to_numpy(), size.to_numpy()), 0.0)
     return {key: float(value) for key, value in gap.dropna().items()}  # type: ignore[misc]  # the index holds tuples
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.rows.notes import notes_of, with_notes
+from analysis.rows.rounding import is_rounding
 from analysis.shown.column import ALWAYS, interval, number, text
 from analysis.shown.drawing import Drawing
 from analysis.shown.formats import place, share
@@ -14,7 +15,6 @@ from analysis.tables.common_tasks import common_scores
 from analysis.tables.cubes import Cube, cubes_of
 from analysis.tables.scores import scores_table
 from analysis.tables.statistic import Statistic
-from analysis.tables.ties import is_rounding
 
 RANK_INTERVAL_COLUMNS = ("scale", "regularizer", "mean_rank", "low", "high", "num_tasks")
 IQM_COLUMNS = ("scale", "regularizer", "iqm", "low", "high", "num_runs")

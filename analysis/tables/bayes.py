@@ -9,12 +9,12 @@ import pandas as pd
 
 from analysis.rows.bounds import bounds_of
 from analysis.rows.notes import notes_of, with_notes
+from analysis.rows.rounding import is_rounding
 from analysis.shown.column import ALWAYS, number, text
 from analysis.shown.formats import share
 from analysis.tables.cubes import cubes_of
 from analysis.tables.scores import scores_table
 from analysis.tables.statistic import Statistic
-from analysis.tables.ties import is_rounding
 
 BAYES_COLUMNS = ("scale", "regularizer", "rival", "better", "equivalent", "worse", "rope", "num_tasks")
 ROPE = 0.01  # one point of accuracy, as in Benavoli et al. 2017

@@ -11,12 +11,12 @@ import pandas as pd
 from analysis.rows.cells import Cell
 from analysis.rows.current import current_rows
 from analysis.rows.notes import notes_of, with_notes
+from analysis.rows.rounding import is_rounding
 from analysis.rows.task_cells import TaskCells, tasks_of
 from analysis.shown.column import ALWAYS, Column, interval, number, text
 from analysis.shown.formats import signed, with_p
 from analysis.tables.statistic import Statistic
 from analysis.tables.statistics import holm, mean_interval, paired_p_value
-from analysis.tables.ties import is_rounding
 
 INTERACTION_COLUMNS = (
     "scale", "task", "regularizer", "effect", "sum_of_effects", "interaction", "interval_low", "interval_high",

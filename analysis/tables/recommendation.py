@@ -13,11 +13,11 @@ import pandas as pd
 
 from analysis.rows.current import current_rows, current_rows_remembered
 from analysis.rows.notes import listed, notes_of, with_notes
+from analysis.rows.rounding import is_rounding
 from analysis.rows.task_cells import TaskCells, tasks_of
 from analysis.shown.column import ALWAYS, interval, number, text
 from analysis.shown.formats import signed
 from analysis.tables.statistics import LEVEL, holm, mean_of_differences
-from analysis.tables.ties import is_rounding
 from analysis.tables.timing import timing_table
 from harness.records import NETWORK_KINDS, SCALES
 

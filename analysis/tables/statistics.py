@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
+from analysis.rows.rounding import ROUNDING
+
 Numbers = Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]
 
 LEVEL = 0.05  # of the tests whose result is told in words
-_EQUAL = 1e-12  # relative; smaller differences are rounding errors
 # Lower bound of the standard deviation of paired differences, relative to their mean. Accuracies on a small test set
 # take few distinct values, so a tiny standard deviation over a few seeds is chance ("fudge factor" of Tusher et al.
 # 2001).
@@ -146,7 +147,7 @@ def _standard_error(difference: np.ndarray) -> float:
 
 def _are_equal(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether all pairs are equal but for rounding errors."""
-    return float(np.max(np.abs(one - other))) <= _EQUAL * float(max(np.max(np.abs(one)), np.max(np.abs(other))))
+    return float(np.max(np.abs(one - other))) <= ROUNDING * float(max(np.max(np.abs(one)), np.max(np.abs(other))))
 
 
 def smallest_paired_p(num_pairs: int) -> float:
@@ -234,7 +235,7 @@ def difference_of_means(
     if min(len(one), len(other)) < 2:
         return Difference(mean=mean, low=math.nan, high=math.nan, p_value=math.nan)
     pooled = float(np.concatenate([one, other]).std())
-    if pooled <= _EQUAL * float(np.abs(np.concatenate([one, other])).max()):
+    if pooled <= ROUNDING * float(np.abs(np.concatenate([one, other])).max()):
         return _NO_DIFFERENCE
     errors = np.array([one.var(ddof=1) / len(one), other.var(ddof=1) / len(other)])
     smallest = (SMALLEST_SPREAD * mean) ** 2 * np.array([1 / len(one), 1 / len(other)])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-ROUNDING = 1e-12  # relative to the values; smaller differences are rounding errors of floating-point numbers
+from analysis.rows.rounding import is_rounding
 
 
 def without_rounding(means: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Means, with those that differ by rounding errors alone replaced by the smallest of them, along the last axis.
 
     The mean of accuracies k / n depends on how they are rounded and in which order they are added, so that equal sums
-    of k may have different means. Neighbours in sorted order are tied if they differ by no more than `ROUNDING` times
+    of k may have different means. Neighbours in sorted order are tied if they differ by rounding errors of numbers of
     the larger of their sizes. Every table takes its ties from here, so that all of them have the same ones.
 
     Args:
@@ -32,13 +32,3 @@ def without_rounding(means: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     result = np.empty_like(means)
     np.put_along_axis(result, order, np.take_along_axis(ordered, first, axis=-1), axis=-1)
     return result
-
-
-def is_rounding(differences: np.ndarray, sizes: np.ndarray | float) -> np.ndarray:
-    """Whether differences of numbers of these sizes are rounding errors.
-
-    >>> is_rounding(np.array([0.3 - (0.1 + 0.2), 1e-9]), np.array([0.3, 0.3])).tolist()
-    [True, False]
-    """
-    rounding: np.ndarray = np.abs(differences) <= ROUNDING * sizes
-    return rounding

@@ -44,7 +44,7 @@ def timing_table(trials: pd.DataFrame) -> pd.DataFrame:
     - `scale`, `task`, `regularizer`, `hardware_key`
     - `ratio`: seconds per step of the regularizer over those of its twin, median over the trials; in each trial it is
       the ratio of the median times
-    - `ratio_low`, `ratio_high`: smallest and largest ratio of the trials
+    - `ratio_low`, `ratio_high`: smallest and largest ratio of the trials; missing for a single one
     - `seconds_per_step`, `twin_seconds_per_step`: medians over the trials
     - `minutes_per_100_epochs`: training steps of 100 epochs at the scale of the trials, without evaluation, as in the
       papers' tables
@@ -71,6 +71,7 @@ def timing_table(trials: pd.DataFrame) -> pd.DataFrame:
         minutes_per_100_epochs=(_MINUTES, "median"),
         n=("trial_id", "nunique"),
     )
+    table.loc[table["n"] < 2, ["ratio_low", "ratio_high"]] = math.nan
     table.loc[drifted["seconds"], _SECONDS] = math.nan
     table = table[~drifted["ratio"]].reset_index()
     table = table.sort_values(["scale", "task", "hardware_key", "ratio"]).reset_index(drop=True)

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from tasks.datasets.batches import Batches, Split
 from tasks.datasets.dataset import fingerprint
+from tasks.linear.chain_task import ChainTask
 from tasks.linear.networks import LinearPair
 from tasks.linear.readings import stochastic_objective
 from tasks.linear.synthetic import NUM_HIDDEN, NUM_INPUTS, NUM_OUTPUTS, NUM_SAMPLES, linear_samples
 from tasks.metrics import squared_error
-from tasks.protocol_task import ProtocolTask
 from tasks.protocols import Protocol
 from tasks.regularizers.base import Scalar
 from tasks.runtime.state import State
@@ -49,7 +49,7 @@ NUM_MASKS = 64  # whose mean is one measurement of the stochastic objective
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShallowLinear(ProtocolTask):
+class ShallowLinear(ChainTask):
     """Train two linear layers on Y = MX and measure the distance to DropBlock's global minimum.
 
     The reference is the deterministic objective F of DropBlock with blocks of `block_size` units kept with

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -13,14 +13,11 @@ from torch import Tensor, nn
 
 from tasks.datasets.batches import Batches
 from tasks.datasets.dataset import fingerprint
-from tasks.linear.many_seeds import reason_against, train_together
+from tasks.linear.chain_task import ChainTask
 from tasks.metrics import squared_error
-from tasks.protocol_task import ProtocolTask
 from tasks.protocols import Protocol
 from tasks.regularizers.base import Regularizer, Scalar
 from tasks.runtime.streams import torch_stream
-from tasks.runtime.switches import Switches
-from tasks.runtime.trained import Trained
 from tasks.sites import measure_sites
 from tasks.task import Regularizers, Rehearsal, Setting
 from tasks.training import Training
@@ -66,7 +63,7 @@ class LinearProblem(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearTask(ProtocolTask):
+class LinearTask(ChainTask):
     """Train a linear network and measure the distance to the optimum of its regularizer's own objective.
 
     The objective F is the expected loss under the regularizer's masks at its field `drop_rate`, F* the closed-form
@@ -83,7 +80,6 @@ class LinearTask(ProtocolTask):
     problem: LinearProblem
     protocol: Protocol
     pins: Mapping[str, Scalar] = field(default_factory=dict)
-    most_seeds_together: int = 10  # more gain little, and would leave cores of the machine idle
     metric: str = EXCESS
     higher_is_better: bool = False
     dataset: str = field(init=False)
@@ -130,16 +126,6 @@ class LinearTask(ProtocolTask):
             learning_rate=setting.learning_rate * self.problem.step_factor(keep),
             seed=setting.seed,
         )
-
-    def seeds_together(self, regularizers: Regularizers, switches: Switches) -> int:
-        """`most_seeds_together` for linear chains and regularizers that only multiply hidden units; else 1."""
-        learning_rate = self.default_learning_rate("smoke")
-        probe = Setting(seed=0, scale="smoke", learning_rate=learning_rate, switches=switches)
-        return 1 if reason_against(self.prepare(regularizers, probe)) else self.most_seeds_together
-
-    def train_together(self, trainings: Sequence[Training]) -> list[Trained]:
-        """Train them as one stack of networks."""
-        return train_together(trainings)
 
     def workload(self, scale: str, data_dir: Path | None = None) -> Workload:
         """The workload; one evaluation counts as one sample."""

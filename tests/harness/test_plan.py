@@ -46,9 +46,9 @@ def run_to_the_end(plan, stored=None):
     """Every trial in the order in which a single worker runs it."""
     schedule, order = Schedule(plan, stored or {}), []
     while (pack := schedule.next()) is not None:
-        (spec,) = pack
-        order.append(spec)
-        schedule.record(spec, outcome(spec))
+        for spec in pack:
+            order.append(spec)
+            schedule.record(spec, outcome(spec))
     return order
 
 

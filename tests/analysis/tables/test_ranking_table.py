@@ -353,6 +353,14 @@ def test_selection_optimism_is_positive_where_the_search_promised_too_much(tmp_p
     assert on_task(table)["selection_optimism"].tolist() == pytest.approx([0.2])
 
 
+def test_an_optimism_of_rounding_errors_is_zero(tmp_path):
+    best = row(role="tune", tune_index=0, validation=0.1)
+    again = [row(seed=seed, validation=0.1, frozen_from=best["trial_id"]) for seed in range(3)]
+    assert sum([0.1] * 3) / 3 != 0.1
+    table = analysis.ranking_table(frame(tmp_path, [best, *again]))
+    assert on_task(table)["selection_optimism"].tolist() == [0.0]
+
+
 def test_scales_are_ranked_apart(tmp_path):
     rows = confirmed("none", [0.5], scale="paper") + confirmed("none", [0.1], scale="smoke")
     table = analysis.ranking_table(frame(tmp_path, rows))

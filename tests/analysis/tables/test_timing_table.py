@@ -16,6 +16,12 @@ def test_the_ratio_is_the_median_over_trials_and_its_interval_their_range(tmp_pa
     }  # fmt: skip
 
 
+def test_a_single_trial_has_no_range(tmp_path):
+    table = analysis.timing_table(frame(tmp_path, [timed("dropout", 1.1)]))
+    assert table["ratio"].tolist() == pytest.approx([1.1])
+    assert table[["ratio_low", "ratio_high"]].isna().all(axis=None)
+
+
 def test_two_machines_never_share_a_row(tmp_path):
     rows = [timed("dropout", 1.0, "cpu-a"), timed("dropout", 3.0, "cpu-b", seed=1)]
     table = analysis.timing_table(frame(tmp_path, rows))

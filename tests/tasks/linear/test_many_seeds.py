@@ -13,6 +13,7 @@ from tasks.errors import Diverged
 from tasks.experiments import TASKS
 from tasks.linear.many_seeds import Stack, train_together
 from tasks.linear.networks import DeepLinear, LinearPair
+from tasks.linear.shallow import ShallowLinear
 from tasks.linear.task import EXCESS, LinearTask
 from tasks.regularizers.base import Regularizer
 from tasks.regularizers.dropblock import DropBlock
@@ -35,12 +36,15 @@ CASES: list[tuple[str, Regularizer | None]] = [
     ("thesis-fig2-3-width-80", None),
     ("thesis-fig3-2", Dropout(drop_rate=0.3)),
     ("thesis-fig3-3", GaussianDropout(drop_rate=0.2)),
+    ("shallow-linear-dropblock", DropBlockSample(drop_rate=0.5, block_size=5)),
+    ("shallow-linear-dropblock", DropBlock(drop_rate=0.5, block_size=5, scaling="expected", schedule="constant")),
+    ("shallow-linear-dropblock", None),
 ]
 
 
 def prepared(name: str, regularizer: Regularizer | None, seed: int) -> Training:
     task = TASKS[name]
-    assert isinstance(task, LinearTask)
+    assert isinstance(task, LinearTask | ShallowLinear)
     few = replace(task.protocol.at("smoke"), epochs=4, evaluate_every_epochs=2)
     named = [] if regularizer is None else [("contestant", regularizer)]
     setting = Setting(seed=seed, scale="paper", learning_rate=few.learning_rate)
