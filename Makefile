@@ -10,7 +10,7 @@ ORACLE := torchattacks==3.5.1
 # What tests of the page ask whether a screen reader and a keyboard can use it. Without npm those tests are skipped.
 AXE := axe-core@4.14.1
 
-.PHONY: quickstart test test-all test-long coverage terminal check fix bench gpu-check docs chaos clean
+.PHONY: quickstart test test-published test-all test-long coverage terminal check fix bench gpu-check docs chaos clean
 
 quickstart: $(DONE)  ## a whole small campaign on real data: tune, confirm, rank
 	$(BIN)/regarena run quickstart
@@ -19,6 +19,9 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal --durations 10
 
 test: $(DONE)  ## the quick tests, the examples in docstrings included
 	$(PYTEST) -m "not slow"
+
+test-published: $(DONE)  ## all tests of README and of the published results: minutes
+	$(PYTEST) tests/test_readme.py tests/test_gallery.py
 
 test-all: $(DONE)  ## the slow tests as well, but those that take minutes each
 	$(PYTEST) -m "not long"
