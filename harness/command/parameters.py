@@ -121,6 +121,10 @@ Folders = Annotated[
 Folder = Annotated[
     str, typer.Argument(metavar="DIR", help="A results folder, or a URI such as s3://...", callback=a_location)
 ]
+OnlyTasks = Annotated[
+    list[str] | None,
+    typer.Option("--task", metavar="TASK", help="Show only this task, as if there were no other; may be repeated."),
+]
 StatisticName = Annotated[
     str | None,
     typer.Option(

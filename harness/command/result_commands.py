@@ -15,6 +15,7 @@ from harness.command.parameters import (
     Folders,
     NetworkKind,
     OnConflict,
+    OnlyTasks,
     StatisticName,
     WhoseRows,
     a_location,
@@ -22,18 +23,26 @@ from harness.command.parameters import (
 )
 from harness.errors import BadInput, saying
 from harness.terminal.text import say, tell
+from harness.unknown_names import unknown_name
 
 
-def rank(folders: Folders, on_conflict: OnConflict = None, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+def rank(
+    folders: Folders,
+    task: OnlyTasks = None,
+    on_conflict: OnConflict = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
     """Rank the regularizers on each task and overall."""
     from harness.command.screens import show_ranking
 
-    show_ranking(_trials(folders, on_conflict), as_json, as_csv)
+    show_ranking(_of_tasks(_trials(folders, on_conflict), task), as_json, as_csv)
 
 
 def stats(
     folders: Folders,
     table: StatisticName = None,
+    task: OnlyTasks = None,
     on_conflict: OnConflict = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -47,7 +56,7 @@ def stats(
         raise BadInput(f"--json and --csv write one table; say which: --table and one of {', '.join(STATISTICS)}.")
     if table is not None and table not in STATISTICS:
         raise BadInput(unknown_name_message("statistic", table, list(STATISTICS)))
-    trials = _trials(folders, on_conflict)
+    trials = _of_tasks(_trials(folders, on_conflict), task)
     curves = _curves(folders, on_conflict) if table is not None and STATISTICS[table].takes_curves else None
     show_statistics(trials, table, as_json, as_csv, curves)
 
@@ -103,11 +112,17 @@ def _folders_with_evidence() -> list[str]:
     return [str(folder if folder == published else folder.parent) for folder in found]
 
 
-def timing(folders: Folders, on_conflict: OnConflict = None, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+def timing(
+    folders: Folders,
+    task: OnlyTasks = None,
+    on_conflict: OnConflict = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
     """Compare the time of a training step with that of the same network without the regularizer."""
     from harness.command.screens import show_timing
 
-    show_timing(_trials(folders, on_conflict), as_json, as_csv)
+    show_timing(_of_tasks(_trials(folders, on_conflict), task), as_json, as_csv)
 
 
 def compare(
@@ -136,6 +151,7 @@ def compare(
 
 def importance(
     folders: Folders,
+    task: OnlyTasks = None,
     on_conflict: OnConflict = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -143,7 +159,7 @@ def importance(
     """Show which hyperparameters decided how well each tuned or swept contestant did."""
     from harness.command.screens import show_importances
 
-    show_importances(_trials(folders, on_conflict), as_json, as_csv)
+    show_importances(_of_tasks(_trials(folders, on_conflict), task), as_json, as_csv)
 
 
 def report(
@@ -196,6 +212,21 @@ def _trials(folders: list[str], on_conflict: WhoseRows | None):  # type: ignore[
         return analysis.load_trials(folders, on_conflict=rule(on_conflict))
     except (ValueError, FileNotFoundError) as error:
         raise BadInput(without_code(error)) from error
+
+
+def _of_tasks(trials, tasks: list[str] | None):  # type: ignore[no-untyped-def]  # as above
+    """The trials of these tasks; all if none is named.
+
+    Raises:
+        BadInput: if the folders hold no trial of one of them.
+    """
+    if not tasks:
+        return trials
+    known = trials["task"].unique().tolist()
+    for name in tasks:
+        if name not in known:
+            raise BadInput(f"--task: {unknown_name('task in these folders called', name, known)}")
+    return trials[trials["task"].isin(tasks)]
 
 
 def _curves(folders: list[str], on_conflict: WhoseRows | None):  # type: ignore[no-untyped-def]  # a DataFrame; pandas is not imported here

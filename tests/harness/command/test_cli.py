@@ -13,6 +13,7 @@ from typing import Literal
 
 import pytest
 from arena import COMMAND, Arena, rows
+from result_rows import confirmed, one_file, timed
 from slow_params import slow_but
 from some_records import record
 from typer.testing import CliRunner
@@ -530,6 +531,23 @@ def test_a_folder_without_trials_is_told_alike_by_all_that_read_it(tmp_path, mon
     code, _, error = call(monkeypatch, capsys, command, str(tmp_path / "none"))
     assert code == 2
     assert error.startswith(f"regarena: No trial is stored in '{tmp_path / 'none'}'")
+
+
+@pytest.mark.parametrize("command", ["rank", "timing"])
+def test_tables_of_single_tasks_are_those_of_a_folder_without_the_others(tmp_path, monkeypatch, capsys, command):
+    for folder, tasks in {"both": ("digits", "letters"), "one": ("digits",)}.items():
+        made = []
+        for task in tasks:
+            made += [*confirmed("none", [0.5, 0.6], task), *confirmed("dropout", [0.6, 0.7], task)]
+            made.append(timed("dropout", 1.5, task=task))
+        one_file(tmp_path / folder, made)
+    of_one = call(monkeypatch, capsys, command, str(tmp_path / "one"))
+    assert call(monkeypatch, capsys, command, str(tmp_path / "both"), "--task", "digits") == of_one
+    both = call(monkeypatch, capsys, command, str(tmp_path / "both"))
+    both_tasks = ("--task", "digits", "--task", "letters")
+    assert call(monkeypatch, capsys, command, str(tmp_path / "both"), *both_tasks) == both != of_one
+    code, _, error = call(monkeypatch, capsys, command, str(tmp_path / "both"), "--task", "digit")
+    assert (code, "called 'digit'; did you mean 'digits'" in error) == (2, True)
 
 
 def test_a_damaged_file_is_named_with_what_the_command_can_do_about_it(tmp_path, monkeypatch, capsys):
