@@ -67,6 +67,18 @@ def test_todays_code_writes_the_page_of_a_published_folder(name, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_page_of_the_arena_says_what_its_rows_say():
+    described = subprocess.run(
+        [sys.executable, "gallery/describe.py", "gallery/arena"],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    page = " ".join((GALLERY / "arena" / "README.md").read_text(encoding="utf-8").split())
+    sentences = described.stdout.removeprefix("- ").rstrip().split("\n- ")
+    assert len(sentences) > 3
+    assert [sentence for sentence in sentences if sentence not in page] == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "text"), TABLES)
 def test_a_page_shows_what_its_command_prints(arguments, text):
     ended = subprocess.run(
