@@ -41,7 +41,7 @@ COMBINATIONS = (
 ARENA = Suite(
     groups=(
         Group(tasks=tuple(TASKS), regularizers=EVERYONE),
-        Group(tasks=("digits-200-convnet", "fashion-1k-lenet", "fashion-1k-noisy-lenet"), regularizers=COMBINATIONS),
+        Group(tasks=("digits-200-convnet", "digits-200-noisy-convnet", "fashion-1k-lenet"), regularizers=COMBINATIONS),
     ),
     scale="paper",
     tune_trials=18,
