@@ -49,9 +49,9 @@ def sentences(trials: pd.DataFrame) -> Iterator[str]:
         untuned = cells[((cells["default_mean"] - cells["mean"]) * sign) > 0]
         known = cells["default_mean"].notna().sum()
         yield (
-            f"`{task}`: {len(wins)} of {len(rivals)} contestants are significantly better than the tuned baseline, "
-            f"worse is {_listed(losses)}. The default setting was better than the tuned one for {len(untuned)} of "
-            f"{known}."
+            f"`{task}`: {len(wins)} of {len(rivals)} contestants are significantly better than the tuned baseline; "
+            f"significantly worse: {_listed(losses)}. The default setting was better than the tuned one for "
+            f"{len(untuned)} of {known}."
         )
     num_tasks = on_tasks["task"].nunique()
     counts = on_tasks.groupby("regularizer")["outcome"].agg(lambda outcomes: (outcomes == "win").sum())
