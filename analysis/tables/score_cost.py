@@ -23,6 +23,7 @@ SCORE_COST_COLUMNS = (
     "scale", "task", "regularizer", "score", "interval_low", "interval_high", "cost", "step_ratio", "epochs_ratio",
     "is_on_front", "cost_from", "hardware_key", "num_seeds", "metric", "higher_is_better",
 )  # fmt: skip
+TIMED = "timing trials"  # the value of `cost_from` where the machine was alone with them
 _TASK = ["scale", "task"]
 _CELL = [*_TASK, "regularizer"]
 
@@ -104,7 +105,7 @@ def _with_costs(scores: pd.DataFrame, efforts: pd.DataFrame, timing: pd.DataFram
         ratios = timing[timing["hardware_key"] == machine].set_index("regularizer")["ratio"]
         step_ratio = ratios.reindex(effort.index).astype(float)
         step_ratio[effort.index == baseline] = 1.0  # by definition; its own ratio only shows the noise of timing
-        cost, source = step_ratio * epochs_ratio.fillna(1.0), "timing trials"
+        cost, source = step_ratio * epochs_ratio.fillna(1.0), TIMED
     else:
         step_ratio = pd.Series(math.nan, index=effort.index)
         cost = (effort["train_seconds"] / base["train_seconds"]).where(effort["hardware_key"] == machine)

@@ -1,5 +1,6 @@
 """Verdicts: the best contestant of each task, and whom the seeds do not separate from it."""
 
+import math
 import re
 
 import numpy as np
@@ -61,6 +62,19 @@ def test_of_those_that_are_alike_the_cheapest_is_named(tmp_path):
     rows += [timed("none", 1.0), timed("far", 0.1), timed("near", 1.2), timed("first", 3.0)]
     (verdict,) = verdicts_of(frame(tmp_path, rows)).to_dict("records")
     assert (verdict["cheapest"], verdict["cost"]) == ("near", pytest.approx(1.2))
+
+
+def test_without_timing_trials_nobody_is_the_cheapest(tmp_path):
+    rows = [
+        each
+        for name, values in VALUES.items()
+        for each in confirmed(name, values, train_seconds=len(name), hardware_key="cpu-a")
+    ]
+    trials = frame(tmp_path, rows)
+    assert analysis.score_against_cost(trials)["cost"].notna().all()
+    (verdict,) = verdicts_of(trials).to_dict("records")
+    assert (verdict["cheapest"], math.isnan(verdict["cost"])) == ("", True)
+    assert "cheapest" not in verdict["sentence"]
 
 
 def test_a_wide_interval_makes_nobody_the_cheapest_of_the_winners(tmp_path):
