@@ -23,7 +23,6 @@ from harness.command.parameters import (
 )
 from harness.errors import BadInput, saying
 from harness.terminal.text import say, tell
-from harness.unknown_names import unknown_name
 
 
 def rank(
@@ -222,6 +221,8 @@ def _of_tasks(trials, tasks: list[str] | None):  # type: ignore[no-untyped-def] 
     """
     if not tasks:
         return trials
+    from harness.unknown_names import unknown_name
+
     known = trials["task"].unique().tolist()
     for name in tasks:
         if name not in known:
