@@ -23,7 +23,7 @@ SCORE_COST_COLUMNS = (
     "scale", "task", "regularizer", "score", "interval_low", "interval_high", "cost", "step_ratio", "epochs_ratio",
     "is_on_front", "cost_from", "hardware_key", "num_seeds", "metric", "higher_is_better",
 )  # fmt: skip
-TIMED = "timing trials"  # the value of `cost_from` where the machine was alone with them
+_TIMED, _RANKED = "timing trials", "ranked trials"  # values of `cost_from`
 _TASK = ["scale", "task"]
 _CELL = [*_TASK, "regularizer"]
 
@@ -81,6 +81,15 @@ def score_against_cost(trials: pd.DataFrame, baseline: str = "none") -> pd.DataF
     return with_notes(table, notes_of(ranking), notes)
 
 
+def timed_costs(costs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `score_against_cost` whose cost is from timing trials.
+
+    Ranked trials share the machine, and may have run on another day: their times differ by more than those of many
+    contestants. Verdicts and the leaderboard name costs without their origin, so they use these alone.
+    """
+    return costs[costs["cost_from"] == _TIMED]
+
+
 def _efforts(current: pd.DataFrame) -> pd.DataFrame:
     """Mean epochs and seconds of the ranked trials with a value, by (scale, task, regularizer, role)."""
     rows = succeeded(current[current["role"].isin(RANKED_ROLES)])
@@ -105,11 +114,11 @@ def _with_costs(scores: pd.DataFrame, efforts: pd.DataFrame, timing: pd.DataFram
         ratios = timing[timing["hardware_key"] == machine].set_index("regularizer")["ratio"]
         step_ratio = ratios.reindex(effort.index).astype(float)
         step_ratio[effort.index == baseline] = 1.0  # by definition; its own ratio only shows the noise of timing
-        cost, source = step_ratio * epochs_ratio.fillna(1.0), TIMED
+        cost, source = step_ratio * epochs_ratio.fillna(1.0), _TIMED
     else:
         step_ratio = pd.Series(math.nan, index=effort.index)
         cost = (effort["train_seconds"] / base["train_seconds"]).where(effort["hardware_key"] == machine)
-        source = "ranked trials"
+        source = _RANKED
     known = cost.notna().to_numpy()
     table = scores.assign(
         cost=cost.to_numpy(dtype=float),

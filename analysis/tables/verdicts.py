@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.rows.notes import listed
 from analysis.shown.formats import digits, place, probability, signed
 from analysis.tables.overall import FEWEST, friedman_by_scale, significance_of
-from analysis.tables.score_cost import TIMED
+from analysis.tables.score_cost import timed_costs
 from analysis.tables.statistics import LEVEL, holm, paired_p_value
 from harness.records import OVERALL
 
@@ -41,9 +41,8 @@ def verdicts(ranking: pd.DataFrame, scores: pd.DataFrame, costs: pd.DataFrame, b
     - `alike`: text, the contestants without a significant difference to the best, tested or not
     - `is_tested`: whether any contestant has two or more seeds in common with the best
     - `cheapest`, `cost`: of the best one and those in `alike`, the one with the shortest training, and its time
-      relative to the baseline's; "" and NaN if the task was not timed: other trials share the machine, and differ in
-      time by more than many contestants. If the best one is significantly better than the baseline, only those that
-      are, too, are asked: wide intervals are alike to any
+      relative to the baseline's; "" and NaN if the task was not timed. If the best one is significantly better than the
+      baseline, only those that are, too, are asked: wide intervals are alike to any
     - `sentence`: the verdict in words
 
     Args:
@@ -53,7 +52,7 @@ def verdicts(ranking: pd.DataFrame, scores: pd.DataFrame, costs: pd.DataFrame, b
         baseline: the name of the unregularized contestant.
     """
     of_task = {key: _by_seed(rows) for key, rows in scores.groupby(["scale", "task"], sort=False)}
-    timed = costs[costs["cost_from"] == TIMED]
+    timed = timed_costs(costs)
     cost_of = {
         (str(scale), str(task), str(name)): float(cost)
         for scale, task, name, cost in timed[["scale", "task", "regularizer", "cost"]].itertuples(index=False)

@@ -123,7 +123,12 @@ Folder = Annotated[
 ]
 OnlyTasks = Annotated[
     list[str] | None,
-    typer.Option("--task", metavar="TASK", help="Show only this task, as if there were no other; may be repeated."),
+    typer.Option(
+        "--task",
+        metavar="TASK",
+        help="Show only this task, as if there were no other; may be repeated.",
+        autocompletion=names_in("tasks"),
+    ),
 ]
 StatisticName = Annotated[
     str | None,

@@ -35,7 +35,7 @@ def rank(
     """Rank the regularizers on each task and overall."""
     from harness.command.screens import show_ranking
 
-    show_ranking(_of_tasks(_trials(folders, on_conflict), task), as_json, as_csv)
+    show_ranking(_trials(folders, on_conflict, task), as_json, as_csv)
 
 
 def stats(
@@ -55,7 +55,7 @@ def stats(
         raise BadInput(f"--json and --csv write one table; say which: --table and one of {', '.join(STATISTICS)}.")
     if table is not None and table not in STATISTICS:
         raise BadInput(unknown_name_message("statistic", table, list(STATISTICS)))
-    trials = _of_tasks(_trials(folders, on_conflict), task)
+    trials = _trials(folders, on_conflict, task)
     curves = _curves(folders, on_conflict) if table is not None and STATISTICS[table].takes_curves else None
     show_statistics(trials, table, as_json, as_csv, curves)
 
@@ -121,7 +121,7 @@ def timing(
     """Compare the time of a training step with that of the same network without the regularizer."""
     from harness.command.screens import show_timing
 
-    show_timing(_of_tasks(_trials(folders, on_conflict), task), as_json, as_csv)
+    show_timing(_trials(folders, on_conflict, task), as_json, as_csv)
 
 
 def compare(
@@ -158,7 +158,7 @@ def importance(
     """Show which hyperparameters decided how well each tuned or swept contestant did."""
     from harness.command.screens import show_importances
 
-    show_importances(_of_tasks(_trials(folders, on_conflict), task), as_json, as_csv)
+    show_importances(_trials(folders, on_conflict, task), as_json, as_csv)
 
 
 def report(
@@ -204,25 +204,17 @@ def export(
         tell(f"  {note}", following=" " * 4)
 
 
-def _trials(folders: list[str], on_conflict: WhoseRows | None):  # type: ignore[no-untyped-def]  # a DataFrame; pandas is not imported here
+def _trials(folders: list[str], on_conflict: WhoseRows | None, tasks: list[str] | None = None):  # type: ignore[no-untyped-def]  # a DataFrame; pandas is not imported here
+    """The trials of the folders, or those of these tasks."""
     import analysis
-
-    try:
-        return analysis.load_trials(folders, on_conflict=rule(on_conflict))
-    except (ValueError, FileNotFoundError) as error:
-        raise BadInput(without_code(error)) from error
-
-
-def _of_tasks(trials, tasks: list[str] | None):  # type: ignore[no-untyped-def]  # as above
-    """The trials of these tasks; all if none is named.
-
-    Raises:
-        BadInput: if the folders hold no trial of one of them.
-    """
-    if not tasks:
-        return trials
     from harness.unknown_names import unknown_name
 
+    try:
+        trials = analysis.load_trials(folders, on_conflict=rule(on_conflict))
+    except (ValueError, FileNotFoundError) as error:
+        raise BadInput(without_code(error)) from error
+    if not tasks:
+        return trials
     known = trials["task"].unique().tolist()
     for name in tasks:
         if name not in known:

@@ -15,7 +15,7 @@ from tasks.training import Training
 
 @dataclass(frozen=True, kw_only=True)
 class ChainTask(ProtocolTask):
-    """A task that trains a linear chain, with plain gradient descent where the protocol says so."""
+    """A task whose network is a linear chain. Its seeds train together where the steps are plain gradient descent."""
 
     most_seeds_together: int = 10  # more gain little, and would leave cores of the machine idle
 

@@ -11,6 +11,7 @@ from analysis.page.source import Source
 from analysis.page.tables import table_of, with_scale
 from analysis.rows.notes import with_notes
 from analysis.shown import tables as shown
+from analysis.tables.score_cost import timed_costs
 
 MOST_SHOWN = 50  # rows, until a reader asks for all
 _CELL = ["scale", "task", "regularizer"]
@@ -38,7 +39,7 @@ def _anchors(source: Source, rows: pd.DataFrame) -> list[str]:
 
 def with_costs(source: Source) -> pd.DataFrame:
     """The ranking of the tasks with the columns `cost` and `kind`."""
-    costs = source.statistics["score-cost"][[*_CELL, "cost"]]
+    costs = timed_costs(source.statistics["score-cost"])[[*_CELL, "cost"]]
     rows = source.of_tasks.merge(costs, on=_CELL, how="left")
     kinds = [source.facts.get(str(name), {}).get("kind", "") for name in rows["regularizer"]]
     return rows.assign(kind=kinds)
