@@ -302,13 +302,22 @@ def verify(folders: Folders) -> None:
 def merge(
     folders: Folders,
     into: Annotated[str, typer.Option(help="A new or existing results folder.", callback=a_location)],
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task",
+            metavar="TASK",
+            help="Copy only the trials of this task; may be repeated.",
+            autocompletion=names_in("tasks"),
+        ),
+    ] = None,
     on_conflict: OnConflict = None,
 ) -> None:
-    """Copy the rows of several results folders into one, each trial once."""
+    """Copy the rows of several results folders into one, each trial once, and join their campaigns."""
     from harness.results.merge import merge_folders
 
     with saying("The folders that are merged are as they were."):
-        tell(merge_folders(folders, into, rule(on_conflict)))
+        tell(merge_folders(folders, into, rule(on_conflict), task or ()))
 
 
 @app.command()

@@ -83,6 +83,14 @@ def as_written(folder: Folder, source: Folder) -> str:
     return source.name
 
 
+def renamed(name: str, folder: Folder, target: Folder) -> str:
+    """The name that a source of `folder`, called `name` in its campaign.json, gets in that of `target`."""
+    if "://" in name or not folder.is_local:
+        return name
+    path = posixpath.normpath(posixpath.join(folder.path, name))
+    return os.path.relpath(path, target.path).replace(os.sep, "/") if target.is_local else path
+
+
 def _place(folder: Folder) -> str:
     return os.path.realpath(folder.path) if folder.is_local else uniform_uri(folder.name)
 

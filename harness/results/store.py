@@ -39,7 +39,7 @@ from harness.records.folders import (
     remove_unfinished,
     write_whole,
 )
-from harness.records.reading import Parts, decoded, raise_for, read_parts
+from harness.records.reading import Part, Parts, decoded, raise_for, read_parts
 from harness.records.uniting import unlike_apart
 from harness.results.digests import DIGEST_KEY, digest
 from harness.results.lock import campaign_lock
@@ -179,6 +179,14 @@ class Store:
         """
         return any(pc.any(pc.equal(part.table.column("role"), role)).as_py() for part in self._read(TRIALS).parts)
 
+    def tasks(self) -> set[str]:
+        """The names of the tasks that trials are stored of.
+
+        Raises:
+            NewerResultsError, DamagedResultsError, UnreadableResultsError: as `finished`, but not for damaged files.
+        """
+        return {name for part in self._read(TRIALS).parts for name in part.table["task"].unique().to_pylist()}
+
     def _unique(self, set_aside: bool) -> pa.Table:
         """The rows of this folder and its sources, each trial once."""
         read, others = self._read(TRIALS), [read_parts(source, TRIALS) for source in self.sources]
@@ -216,16 +224,23 @@ class Store:
                 else:
                     self._delete(part.path)
 
-    def compact(self, others: Sequence[Store] = (), on_conflict: OnConflict = "raise") -> None:
+    def compact(
+        self, others: Sequence[Store] = (), on_conflict: OnConflict = "raise", tasks: Sequence[str] = ()
+    ) -> None:
         """Merge all files of a kind into one, with those of other folders; each trial is kept once.
 
         A crash meanwhile leaves duplicates, but loses no row. If a column holds text in some rows and numbers in
         others, there is a file for each. Unfinished files of killed processes are removed.
 
+        Args:
+            others: the other folders, which are only read.
+            on_conflict: whose rows count where rows contradict each other.
+            tasks: take only the trials of these tasks from `others`; empty for all.
+
         Raises:
             ConflictingResultsError: for contradicting rows, unless `on_conflict` chooses; nothing is written then.
         """
-        gathered = {kind: self._gather(kind, others, on_conflict) for kind in (CURVES, TRIALS)}
+        gathered = {kind: self._gather(kind, others, on_conflict, tasks) for kind in (CURVES, TRIALS)}
         # The same name for both kinds, so that the files of trials and of curves have the same order.
         name = COMPACTED_PREFIX + uuid.uuid4().hex[:12]
         for kind, (own, tables) in gathered.items():
@@ -319,18 +334,32 @@ class Store:
         """
         return decoded(patiently(lambda: self.folder.read(path), path))
 
-    def check_mergeable(self, others: Sequence[Store], on_conflict: OnConflict) -> None:
-        """Raise the errors that `compact` with these other folders would raise; changes nothing."""
+    def check_mergeable(self, others: Sequence[Store], on_conflict: OnConflict, tasks: Sequence[str] = ()) -> None:
+        """Raise the errors that `compact` with these arguments would raise; changes nothing."""
         for kind in (CURVES, TRIALS):
-            self._gather(kind, others, on_conflict)
+            self._gather(kind, others, on_conflict, tasks)
 
-    def _gather(self, kind: Kind, others: Sequence[Store], on_conflict: OnConflict) -> tuple[Parts, list[pa.Table]]:
+    def _gather(
+        self, kind: Kind, others: Sequence[Store], on_conflict: OnConflict, tasks: Sequence[str]
+    ) -> tuple[Parts, list[pa.Table]]:
         """The folder's files, and the tables that are to replace them: each trial once, those of `others` included."""
         own = self._read(kind)
-        parts = own.parts + [part for other in others for part in other._read(kind).parts]
+        parts = own.parts + [part for other in others for part in other._parts(kind, tasks)]
         unique = _UNIQUE[kind](parts, on_conflict)
         kept = [unique.of_file(part, place) for place, part in enumerate(parts)]
         return own, unlike_apart(table for table in kept if len(table))
+
+    def _parts(self, kind: Kind, tasks: Sequence[str]) -> list[Part]:
+        """The files of a kind, with the rows of these tasks alone; of all if `tasks` is empty."""
+        found = self._read(kind).parts
+        if not tasks:
+            return found
+        trials = found if kind == TRIALS else self._read(TRIALS).parts  # the table of curves has no column of tasks
+        of_tasks = [part.table.filter(pc.is_in(part.table["task"], pa.array(tasks))) for part in trials]
+        wanted = pa.array([trial_id for table in of_tasks for trial_id in table["trial_id"].to_pylist()], pa.string())
+        return [
+            Part(path=part.path, table=part.table.filter(pc.is_in(part.table["trial_id"], wanted))) for part in found
+        ]
 
     def _read(self, kind: Kind) -> Parts:
         read = read_parts(self.folder, kind)

@@ -1,10 +1,12 @@
 import os
 
 import pytest
-from some_records import record
+from some_records import NUM_POINTS, record
 
 from harness.errors import BadInput
-from harness.records.folders import TRIALS
+from harness.records.folders import CURVES, TRIALS
+from harness.records.sources import named_sources, opened_sources
+from harness.results.campaign_file import read_campaign
 from harness.results.merge import merge_folders
 from harness.results.store import Store
 from harness.results.verify import verify_folder
@@ -54,3 +56,69 @@ def test_damaged_sources_and_impossible_targets_are_refused(tmp_path):
         merge_folders([first.location], str(tmp_path / "both"))
     assert not (tmp_path / "both").exists()
     assert os.path.exists(path), "a source is not touched"
+
+
+def with_campaign(store, name, suite="smoke", **requests):
+    """The folder with a campaign.json of requests that differ in what they used; each is keyed by its hour."""
+    asked = [{"at": f"2026-11-01T{hour[1:]}:00:00+00:00", **used} for hour, used in requests.items()]
+    store.write_json("campaign.json", {"campaign_id": name, "suite": suite, "requests": asked})
+    return store
+
+
+def hours(store):
+    return [request["at"][11:13] for request in read_campaign(store)["requests"]]
+
+
+def test_only_the_trials_and_curves_of_the_asked_tasks_are_merged(tmp_path):
+    published = filled(tmp_path / "published", range(2), task="old")
+    added = filled(tmp_path / "added", range(3), task="new")
+    filled(tmp_path / "added", range(4), task="unfinished")
+    folders, both = [published.location, added.location], Store(tmp_path / "both")
+    added.compact()
+    merge_folders(folders, both.location, tasks=["old", "new"])
+    assert both.tasks() == {"old", "new"}
+    assert verify_folder(both.location) == [], "no curve is without its trial"
+    assert sum(both.read(path).num_rows for path in both.files(CURVES)) == 5 * NUM_POINTS
+    with pytest.raises(BadInput, match="no task in these folders called 'nwe'; did you mean 'new'"):
+        merge_folders(folders, str(tmp_path / "third"), tasks=["nwe"])
+    assert not (tmp_path / "third").exists()
+
+
+def test_requests_are_joined_by_time_and_each_is_kept_once(tmp_path):
+    first = with_campaign(filled(tmp_path / "first", [0]), "a", h01={}, h03={})
+    second = with_campaign(filled(tmp_path / "second", [1]), "b", h02={}, h03={})
+    both = Store(tmp_path / "both")
+    for _ in range(2):
+        merge_folders([first.location, second.location], both.location)
+        assert hours(both) == ["01", "02", "03"], "merging again adds none"
+        assert read_campaign(both)["campaign_id"] == "a"
+
+
+def test_the_merged_campaign_still_uses_the_folders_that_were_not_merged(tmp_path):
+    published, others = filled(tmp_path / "there" / "published", [0]), filled(tmp_path / "others", [1])
+    mine = filled(tmp_path / "mine", [2])
+    with_campaign(mine, "a", h01={"from": ["../earlier"]}, h02={"from": ["../there/published", "../others", "s3://bucket/rows"]})
+    both = Store(tmp_path / "deeper" / "both")
+    merge_folders([mine.location, published.location], both.location)
+    assert named_sources(read_campaign(both)) == ["../../others", "s3://bucket/rows"]
+    assert opened_sources(both.folder, ["../../others"])[0].path == others.folder.path
+
+
+def test_campaigns_of_several_suites_are_not_joined(tmp_path):
+    first = with_campaign(filled(tmp_path / "first", [0]), "a", suite="smoke", h01={})
+    second = with_campaign(filled(tmp_path / "second", [1]), "b", suite="arena", h02={})
+    both = Store(tmp_path / "both")
+    said = merge_folders([first.location, second.location], both.location)
+    assert said.endswith(f"They are of the suites arena and smoke, so {both.location} has no campaign.json.")
+    assert read_campaign(both) is None
+    said = merge_folders([second.location], first.location)
+    assert said.endswith(f"so {first.location} keeps its campaign.json.")
+    assert hours(first) == ["01"]
+
+
+def test_a_damaged_campaign_stops_the_merge_before_anything_is_written(tmp_path):
+    first = filled(tmp_path / "first", [0])
+    (tmp_path / "first" / "campaign.json").write_text("{")
+    with pytest.raises(BadInput, match="campaign.json is damaged"):
+        merge_folders([first.location], str(tmp_path / "both"))
+    assert not (tmp_path / "both").exists()
