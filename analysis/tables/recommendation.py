@@ -48,8 +48,9 @@ def recommend(
 
     A task is like it if its network is of the same kind, its number of training images is the same up to a factor of
     sqrt(10), its share of wrong labels differs by at most 0.1, and its metric is accuracy. An argument that is None
-    does not matter. Only tasks at one scale count, the longest at which some contestant has evidence: the same task at
-    two scales is not two tasks, and a gain in a shortened training says little about that of a whole one.
+    does not matter; where tasks with and without wrong labels count together, a note names the former. Only tasks at
+    one scale count, the longest at which some contestant has evidence: the same task at two scales is not two tasks,
+    and a gain in a shortened training says little about that of a whole one.
 
     On task k, d_k is the mean over common seeds of the test accuracy of the contestant less that of the baseline, both
     tuned with the same budget and confirmed on fresh seeds; a failed seed counts as accuracy 0. The expected gain is
@@ -116,6 +117,10 @@ def recommend(
     )
     briefer = {_title(task): by_name for task, by_name in found if task.scale != longest}
     notes = [_scale_note(longest, briefer, gains)] if briefer else []
+    counted = [task for task, _ in found if task.scale == longest]
+    noise = {_title(task): facts[task.scale, task.task].label_noise or 0.0 for task in counted}
+    is_mixed = any(noise.values()) and not all(noise.values())
+    notes += [_noise_note(noise)] if is_mixed and label_noise is None else []
     notes += [_cost_note(expensive, max_overhead)] if expensive else []
     notes += [_few_note([row["regularizer"] for row in rows if row["regularizer"] in few], most)] if few else []
     if not gains:
@@ -280,6 +285,14 @@ def _scale_note(longest: str, briefer: Mapping[str, Iterable[str]], gains: Itera
     only_there = sorted({name for names in briefer.values() for name in names} - set(gains))
     more = f" Contestants with evidence only there: {listed(only_there)}." if only_there else ""
     return f"Only tasks at scale {longest} count, the longest with evidence; left out: {listed(list(briefer))}.{more}"
+
+
+def _noise_note(noise: Mapping[str, float]) -> str:
+    """The tasks with wrong labels, beside others without."""
+    shares = sorted({share for share in noise.values() if share})
+    names = {share: listed([name for name, its in noise.items() if its == share]) for share in shares}
+    with_noise = "; ".join(f"{100 * share:.3g} % on {named}" for share, named in names.items())
+    return f"Wrong training labels: {with_noise}. A given label noise, such as 0, leaves the others out."
 
 
 def _cost_note(expensive: Mapping[str, float], max_overhead: float | None) -> str:

@@ -73,9 +73,7 @@ def _check_tasks(tasks: Sequence[str], sources: Sequence[Store]) -> None:
             raise BadInput(f"--task: {unknown_name('task in these folders called', name, known)}")
 
 
-def _joined(
-    known: Sequence[tuple[Store, Mapping[str, Any]]], target: Store, merged: Container[str]
-) -> dict[str, Any]:
+def _joined(known: Sequence[tuple[Store, Mapping[str, Any]]], target: Store, merged: Container[str]) -> dict[str, Any]:
     """The campaign.json of `target`: the first campaign, with the requests of all, each once, the latest last.
 
     The last request names the folders whose rows the campaigns use without owning them, except `merged` ones.

@@ -140,6 +140,19 @@ def test_only_tasks_like_the_one_described_count(asked: dict[str, Any], fits: bo
     assert list(table["regularizer"]) == (["good"] if fits else [])
 
 
+def test_tasks_with_wrong_labels_are_named_where_they_count_beside_others(tmp_path: Path) -> None:
+    rows = task("clean", none=BASE, good=BETTER)
+    rows += task("wrong", CONV_1K | {"label_noise": 0.2}, none=BASE, good=BETTER)
+    both = analysis.recommend(frame(tmp_path, rows))
+    assert analysis.notes_of(both)[0] == (
+        "Wrong training labels: 20 % on wrong (smoke). A given label noise, such as 0, leaves the others out."
+    )
+    for noise, name in ((0.0, "clean (smoke)"), (0.2, "wrong (smoke)")):
+        alone = analysis.recommend(frame(tmp_path, rows), label_noise=noise)
+        assert list(alone["tasks"]) == [name]
+        assert not any("labels" in note for note in analysis.notes_of(alone)), "nothing is mixed"
+
+
 def test_no_evidence_is_an_answer_that_says_what_there_is_instead(tmp_path: Path) -> None:
     rows = frame(tmp_path, task("digits", none=BASE, good=BETTER))
     table = analysis.recommend(rows, "attention", 50_000, 0.4)

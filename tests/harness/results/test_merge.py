@@ -97,7 +97,9 @@ def test_requests_are_joined_by_time_and_each_is_kept_once(tmp_path):
 def test_the_merged_campaign_still_uses_the_folders_that_were_not_merged(tmp_path):
     published, others = filled(tmp_path / "there" / "published", [0]), filled(tmp_path / "others", [1])
     mine = filled(tmp_path / "mine", [2])
-    with_campaign(mine, "a", h01={"from": ["../earlier"]}, h02={"from": ["../there/published", "../others", "s3://bucket/rows"]})
+    with_campaign(
+        mine, "a", h01={"from": ["../earlier"]}, h02={"from": ["../there/published", "../others", "s3://bucket/rows"]}
+    )
     both = Store(tmp_path / "deeper" / "both")
     merge_folders([mine.location, published.location], both.location)
     assert named_sources(read_campaign(both)) == ["../../others", "s3://bucket/rows"]
@@ -119,6 +121,6 @@ def test_campaigns_of_several_suites_are_not_joined(tmp_path):
 def test_a_damaged_campaign_stops_the_merge_before_anything_is_written(tmp_path):
     first = filled(tmp_path / "first", [0])
     (tmp_path / "first" / "campaign.json").write_text("{")
-    with pytest.raises(BadInput, match="campaign.json is damaged"):
+    with pytest.raises(BadInput, match=r"campaign\.json is damaged"):
         merge_folders([first.location], str(tmp_path / "both"))
     assert not (tmp_path / "both").exists()
