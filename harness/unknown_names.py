@@ -1,12 +1,13 @@
-"""The answer to a name that is in no table of regarena's.
+"""The answer to a name that is in no table of regarena's, or that no row has.
 
 It is not in `tasks.table`, because the code that tasks use, messages included, is part of the identity of their trials.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from harness.errors import BadInput
 from tasks.table import unknown_name_message
 
 _LONGEST = 500  # characters; hundreds of names are for `regarena list`
@@ -26,3 +27,14 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
         f"There is no {kind} {name!r}; `regarena list` shows the {len(names)} names. What a package of your own adds "
         "is known once the package is installed (`pip install -e FOLDER`)."
     )
+
+
+def check_stored_tasks(asked: Iterable[str], known: Collection[str]) -> None:
+    """Make sure that the tasks of `--task` are among those of the rows.
+
+    Raises:
+        BadInput: if one is not.
+    """
+    for name in asked:
+        if name not in known:
+            raise BadInput(f"--task: {unknown_name('task in these folders called', name, known)}")

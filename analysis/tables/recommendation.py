@@ -119,8 +119,7 @@ def recommend(
     notes = [_scale_note(longest, briefer, gains)] if briefer else []
     counted = [task for task, _ in found if task.scale == longest]
     noise = {_title(task): facts[task.scale, task.task].label_noise or 0.0 for task in counted}
-    is_mixed = any(noise.values()) and not all(noise.values())
-    notes += [_noise_note(noise)] if is_mixed and label_noise is None else []
+    notes += [_noise_note(noise)] if any(noise.values()) and not all(noise.values()) else []
     notes += [_cost_note(expensive, max_overhead)] if expensive else []
     notes += [_few_note([row["regularizer"] for row in rows if row["regularizer"] in few], most)] if few else []
     if not gains:
@@ -292,7 +291,9 @@ def _noise_note(noise: Mapping[str, float]) -> str:
     shares = sorted({share for share in noise.values() if share})
     names = {share: listed([name for name, its in noise.items() if its == share]) for share in shares}
     with_noise = "; ".join(f"{100 * share:.3g} % on {named}" for share, named in names.items())
-    return f"Wrong training labels: {with_noise}. A given label noise, such as 0, leaves the others out."
+    return (
+        f"Wrong training labels: {with_noise}. Of a given label noise, only tasks within {LIKE_IN_NOISE:g} of it count."
+    )
 
 
 def _cost_note(expensive: Mapping[str, float], max_overhead: float | None) -> str:

@@ -207,7 +207,7 @@ def export(
 def _trials(folders: list[str], on_conflict: WhoseRows | None, tasks: list[str] | None = None):  # type: ignore[no-untyped-def]  # a DataFrame; pandas is not imported here
     """The trials of the folders, or those of these tasks."""
     import analysis
-    from harness.unknown_names import unknown_name
+    from harness.unknown_names import check_stored_tasks
 
     try:
         trials = analysis.load_trials(folders, on_conflict=rule(on_conflict))
@@ -215,10 +215,7 @@ def _trials(folders: list[str], on_conflict: WhoseRows | None, tasks: list[str] 
         raise BadInput(without_code(error)) from error
     if not tasks:
         return trials
-    known = trials["task"].unique().tolist()
-    for name in tasks:
-        if name not in known:
-            raise BadInput(f"--task: {unknown_name('task in these folders called', name, known)}")
+    check_stored_tasks(tasks, trials["task"].unique().tolist())
     return trials[trials["task"].isin(tasks)]
 
 

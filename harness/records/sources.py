@@ -64,13 +64,13 @@ def with_sources(folders: Sequence[Folder]) -> list[Folder]:
     Raises:
         BadInput: as `opened_sources`, but a URI that is among `folders` is allowed.
     """
-    found, waiting = {_place(folder): folder for folder in folders}, list(folders)
+    found, waiting = {address_of(folder): folder for folder in folders}, list(folders)
     given = {folder.name for folder in folders}
     while waiting:
         folder = waiting.pop(0)
         names = [name for name in named_sources(_campaign(folder)) if name not in given]
-        new = {_place(source): source for source in opened_sources(folder, names)}
-        new = {place: source for place, source in new.items() if place not in found}
+        new = {address_of(source): source for source in opened_sources(folder, names)}
+        new = {address: source for address, source in new.items() if address not in found}
         found |= new
         waiting += new.values()
     return list(found.values())
@@ -83,15 +83,25 @@ def as_written(folder: Folder, source: Folder) -> str:
     return source.name
 
 
-def renamed(name: str, folder: Folder, target: Folder) -> str:
-    """The name that a source of `folder`, called `name` in its campaign.json, gets in that of `target`."""
-    if "://" in name or not folder.is_local:
-        return name
-    path = posixpath.normpath(posixpath.join(folder.path, name))
-    return os.path.relpath(path, target.path).replace(os.sep, "/") if target.is_local else path
+def named_address(name: str, folder: Folder) -> str:
+    """The absolute path or the URI of a source that `folder` names in its campaign.json.
+
+    Beside an object store a local source is named as its user typed it, so it is looked for from here.
+    """
+    if "://" in name:
+        return uniform_uri(name)
+    return os.path.realpath(posixpath.normpath(posixpath.join(folder.path, name)) if folder.is_local else name)
 
 
-def _place(folder: Folder) -> str:
+def name_of(address: str, target: Folder) -> str:
+    """How the campaign.json of `target` names a source at this address."""
+    if "://" in address:
+        return address
+    return os.path.relpath(address, target.path if target.is_local else None).replace(os.sep, "/")
+
+
+def address_of(folder: Folder) -> str:
+    """The absolute path or the URI of a folder, the same for all names of it."""
     return os.path.realpath(folder.path) if folder.is_local else uniform_uri(folder.name)
 
 

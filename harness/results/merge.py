@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.errors import BadInput
 from harness.records.duplicates import OnConflict
 from harness.records.folders import CURVES, TRIALS
 from harness.records.sources import KEY as FROM
-from harness.records.sources import as_written, named_sources, renamed
+from harness.records.sources import address_of, name_of, named_address, named_sources
 from harness.results.campaign_file import CAMPAIGN_FILE, read_campaign
 from harness.results.store import Store
-from harness.unknown_names import unknown_name
+from harness.unknown_names import check_stored_tasks
+
+_Campaign = tuple[Store, Mapping[str, Any]]  # a folder with its campaign.json
 
 
 def merge_folders(
@@ -22,68 +24,91 @@ def merge_folders(
 ) -> str:
     """Copy the rows and curves of `folders` into `into`; returns sentences on what was done.
 
-    If the campaigns in all these folders are of one suite, their requests are joined in the campaign.json of `into`, so
-    that runs can go on there; otherwise that file stays as it is.
+    If all rows are of one suite, and all searches of one width, with halving or without, the requests of the campaigns
+    are joined in the campaign.json of `into`, so that runs can go on there; otherwise that file stays as it is.
 
     Args:
         folders: results folders or URIs; they are not changed.
         into: a new or existing results folder, and none of `folders`.
         on_conflict: "raise" an error for contradicting rows, or take those of the "first" or "last" folder, where
             `into` is the first.
-        tasks: copy only the trials of these tasks; empty for all.
+        tasks: copy only the trials of these tasks, without requests for others; empty for all.
 
     Raises:
-        BadInput: if a file is damaged, there is nothing to merge, no folder has one of the tasks, or rows contradict
-            each other.
+        BadInput: if a file is damaged or was edited, there is nothing to merge, no folder has one of the tasks, or rows
+            contradict each other.
         CampaignLocked: if a run works on `into`.
     """
     sources, target = [Store(folder) for folder in folders], Store(into)
     if any(source.root == target.root for source in sources):
         raise BadInput(f"--into must not be one of the merged folders, got {into}.")
-    for source in sources:
-        for kind in (TRIALS, CURVES):
-            for path in source.files(kind):
-                if wrong := source.check(path):
-                    raise BadInput(
-                        f"{path} {wrong}; `regarena verify {shlex.quote(source.location)}` lists all such files."
-                    )
+    for store in (*sources, target):
+        _check_files(store)
     if not any(source.files(TRIALS) for source in sources):
         raise BadInput(f"There are no trials in {', '.join(folders)}.")
-    _check_tasks(tasks, sources)
+    if tasks:
+        check_stored_tasks(tasks, {name for source in sources for name in source.values("task")})
     target.check_mergeable(sources, on_conflict, tasks)
-    known = [(store, campaign) for store in (target, *sources) if (campaign := read_campaign(store))]
+    added = [(source, _of_tasks(known, tasks, source)) for source in sources if (known := read_campaign(source))]
     target.prepare()
     with target.lock():
+        its_own = read_campaign(target)
         target.compact(sources, on_conflict, tasks)
-        suites = sorted({campaign["suite"] for _, campaign in known})
-        if len(suites) == 1:
-            merged = {as_written(target.folder, store.folder) for store in (target, *sources)}
-            target.write_json(CAMPAIGN_FILE, _joined(known, target, merged))
-        said = f"{len(target.finished())} trials are in {into} now, after merging {len(folders)} folder(s)."
-    if len(suites) > 1:
-        what = "keeps its" if known[0][0] is target else "has no"
-        said += f" They are of the suites {' and '.join(suites)}, so {into} {what} {CAMPAIGN_FILE}."
-    return said
+        number = len(target.finished())
+        campaigns = [*([(target, its_own)] if its_own else []), *added]
+        about_campaigns = _join(campaigns, target, [address_of(store.folder) for store in (target, *sources)])
+    said = f"{number} trials are in {into} now, after merging {len(folders)} folder(s)."
+    return " ".join(filter(None, [said, about_campaigns]))
 
 
-def _check_tasks(tasks: Sequence[str], sources: Sequence[Store]) -> None:
-    known = {name for source in sources for name in source.tasks()} if tasks else set()
-    for name in tasks:
-        if name not in known:
-            raise BadInput(f"--task: {unknown_name('task in these folders called', name, known)}")
+def _check_files(store: Store) -> None:
+    for kind in (TRIALS, CURVES):
+        for path in store.files(kind):
+            if wrong := store.check(path):
+                raise BadInput(f"{path} {wrong}; `regarena verify {shlex.quote(store.location)}` lists all such files.")
 
 
-def _joined(known: Sequence[tuple[Store, Mapping[str, Any]]], target: Store, merged: Container[str]) -> dict[str, Any]:
-    """The campaign.json of `target`: the first campaign, with the requests of all, each once, the latest last.
+def _of_tasks(campaign: Mapping[str, Any], tasks: Sequence[str], source: Store) -> Mapping[str, Any]:
+    """The campaign without the requests whose `only` names tasks, but none of these."""
+    contestants = source.values("regularizer") if tasks else set()
 
-    The last request names the folders whose rows the campaigns use without owning them, except `merged` ones.
-    """
-    requests = sorted(_once(each for _, campaign in known for each in campaign["requests"]), key=_time)
-    used = [renamed(name, store.folder, target.folder) for store, campaign in known for name in named_sources(campaign)]
-    left = [name for name in dict.fromkeys(used) if name not in merged]
+    def counts(request: Mapping[str, Any]) -> bool:
+        named = set(request.get("only") or ()) - contestants
+        return not tasks or not named or not named.isdisjoint(tasks)
+
+    return {**campaign, "requests": [each for each in campaign["requests"] if counts(each)]}
+
+
+def _join(campaigns: Sequence[_Campaign], target: Store, merged: Sequence[str]) -> str | None:
+    """Write the campaign.json of `target`, if it has one suite and one kind of search; returns what is to be said."""
+    suites = sorted(target.values("suite"))
+    fitting = [(store, campaign) for store, campaign in campaigns if suites in ([], [campaign["suite"]])]
+    if not fitting:
+        return _not_joined(f"The rows are of the suites {' and '.join(suites)}", target) if len(suites) > 1 else None
+    searches = {kind for _, campaign in fitting for kind in _kinds_of_search(campaign)}
+    if len(searches) > 1:
+        return _not_joined(f"The searches differ: {' and '.join(sorted(searches))}", target)
+    used = {named_address(name, store.folder): None for store, campaign in fitting for name in named_sources(campaign)}
+    left = [name_of(address, target.folder) for address in used if address not in merged]
+    requests = sorted(_once(each for _, campaign in fitting for each in campaign["requests"]), key=_time)
     if requests and left:
         requests[-1] = {**requests[-1], FROM: left}
-    return {**known[0][1], "requests": requests}
+    target.write_json(CAMPAIGN_FILE, {**fitting[0][1], "requests": requests})
+    return f"It uses rows of {' and '.join(left)}, too, which are not copied." if requests and left else None
+
+
+def _not_joined(why: str, target: Store) -> str:
+    known = read_campaign(target)
+    what = f"keeps its {CAMPAIGN_FILE}" if known else f"has no {CAMPAIGN_FILE}, and no run should go on there"
+    return f"{why}; so {target.location} {what}."
+
+
+def _kinds_of_search(campaign: Mapping[str, Any]) -> set[str]:
+    """Width and halving of the searches of a campaign, in words."""
+    tuned = [each for each in campaign["requests"] if each.get("tune_trials") or each.get("tune_epochs")]
+    return {
+        f"width {each.get('tune_width', 1)} {'with' if each.get('halving') else 'without'} halving" for each in tuned
+    }
 
 
 def _once(requests: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

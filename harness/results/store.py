@@ -179,13 +179,14 @@ class Store:
         """
         return any(pc.any(pc.equal(part.table.column("role"), role)).as_py() for part in self._read(TRIALS).parts)
 
-    def tasks(self) -> set[str]:
-        """The names of the tasks that trials are stored of.
+    def values(self, column: str) -> set[str]:
+        """The texts in this column of the trials, such as the names of their tasks.
 
         Raises:
             NewerResultsError, DamagedResultsError, UnreadableResultsError: as `finished`, but not for damaged files.
         """
-        return {name for part in self._read(TRIALS).parts for name in part.table["task"].unique().to_pylist()}
+        found = {value for part in self._read(TRIALS).parts for value in part.table[column].unique().to_pylist()}
+        return found - {None, ""}
 
     def _unique(self, set_aside: bool) -> pa.Table:
         """The rows of this folder and its sources, each trial once."""
@@ -240,10 +241,11 @@ class Store:
         Raises:
             ConflictingResultsError: for contradicting rows, unless `on_conflict` chooses; nothing is written then.
         """
-        gathered = {kind: self._gather(kind, others, on_conflict, tasks) for kind in (CURVES, TRIALS)}
+        gathered = self._gather(others, on_conflict, tasks)
         # The same name for both kinds, so that the files of trials and of curves have the same order.
         name = COMPACTED_PREFIX + uuid.uuid4().hex[:12]
-        for kind, (own, tables) in gathered.items():
+        for kind in (CURVES, TRIALS):  # in this order, so that every row's curves are there
+            own, tables = gathered[kind]
             self._note_damage(own, set_aside=True)
             if not others and len(tables) == len(own.parts):
                 continue
@@ -336,30 +338,27 @@ class Store:
 
     def check_mergeable(self, others: Sequence[Store], on_conflict: OnConflict, tasks: Sequence[str] = ()) -> None:
         """Raise the errors that `compact` with these arguments would raise; changes nothing."""
-        for kind in (CURVES, TRIALS):
-            self._gather(kind, others, on_conflict, tasks)
+        self._gather(others, on_conflict, tasks)
 
     def _gather(
-        self, kind: Kind, others: Sequence[Store], on_conflict: OnConflict, tasks: Sequence[str]
-    ) -> tuple[Parts, list[pa.Table]]:
-        """The folder's files, and the tables that are to replace them: each trial once, those of `others` included."""
-        own = self._read(kind)
-        parts = own.parts + [part for other in others for part in other._parts(kind, tasks)]
-        unique = _UNIQUE[kind](parts, on_conflict)
-        kept = [unique.of_file(part, place) for place, part in enumerate(parts)]
-        return own, unlike_apart(table for table in kept if len(table))
+        self, others: Sequence[Store], on_conflict: OnConflict, tasks: Sequence[str]
+    ) -> dict[Kind, tuple[Parts, list[pa.Table]]]:
+        """Of each kind the folder's files, and the tables that are to replace them: each trial once.
 
-    def _parts(self, kind: Kind, tasks: Sequence[str]) -> list[Part]:
-        """The files of a kind, with the rows of these tasks alone; of all if `tasks` is empty."""
-        found = self._read(kind).parts
-        if not tasks:
-            return found
-        trials = found if kind == TRIALS else self._read(TRIALS).parts  # the table of curves has no column of tasks
-        of_tasks = [part.table.filter(pc.is_in(part.table["task"], pa.array(tasks))) for part in trials]
-        wanted = pa.array([trial_id for table in of_tasks for trial_id in table["trial_id"].to_pylist()], pa.string())
-        return [
-            Part(path=part.path, table=part.table.filter(pc.is_in(part.table["trial_id"], wanted))) for part in found
-        ]
+        Trials are read before curves, and of `others` only the curves of these trials are taken: a run may write there,
+        which writes the curves of a trial first.
+        """
+        gathered: dict[Kind, tuple[Parts, list[pa.Table]]] = {}
+        wanted = {"task": tasks} if tasks else {}
+        for kind in (TRIALS, CURVES):
+            own = self._read(kind)
+            theirs = [_only(part, wanted) for other in others for part in other._read(kind).parts]
+            wanted = {"trial_id": [each for part in theirs for each in part.table["trial_id"].to_pylist()]}
+            parts = own.parts + theirs
+            unique = _UNIQUE[kind](parts, on_conflict)
+            kept = [unique.of_file(part, place) for place, part in enumerate(parts)]
+            gathered[kind] = own, unlike_apart(table for table in kept if len(table))
+        return gathered
 
     def _read(self, kind: Kind) -> Parts:
         read = read_parts(self.folder, kind)
@@ -393,6 +392,14 @@ class Store:
 
     def _write_bytes(self, path: str, content: bytes) -> None:
         write_whole(self._fs, self.root, path, content)
+
+
+def _only(part: Part, wanted: Mapping[str, Sequence[str]]) -> Part:
+    """The rows of a file that have one of the wanted values in each of these columns."""
+    table = part.table
+    for name, values in wanted.items():
+        table = table.filter(pc.is_in(table[name], pa.array(values, pa.string())))
+    return Part(path=part.path, table=table)
 
 
 def _rows(table: pa.Table, columns: Sequence[str]) -> list[dict[str, Any]]:

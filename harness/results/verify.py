@@ -16,6 +16,7 @@ from harness.records.duplicates import ConflictingResultsError, unique_points, u
 from harness.records.folders import CURVES, TRIALS, Kind
 from harness.records.migrations import newest_version
 from harness.records.reading import Part, checked, short_name
+from harness.records.sources import named_sources, opened_sources
 from harness.results.campaign_file import read_campaign
 from harness.results.store import Store
 
@@ -81,10 +82,17 @@ class _Files:
 
 
 def _damage_of_campaign(store: Store) -> Iterator[str]:
+    """What is wrong with campaign.json, and which folders it uses that are not there; none is opened behind a URI."""
     try:
-        read_campaign(store)
+        campaign = read_campaign(store)
     except BadInput as error:
         yield str(error)
+        return
+    for name in named_sources(campaign) if store.is_local else ():
+        try:
+            opened_sources(store.folder, [name] if "://" not in name else [])
+        except BadInput as error:
+            yield str(error)
 
 
 def _lacking(table: pa.Table, version: int) -> list[str]:

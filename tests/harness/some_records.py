@@ -5,10 +5,11 @@ from harness.records import CurvePoint, TrialRecord, TrialSpec
 NUM_POINTS = 40
 
 
-def record(number=0, status="completed", role="confirm", task="digits-mlp", **hyperparameters):
+def record(number=0, status="completed", role="confirm", task="digits-mlp", suite="", **hyperparameters):
     """A record like many; `number` is its seed."""
     spec = TrialSpec(
         task=task,
+        suite=suite,
         regularizer="none",
         hyperparameters=hyperparameters or {"learning_rate": 0.1},
         seed=number,

@@ -145,12 +145,14 @@ def test_tasks_with_wrong_labels_are_named_where_they_count_beside_others(tmp_pa
     rows += task("wrong", CONV_1K | {"label_noise": 0.2}, none=BASE, good=BETTER)
     both = analysis.recommend(frame(tmp_path, rows))
     assert analysis.notes_of(both)[0] == (
-        "Wrong training labels: 20 % on wrong (smoke). A given label noise, such as 0, leaves the others out."
+        "Wrong training labels: 20 % on wrong (smoke). Of a given label noise, only tasks within 0.1 of it count."
     )
     for noise, name in ((0.0, "clean (smoke)"), (0.2, "wrong (smoke)")):
         alone = analysis.recommend(frame(tmp_path, rows), label_noise=noise)
         assert list(alone["tasks"]) == [name]
         assert not any("labels" in note for note in analysis.notes_of(alone)), "nothing is mixed"
+    between = analysis.recommend(frame(tmp_path, rows), label_noise=0.1)
+    assert analysis.notes_of(between) == analysis.notes_of(both)
 
 
 def test_no_evidence_is_an_answer_that_says_what_there_is_instead(tmp_path: Path) -> None:
