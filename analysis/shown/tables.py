@@ -96,7 +96,7 @@ RANKING = (  # one task of a `ranking_table`
         "budget.",
         weight=70,
     ),
-    number("default_mean", "untuned", legend="Mean with the default hyperparameters.", weight=40),
+    number("default_mean", "untuned", legend="Mean with the default hyperparameters, on other seeds.", weight=40),
     number(
         "selection_optimism",
         "optimism",
