@@ -34,9 +34,11 @@ def score_against_cost(trials: pd.DataFrame, baseline: str = "none") -> pd.DataF
 
     The score is the mean test value of `ranking_table`. The cost is the time of a training relative to the baseline's:
     `cost = step_ratio * epochs_ratio`, the time of a step by `timing_table` times the epochs that were run (fewer if
-    the contestant stops training early), over those of the baseline. If no trial of the task was timed, it is the ratio
-    of the mean training times of the ranked trials (`cost_from`). These may have shared the machine with others, and
-    must all have run on one kind of machine.
+    the contestant stops training early), over those of the baseline. If the task was not timed, the time of a step is
+    that on another task of the scale with the same network, which has the same architecture and, without a regularizer,
+    as many parameters. If there is none, the cost is the ratio of the mean training times of the ranked trials. These
+    may have shared the machine with others, and must all have run on one kind of machine. `cost_from` says where a cost
+    is from.
 
     A contestant is on the Pareto front if no other is at least as good and at least as cheap, and better in one of the
     two (Pareto efficiency; Branke et al. 2008, "Multiobjective Optimization"). The front is that of the
@@ -47,9 +49,9 @@ def score_against_cost(trials: pd.DataFrame, baseline: str = "none") -> pd.DataF
     - `scale`, `task`, `regularizer`
     - `score`, `interval_low`, `interval_high`: mean test value with its 95 % interval
     - `cost`: time of a training over that of the baseline; NaN if it is not known
-    - `step_ratio`, `epochs_ratio`: its factors; `step_ratio` is NaN if the task was not timed
+    - `step_ratio`, `epochs_ratio`: its factors; `step_ratio` is NaN if the cost is from ranked trials
     - `is_on_front`: whether it is on the Pareto front
-    - `cost_from`: "timing trials", "ranked trials", or "" without a cost
+    - `cost_from`: "timing trials", "timing trials of " and the other task, "ranked trials", or "" without a cost
     - `hardware_key`: the machine of these trials
     - `num_seeds`: of the mean
     - `metric`, `higher_is_better`
@@ -65,9 +67,9 @@ def score_against_cost(trials: pd.DataFrame, baseline: str = "none") -> pd.DataF
     ranking = ranking_table(current, baseline=baseline)
     scores = ranking[ranking["task"].ne(OVERALL) & ranking["is_main_budget"].astype(bool)]
     scores = scores[np.isfinite(scores["mean"].astype(float))].rename(columns={"mean": "score"})
-    efforts, timing = _efforts(current), timing_table(current)
+    efforts, steps = _efforts(current), _Steps(current, baseline)
     tables = [
-        _with_costs(of_task, efforts, timing[timing["scale"].eq(str(scale)) & timing["task"].eq(str(task))], baseline)
+        _with_costs(of_task, efforts, *steps.of(str(scale), str(task)), baseline)
         for (scale, task), of_task in scores.groupby(_TASK, sort=False)
     ]
     table = pd.concat(tables, ignore_index=True) if tables else scores.reindex(columns=list(SCORE_COST_COLUMNS))
@@ -82,12 +84,38 @@ def score_against_cost(trials: pd.DataFrame, baseline: str = "none") -> pd.DataF
 
 
 def timed_costs(costs: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `score_against_cost` whose cost is from timing trials.
+    """The rows of `score_against_cost` whose cost is from timing trials, on the task or on one with the same network.
 
     Ranked trials share the machine, and may have run on another day: their times differ by more than those of many
     contestants. Verdicts and the leaderboard name costs without their origin, so they use these alone.
     """
-    return costs[costs["cost_from"] == _TIMED]
+    return costs[costs["cost_from"].astype(str).str.startswith(_TIMED)]
+
+
+class _Steps:
+    """Which timing trials say how long a step takes on a task."""
+
+    def __init__(self, current: pd.DataFrame, baseline: str) -> None:
+        self._timing = timing_table(current)
+        plain = current[current["regularizer"].eq(baseline) & current["architecture"].fillna("").ne("")]
+        known = plain.dropna(subset="num_parameters")[[*_TASK, "architecture", "num_parameters"]]
+        self._networks = {(scale, task): network for scale, task, *network in known.itertuples(index=False)}
+
+    def of(self, scale: str, task: str) -> tuple[pd.DataFrame, str]:
+        """The rows of `timing_table` for a task, and the value of `cost_from`; no rows if nothing like it was timed.
+
+        Of several other tasks with the same network, the one with the most timed contestants counts.
+        """
+        timing = self._timing[self._timing["scale"].eq(scale)]
+        timed = {str(name): int(count) for name, count in timing.groupby("task")["regularizer"].nunique().items()}
+        if task in timed:
+            return timing[timing["task"].eq(task)], _TIMED
+        network = self._networks.get((scale, task))
+        alike = [other for other in sorted(timed) if network and self._networks.get((scale, other)) == network]
+        if not alike:
+            return timing.iloc[:0], _RANKED
+        other = max(alike, key=timed.__getitem__)
+        return timing[timing["task"].eq(other)], f"{_TIMED} of {other}"
 
 
 def _efforts(current: pd.DataFrame) -> pd.DataFrame:
@@ -99,7 +127,9 @@ def _efforts(current: pd.DataFrame) -> pd.DataFrame:
     return efforts.assign(hardware_key=machines.first().where(machines.nunique(dropna=False).eq(1)))
 
 
-def _with_costs(scores: pd.DataFrame, efforts: pd.DataFrame, timing: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def _with_costs(
+    scores: pd.DataFrame, efforts: pd.DataFrame, timing: pd.DataFrame, source: str, baseline: str
+) -> pd.DataFrame:
     """The rows of one task with their costs, and whether they are on the front."""
     places = pd.MultiIndex.from_frame(scores[[*_CELL, "role"]])
     effort = efforts.reindex(places).reset_index(drop=True).set_axis(scores["regularizer"])
@@ -114,11 +144,10 @@ def _with_costs(scores: pd.DataFrame, efforts: pd.DataFrame, timing: pd.DataFram
         ratios = timing[timing["hardware_key"] == machine].set_index("regularizer")["ratio"]
         step_ratio = ratios.reindex(effort.index).astype(float)
         step_ratio[effort.index == baseline] = 1.0  # by definition; its own ratio only shows the noise of timing
-        cost, source = step_ratio * epochs_ratio.fillna(1.0), _TIMED
+        cost = step_ratio * epochs_ratio.fillna(1.0)
     else:
         step_ratio = pd.Series(math.nan, index=effort.index)
         cost = (effort["train_seconds"] / base["train_seconds"]).where(effort["hardware_key"] == machine)
-        source = _RANKED
     known = cost.notna().to_numpy()
     table = scores.assign(
         cost=cost.to_numpy(dtype=float),
@@ -174,7 +203,8 @@ SCORE_COST = Statistic(
         text(
             "cost_from",
             "cost from",
-            legend="Timing trials, or else ranked trials, which may have shared the machine.",
+            legend="Timing trials, on this task or on one with the same network, or else ranked trials, which may have "
+            "shared the machine.",
             weight=50,
         ),
         text("hardware_key", "hardware", weight=10),

@@ -41,8 +41,9 @@ def verdicts(ranking: pd.DataFrame, scores: pd.DataFrame, costs: pd.DataFrame, b
     - `alike`: text, the contestants without a significant difference to the best, tested or not
     - `is_tested`: whether any contestant has two or more seeds in common with the best
     - `cheapest`, `cost`: of the best one and those in `alike`, the one with the shortest training, and its time
-      relative to the baseline's; "" and NaN if the task was not timed. If the best one is significantly better than the
-      baseline, only those that are, too, are asked: wide intervals are alike to any
+      relative to the baseline's (`timed_costs`); "" and NaN if neither the task nor another one with the same network
+      was timed. If the best one is significantly better than the baseline, only those that are, too, are asked: wide
+      intervals are alike to any
     - `sentence`: the verdict in words
 
     Args:

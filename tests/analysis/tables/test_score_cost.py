@@ -8,7 +8,7 @@ import pytest
 from result_rows import confirmed, frame, timed
 
 import analysis
-from analysis.tables.score_cost import on_front
+from analysis.tables.score_cost import on_front, timed_costs
 
 
 def costs(table):
@@ -52,6 +52,27 @@ def test_without_timing_trials_the_cost_is_the_ratio_of_the_training_times(tmp_p
     assert not table.set_index("regularizer").loc["elsewhere", "is_on_front"]
     assert any("elsewhere" in note and "not known" in note for note in analysis.notes_of(table))
     assert set(table.loc[table["cost"].notna(), "cost_from"]) == {"ranked trials"}
+
+
+def test_a_task_that_was_not_timed_has_the_steps_of_one_with_the_same_network(tmp_path):
+    lenet, wider = ({"architecture": "lenet", "num_parameters": number} for number in (100, 200))
+    times = {"none": 4.0, "a": 40.0, "b": 40.0}  # of ranked trials, beside other work
+    rows = [
+        row
+        for task, network in (("timed", lenet), ("too", lenet), ("untimed", lenet), ("wider", wider), ("own", {}))
+        for name, seconds in times.items()
+        for row in confirmed(name, [0.5, 0.6], task, train_seconds=seconds, hardware_key="cpu", **network)
+    ]
+    rows += [timed("a", 1.5, task="timed"), timed("b", 1.2, task="timed"), timed("b", 7.0, task="too")]
+    table = analysis.score_against_cost(frame(tmp_path, rows))
+    found = {task: of_task.set_index("regularizer") for task, of_task in table.groupby("task")}
+    assert found["untimed"]["cost"].to_dict() == pytest.approx({"none": 1.0, "a": 1.5, "b": 1.2})
+    assert set(found["untimed"]["cost_from"]) == {"timing trials of timed"}, "it has more contestants than the other"
+    assert set(found["timed"]["cost_from"]) == {"timing trials"}
+    for task in ("wider", "own"):
+        assert found[task]["cost"].to_dict() == pytest.approx({"none": 1.0, "a": 10.0, "b": 10.0})
+        assert set(found[task]["cost_from"]) == {"ranked trials"}
+    assert set(timed_costs(table)["task"]) == {"timed", "too", "untimed"}
 
 
 def test_lower_scores_are_better_where_the_metric_says_so(tmp_path):
