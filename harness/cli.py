@@ -17,6 +17,7 @@ from harness.command.parameters import (
     CHECK_SECONDS,
     AsCsv,
     AsJson,
+    CopiedTasks,
     Folder,
     Folders,
     HookName,
@@ -302,15 +303,7 @@ def verify(folders: Folders) -> None:
 def merge(
     folders: Folders,
     into: Annotated[str, typer.Option(help="A new or existing results folder.", callback=a_location)],
-    task: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--task",
-            metavar="TASK",
-            help="Copy only the trials of this task; may be repeated.",
-            autocompletion=names_in("tasks"),
-        ),
-    ] = None,
+    task: CopiedTasks = None,
     on_conflict: OnConflict = None,
 ) -> None:
     """Copy the rows of several results folders into one, each trial once, and join their campaigns."""

@@ -290,9 +290,9 @@ def _noise_note(noise: Mapping[str, float]) -> str:
     """The tasks with wrong labels, beside others without."""
     shares = sorted({share for share in noise.values() if share})
     names = {share: listed([name for name, its in noise.items() if its == share]) for share in shares}
-    with_noise = "; ".join(f"{100 * share:.3g} % on {named}" for share, named in names.items())
+    wrong = "; ".join(f"{100 * share:.3g} % on {named}" for share, named in names.items())
     return (
-        f"Wrong training labels: {with_noise}. Of a given label noise, only tasks within {LIKE_IN_NOISE:g} of it count."
+        f"Wrong training labels: {wrong}. If a label noise is given, only tasks within {LIKE_IN_NOISE:g} of it count."
     )
 
 

@@ -34,11 +34,11 @@ def score_against_cost(trials: pd.DataFrame, baseline: str = "none") -> pd.DataF
 
     The score is the mean test value of `ranking_table`. The cost is the time of a training relative to the baseline's:
     `cost = step_ratio * epochs_ratio`, the time of a step by `timing_table` times the epochs that were run (fewer if
-    the contestant stops training early), over those of the baseline. If the task was not timed, the time of a step is
-    that on another task of the scale with the same network, which has the same architecture and, without a regularizer,
-    as many parameters. If there is none, the cost is the ratio of the mean training times of the ranked trials. These
-    may have shared the machine with others, and must all have run on one kind of machine. `cost_from` says where a cost
-    is from.
+    the contestant stops training early), over those of the baseline. If the task was not timed, the steps of another
+    task at the same scale count whose network is the same: it has the same architecture and, without a regularizer, the
+    same number of parameters. If no such task was timed, the cost is the ratio of the mean training times of the ranked
+    trials. These may have shared the machine with others, and must all have run on one kind of machine. `cost_from`
+    says where a cost is from.
 
     A contestant is on the Pareto front if no other is at least as good and at least as cheap, and better in one of the
     two (Pareto efficiency; Branke et al. 2008, "Multiobjective Optimization"). The front is that of the

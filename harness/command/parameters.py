@@ -121,15 +121,17 @@ Folders = Annotated[
 Folder = Annotated[
     str, typer.Argument(metavar="DIR", help="A results folder, or a URI such as s3://...", callback=a_location)
 ]
+
+
+def tasks_of_rows(description: str) -> Any:
+    """The option `--task` of commands that read rows; `description` is its help."""
+    return typer.Option("--task", metavar="TASK", help=description, autocompletion=names_in("tasks"))
+
+
 OnlyTasks = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--task",
-        metavar="TASK",
-        help="Show only this task, as if there were no other; may be repeated.",
-        autocompletion=names_in("tasks"),
-    ),
+    list[str] | None, tasks_of_rows("Show only this task, as if there were no other; may be repeated.")
 ]
+CopiedTasks = Annotated[list[str] | None, tasks_of_rows("Copy only the trials of this task; may be repeated.")]
 StatisticName = Annotated[
     str | None,
     typer.Option(

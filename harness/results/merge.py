@@ -99,7 +99,7 @@ def _join(campaigns: Sequence[_Campaign], target: Store, merged: Sequence[str]) 
 
 def _not_joined(why: str, target: Store) -> str:
     known = read_campaign(target)
-    what = f"keeps its {CAMPAIGN_FILE}" if known else f"has no {CAMPAIGN_FILE}, and no run should go on there"
+    what = f"keeps its {CAMPAIGN_FILE}" if known else f"has no {CAMPAIGN_FILE}: a run there would begin other searches"
     return f"{why}; so {target.location} {what}."
 
 

@@ -145,7 +145,7 @@ def test_tasks_with_wrong_labels_are_named_where_they_count_beside_others(tmp_pa
     rows += task("wrong", CONV_1K | {"label_noise": 0.2}, none=BASE, good=BETTER)
     both = analysis.recommend(frame(tmp_path, rows))
     assert analysis.notes_of(both)[0] == (
-        "Wrong training labels: 20 % on wrong (smoke). Of a given label noise, only tasks within 0.1 of it count."
+        "Wrong training labels: 20 % on wrong (smoke). If a label noise is given, only tasks within 0.1 of it count."
     )
     for noise, name in ((0.0, "clean (smoke)"), (0.2, "wrong (smoke)")):
         alone = analysis.recommend(frame(tmp_path, rows), label_noise=noise)

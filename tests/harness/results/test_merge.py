@@ -155,8 +155,8 @@ def test_campaigns_of_several_suites_are_not_joined(tmp_path):
     for folders in ([first.location, second.location], [first.location]):
         said = merge_folders(folders, both.location)
         assert said.endswith(
-            f"The rows are of the suites arena and smoke; so {both.location} has no campaign.json, and no run should "
-            "go on there."
+            f"The rows are of the suites arena and smoke; so {both.location} has no campaign.json: a run there would "
+            "begin other searches."
         )
         assert read_campaign(both) is None
     said = merge_folders([second.location], first.location)
