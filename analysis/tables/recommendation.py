@@ -54,11 +54,10 @@ def recommend(
 
     On task k, d_k is the mean over common seeds of the test accuracy of the contestant less that of the baseline, both
     tuned with the same budget and confirmed on fresh seeds; a failed seed counts as accuracy 0. The expected gain is
-    the mean of d_k over the K tasks that are alike. Its 95 % interval is `mean ± t sqrt(sum of e_g^2) / K` over data
-    sets g, where e_g is the standard error of the sum of d_k over the tasks on this data set, which share seeds and
-    thereby images, with Satterthwaite's degrees of freedom (`mean_of_differences`). It covers other seeds (and, where a
-    task draws its images by seed, other images) of these very tasks. It does not cover other tasks: `smallest_gain` and
-    `largest_gain`, over the tasks, show how much they differ.
+    the mean of d_k over the K tasks that are alike. Its 95 % interval is Student's for the seeds' means over these
+    tasks, since a seed draws the same initial weights, masks and images on several of them (`mean_of_differences`). It
+    covers other seeds (and, where a task draws its images by seed, other images) of these very tasks. It does not cover
+    other tasks: `smallest_gain` and `largest_gain`, over the tasks, show how much they differ.
 
     The columns:
 
@@ -93,8 +92,7 @@ def recommend(
     wanted = _Wanted(kind=kind, num_images=num_images, label_noise=label_noise)
     cells = [each for each in tasks_of(current, "confirm", "test_value") if each.metric == METRIC]
     alike = [each for each in cells if wanted.fits(facts[each.scale, each.task])]
-    data_sets = _data_sets(current)
-    found = [(task, by_name) for task in alike if (by_name := _gains(task, baseline, data_sets))]
+    found = [(task, by_name) for task in alike if (by_name := _gains(task, baseline))]
     longest = min((task.scale for task, _ in found), key=SCALES.index, default="")
     gains: dict[str, dict[str, _Gain]] = {}
     for task, by_name in found:
@@ -123,9 +121,7 @@ def recommend(
     notes += [_cost_note(expensive, max_overhead)] if expensive else []
     notes += [_few_note([row["regularizer"] for row in rows if row["regularizer"] in few], most)] if few else []
     if not gains:
-        notes = [
-            _no_evidence(wanted, [facts[each.scale, each.task] for each in cells if _gains(each, baseline, data_sets)])
-        ]
+        notes = [_no_evidence(wanted, [facts[each.scale, each.task] for each in cells if _gains(each, baseline)])]
     table = pd.DataFrame(rows, columns=list(RECOMMENDATION_COLUMNS))
     return with_notes(table, notes, notes_of(current))
 
@@ -134,7 +130,6 @@ def recommend(
 class _Gain:
     """The differences to the baseline on one task, by seed."""
 
-    dataset: str
     by_seed: Mapping[int, float]
 
     @property
@@ -205,13 +200,7 @@ def _facts(current: pd.DataFrame) -> dict[tuple[str, str], _Facts]:
     }
 
 
-def _data_sets(current: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """The data set of each (scale, task), "" if it is not known: unknown ones count as the same."""
-    known = current.reindex(columns=["scale", "task", "dataset"]).groupby(["scale", "task"])["dataset"].first()
-    return {key: str(name) for key, name in known.fillna("").items()}  # type: ignore[misc]  # keys of two texts
-
-
-def _gains(task: TaskCells, baseline: str, data_sets: Mapping[tuple[str, str], str]) -> dict[str, _Gain]:
+def _gains(task: TaskCells, baseline: str) -> dict[str, _Gain]:
     """The gains of the tuned contestants on one task that have the baseline's budget and two common seeds or more."""
     reference = next((cell for cell in task.cells if cell.regularizer == baseline and cell.by_seed), None)
     if reference is None:
@@ -224,7 +213,7 @@ def _gains(task: TaskCells, baseline: str, data_sets: Mapping[tuple[str, str], s
             continue
         by_seed = {seed: _gain(sign * score, base[seed]) for seed, score in cell.scores.items() if seed in base}
         if len(by_seed) >= 2:
-            gains[cell.regularizer] = _Gain(dataset=data_sets[task.scale, task.task], by_seed=by_seed)
+            gains[cell.regularizer] = _Gain(by_seed=by_seed)
     return gains
 
 
@@ -239,7 +228,7 @@ def _title(task: TaskCells) -> str:
 
 def _row(name: str, by_task: Mapping[str, _Gain], overheads: Mapping[str, float]) -> dict[str, Any]:
     parts = list(by_task.values())
-    whole = mean_of_differences([part.by_seed for part in parts], [part.dataset for part in parts])
+    whole = mean_of_differences([part.by_seed for part in parts])
     return {
         "regularizer": name,
         "gain": whole.mean,

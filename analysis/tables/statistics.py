@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -250,52 +250,38 @@ def _difference(mean: float, error: float, freedom: float, confidence: float) ->
     return Difference(mean=mean, low=mean - half, high=mean + half, p_value=p_value, error=error, freedom=freedom)
 
 
-def mean_of_differences(
-    parts: Sequence[Mapping[int, float]], groups: Sequence[Hashable], confidence: float = 0.95
-) -> Difference:
+def mean_of_differences(parts: Sequence[Mapping[int, float]], confidence: float = 0.95) -> Difference:
     """The mean over K tasks of paired differences by seed; the tasks are given and not drawn at random.
 
-    Tasks of one group, those on one data set for example, may share what a seed draws, such as the training images, so
-    that their differences are correlated. Their standard error is therefore that of each seed's sum over the group:
-    with d_ks the difference on task k of n_k seeds and m_k their mean,
+    A seed draws initial weights, masks and, on some tasks, training images on every task, so that the differences of
+    different tasks are correlated. The standard error is therefore that of each seed's sum over the tasks: with d_ks
+    the difference on task k of n_k seeds and m_k their mean,
 
-        e_g^2 = n / (n - 1) sum over s of (sum over k of (d_ks - m_k) / n_k)^2,   n = the smallest n_k of the group.
+        e^2 = n / (n - 1) sum over s of (sum over k of (d_ks - m_k) / n_k)^2 / K^2,   n = the smallest n_k,
 
-    If all its tasks have the same seeds, e_g is the standard error of the mean of these sums. It is at least what the
-    lower bound of the standard deviation gives, `SMALLEST_SPREAD |sum of m_k| / sqrt(n)`. Groups are independent: the
-    mean of the m_k has the standard error `sqrt(sum of e_g^2) / K`, with Satterthwaite's
-    `(sum e_g^2)^2 / sum(e_g^4 / (n - 1))` degrees of freedom. NaN without parts, and if one has fewer than two seeds or
-    a value that is not finite.
+    with n - 1 degrees of freedom. If all tasks have the same seeds, e is the standard error of the mean of the seeds'
+    means over the tasks. It is at least what the lower bound of the standard deviation gives,
+    `SMALLEST_SPREAD |mean of m_k| / sqrt(n)`. NaN without parts, and if one has fewer than two seeds or a value that
+    is not finite.
 
-    >>> part = {0: 0.5, 1: 1.5, 2: 3.5}
-    >>> apart, shared = (mean_of_differences([part, part], groups) for groups in ("ab", "aa"))
-    >>> round(shared.error / apart.error, 4), shared.freedom, apart.freedom
-    (1.4142, 2.0, 4.0)
+    >>> first, second = {0: 0.5, 1: 1.5, 2: 3.5}, {0: 3.5, 1: 2.5, 2: 0.5}
+    >>> alone, twice, against = (mean_of_differences(parts) for parts in ([first], [first, first], [first, second]))
+    >>> round(twice.error / alone.error, 4), twice.freedom, against.error < alone.error / 2
+    (1.0, 2, True)
     """
     if not parts or any(len(part) < 2 or not all(map(math.isfinite, part.values())) for part in parts):
         return Difference(mean=math.nan, low=math.nan, high=math.nan, p_value=math.nan)
-    members: dict[Hashable, list[Mapping[int, float]]] = {}
-    for group, part in zip(groups, parts, strict=True):
-        members.setdefault(group, []).append(part)
-    variances, freedoms = np.array([_variance_of_sum(each) for each in members.values()]).T
-    mean = fmean(fmean(part.values()) for part in parts)
-    if not variances.any():
-        return Difference(mean=mean, low=mean, high=mean, p_value=1.0, error=0.0)
-    freedom = float(variances.sum() ** 2 / (variances**2 / freedoms).sum())
-    return _difference(mean, math.sqrt(variances.sum()) / len(parts), freedom, confidence)
-
-
-def _variance_of_sum(parts: Sequence[Mapping[int, float]]) -> tuple[float, int]:
-    """The variance of the sum of the means of tasks that share seeds, and its degrees of freedom."""
-    fewest = min(map(len, parts))
+    fewest, means = min(map(len, parts)), [fmean(part.values()) for part in parts]
     by_seed: dict[int, float] = {}
-    for part in parts:
-        mean = fmean(part.values())
+    for part, its_mean in zip(parts, means, strict=True):
         for seed, value in part.items():
-            by_seed[seed] = by_seed.get(seed, 0.0) + (value - mean) / len(part)
-    variance = fewest / (fewest - 1) * math.fsum(each**2 for each in by_seed.values())
-    smallest = (SMALLEST_SPREAD * sum(fmean(part.values()) for part in parts)) ** 2 / fewest
-    return max(variance, smallest), fewest - 1
+            by_seed[seed] = by_seed.get(seed, 0.0) + (value - its_mean) / len(part)
+    mean = fmean(means)
+    variance = fewest / (fewest - 1) * math.fsum(each**2 for each in by_seed.values()) / len(parts) ** 2
+    variance = max(variance, (SMALLEST_SPREAD * mean) ** 2 / fewest)
+    if not variance:
+        return Difference(mean=mean, low=mean, high=mean, p_value=1.0, error=0.0)
+    return _difference(mean, math.sqrt(variance), fewest - 1, confidence)
 
 
 def holm(p_values: Numbers) -> list[float]:

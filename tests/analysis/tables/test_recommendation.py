@@ -43,29 +43,27 @@ def test_on_one_task_the_gain_is_the_paired_difference_with_students_interval(tm
     assert (row["verdict"], row["num_tasks"], row["num_seeds"], row["tasks"]) == ("better", 1, 4, "digits (smoke)")
 
 
-def test_over_tasks_of_different_data_sets_it_is_their_mean_and_the_errors_add_up(tmp_path: Path) -> None:
+def test_over_tasks_the_interval_is_that_of_each_seeds_mean_since_tasks_share_what_a_seed_draws(tmp_path: Path) -> None:
     others = [0.85, 0.84, 0.88, 0.86]
     rows = task("one", CONV_1K | {"dataset": "first"}, none=BASE, good=BETTER)
     rows += task("other", CONV_1K | {"dataset": "second"}, none=BASE, good=others)
     row = analysis.recommend(frame(tmp_path, rows)).iloc[0]
     parts = [np.subtract(values, BASE) for values in (BETTER, others)]
-    squares = [stats.sem(part) ** 2 for part in parts]
-    half = stats.t.ppf(0.975, sum(squares) ** 2 / sum(e**2 / 3 for e in squares)) * math.sqrt(sum(squares)) / 2
-    mean = np.mean([part.mean() for part in parts])
-    assert (row["gain"], row["gain_low"], row["gain_high"]) == pytest.approx((mean, mean - half, mean + half))
+    by_seed = np.mean(parts, axis=0)
+    low, high = stats.t.interval(0.95, 3, by_seed.mean(), stats.sem(by_seed))
+    assert (row["gain"], row["gain_low"], row["gain_high"]) == pytest.approx((by_seed.mean(), low, high))
+    assert row["p_holm"] == pytest.approx(stats.ttest_1samp(by_seed, 0).pvalue)
     assert (row["smallest_gain"], row["largest_gain"]) == pytest.approx(tuple(sorted(part.mean() for part in parts)))
     assert (row["num_tasks"], row["num_seeds"]) == (2, 8)
 
 
-def test_tasks_of_one_data_set_share_images_so_the_interval_is_that_of_each_seeds_mean(tmp_path: Path) -> None:
-    others = [0.85, 0.88, 0.84, 0.86]
-    data = CONV_1K | {"dataset": "few_images"}
-    rows = task("one", data, none=BASE, good=BETTER) + task("other", data, none=BASE, good=others)
-    row = analysis.recommend(frame(tmp_path, rows)).iloc[0]
-    by_seed = np.mean([np.subtract(values, BASE) for values in (BETTER, others)], axis=0)
-    low, high = stats.t.interval(0.95, 3, by_seed.mean(), stats.sem(by_seed))
-    assert (row["gain"], row["gain_low"], row["gain_high"]) == pytest.approx((by_seed.mean(), low, high))
-    assert row["p_holm"] == pytest.approx(stats.ttest_1samp(by_seed, 0).pvalue)
+def test_tasks_without_common_seeds_are_independent_so_their_errors_add_up(tmp_path: Path) -> None:
+    parts = np.subtract(BETTER, BASE), np.subtract(BASE, NOISY)
+    rows = task("one", none=BASE, good=BETTER)
+    later = [row | {"seed": row["seed"] + 100} for row in task("other", none=NOISY, good=BASE)]
+    row = analysis.recommend(frame(tmp_path, rows + later)).iloc[0]
+    mean, half = np.mean(parts), stats.t.ppf(0.975, 3) * math.hypot(*map(stats.sem, parts)) / 2
+    assert (row["gain"], row["gain_low"], row["gain_high"]) == pytest.approx((mean, mean - half, mean + half))
 
 
 def test_a_contestant_equal_to_the_baseline_gains_nothing(tmp_path: Path) -> None:
