@@ -24,8 +24,9 @@ def merge_folders(
 ) -> str:
     """Copy the rows and curves of `folders` into `into`; returns sentences on what was done.
 
-    If all rows are of one suite, and all searches of one width, with halving or without, the requests of the campaigns
-    are joined in the campaign.json of `into`, so that runs can go on there; otherwise that file stays as it is.
+    If all rows and the campaign of `into` are of one suite, and all searches of one width, with halving or without,
+    the requests of the campaigns are joined in the campaign.json of `into`, so that runs can go on there; otherwise
+    that file stays as it is.
 
     Args:
         folders: results folders or URIs; they are not changed.
@@ -81,10 +82,13 @@ def _of_tasks(campaign: Mapping[str, Any], tasks: Sequence[str], source: Store) 
 
 def _join(campaigns: Sequence[_Campaign], target: Store, merged: Sequence[str]) -> str | None:
     """Write the campaign.json of `target`, if it has one suite and one kind of search; returns what is to be said."""
-    suites = sorted(target.values("suite"))
+    its_own = {campaign["suite"] for store, campaign in campaigns if store is target}
+    suites = sorted(target.values("suite") | its_own)
+    if len(suites) > 1:
+        return _not_joined(f"Rows and campaigns are of the suites {' and '.join(suites)}", target)
     fitting = [(store, campaign) for store, campaign in campaigns if suites in ([], [campaign["suite"]])]
     if not fitting:
-        return _not_joined(f"The rows are of the suites {' and '.join(suites)}", target) if len(suites) > 1 else None
+        return None
     searches = {kind for _, campaign in fitting for kind in _kinds_of_search(campaign)}
     if len(searches) > 1:
         return _not_joined(f"The searches differ: {' and '.join(sorted(searches))}", target)

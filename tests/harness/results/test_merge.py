@@ -155,13 +155,20 @@ def test_campaigns_of_several_suites_are_not_joined(tmp_path):
     for folders in ([first.location, second.location], [first.location]):
         said = merge_folders(folders, both.location)
         assert said.endswith(
-            f"The rows are of the suites arena and smoke; so {both.location} has no campaign.json: a run there would "
-            "begin other searches."
+            f"Rows and campaigns are of the suites arena and smoke; so {both.location} has no campaign.json: a run "
+            "there would begin other searches."
         )
         assert read_campaign(both) is None
     said = merge_folders([second.location], first.location)
     assert said.endswith(f"so {first.location} keeps its campaign.json.")
     assert hours(first) == ["01"]
+
+
+def test_a_campaign_without_trials_so_far_keeps_its_requests(tmp_path):
+    begun = with_campaign(filled(tmp_path / "begun", []), "a", suite="smoke", h01={})
+    other = with_campaign(filled(tmp_path / "other", [1], suite="arena"), "b", suite="arena", h02={})
+    assert merge_folders([other.location], begun.location).endswith(f"so {begun.location} keeps its campaign.json.")
+    assert (read_campaign(begun)["suite"], hours(begun)) == ("smoke", ["01"])
 
 
 def test_only_the_suites_of_copied_rows_count(tmp_path):
