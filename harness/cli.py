@@ -173,7 +173,8 @@ def show(
         ),
     ],
     results: Annotated[
-        list[str] | None, typer.Option(help="Folders with timing rows. [default: results/*]", callback=a_location)
+        list[str] | None,
+        typer.Option(help="Folders with timing rows. [default: results/*, gallery/arena]", callback=a_location),
     ] = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,

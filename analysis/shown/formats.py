@@ -77,6 +77,15 @@ def in_unit(value: Any, unit: str, sign: str = "") -> str:
     return "–" if is_missing(value) else f"{float(value):{sign}.{_DECIMALS.get(unit, 2)}f}"
 
 
+def ratio(value: Any) -> str:
+    """A ratio of two times: two decimals, since times are not known more precisely.
+
+    >>> ratio(1.0249), ratio(12.0), ratio(float("nan"))
+    ('1.02', '12.00', '–')
+    """
+    return "–" if is_missing(value) else f"{value:.2f}"
+
+
 def spread(value: Any) -> str:
     """A standard deviation: two significant digits.
 

@@ -16,7 +16,7 @@ from analysis.rows.notes import listed, notes_of, with_notes
 from analysis.rows.rounding import is_rounding
 from analysis.rows.task_cells import TaskCells, tasks_of
 from analysis.shown.column import ALWAYS, interval, number, text
-from analysis.shown.formats import signed
+from analysis.shown.formats import ratio, signed
 from analysis.tables.statistics import LEVEL, holm, mean_of_differences
 from analysis.tables.timing import timing_table
 from harness.records import NETWORK_KINDS, SCALES
@@ -27,7 +27,6 @@ RECOMMENDATION_COLUMNS = (
 )  # fmt: skip
 METRIC = "accuracy"
 LIKE_IN_SIZE = 10**0.5  # numbers of images whose ratio is at most this one are alike
-WHOLE_EVIDENCE = 2 / 3  # share of the tasks below which gains are of other tasks than those of most
 LIKE_IN_NOISE = 0.1  # label noise that differs by at most this share is alike
 _ORDER = ("better", "unclear", "worse")
 
@@ -43,8 +42,8 @@ def recommend(
 ) -> pd.DataFrame:
     """What to expect of each contestant on tasks like the one described: one row each, the largest gain first.
 
-    Gains on few tasks are not comparable with gains on all: within each verdict, contestants with evidence on fewer
-    than two thirds of the tasks come last, with a note.
+    Gains over different tasks are not comparable: within each verdict, contestants with evidence on fewer tasks than
+    others come last, with a note.
 
     A task is like it if its network is of the same kind, its number of training images is the same up to a factor of
     sqrt(10), its share of wrong labels differs by at most 0.1, and its metric is accuracy. An argument that is None
@@ -56,8 +55,9 @@ def recommend(
     tuned with the same budget and confirmed on fresh seeds; a failed seed counts as accuracy 0. The expected gain is
     the mean of d_k over the K tasks that are alike. Its 95 % interval is Student's for the seeds' means over these
     tasks, since a seed draws the same initial weights, masks and images on several of them (`mean_of_differences`). It
-    covers other seeds (and, where a task draws its images by seed, other images) of these very tasks. It does not cover
-    other tasks: `smallest_gain` and `largest_gain`, over the tasks, show how much they differ.
+    covers other seeds of these very tasks and, where a task draws its training images by seed, other training images.
+    It does not cover other test images, other tasks (`smallest_gain` and `largest_gain` show how much these differ), or
+    that another search would have chosen other hyperparameters.
 
     The columns:
 
@@ -109,7 +109,7 @@ def recommend(
         row |= {"p_holm": p_value, "verdict": _verdict(row["gain"], p_value)}
     rows = [row for row in rows if row["regularizer"] not in expensive]
     most = max((row["num_tasks"] for row in rows), default=0)
-    few = {row["regularizer"] for row in rows if row["num_tasks"] < WHOLE_EVIDENCE * most}
+    few = {row["regularizer"] for row in rows if row["num_tasks"] < most}
     rows.sort(
         key=lambda row: (_ORDER.index(row["verdict"]), row["regularizer"] in few, -row["gain"], row["regularizer"])
     )
@@ -293,9 +293,7 @@ def _cost_note(expensive: Mapping[str, float], max_overhead: float | None) -> st
 
 
 def _few_note(names: Sequence[str], most: int) -> str:
-    return (
-        f"Listed last of their verdict, because they ran on fewer than two thirds of the {most} tasks: {listed(names)}."
-    )
+    return f"Listed last of their verdict, because they ran on fewer than {most} tasks: {listed(names)}."
 
 
 def _no_evidence(wanted: _Wanted, known: Sequence[_Facts]) -> str:
@@ -328,7 +326,7 @@ RECOMMENDATION = (
         legend="For other seeds of the same tasks; it does not cover other tasks.", weight=90,
     ),
     interval("smallest_gain", "largest_gain", "over the tasks", signed, legend="Smallest and largest gain.", weight=60),
-    number("overhead", legend="Time of a training step relative to that of the baseline.", weight=80),
+    number("overhead", "overhead", ratio, legend="Time of a training step relative to that of the baseline.", weight=80),
     number("num_tasks", "tasks", weight=70),
     number("num_seeds", "pairs", legend="Pairs of trainings with common seeds.", weight=50),
 )  # fmt: skip

@@ -7,9 +7,9 @@ import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.command.parameters import results_here
 from harness.command.registries import TABLES
 from harness.errors import BadInput
 from harness.field_docs import field_docs
@@ -35,7 +35,7 @@ def card(name: str, results: Sequence[str] | None = None) -> str:
 
     Args:
         name: of the entry.
-        results: folders with timing rows for the costs; by default all below `results/`.
+        results: folders with timing rows for the costs; by default all in `results/`, and `gallery/arena`.
 
     Raises:
         UnknownNameError: if no table has the name.
@@ -330,14 +330,12 @@ _CARDS = {
 
 def _cost(name: str, results: Sequence[str] | None) -> str:
     """The time of a step relative to the unregularized twin's, from the timing rows in these folders."""
-    folders = list(results or []) or [
-        str(path) for path in sorted(Path("results").glob("*")) if (path / "trials").is_dir()
-    ]
+    folders = list(results or []) or [str(path) for path in results_here()]
     if folders:
         import analysis
 
         try:
-            timing = analysis.timing_table(analysis.load_trials(folders, on_damage="warn"))
+            timing = analysis.timing_table(analysis.load_trials(folders, on_conflict="first", on_damage="warn"))
         except (ValueError, OSError) as error:
             raise BadInput(str(error)) from error
         rows = timing[timing["regularizer"] == name].to_dict("records")

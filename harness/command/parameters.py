@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from harness.results.location_rule import check_location
 
+PUBLISHED = Path("gallery/arena")  # of a checkout, in which the commands are often used
 CHECK_SECONDS = 900.0  # for all laws of one entry; the slowest of ours takes a minute
 
 
@@ -26,6 +28,11 @@ class WhoseRows(StrEnum):
 def rule(asked: WhoseRows | None) -> Literal["raise", "first", "last"]:
     """The value of `--on-conflict` as the argument `on_conflict` of `load_trials`."""
     return "raise" if asked is None else "first" if asked is WhoseRows.first else "last"
+
+
+def results_here() -> list[Path]:
+    """The results folders in `results/` of the current folder, and the published leaderboard if it is there."""
+    return [each for each in (*sorted(Path("results").glob("*")), PUBLISHED) if (each / "trials").is_dir()]
 
 
 class TableName(StrEnum):

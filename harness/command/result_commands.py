@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from harness.command.causes import without_code
 from harness.command.parameters import (
+    PUBLISHED,
     AsCsv,
     AsJson,
     ExportFormat,
@@ -19,6 +19,7 @@ from harness.command.parameters import (
     StatisticName,
     WhoseRows,
     a_location,
+    results_here,
     rule,
 )
 from harness.errors import BadInput, saying
@@ -101,14 +102,13 @@ def _folders_with_evidence() -> list[str]:
     Raises:
         BadInput: if there is neither.
     """
-    published = Path("gallery/arena")
-    found = [published] if (published / "trials").is_dir() else sorted(Path("results").glob("*/trials"))
+    found = results_here()
     if not found:
         raise BadInput(
-            f"Neither {published} nor results/ holds trials here; give a results folder with --from, such as the "
-            f"{published} of a checkout."
+            f"Neither {PUBLISHED} nor results/ holds trials here; give a results folder with --from, such as the "
+            f"{PUBLISHED} of a checkout."
         )
-    return [str(folder if folder == published else folder.parent) for folder in found]
+    return [str(folder) for folder in ([PUBLISHED] if PUBLISHED in found else found)]
 
 
 def timing(

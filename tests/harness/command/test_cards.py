@@ -1,10 +1,15 @@
 """What the report is told of contestants."""
 
+from pathlib import Path
+
 import pytest
 
 from harness.command.cards import NO_SITE, card, facts
+from harness.command.parameters import PUBLISHED
 from tasks.regularizers import REGULARIZERS
 from tasks.table import UnknownNameError
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("name", ["none", "dropblock", "weight_decay"])
@@ -38,3 +43,11 @@ def test_every_contestant_has_a_formula_and_a_source():
 def test_a_name_like_none_is_answered_with_a_count_and_not_with_hundreds_of_names():
     with pytest.raises(UnknownNameError, match=r"There is no .* 'zzz'; `regarena list` shows the \d+ names"):
         card("zzz")
+
+
+def test_costs_are_those_of_the_published_leaderboard_where_it_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "cost      not measured here yet" in card("dropblock")
+    (tmp_path / "gallery").mkdir()
+    (tmp_path / PUBLISHED).symlink_to(ROOT / PUBLISHED)
+    assert " x twin on mnist-1k-lenet " in card("dropblock")
