@@ -93,8 +93,13 @@ def show_statistics(
     print_notes([*notes, *([f"Longer tables, shown one at a time: {', '.join(long)}."] if long else [])])
 
 
-def show_timing(trials: Any, as_json: bool = False, as_csv: bool = False, known_notes: Collection[str] = ()) -> None:
-    """Step times against the unregularized twin, one table per task and hardware; below them notes not yet known."""
+def show_timing(
+    trials: Any, as_json: bool = False, as_csv: bool = False, known_notes: Collection[str] | None = None
+) -> None:
+    """Step times against the unregularized twin, one table per task and hardware; below them notes not yet known.
+
+    Below other tables, which told `known_notes`, nothing is said if nothing was timed.
+    """
     import analysis
     from analysis.shown import tables as shown
 
@@ -104,7 +109,8 @@ def show_timing(trials: Any, as_json: bool = False, as_csv: bool = False, known_
     for (task, scale, hardware), rows in table.groupby(["task", "scale", "hardware_key"], sort=False):
         title = f"time of a training step on {task} ({scale}), {hardware}"
         print_table(title, shown.TIMING, rows.to_dict("records"), without=("task", "hardware_key"))
-    print_notes(note for note in analysis.notes_of(table) if note not in known_notes)
+    notes = [note for note in analysis.notes_of(table) if note not in (known_notes or ())]
+    print_notes(notes or (["Nothing was timed here."] if table.empty and known_notes is None else []))
 
 
 def show_recommendation(table: Any, as_json: bool = False, as_csv: bool = False) -> None:

@@ -79,6 +79,16 @@ def test_the_rule_that_selected_the_winners_is_said_once_below_the_tables_of_a_r
     assert "oracle, which looks at the test data" in " ".join(window(200, show_timing, trials).split())
 
 
+def test_where_nothing_was_timed_the_command_says_so_and_a_run_does_not(tmp_path, window):
+    trials = one_file(tmp_path, [row("digits", "none", "confirm", seed, test=0.9) for seed in (0, 1)])
+
+    def at_the_end_of_a_run():
+        show_timing(trials, known_notes=show_ranking(trials))
+
+    assert window(80, show_timing, trials).strip() == "Nothing was timed here."
+    assert "timed" not in window(80, at_the_end_of_a_run)
+
+
 def test_claims_repeat_no_note_of_the_comparison_above_them(window):
     empty = pd.DataFrame({name: [] for name in ("verdict", "paper", "ours", "our_ratio")})
     noted = with_notes(empty.reindex(columns=[*empty, "experiment", "metric", "scale"]), ["A row is left out."])
