@@ -14,6 +14,7 @@ import pandas as pd
 import analysis
 from analysis.page.pictures import small_png
 from analysis.rows.current import current_rows
+from analysis.shown.formats import signed
 from analysis.tables.overall import friedman_by_scale
 from harness.records import HYPERPARAMETER_PREFIX, OVERALL
 
@@ -71,13 +72,18 @@ def sentences(trials: pd.DataFrame) -> Iterator[str]:
         f"Of {len(everywhere)} contestants that ran on all {num_tasks} tasks, significantly better on all: "
         f"{_listed(on_all)}; on all but one: {_listed(on_most)}; on none: {_listed(on_none)}."
     )
+    best = [*on_all, *on_most]
+    if not best:
+        return
+    means = on_tasks.pivot_table(index="task", columns="regularizer", values="mean")
+    gains = means.sub(means[BASELINE], axis="index").agg(["min", "max", "mean"])
+    said = [f"`{name}` {' to '.join(map(signed, gains[name][:2]))} ({signed(gains[name]['mean'])})" for name in best]
+    yield f"Test value of these less that of the baseline, over the tasks (and the mean): {', '.join(said)}."
     costs = analysis.timing_table(trials).groupby("regularizer")["ratio"].agg(["min", "max"])
-    ranges = [
-        f"`{name}` {costs['min'][name]:.2f} to {costs['max'][name]:.2f}"
-        for name in (*on_all, *on_most)
-        if name in costs.index
-    ]
+    ranges = [f"`{name}` {costs['min'][name]:.2f} to {costs['max'][name]:.2f}" for name in best if name in costs.index]
     yield f"Time of a step of these, divided by that of the baseline, over the timed tasks: {', '.join(ranges)}."
+    chosen = [f"`{name}` {_chosen(trials[trials['regularizer'] == name])}" for name in best]
+    yield f"The searches chose for these, over the tasks: {'; '.join(chosen)}."
 
 
 def _kept_defaults(trials: pd.DataFrame) -> pd.Series:
@@ -90,6 +96,24 @@ def _kept_defaults(trials: pd.DataFrame) -> pd.Series:
     ]
     default, tuned = by_role[0].align(by_role[1], join="inner", axis=0)
     return ((default == tuned) | (default.isna() & tuned.isna())).all(axis=1)
+
+
+def _chosen(trials: pd.DataFrame) -> str:
+    """The hyperparameters that were searched, each with the range of those that were confirmed."""
+    current = current_rows(trials)
+    names = [name for name in trials.columns if name.startswith(HYPERPARAMETER_PREFIX)]
+    tried = current[current["role"] == "tune"]
+    searched = [name for name in names if len(tried[name].dropna().unique()) > 1]
+    confirmed = current[current["role"] == "confirm"]
+    return ", ".join(
+        f"{name.removeprefix(HYPERPARAMETER_PREFIX)} {_range(confirmed[name].dropna())}" for name in searched
+    )
+
+
+def _range(values: pd.Series) -> str:
+    if pd.api.types.is_numeric_dtype(values):
+        return f"{values.min():.2g} to {values.max():.2g}"
+    return " or ".join(sorted(set(values.astype(str))))
 
 
 def _listed(names: Sequence[str] | pd.Series | pd.Index) -> str:

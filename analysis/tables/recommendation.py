@@ -326,7 +326,7 @@ RECOMMENDATION = (
         legend="For other seeds of the same tasks; it does not cover other tasks.", weight=90,
     ),
     interval("smallest_gain", "largest_gain", "over the tasks", signed, legend="Smallest and largest gain.", weight=60),
-    number("overhead", "overhead", ratio, legend="Time of a training step relative to that of the baseline.", weight=80),
+    number("overhead", show=ratio, legend="Time of a training step relative to that of the baseline.", weight=80),
     number("num_tasks", "tasks", weight=70),
     number("num_seeds", "pairs", legend="Pairs of trainings with common seeds.", weight=50),
 )  # fmt: skip

@@ -42,7 +42,7 @@ def verdicts(ranking: pd.DataFrame, scores: pd.DataFrame, costs: pd.DataFrame, b
     - `is_tested`: whether any contestant has two or more seeds in common with the best
     - `cheapest`, `cost`: of the best one and those in `alike`, the one with the shortest training, and its time
       relative to the baseline's (`timed_costs`); "" and NaN if neither the task nor another one with the same network
-      was timed. If the best one is significantly better than the baseline, only those that are, too, are asked: wide
+      was timed. If any of them is significantly better than the baseline, it is the cheapest of those that are: wide
       intervals are alike to any
     - `sentence`: the verdict in words
 
@@ -175,7 +175,7 @@ def _verdict(
         other for other, p in zip(others, corrected, strict=True) if not p < LEVEL
     ]  # including contestants with too few seeds for a test
     wins = [str(row["regularizer"]) for row in records if row["outcome"] == "win"]
-    asked = [each for each in [name, *alike] if name not in wins or each in wins]
+    asked = [each for each in [name, *alike] if each in wins] or [name, *alike]
     costs = {each: cost_of.get((str(best["scale"]), str(best["task"]), each), math.nan) for each in asked}
     known = {each: cost for each, cost in costs.items() if not math.isnan(cost)}
     cheapest = min(known, key=lambda each: (known[each], each), default="")
@@ -220,7 +220,7 @@ def _sentences(
         sentences.append(f"The seeds do not separate it from {listed(alike)}.")
         if verdict["cheapest"]:
             time = f", with {digits(verdict['cost'])} times the training time of {baseline}"
-            gain = " with a significant gain" * (verdict["outcome"] == "win")
+            gain = " with a significant gain" * (verdict["cheapest"] in verdict["winners"].split(", "))
             sentences.append(
                 f"The cheapest of these{gain} is {verdict['cheapest']}{time * (verdict['cheapest'] != baseline)}."
             )

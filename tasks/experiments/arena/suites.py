@@ -7,13 +7,12 @@ costs about 21 trainings.
 
 A training without a regularizer takes, in CPU time of one thread of an Intel Xeon that also did other work: on digits
 0.3 s (dense net) and 1.5 s (conv net), 7 s with LeNet, 10 to 13 s with the conv net on larger images; 25 s with the
-ResNet (one thread of an AMD EPYC). The mean over all contestants is 1.0 to 1.2 times that. With the combinations on
-three tasks, 0.35 s for the start of each trial, and the timing trials, the sum is 20 hours of one core, or ten hours of
-two.
+ResNet (one thread of an AMD EPYC). The mean over all contestants is 1.0 to 1.2 times that. The whole suite took seven
+and a half hours on two cores (`gallery/arena`).
 
 To stay within that time, adversarial training takes one attack step for each batch (`tasks.PINS`), and only five tasks
 are timed, one for each network and size of images: timing trials run alone, and time ratios on the other tasks would be
-the same. Contestants that act on maps run on all tasks but the dense net, those that drop branches on the five with
+the same. Contestants that act on maps run on all tasks but the dense net, those that drop branches on the four with
 branches.
 """
 
@@ -61,4 +60,4 @@ ARENA = Suite(
     timing_repeats=3,
     timing_repeats_at={"smoke": 1},
 )
-"""Every contestant and a dozen combinations on few images, at full length: 10 hours on two cores; needs --data."""
+"""Every contestant and a dozen combinations on few images, at full length: 7.5 hours on two cores; needs --data."""

@@ -87,6 +87,15 @@ def test_a_wide_interval_makes_nobody_the_cheapest_of_the_winners(tmp_path):
     assert "The cheapest of these with a significant gain is near" in verdict["sentence"]
 
 
+def test_where_the_best_mean_is_not_significant_the_cheapest_is_one_whose_gain_is(tmp_path):
+    values = VALUES | {"first": [0.99, 0.3, 0.99, 0.99, 0.99]}
+    rows = [each for name, scores in values.items() for each in confirmed(name, scores)]
+    rows += [timed("none", 1.0), timed("far", 0.9), timed("near", 1.2), timed("first", 0.5)]
+    (verdict,) = verdicts_of(frame(tmp_path, rows)).to_dict("records")
+    assert (verdict["best"], verdict["winners"]) == ("first", "near")
+    assert "The cheapest of these with a significant gain is near, with 1.2" in verdict["sentence"]
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
