@@ -7,7 +7,8 @@ its proposal depends on, so that a stored proposal need not be computed again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 from typing import Literal
 
@@ -20,6 +21,7 @@ from harness.results.trial_summary import Proposals, TrialSummary
 from search_spaces.space import Choice, Integer, Range, Real, Space
 
 NUM_RANDOM_TRIALS = 5  # before TPE starts; fixed, so that a larger budget begins with the trials of a smaller one
+ROUNDING = 1e-9  # relative difference of values that two processors computed from the same draws; others differ by more
 # Statuses that count as the worst value, so that the search avoids them; other failures are not due to the values.
 _TOLD_AS_WORST = ("diverged", "timeout", "out_of_memory")
 
@@ -41,7 +43,9 @@ class CellStudy:
         higher_is_better: direction of the validation value.
         seed: of the sampler.
         width: w, how many proposals can run at once; at least 1.
-        known: proposals by their digests; those in it need not be computed, and new ones are added to it.
+        known: proposals by their digests; those in it need not be computed, and new ones are added to it. A computed
+            proposal that differs from one of them by rounding alone is taken from there: the last digits of logarithms
+            depend on the processor, and the trial would be another one.
 
     Raises:
         ValueError: if the width is below 1.
@@ -83,7 +87,8 @@ class CellStudy:
         self._num_asked += 1
         proposal = self._search.of_type(self._known.get(self.digest, {}))
         if proposal is None:
-            proposal = self._known[self.digest] = self._made()
+            made = self._made()
+            proposal = self._known[self.digest] = self._search.alike(made, self._known.values()) or made
         return proposal
 
     def tell(self, place: int, finished: TrialSummary) -> None:
@@ -141,6 +146,18 @@ class _Search:
         if not all(name in stored and _holds(allowed, stored[name]) for name, allowed in self._space.items()):
             return None
         return {name: _of_type(allowed, stored[name]) for name, allowed in self._space.items()}
+
+    def alike(self, made: Mapping[str, Scalar], known: Iterable[Mapping[str, Scalar]]) -> dict[str, Scalar] | None:
+        """The first of these proposals that differs from `made` by rounding alone, in the types of the space."""
+        reals = [name for name, allowed in self._space.items() if isinstance(allowed, Real)]
+        if not reals:
+            return None  # nothing is rounded
+        for each in known:
+            if _is_close(each.get(reals[0]), made[reals[0]]):  # the others are hardly ever compared
+                stored = self.of_type(each)
+                if stored and all(_is_close(stored[name], made[name]) for name in made):
+                    return stored
+        return None
 
     @cached_property
     def _distributions(self) -> dict[str, BaseDistribution]:
@@ -200,6 +217,12 @@ def _holds(allowed: Range, value: Scalar) -> bool:
     if not isinstance(value, int | float) or not allowed.low <= value <= allowed.high:
         return False
     return isinstance(allowed, Real) or value == int(value)
+
+
+def _is_close(stored: Scalar | None, made: Scalar) -> bool:
+    if isinstance(stored, float) and isinstance(made, float):
+        return math.isclose(stored, made, rel_tol=ROUNDING)
+    return stored == made
 
 
 def _of_type(allowed: Range, value: Scalar) -> Scalar:

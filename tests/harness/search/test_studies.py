@@ -280,6 +280,35 @@ def test_proposals_that_are_known_are_not_computed_again(width, monkeypatch):
     assert [type(each["size"]) for each in again] == [int] * 12
 
 
+def moved(proposal, relative):
+    return {**proposal, "rate": proposal["rate"] * (1 + relative)}
+
+
+def test_a_stored_proposal_that_another_processor_rounded_otherwise_is_taken_although_its_digest_is_another():
+    known = {}
+    first = proposals(CellStudy(SPACE, DEFAULTS, True, 0, 3, known), [mixed] * 12)
+    elsewhere = {
+        f"old {digest}": moved(each, 2e-16 * (-1) ** place) for place, (digest, each) in enumerate(known.items())
+    }
+    assert any(each not in first for each in elsewhere.values())
+    again = proposals(CellStudy(SPACE, DEFAULTS, True, 0, 3, dict(elsewhere)), [mixed] * 12)
+    assert again == [elsewhere[f"old {digest}"] for digest in known]
+
+
+@pytest.mark.parametrize("other", [{"relative": 1e-6}, {"size": 7}, {"where": "nowhere"}], ids=str)
+def test_a_stored_proposal_that_differs_by_more_than_rounding_is_not_taken(other):
+    known = {}
+    first = proposals(CellStudy(SPACE, DEFAULTS, True, 0, 3, known), [succeed] * 8)
+    relative, values = other.get("relative", 2e-16), {name: each for name, each in other.items() if name in SPACE}
+    elsewhere = {
+        f"old {digest}": moved(each, relative) | values
+        for digest, each in known.items()
+        if not values or each[next(iter(values))] not in values.values()
+    }
+    assert len(elsewhere) > 4
+    assert proposals(CellStudy(SPACE, DEFAULTS, True, 0, 3, dict(elsewhere)), [succeed] * 8) == first
+
+
 @pytest.mark.parametrize("damage", [{"size": 2.5}, {"size": 8}, {"where": "nowhere"}, {"rate": "0.1"}], ids=str)
 def test_a_stored_proposal_that_the_space_does_not_hold_is_computed_again(damage):
     known = {}
