@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -57,6 +58,30 @@ def test_the_arena_can_be_extended():
     published = trials[["task", "regularizer", "code_hash"]].drop_duplicates().itertuples(index=False, name=None)
     changed = [(task, name) for task, name, code in published if cell_code_hash(task, name) != code]
     assert not changed
+
+
+@pytest.mark.slow
+def test_the_searches_of_the_arena_are_found_on_this_processor_too(tmp_path):
+    """Proposals are computed again, and their last digits depend on the processor."""
+    tasks = "digits-200-convnet,digits-200-mlp,digits-200-noisy-convnet"  # these need no data
+    command = [
+        "plan",
+        "arena",
+        "--from",
+        "gallery/arena",
+        "--only",
+        tasks,
+        "--results",
+        str(tmp_path / "none"),
+        "--json",
+    ]
+    ended = subprocess.run(
+        [sys.executable, "-m", "harness.cli", *command],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    cells = [cell for cell in json.loads(ended.stdout) if not cell["why"]]
+    assert len(cells) > 100
+    assert [cell for cell in cells if cell["missing"] or cell["done"] != cell["trials"]] == []
 
 
 @pytest.mark.slow

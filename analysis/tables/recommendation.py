@@ -118,7 +118,7 @@ def recommend(
     counted = [task for task, _ in found if task.scale == longest]
     noise = {_title(task): facts[task.scale, task.task].label_noise or 0.0 for task in counted}
     notes += [_noise_note(noise)] if any(noise.values()) and not all(noise.values()) else []
-    notes += [_cost_note(expensive, max_overhead)] if expensive else []
+    notes += [_cost_note(expensive, max_overhead, nobody_left=not rows)] if expensive else []
     notes += [_few_note([row["regularizer"] for row in rows if row["regularizer"] in few], most)] if few else []
     if not gains:
         notes = [_no_evidence(wanted, [facts[each.scale, each.task] for each in cells if _gains(each, baseline)])]
@@ -285,8 +285,15 @@ def _noise_note(noise: Mapping[str, float]) -> str:
     )
 
 
-def _cost_note(expensive: Mapping[str, float], max_overhead: float | None) -> str:
-    costs = [f"{name} ({'not timed' if math.isnan(cost) else f'{cost:.2f}'})" for name, cost in expensive.items()]
+def _cost_note(expensive: Mapping[str, float], max_overhead: float | None, nobody_left: bool) -> str:
+    costs = [f"{name} ({'not timed' if math.isnan(cost) else f'{cost:.3f}'})" for name, cost in expensive.items()]
+    timed = {name: cost for name, cost in expensive.items() if not math.isnan(cost)}
+    if nobody_left and timed:
+        cheapest = min(timed, key=lambda name: (timed[name], name))
+        return (
+            f"No contestant costs at most {max_overhead:g} times the baseline; the cheapest is {cheapest} "
+            f"({timed[cheapest]:.3f})."
+        )
     return f"Left out, since they cost more than {max_overhead:g} times the baseline, or were not timed: " + (
         f"{', '.join(sorted(costs))}."
     )

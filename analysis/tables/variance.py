@@ -145,8 +145,8 @@ def components(
 
 VARIANCES = Statistic(
     title="sources of variance",
-    source="Variance components by the method of moments (Searle et al. 1992; Bouthillier et al. 2021). --splits "
-    "adds the splits, campaigns with other --seed add the tuning.",
+    source="Variance components by the method of moments (Searle et al. 1992; Bouthillier et al. 2021). "
+    "`regarena run --splits` adds the splits, campaigns with other --seed add the tuning.",
     make=variance_table,
     takes_scores=False,
     columns=(

@@ -162,7 +162,8 @@ def _combination(name: str, results: Sequence[str] | None) -> Iterator[str]:
     contestant = Contestant(name)
     yield f"{name}: all of these together, attached in this order, tuned over the union of their search spaces"
     yield ""
-    yield f"fields    as above; renamed because several have them: {', '.join(contestant.qualified) or 'none'}"
+    renamed = f"; renamed because several have them: {', '.join(contestant.qualified)}" if contestant.qualified else ""
+    yield f"fields    as above{renamed}"
     tasks = [task for task in _small_tasks() if contestant.skip_reason(TABLES["tasks"][task], "smoke") is None]
     if tasks:
         yield f"cost      {_cost(name, results)}"

@@ -124,6 +124,7 @@ def show_recommendation(table: Any, as_json: bool = False, as_csv: bool = False)
         records = table.to_dict("records")
         print_table("what to expect, against the tuned baseline", RECOMMENDATION, records)
         print_notes([f"Evidence: {', '.join(dict.fromkeys(', '.join(table['tasks']).split(', ')))}."])
+        print_notes(["Verdicts are corrected for the number of contestants, intervals are not."])
         if not (table["verdict"] == "better").any():
             print_notes(["No contestant is significantly better than the tuned baseline there."])
     print_notes(analysis.notes_of(table))

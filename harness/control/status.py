@@ -113,7 +113,7 @@ def read_status(location: str, with_failures: bool = True) -> Status:
         with_failures: whether to read failures from the rows, which takes seconds in a folder of many files.
 
     Raises:
-        BadInput: if the folder holds no campaign, or its files have another content than expected.
+        BadInput: if the folder holds no campaign, or its files are damaged or have another content than expected.
         ResultsError: if the rows cannot be read.
     """
     store = Store(location)
@@ -130,6 +130,11 @@ def read_status(location: str, with_failures: bool = True) -> Status:
         and ended_at is None
         and (datetime.now(UTC) - seen_at).total_seconds() < max(SILENT_SECONDS, SILENT_INTERVALS * interval)
     )
+    if store.damaged and not is_running:
+        raise BadInput(
+            f"{location} holds damaged files: {', '.join(store.damaged)}. `regarena verify {shlex.quote(location)}` "
+            "says what is wrong with them; the next run there trains their trials again."
+        )
     return Status(
         location=location,
         suite=str(account.get("suite") or (campaign or {}).get("suite", "")),

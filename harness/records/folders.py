@@ -104,7 +104,7 @@ def open_folder(name: str | os.PathLike[str]) -> Folder:
     if "://" not in text:
         folder = os.path.abspath(text)
         if os.path.isfile(folder):  # False, not an error, if the parent folder may not be entered
-            raise BadInput(f"The results location {text} is a file; choose a folder, which need not exist yet.")
+            raise BadInput(f"The results location {text} is a file, but a folder is needed.")
         return Folder(name=text, filesystem=pa.fs.LocalFileSystem(), path=folder)
     try:
         filesystem, path = pa.fs.FileSystem.from_uri(text)

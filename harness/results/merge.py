@@ -45,6 +45,8 @@ def merge_folders(
         raise BadInput(f"--into must not be one of the merged folders, got {into}.")
     for store in (*sources, target):
         _check_files(store)
+    if lacking := [source.location for source in sources if not source.files(TRIALS) and not read_campaign(source)]:
+        raise BadInput(f"There are no trials in {', '.join(lacking)}; a results folder has trials/*.parquet.")
     if not any(source.files(TRIALS) for source in sources):
         raise BadInput(f"There are no trials in {', '.join(folders)}.")
     if tasks:
@@ -55,10 +57,10 @@ def merge_folders(
     with target.lock():
         its_own = read_campaign(target)
         target.compact(sources, on_conflict, tasks)
-        number = len(target.finished())
+        number = sum(done.status != "skipped" for done in target.finished().values())
         campaigns = [*([(target, its_own)] if its_own else []), *added]
         about_campaigns = _join(campaigns, target, [address_of(store.folder) for store in (target, *sources)])
-    said = f"{number} trials are in {into} now, after merging {len(folders)} folder(s)."
+    said = f"{number:,} trials are in {into} now, after merging {len(folders)} folder(s)."
     return " ".join(filter(None, [said, about_campaigns]))
 
 

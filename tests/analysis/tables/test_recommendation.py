@@ -185,6 +185,16 @@ def test_a_large_gain_on_some_of_three_tasks_does_not_come_before_gains_on_all(
     assert any("fewer than 3 tasks: there." in note for note in analysis.notes_of(table))
 
 
+def test_a_ceiling_below_all_costs_is_answered_with_the_cheapest_contestant(tmp_path: Path) -> None:
+    rows = task("digits", none=BASE, good=BETTER, other=BETTER)
+    rows += [timed("none", 1.0, "digits"), timed("good", 1.3, "digits"), timed("other", 1.2, "digits")]
+    table = analysis.recommend(frame(tmp_path, rows), max_overhead=1.1)
+    assert table.empty
+    assert "No contestant costs at most 1.1 times the baseline; the cheapest is other (1.200)." in analysis.notes_of(
+        table
+    )
+
+
 def test_a_ceiling_on_the_cost_changes_no_verdict(tmp_path: Path) -> None:
     names = {f"weak{place}": [value + gain for value, gain in zip(BASE, (0.01, 0.03, 0.02, 0.01), strict=True)]
              for place in range(4)}  # fmt: skip
@@ -205,7 +215,7 @@ def test_a_ceiling_leaves_out_what_costs_more_and_what_nobody_timed(tmp_path: Pa
     assert table.set_index("regularizer")["overhead"].to_dict() == pytest.approx({"cheap": 1.1})
     assert analysis.notes_of(table)[0] == (
         "Left out, since they cost more than 1.2 times the baseline, or were not timed: "
-        "dear (1.30), untimed (not timed)."
+        "dear (1.300), untimed (not timed)."
     )
 
 

@@ -19,6 +19,7 @@ from harness.control.files import RUN_FILE, RUNNING, noted
 from harness.control.requests import Requests
 from harness.control.status import ask, await_end, read_status
 from harness.errors import BadInput, Interrupted, RegarenaError
+from harness.records.folders import TRIALS
 from harness.results.store import Store
 from harness.workers.interrupts import interruptible
 
@@ -278,3 +279,10 @@ def test_a_retry_promises_nothing_to_timing_trials(store):
     with Account(store, "demo", standing):
         told = " ".join(CliRunner().invoke(app, ["retry", store.location]).output.split())
     assert told == f"1 trial(s) of the run on {store.location} failed; all but timing trials get another try."
+
+
+def test_damaged_files_are_named_when_no_run_works_there(store):
+    with open(store.files(TRIALS)[0], "r+b") as file:
+        file.truncate(60)
+    with pytest.raises(BadInput, match=r"holds damaged files: trials/\S+\.parquet\. `regarena verify \S+` says"):
+        read_status(store.location)

@@ -52,8 +52,9 @@ def test_damaged_sources_and_impossible_targets_are_refused(tmp_path):
     first = filled(tmp_path / "first", range(2))
     with pytest.raises(BadInput, match="must not be one of the merged folders"):
         merge_folders([first.location], first.location)
-    with pytest.raises(BadInput, match="no trials"):
-        merge_folders([str(tmp_path / "empty")], str(tmp_path / "both"))
+    for folders in (["empty"], ["first", "empty"]):
+        with pytest.raises(BadInput, match=r"no trials in \S+/empty;"):
+            merge_folders([str(tmp_path / each) for each in folders], str(tmp_path / "both"))
     path = first.files(TRIALS)[0]
     os.truncate(path, 60)
     with pytest.raises(BadInput, match="regarena verify"):
