@@ -52,7 +52,8 @@ def strengths(trials: pd.DataFrame, num_draws: int = 200, confidence: float = 0.
     In the model, i is better than j with probability `s_i / (s_i + s_j)`. It is fitted to the win rates by the
     iteration of Hunter 2004 (eq. 3), after adding half a win to both sides of each pair with a common task.
     Contestants without a common task are compared through those that they have both met. The interval is the
-    percentile bootstrap over tasks, and over seeds within each task, drawn for all contestants together.
+    percentile bootstrap over tasks, and over seeds within each task, drawn for all contestants together. A sample of
+    tasks on which a contestant meets nobody says nothing about it and is left out of its interval.
 
     The columns:
 
@@ -72,7 +73,9 @@ def strengths(trials: pd.DataFrame, num_draws: int = 200, confidence: float = 0.
         rng = np.random.default_rng(seed)  # for each scale, so that no scale changes the interval of another
         wins, met = zip(_wins(cube), *(_wins(cube.resampled(rng)) for _ in range(num_draws)), strict=True)
         fitted, *drawn = _bradley_terry(np.array(wins), np.array(met))
-        low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+        num_met = np.array(met).sum(axis=2)
+        told = np.where((num_met[1:] > 0) | (num_met[0] == 0), drawn, np.nan)
+        low, high = np.nanquantile(told, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
         counts = (cube.counts > 0).sum(axis=0)
         rows += [(scale, *row) for row in zip(cube.names, fitted, low, high, counts, strict=True)]
     table = pd.DataFrame(rows, columns=list(STRENGTH_COLUMNS))

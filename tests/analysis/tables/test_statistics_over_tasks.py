@@ -48,6 +48,16 @@ def test_strengths_fit_the_model_of_bradley_and_terry(trials):
     assert (strengths["strength_low"] <= strengths["strength_high"]).all()
 
 
+@pytest.mark.parametrize("always", ["best", "worst"])
+def test_samples_of_tasks_on_which_a_contestant_meets_nobody_say_nothing_about_its_strength(always):
+    """It ran on one of five tasks, so that it is missing from a third of the samples."""
+    values = {"a": [0.6, 0.7], "b": [0.65, 0.6], "c": [0.9, 0.95] if always == "best" else [0.1, 0.2]}
+    rows = [each for task in range(5) for name in "ab" for each in confirmed(name, values[name], f"t{task}")]
+    strengths = analysis.strengths(pd.DataFrame(rows + confirmed("c", values["c"], "t0"))).set_index("regularizer")
+    ends = strengths.loc["c", ["strength_low", "strength_high"]]
+    assert (ends > 0).all() if always == "best" else (ends < 0).all()
+
+
 def test_rank_intervals_hold_the_mean_ranks_of_the_ranking(trials):
     intervals = analysis.rank_intervals(trials, num_draws=100).set_index("regularizer")
     table = analysis.ranking_table(trials)
