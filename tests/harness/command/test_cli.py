@@ -192,7 +192,7 @@ def test_a_combination_shows_the_cards_of_its_parts(monkeypatch, capsys, tmp_pat
     _, text, _ = call(monkeypatch, capsys, "show", "dropout+weight_decay")
     assert "dropout: " in text
     assert "weight_decay: " in text
-    assert "\nfields    as above; renamed because several have them: none\n" in text
+    assert "\nfields    as above\n" in text
     (example,) = re.findall(r"^example   .*--regularizer dropout\+weight_decay .*$", text, re.MULTILINE)
     assert example.startswith("example   regarena tune digits-convnet ")
 

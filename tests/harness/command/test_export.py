@@ -69,7 +69,7 @@ def test_rows_that_conflict_need_a_rule(call: Call) -> None:
             "campaign.json cannot be written: file is not a database.",
             marks=pytest.mark.slow,
         ),
-        ("r --to csv --out r/campaign.json", 2, "is a file; choose a folder"),
+        ("r --to csv --out r/campaign.json", 2, "is a file, but a folder is needed"),
         ("only-default --to optuna", 2, "Nothing was tuned in these results"),
     ],
 )

@@ -325,7 +325,7 @@ def test_a_folder_that_cannot_be_written_is_refused_with_a_sentence(tmp_path, pl
 def test_a_file_is_no_results_folder(tmp_path):
     in_the_way = tmp_path / "file"
     in_the_way.write_text("")
-    with pytest.raises(BadInput, match=f"{in_the_way} is a file; choose a folder"):
+    with pytest.raises(BadInput, match=f"{in_the_way} is a file, but a folder is needed"):
         Store(in_the_way)
 
 
