@@ -269,7 +269,7 @@ class Schedule:
     ) -> None:
         self.plan = plan
         stored, out = dict(stored), frozenset(out)
-        self._proposals: Proposals = {} if proposals is None else proposals
+        self._proposals = Proposals() if proposals is None else proposals
         self.cells = [CellProgress(plan, cell, stored, out, self._proposals) for cell in plan.running_cells]
         self._by_cell = {(p.cell.task_name, p.cell.regularizer): p for p in self.cells}
         self._by_task: dict[str, list[CellProgress]] = {}

@@ -64,19 +64,9 @@ def test_the_arena_can_be_extended():
 def test_the_searches_of_the_arena_are_found_on_this_processor_too(tmp_path):
     """Proposals are computed again, and their last digits depend on the processor."""
     tasks = "digits-200-convnet,digits-200-mlp,digits-200-noisy-convnet"  # these need no data
-    command = [
-        "plan",
-        "arena",
-        "--from",
-        "gallery/arena",
-        "--only",
-        tasks,
-        "--results",
-        str(tmp_path / "none"),
-        "--json",
-    ]
+    command = f"plan arena --from gallery/arena --only {tasks} --results {tmp_path}/none --json"
     ended = subprocess.run(
-        [sys.executable, "-m", "harness.cli", *command],
+        [sys.executable, "-m", "harness.cli", *command.split()],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
     cells = [cell for cell in json.loads(ended.stdout) if not cell["why"]]

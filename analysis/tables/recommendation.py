@@ -191,7 +191,7 @@ def _facts(current: pd.DataFrame) -> dict[tuple[str, str], _Facts]:
     columns = ["network_kind", "num_train_samples", "label_noise"]
     known = current.reindex(columns=["scale", "task", *columns]).groupby(["scale", "task"])[columns].first()
     return {
-        key: _Facts(  # type: ignore[misc]  # of two texts
+        key: _Facts(  # type: ignore[misc]  # the index holds pairs of texts
             kind=None if pd.isna(row["network_kind"]) else str(row["network_kind"]),
             num_images=None if pd.isna(row["num_train_samples"]) else float(row["num_train_samples"]),
             label_noise=None if pd.isna(row["label_noise"]) else float(row["label_noise"]),

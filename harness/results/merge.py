@@ -36,7 +36,7 @@ def merge_folders(
         tasks: copy only the trials of these tasks, without requests for others; empty for all.
 
     Raises:
-        BadInput: if a file is damaged or was edited, there is nothing to merge, no folder has one of the tasks, or rows
+        BadInput: if a file is damaged or was edited, a folder holds no trials, no folder has one of the tasks, or rows
             contradict each other.
         CampaignLocked: if a run works on `into`.
     """
@@ -45,10 +45,8 @@ def merge_folders(
         raise BadInput(f"--into must not be one of the merged folders, got {into}.")
     for store in (*sources, target):
         _check_files(store)
-    if lacking := [source.location for source in sources if not source.files(TRIALS) and not read_campaign(source)]:
+    if lacking := [source.location for source in sources if not source.files(TRIALS)]:
         raise BadInput(f"There are no trials in {', '.join(lacking)}; a results folder has trials/*.parquet.")
-    if not any(source.files(TRIALS) for source in sources):
-        raise BadInput(f"There are no trials in {', '.join(folders)}.")
     if tasks:
         check_stored_tasks(tasks, {name for source in sources for name in source.values("task")})
     target.check_mergeable(sources, on_conflict, tasks)

@@ -77,7 +77,7 @@ class Store:
         self.is_local = self.folder.is_local
         self._fs, self.root = self.folder.filesystem, self.folder.path
         self.damaged: list[str] = []  # files that `finished` or `compact` could not read
-        self.proposals: Proposals = {}  # of the tune trials that `finished` read
+        self.proposals = Proposals()  # of the tune trials that `finished` read
         self.borrowed: frozenset[str] = frozenset()  # ids of the trials that `finished` found in the sources alone
         self._outdated: set[tuple[str, Any]] = set()  # id and end of the trials' runs that `retry` was called for
 
@@ -417,7 +417,7 @@ def _ends(table: pa.Table) -> list[tuple[str, Any]]:
 def _proposals(table: pa.Table) -> Proposals:
     """Proposal digest -> hyperparameters, of the rows that have such a digest."""
     if "proposal_digest" not in table.column_names:
-        return {}
+        return Proposals()
     made = table.filter(pc.is_valid(table.column("proposal_digest")))
     proposals: list[dict[str, Scalar]] = [{} for _ in range(len(made))]
     for name in made.column_names:
@@ -426,4 +426,4 @@ def _proposals(table: pa.Table) -> Proposals:
             places = pc.indices_nonzero(pc.is_valid(column))
             for place, value in zip(places.to_pylist(), column.take(places).to_pylist(), strict=True):
                 proposals[place][name.removeprefix(HYPERPARAMETER_PREFIX)] = value
-    return dict(zip(made.column("proposal_digest").to_pylist(), proposals, strict=True))
+    return Proposals(dict(zip(made.column("proposal_digest").to_pylist(), proposals, strict=True)))

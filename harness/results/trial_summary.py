@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, MutableMapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from harness.records import INTENDED, SUCCESSES, Scalar, TrialRecord
-
-Proposals = MutableMapping[str, Mapping[str, Scalar]]
-"""Digest of all that a proposal depends on -> the proposed hyperparameters (`harness.search.studies`)."""
 
 _SECONDS = ("train_seconds", "evaluation_seconds", "setup_seconds")
 FINISHED_COLUMNS = (
     "trial_id", "status", "validation_value", "best_validation_value", "test_value", "task", "regularizer", "role",
     "rung", "epochs_run", *_SECONDS,
 )  # fmt: skip
+
+
+class Proposals(dict[str, Mapping[str, Scalar]]):
+    """Proposed hyperparameters by a digest of all that they depend on (`harness.search.studies`)."""
+
+    def __init__(self, known: Mapping[str, Mapping[str, Scalar]] | None = None) -> None:
+        super().__init__(known or {})
+        self._by_value: dict[str, tuple[list[float], list[Mapping[str, Scalar]]]] = {}  # sorted, by hyperparameter
+
+    def near(self, name: str, value: float, difference: float) -> list[Mapping[str, Scalar]]:
+        """The proposals in which this hyperparameter differs by at most this share from a value.
+
+        Those that were added after the first question for the hyperparameter are not found.
+
+        >>> Proposals({"a": {"rate": 0.1}, "b": {"rate": 0.2}, "c": {"size": 3}}).near("rate", 0.1001, 0.01)
+        [{'rate': 0.1}]
+        """
+        if name not in self._by_value:
+            having = [each for each in self.values() if isinstance(each.get(name), float)]
+            having.sort(key=lambda each: float(each[name]))
+            self._by_value[name] = [float(each[name]) for each in having], having
+        values, having = self._by_value[name]
+        width = difference * abs(value)
+        return having[bisect_left(values, value - width) : bisect_right(values, value + width)]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import Literal
 
@@ -62,7 +62,7 @@ class CellStudy:
     ) -> None:
         if width < 1:
             raise ValueError(f"The width of a study must be at least 1, got {width}.")
-        self._width, self._known = width, {} if known is None else known
+        self._width, self._known = width, Proposals() if known is None else known
         self._search = _Search(space, defaults, higher_is_better, seed, with_liar=width > 1)
         self._digest = hashlib.sha256(self._search.text.encode())
         self._num_asked = 0
@@ -88,7 +88,7 @@ class CellStudy:
         proposal = self._search.of_type(self._known.get(self.digest, {}))
         if proposal is None:
             made = self._made()
-            proposal = self._known[self.digest] = self._search.alike(made, self._known.values()) or made
+            proposal = self._known[self.digest] = self._search.alike(made, self._known) or made
         return proposal
 
     def tell(self, place: int, finished: TrialSummary) -> None:
@@ -147,17 +147,13 @@ class _Search:
             return None
         return {name: _of_type(allowed, stored[name]) for name, allowed in self._space.items()}
 
-    def alike(self, made: Mapping[str, Scalar], known: Iterable[Mapping[str, Scalar]]) -> dict[str, Scalar] | None:
-        """The first of these proposals that differs from `made` by rounding alone, in the types of the space."""
-        reals = [name for name, allowed in self._space.items() if isinstance(allowed, Real)]
-        if not reals:
+    def alike(self, made: Mapping[str, Scalar], known: Proposals) -> dict[str, Scalar] | None:
+        """A stored proposal that differs from `made` by rounding alone, in the types of the space."""
+        name = next((name for name, allowed in self._space.items() if isinstance(allowed, Real)), None)
+        if name is None:
             return None  # nothing is rounded
-        for each in known:
-            if _is_close(each.get(reals[0]), made[reals[0]]):  # the others are hardly ever compared
-                stored = self.of_type(each)
-                if stored and all(_is_close(stored[name], made[name]) for name in made):
-                    return stored
-        return None
+        stored = map(self.of_type, known.near(name, float(made[name]), ROUNDING))
+        return next((each for each in stored if each and all(_is_close(each[key], made[key]) for key in made)), None)
 
     @cached_property
     def _distributions(self) -> dict[str, BaseDistribution]:
@@ -219,7 +215,7 @@ def _holds(allowed: Range, value: Scalar) -> bool:
     return isinstance(allowed, Real) or value == int(value)
 
 
-def _is_close(stored: Scalar | None, made: Scalar) -> bool:
+def _is_close(stored: Scalar, made: Scalar) -> bool:
     if isinstance(stored, float) and isinstance(made, float):
         return math.isclose(stored, made, rel_tol=ROUNDING)
     return stored == made

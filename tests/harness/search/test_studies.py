@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.contestants import Contestant
-from harness.results.trial_summary import TrialSummary
+from harness.results.trial_summary import Proposals, TrialSummary
 from harness.search.studies import CellStudy
 from search_spaces import SPACES
 from search_spaces.space import Choice, Integer, Real
@@ -270,12 +270,12 @@ def mixed(proposal):
 
 @pytest.mark.parametrize("width", [1, 3])
 def test_proposals_that_are_known_are_not_computed_again(width, monkeypatch):
-    known = {}
+    known = Proposals()
     first = proposals(CellStudy(SPACE, DEFAULTS, True, 0, width, known), [mixed] * 12)
     assert first == proposals(study(width=width), [mixed] * 12)
     as_stored = {digest: {**each, "size": float(each["size"]), "other": 1} for digest, each in known.items()}
     monkeypatch.setattr(optuna.samplers, "TPESampler", Countless)
-    again = proposals(CellStudy(SPACE, DEFAULTS, True, 0, width, as_stored), [mixed] * 12)
+    again = proposals(CellStudy(SPACE, DEFAULTS, True, 0, width, Proposals(as_stored)), [mixed] * 12)
     assert again == first
     assert [type(each["size"]) for each in again] == [int] * 12
 
@@ -285,19 +285,19 @@ def moved(proposal, relative):
 
 
 def test_a_stored_proposal_that_another_processor_rounded_otherwise_is_taken_although_its_digest_is_another():
-    known = {}
+    known = Proposals()
     first = proposals(CellStudy(SPACE, DEFAULTS, True, 0, 3, known), [mixed] * 12)
     elsewhere = {
         f"old {digest}": moved(each, 2e-16 * (-1) ** place) for place, (digest, each) in enumerate(known.items())
     }
     assert any(each not in first for each in elsewhere.values())
-    again = proposals(CellStudy(SPACE, DEFAULTS, True, 0, 3, dict(elsewhere)), [mixed] * 12)
+    again = proposals(CellStudy(SPACE, DEFAULTS, True, 0, 3, Proposals(elsewhere)), [mixed] * 12)
     assert again == [elsewhere[f"old {digest}"] for digest in known]
 
 
 @pytest.mark.parametrize("other", [{"relative": 1e-6}, {"size": 7}, {"where": "nowhere"}], ids=str)
 def test_a_stored_proposal_that_differs_by_more_than_rounding_is_not_taken(other):
-    known = {}
+    known = Proposals()
     first = proposals(CellStudy(SPACE, DEFAULTS, True, 0, 3, known), [succeed] * 8)
     relative, values = other.get("relative", 2e-16), {name: each for name, each in other.items() if name in SPACE}
     elsewhere = {
@@ -306,12 +306,12 @@ def test_a_stored_proposal_that_differs_by_more_than_rounding_is_not_taken(other
         if not values or each[next(iter(values))] not in values.values()
     }
     assert len(elsewhere) > 4
-    assert proposals(CellStudy(SPACE, DEFAULTS, True, 0, 3, dict(elsewhere)), [succeed] * 8) == first
+    assert proposals(CellStudy(SPACE, DEFAULTS, True, 0, 3, Proposals(elsewhere)), [succeed] * 8) == first
 
 
 @pytest.mark.parametrize("damage", [{"size": 2.5}, {"size": 8}, {"where": "nowhere"}, {"rate": "0.1"}], ids=str)
 def test_a_stored_proposal_that_the_space_does_not_hold_is_computed_again(damage):
-    known = {}
+    known = Proposals()
     usual = proposals(CellStudy(SPACE, DEFAULTS, True, 0, 1, known), [mixed] * 12)
     digests = list(known)
     known[digests[8]] = {**known[digests[8]], **damage}
@@ -319,9 +319,9 @@ def test_a_stored_proposal_that_the_space_does_not_hold_is_computed_again(damage
 
 
 def test_a_larger_budget_goes_on_from_known_proposals_as_if_they_had_been_computed():
-    known = {}
+    known = Proposals()
     proposals(CellStudy(SPACE, DEFAULTS, True, 0, 2, known), [mixed] * 9)
-    longer = proposals(CellStudy(SPACE, DEFAULTS, True, 0, 2, dict(known)), [mixed] * 14)
+    longer = proposals(CellStudy(SPACE, DEFAULTS, True, 0, 2, Proposals(known)), [mixed] * 14)
     assert longer == proposals(study(width=2), [mixed] * 14)
 
 
@@ -338,11 +338,11 @@ def test_a_larger_budget_goes_on_from_known_proposals_as_if_they_had_been_comput
 )
 def test_known_proposals_that_were_made_from_something_else_are_not_taken(other):
     usual = {"space": SPACE, "defaults": DEFAULTS, "higher_is_better": True, "seed": 0, "outcomes": [succeed] * 12}
-    known = {}
+    known = Proposals()
 
     def proposed(known, space, defaults, higher_is_better, seed, outcomes):
         return proposals(CellStudy(space, defaults, higher_is_better, seed, 1, known), outcomes)
 
     proposed(known, **usual)
-    expected = proposed({}, **{**usual, **other})
+    expected = proposed(Proposals(), **{**usual, **other})
     assert proposed(known, **{**usual, **other}) == expected
